@@ -1,0 +1,242 @@
+"""A2C: advantage actor-critic, from scratch. Single-step TD by default; n-step and GAE generalize it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import KW_ONLY, dataclass
+from pathlib import Path
+from typing import Self, cast
+
+import numpy as np
+import torch
+from torch import Generator, Tensor
+from torch.nn.utils import clip_grad_norm_
+
+from agents import storage
+from agents.networks import Activation, Policy, Value, encode, input_size
+from envs import EnvLike, environment_seeds, make
+from envs.spaces import to_env_action
+from rl.config import ConfigError
+from rl.loop import Hook, Loop, Metrics
+from rl.normalize import ObservationNormalizer, RewardNormalizer
+from rl.returns import explained_variance, gae, td_error
+from rl.rollout import Array, Choice, Rollout
+from rl.schedules import Schedule, lowest, value_at
+
+
+@dataclass
+class A2C:
+    """Policy π_θ and value V_φ, updated together after every `n_steps` steps of `num_envs` environments.
+
+    env: an environment id, an environment, a function that builds one, or a vector environment (`envs.make`).
+    The other arguments are hyper-parameters with Stable-Baselines3's names, meanings and defaults, except
+    `n_steps` (1 here). Ours: `critic_lr_scale` multiplies the learning rate of V_φ; `normalize_observations` and
+    `normalize_rewards` as in `rl.normalize`; `threads` of torch during training (more are slower for small networks).
+    Raises ValueError on a setting out of range, and as `envs.make` does.
+    """
+
+    env: EnvLike
+    _: KW_ONLY
+    seed: int = 0
+    num_envs: int | None = None
+    learning_rate: Schedule = 7e-4
+    n_steps: int = 1
+    gamma: float = 0.99
+    gae_lambda: float = 1.0
+    ent_coef: Schedule = 0.0
+    vf_coef: float = 0.5
+    max_grad_norm: float = 0.5
+    use_rms_prop: bool = True
+    rms_prop_eps: float = 1e-5
+    normalize_advantage: bool = False
+    critic_lr_scale: float = 1.0
+    normalize_observations: bool = False
+    normalize_rewards: bool = False
+    net_arch: tuple[int, ...] = (64, 64)
+    activation: Activation = "tanh"
+    log_std_init: float = 0.0
+    max_episode_steps: int | None = None
+    env_kwargs: dict[str, object] | None = None
+    threads: int = 1
+
+    def __post_init__(self) -> None:
+        self._check_ranges()
+        self.worlds = make(
+            self.env, self.num_envs, self.seed, max_episode_steps=self.max_episode_steps, env_kwargs=self.env_kwargs
+        )
+        if self.normalize_advantage and self.worlds.num_envs * self.n_steps == 1:
+            raise ConfigError("normalize_advantage needs more than one step an update: raise num_envs or n_steps")
+        self.obs_space = self.worlds.obs_space
+        self._build()
+        self.loop = Loop(self, self.worlds, self.seed)
+
+    # --- the algorithm ---
+
+    def act(self, obs: Array, deterministic: bool = False, generator: Generator | None = None) -> Choice:
+        """a ~ π_θ(·|s), or its mode. obs: [N, …]. Draws from `generator`, by default the agent's own."""
+        with torch.no_grad():
+            pi = self.policy(self._encoded(torch.as_tensor(obs)))
+            return Choice(pi.mode() if deterministic else pi.sample(generator or self.generator), pi.raw)
+
+    def update(self, batch: Rollout, progress: float = 0.0) -> Metrics:
+        """One gradient step on a rollout; progress: the share of training done, for the schedules.
+
+        Loss: −mean(ln π(a|s) Â) + vf_coef · mean((V − target)²) − ent_coef · mean(H), where δ is the TD error,
+        Â = GAE(δ), target = V + Â, neither differentiated. Raises FloatingPointError, before any parameter
+        changes, if the gradient is not finite. Source: Mnih et al. 2016, algorithm S3.
+        """
+        obs, next_obs, reward = self._inputs(batch)
+        pi, v = self.policy(obs), self.value(obs)
+        with torch.no_grad():
+            delta = td_error(v, reward, self.gamma * (~batch.terminated), self.value(next_obs))
+            advantage = gae(delta, batch.ended, self.gamma * self.gae_lambda)
+            target = v + advantage
+            if self.normalize_advantage:
+                advantage = (advantage - advantage.mean()) / (advantage.std() + 1e-8)
+        policy_loss = -(pi.log_prob(batch.action) * advantage).mean()
+        value_loss = (target - v).square().mean()
+        entropy = pi.entropy().mean()
+        loss = policy_loss + self.vf_coef * value_loss - value_at(self.ent_coef, progress) * entropy
+
+        learning_rate, grad_norm = self._descend(loss, progress)
+        with torch.no_grad():  # measured after the step: before it, the policy has not moved
+            shift = self.policy.family.from_raw(batch.behavior).kl(self.policy(obs)).mean()
+        if self.obs_norm:
+            self.obs_norm.update(encode(self.obs_space, batch.obs))
+        return {
+            "train/policy_loss": policy_loss.detach(),
+            "train/value_loss": value_loss.detach(),
+            "train/entropy": entropy.detach(),
+            "train/policy_shift_kl": shift,
+            "train/grad_norm": grad_norm,
+            "train/explained_variance": explained_variance(v.detach(), target),
+            "train/learning_rate": torch.tensor(learning_rate),
+        }
+
+    def _descend(self, loss: Tensor, progress: float) -> tuple[float, Tensor]:
+        """Clips the gradient of all parameters together and takes one optimizer step."""
+        learning_rate = value_at(self.learning_rate, progress)
+        for group, scale in zip(self.optimizer.param_groups, (1.0, self.critic_lr_scale), strict=True):
+            group["lr"] = learning_rate * scale
+        self.optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        params = [*self.policy.parameters(), *self.value.parameters()]
+        grad_norm = clip_grad_norm_(params, self.max_grad_norm, foreach=True)
+        if not bool(torch.isfinite(grad_norm)):
+            raise FloatingPointError(
+                f"the gradient is not finite (loss {float(loss):g}) and was not applied; "
+                "lower learning_rate, or set normalize_observations or normalize_rewards"
+            )
+        self.optimizer.step()
+        return learning_rate, grad_norm
+
+    def _inputs(self, batch: Rollout) -> tuple[Tensor, Tensor, Tensor]:
+        """Encoded observations and successors, float32[T, N, D], and rewards as the critic sees them."""
+        reward = batch.reward
+        if self.reward_norm:
+            self.reward_norm.update(reward, batch.ended)
+            reward = self.reward_norm(reward)
+        return self._encoded(batch.obs), self._encoded(batch.next_obs), reward
+
+    def _encoded(self, obs: Tensor) -> Tensor:
+        x = encode(self.obs_space, obs)
+        return self.obs_norm(x) if self.obs_norm else x
+
+    # --- the interface ---
+
+    def learn(self, total_timesteps: int, hooks: Sequence[Hook] = ()) -> Self:
+        """Trains for this many further environment steps, at most; returns the agent. See `rl.loop.Loop.run`."""
+        threads = torch.get_num_threads()
+        torch.set_num_threads(self.threads)
+        try:
+            self.loop.run(self.loop.step + total_timesteps, hooks)
+        finally:
+            torch.set_num_threads(threads)
+        return self
+
+    def predict(
+        self, observation: Array, state: None = None, episode_start: None = None, deterministic: bool = False
+    ) -> tuple[Array, None]:
+        """The action for one observation or a batch, as the environment wants it; and None, for SB3's state.
+
+        Leaves the generator of training alone. Raises ValueError if the observation has another shape than the space.
+        """
+        obs = np.asarray(observation)
+        shape = self.obs_space.shape
+        assert shape is not None
+        single = obs.shape == shape
+        if not single and obs.shape[1:] != shape:
+            raise ValueError(f"observation has shape {obs.shape}; expected {shape} or (N, *{shape})")
+        action = self.act(obs[None] if single else obs, deterministic, self._predicting).action
+        env_action = to_env_action(self.worlds.env_action_space, action.numpy(force=True))
+        return (env_action[0] if single else env_action), None
+
+    def save(self, path: str | Path, extra: Mapping[str, object] | None = None) -> Path:
+        """Writes everything that an exact resume needs, and `extra` beside it, to `path` (.pt is added if missing).
+
+        Returns the path written. See `agents.storage`.
+        """
+        return storage.save(self, path, extra)
+
+    @classmethod
+    def load(cls, path: str | Path, env: EnvLike | None = None) -> Self:
+        """The agent as it was saved, with its environments where they can be had (`agent.loop.exact` tells).
+
+        env: environments in place of the saved id; training then goes on there, with fresh episodes.
+        Raises CheckpointError if the file is damaged, foreign, or of an agent for other spaces.
+        """
+        return storage.load(cls, path, env)
+
+    def state_dict(self) -> dict[str, object]:
+        """All that `update` and `act` change."""
+        normalizers = (self.obs_norm, self.reward_norm)
+        return {
+            "policy": self.policy.state_dict(),
+            "value": self.value.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "generators": [self.generator.get_state(), self._predicting.get_state()],
+            "normalizers": [None if norm is None else norm.state_dict() for norm in normalizers],
+        }
+
+    def load_state_dict(self, state: Mapping[str, object]) -> None:
+        self.policy.load_state_dict(cast("dict[str, Tensor]", state["policy"]))
+        self.value.load_state_dict(cast("dict[str, Tensor]", state["value"]))
+        self.optimizer.load_state_dict(cast("dict[str, object]", state["optimizer"]))
+        generators = cast("list[Tensor]", state["generators"])
+        for generator, saved in zip((self.generator, self._predicting), generators, strict=True):
+            generator.set_state(saved)
+        for norm, saved_norm in zip(
+            (self.obs_norm, self.reward_norm), cast("list[object]", state["normalizers"]), strict=True
+        ):
+            if norm is not None:
+                norm.load_state_dict(cast("dict[str, object]", saved_norm))
+
+    # --- construction ---
+
+    def _build(self) -> None:
+        """Networks, optimizer and generators, each random stream a child of the seed."""
+        size = input_size(self.obs_space)
+        init, self.generator, self._predicting = (
+            Generator().manual_seed(environment_seeds(self.seed, 1, key=key)[0]) for key in (1, 2, 3)
+        )
+        actions = self.worlds.policy_action_space
+        self.policy = Policy(size, actions, self.net_arch, self.activation, self.log_std_init, init)
+        self.value = Value(size, self.net_arch, self.activation, init)
+        groups = [{"params": list(self.policy.parameters())}, {"params": list(self.value.parameters())}]
+        self.optimizer: torch.optim.Optimizer = (
+            torch.optim.RMSprop(groups, alpha=0.99, eps=self.rms_prop_eps, foreach=True)
+            if self.use_rms_prop
+            else torch.optim.Adam(groups, eps=1e-5, foreach=True)
+        )
+        self.obs_norm = ObservationNormalizer(size) if self.normalize_observations else None
+        self.reward_norm = RewardNormalizer(self.worlds.num_envs, self.gamma) if self.normalize_rewards else None
+
+    def _check_ranges(self) -> None:
+        at_least = {"n_steps": 1, "threads": 1, "vf_coef": 0, "seed": 0, "max_grad_norm": 0, "critic_lr_scale": 0}
+        for name, bound in at_least.items():
+            if not getattr(self, name) >= bound:
+                raise ConfigError(f"{name} must be at least {bound}, got {getattr(self, name)}")
+        for name in ("gamma", "gae_lambda"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ConfigError(f"{name} must lie between 0 and 1, got {getattr(self, name)}")
+        for name in ("learning_rate", "ent_coef"):
+            if not lowest(getattr(self, name)) >= 0:
+                raise ConfigError(f"{name} must not be negative, got {getattr(self, name)}")

@@ -1,0 +1,59 @@
+"""An agent as a checkpoint: its settings, its state, and where its training was."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar, cast
+
+from envs import EnvLike
+from rl import checkpoint
+from rl.checkpoint import CheckpointError
+from rl.config import merge, plain, schema, values
+
+if TYPE_CHECKING:
+    from agents.a2c import A2C
+
+Agent = TypeVar("Agent", bound="A2C")
+
+
+def save(agent: "A2C", path: str | Path, extra: Mapping[str, object] | None) -> Path:
+    """See `A2C.save`."""
+    file = _with_suffix(path)
+    content = {
+        "agent": type(agent).__name__,
+        "env": agent.env if isinstance(agent.env, str) else None,
+        "spaces": _spaces(agent),
+        "settings": {key: plain(value) for key, value in values(agent).items()},
+        "state": agent.state_dict(),
+        "loop": agent.loop.state_dict(),
+        "extra": dict(extra or {}),
+    }
+    checkpoint.save(file, content)
+    return file
+
+
+def load(cls: type[Agent], path: str | Path, env: EnvLike | None) -> Agent:
+    """See `A2C.load`."""
+    file = _with_suffix(path)
+    content = checkpoint.load(file)
+    if content.get("agent") != cls.__name__:
+        raise CheckpointError(f"{file} holds an agent of type {content.get('agent')}, not {cls.__name__}")
+    target = content["env"] if env is None else env
+    if target is None:
+        raise CheckpointError(f"{file} was trained on an environment object, which no file can hold: pass env=")
+    settings = merge(schema(cls), [(str(file), cast("dict[str, object]", content["settings"]))])
+    if env is not None and not isinstance(env, str):
+        settings |= {"num_envs": None, "env_kwargs": None}  # the environment is built already
+    agent = cls(cast(EnvLike, target), **settings)  # type: ignore[arg-type]
+    if _spaces(agent) != content["spaces"]:
+        raise CheckpointError(f"{file} is for the spaces {content['spaces']}; {target} has {_spaces(agent)}")
+    agent.load_state_dict(cast("dict[str, object]", content["state"]))
+    agent.loop.load_state_dict(cast("dict[str, object]", content["loop"]), with_worlds=env is None)
+    return agent
+
+
+def _spaces(agent: "A2C") -> list[str]:
+    return [repr(agent.obs_space), repr(agent.worlds.env_action_space)]
+
+
+def _with_suffix(path: str | Path) -> Path:
+    return Path(path) if str(path).endswith(".pt") else Path(f"{path}.pt")

@@ -1,0 +1,16 @@
+"""Worlds for agents: `make` is the only way in."""
+
+from envs.errors import EnvironmentFailure, EnvironmentUsageError, UnknownEnvironment, UnsupportedSpace
+from envs.make import EnvLike, environment_seeds, make
+from envs.worlds import Worlds
+
+__all__ = [
+    "EnvLike",
+    "EnvironmentFailure",
+    "EnvironmentUsageError",
+    "UnknownEnvironment",
+    "UnsupportedSpace",
+    "Worlds",
+    "environment_seeds",
+    "make",
+]

@@ -1,0 +1,127 @@
+"""`make`: the only way from an environment's name, or an environment of the user's own, to `Worlds`."""
+
+import difflib
+import importlib
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Literal
+
+import gymnasium as gym
+import numpy as np
+from gymnasium.envs.registration import EnvSpec
+from gymnasium.vector import AutoresetMode, SyncVectorEnv, VectorEnv
+
+from envs.errors import EnvironmentUsageError, UnknownEnvironment
+from envs.spaces import check_action_space, check_observation_space
+from envs.worlds import Boundary, Worlds
+
+AnyEnv = gym.Env[object, object]
+EnvLike = str | AnyEnv | VectorEnv | Callable[[], AnyEnv]
+Seeding = Literal["spawn", "sb3"]
+
+_EXTRAS = {"box2d": "box2d", "mujoco": "mujoco", "ale": "atari", "pygame": "classic-control"}
+
+
+def make(
+    env: EnvLike,
+    num_envs: int | None = None,
+    seed: int = 0,
+    *,
+    seeding: Seeding = "spawn",
+    max_episode_steps: int | None = None,
+    env_kwargs: Mapping[str, object] | None = None,
+) -> Worlds:
+    """N copies of an environment side by side, stepped in turn in this process.
+
+    env: an id ("CartPole-v1", "module:Env-v0", "ALE/Pong-v5"), a function that returns an environment, one
+    environment (then N = 1: it cannot be copied), or a vector environment in SAME_STEP mode. num_envs: N, by
+    default 8 for an id or a function. seeding: "spawn" seeds environment i from child i of SeedSequence(seed), so
+    that no two seeds share a stream; "sb3" uses seed + i. max_episode_steps: a time limit in place of the
+    registered one. env_kwargs: arguments of the environment's constructor, for an id only.
+
+    Raises UnknownEnvironment (with the nearest known id), UnsupportedSpace, or EnvironmentUsageError.
+    """
+    if isinstance(env, VectorEnv):
+        return Worlds(env, _name_of(env), environment_seeds(seed, env.num_envs, seeding), _threshold(env.spec))
+    if num_envs is not None and num_envs < 1:
+        raise EnvironmentUsageError(f"num_envs must be at least 1, got {num_envs}")
+    if isinstance(env, str):
+        build: Callable[[], AnyEnv] = partial(_build, env, max_episode_steps, dict(env_kwargs or {}))
+        count = num_envs or 8
+    elif env_kwargs:
+        raise EnvironmentUsageError("env_kwargs belongs to an environment id; this environment is already built")
+    elif isinstance(env, gym.Env):
+        if num_envs not in (None, 1):
+            raise EnvironmentUsageError(
+                f"one environment object cannot fill num_envs={num_envs}; pass its id or a function that builds it"
+            )
+        build, count = partial(_limited, lambda: env, max_episode_steps), 1
+    else:
+        build, count = partial(_limited, env, max_episode_steps), num_envs or 8
+    first = build()
+    name = _name_of(first) if not isinstance(env, str) else env
+    check_observation_space(first.observation_space, name)
+    check_action_space(first.action_space, name)
+    copies = [first, *(build() for _ in range(count - 1))]
+    bounded = [Boundary(copy, f"environment {i} ({name})") for i, copy in enumerate(copies)]
+    vector = SyncVectorEnv([partial(_same, copy) for copy in bounded], False, autoreset_mode=AutoresetMode.SAME_STEP)
+    return Worlds(vector, name, environment_seeds(seed, count, seeding), _threshold(first.spec))
+
+
+def environment_seeds(seed: int, count: int, seeding: Seeding = "spawn", key: int = 0) -> list[int]:
+    """One seed an environment; `key` opens further independent families of streams under the same seed."""
+    if seeding == "sb3":
+        return [seed + i for i in range(count)]
+    children = np.random.SeedSequence(seed, spawn_key=(key,)).spawn(count)
+    return [int(child.generate_state(1)[0] >> 1) for child in children]  # 31 bits: some simulators take an int32
+
+
+def _build(env_id: str, max_episode_steps: int | None, kwargs: dict[str, object]) -> AnyEnv:
+    """gymnasium.make, with every way of failing turned into one line."""
+    if env_id.startswith("ALE/"):
+        _register_atari(env_id)
+    try:
+        return gym.make(env_id, max_episode_steps=max_episode_steps, **kwargs)  # type: ignore[arg-type]
+    except (gym.error.UnregisteredEnv, gym.error.DeprecatedEnv) as error:
+        raise UnknownEnvironment(f"unknown environment {env_id!r}{_nearest(env_id)}") from error
+    except ModuleNotFoundError as error:
+        raise UnknownEnvironment(f"cannot import {error.name!r}, which {env_id!r} needs; install it") from error
+    except gym.error.DependencyNotInstalled as error:
+        extra = next((name for word, name in _EXTRAS.items() if word in str(error).lower()), None)
+        remedy = f"pip install 'actor-critic[{extra}]'" if extra else "install it"
+        raise UnknownEnvironment(f"{env_id!r} needs a package that is not installed: {remedy}") from error
+    except Exception as error:
+        first_line = str(error).strip().splitlines()[0] if str(error).strip() else "no message"
+        raise EnvironmentUsageError(f"cannot build {env_id!r}: {type(error).__name__}: {first_line}") from error
+
+
+def _limited(build: Callable[[], AnyEnv], max_episode_steps: int | None) -> AnyEnv:
+    env = build()
+    return env if max_episode_steps is None else gym.wrappers.TimeLimit(env, max_episode_steps)
+
+
+def _same(env: AnyEnv) -> AnyEnv:
+    return env
+
+
+def _register_atari(env_id: str) -> None:
+    try:
+        gym.register_envs(importlib.import_module("ale_py"))
+    except ModuleNotFoundError as error:
+        raise UnknownEnvironment(f"{env_id!r} needs ale-py: pip install 'actor-critic[atari]'") from error
+
+
+def _nearest(env_id: str) -> str:
+    bare = env_id.rpartition(":")[2]
+    by_lower = {known.lower(): known for known in gym.registry}
+    close = difflib.get_close_matches(bare.lower(), by_lower, n=1, cutoff=0.5)
+    return f"; did you mean {by_lower[close[0]]!r}?" if close else "; gymnasium.pprint_registry() lists the known ids"
+
+
+def _name_of(env: AnyEnv | VectorEnv) -> str:
+    spec = getattr(env, "spec", None)
+    return str(spec.id) if spec is not None else type(env.unwrapped).__name__
+
+
+def _threshold(spec: EnvSpec | None) -> float | None:
+    return None if spec is None or spec.reward_threshold is None else float(spec.reward_threshold)

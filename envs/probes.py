@@ -1,0 +1,117 @@
+"""Tiny worlds with known answers, each of which points at one part of an actor-critic when it fails.
+
+Importing this module registers them: `python -m rl.train envs.probes:TimeLimit-v0`. Each episode is at most a few
+steps long, so that seconds of training settle the values below (γ is the agent's discount).
+
+| id | the world | what is learned, when the part is right |
+|---|---|---|
+| ConstantReward-v0 | one step, reward 1 | V = 1 |
+| ObservedReward-v0 | one step, the reward is the observation ±1 | V(s) = s |
+| DelayedReward-v0 | two steps, reward 1 at the second | V(0) = γ, V(1) = 1 |
+| ActionReward-v0 | one step, action 1 of `Discrete(2)` pays 1, action 0 pays −1 | π(1) → 1 |
+| ContextAction-v0 | one step, the action must equal the observed context | π(a = s) → 1 |
+| ShiftedAction-v0 | one step, action −1 of `Discrete(3, start=-1)` pays 1, the others −1 | π(first) → 1 |
+| ContinuousTarget-v0 | one step, reward −(a − 0.5)², a ∈ [−1, 1] | mean → 0.5 |
+| TimeLimit-v0 | 0 → 1 → 1 → …, reward 1 in state 1 for ever, cut off at 5 steps | V(1) = 1/(1 − γ), V(0) = γ/(1 − γ) |
+"""
+
+from typing import cast
+
+import gymnasium as gym
+import numpy as np
+from gymnasium import spaces
+from numpy.typing import NDArray
+
+Obs = NDArray[np.float32]
+Infos = dict[str, object]
+Step = tuple[Obs, float, bool, bool, Infos]
+
+
+class Probe(gym.Env[Obs, object]):
+    """A world whose observation is one number. It reuses its observation buffer, as careless environments do."""
+
+    actions: spaces.Space[np.int64] | spaces.Space[Obs] = spaces.Discrete(2)
+
+    def __init__(self) -> None:
+        self.observation_space = spaces.Box(-1.0, 1.0, (1,), np.float32)
+        self.action_space = cast("spaces.Space[object]", self.actions)
+        self.buffer = np.zeros(1, np.float32)
+
+    def show(self, value: float) -> Obs:
+        self.buffer[0] = value
+        return self.buffer
+
+    def reset(self, *, seed: int | None = None, options: Infos | None = None) -> tuple[Obs, Infos]:
+        super().reset(seed=seed)
+        return self.show(self.first()), {}
+
+    def first(self) -> float:
+        return 0.0
+
+    def context(self) -> float:
+        """−1 or 1 with equal chances."""
+        return float(self.np_random.choice([-1.0, 1.0]))
+
+
+class ConstantReward(Probe):
+    def step(self, action: object) -> Step:
+        return self.show(0.0), 1.0, True, False, {}
+
+
+class ObservedReward(Probe):
+    def first(self) -> float:
+        return self.context()
+
+    def step(self, action: object) -> Step:
+        return self.buffer, float(self.buffer[0]), True, False, {}
+
+
+class DelayedReward(Probe):
+    def step(self, action: object) -> Step:
+        second = bool(self.buffer[0] == 1.0)
+        return self.show(1.0), float(second), second, False, {}
+
+
+class ActionReward(Probe):
+    def step(self, action: object) -> Step:
+        return self.show(0.0), 1.0 if action == 1 else -1.0, True, False, {}
+
+
+class ContextAction(Probe):
+    def first(self) -> float:
+        return self.context()
+
+    def step(self, action: object) -> Step:
+        return self.buffer, 1.0 if (action == 1) == bool(self.buffer[0] > 0) else -1.0, True, False, {}
+
+
+class ShiftedAction(Probe):
+    actions = spaces.Discrete(3, start=-1)
+
+    def step(self, action: object) -> Step:
+        if action not in self.action_space:
+            raise ValueError(f"action {action} is not in {self.action_space}")
+        return self.show(0.0), 1.0 if action == -1 else -1.0, True, False, {}
+
+
+class ContinuousTarget(Probe):
+    actions = spaces.Box(-1.0, 1.0, (1,), np.float32)
+
+    def step(self, action: object) -> Step:
+        if action not in self.action_space:
+            raise ValueError(f"action {action} is not in {self.action_space}")
+        return self.show(0.0), -float((np.asarray(action)[0] - 0.5) ** 2), True, False, {}
+
+
+class TimeLimit(Probe):
+    """The time limit is Gymnasium's own wrapper, so the last observation shows state 1 and the reset shows 0."""
+
+    def step(self, action: object) -> Step:
+        reward = float(self.buffer[0])
+        return self.show(1.0), reward, False, False, {}
+
+
+for name in ("ConstantReward", "ObservedReward", "DelayedReward", "ActionReward", "ContextAction", "ShiftedAction"):
+    gym.register(f"{name}-v0", entry_point=f"envs.probes:{name}")
+gym.register("ContinuousTarget-v0", entry_point="envs.probes:ContinuousTarget")
+gym.register("TimeLimit-v0", entry_point="envs.probes:TimeLimit", max_episode_steps=5)

@@ -1,0 +1,84 @@
+"""What the commands share: arguments that fail in one line, exit statuses, and Ctrl-C that loses nothing."""
+
+import argparse
+import os
+import signal
+import sys
+from collections.abc import Callable
+from types import FrameType
+from typing import NoReturn, Self
+
+from envs import EnvironmentUsageError
+from rl.checkpoint import CheckpointError
+from rl.config import ConfigError, nearest
+from rl.loop import Status
+
+DONE, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
+_GRACE = 5  # seconds that an iteration gets to end after Ctrl-C, before it is cut off
+
+
+class RunFailed(RuntimeError):
+    """Training could not go on; the message says why and what was kept."""
+
+
+class Parser(argparse.ArgumentParser):
+    """An argument parser whose errors are one line and name the nearest flag."""
+
+    def error(self, message: str) -> NoReturn:
+        unknown = message.removeprefix("unrecognized arguments: ").split()[0]
+        flags = [flag for action in self._actions for flag in action.option_strings]
+        hint = nearest(unknown.partition("=")[0], flags) if message.startswith("unrecognized") else ""
+        raise ConfigError(f"{message}{hint or f' (see python -m {self.prog} --help)'}")
+
+
+def run(main: Callable[[list[str]], int]) -> NoReturn:
+    """Runs a command: 0 done; 2 usage or configuration; 1 failure; 130 after Ctrl-C. Errors are one line on stderr."""
+    try:
+        status = main(sys.argv[1:])
+        sys.stdout.flush()
+    except (ConfigError, EnvironmentUsageError, CheckpointError) as error:
+        status = _say(USAGE, error)
+    except RunFailed as error:
+        status = _say(FAILED, error)
+    except KeyboardInterrupt:
+        status = INTERRUPTED
+    except BrokenPipeError:  # the reader of our output has gone, as with `| head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        status = FAILED
+    sys.exit(status)
+
+
+def _say(status: int, error: Exception) -> int:
+    print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
+    return status
+
+
+class Interrupt:
+    """A hook that ends training after the iteration in which Ctrl-C came, where the state is whole.
+
+    A second Ctrl-C, or five seconds without an end to the iteration (an environment that hangs), raises
+    KeyboardInterrupt on the spot.
+    """
+
+    def __init__(self) -> None:
+        self.requested = False
+
+    def __enter__(self) -> Self:
+        self._previous = signal.signal(signal.SIGINT, self._on_interrupt)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if hasattr(signal, "alarm"):
+            signal.alarm(0)
+        signal.signal(signal.SIGINT, self._previous)
+
+    def __call__(self, status: Status) -> bool:
+        return not self.requested
+
+    def _on_interrupt(self, number: int, frame: FrameType | None) -> None:
+        if self.requested:
+            raise KeyboardInterrupt
+        self.requested = True
+        if hasattr(signal, "alarm"):
+            signal.signal(signal.SIGALRM, signal.default_int_handler)
+            signal.alarm(_GRACE)

@@ -1,0 +1,44 @@
+"""`python -m rl.evaluate RUN`: repeats a run's final evaluation from its newest checkpoint."""
+
+from pathlib import Path
+from typing import cast
+
+import torch
+
+from agents import A2C
+from rl import checkpoint
+from rl.command import DONE, Parser, run
+from rl.config import ConfigError, RunSettings, merge, read_yaml, schema
+from rl.evaluation import evaluate_both
+
+
+def main(argv: list[str]) -> int:
+    parser = Parser(prog="rl.evaluate", description="Evaluate the newest checkpoint of a run directory.")
+    parser.add_argument("run", type=Path, metavar="RUN", help="a run directory, or a checkpoint file")
+    parser.add_argument("--episodes", metavar="N", help="episodes of each evaluation (default: as the run did)")
+    parser.add_argument("--seed", metavar="S", help="seed of the evaluation (default: the run's)")
+    args = parser.parse_args(argv)
+    torch.set_num_threads(1)
+    settings = RunSettings()
+    file = args.run
+    if args.run.is_dir():
+        known = schema(A2C, RunSettings) | {"env": str, "agent": str}
+        saved = merge(known, [(str(args.run / "config.yaml"), read_yaml(args.run / "config.yaml"))])
+        settings = RunSettings(eval_episodes=cast(int, saved["eval_episodes"]))
+        file = checkpoint.newest(args.run / "checkpoints")
+    agent = A2C.load(file)
+    chosen = merge(
+        {"--episodes": int, "--seed": int},
+        [("command line", {"--episodes": args.episodes or settings.eval_episodes, "--seed": args.seed or agent.seed})],
+    )
+    episodes, seed = cast(int, chosen["--episodes"]), cast(int, chosen["--seed"])
+    if episodes < 1 or seed < 0:
+        raise ConfigError("--episodes must be at least 1 and --seed must not be negative")
+    print(f"{agent.env}, {file}, step {agent.loop.step:,}, seed {seed}")
+    for evaluation in evaluate_both(agent, episodes, seed):
+        print(evaluation)
+    return DONE
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,120 @@
+"""Unbiased evaluation: a fixed number of whole episodes, assigned to environments before any is played."""
+
+from typing import NamedTuple, Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from envs import EnvLike, Worlds, environment_seeds, make
+from rl.rollout import Array, Choice
+
+_PARALLEL = 20  # environments at most
+_STREAMS = 4  # the family of streams that evaluation draws from; training uses others
+_PATIENCE = 30_000  # steps of one episode after which an environment without a time limit is cut off
+
+
+class Actor(Protocol):
+    def act(self, obs: Array, deterministic: bool = False, generator: torch.Generator | None = None) -> Choice: ...
+
+
+class Trained(Actor, Protocol):
+    """An agent that knows its environment."""
+
+    env: EnvLike
+    max_episode_steps: int | None
+    env_kwargs: dict[str, object] | None
+
+
+class Evaluation(NamedTuple):
+    """Undiscounted, unnormalized returns and lengths of the episodes, in order of assignment."""
+
+    returns: NDArray[np.float64]
+    lengths: NDArray[np.int64]
+    deterministic: bool
+    cut: int  # episodes of an environment without a time limit that were cut off
+
+    @property
+    def mean(self) -> float:
+        return float(self.returns.mean())
+
+    @property
+    def std(self) -> float:
+        """Over episodes (population)."""
+        return float(self.returns.std())
+
+    def __str__(self) -> str:
+        mode = "deterministic" if self.deterministic else "stochastic"
+        cut = f"; {self.cut} cut off after {_PATIENCE:,} steps" if self.cut else ""
+        return f"{self.mean:.2f} ± {self.std:.2f} (mean ± std of {len(self.returns)} {mode} episodes{cut})"
+
+
+def evaluate(
+    agent: Actor,
+    env: EnvLike,
+    episodes: int = 100,
+    deterministic: bool = True,
+    seed: int = 0,
+    *,
+    max_episode_steps: int | None = None,
+    env_kwargs: dict[str, object] | None = None,
+) -> Evaluation:
+    """Plays `episodes` whole episodes and changes nothing in the agent: its normalizers and generators stay.
+
+    Episode k is played by environment k mod N, so that short episodes are not favored (taking the first that end
+    would). The same agent, environment and seed give the same result. Without a time limit, an episode is cut off
+    after 30,000 steps. Raises ValueError if episodes < 1, and as `envs.make` does.
+    """
+    if episodes < 1:
+        raise ValueError(f"episodes must be at least 1, got {episodes}")
+    count = min(episodes, _PARALLEL) if isinstance(env, str) else None
+    start = environment_seeds(seed, 1, key=_STREAMS)[0]
+    worlds = make(env, count, start, max_episode_steps=max_episode_steps, env_kwargs=env_kwargs)
+    generator = torch.Generator().manual_seed(start)
+    try:
+        return _play(agent, worlds, episodes, deterministic, generator)
+    finally:
+        if isinstance(env, str):  # what the caller built, the caller closes
+            worlds.close()
+
+
+def evaluate_both(agent: Trained, episodes: int, seed: int) -> tuple[Evaluation, Evaluation]:
+    """The deterministic and the stochastic evaluation of an agent on its own environment."""
+    limit, kwargs = agent.max_episode_steps, agent.env_kwargs
+    deterministic, stochastic = (
+        evaluate(agent, agent.env, episodes, mode, seed, max_episode_steps=limit, env_kwargs=kwargs)
+        for mode in (True, False)
+    )
+    return deterministic, stochastic
+
+
+def summarize(deterministic: Evaluation, stochastic: Evaluation) -> dict[str, float | int]:
+    """The keys of `summary.json` that come from evaluation."""
+    return {
+        "eval_mean": deterministic.mean,
+        "eval_std": deterministic.std,
+        "eval_stochastic_mean": stochastic.mean,
+        "eval_stochastic_std": stochastic.std,
+        "eval_episodes": len(deterministic.returns),
+    }
+
+
+def _play(agent: Actor, worlds: Worlds, episodes: int, deterministic: bool, generator: torch.Generator) -> Evaluation:
+    n = worlds.num_envs
+    assigned = [list(range(i, episodes, n)) for i in range(n)]
+    returns, lengths = np.zeros(episodes), np.zeros(episodes, np.int64)
+    running, played, cut = np.zeros(n), np.zeros(n, np.int64), 0
+    obs, _ = worlds.reset()
+    while any(assigned):
+        action = agent.act(obs, deterministic, generator).action.numpy(force=True)
+        obs, reward, terminated, truncated, _ = worlds.step(action)
+        running += reward
+        played += 1
+        over = terminated | truncated | (played >= _PATIENCE)
+        for i in np.flatnonzero(over):
+            if assigned[i]:
+                k = assigned[i].pop(0)
+                returns[k], lengths[k] = running[i], played[i]
+                cut += not (terminated[i] or truncated[i])
+        running[over], played[over] = 0.0, 0
+    return Evaluation(returns, lengths, deterministic, cut)

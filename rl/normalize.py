@@ -1,0 +1,95 @@
+"""Running moments, and the two normalizers built on them: observations, and rewards by the spread of returns.
+
+Both belong to the agent and are saved with it; they learn from training rollouts only, so evaluation sees them
+frozen.
+"""
+
+from collections.abc import Mapping
+from typing import cast
+
+import torch
+from torch import Tensor
+
+
+class RunningMoments:
+    """Mean and variance of a stream, in float64, merged a batch at a time (Chan, Golub & LeVeque 1983)."""
+
+    def __init__(self, shape: tuple[int, ...] = ()) -> None:
+        self.count = 0.0
+        self.mean = torch.zeros(shape, dtype=torch.float64)
+        self.m2 = torch.zeros(shape, dtype=torch.float64)  # sum of squared deviations
+
+    def update(self, batch: Tensor) -> None:
+        """batch: [B, *shape]."""
+        x = batch.double()
+        mean = x.mean(0)
+        delta, total = mean - self.mean, self.count + len(x)
+        self.m2 = self.m2 + (x - mean).square().sum(0) + delta.square() * (self.count * len(x) / total)
+        self.mean = self.mean + delta * (len(x) / total)
+        self.count = total
+
+    @property
+    def var(self) -> Tensor:
+        """Population variance; 1 before the first batch."""
+        return self.m2 / self.count if self.count else torch.ones_like(self.m2)
+
+    def state_dict(self) -> dict[str, object]:
+        return {"count": self.count, "mean": self.mean, "m2": self.m2}
+
+    def load_state_dict(self, state: Mapping[str, object]) -> None:
+        count, mean, m2 = state["count"], state["mean"], state["m2"]
+        self.count, self.mean, self.m2 = cast(float, count), cast(Tensor, mean), cast(Tensor, m2)
+
+
+class ObservationNormalizer:
+    """x ↦ clip((x − μ) / √(σ² + 1e-8), ±10), per feature, with the running μ and σ² of training observations."""
+
+    def __init__(self, size: int) -> None:
+        self.moments = RunningMoments((size,))
+
+    def update(self, obs: Tensor) -> None:
+        """obs: float32[T, N, D]."""
+        self.moments.update(obs.flatten(0, 1))
+
+    def __call__(self, obs: Tensor) -> Tensor:
+        """obs: float32[..., D]. Returns float32[..., D]; before the first update, obs clipped."""
+        mean, std = self.moments.mean, (self.moments.var + 1e-8).sqrt()
+        return ((obs - mean.float()) / std.float()).clamp(-10.0, 10.0)
+
+    def state_dict(self) -> dict[str, object]:
+        return self.moments.state_dict()
+
+    def load_state_dict(self, state: Mapping[str, object]) -> None:
+        self.moments.load_state_dict(state)
+
+
+class RewardNormalizer:
+    """r ↦ clip(r / √(σ² + 1e-8), ±10), where σ² is the running variance of the discounted return so far.
+
+    The return of each environment is R ← γ R (1 − ended) + r, as in Stable-Baselines3's VecNormalize. Rewards are
+    scaled and not shifted, so the optimal policy stays what it was.
+    """
+
+    def __init__(self, num_envs: int, gamma: float) -> None:
+        self.moments = RunningMoments(())
+        self.gamma = gamma
+        self.returns = torch.zeros(num_envs, dtype=torch.float64)
+
+    def update(self, reward: Tensor, ended: Tensor) -> None:
+        """reward: float32[T, N]; ended: bool[T, N]."""
+        for r, end in zip(reward, ended, strict=True):
+            self.returns = self.gamma * self.returns + r
+            self.moments.update(self.returns)
+            self.returns = self.returns.masked_fill(end, 0.0)
+
+    def __call__(self, reward: Tensor) -> Tensor:
+        return (reward / (self.moments.var + 1e-8).sqrt().float()).clamp(-10.0, 10.0)
+
+    def state_dict(self) -> dict[str, object]:
+        return {**self.moments.state_dict(), "returns": self.returns}
+
+    def load_state_dict(self, state: Mapping[str, object]) -> None:
+        self.moments.load_state_dict(state)
+        returns = cast(Tensor, state["returns"])
+        if returns.shape == self.returns.shape:  # another number of environments starts its returns anew
+            self.returns = returns

@@ -1,0 +1,178 @@
+"""The run directory: settings, versions, metrics, episodes, summary. Never overwritten; continued on resume."""
+
+import csv
+import io
+import json
+import os
+import platform
+from collections import deque
+from collections.abc import Mapping
+from datetime import datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import TextIO, cast
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from rl.checkpoint import CheckpointError
+from rl.config import write_yaml
+from rl.loop import Status
+
+_LATEST = 100  # episodes over which training returns are averaged, as everywhere in the field
+_PACKAGES = ("actor-critic", "torch", "numpy", "gymnasium")
+
+
+def create_run_directory(out: Path, env_id: str, agent: str, seed: int, settings: Mapping[str, object]) -> Path:
+    """Makes `out/<env>/<agent>/<seed>-<time>/` with config.yaml and versions.json in it, and returns it."""
+    parent = out / env_id.replace("/", "-").replace(":", "-") / agent
+    stamp = datetime.now().strftime("%Y%m%d-%H%M%S")
+    name = f"{seed}-{stamp}"
+    for attempt in range(2, 1000):
+        try:
+            (parent / name).mkdir(parents=True)
+            break
+        except FileExistsError:
+            name = f"{seed}-{stamp}-{attempt}"
+    directory = parent / name
+    write_yaml(directory / "config.yaml", settings)
+    versions = {name: _version(name) for name in _PACKAGES}
+    versions |= {"python": platform.python_version(), "platform": platform.platform()}
+    write_json(directory / "versions.json", versions)
+    return directory
+
+
+def write_json(path: Path, content: Mapping[str, object]) -> None:
+    """Written whole or not at all."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+    temporary.replace(path)
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "not installed"
+
+
+class Recorder:
+    """A hook that writes metrics.csv, one row every `log_interval` updates, and episodes.csv, one row an episode.
+
+    Metrics are means over the row's updates (and the largest policy shift among them); rollout/* are means over the
+    last 100 episodes. Wall-clock columns, time/*, come last. `solved_at` is the step at which the mean return of
+    the last 100 episodes first reached the environment's reward threshold.
+    """
+
+    def __init__(self, directory: Path, log_interval: int, reward_threshold: float | None) -> None:
+        self._log_interval, self._threshold = log_interval, reward_threshold
+        self._returns: deque[float] = deque(maxlen=_LATEST)
+        self._lengths: deque[int] = deque(maxlen=_LATEST)
+        self._window: list[Tensor] = []
+        self._names: list[str] = []
+        self._last: Status | None = None
+        self.solved_at: int | None = None
+        self._metrics = _Table(directory / "metrics.csv")
+        self._episodes = _Table(directory / "episodes.csv")
+        self._episodes.header(["step", "return", "length", "time/seconds"])
+
+    @property
+    def mean_return(self) -> float:
+        """Over the last 100 episodes; NaN before the first ends."""
+        return float(np.mean(self._returns)) if self._returns else float("nan")
+
+    def __call__(self, status: Status) -> None:
+        for episode in status.episodes:
+            self._returns.append(episode.ret)
+            self._lengths.append(episode.length)
+            self._episodes.row([episode.step, episode.ret, episode.length, round(status.seconds, 3)])
+            full = len(self._returns) == _LATEST
+            if self.solved_at is None and self._threshold is not None and full and self.mean_return >= self._threshold:
+                self.solved_at = episode.step
+        self._names = self._names or list(status.metrics)
+        self._last = status
+        self._window.append(torch.stack(list(status.metrics.values())).cpu())
+        if status.iteration % self._log_interval == 0:
+            self._write_row(status)
+
+    def flush(self) -> None:
+        """Writes the updates since the last row as a row of their own: at the end of a run, after its checkpoint."""
+        if self._window and self._last is not None:
+            self._write_row(self._last)
+
+    def close(self) -> None:
+        self._metrics.close()
+        self._episodes.close()
+
+    def _write_row(self, status: Status) -> None:
+        window = torch.stack(self._window).double()
+        shift = self._names.index("train/policy_shift_kl")
+        columns = ["step", "iteration", "rollout/ep_rew_mean", "rollout/ep_len_mean", *self._names]
+        self._metrics.header([*columns, "train/policy_shift_kl_max", "time/seconds", "time/steps_per_second"])
+        rollout = [self.mean_return, float(np.mean(self._lengths)) if self._lengths else float("nan")]
+        means = [*window.nanmean(0).tolist(), float(window[:, shift].max())]
+        clock = [round(status.seconds, 3), round(status.step / max(status.seconds, 1e-9), 1)]
+        self._metrics.row([status.step, status.iteration, *rollout, *means, *clock])
+        self._window.clear()
+
+    def state_dict(self) -> dict[str, object]:
+        """What a resumed run needs: unwritten updates, latest episodes, and how far each file reaches."""
+        return {
+            "returns": list(self._returns),
+            "lengths": list(self._lengths),
+            "window": torch.stack(self._window) if self._window else None,
+            "names": self._names,
+            "solved_at": self.solved_at,
+            "files": [self._metrics.size(), self._episodes.size()],
+        }
+
+    def load_state_dict(self, state: Mapping[str, object]) -> None:
+        """Goes on where the checkpoint was taken: what the files hold beyond it is cut off and will be made again."""
+        self._returns.extend(cast("list[float]", state["returns"]))
+        self._lengths.extend(cast("list[int]", state["lengths"]))
+        window = cast("Tensor | None", state["window"])
+        self._window = [] if window is None else list(window)
+        self._names = cast("list[str]", state["names"])
+        self.solved_at = cast("int | None", state["solved_at"])
+        for table, size in zip((self._metrics, self._episodes), cast("list[int]", state["files"]), strict=True):
+            table.cut(size)
+
+
+class _Table:
+    """A CSV file that grows; numbers to nine significant digits, NaN as an empty cell."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._file: TextIO = path.open("a", encoding="utf-8", newline="")
+        self._empty = path.stat().st_size == 0
+        self._writer = csv.writer(self._file, lineterminator="\n")
+
+    def header(self, columns: list[str]) -> None:
+        """Written once, when the file is new."""
+        if self._empty:
+            self._writer.writerow(columns)
+            self._empty = False
+
+    def row(self, values: list[float | int]) -> None:
+        self._writer.writerow([_cell(value) for value in values])
+
+    def size(self) -> int:
+        self._file.flush()
+        return self._file.seek(0, io.SEEK_END)
+
+    def cut(self, size: int) -> None:
+        if self.size() < size:
+            raise CheckpointError(f"{self._path} is shorter than when the checkpoint was written; the run cannot go on")
+        self._file.truncate(size)
+        self._file.seek(0, io.SEEK_END)
+        self._empty = size == 0
+
+    def close(self) -> None:
+        self._file.close()
+
+
+def _cell(value: float | int) -> str:
+    if isinstance(value, int):
+        return str(value)
+    return "" if np.isnan(value) else f"{value:.9g}"

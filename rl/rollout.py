@@ -1,0 +1,94 @@
+"""`Rollout`: full transitions, time first; and `collect`, which fills one."""
+
+from collections.abc import Sequence
+from typing import NamedTuple, Protocol, SupportsFloat, SupportsInt
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+Array = NDArray[np.generic]
+
+
+class Rollout(NamedTuple):
+    """T steps of N environments. In every row δ = r + γ (1 − terminated) V(next_obs) − V(obs) holds."""
+
+    obs: Tensor  # [T, N, …], as the environment gave it
+    action: Tensor  # int64[T, N] or float32[T, N, A], as the policy sampled it
+    reward: Tensor  # float32[T, N]
+    next_obs: Tensor  # [T, N, …], the true successor, also where an episode ended
+    terminated: Tensor  # bool[T, N]
+    truncated: Tensor  # bool[T, N]
+    behavior: Tensor  # float32[T, N, P], raw parameters of the policy that acted
+
+    @property
+    def ended(self) -> Tensor:
+        return self.terminated | self.truncated
+
+
+class Episode(NamedTuple):
+    """A finished training episode: its undiscounted return, its length, and the step at which it ended."""
+
+    ret: float
+    length: int
+    step: int
+
+
+class Choice(NamedTuple):
+    """What a policy did: the action, and the raw parameters of the distribution it came from."""
+
+    action: Tensor
+    raw: Tensor
+
+
+class Actor(Protocol):
+    def act(self, obs: Array, deterministic: bool = False) -> Choice: ...
+
+
+class Steppable(Protocol):
+    """The part of `envs.Worlds` that collecting needs."""
+
+    @property
+    def num_envs(self) -> int: ...
+
+    def step(self, actions: Array) -> tuple[Array, Array, Array, Array, dict[str, object]]: ...
+
+
+def collect(
+    worlds: Steppable, actor: Actor, obs: Array, n_steps: int, step: int
+) -> tuple[Rollout, Array, list[Episode]]:
+    """Runs N environments for n_steps from obs. Returns the rollout, the next observations, the finished episodes.
+
+    obs: [N, …]; step: environment steps taken before, which dates the episodes.
+    """
+    rows: list[tuple[Array, Choice, Array, Array, Array, Array]] = []
+    episodes: list[Episode] = []
+    for t in range(n_steps):
+        choice = actor.act(obs)
+        after, reward, terminated, truncated, infos = worlds.step(choice.action.numpy(force=True))
+        rows.append((obs, choice, reward, infos["next_obs"], terminated, truncated))  # type: ignore[arg-type]
+        if "_episode" in infos:
+            episodes += _finished(infos, step + (t + 1) * worlds.num_envs)
+        obs = after
+    observations, choices, rewards, successors, terminations, truncations = zip(*rows, strict=True)
+    rollout = Rollout(
+        obs=_stack(observations),
+        action=torch.stack([choice.action for choice in choices]),
+        reward=_stack(rewards).float(),
+        next_obs=_stack(successors),
+        terminated=_stack(terminations),
+        truncated=_stack(truncations),
+        behavior=torch.stack([choice.raw for choice in choices]),
+    )
+    return rollout, obs, episodes
+
+
+def _stack(rows: Sequence[Array]) -> Tensor:
+    return torch.from_numpy(np.stack(rows))
+
+
+def _finished(infos: dict[str, object], step: int) -> list[Episode]:
+    statistics: dict[str, Sequence[SupportsFloat | SupportsInt]] = infos["episode"]  # type: ignore[assignment]
+    returns, lengths = np.asarray(statistics["r"]), np.asarray(statistics["l"])
+    return [Episode(float(returns[i]), int(lengths[i]), step) for i in np.flatnonzero(np.asarray(infos["_episode"]))]

@@ -1,0 +1,218 @@
+"""`python -m rl.train ENV`: trains an agent, evaluates it, and leaves a run directory."""
+
+import dataclasses
+import time
+import traceback
+from argparse import Namespace
+from pathlib import Path
+from typing import NamedTuple, cast
+
+import torch
+
+from agents import A2C
+from rl import checkpoint, config
+from rl.command import DONE, INTERRUPTED, Interrupt, Parser, RunFailed, run
+from rl.config import ConfigError, RunSettings
+from rl.evaluation import evaluate_both, summarize
+from rl.loop import Status
+from rl.plot import learning_curve
+from rl.progress import ProgressBar
+from rl.record import Recorder, create_run_directory, write_json
+
+_FLAGS = ("seed", "total_timesteps", "num_envs")  # settings with a flag of their own, beside --set
+
+
+class Run(NamedTuple):
+    """A run ready to train: new, or taken up again."""
+
+    directory: Path
+    settings: RunSettings
+    agent: A2C
+    recorder: Recorder
+    source: str  # where the settings came from
+
+
+def main(argv: list[str]) -> int:
+    start = time.perf_counter()
+    args = _parser().parse_args(argv)
+    torch.set_num_threads(1)
+    this = _resume(args) if args.resume else _begin(args)
+    _print_header(this)
+    interrupted = _train(this)
+    save(this)
+    if interrupted:
+        this.recorder.close()
+        print(f"interrupted at step {this.agent.loop.step:,}; go on with: python -m rl.train --resume {this.directory}")
+        return INTERRUPTED
+    _finish(this, start)
+    return DONE
+
+
+def _parser() -> Parser:
+    parser = Parser(prog="rl.train", description="Train an actor-critic on a Gymnasium environment.")
+    parser.add_argument("env", nargs="?", metavar="ENV", help="environment id: CartPole-v1, module:Env-v0, ALE/Pong-v5")
+    parser.add_argument("--seed", metavar="S", help="seed of every random stream (default 0)")
+    parser.add_argument("--total-timesteps", metavar="N", help="environment steps, over all environments")
+    parser.add_argument("--num-envs", metavar="K", help="environments side by side (default 8)")
+    parser.add_argument("--engine", choices=["auto", "torch"], default="auto", help="auto takes the fastest that fits")
+    parser.add_argument("--config", type=Path, metavar="FILE", help="YAML settings in place of the recipe that ships")
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="any setting; may be repeated")
+    parser.add_argument(
+        "--out", type=Path, default=Path("results/runs"), metavar="DIR", help="parent of run directories"
+    )
+    parser.add_argument("--resume", type=Path, metavar="RUN", help="go on with this run directory")
+    return parser
+
+
+def _begin(args: Namespace) -> Run:
+    """Settings from defaults, recipe or file, and flags; then the agent; and only then the run directory."""
+    if args.env is None:
+        raise ConfigError("name an environment, such as CartPole-v1: python -m rl.train CartPole-v1")
+    file = args.config or config.recipe(args.env)
+    flags = {name: getattr(args, name) for name in _FLAGS if getattr(args, name) is not None}
+    layers = [] if file is None else [(str(file), _file_settings(file, args.env))]
+    layers.append(("--set", dict(map(config.assignment, args.set))))
+    layers += [(f"--{name.replace('_', '-')}", {name: value}) for name, value in flags.items()]
+    chosen = config.merge(config.schema(A2C, RunSettings), layers)
+    agent, settings = _build(args.env, chosen)
+    complete = {"env": args.env, "agent": "a2c", **config.values(agent), **config.values(settings)}
+    directory = create_run_directory(args.out, args.env, "a2c", agent.seed, complete)
+    recorder = Recorder(directory, settings.log_interval, agent.worlds.reward_threshold)
+    return Run(directory, settings, agent, recorder, str(file) if file else "defaults")
+
+
+def _file_settings(file: Path, env_id: str) -> dict[str, object]:
+    settings = config.read_yaml(file)
+    for key, expected in (("env", env_id), ("agent", "a2c")):
+        if settings.pop(key, expected) != expected:
+            raise ConfigError(f"{file}: its {key} is not {expected}; leave the key out or choose another file")
+    return settings
+
+
+def _build(env_id: str, chosen: dict[str, object]) -> tuple[A2C, RunSettings]:
+    names = {field.name for field in dataclasses.fields(RunSettings)}
+    settings = RunSettings(**{key: value for key, value in chosen.items() if key in names})  # type: ignore[arg-type]
+    agent = A2C(env_id, **{key: value for key, value in chosen.items() if key not in names})  # type: ignore[arg-type]
+    return agent, settings
+
+
+def _resume(args: Namespace) -> Run:
+    """Everything from the run directory; only the number of steps may change."""
+    if args.set or args.config or args.num_envs or args.seed:
+        raise ConfigError("--resume goes on with the run's own settings; only --total-timesteps may be given beside it")
+    directory = cast(Path, args.resume)
+    saved = config.read_yaml(directory / "config.yaml")
+    env_id = saved.pop("env", None)
+    if args.env not in (None, env_id):
+        raise ConfigError(f"{directory} is a run of {env_id}, not of {args.env}")
+    saved.pop("agent", None)
+    layers = [(str(directory / "config.yaml"), saved)]
+    if args.total_timesteps is not None:
+        layers.append(("--total-timesteps", {"total_timesteps": args.total_timesteps}))
+    known = config.schema(A2C, RunSettings)
+    chosen = config.merge(known, layers)
+    settings = RunSettings(**{key: chosen[key] for key in config.schema(RunSettings) if key in chosen})  # type: ignore[arg-type]
+    file = checkpoint.newest(directory / "checkpoints")
+    agent = A2C.load(file)
+    if agent.loop.step + agent.worlds.num_envs > settings.total_timesteps:
+        raise ConfigError(f"{directory} has {agent.loop.step:,} steps already; give a larger --total-timesteps")
+    config.write_yaml(directory / "config.yaml", {"env": env_id, "agent": "a2c", **chosen})
+    recorder = Recorder(directory, settings.log_interval, agent.worlds.reward_threshold)
+    recorder.load_state_dict(cast("dict[str, dict[str, object]]", checkpoint.load(file)["extra"])["recorder"])
+    return Run(directory, settings, agent, recorder, f"{file}, from step {agent.loop.step:,}")
+
+
+def _print_header(this: Run) -> None:
+    agent = this.agent
+    size = sum(p.numel() for p in (*agent.policy.parameters(), *agent.value.parameters()))
+    hidden = "-".join(map(str, agent.net_arch))
+    normalized = [what for what, norm in (("observations", agent.obs_norm), ("rewards", agent.reward_norm)) if norm]
+    lines = {
+        "environment": f"{agent.env}, {agent.worlds.num_envs} side by side (sync)",
+        "spaces": f"{agent.obs_space} → {agent.worlds.env_action_space}",
+        "normalized": " and ".join(normalized) or "nothing",
+        "networks": f"π_θ and V_φ apart, {hidden} {agent.activation} each, {size:,} parameters",
+        "optimizer": f"{type(agent.optimizer).__name__}, learning rate {agent.learning_rate} "
+        f"(critic × {agent.critic_lr_scale:g}), {agent.n_steps} × {agent.worlds.num_envs} steps an update",
+        "engine": f"torch {torch.__version__} on CPU, {agent.threads} thread{'s' if agent.threads > 1 else ''}",
+        "seed": str(agent.seed),
+        "settings": this.source,
+        "run": str(this.directory),
+    }
+    for name, text in lines.items():
+        print(f"{name:>12}  {text}")
+    if not agent.loop.exact:
+        print(f"{'note':>12}  the environments' state is not in the checkpoint: they begin new episodes")
+    print(flush=True)
+
+
+def _train(this: Run) -> bool:
+    """Runs the loop; returns whether Ctrl-C ended it. Whatever goes wrong, what was learned is saved first."""
+    agent, settings = this.agent, this.settings
+    bar = ProgressBar(settings.total_timesteps, agent.loop.step)
+
+    def checkpoints(status: Status) -> None:
+        steps_of_update = agent.n_steps * agent.worlds.num_envs
+        if status.step % settings.checkpoint_interval < steps_of_update:
+            save(this)
+
+    with Interrupt() as interrupt:
+        try:
+            agent.learn(settings.total_timesteps - agent.loop.step, [this.recorder, bar, checkpoints, interrupt])
+        except KeyboardInterrupt:
+            interrupt.requested = True
+        except Exception as error:
+            raise _failure(this, error) from error
+        finally:
+            bar.close()
+    return interrupt.requested
+
+
+def _failure(this: Run, error: Exception) -> RunFailed:
+    report = this.directory / "error.txt"
+    report.write_text("".join(traceback.format_exception(error)), encoding="utf-8")
+    parameters = (*this.agent.policy.parameters(), *this.agent.value.parameters())
+    kept = "no checkpoint, since the parameters are not finite"
+    if all(bool(torch.isfinite(p).all()) for p in parameters):
+        kept = f"a checkpoint at step {this.agent.loop.step:,}"
+        save(this)
+    this.recorder.close()
+    what = str(error) or type(error).__name__
+    return RunFailed(f"{what} (step {this.agent.loop.step:,}; kept {kept}; traceback in {report})")
+
+
+def save(this: Run) -> None:
+    """A checkpoint of this step; the newest two stay."""
+    directory = this.directory / "checkpoints"
+    this.agent.save(directory / f"step-{this.agent.loop.step:012}", {"recorder": this.recorder.state_dict()})
+    for old in sorted(directory.glob("step-*.pt"))[:-2]:
+        old.unlink()
+
+
+def _finish(this: Run, start: float) -> None:
+    """Last row, both evaluations, summary and figure."""
+    agent, directory = this.agent, this.directory
+    this.recorder.flush()
+    this.recorder.close()
+    summary: dict[str, object] = {
+        "env": agent.env,
+        "agent": "a2c",
+        "engine": "torch",
+        "seed": agent.seed,
+        "total_timesteps": agent.loop.step,
+        "solved_at": this.recorder.solved_at,
+        "train_seconds": round(agent.loop.seconds, 3),
+        "steps_per_second": round(agent.loop.step / max(agent.loop.seconds, 1e-9), 1),
+    }
+    print(f"trained       {agent.loop.step:,} steps in {agent.loop.seconds:.1f} s")
+    deterministic, stochastic = evaluate_both(agent, this.settings.eval_episodes, agent.seed)
+    summary |= summarize(deterministic, stochastic)
+    summary["wall_seconds"] = round(time.perf_counter() - start, 3)
+    write_json(directory / "summary.json", summary)
+    print(f"evaluation    {deterministic}\n              {stochastic}")
+    figure = learning_curve(directory, str(agent.env), "a2c", agent.seed, agent.worlds.reward_threshold)
+    print(f"written to    {directory} (figure: {figure.name})")
+
+
+if __name__ == "__main__":
+    run(main)
