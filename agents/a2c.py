@@ -1,7 +1,6 @@
 """A2C: advantage actor-critic, from scratch. Single-step TD by default; n-step and GAE generalize it."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
 from typing import Self, cast
 
@@ -11,54 +10,27 @@ from torch import Generator, Tensor
 from torch.nn.utils import clip_grad_norm_
 
 from agents import storage
-from agents.networks import Activation, Policy, Value, encode, input_size
+from agents.networks import Policy, Value, encode, input_size
+from agents.settings import A2CSettings
 from envs import EnvLike, environment_seeds, make
 from envs.spaces import to_env_action
-from rl.config import ConfigError
 from rl.loop import Hook, Loop, Metrics
 from rl.normalize import ObservationNormalizer, RewardNormalizer
 from rl.returns import explained_variance, gae, td_error
 from rl.rollout import Array, Choice, Rollout
-from rl.schedules import Schedule, lowest, value_at
+from rl.schedules import value_at
+from rl.typed import ConfigError
 
 
-@dataclass
-class A2C:
+class A2C(A2CSettings):
     """Policy π_θ and value V_φ, updated together after every `n_steps` steps of `num_envs` environments.
 
-    env: an environment id, an environment, a function that builds one, or a vector environment (`envs.make`).
-    The other arguments are hyper-parameters with Stable-Baselines3's names, meanings and defaults, except
-    `n_steps` (1 here). Ours: `critic_lr_scale` multiplies the learning rate of V_φ; `normalize_observations` and
-    `normalize_rewards` as in `rl.normalize`; `threads` of torch during training (more are slower for small networks).
+    Its arguments are the fields of `agents.settings.A2CSettings`: the environment, and hyper-parameters by keyword.
     Raises ValueError on a setting out of range, and as `envs.make` does.
     """
 
-    env: EnvLike
-    _: KW_ONLY
-    seed: int = 0
-    num_envs: int | None = None
-    learning_rate: Schedule = 7e-4
-    n_steps: int = 1
-    gamma: float = 0.99
-    gae_lambda: float = 1.0
-    ent_coef: Schedule = 0.0
-    vf_coef: float = 0.5
-    max_grad_norm: float = 0.5
-    use_rms_prop: bool = True
-    rms_prop_eps: float = 1e-5
-    normalize_advantage: bool = False
-    critic_lr_scale: float = 1.0
-    normalize_observations: bool = False
-    normalize_rewards: bool = False
-    net_arch: tuple[int, ...] = (64, 64)
-    activation: Activation = "tanh"
-    log_std_init: float = 0.0
-    max_episode_steps: int | None = None
-    env_kwargs: dict[str, object] | None = None
-    threads: int = 1
-
     def __post_init__(self) -> None:
-        self._check_ranges()
+        super().__post_init__()
         self.worlds = make(
             self.env, self.num_envs, self.seed, max_episode_steps=self.max_episode_steps, env_kwargs=self.env_kwargs
         )
@@ -96,9 +68,9 @@ class A2C:
         entropy = pi.entropy().mean()
         loss = policy_loss + self.vf_coef * value_loss - value_at(self.ent_coef, progress) * entropy
 
+        before = [] if self.max_policy_shift is None else [p.detach().clone() for p in self.policy.parameters()]
         learning_rate, grad_norm = self._descend(loss, progress)
-        with torch.no_grad():  # measured after the step: before it, the policy has not moved
-            shift = self.policy.family.from_raw(batch.behavior).kl(self.policy(obs)).mean()
+        shift = self._bounded_shift(obs, batch.behavior, before)
         if self.obs_norm:
             self.obs_norm.update(encode(self.obs_space, batch.obs))
         return {
@@ -127,6 +99,22 @@ class A2C:
             )
         self.optimizer.step()
         return learning_rate, grad_norm
+
+    @torch.no_grad()
+    def _bounded_shift(self, obs: Tensor, behavior: Tensor, before: Sequence[Tensor]) -> Tensor:
+        """Mean KL(π_before ‖ π_after) over the rollout's states, after the step and after any shortening of it.
+
+        Before the step it would be 0. KL grows with the square of a small step, so a step whose KL exceeds
+        the bound is multiplied by √(bound / KL).
+        """
+        pi_before = self.policy.family.from_raw(behavior)
+        shift = pi_before.kl(self.policy(obs)).mean()
+        if self.max_policy_shift is None or not bool(shift > self.max_policy_shift):
+            return shift
+        share = (self.max_policy_shift / shift).sqrt()
+        for p, start in zip(self.policy.parameters(), before, strict=True):
+            p.copy_(torch.lerp(start, p, share))
+        return pi_before.kl(self.policy(obs)).mean()
 
     def _inputs(self, batch: Rollout) -> tuple[Tensor, Tensor, Tensor]:
         """Encoded observations and successors, float32[T, N, D], and rewards as the critic sees them."""
@@ -224,19 +212,7 @@ class A2C:
         self.optimizer: torch.optim.Optimizer = (
             torch.optim.RMSprop(groups, alpha=0.99, eps=self.rms_prop_eps, foreach=True)
             if self.use_rms_prop
-            else torch.optim.Adam(groups, eps=1e-5, foreach=True)
+            else torch.optim.Adam(groups, eps=self.rms_prop_eps, foreach=True)
         )
         self.obs_norm = ObservationNormalizer(size) if self.normalize_observations else None
         self.reward_norm = RewardNormalizer(self.worlds.num_envs, self.gamma) if self.normalize_rewards else None
-
-    def _check_ranges(self) -> None:
-        at_least = {"n_steps": 1, "threads": 1, "vf_coef": 0, "seed": 0, "max_grad_norm": 0, "critic_lr_scale": 0}
-        for name, bound in at_least.items():
-            if not getattr(self, name) >= bound:
-                raise ConfigError(f"{name} must be at least {bound}, got {getattr(self, name)}")
-        for name in ("gamma", "gae_lambda"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise ConfigError(f"{name} must lie between 0 and 1, got {getattr(self, name)}")
-        for name in ("learning_rate", "ent_coef"):
-            if not lowest(getattr(self, name)) >= 0:
-                raise ConfigError(f"{name} must not be negative, got {getattr(self, name)}")

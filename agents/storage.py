@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, TypeVar, cast
 from envs import EnvLike
 from rl import checkpoint
 from rl.checkpoint import CheckpointError
-from rl.config import merge, plain, schema, values
+from rl.config import merge, schema, values
+from rl.typed import plain
 
 if TYPE_CHECKING:
     from agents.a2c import A2C

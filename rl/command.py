@@ -10,8 +10,9 @@ from typing import NoReturn, Self
 
 from envs import EnvironmentUsageError
 from rl.checkpoint import CheckpointError
-from rl.config import ConfigError, nearest
+from rl.config import nearest
 from rl.loop import Status
+from rl.typed import ConfigError
 
 DONE, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
 _GRACE = 5  # seconds that an iteration gets to end after Ctrl-C, before it is cut off

@@ -2,22 +2,13 @@
 
 import dataclasses
 import difflib
-import re
-import types
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Literal, Union, cast, get_args, get_origin, get_type_hints
+from typing import get_type_hints
 
 import yaml
 
-from rl.schedules import Linear
-
-_NUMBER = r"([-+]?[\d.]+(?:[eE][-+]?\d+)?)"
-_LINEAR = re.compile(rf"linear\(\s*{_NUMBER}\s*,\s*{_NUMBER}\s*\)")
-
-
-class ConfigError(ValueError):
-    """A setting is unknown, of the wrong type, or out of range; or a configuration file cannot be read."""
+from rl.typed import ConfigError, convert, plain
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,6 +39,11 @@ def schema(*settings: type) -> dict[str, object]:
 def values(instance: object) -> dict[str, object]:
     """Key → value of every setting of a dataclass instance, as `schema` lists them."""
     return {field.name: getattr(instance, field.name) for field in _settings_of(type(instance))}
+
+
+def defaults(*settings: type) -> dict[str, object]:
+    """Key → default value of every setting, as `schema` lists them."""
+    return {field.name: field.default for cls in settings for field in _settings_of(cls)}
 
 
 def _settings_of(cls: type) -> list[dataclasses.Field[object]]:
@@ -85,6 +81,28 @@ def assignment(text: str) -> tuple[str, str]:
     return key.strip(), value.strip()
 
 
+def gather(
+    known: Mapping[str, object],
+    env_id: str,
+    agent: str,
+    file: Path | None,
+    assignments: Iterable[str],
+    flags: Mapping[str, str | None],
+) -> dict[str, object]:
+    """The settings of a run that differ from the defaults: file < `--set` assignments < flags of their own."""
+    layers: list[tuple[str, Mapping[str, object]]] = []
+    if file is not None:
+        settings = read_yaml(file)
+        for key, expected in (("env", env_id), ("agent", agent)):
+            if settings.pop(key, expected) != expected:
+                raise ConfigError(f"{file}: its {key} is not {expected}; leave the key out or choose another file")
+        layers.append((str(file), settings))
+    layers.append(("--set", dict(map(assignment, assignments))))
+    given = {name: value for name, value in flags.items() if value is not None}
+    layers += [(f"--{name.replace('_', '-')}", {name: value}) for name, value in given.items()]
+    return merge(known, layers)
+
+
 def read_yaml(path: Path) -> dict[str, object]:
     """One flat mapping of settings. Raises ConfigError in one line if the file is anything else."""
     try:
@@ -113,119 +131,10 @@ def write_yaml(path: Path, settings: Mapping[str, object]) -> None:
 
 def recipe(env_id: str) -> Path | None:
     """The tuned settings that ship for an environment, if there are any."""
-    name = env_id.replace("/", "-") + ".yaml"
+    name = env_id.replace("/", "-").replace(":", "-") + ".yaml"
     package = Path(__file__).parent
     candidates = (package / "configs" / name, package.parent / "configs" / name)  # installed; in a checkout
     return next((path for path in candidates if path.is_file()), None)
-
-
-def convert(value: object, kind: object) -> object:
-    """The value as this type. Text is parsed, since PyYAML reads 7e-4 and 1e6 as text and flags are text.
-
-    Raises ConfigError whose message describes what was expected.
-    """
-    if get_origin(kind) in (Union, types.UnionType):
-        return _convert_union(value, get_args(kind))
-    if get_origin(kind) is Literal:
-        if value in get_args(kind):
-            return value
-        raise ConfigError("one of " + ", ".join(get_args(kind)))
-    if get_origin(kind) in (tuple, dict, Mapping):
-        return _convert_collection(value, kind)
-    parse, description = _PARSERS[cast(type, kind)]
-    try:
-        return parse(value)
-    except (ValueError, TypeError):
-        raise ConfigError(description) from None
-
-
-def plain(value: object) -> object:
-    """A setting as YAML and checkpoints hold it: schedules as text, tuples as lists. `convert` is the inverse."""
-    if isinstance(value, Linear):
-        return str(value)
-    return list(value) if isinstance(value, tuple) else value
-
-
-def _convert_union(value: object, kinds: tuple[object, ...]) -> object:
-    described = []
-    for kind in kinds:
-        try:
-            return convert(value, kind)
-        except ConfigError as error:
-            described.append(str(error))
-    raise ConfigError(" or ".join(described))
-
-
-def _convert_collection(value: object, kind: object) -> object:
-    parsed = _parse_text(value)
-    if get_origin(kind) is tuple:
-        if isinstance(parsed, list | tuple):
-            return tuple(convert(item, get_args(kind)[0]) for item in parsed)
-        raise ConfigError("a list such as [64, 64]")
-    if isinstance(parsed, dict):
-        return {str(key): item for key, item in parsed.items()}
-    raise ConfigError("a mapping such as {key: value}")
-
-
-def _parse_text(value: object) -> object:
-    if not isinstance(value, str):
-        return value
-    try:
-        return yaml.safe_load(value if value.lstrip()[:1] in ("[", "{") else f"[{value}]")
-    except yaml.YAMLError:
-        return None
-
-
-def _to_int(value: object) -> int:
-    if isinstance(value, bool) or not isinstance(value, int | float | str):
-        raise TypeError
-    if isinstance(value, str) and re.fullmatch(r"[-+]?\d[\d_]*", value):
-        return int(value)
-    if float(value) != int(float(value)):
-        raise ValueError
-    return int(float(value)) if not isinstance(value, int) else value
-
-
-def _to_float(value: object) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float | str):
-        raise TypeError
-    return float(value)
-
-
-def _to_bool(value: object) -> bool:
-    if isinstance(value, bool):
-        return value
-    if value in ("true", "True", "false", "False"):
-        return value in ("true", "True")
-    raise ValueError
-
-
-def _to_str(value: object) -> str:
-    if isinstance(value, str):
-        return value
-    raise ValueError
-
-
-def _to_none(value: object) -> None:
-    if value not in (None, "null", "none"):
-        raise ValueError
-
-
-def _to_linear(value: object) -> Linear:
-    match = _LINEAR.fullmatch(value) if isinstance(value, str) else None
-    if match is None:
-        raise ValueError
-    return Linear(float(match[1]), float(match[2]))
-
-
-_PARSERS: dict[type, tuple[Callable[[object], object], str]] = {
-    int: (_to_int, "a whole number"),
-    float: (_to_float, "a number"),
-    bool: (_to_bool, "true or false"),
-    str: (_to_str, "text"),
-    type(None): (_to_none, "null"),
-    Linear: (_to_linear, "linear(initial, final)"),
-}
 
 
 class _StrictLoader(yaml.SafeLoader):

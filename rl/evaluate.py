@@ -8,8 +8,9 @@ import torch
 from agents import A2C
 from rl import checkpoint
 from rl.command import DONE, Parser, run
-from rl.config import ConfigError, RunSettings, merge, read_yaml, schema
+from rl.config import RunSettings, merge, read_yaml, schema
 from rl.evaluation import evaluate_both
+from rl.typed import ConfigError
 
 
 def main(argv: list[str]) -> int:

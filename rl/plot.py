@@ -1,9 +1,16 @@
 """Figures of a run directory."""
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
+
+from rl.statistics import mean_interval
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 _COLORS = {"episode": "#9ecae1", "mean": "#08519c", "threshold": "#d95f02", "entropy": "#1b7837", "shift": "#762a83"}
 
@@ -29,18 +36,46 @@ def learning_curve(directory: Path, env_id: str, agent: str, seed: int, threshol
     bottom.set_yscale("log", nonpositive="mask")
     bottom.set_ylabel("policy shift KL\n(nats an update)")
     bottom.set_xlabel("environment steps")
-    bottom.xaxis.set_major_formatter(lambda x, _: f"{x:,.0f}")
     for axes, markerscale in ((top, 4.0), (bottom, 1.0)):  # above the axes, where no data can lie under it
         axes.legend(
             loc="lower right", bbox_to_anchor=(1, 1), ncols=3, fontsize="small", frameon=False, markerscale=markerscale,
             borderaxespad=0.1,
         )  # fmt: skip
     for axes in (top, middle, bottom):
-        axes.grid(alpha=0.25)
-        axes.spines[["top", "right"]].set_visible(False)
+        _finish(axes)
     path = directory / "learning_curve.png"
     figure.savefig(path, dpi=150)
     return path
+
+
+def seed_curves(directories: Sequence[Path], path: Path, title: str, threshold: float | None) -> None:
+    """Draws the training return of every seed, and their mean with its 95 % bootstrap interval, into `path`."""
+    from matplotlib.figure import Figure
+
+    runs = [_read(directory / "metrics.csv") for directory in directories]
+    grid = np.linspace(max(run["step"][0] for run in runs), min(run["step"][-1] for run in runs), 200)
+    curves = np.array([np.interp(grid, run["step"], run["rollout/ep_rew_mean"]) for run in runs])
+    mean, low, high = np.array([mean_interval(column, resamples=1_000) for column in curves.T]).T
+    figure = Figure(figsize=(6, 3.6), layout="constrained")
+    axes = figure.subplots()
+    for i, curve in enumerate(curves):
+        axes.plot(grid, curve, color=_COLORS["episode"], lw=0.7, label="one seed" if i == 0 else None)
+    axes.fill_between(grid, low, high, color=_COLORS["mean"], alpha=0.25, lw=0, label="95 % interval of the mean")
+    axes.plot(grid, mean, color=_COLORS["mean"], label=f"mean of {len(runs)} seeds")
+    if threshold is not None:
+        axes.axhline(threshold, color=_COLORS["threshold"], ls="--", lw=1, label=f"threshold, {threshold:g}")
+    figure.suptitle(title, fontsize="medium")
+    axes.set_xlabel("environment steps")
+    axes.set_ylabel("training return\n(mean of the last 100 episodes)")
+    axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=4, fontsize="x-small", frameon=False)
+    _finish(axes)
+    figure.savefig(path, dpi=150)
+
+
+def _finish(axes: "Axes") -> None:
+    axes.xaxis.set_major_formatter(lambda x, _: f"{x:,.0f}")
+    axes.grid(alpha=0.25)
+    axes.spines[["top", "right"]].set_visible(False)
 
 
 def _read(path: Path) -> dict[str, NDArray[np.float64]]:

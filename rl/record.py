@@ -26,7 +26,7 @@ _PACKAGES = ("actor-critic", "torch", "numpy", "gymnasium")
 
 def create_run_directory(out: Path, env_id: str, agent: str, seed: int, settings: Mapping[str, object]) -> Path:
     """Makes `out/<env>/<agent>/<seed>-<time>/` with config.yaml and versions.json in it, and returns it."""
-    parent = out / env_id.replace("/", "-").replace(":", "-") / agent
+    parent = out / directory_name(env_id) / agent
     stamp = datetime.now().strftime("%Y%m%d-%H%M%S")
     name = f"{seed}-{stamp}"
     for attempt in range(2, 1000):
@@ -41,6 +41,11 @@ def create_run_directory(out: Path, env_id: str, agent: str, seed: int, settings
     versions |= {"python": platform.python_version(), "platform": platform.platform()}
     write_json(directory / "versions.json", versions)
     return directory
+
+
+def directory_name(env_id: str) -> str:
+    """An environment's id as one folder: "ALE/Pong-v5" → "ALE-Pong-v5"."""
+    return env_id.replace("/", "-").replace(":", "-")
 
 
 def write_json(path: Path, content: Mapping[str, object]) -> None:

@@ -12,12 +12,13 @@ import torch
 from agents import A2C
 from rl import checkpoint, config
 from rl.command import DONE, INTERRUPTED, Interrupt, Parser, RunFailed, run
-from rl.config import ConfigError, RunSettings
+from rl.config import RunSettings
 from rl.evaluation import evaluate_both, summarize
 from rl.loop import Status
 from rl.plot import learning_curve
 from rl.progress import ProgressBar
 from rl.record import Recorder, create_run_directory, write_json
+from rl.typed import ConfigError
 
 _FLAGS = ("seed", "total_timesteps", "num_envs")  # settings with a flag of their own, beside --set
 
@@ -69,24 +70,13 @@ def _begin(args: Namespace) -> Run:
     if args.env is None:
         raise ConfigError("name an environment, such as CartPole-v1: python -m rl.train CartPole-v1")
     file = args.config or config.recipe(args.env)
-    flags = {name: getattr(args, name) for name in _FLAGS if getattr(args, name) is not None}
-    layers = [] if file is None else [(str(file), _file_settings(file, args.env))]
-    layers.append(("--set", dict(map(config.assignment, args.set))))
-    layers += [(f"--{name.replace('_', '-')}", {name: value}) for name, value in flags.items()]
-    chosen = config.merge(config.schema(A2C, RunSettings), layers)
+    flags = {name: getattr(args, name) for name in _FLAGS}
+    chosen = config.gather(config.schema(A2C, RunSettings), args.env, "a2c", file, args.set, flags)
     agent, settings = _build(args.env, chosen)
     complete = {"env": args.env, "agent": "a2c", **config.values(agent), **config.values(settings)}
     directory = create_run_directory(args.out, args.env, "a2c", agent.seed, complete)
     recorder = Recorder(directory, settings.log_interval, agent.worlds.reward_threshold)
     return Run(directory, settings, agent, recorder, str(file) if file else "defaults")
-
-
-def _file_settings(file: Path, env_id: str) -> dict[str, object]:
-    settings = config.read_yaml(file)
-    for key, expected in (("env", env_id), ("agent", "a2c")):
-        if settings.pop(key, expected) != expected:
-            raise ConfigError(f"{file}: its {key} is not {expected}; leave the key out or choose another file")
-    return settings
 
 
 def _build(env_id: str, chosen: dict[str, object]) -> tuple[A2C, RunSettings]:

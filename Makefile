@@ -1,0 +1,42 @@
+# The two commands to know: `make train` and `make test`. They need Python 3.11 or newer and make, nothing else.
+
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: help train test lint figures clean
+
+help:  ## list the targets
+	@sed -n 's/^\([a-z]*\):.*##/\1\t/p' $(MAKEFILE_LIST)
+
+train: .venv/installed  ## train CartPole-v1 and evaluate it; leaves results/runs/CartPole-v1/a2c/…
+	$(BIN)/python -m rl.train CartPole-v1
+
+test: .venv/installed-dev lint  ## lint, types, tests
+	$(BIN)/python -m pytest
+
+lint: .venv/installed-dev  ## style and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+figures: .venv/installed  ## make every committed table and figure of results/ again (half an hour on two cores)
+	$(BIN)/python -m rl.compare CartPole-v1 --seeds 0-19
+	$(BIN)/python -m rl.compare Acrobot-v1 --seeds 0-9
+	$(BIN)/python -m rl.compare Pendulum-v1 --seeds 0-9
+
+clean:  ## remove the virtual environment and caches; runs and results stay
+	rm -rf .venv build dist .mypy_cache .pytest_cache .ruff_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+.venv/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "Python 3.11 or newer is needed, $(PYTHON) is older; try make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
+	$(PYTHON) -m venv .venv
+
+.venv/installed: .venv/bin/python pyproject.toml
+	$(BIN)/python -m pip install --quiet --editable .
+	@touch $@
+
+.venv/installed-dev: .venv/bin/python pyproject.toml
+	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	@touch $@ .venv/installed

@@ -1,0 +1,62 @@
+"""The settings of A2C: names, meanings and defaults of Stable-Baselines3 where the thing is the same."""
+
+from dataclasses import KW_ONLY, dataclass
+
+from agents.networks import Activation
+from envs import EnvLike
+from rl.schedules import Schedule, lowest
+from rl.typed import ConfigError
+
+
+@dataclass(eq=False)  # an agent is compared by identity
+class A2CSettings:
+    """What `A2C` takes. The one default that differs from Stable-Baselines3's is `n_steps`, 1 here and 5 there.
+
+    Raises ConfigError, a ValueError, on a setting out of range.
+    """
+
+    env: EnvLike  # an id, an environment, a function that builds one, or a vector environment: see `envs.make`
+    _: KW_ONLY
+    seed: int = 0  # of every random stream
+    num_envs: int | None = None  # environments side by side; null is 8, or 1 for an environment object
+
+    learning_rate: Schedule = 7e-4  # a number, or linear(initial, final) over the run
+    n_steps: int = 1  # steps of each environment an update; 1 is single-step TD
+    gamma: float = 0.99  # discount
+    gae_lambda: float = 1.0  # 1 is the n-step advantage
+    ent_coef: Schedule = 0.0  # weight of the entropy bonus
+    vf_coef: float = 0.5  # weight of the value loss
+    max_grad_norm: float = 0.5  # bound of the gradient's norm over all parameters together
+    use_rms_prop: bool = True  # RMSprop (α = 0.99), or else Adam
+    rms_prop_eps: float = 1e-5  # ε of either
+    normalize_advantage: bool = False  # to mean 0 and deviation 1 over the rollout
+
+    critic_lr_scale: float = 1.0  # ours: learning rate of V_φ over that of π_θ
+    max_policy_shift: float | None = None  # ours: bound of KL(π_before ‖ π_after) of an update, in nats
+    normalize_observations: bool = False  # by their running mean and deviation: `rl.normalize`
+    normalize_rewards: bool = False  # by the running deviation of the discounted return
+
+    net_arch: tuple[int, ...] = (64, 64)  # hidden layers of π_θ and of V_φ, which share nothing
+    activation: Activation = "tanh"
+    log_std_init: float = 0.0  # of Gaussian policies
+
+    max_episode_steps: int | None = None  # a time limit in place of the registered one
+    env_kwargs: dict[str, object] | None = None  # arguments of the environment's constructor
+    threads: int = 1  # of torch during training; more are slower for networks of this size
+
+    def __post_init__(self) -> None:
+        at_least: dict[str, float] = dict.fromkeys(("n_steps", "threads"), 1)
+        at_least |= dict.fromkeys(("seed", "vf_coef", "max_grad_norm", "critic_lr_scale", "rms_prop_eps"), 0)
+        for name, bound in at_least.items():
+            if not getattr(self, name) >= bound:
+                raise ConfigError(f"{name} must be at least {bound}, got {getattr(self, name)}")
+        for name in ("gamma", "gae_lambda"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ConfigError(f"{name} must lie between 0 and 1, got {getattr(self, name)}")
+        for name in ("learning_rate", "ent_coef"):
+            if not lowest(getattr(self, name)) >= 0:
+                raise ConfigError(f"{name} must not be negative, got {getattr(self, name)}")
+        if self.max_policy_shift is not None and not self.max_policy_shift > 0:
+            raise ConfigError(f"max_policy_shift must be positive or null, got {self.max_policy_shift}")
+        if not all(width >= 1 for width in self.net_arch):
+            raise ConfigError(f"net_arch must hold positive widths, got {list(self.net_arch)}")

@@ -1,0 +1,183 @@
+"""`python -m rl.compare ENV --seeds 0-19`: trains many seeds side by side, then writes their table and figure.
+
+A run that is there already, finished and with the same settings, is taken as it is; one that was interrupted goes on
+from its checkpoint.
+"""
+
+import json
+import shlex
+import subprocess
+import sys
+from argparse import Namespace
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from tqdm import tqdm
+
+from agents import A2C
+from envs import make
+from rl import config
+from rl.command import DONE, Parser, RunFailed, run
+from rl.config import RunSettings
+from rl.plot import seed_curves
+from rl.record import directory_name, write_json
+from rl.statistics import mean_interval
+from rl.typed import ConfigError, plain
+
+
+class Result(NamedTuple):
+    """One finished seed."""
+
+    directory: Path
+    summary: dict[str, float]
+
+
+def main(argv: list[str]) -> int:
+    parser = Parser(prog="rl.compare", description="Train many seeds of an environment, and tabulate and draw them.")
+    parser.add_argument("env", metavar="ENV")
+    parser.add_argument("--seeds", default="0-9", metavar="A-B", help="0-9, or 0,3,7 (default 0-9)")
+    parser.add_argument("--jobs", default="2", metavar="J", help="runs side by side, one thread each (default 2)")
+    parser.add_argument("--total-timesteps", metavar="N")
+    parser.add_argument("--config", type=Path, metavar="FILE")
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE")
+    parser.add_argument(
+        "--out", type=Path, default=Path("results/runs"), metavar="DIR", help="parent of run directories"
+    )
+    parser.add_argument("--results", type=Path, default=Path("results"), metavar="DIR", help="parent of ENV's results")
+    args = parser.parse_args(argv)
+    threshold = make(args.env, 1).reward_threshold
+    settings, seeds = _settings(args), _seeds(args.seeds)
+    jobs = int(str(config.merge({"--jobs": int}, [("command line", {"--jobs": args.jobs})])["--jobs"]))
+    results = _run_all(args, settings, seeds, max(jobs, 1))
+    directory = args.results / directory_name(args.env)
+    directory.mkdir(parents=True, exist_ok=True)
+    command = shlex.join(["python", "-m", "rl.compare", *argv])
+    seed_curves(
+        [r.directory for r in results], directory / "a2c.png", f"{args.env}: a2c, {len(seeds)} seeds", threshold
+    )
+    table = _table(args.env, settings, results, threshold, command)
+    (directory / "a2c.md").write_text(table, encoding="utf-8")
+    write_json(directory / "a2c.json", {"command": command, "settings": settings, "runs": [r.summary for r in results]})
+    print(table)
+    print(f"written to {directory}")
+    return DONE
+
+
+def _settings(args: Namespace) -> dict[str, object]:
+    """The complete settings of every run but its seed, as config.yaml holds them."""
+    file = args.config or config.recipe(args.env)
+    known = config.schema(A2C, RunSettings)
+    chosen = config.gather(known, args.env, "a2c", file, args.set, {"total_timesteps": args.total_timesteps})
+    return {key: plain(value) for key, value in (config.defaults(A2C, RunSettings) | chosen).items()}
+
+
+def _seeds(text: str) -> list[int]:
+    """ "0-3,7" → [0, 1, 2, 3, 7]."""
+    try:
+        parts = [part.split("-") for part in text.split(",")]
+        seeds = [seed for first, *last in parts for seed in range(int(first), int(last[0] if last else first) + 1)]
+    except ValueError:
+        seeds = []
+    if not seeds:
+        raise ConfigError(f"--seeds takes a range such as 0-9 or a list such as 0,3,7, got {text!r}")
+    return seeds
+
+
+def _run_all(args: Namespace, settings: dict[str, object], seeds: list[int], jobs: int) -> list[Result]:
+    """Every seed's result, in order. Raises RunFailed after the others have ended if any seed failed."""
+    results: dict[int, Result] = {}
+    failures: list[str] = []
+    with ThreadPoolExecutor(jobs) as pool, tqdm(total=len(seeds), unit=" runs", disable=None) as bar:
+        futures = {pool.submit(_run_one, args, {**settings, "seed": seed}, seed): seed for seed in seeds}
+        for future in as_completed(futures):
+            try:
+                results[futures[future]] = future.result()
+            except RunFailed as failure:
+                failures.append(f"seed {futures[future]}: {failure}")
+            bar.update()
+    if failures:
+        raise RunFailed("; ".join(failures))
+    return [results[seed] for seed in seeds]
+
+
+def _run_one(args: Namespace, settings: dict[str, object], seed: int) -> Result:
+    """Takes a finished run with these settings, goes on with an interrupted one, or trains a new one."""
+    matching = _matching(args, settings, seed)
+    unfinished = [run for run in matching if not (run / "summary.json").is_file() and any(run.glob("checkpoints/*.pt"))]
+    if all(not (run / "summary.json").is_file() for run in matching):
+        command = [sys.executable, "-m", "rl.train"]
+        if unfinished:
+            command += ["--resume", str(unfinished[-1])]
+        else:
+            command += [args.env, "--seed", str(seed), "--out", str(args.out)]
+            command += ["--config", str(args.config)] if args.config else []
+            command += ["--total-timesteps", args.total_timesteps] if args.total_timesteps else []
+            command += [part for assignment in args.set for part in ("--set", assignment)]
+        done = subprocess.run(command, capture_output=True, text=True)
+        if done.returncode:
+            raise RunFailed(
+                done.stderr.strip().splitlines()[-1].removeprefix("error: ") if done.stderr else "no message"
+            )
+        matching = _matching(args, settings, seed)
+    directory = next(run for run in reversed(matching) if (run / "summary.json").is_file())
+    return Result(directory, json.loads((directory / "summary.json").read_text(encoding="utf-8")))
+
+
+def _matching(args: Namespace, settings: dict[str, object], seed: int) -> list[Path]:
+    """Run directories of exactly these settings, oldest first."""
+    expected = {"env": args.env, "agent": "a2c", **settings}
+    runs = sorted((args.out / directory_name(args.env) / "a2c").glob(f"{seed}-*/config.yaml"))
+    return [file.parent for file in runs if config.read_yaml(file) == expected]
+
+
+def _table(
+    env_id: str, settings: dict[str, object], results: list[Result], threshold: float | None, command: str
+) -> str:
+    """Markdown: the settings that differ from the defaults, a row a seed, and the summary over seeds."""
+    usual = config.defaults(A2C, RunSettings)
+    changed = {key: value for key, value in settings.items() if value != plain(usual[key])}
+    lines = [
+        f"# {env_id}: a2c, {len(results)} seeds",
+        "",
+        f"Made by `{command}`.",
+        "Settings that differ from the defaults: "
+        + ", ".join(f"`{key}: {value}`" for key, value in changed.items())
+        + ".",
+        "Returns are mean ± standard deviation over the episodes of the final evaluation; intervals are 95 % bootstrap",
+        "intervals of the mean over seeds; seconds are those of training, one thread, other runs beside it.",
+        "",
+        "| seed | deterministic | stochastic | solved at step | steps | seconds |",
+        "|---:|---:|---:|---:|---:|---:|",
+    ]
+    for _, summary in results:
+        solved = f"{summary['solved_at']:,}" if summary["solved_at"] else "–"
+        lines.append(
+            f"| {summary['seed']} | {summary['eval_mean']:.1f} ± {summary['eval_std']:.1f} "
+            f"| {summary['eval_stochastic_mean']:.1f} ± {summary['eval_stochastic_std']:.1f} "
+            f"| {solved} | {summary['total_timesteps']:,} | {summary['train_seconds']:.0f} |"
+        )
+    lines.append("")
+    for name, key in (("Deterministic", "eval_mean"), ("Stochastic", "eval_stochastic_mean")):
+        scores = [summary[key] for _, summary in results]
+        mean, low, high = mean_interval(scores)
+        reached = (
+            ""
+            if threshold is None
+            else f", at least {threshold:g} in {sum(s >= threshold for s in scores)} of {len(scores)}"
+        )
+        lines.append(f"- {name}: mean {mean:.1f} [{low:.1f}, {high:.1f}], worst seed {min(scores):.1f}{reached}.")
+    seconds = [summary["train_seconds"] for _, summary in results]
+    lines.append(f"- {results[0].summary['total_timesteps']:,} steps in {np.median(seconds):.0f} seconds (median).")
+    solved_at = sorted(summary["solved_at"] for _, summary in results if summary["solved_at"])
+    if threshold is not None:
+        when = f", median step {np.median(solved_at):,.0f}" if solved_at else ""
+        lines.append(
+            f"- Training return (last 100 episodes) reached {threshold:g} in {len(solved_at)} of {len(results)}{when}."
+        )
+    return "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    run(main)

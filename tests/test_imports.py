@@ -1,0 +1,63 @@
+"""What imports bring in, and that they point down the floors of the house only."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+HEAVY = ("stable_baselines3", "ray", "numba", "matplotlib", "tensorboard", "torch.utils.tensorboard")
+
+# docs/architecture.md draws these floors; a file may import from lower floors, and from its own
+FLOORS: list[list[str]] = [
+    ["rl.information", "rl.distributions", "rl.returns", "rl.rollout", "rl.normalize", "rl.schedules", "rl.statistics"],
+    ["envs", "envs.errors", "envs.make", "envs.probes", "envs.snapshot", "envs.spaces", "envs.worlds"],
+    [
+        "rl", "rl.checkpoint", "rl.command", "rl.config", "rl.evaluation", "rl.loop", "rl.plot", "rl.progress",
+        "rl.record", "rl.typed",
+    ],
+    ["agents", "agents.a2c", "agents.networks", "agents.settings", "agents.storage"],
+    ["rl.compare", "rl.evaluate", "rl.train"],
+]  # fmt: skip
+FLOOR = {module: height for height, floor in enumerate(FLOORS) for module in floor}
+
+
+def module_of(path: Path) -> str:
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def imports_of(path: Path) -> set[str]:
+    """Modules of this project that a file imports, wherever in the file it does so."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            submodules = {f"{node.module}.{alias.name}" for alias in node.names}
+            found |= (submodules & FLOOR.keys()) or {node.module}
+    return {name for name in found if name.split(".")[0] in ("rl", "agents", "envs")}
+
+
+SOURCES = sorted(path for package in ("rl", "agents", "envs") for path in (ROOT / package).rglob("*.py"))
+
+
+def test_every_module_has_a_floor() -> None:
+    assert {module_of(path) for path in SOURCES} == FLOOR.keys()
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=module_of)
+def test_imports_point_down(path: Path) -> None:
+    module = module_of(path)
+    upward = {name for name in imports_of(path) if FLOOR[name] > FLOOR[module]}
+    assert not upward
+    if FLOOR[module] == len(FLOORS) - 1:
+        assert not imports_of(path) & set(FLOORS[-1]), "nobody imports an application"
+
+
+def test_imports_are_cheap() -> None:
+    code = f"import sys, rl, agents, envs; print([name for name in {HEAVY} if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert done.stdout.strip() == "[]"
