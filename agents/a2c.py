@@ -94,7 +94,7 @@ class A2C(A2CSettings):
         grad_norm = clip_grad_norm_(params, self.max_grad_norm, foreach=True)
         if not bool(torch.isfinite(grad_norm)):
             raise FloatingPointError(
-                f"the gradient is not finite (loss {float(loss):g}) and was not applied; "
+                f"the gradient is not finite (loss {float(loss.detach()):g}) and was not applied; "
                 "lower learning_rate, or set normalize_observations or normalize_rewards"
             )
         self.optimizer.step()
@@ -105,16 +105,16 @@ class A2C(A2CSettings):
         """Mean KL(π_before ‖ π_after) over the rollout's states, after the step and after any shortening of it.
 
         Before the step it would be 0. KL grows with the square of a small step, so a step whose KL exceeds
-        the bound is multiplied by √(bound / KL).
+        the bound is multiplied by 0.95 √(bound / KL), again if need be.
         """
         pi_before = self.policy.family.from_raw(behavior)
         shift = pi_before.kl(self.policy(obs)).mean()
-        if self.max_policy_shift is None or not bool(shift > self.max_policy_shift):
-            return shift
-        share = (self.max_policy_shift / shift).sqrt()
-        for p, start in zip(self.policy.parameters(), before, strict=True):
-            p.copy_(torch.lerp(start, p, share))
-        return pi_before.kl(self.policy(obs)).mean()
+        while self.max_policy_shift is not None and bool(shift > self.max_policy_shift):
+            share = 0.95 * (self.max_policy_shift / shift).sqrt()
+            for p, start in zip(self.policy.parameters(), before, strict=True):
+                p.copy_(torch.lerp(start, p, share))
+            shift = pi_before.kl(self.policy(obs)).mean()
+        return shift
 
     def _inputs(self, batch: Rollout) -> tuple[Tensor, Tensor, Tensor]:
         """Encoded observations and successors, float32[T, N, D], and rewards as the critic sees them."""

@@ -85,7 +85,8 @@ def _build(env_id: str, max_episode_steps: int | None, kwargs: dict[str, object]
     except (gym.error.UnregisteredEnv, gym.error.DeprecatedEnv) as error:
         raise UnknownEnvironment(f"unknown environment {env_id!r}{_nearest(env_id)}") from error
     except ModuleNotFoundError as error:
-        raise UnknownEnvironment(f"cannot import {error.name!r}, which {env_id!r} needs; install it") from error
+        module = error.name or env_id.partition(":")[0]  # Gymnasium raises its own, without a name
+        raise UnknownEnvironment(f"cannot import {module!r}, which {env_id!r} needs; install it") from error
     except gym.error.DependencyNotInstalled as error:
         extra = next((name for word, name in _EXTRAS.items() if word in str(error).lower()), None)
         remedy = f"pip install 'actor-critic[{extra}]'" if extra else "install it"

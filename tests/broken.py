@@ -1,0 +1,51 @@
+"""Environments that break their contract, registered on import: `tests.broken:NanReward-v0`."""
+
+import time
+
+import gymnasium as gym
+import numpy as np
+from gymnasium import spaces
+
+
+class Broken(gym.Env):  # type: ignore[type-arg]
+    """Sound for 50 steps; then `fail` decides."""
+
+    def __init__(self) -> None:
+        self.observation_space = spaces.Box(-1, 1, (2,), np.float32)
+        self.action_space = spaces.Discrete(2)
+        self.steps = 0
+
+    def reset(self, *, seed=None, options=None):  # type: ignore[no-untyped-def]
+        super().reset(seed=seed)
+        return np.zeros(2, np.float32), {}
+
+    def step(self, action):  # type: ignore[no-untyped-def]
+        self.steps += 1
+        reward = self.fail() if self.steps > 50 else 1.0
+        return np.zeros(2, np.float32), reward, self.steps % 10 == 0, False, {}
+
+
+class NanReward(Broken):
+    def fail(self) -> float:
+        return float("nan")
+
+
+class RaiseInStep(Broken):
+    def fail(self) -> float:
+        raise RuntimeError("the simulator\nlost its connection")
+
+
+class Hang(Broken):
+    def fail(self) -> float:
+        time.sleep(600)
+        return 0.0
+
+
+class PictureSpace(Broken):
+    def __init__(self) -> None:
+        super().__init__()
+        self.observation_space = spaces.Dict({"image": spaces.Box(0, 255, (8, 8, 3), np.uint8)})
+
+
+for name in ("NanReward", "RaiseInStep", "Hang", "PictureSpace"):
+    gym.register(f"{name}-v0", entry_point=f"tests.broken:{name}")

@@ -1,0 +1,184 @@
+"""The import: `from agents import A2C`, on the same loop as the command."""
+
+import re
+from pathlib import Path
+
+import gymnasium as gym
+import numpy as np
+import pytest
+import torch
+
+import rl
+from agents import A2C
+from envs import make
+from rl.checkpoint import CheckpointError
+from rl.loop import Status
+from rl.schedules import Linear
+from rl.typed import ConfigError
+
+ROOT = Path(__file__).parents[1]
+
+
+def parameters(agent: A2C) -> torch.Tensor:
+    return torch.cat([p.detach().flatten() for p in (*agent.policy.parameters(), *agent.value.parameters())])
+
+
+@pytest.mark.slow
+def test_readme_example(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL)
+    assert blocks
+    monkeypatch.chdir(tmp_path)
+    for block in blocks:
+        exec(block, {})
+    assert "episodes" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("env_id", ["CartPole-v1", "Pendulum-v1", "FrozenLake-v1"])
+def test_predict_gives_actions_of_the_environment(env_id: str) -> None:
+    agent = A2C(env_id, num_envs=2)
+    env = gym.make(env_id)
+    obs, _ = env.reset(seed=0)
+    for deterministic in (True, False):
+        action, state = agent.predict(obs, deterministic=deterministic)
+        assert env.action_space.contains(action if isinstance(action, np.ndarray) else np.int64(action))
+        assert state is None
+    batch, _ = agent.predict(np.stack([obs] * 3))
+    assert len(batch) == 3
+
+
+def test_predict_refuses_another_shape() -> None:
+    with pytest.raises(ValueError, match=r"shape \(3,\); expected \(4,\)"):
+        A2C("CartPole-v1", num_envs=1).predict(np.zeros(3))
+
+
+def test_predict_shifts_discrete_actions() -> None:
+    agent = A2C("envs.probes:ShiftedAction-v0", num_envs=1)
+    actions = {int(agent.predict(np.zeros(1, np.float32))[0]) for _ in range(50)}
+    assert actions == {-1, 0, 1}
+
+
+def test_predicting_and_evaluating_leave_training_alone() -> None:
+    plain, disturbed = A2C("CartPole-v1", seed=3).learn(800), A2C("CartPole-v1", seed=3).learn(400)
+    disturbed.predict(np.zeros(4, np.float32))
+    rl.evaluate(disturbed, "CartPole-v1", episodes=3, deterministic=False)
+    assert torch.equal(parameters(plain), parameters(disturbed.learn(400)))
+
+
+def test_seeds_decide_everything() -> None:
+    torch.manual_seed(1)
+    first = parameters(A2C("CartPole-v1", seed=0).learn(400))
+    torch.manual_seed(2)
+    assert torch.equal(first, parameters(A2C("CartPole-v1", seed=0).learn(400)))
+    assert not torch.equal(first, parameters(A2C("CartPole-v1", seed=1).learn(400)))
+
+
+@pytest.mark.parametrize(
+    ("total", "n_steps", "taken"), [(1000, 1, 1000), (1001, 1, 1000), (1003, 5, 1000), (20, 5, 16), (7, 1, 0)]
+)
+def test_training_never_overshoots(total: int, n_steps: int, taken: int) -> None:
+    assert A2C("CartPole-v1", num_envs=8, n_steps=n_steps).learn(total).loop.step == taken
+
+
+@pytest.mark.parametrize(
+    ("env_id", "settings"),
+    [
+        ("CartPole-v1", {}),
+        ("CartPole-v1", {"n_steps": 5, "gae_lambda": 0.9, "use_rms_prop": False, "max_policy_shift": 1e-3}),
+        ("Pendulum-v1", {"normalize_observations": True, "normalize_rewards": True, "ent_coef": 0.01}),
+        ("FrozenLake-v1", {"env_kwargs": {"is_slippery": False}, "activation": "relu", "net_arch": (8,)}),
+    ],
+)
+def test_resume_is_exact(env_id: str, settings: dict[str, object], tmp_path: Path) -> None:
+    """1,000 steps, a file, 1,000 more: the same agent as 2,000 at once."""
+    straight = A2C(env_id, num_envs=4, **settings).learn(2000)  # type: ignore[arg-type]
+    path = A2C(env_id, num_envs=4, **settings).learn(1000).save(tmp_path / "half")  # type: ignore[arg-type]
+    resumed = A2C.load(path)
+    assert resumed.loop.exact
+    assert torch.equal(parameters(straight), parameters(resumed.learn(1000)))
+    assert torch.equal(straight.generator.get_state(), resumed.generator.get_state())
+
+
+def test_schedules_resume_where_they_were(tmp_path: Path) -> None:
+    rates: list[float] = []
+
+    def note(status: Status) -> None:
+        rates.append(float(status.metrics["train/learning_rate"]))
+
+    A2C("CartPole-v1", learning_rate=Linear(1e-3, 0.0), num_envs=4).learn(400, [note]).save(tmp_path / "a")
+    assert rates[0] == pytest.approx(1e-3)
+    assert rates[50] == pytest.approx(0.5e-3)
+    agent = A2C.load(tmp_path / "a")
+    assert agent.learning_rate == Linear(1e-3, 0.0)
+    agent.learn(400, [note])
+    assert rates[100] == pytest.approx(0.5e-3)
+
+
+def test_environments_of_every_kind() -> None:
+    def factory() -> gym.Env:  # type: ignore[type-arg]
+        return gym.make("CartPole-v1")
+
+    assert A2C(gym.make("CartPole-v1")).learn(10).loop.step == 10
+    assert A2C(factory, num_envs=3).learn(10).loop.step == 9
+    assert A2C(make("CartPole-v1", 2)).learn(10).loop.step == 10
+
+
+def test_an_agent_of_an_environment_object(tmp_path: Path) -> None:
+    agent = A2C(gym.make("CartPole-v1"), seed=1).learn(50)
+    path = agent.save(tmp_path / "a")
+    with pytest.raises(CheckpointError, match="pass env="):
+        A2C.load(path)
+    loaded = A2C.load(path, gym.make("CartPole-v1"))
+    assert torch.equal(parameters(agent), parameters(loaded))
+    assert not loaded.loop.exact
+    assert loaded.learn(50).loop.step == 100
+    with pytest.raises(CheckpointError, match="is for the spaces"):
+        A2C.load(path, gym.make("Pendulum-v1"))
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"gamma": 1.5}, "gamma must lie between 0 and 1"),
+        ({"gamma": float("nan")}, "gamma must lie"),
+        ({"n_steps": 0}, "n_steps must be at least 1"),
+        ({"learning_rate": -1e-3}, "learning_rate must not be negative"),
+        ({"learning_rate": Linear(1e-3, -1e-3)}, "learning_rate must not be negative"),
+        ({"max_policy_shift": 0.0}, "max_policy_shift must be positive"),
+        ({"net_arch": (64, 0)}, "net_arch"),
+        ({"num_envs": 0}, "num_envs"),
+        ({"num_envs": 1, "normalize_advantage": True}, "normalize_advantage needs more than one step"),
+    ],
+)
+def test_settings_out_of_range(settings: dict[str, object], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        A2C("CartPole-v1", **settings)  # type: ignore[arg-type]
+
+
+def test_a_typo_is_an_error() -> None:
+    with pytest.raises(TypeError):
+        A2C("CartPole-v1", learnin_rate=1e-3)  # type: ignore[call-arg]
+    assert issubclass(ConfigError, ValueError)
+
+
+def test_a_gradient_that_is_not_finite_changes_nothing() -> None:
+    agent = A2C("CartPole-v1", num_envs=2).learn(100)
+    before = parameters(agent)
+    with torch.no_grad():
+        agent.value.net[-1].bias.fill_(torch.inf)
+    broken = parameters(agent)
+    with pytest.raises(FloatingPointError, match="gradient is not finite"):
+        agent.learn(100)
+    assert torch.equal(broken, parameters(agent))
+    assert torch.equal(before[:-1], parameters(agent)[:-1])
+
+
+@pytest.mark.parametrize("bound", [1e-4, 1e-3])
+def test_policy_shift_stays_within_its_bound(bound: float) -> None:
+    free: list[float] = []
+    held: list[float] = []
+    for bounded, shifts in ((None, free), (bound, held)):
+        agent = A2C("CartPole-v1", max_policy_shift=bounded, learning_rate=3e-3)
+        agent.learn(4000, [lambda status, shifts=shifts: shifts.append(float(status.metrics["train/policy_shift_kl"]))])
+    assert max(free) > 10 * bound
+    assert max(held) <= bound
+    assert min(held) >= 0

@@ -1,0 +1,235 @@
+"""Every type of setting, from YAML and from flags; and errors of one line that suggest."""
+
+import dataclasses
+from pathlib import Path
+from typing import Literal
+
+import pytest
+
+from rl.config import ConfigError, RunSettings, assignment, merge, nearest, read_yaml, schema, values, write_yaml
+from rl.schedules import Linear
+
+
+@dataclasses.dataclass
+class Settings:
+    env: str
+    gamma: float = 0.99
+    n_steps: int = 1
+    normalize: bool = False
+    note: str = ""
+    net_arch: tuple[int, ...] = (64, 64)
+    activation: Literal["tanh", "relu"] = "tanh"
+    max_episode_steps: int | None = None
+    learning_rate: float | Linear = 7e-4
+    env_kwargs: dict[str, object] | None = None
+    derived: int = dataclasses.field(default=0, init=False)
+
+
+KNOWN = schema(Settings)
+
+
+@pytest.mark.parametrize(
+    ("key", "given", "expected"),
+    [
+        ("gamma", "7e-4", 7e-4),
+        ("gamma", 1, 1.0),
+        ("gamma", "1", 1.0),
+        ("n_steps", "1e6", 1_000_000),
+        ("n_steps", 1e6, 1_000_000),
+        ("n_steps", "1_000", 1000),
+        ("n_steps", "-5", -5),
+        ("n_steps", 2**53 + 1, 2**53 + 1),
+        ("normalize", True, True),
+        ("normalize", "true", True),
+        ("normalize", "False", False),
+        ("note", "1e6", "1e6"),
+        ("net_arch", "64,64", (64, 64)),
+        ("net_arch", "[64, 64]", (64, 64)),
+        ("net_arch", [64, 64], (64, 64)),
+        ("net_arch", (32,), (32,)),
+        ("net_arch", "32", (32,)),
+        ("net_arch", [], ()),
+        ("activation", "relu", "relu"),
+        ("max_episode_steps", "null", None),
+        ("max_episode_steps", None, None),
+        ("max_episode_steps", "200", 200),
+        ("learning_rate", "linear(7e-4, 0)", Linear(7e-4, 0.0)),
+        ("learning_rate", "linear(7e-4,0)", Linear(7e-4, 0.0)),
+        ("learning_rate", "3e-4", 3e-4),
+        ("env_kwargs", {"g": 9.8}, {"g": 9.8}),
+        ("env_kwargs", "{g: 9.8, m: [1, 2]}", {"g": 9.8, "m": [1, 2]}),
+        ("env_kwargs", "null", None),
+    ],
+)
+def test_accepted(key: str, given: object, expected: object) -> None:
+    got = merge(KNOWN, [("here", {key: given})])[key]
+    assert got == expected
+    assert type(got) is type(expected)
+
+
+@pytest.mark.parametrize(
+    ("key", "given", "needs"),
+    [
+        ("gamma", True, "a number"),
+        ("gamma", "true", "a number"),
+        ("gamma", None, "a number"),
+        ("gamma", "0.9.9", "a number"),
+        ("gamma", [0.9], "a number"),
+        ("gamma", 10**400, "a number"),
+        ("n_steps", 1.5, "a whole number"),
+        ("n_steps", "1.5", "a whole number"),
+        ("n_steps", "7e-4", "a whole number"),
+        ("n_steps", True, "a whole number"),
+        ("n_steps", "many", "a whole number"),
+        ("n_steps", "nan", "a whole number"),
+        ("n_steps", "inf", "a whole number"),
+        ("n_steps", float("inf"), "a whole number"),
+        ("n_steps", "1e400", "a whole number"),
+        ("normalize", "yes", "true or false"),
+        ("normalize", 1, "true or false"),
+        ("note", 3, "text"),
+        ("net_arch", 64, "a list such as [64, 64]"),
+        ("net_arch", "[64", "a list such as [64, 64]"),
+        ("net_arch", [64, 1.5], "a whole number"),
+        ("net_arch", "64,wide", "a whole number"),
+        ("net_arch", "2024-13-45", "a"),
+        ("activation", "gelu", "one of tanh, relu"),
+        ("activation", ["tanh"], "one of tanh, relu"),
+        ("max_episode_steps", "never", "a whole number or null"),
+        ("learning_rate", "linear(1)", "a number or linear(initial, final)"),
+        ("learning_rate", "linear(1.2.3, 0)", "a number or linear(initial, final)"),
+        ("learning_rate", True, "a number or linear(initial, final)"),
+        ("env_kwargs", [1], "a mapping such as {key: value} or null"),
+        ("env_kwargs", "a\nb", "a mapping such as {key: value} or null"),
+    ],
+)
+def test_refused(key: str, given: object, needs: str) -> None:
+    with pytest.raises(ConfigError) as raised:
+        merge(KNOWN, [("run.yaml", {key: given})])
+    message = str(raised.value)
+    assert message.startswith(f"run.yaml: {key} must be {needs}")
+    assert "\n" not in message
+
+
+@pytest.mark.parametrize(
+    ("key", "suggestion"),
+    [
+        ("gama", "; did you mean 'gamma'?"),
+        ("n_step", "; did you mean 'n_steps'?"),
+        ("lerning_rate", "; did you mean 'learning_rate'?"),
+        ("env", ""),
+        ("derived", ""),
+        ("zzz", ""),
+    ],
+)
+def test_unknown_key_suggests_the_nearest(key: str, suggestion: str) -> None:
+    with pytest.raises(ConfigError) as raised:
+        merge({"gamma": float, "n_steps": int, "learning_rate": float}, [("--set", {key: 1})])
+    assert str(raised.value) == f"--set: unknown setting {key!r}{suggestion}"
+
+
+def test_schema_and_values_leave_out_what_is_no_setting() -> None:
+    assert list(KNOWN) == list(values(Settings("x")))
+    assert not {"env", "derived"} & KNOWN.keys()
+    assert {"gamma", "total_timesteps"} <= schema(Settings, RunSettings).keys()
+
+
+def test_later_layers_win() -> None:
+    layers = [("a", {"gamma": 0.9, "n_steps": 4}), ("b", {"gamma": "0.5"}), ("c", {})]
+    assert merge(KNOWN, layers) == {"gamma": 0.5, "n_steps": 4}
+
+
+def test_nearest() -> None:
+    assert nearest("entropy_coef", ["ent_coef", "vf_coef"]) == "; did you mean 'ent_coef'?"
+    assert nearest("q", ["gamma"]) == ""
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"), [("a=1", ("a", "1")), (" a = b=c ", ("a", "b=c")), ("a=", ("a", "")), ("a", None), ("=1", None)]
+)
+def test_assignment(text: str, expected: tuple[str, str] | None) -> None:
+    if expected is None:
+        with pytest.raises(ConfigError, match="key=value"):
+            assignment(text)
+    else:
+        assert assignment(text) == expected
+
+
+@pytest.mark.parametrize("field", [field.name for field in dataclasses.fields(RunSettings)])
+def test_run_settings_start_at_one(field: str) -> None:
+    assert getattr(RunSettings(**{field: 1}), field) == 1
+    with pytest.raises(ConfigError, match=f"{field} must be at least 1, got 0"):
+        RunSettings(**{field: 0})
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"gamma: [1",
+        b"gamma: 'open\n\n\nmore",
+        b"\tgamma: 1",
+        b"- gamma",
+        b"just text",
+        b"3",
+        b"1: 2",
+        b"gamma: 1\ngamma: 2",
+        b"env_kwargs: {a: 1, a: 2}",
+        b"gamma: 1\n---\ngamma: 2",
+        b"gamma: !!python/object/apply:os.getcwd []",
+        b"? [1]\n: 2",
+        b"\x00\x01\x02",
+        b"\x89PNG\r\n\x1a\n\x00",
+        b"\xff\xfe\x00",
+        b"note: 2024-13-45",
+        b"n_steps: 0x_",
+        b"n_steps: !!int many",
+        b"normalize: !!bool maybe",
+        b"!!map [1]",
+    ],
+)
+def test_broken_yaml_is_one_line(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "run.yaml"
+    path.write_bytes(content)
+    with pytest.raises(ConfigError) as raised:
+        read_yaml(path)
+    assert "\n" not in str(raised.value)
+    assert str(path) in str(raised.value)
+
+
+def test_unreadable_yaml_is_one_line(tmp_path: Path) -> None:
+    for path in (tmp_path / "missing.yaml", tmp_path):
+        with pytest.raises(ConfigError) as raised:
+            read_yaml(path)
+        assert str(raised.value).startswith(f"cannot read {path}: ")
+        assert "\n" not in str(raised.value)
+
+
+def test_duplicate_key_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "run.yaml"
+    path.write_text("gamma: 1\nn_steps: 2\ngamma: 3\n", encoding="utf-8")
+    with pytest.raises(ConfigError, match="key 'gamma' given twice at line 3"):
+        read_yaml(path)
+
+
+@pytest.mark.parametrize("content", ["", "# only a comment\n", "---\n"])
+def test_empty_yaml_holds_no_settings(tmp_path: Path, content: str) -> None:
+    path = tmp_path / "run.yaml"
+    path.write_text(content, encoding="utf-8")
+    assert read_yaml(path) == {}
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        Settings("x"),
+        Settings("x", gamma=1e-20, n_steps=10**18, normalize=True, note="1e6", net_arch=(), activation="relu"),
+        Settings("x", gamma=1e16, note="null", max_episode_steps=5, learning_rate=Linear(1e-5, 0.0), net_arch=(1,)),
+        Settings("x", gamma=0.1 + 0.2, note="a: b\n# γ", env_kwargs={"a": {"b": [1, 2.5, None, "x", True]}}),
+    ],
+)
+def test_yaml_round_trip(tmp_path: Path, settings: Settings) -> None:
+    path = tmp_path / "run.yaml"
+    write_yaml(path, values(settings))
+    back = read_yaml(path)
+    assert list(back) == list(values(settings))
+    assert merge(KNOWN, [("run.yaml", back)]) == values(settings)

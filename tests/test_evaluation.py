@@ -1,0 +1,157 @@
+"""Whole episodes, assigned beforehand, and an agent that is left as it was."""
+
+import gymnasium as gym
+import numpy as np
+import pytest
+import torch
+
+from agents.a2c import A2C
+from envs import make
+from rl import evaluation
+from rl.evaluation import evaluate, evaluate_both, summarize
+from tests.toys import Counter, Idle, Numbered, OneOrNineteen, numbered, same_step
+
+pytestmark = pytest.mark.filterwarnings("ignore:.*share an object, therefore:UserWarning")  # as the probes do
+CHOICE = "envs.probes:ActionReward-v0"
+
+
+def twenty(build=OneOrNineteen):
+    return same_step(*(build() for _ in range(20)))
+
+
+def test_the_mean_is_unbiased_where_the_first_episodes_to_end_are_the_short_ones():
+    worlds, finished = make(twenty()), []
+    worlds.reset()
+    while len(finished) < 10:
+        *_, infos = worlds.step(np.zeros(20, np.int64))
+        if "_episode" in infos:
+            finished += infos["episode"]["r"][infos["_episode"]].tolist()
+    assert finished[:10] == [1.0] * 10
+    means = [evaluate(Idle(), twenty(), 20, seed=seed).mean for seed in range(10)]
+    assert np.mean(means) == pytest.approx(10.0, abs=3 * 9 / np.sqrt(200))
+
+
+@pytest.mark.parametrize("episodes", [1, 7, 8, 20])
+def test_episode_k_is_played_by_environment_k_mod_n(episodes):
+    result = evaluate(Idle(), numbered(Numbered), episodes)
+    k = np.arange(episodes)
+    np.testing.assert_array_equal(result.returns, 100 * (k % 8) + k // 8)
+    np.testing.assert_array_equal(result.lengths, k % 8 + 1)
+    assert (result.returns.dtype, result.lengths.dtype) == (np.float64, np.int64)
+
+
+@pytest.mark.parametrize("episodes", [1, 20, 33])
+def test_an_id_gives_exactly_the_episodes_asked_for(episodes):
+    result = evaluate(Idle(), "tests.toys:Counter-v0", episodes, env_kwargs={"length": 4})
+    assert result.returns.tolist() == [10.0] * episodes
+    assert result.lengths.tolist() == [4] * episodes
+    assert (result.mean, result.std, result.cut) == (10.0, 0.0, 0)
+
+
+def test_max_episode_steps_applies():
+    assert evaluate(Idle(), "tests.toys:Counter-v0", 3, max_episode_steps=2).lengths.tolist() == [2, 2, 2]
+
+
+def test_statistics_and_text():
+    result = evaluate(Idle(), numbered(Numbered), 3, deterministic=False)
+    assert result.mean == 100.0
+    assert result.std == pytest.approx(np.sqrt(20000 / 3))
+    assert str(result) == "100.00 ± 81.65 (mean ± std of 3 stochastic episodes)"
+
+
+def test_deterministic_takes_the_mode_and_stochastic_draws():
+    agent = A2C(CHOICE, num_envs=1)
+    assert len(set(evaluate(agent, CHOICE, 40, deterministic=True).returns)) == 1
+    assert set(evaluate(agent, CHOICE, 40, deterministic=False).returns) == {-1.0, 1.0}
+
+
+@pytest.mark.parametrize("deterministic", [True, False])
+def test_the_same_seed_gives_the_same_result(deterministic):
+    agent = A2C("CartPole-v1", num_envs=1)
+    a, b, other = (evaluate(agent, "CartPole-v1", 5, deterministic, seed) for seed in (3, 3, 4))
+    np.testing.assert_array_equal(a.returns, b.returns)
+    assert not np.array_equal(a.returns, other.returns)
+
+
+def test_the_agent_is_left_as_it_was():
+    agent = A2C("CartPole-v1", num_envs=2, normalize_observations=True, normalize_rewards=True).learn(20)
+    untouched = A2C("CartPole-v1", num_envs=2, normalize_observations=True, normalize_rewards=True).learn(20)
+    state = torch.random.get_rng_state()
+    evaluate(agent, "CartPole-v1", 4, deterministic=False)
+    assert torch.equal(torch.random.get_rng_state(), state)
+    for ours, theirs in zip(agent.state_dict()["generators"], untouched.state_dict()["generators"], strict=True):
+        assert torch.equal(ours, theirs)
+    for ours, theirs in zip(agent.state_dict()["normalizers"], untouched.state_dict()["normalizers"], strict=True):
+        assert ours["count"] == theirs["count"] > 0
+        assert torch.equal(ours["mean"], theirs["mean"])
+        assert torch.equal(ours["m2"], theirs["m2"])
+    agent.learn(20)
+    untouched.learn(20)
+    for ours, theirs in zip(agent.policy.parameters(), untouched.policy.parameters(), strict=True):
+        assert torch.equal(ours, theirs)
+
+
+@pytest.mark.parametrize("episodes", [0, -1])
+def test_at_least_one_episode_is_asked_for(episodes):
+    with pytest.raises(ValueError, match=f"episodes must be at least 1, got {episodes}"):
+        evaluate(Idle(), "CartPole-v1", episodes)
+
+
+def test_an_environment_object_plays_one_episode_after_another_and_stays_open():
+    env = Counter(4)
+    result = evaluate(Idle(), env, 3)
+    assert (result.returns.tolist(), result.lengths.tolist()) == ([10.0] * 3, [4] * 3)
+    assert not env.closed
+
+
+def test_what_a_function_built_is_closed():
+    built = []
+
+    def build():
+        built.append(Counter(2))
+        return built[-1]
+
+    evaluate(Idle(), build, 2)
+    assert built
+    assert all(env.closed for env in built)
+
+
+@pytest.mark.parametrize(
+    ("env", "episodes"),
+    [
+        pytest.param(lambda: Counter(None), 1, id="one episode"),
+        pytest.param(lambda: Counter(None), 2, id="two by one environment"),
+        pytest.param(lambda: "tests.toys:Counter-v0", 25, id="id"),
+        pytest.param(lambda: same_step(Counter(None), Counter(2)), 6, id="vector environment"),
+    ],
+)
+def test_without_a_time_limit_an_episode_is_cut_off_and_the_next_starts_anew(env, episodes, monkeypatch):
+    monkeypatch.setattr(evaluation, "_PATIENCE", 3)
+    made = env()
+    kwargs = {"length": None} if isinstance(made, str) else None
+    result = evaluate(Idle(), made, episodes, env_kwargs=kwargs)
+    ends = [False, True] * 3 if not isinstance(made, (str, Counter)) else [False] * episodes
+    assert result.lengths.tolist() == [2 if end else 3 for end in ends]
+    assert result.returns.tolist() == [3.0 if end else 6.0 for end in ends]
+    assert result.cut == ends.count(False)
+    assert f"; {result.cut} cut off after 3 steps)" in str(result)
+
+
+@pytest.mark.parametrize("env", ["envs.probes:TimeLimit-v0", lambda: gym.make("envs.probes:TimeLimit-v0")])
+def test_with_a_time_limit_nothing_is_cut_off(env, monkeypatch):
+    monkeypatch.setattr(evaluation, "_PATIENCE", 3)
+    result = evaluate(Idle(), env, 2)
+    assert (result.lengths.tolist(), result.cut) == ([5, 5], 0)
+
+
+def test_both_evaluations_and_their_summary():
+    agent = A2C(CHOICE, num_envs=1)
+    deterministic, stochastic = evaluate_both(agent, 30, 0)
+    assert (deterministic.deterministic, stochastic.deterministic) == (True, False)
+    assert summarize(deterministic, stochastic) == {
+        "eval_mean": deterministic.mean,
+        "eval_std": 0.0,
+        "eval_stochastic_mean": stochastic.mean,
+        "eval_stochastic_std": stochastic.std,
+        "eval_episodes": 30,
+    }

@@ -1,0 +1,212 @@
+"""From a name, an object or a function to `Worlds`, and what is refused."""
+
+import re
+import tomllib
+from importlib.util import find_spec
+from pathlib import Path
+
+import gymnasium as gym
+import numpy as np
+import pytest
+from gymnasium import spaces
+
+from envs import EnvironmentUsageError, UnknownEnvironment, UnsupportedSpace, environment_seeds, make
+from tests.toys import LINE, Counter, Shaped, same_step
+
+pytestmark = pytest.mark.filterwarnings("ignore:.*share an object, therefore:UserWarning")  # as the probes do
+EXTRAS = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+
+
+def episode_length(worlds):
+    worlds.reset()
+    for length in range(1, 100):
+        _, _, terminated, truncated, _ = worlds.step(np.zeros(worlds.num_envs, np.int64))
+        if terminated[0] or truncated[0]:
+            return length, bool(truncated[0])
+    raise AssertionError("the episode does not end")
+
+
+def refusal(kind, *args, **kwargs):
+    """The message of the refusal, which is one line."""
+    with pytest.raises(kind) as refused:
+        make(*args, **kwargs)
+    assert "\n" not in str(refused.value)
+    return str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("env", "num_envs", "count", "env_id"),
+    [
+        pytest.param("CartPole-v1", None, 8, "CartPole-v1", id="id"),
+        pytest.param("CartPole-v1", 3, 3, "CartPole-v1", id="id, 3"),
+        pytest.param("envs.probes:TimeLimit-v0", 2, 2, "envs.probes:TimeLimit-v0", id="module:id"),
+        pytest.param(Counter, None, 8, "Counter", id="class"),
+        pytest.param(lambda: Counter(5), 2, 2, "Counter", id="function"),
+        pytest.param(lambda: gym.make("CartPole-v1"), 2, 2, "CartPole-v1", id="function, registered"),
+        pytest.param(Counter(), None, 1, "Counter", id="object"),
+        pytest.param(Counter(), 1, 1, "Counter", id="object, 1"),
+        pytest.param(same_step(Counter(), Counter()), None, 2, None, id="vector environment"),
+        pytest.param(same_step(Counter(), Counter()), 2, 2, None, id="vector environment, 2"),
+    ],
+)
+def test_environments_that_can_be_made(env, num_envs, count, env_id):
+    worlds = make(env, num_envs)
+    assert worlds.num_envs == count
+    assert env_id in (None, worlds.env_id)
+    obs, _ = worlds.reset()
+    assert obs.shape == (count, *worlds.obs_space.shape)
+
+
+def test_the_registered_reward_threshold_comes_along():
+    assert make("CartPole-v1", 1).reward_threshold == 475.0
+    assert make(Counter()).reward_threshold is None
+
+
+@pytest.mark.parametrize(
+    ("env", "kind", "words"),
+    [
+        pytest.param("CartPol-v1", UnknownEnvironment, ["'CartPol-v1'", "'CartPole-v1'"], id="nearest"),
+        pytest.param("cartpole-v1", UnknownEnvironment, ["'cartpole-v1'", "'CartPole-v1'"], id="case"),
+        pytest.param("CartPole-v99", UnknownEnvironment, ["'CartPole-v99'", "'CartPole-v1'"], id="version"),
+        pytest.param("envs.probes:TimeLimt-v0", UnknownEnvironment, ["'TimeLimit-v0'"], id="nearest in a module"),
+        pytest.param("xqzjxqzj-v0", UnknownEnvironment, ["'xqzjxqzj-v0'", "pprint_registry"], id="nothing near"),
+        pytest.param("nomodule:Foo-v0", UnknownEnvironment, ["cannot import 'nomodule'"], id="module"),
+        pytest.param("envs.nosuch:Foo-v0", UnknownEnvironment, ["cannot import 'envs.nosuch'"], id="submodule"),
+        pytest.param("", EnvironmentUsageError, ["cannot build ''"], id="empty"),
+    ],
+)
+def test_unknown_ids_are_refused_in_one_line(env, kind, words):
+    message = refusal(kind, env)
+    assert all(word in message for word in words), message
+
+
+@pytest.mark.parametrize(
+    ("env", "module", "extra"),
+    [
+        pytest.param("ALE/Pong-v5", "ale_py", "atari", id="ALE"),
+        pytest.param("LunarLander-v3", "Box2D", "box2d", id="Box2D"),
+        pytest.param("Hopper-v5", "mujoco", "mujoco", id="MuJoCo"),
+    ],
+)
+def test_a_missing_package_is_named_by_its_extra(env, module, extra):
+    if find_spec(module):
+        pytest.skip(f"{module} is installed")
+    message = refusal(UnknownEnvironment, env)
+    assert repr(env) in message
+    assert f"pip install 'actor-critic[{extra}]'" in message
+
+
+@pytest.mark.parametrize("package", ["Box2D", "MuJoCo", "pygame", "warpdrive"])
+def test_a_missing_package_is_named_and_an_extra_that_is_named_exists(package):
+    message = refusal(UnknownEnvironment, "tests.toys:Needs-v0", env_kwargs={"package": package})
+    extras = re.findall(r"actor-critic\[(.*?)\]", message)
+    assert set(extras) <= EXTRAS.keys()
+    assert extras or package in message
+
+
+@pytest.mark.parametrize(
+    ("env", "kwargs", "words"),
+    [
+        pytest.param("CartPole-v1", {"env_kwargs": {"nope": 1}}, ["'CartPole-v1'", "'nope'"], id="unknown argument"),
+        pytest.param("CartPole-v1", {"max_episode_steps": 0}, ["positive"], id="no steps"),
+        pytest.param(Counter, {"max_episode_steps": 0}, ["positive"], id="no steps, function"),
+        pytest.param("CartPole-v1", {"num_envs": 0}, ["num_envs", "0"], id="no environment"),
+        pytest.param(Counter(), {"num_envs": 2}, ["num_envs=2", "function"], id="one object for two"),
+        pytest.param(Counter(), {"env_kwargs": {"length": 2}}, ["env_kwargs"], id="object built already"),
+        pytest.param(Counter, {"env_kwargs": {"length": 2}}, ["env_kwargs"], id="function"),
+        pytest.param(same_step(Counter()), {"env_kwargs": {"length": 2}}, ["env_kwargs"], id="vector, env_kwargs"),
+        pytest.param(same_step(Counter()), {"num_envs": 2}, ["num_envs"], id="vector, num_envs"),
+        pytest.param(same_step(Counter()), {"max_episode_steps": 2}, ["max_episode_steps"], id="vector, limit"),
+    ],
+)
+def test_arguments_that_cannot_be_met_are_refused_in_one_line(env, kwargs, words):
+    message = refusal(EnvironmentUsageError, env, **kwargs)
+    assert all(word in message for word in words), message
+
+
+def test_env_kwargs_reach_the_constructor():
+    worlds = make("FrozenLake-v1", 4, env_kwargs={"is_slippery": False})
+    worlds.reset()
+    left, down, right = np.arange(3)
+    steps = [worlds.step(np.full(4, action)) for action in (left, right, right, down, down, down, right)]
+    squares = [infos["next_obs"].tolist() for *_, infos in steps]
+    assert squares == [[square] * 4 for square in (0, 1, 2, 6, 10, 14, 15)]
+    assert steps[-1][1].tolist() == [1.0] * 4
+
+
+@pytest.mark.parametrize(
+    "env",
+    [
+        pytest.param("envs.probes:TimeLimit-v0", id="id"),
+        pytest.param(lambda: gym.make("envs.probes:TimeLimit-v0"), id="function"),
+        pytest.param(gym.make("envs.probes:TimeLimit-v0"), id="object"),
+    ],
+)
+@pytest.mark.parametrize(("limit", "length"), [(None, 5), (3, 3), (7, 7)])
+def test_max_episode_steps_takes_the_place_of_the_registered_limit(env, limit, length):
+    assert episode_length(make(env, 1, max_episode_steps=limit)) == (length, True)
+
+
+def test_max_episode_steps_limits_what_had_no_limit():
+    assert episode_length(make(lambda: Counter(None), 2, max_episode_steps=4)) == (4, True)
+
+
+WIDE = spaces.Box(np.arange(40), np.arange(40) + 1, dtype=np.int32)
+
+
+@pytest.mark.parametrize(
+    ("space", "words"),
+    [
+        pytest.param(spaces.Dict(a=LINE), ["Dict observations"], id="Dict"),
+        pytest.param(spaces.Dict(a=WIDE), ["Dict observations"], id="Dict, wide"),
+        pytest.param(spaces.Tuple([LINE]), ["Tuple observations"], id="Tuple"),
+        pytest.param(spaces.MultiDiscrete([2, 3]), ["MultiDiscrete observations"], id="MultiDiscrete"),
+        pytest.param(spaces.MultiDiscrete(np.arange(1, 60)), ["MultiDiscrete observations"], id="MultiDiscrete, wide"),
+        pytest.param(spaces.MultiBinary(3), ["MultiBinary observations"], id="MultiBinary"),
+        pytest.param(spaces.Text(5), ["Text observations"], id="Text"),
+        pytest.param(spaces.Sequence(LINE), ["Sequence observations"], id="Sequence"),
+        pytest.param(spaces.Box(0, 255, (8, 8, 3), np.uint8), ["image observations", "(8, 8, 3)"], id="image"),
+    ],
+)
+@pytest.mark.parametrize("vector", [False, True])
+def test_unsupported_observation_spaces_are_named_in_one_line(space, words, vector):
+    env = Shaped(space, LINE)
+    message = refusal(UnsupportedSpace, same_step(env) if vector else env)
+    assert all(word in message for word in [*words, "supported are Box", "Discrete"]), message
+
+
+@pytest.mark.parametrize(
+    ("space", "words"),
+    [
+        pytest.param(spaces.MultiDiscrete([2, 3]), ["MultiDiscrete actions"], id="MultiDiscrete"),
+        pytest.param(spaces.MultiBinary(3), ["MultiBinary actions"], id="MultiBinary"),
+        pytest.param(spaces.Dict(a=LINE), ["Dict actions"], id="Dict"),
+        pytest.param(spaces.Tuple([LINE]), ["Tuple actions"], id="Tuple"),
+        pytest.param(spaces.Box(0, 5, (2,), np.int32), ["Box actions", "int32"], id="integer Box"),
+        pytest.param(WIDE, ["Box actions", "int32"], id="integer Box, wide"),
+    ],
+)
+@pytest.mark.parametrize("vector", [False, True])
+def test_unsupported_action_spaces_are_named_in_one_line(space, words, vector):
+    env = Shaped(LINE, space)
+    message = refusal(UnsupportedSpace, same_step(env) if vector else env)
+    assert all(word in message for word in [*words, "supported are Discrete and floating-point Box"]), message
+
+
+@pytest.mark.parametrize(
+    "space",
+    [
+        pytest.param(spaces.Discrete(3, start=-1), id="Discrete"),
+        pytest.param(spaces.Box(-1, 1, (2, 3), np.float64), id="Box, shape (2, 3)"),
+        pytest.param(spaces.Box(0, 255, (128,), np.uint8), id="bytes of memory"),
+    ],
+)
+def test_supported_observation_spaces(space):
+    assert make(Shaped(space, spaces.Discrete(2))).obs_space == space
+
+
+def test_seeds_of_different_keys_are_independent_streams():
+    seeds = [environment_seeds(seed, 8, key=key) for seed in range(20) for key in range(5)]
+    assert len({s for family in seeds for s in family}) == 800
+    assert environment_seeds(4, 3, "sb3") == [4, 5, 6]
+    assert environment_seeds(4, 3) == environment_seeds(4, 8)[:3]

@@ -1,0 +1,136 @@
+"""Probes: worlds with known answers; and for each, the mutations of its part that it must catch."""
+
+import pytest
+import torch
+
+import agents.a2c
+import envs.worlds
+import rl.returns
+from agents import A2C
+from agents.networks import Policy, encode
+from envs.worlds import Boundary, Worlds
+from rl.distributions import Categorical, DiagonalGaussian
+
+GAMMA = 0.9
+SETTLED = 1 / (1 - GAMMA)
+
+# probe → (observations, their values or None, actions that must be nearly certain or the mean that must be reached)
+ANSWERS: dict[str, tuple[list[float], list[float] | None, list[float] | None]] = {
+    "ConstantReward": ([0], [1], None),
+    "ObservedReward": ([-1, 1], [-1, 1], None),
+    "DelayedReward": ([0, 1], [GAMMA, 1], None),
+    "ActionReward": ([0], [1], [1]),
+    "ContextAction": ([-1, 1], [1, 1], [0, 1]),
+    "ShiftedAction": ([0], [1], [0]),
+    "ContinuousTarget": ([0], None, [0.5]),
+    "TimeLimit": ([0, 1], [GAMMA * SETTLED, SETTLED], None),
+}
+
+
+def check(name: str, **settings: float) -> None:
+    """Trains on a probe and compares what was learned with the known answer."""
+    agent = A2C(f"envs.probes:{name}-v0", gamma=GAMMA, net_arch=(16,), learning_rate=5e-3, num_envs=8, **settings)  # type: ignore[arg-type]
+    agent.learn(8_000)
+    observations, values, actions = ANSWERS[name]
+    x = torch.tensor(observations)[:, None].float()
+    with torch.no_grad():
+        v, pi = agent.value(x), agent.policy(x)
+    if values is not None:
+        assert v.tolist() == pytest.approx(values, abs=0.15)
+    if actions is not None and isinstance(pi, Categorical):
+        assert pi.log_prob(torch.tensor(actions)).exp().min() > 0.95
+    elif actions is not None:
+        assert pi.mode().squeeze(-1).tolist() == pytest.approx(actions, abs=0.1)
+
+
+@pytest.mark.filterwarnings("ignore:.*share an object:UserWarning")  # the probes reuse their buffers on purpose
+@pytest.mark.parametrize("name", ANSWERS)
+def test_probe(name: str) -> None:
+    check(name)
+
+
+def blind_network(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(agents.a2c, "encode", lambda space, obs: torch.zeros_like(encode(space, obs)))
+
+
+def blind_policy(patch: pytest.MonkeyPatch) -> None:
+    forward = Policy.forward
+    patch.setattr(Policy, "forward", lambda self, x: forward(self, torch.zeros_like(x)))
+
+
+def no_discount(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(agents.a2c, "td_error", lambda v, r, d, w: rl.returns.td_error(v, r, (d > 0).float(), w))
+
+
+def termination_ignored(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(agents.a2c, "td_error", lambda v, r, d, w: rl.returns.td_error(v, r, torch.full_like(d, GAMMA), w))
+
+
+def reversed_policy_gradient(patch: pytest.MonkeyPatch) -> None:
+    for family in (Categorical, DiagonalGaussian):
+        log_prob = family.log_prob
+        patch.setattr(family, "log_prob", lambda self, action, log_prob=log_prob: -log_prob(self, action))
+
+
+def wrong_action_credited(patch: pytest.MonkeyPatch) -> None:
+    log_prob = Categorical.log_prob
+    patch.setattr(Categorical, "log_prob", lambda self, action: log_prob(self, torch.zeros_like(action)))
+
+
+def raw_actions(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(envs.worlds, "to_env_action", lambda space, action: action)
+
+
+def truncation_terminates(patch: pytest.MonkeyPatch) -> None:
+    step = Worlds.step
+
+    def mutated(self: Worlds, actions: object) -> object:
+        obs, reward, terminated, truncated, infos = step(self, actions)  # type: ignore[arg-type]
+        return obs, reward, terminated | truncated, truncated, infos
+
+    patch.setattr(Worlds, "step", mutated)
+
+
+def bootstrap_from_reset(patch: pytest.MonkeyPatch) -> None:
+    step = Worlds.step
+
+    def mutated(self: Worlds, actions: object) -> object:
+        obs, reward, terminated, truncated, infos = step(self, actions)  # type: ignore[arg-type]
+        return obs, reward, terminated, truncated, infos | {"next_obs": obs}
+
+    patch.setattr(Worlds, "step", mutated)
+
+
+def last_observation_not_copied(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Boundary, "step", lambda self, action: self.env.step(action))
+
+
+def critic_not_trained(patch: pytest.MonkeyPatch) -> None:
+    """Done by vf_coef = 0."""
+
+
+MUTATIONS = [
+    ("ConstantReward", critic_not_trained),
+    ("ConstantReward", termination_ignored),
+    ("ObservedReward", blind_network),
+    ("DelayedReward", no_discount),
+    ("DelayedReward", termination_ignored),
+    ("ActionReward", reversed_policy_gradient),
+    ("ActionReward", wrong_action_credited),
+    ("ContextAction", blind_policy),
+    ("ShiftedAction", raw_actions),
+    ("ContinuousTarget", reversed_policy_gradient),
+    ("ContinuousTarget", raw_actions),
+    ("TimeLimit", truncation_terminates),
+    ("TimeLimit", bootstrap_from_reset),
+    ("TimeLimit", last_observation_not_copied),
+]
+
+
+@pytest.mark.filterwarnings("ignore:.*share an object:UserWarning")
+@pytest.mark.parametrize(("name", "mutation"), MUTATIONS, ids=lambda part: getattr(part, "__name__", part))
+def test_probe_catches(name: str, mutation: object, monkeypatch: pytest.MonkeyPatch) -> None:
+    mutation(monkeypatch)  # type: ignore[operator]
+    settings = {"vf_coef": 0.0} if mutation is critic_not_trained else {}
+    with pytest.raises((AssertionError, envs.EnvironmentFailure)):
+        check(name, **settings)

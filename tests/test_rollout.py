@@ -1,0 +1,105 @@
+"""Rollout rows are full transitions."""
+
+import numpy as np
+import pytest
+import torch
+from gymnasium import spaces
+
+from envs import EnvironmentFailure, make
+from rl.rollout import Choice, Episode, collect
+from tests.toys import Counter, Failing, Idle, ReusedBuffer, Shaped, Tenth, numbered
+
+
+def started(env, n):
+    worlds = make(env, n)
+    return worlds, worlds.reset()[0]
+
+
+def test_shapes_and_dtypes():
+    worlds, obs = started("CartPole-v1", 3)
+    rollout, after, _ = collect(worlds, Idle(), obs, 5, 0)
+    shapes = {name: (tuple(rows.shape), rows.dtype) for name, rows in rollout._asdict().items()}
+    assert shapes == {
+        "obs": ((5, 3, 4), torch.float32),
+        "action": ((5, 3), torch.int64),
+        "reward": ((5, 3), torch.float32),
+        "next_obs": ((5, 3, 4), torch.float32),
+        "terminated": ((5, 3), torch.bool),
+        "truncated": ((5, 3), torch.bool),
+        "behavior": ((5, 3, 2), torch.float32),
+    }
+    assert after.shape == (3, 4)
+
+
+@pytest.mark.parametrize("env", [Counter, ReusedBuffer])
+def test_rows_hold_the_true_successor(env):
+    worlds, obs = started(numbered(lambda i: env(2 + i)), 2)
+    actor = Idle()
+    rollout, after, _ = collect(worlds, actor, obs, 5, 0)
+    assert rollout.obs[..., 0].T.tolist() == [[0, 1, 100, 101, 200], [0, 1, 2, 100, 101]]
+    assert rollout.next_obs[..., 0].T.tolist() == [[1, 2, 101, 102, 201], [1, 2, 3, 101, 102]]
+    assert rollout.reward.T.tolist() == [[1, 2, 1, 2, 1], [1, 2, 3, 1, 2]]
+    assert rollout.ended.T.tolist() == [[False, True, False, True, False], [False, False, True, False, False]]
+    assert after[:, 0].tolist() == [201, 102]
+    np.testing.assert_array_equal(np.stack(actor.seen), rollout.obs.numpy())
+
+
+def test_successors_are_the_next_rows_observations_where_no_episode_ended():
+    worlds, obs = started("CartPole-v1", 2)
+    rollout, after, _ = collect(worlds, Idle(), obs, 40, 0)
+    following = torch.cat([rollout.obs[1:], torch.as_tensor(after)[None]])
+    same = (rollout.next_obs == following).all(-1)
+    assert rollout.ended.any()
+    assert torch.equal(same, ~rollout.ended)
+
+
+@pytest.mark.parametrize(("truncates", "other"), [(False, "truncated"), (True, "terminated")])
+def test_terminated_and_truncated_are_kept_apart(truncates, other):
+    worlds, obs = started(lambda: Counter(2, truncates), 1)
+    rollout, *_ = collect(worlds, Idle(), obs, 4, 0)
+    assert not getattr(rollout, other).any()
+    assert rollout.ended[:, 0].tolist() == [False, True, False, True]
+
+
+def test_episodes_are_dated_by_environment_steps():
+    worlds, obs = started(numbered(lambda i: Counter(2 + i)), 2)
+    _, after, first = collect(worlds, Idle(), obs, 3, 100)
+    _, _, second = collect(worlds, Idle(), after, 3, 106)
+    assert first == [Episode(3.0, 2, 104), Episode(6.0, 3, 106)]
+    assert second == [Episode(3.0, 2, 108), Episode(3.0, 2, 112), Episode(6.0, 3, 112)]
+
+
+def test_an_episode_that_spans_rollouts_counts_whole():
+    worlds, obs = started(lambda: Tenth(10), 1)
+    found = []
+    for t in range(10):
+        _, obs, episodes = collect(worlds, Idle(), obs, 1, t)
+        found += episodes
+    assert found == [Episode(pytest.approx(1.0, abs=1e-12), 10, 10)]
+
+
+def test_discrete_observations_stay_integers():
+    worlds, obs = started("FrozenLake-v1", 2)
+    rollout, *_ = collect(worlds, Idle(), obs, 3, 0)
+    assert (tuple(rollout.obs.shape), rollout.obs.dtype, rollout.next_obs.dtype) == ((3, 2), torch.int64, torch.int64)
+
+
+class Pusher:
+    """Always asks for more than the bounds allow."""
+
+    def act(self, obs, deterministic=False):
+        return Choice(torch.full((len(obs), 1), 9.0), torch.zeros(len(obs), 2))
+
+
+def test_the_rollout_keeps_the_action_that_was_sampled():
+    worlds, obs = started(lambda: Shaped(action_space=spaces.Box(-1, 1, (1,))), 2)
+    rollout, *_ = collect(worlds, Pusher(), obs, 2, 0)
+    assert rollout.action.tolist() == [[[9.0], [9.0]]] * 2
+    assert [float(action[0]) for action in worlds.env.envs[0].unwrapped.received] == [1.0, 1.0]
+
+
+@pytest.mark.parametrize("failing", [{"obs": np.nan}, {"reward": np.inf}, {"raises": True}])
+def test_a_failing_environment_stops_the_collection_by_its_index(failing):
+    worlds, obs = started(numbered(lambda i: Failing("step", 1, **failing) if i == 2 else Counter()), 3)
+    with pytest.raises(EnvironmentFailure, match="environment 2"):
+        collect(worlds, Idle(), obs, 4, 0)

@@ -1,0 +1,242 @@
+"""The command: `python -m rl.train`, its run directory, its exit statuses, and what survives an interruption."""
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import yaml
+
+import rl.command
+import rl.train
+
+ROOT = Path(__file__).parents[1]
+SHORT = ["--total-timesteps", "2000", "--set", "eval_episodes=2"]
+
+
+def train(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, *argv: str) -> tuple[int, str, str]:
+    """The command in this process: exit status, standard output, standard error."""
+    monkeypatch.setattr(sys, "argv", ["rl.train", *argv])
+    with pytest.raises(SystemExit) as exit_:
+        rl.command.run(rl.train.main)
+    out, err = capsys.readouterr()
+    return int(exit_.value.code or 0), out, err
+
+
+@pytest.fixture
+def command(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path):  # type: ignore[no-untyped-def]
+    out = ["--out", str(tmp_path)]
+    return lambda *argv: train(capsys, monkeypatch, *argv, *([] if {"--out", "--resume"} & {*argv} else out))
+
+
+def run_of(parent: Path) -> Path:
+    (config,) = parent.glob("*/*/*/config.yaml")
+    return config.parent
+
+
+def table(path: Path) -> list[list[str]]:
+    """The rows of a CSV file without its wall-clock columns."""
+    rows = list(csv.reader(path.read_text(encoding="utf-8").splitlines()))
+    kept = [i for i, name in enumerate(rows[0]) if not name.startswith("time/")]
+    return [[row[i] for i in kept] for row in rows]
+
+
+def test_run_directory(command, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    status, out, err = command("CartPole-v1", "--seed", "3", *SHORT, "--set", "learning_rate=1e-3")
+    assert (status, err) == (0, "")
+    run = run_of(tmp_path)
+    assert {path.name for path in run.iterdir()} == {
+        "config.yaml", "versions.json", "metrics.csv", "episodes.csv", "checkpoints", "summary.json",
+        "learning_curve.png",
+    }  # fmt: skip
+    summary = json.loads((run / "summary.json").read_text())
+    assert summary.keys() >= {
+        "env", "agent", "engine", "seed", "total_timesteps", "wall_seconds", "steps_per_second", "solved_at",
+        "eval_mean", "eval_std", "eval_episodes", "eval_stochastic_mean", "eval_stochastic_std",
+    }  # fmt: skip
+    assert (summary["env"], summary["seed"], summary["total_timesteps"]) == ("CartPole-v1", 3, 2000)
+    config = yaml.safe_load((run / "config.yaml").read_text())
+    assert (config["learning_rate"], config["n_steps"], config["total_timesteps"]) == (1e-3, 1, 2000)
+    for word in ("CartPole-v1", "Discrete(2)", "RMSprop", "torch", "thread", "seed", str(run)):
+        assert word in out
+    rows = table(run / "episodes.csv")
+    assert rows[0] == ["step", "return", "length"]
+    assert all(row[1] == row[2] for row in rows[1:]), "CartPole pays 1 a step"
+    assert table(run / "metrics.csv")[-1][0] == "2000"
+
+
+def test_same_seed_same_bytes(command, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    metrics = []
+    for name, seed in (("a", "0"), ("b", "0"), ("c", "1")):
+        status, _, _ = command("CartPole-v1", "--seed", seed, *SHORT, "--out", str(tmp_path / name))
+        assert status == 0
+    metrics = [table(run_of(tmp_path / name) / "metrics.csv") for name in "abc"]
+    assert metrics[0] == metrics[1] != metrics[2]
+
+
+@pytest.mark.slow
+def test_resume_gives_the_same_metrics(command, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    """50,000 steps, a stop, and on to 100,000: the files of 100,000 steps at once."""
+    few = ["--set", "eval_episodes=2", "--set", "log_interval=64"]
+    assert command("CartPole-v1", "--total-timesteps", "100000", *few, "--out", str(tmp_path / "a"))[0] == 0
+    assert command("CartPole-v1", "--total-timesteps", "50000", *few, "--out", str(tmp_path / "b"))[0] == 0
+    run = run_of(tmp_path / "b")
+    assert command("--resume", str(run), "--total-timesteps", "100000")[0] == 0
+    for name in ("metrics.csv", "episodes.csv"):
+        assert table(run_of(tmp_path / "a") / name) == table(run / name)
+
+
+@pytest.mark.parametrize(
+    ("argv", "words"),
+    [
+        (["CartPole-v9"], "unknown environment 'CartPole-v9'; did you mean 'CartPole-v1'?"),
+        (["cartpole"], "did you mean 'CartPole-v1'?"),
+        (["no_such_module:Env-v0"], "cannot import 'no_such_module'"),
+        (["CartPole-v1", "--set", "learnin_rate=1"], "unknown setting 'learnin_rate'; did you mean 'learning_rate'?"),
+        (["CartPole-v1", "--set", "n_steps=many"], "n_steps must be a whole number, got 'many'"),
+        (["CartPole-v1", "--set", "n_steps"], "--set takes key=value"),
+        (["CartPole-v1", "--set", "gamma=2"], "gamma must lie between 0 and 1"),
+        (["CartPole-v1", "--total-timesteps", "0"], "total_timesteps must be at least 1"),
+        (["CartPole-v1", "--sed", "1"], "did you mean '--seed'?"),
+        (["CartPole-v1", "--engine", "warp"], "invalid choice: 'warp'"),
+        (["CartPole-v1", "--config", "missing.yaml"], "cannot read missing.yaml"),
+        (["CartPole-v1", "--config", "broken.yaml"], "broken.yaml is not YAML"),
+        (["CartPole-v1", "--config", "list.yaml"], "must hold settings"),
+        (["CartPole-v1", "--config", "other.yaml"], "its env is not CartPole-v1"),
+        (["tests.broken:PictureSpace-v0"], "Dict observations"),
+        ([], "name an environment"),
+        (["Blackjack-v1"], "Tuple observations"),
+        (["--resume", "nowhere"], "cannot read nowhere/config.yaml"),
+    ],
+)  # fmt: skip
+def test_usage_errors(argv: list[str], words: str, command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:  # type: ignore[no-untyped-def]
+    """Exit status 2, one line, and nothing written."""
+    monkeypatch.chdir(tmp_path)
+    Path("broken.yaml").write_text("gamma: [0.9\nlr: 1")
+    Path("list.yaml").write_text("- 1\n- 2\n")
+    Path("other.yaml").write_text("env: Acrobot-v1\n")
+    status, out, err = command(*argv)
+    assert (status, out) == (2, "")
+    assert err.count("\n") == 1
+    assert err.startswith("error: ")
+    assert words in err
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["broken.yaml", "list.yaml", "other.yaml"]
+
+
+def test_resume_refuses_other_settings(command, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    assert command("CartPole-v1", *SHORT)[0] == 0
+    run = str(run_of(tmp_path))
+    for argv, words in (
+        (["--resume", run, "--seed", "1"], "--resume goes on with the run's own settings"),
+        (["--resume", run], "has 2,000 steps already"),
+        (["Acrobot-v1", "--resume", run], "is a run of CartPole-v1"),
+    ):
+        status, _, err = command(*argv)
+        assert (status, err.count("\n")) == (2, 1)
+        assert words in err
+    (checkpoint,) = Path(run).glob("checkpoints/*.pt")
+    checkpoint.write_bytes(checkpoint.read_bytes()[:1000])
+    status, _, err = command("--resume", run, "--total-timesteps", "4000")
+    assert (status, err.count("\n")) == (2, 1)
+    assert "not a readable checkpoint" in err
+
+
+@pytest.mark.parametrize(
+    ("env_id", "words"),
+    [
+        ("tests.broken:NanReward-v0", "non-finite reward"),
+        ("tests.broken:RaiseInStep-v0", "raised RuntimeError in step"),
+    ],
+)
+def test_a_failing_environment(env_id: str, words: str, command, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    """Exit status 1, one line, and what was learned is kept."""
+    status, _, err = command(env_id, *SHORT, "--num-envs", "2")
+    assert (status, err.count("\n")) == (1, 1)
+    assert words in err
+    run = run_of(tmp_path)
+    assert (run / "error.txt").is_file()
+    assert list(run.glob("checkpoints/step-*.pt"))
+    assert not (run / "summary.json").exists()
+
+
+def start(*argv: str) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "rl.train", *argv]
+    return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def wait_for(pattern: str, parent: Path, seconds: float = 60) -> Path:
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        found = [path for path in parent.glob(pattern) if path.stat().st_size]
+        if found:
+            return found[0]
+        time.sleep(0.05)
+    raise TimeoutError(pattern)
+
+
+@pytest.mark.slow
+def test_ctrl_c_then_resume(command, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    """130, a checkpoint, and afterwards the same metrics as a run that was left alone."""
+    process = start(
+        "CartPole-v1", "--total-timesteps", "30000", "--set", "eval_episodes=2", "--out", str(tmp_path / "a")
+    )
+    wait_for("*/*/*/versions.json", tmp_path / "a")
+    time.sleep(1)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert (process.returncode, err) == (130, "")
+    run = run_of(tmp_path / "a")
+    assert f"python -m rl.train --resume {run}" in out
+    assert command("--resume", str(run))[0] == 0
+    assert (
+        command("CartPole-v1", "--total-timesteps", "30000", "--set", "eval_episodes=2", "--out", str(tmp_path / "b"))[
+            0
+        ]
+        == 0
+    )
+    assert table(run / "metrics.csv") == table(run_of(tmp_path / "b") / "metrics.csv")
+
+
+@pytest.mark.slow
+def test_kill_then_resume(command, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    """A process killed at any moment leaves a checkpoint that goes on to the same metrics."""
+    settings = ["--total-timesteps", "16000", "--set", "eval_episodes=2", "--set", "checkpoint_interval=500"]
+    process = start("CartPole-v1", *settings, "--out", str(tmp_path / "a"))
+    wait_for("*/*/*/checkpoints/step-*.pt", tmp_path / "a")
+    time.sleep(0.5)
+    process.kill()
+    process.communicate(timeout=60)
+    run = run_of(tmp_path / "a")
+    assert command("--resume", str(run))[0] == 0
+    assert command("CartPole-v1", *settings, "--out", str(tmp_path / "b"))[0] == 0
+    for name in ("metrics.csv", "episodes.csv"):
+        assert table(run / name) == table(run_of(tmp_path / "b") / name)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(os.name != "posix", reason="needs SIGALRM")
+def test_ctrl_c_while_an_environment_hangs(tmp_path: Path) -> None:
+    process = start("tests.broken:Hang-v0", "--num-envs", "2", "--out", str(tmp_path))
+    wait_for("*/*/*/versions.json", tmp_path)
+    time.sleep(1)
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert list(run_of(tmp_path).glob("checkpoints/step-*.pt"))
+
+
+@pytest.mark.slow
+def test_evaluate_repeats_the_summary(command, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    assert command("CartPole-v1", *SHORT)[0] == 0
+    run = run_of(tmp_path)
+    summary = json.loads((run / "summary.json").read_text())
+    argv = [sys.executable, "-m", "rl.evaluate", str(run)]
+    done = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, check=True)
+    assert f"{summary['eval_mean']:.2f} ± {summary['eval_std']:.2f}" in done.stdout
+    assert f"{summary['eval_stochastic_mean']:.2f} ± {summary['eval_stochastic_std']:.2f}" in done.stdout
+    assert done.stderr == ""

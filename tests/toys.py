@@ -1,0 +1,310 @@
+"""Environments for tests: known numbers, and misbehavior on purpose. Importing this module registers two of them."""
+
+from collections import defaultdict
+from collections.abc import Callable
+from enum import IntEnum
+
+import gymnasium as gym
+import numpy as np
+import torch
+from gymnasium import spaces
+from gymnasium.vector import AutoresetMode, SyncVectorEnv, VectorEnv
+
+from rl.rollout import Choice
+
+LINE = spaces.Box(-np.inf, np.inf, (1,), np.float32)
+REAL = spaces.Box(-np.inf, np.inf, (1,), np.float64)
+
+
+class Counter(gym.Env):
+    """Shows 100 · episode + step and pays the step's number; an episode has `length` steps, or never ends."""
+
+    def __init__(self, length: int | None = 3, truncates: bool = False):
+        self.observation_space, self.action_space = LINE, spaces.Discrete(2)
+        self.length, self.truncates = length, truncates
+        self.episode, self.count, self.closed = -1, 0, False
+
+    def show(self):
+        return np.array([100 * self.episode + self.count], np.float32)
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        self.episode, self.count = self.episode + 1, 0
+        return self.show(), {"count": 0}
+
+    def step(self, action):
+        self.count += 1
+        over = self.count == self.length
+        return self.show(), float(self.count), over and not self.truncates, over and self.truncates, {"count": 1}
+
+    def close(self):
+        self.closed = True
+
+
+class ReusedBuffer(Counter):
+    """Returns one and the same array from every call."""
+
+    def __init__(self, length: int | None = 3):
+        super().__init__(length)
+        self.buffer = np.zeros(1, np.float32)
+
+    def show(self):
+        self.buffer[0] = super().show()[0]
+        return self.buffer
+
+
+class OneOrNineteen(Counter):
+    """An episode lasts 1 or 19 steps with equal chances and pays 1 a step: return = length, 10 on average."""
+
+    def reset(self, *, seed=None, options=None):
+        obs, info = super().reset(seed=seed)
+        self.length = int(self.np_random.choice([1, 19]))
+        return obs, info
+
+    def step(self, action):
+        obs, _, terminated, truncated, info = super().step(action)
+        return obs, 1.0, terminated, truncated, info
+
+
+class Numbered(Counter):
+    """Environment i plays episodes of i + 1 steps, the last of which pays 100 i + the number of the episode."""
+
+    def __init__(self, i: int):
+        super().__init__(i + 1)
+        self.i = i
+
+    def step(self, action):
+        obs, _, terminated, truncated, info = super().step(action)
+        return obs, float(terminated) * (100 * self.i + self.episode), terminated, truncated, info
+
+
+class Tenth(Counter):
+    """Pays 0.1 a step, which float32 cannot add up."""
+
+    def step(self, action):
+        obs, _, terminated, truncated, info = super().step(action)
+        return obs, 0.1, terminated, truncated, info
+
+
+class Shaped(gym.Env):
+    """Any spaces; keeps the actions that it received."""
+
+    def __init__(self, observation_space: spaces.Space = LINE, action_space: spaces.Space = LINE):
+        self.observation_space, self.action_space = observation_space, action_space
+        self.received: list[object] = []
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        return self.observation_space.sample(), {}
+
+    def step(self, action):
+        self.received.append(action)
+        return self.observation_space.sample(), 0.0, False, False, {}
+
+
+class Failing(Counter):
+    """Breaks at one call, counted from 0, of `reset` or `step`: raises, or returns the wrong number."""
+
+    def __init__(self, where: str, at: int, reward: float = 1.0, obs: float = 0.0, raises: bool = False):
+        super().__init__(2)
+        self.where, self.at, self.wrong, self.raises = where, at, (reward, obs), raises
+        self.calls = {"reset": -1, "step": -1}
+
+    def breaks(self, where: str) -> bool:
+        self.calls[where] += 1
+        now = where == self.where and self.calls[where] == self.at
+        if now and self.raises:
+            raise RuntimeError("out of tea")
+        return now
+
+    def reset(self, *, seed=None, options=None):
+        obs, info = super().reset(seed=seed)
+        return (np.full(1, self.wrong[1], np.float32) if self.breaks("reset") else obs), info
+
+    def step(self, action):
+        obs, reward, terminated, truncated, info = super().step(action)
+        if self.breaks("step"):
+            reward, obs = self.wrong[0], np.full(1, self.wrong[1], np.float32)
+        return obs, reward, terminated, truncated, info
+
+
+class Needs(Counter):
+    """Cannot be built without a package that is not there."""
+
+    def __init__(self, package: str):
+        raise gym.error.DependencyNotInstalled(f"{package} is not installed")
+
+
+class Float32Vector(VectorEnv):
+    """A vector environment of its own making, two copies: float32 rewards of 0.1, in buffers that it reuses."""
+
+    metadata = {"autoreset_mode": AutoresetMode.SAME_STEP}  # noqa: RUF012 - as Gymnasium declares it
+    num_envs = 2
+    single_observation_space, single_action_space = LINE, spaces.Discrete(2)
+
+    def reset(self, *, seed=None, options=None):
+        self.obs, self.reward = np.zeros((2, 1), np.float32), np.full(2, 0.1, np.float32)
+        return self.obs, {}
+
+    def step(self, actions):
+        self.obs += 1
+        return self.obs, self.reward, np.zeros(2, bool), np.zeros(2, bool), {}
+
+
+class Odd(gym.Env):
+    """An environment that keeps its state in an unusual kind of attribute."""
+
+    def __init__(self):
+        self.observation_space, self.action_space = REAL, spaces.Discrete(2)
+
+    def advance(self) -> float:
+        raise NotImplementedError
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        return np.zeros(1), {}
+
+    def step(self, action):
+        return np.array([self.advance()]), 0.0, False, False, {}
+
+
+class Phase(IntEnum):
+    DAY = 0
+    NIGHT = 1
+
+
+class EnumState(Odd):
+    def reset(self, *, seed=None, options=None):
+        self.phase = Phase.DAY
+        return super().reset(seed=seed)
+
+    def advance(self):
+        self.phase = Phase.NIGHT if self.phase.name == "DAY" else Phase.DAY
+        return float(self.phase)
+
+
+class TextState(Odd):
+    def reset(self, *, seed=None, options=None):
+        self.board = np.array(["a", "a", "a", "a"])
+        return super().reset(seed=seed)
+
+    def advance(self):
+        self.board[np.argmax(self.board == "a")] = "b"
+        return float((self.board == "b").sum())
+
+
+class BytesState(Odd):
+    def reset(self, *, seed=None, options=None):
+        self.tape = b""
+        return super().reset(seed=seed)
+
+    def advance(self):
+        self.tape += b"x"
+        return float(len(self.tape))
+
+
+class ObjectArrayState(Odd):
+    def reset(self, *, seed=None, options=None):
+        self.cells = np.array([0, None], dtype=object)
+        return super().reset(seed=seed)
+
+    def advance(self):
+        self.cells[0] += 1
+        return float(self.cells[0])
+
+
+class ComplexState(Odd):
+    def reset(self, *, seed=None, options=None):
+        self.phasor = np.ones(1, complex)
+        return super().reset(seed=seed)
+
+    def advance(self):
+        self.phasor = self.phasor * 1j
+        return float(self.phasor.real[0])
+
+
+class DefaultDictState(Odd):
+    def reset(self, *, seed=None, options=None):
+        self.visits, self.count = defaultdict(int), 0
+        return super().reset(seed=seed)
+
+    def advance(self):
+        self.count += 1
+        self.visits[self.count] += 1
+        return float(sum(self.visits.values()))
+
+
+class SharedArrayState(Odd):
+    def reset(self, *, seed=None, options=None):
+        self.state = np.zeros(1)
+        self.view = self.state
+        return super().reset(seed=seed)
+
+    def advance(self):
+        self.state += 1
+        return float(self.view[0])
+
+
+class SharedGeneratorState(Odd):
+    def reset(self, *, seed=None, options=None):
+        result = super().reset(seed=seed)
+        self.dice = self.np_random
+        return result
+
+    def advance(self):
+        return float(self.dice.random() + self.np_random.random())
+
+
+class ListOfFunctions(Odd):
+    def __init__(self):
+        super().__init__()
+        self.rules, self.total = [len, abs], 0
+
+    def advance(self):
+        self.total += 1
+        return float(self.rules[1](-self.total))
+
+
+class DictOfSpaces(Odd):
+    def __init__(self):
+        super().__init__()
+        self.parts, self.total = {"x": spaces.Discrete(3)}, 0
+
+    def advance(self):
+        self.total += int(self.parts["x"].n)
+        return float(self.total)
+
+
+class Opaque(Odd):
+    def __init__(self):
+        super().__init__()
+        self.engine = object()
+
+    def advance(self):
+        return 0.0
+
+
+class Idle:
+    """An actor that always takes action 0, and remembers what it was asked."""
+
+    def __init__(self):
+        self.seen: list[np.ndarray] = []
+
+    def act(self, obs, deterministic=False, generator=None):
+        self.seen.append(obs)
+        return Choice(torch.zeros(len(obs), dtype=torch.int64), torch.zeros(len(obs), 2))
+
+
+def numbered(build: Callable[[int], gym.Env]) -> Callable[[], gym.Env]:
+    """A factory whose i-th product is build(i)."""
+    built = iter(range(10_000))
+    return lambda: build(next(built))
+
+
+def same_step(*envs: gym.Env) -> SyncVectorEnv:
+    """A vector environment that a user might hand over."""
+    return SyncVectorEnv([lambda env=env: env for env in envs], autoreset_mode=AutoresetMode.SAME_STEP)
+
+
+gym.register("Counter-v0", entry_point="tests.toys:Counter")
+gym.register("Needs-v0", entry_point="tests.toys:Needs")
