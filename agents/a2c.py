@@ -19,6 +19,7 @@ from rl.normalize import ObservationNormalizer, RewardNormalizer
 from rl.returns import explained_variance, gae, td_error
 from rl.rollout import Array, Choice, Rollout
 from rl.schedules import value_at
+from rl.threads import torch_threads
 from rl.typed import ConfigError
 
 
@@ -132,12 +133,8 @@ class A2C(A2CSettings):
 
     def learn(self, total_timesteps: int, hooks: Sequence[Hook] = ()) -> Self:
         """Trains for this many further environment steps, at most; returns the agent. See `rl.loop.Loop.run`."""
-        threads = torch.get_num_threads()
-        torch.set_num_threads(self.threads)
-        try:
+        with torch_threads(self.threads):
             self.loop.run(self.loop.step + total_timesteps, hooks)
-        finally:
-            torch.set_num_threads(threads)
         return self
 
     def predict(

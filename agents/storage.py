@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar, cast
 
+from gymnasium.vector import VectorEnv
+
 from envs import EnvLike
 from rl import checkpoint
 from rl.checkpoint import CheckpointError
@@ -44,6 +46,8 @@ def load(cls: type[Agent], path: str | Path, env: EnvLike | None) -> Agent:
     settings = merge(schema(cls), [(str(file), cast("dict[str, object]", content["settings"]))])
     if env is not None and not isinstance(env, str):
         settings |= {"num_envs": None, "env_kwargs": None}  # the environment is built already
+        if isinstance(env, VectorEnv):
+            settings |= {"max_episode_steps": None}
     agent = cls(cast(EnvLike, target), **settings)  # type: ignore[arg-type]
     if _spaces(agent) != content["spaces"]:
         raise CheckpointError(f"{file} is for the spaces {content['spaces']}; {target} has {_spaces(agent)}")

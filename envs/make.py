@@ -19,7 +19,7 @@ AnyEnv = gym.Env[object, object]
 EnvLike = str | AnyEnv | VectorEnv | Callable[[], AnyEnv]
 Seeding = Literal["spawn", "sb3"]
 
-_EXTRAS = {"box2d": "box2d", "mujoco": "mujoco", "ale": "atari", "pygame": "classic-control"}
+_EXTRAS = {"box2d": "box2d", "mujoco": "mujoco", "ale": "atari"}
 
 
 def make(
@@ -41,7 +41,11 @@ def make(
 
     Raises UnknownEnvironment (with the nearest known id), UnsupportedSpace, or EnvironmentUsageError.
     """
+    if max_episode_steps is not None and max_episode_steps < 1:
+        raise EnvironmentUsageError(f"max_episode_steps must be positive, got {max_episode_steps}")
     if isinstance(env, VectorEnv):
+        size = None if num_envs == env.num_envs else num_envs
+        _adopt(env, {"num_envs": size, "max_episode_steps": max_episode_steps, "env_kwargs": env_kwargs or None})
         return Worlds(env, _name_of(env), environment_seeds(seed, env.num_envs, seeding), _threshold(env.spec))
     if num_envs is not None and num_envs < 1:
         raise EnvironmentUsageError(f"num_envs must be at least 1, got {num_envs}")
@@ -85,11 +89,11 @@ def _build(env_id: str, max_episode_steps: int | None, kwargs: dict[str, object]
     except (gym.error.UnregisteredEnv, gym.error.DeprecatedEnv) as error:
         raise UnknownEnvironment(f"unknown environment {env_id!r}{_nearest(env_id)}") from error
     except ModuleNotFoundError as error:
-        module = error.name or env_id.partition(":")[0]  # Gymnasium raises its own, without a name
+        module = getattr(error.__cause__, "name", None) or error.name  # Gymnasium's own has no name
         raise UnknownEnvironment(f"cannot import {module!r}, which {env_id!r} needs; install it") from error
     except gym.error.DependencyNotInstalled as error:
         extra = next((name for word, name in _EXTRAS.items() if word in str(error).lower()), None)
-        remedy = f"pip install 'actor-critic[{extra}]'" if extra else "install it"
+        remedy = f"pip install 'actor-critic[{extra}]'" if extra else str(error).strip().splitlines()[0]
         raise UnknownEnvironment(f"{env_id!r} needs a package that is not installed: {remedy}") from error
     except Exception as error:
         first_line = str(error).strip().splitlines()[0] if str(error).strip() else "no message"
@@ -98,7 +102,21 @@ def _build(env_id: str, max_episode_steps: int | None, kwargs: dict[str, object]
 
 def _limited(build: Callable[[], AnyEnv], max_episode_steps: int | None) -> AnyEnv:
     env = build()
-    return env if max_episode_steps is None else gym.wrappers.TimeLimit(env, max_episode_steps)
+    if max_episode_steps is None:
+        return env
+    return gym.wrappers.TimeLimit(env.env if isinstance(env, gym.wrappers.TimeLimit) else env, max_episode_steps)
+
+
+def _adopt(env: VectorEnv, given: dict[str, object]) -> None:
+    """Refuses what cannot apply to a vector environment, and puts the boundary around each environment in it."""
+    for name, value in given.items():
+        if value is not None:
+            raise EnvironmentUsageError(f"{name}={value} cannot apply to a vector environment: it is already built")
+    if isinstance(env, SyncVectorEnv):  # it does not copy a last observation before the reset overwrites it
+        env.envs = [
+            copy if isinstance(copy, Boundary) else Boundary(copy, f"environment {i} ({_name_of(copy)})")
+            for i, copy in enumerate(env.envs)
+        ]
 
 
 def _same(env: AnyEnv) -> AnyEnv:

@@ -14,7 +14,7 @@ import torch
 from gymnasium.envs.registration import EnvSpec
 
 Encoded = tuple[str, object]
-_STRUCTURE = (gym.Env, gym.Space, EnvSpec, FunctionType, MethodType, BuiltinFunctionType, ModuleType, type)
+_STRUCTURE = (gym.Space, EnvSpec, FunctionType, MethodType, BuiltinFunctionType, ModuleType, type)
 _SKIP: Encoded = ("structure", None)
 
 
@@ -24,11 +24,12 @@ class NotPlainData(TypeError):
 
 def capture(env: gym.Env[object, object]) -> list[dict[str, Encoded]] | None:
     """One dict of encoded attributes a layer, outermost first; None if some attribute is not plain data."""
-    layers: list[dict[str, Encoded]] = []
+    own, seen, layers = _layers(env), set[int](), list[dict[str, Encoded]]()
     try:
-        for layer in _layers(env):
-            encoded = {name: _encode(value) for name, value in vars(layer).items()}
-            layers.append({name: value for name, value in encoded.items() if value != _SKIP})
+        for layer in own:
+            state = {name: value for name, value in vars(layer).items() if not any(value is inner for inner in own)}
+            encoded = {name: _encode(value, seen) for name, value in state.items()}
+            layers.append({name: value for name, value in encoded.items() if value is not _SKIP})
     except NotPlainData:
         return None
     return layers
@@ -51,21 +52,48 @@ def _layers(env: gym.Env[object, object]) -> list[gym.Env[object, object]]:
     return layers
 
 
-def _encode(value: object) -> Encoded:
-    if value is None or (isinstance(value, bool | int | float | str) and not isinstance(value, np.generic)):
+def _encode(value: object, seen: set[int]) -> Encoded:
+    """seen: ids of the mutable objects met so far. One that two attributes share would come back as two."""
+    if value is None or type(value) in (bool, int, float, str):  # an IntEnum, say, would need its class
         return ("plain", value)
-    if isinstance(value, np.ndarray | np.generic) and np.asarray(value).dtype.kind in "biuf":
-        kind = "array" if isinstance(value, np.ndarray) else "scalar"
-        return (kind, torch.from_numpy(np.array(value, copy=True)))
-    if isinstance(value, np.random.Generator):
-        return ("rng", _encode(value.bit_generator.state))
-    if isinstance(value, list | tuple):
-        return (type(value).__name__ if type(value) in (list, tuple) else _reject(value), [_encode(v) for v in value])
-    if isinstance(value, dict):
-        return ("dict", [(_encode(k), _encode(v)) for k, v in value.items()])
-    if isinstance(value, (*_STRUCTURE, np.ndarray, bytes)):  # text arrays are maps, not state
+    if isinstance(value, np.generic) and value.dtype.kind in "biuf":
+        return ("scalar", torch.from_numpy(np.array(value)))
+    if isinstance(value, _STRUCTURE):
         return _SKIP
+    _meet(value, seen)
+    if type(value) is np.ndarray and value.dtype.kind in "biuf":
+        return ("array", torch.from_numpy(np.array(value, copy=True)))
+    if type(value) is np.ndarray and value.dtype.kind in "SU":
+        return ("text", [_encode(value.dtype.str, seen), _encode(value.tolist(), set())])
+    if type(value) is np.random.Generator:
+        return ("rng", _encode(value.bit_generator.state, set()))
+    if isinstance(value, list | tuple) and type(value) in (list, tuple):
+        parts = [_encode(item, seen) for item in value]
+        return _SKIP if _structural(parts) else (type(value).__name__, parts)
+    if type(value) is dict:
+        pairs = [(_encode(k, seen), _encode(v, seen)) for k, v in value.items()]
+        return _SKIP if _structural([v for _, v in pairs]) else ("dict", pairs)
+    if type(value) is bytes:
+        return ("bytes", list(value))
     return (_reject(value), None)
+
+
+def _structural(parts: list[Encoded]) -> bool:
+    """Whether a container holds structure only. Raises NotPlainData if it mixes structure and state."""
+    skipped = sum(part is _SKIP for part in parts)
+    if 0 < skipped < len(parts):
+        raise NotPlainData("a container of structure and state")
+    return skipped > 0
+
+
+def _meet(value: object, seen: set[int]) -> None:
+    owner = value
+    while isinstance(owner, np.ndarray) and owner.base is not None:  # views share their owner's memory
+        owner = owner.base
+    if not isinstance(value, tuple | bytes):
+        if id(owner) in seen:
+            raise NotPlainData(f"two attributes share one {type(value).__name__}")
+        seen.add(id(owner))
 
 
 def _reject(value: object) -> str:
@@ -79,6 +107,11 @@ def _decode(encoded: Encoded) -> object:
     if kind in ("array", "scalar"):
         array = cast(torch.Tensor, value).numpy().copy()
         return array if kind == "array" else array[()]
+    if kind == "bytes":
+        return bytes(cast("list[int]", value))
+    if kind == "text":
+        dtype, items = (_decode(part) for part in cast("list[Encoded]", value))
+        return np.array(items, cast(str, dtype))
     if kind == "rng":
         state = cast("dict[str, object]", _decode(cast(Encoded, value)))
         bit_generator = {

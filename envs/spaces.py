@@ -15,7 +15,7 @@ def check_observation_space(space: object, env_id: str) -> spaces.Box | spaces.D
         return space
     kind = "image observations" if isinstance(space, spaces.Box) else f"{type(space).__name__} observations"
     raise UnsupportedSpace(
-        f"{env_id} has {kind}, {space}; supported are Box vectors (flattened) and Discrete (one-hot): "
+        f"{env_id} has {kind}, {_one_line(space)}; supported are Box vectors (flattened) and Discrete (one-hot): "
         "wrap it in gymnasium.wrappers.FlattenObservation or choose a vector version"
     )
 
@@ -27,9 +27,13 @@ def check_action_space(space: object, env_id: str) -> spaces.Box | spaces.Discre
     if isinstance(space, spaces.Box) and np.issubdtype(space.dtype, np.floating):
         return space
     raise UnsupportedSpace(
-        f"{env_id} has {type(space).__name__} actions, {space}; supported are Discrete and floating-point Box: "
-        "wrap it in gymnasium.wrappers.TransformAction"
+        f"{env_id} has {type(space).__name__} actions, {_one_line(space)}; "
+        "supported are Discrete and floating-point Box: wrap it in gymnasium.wrappers.TransformAction"
     )
+
+
+def _one_line(space: object) -> str:
+    return " ".join(str(space).split())  # NumPy breaks long bounds over lines
 
 
 def policy_action_space(space: spaces.Box | spaces.Discrete) -> spaces.Box | spaces.Discrete:

@@ -83,11 +83,19 @@ class Worlds(VectorWrapper):
         self._return = np.zeros(self.num_envs)
         self._length = np.zeros(self.num_envs, np.int64)
 
+    @property
+    def has_time_limit(self) -> bool:
+        """Whether every environment is known to truncate its episodes."""
+        inner = self.env.envs if isinstance(self.env, SyncVectorEnv) else [self.env]
+        return all(env.spec is not None and env.spec.max_episode_steps is not None for env in inner)
+
     def reset(self, *, seed: int | list[int | None] | None = None, options: Infos | None = None) -> tuple[Array, Infos]:
         seeds, self._seeds = self._seeds if seed is None else seed, None
+        options = None if options is None else dict(options)  # Gymnasium pops reset_mask out of it
+        chosen = cast("NDArray[np.bool_]", (options or {}).get("reset_mask", np.ones(self.num_envs, bool)))
         obs, infos = self._guarded(lambda: self.env.reset(seed=cast("int | None", seeds), options=options))
-        self._return[:] = 0.0
-        self._length[:] = 0
+        self._return[chosen] = 0.0
+        self._length[chosen] = 0
         obs = np.array(obs, copy=True)
         self._check_finite(obs, "observation at reset")
         return obs, infos
@@ -115,7 +123,8 @@ class Worlds(VectorWrapper):
 
     def state_dict(self) -> dict[str, object]:
         """Episode accumulators, and the environments' own state where every one is plain data (else None)."""
-        snapshots = self.env.get_attr("snapshot") if hasattr(self.env, "get_attr") else [None]
+        inner = self.env.envs if isinstance(self.env, SyncVectorEnv) else []
+        snapshots = [env.snapshot if isinstance(env, Boundary) else None for env in inner] or [None]
         whole = None if any(state is None for state in snapshots) else list(snapshots)
         return {"return": self._return.tolist(), "length": self._length.tolist(), "snapshots": whole}
 

@@ -3,8 +3,6 @@
 from pathlib import Path
 from typing import cast
 
-import torch
-
 from agents import A2C
 from rl import checkpoint
 from rl.command import DONE, Parser, run
@@ -19,7 +17,6 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--episodes", metavar="N", help="episodes of each evaluation (default: as the run did)")
     parser.add_argument("--seed", metavar="S", help="seed of the evaluation (default: the run's)")
     args = parser.parse_args(argv)
-    torch.set_num_threads(1)
     settings = RunSettings()
     file = args.run
     if args.run.is_dir():

@@ -2,12 +2,14 @@
 
 from typing import NamedTuple, Protocol
 
+import gymnasium as gym
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from envs import EnvLike, Worlds, environment_seeds, make
 from rl.rollout import Array, Choice
+from rl.threads import torch_threads
 
 _PARALLEL = 20  # environments at most
 _STREAMS = 4  # the family of streams that evaluation draws from; training uses others
@@ -63,7 +65,8 @@ def evaluate(
 
     Episode k is played by environment k mod N, so that short episodes are not favored (taking the first that end
     would). The same agent, environment and seed give the same result. Without a time limit, an episode is cut off
-    after 30,000 steps. Raises ValueError if episodes < 1, and as `envs.make` does.
+    after 30,000 steps. An environment object is reset: if training uses it too, its episodes begin anew.
+    Raises ValueError if episodes < 1, and as `envs.make` does.
     """
     if episodes < 1:
         raise ValueError(f"episodes must be at least 1, got {episodes}")
@@ -71,10 +74,12 @@ def evaluate(
     start = environment_seeds(seed, 1, key=_STREAMS)[0]
     worlds = make(env, count, start, max_episode_steps=max_episode_steps, env_kwargs=env_kwargs)
     generator = torch.Generator().manual_seed(start)
+    patience = np.inf if max_episode_steps is not None or worlds.has_time_limit else _PATIENCE
     try:
-        return _play(agent, worlds, episodes, deterministic, generator)
+        with torch_threads(1):
+            return _play(agent, worlds, episodes, deterministic, generator, patience)
     finally:
-        if isinstance(env, str):  # what the caller built, the caller closes
+        if not isinstance(env, gym.Env | gym.vector.VectorEnv):  # what the caller built, the caller closes
             worlds.close()
 
 
@@ -99,7 +104,9 @@ def summarize(deterministic: Evaluation, stochastic: Evaluation) -> dict[str, fl
     }
 
 
-def _play(agent: Actor, worlds: Worlds, episodes: int, deterministic: bool, generator: torch.Generator) -> Evaluation:
+def _play(
+    agent: Actor, worlds: Worlds, episodes: int, deterministic: bool, generator: torch.Generator, patience: float
+) -> Evaluation:
     n = worlds.num_envs
     assigned = [list(range(i, episodes, n)) for i in range(n)]
     returns, lengths = np.zeros(episodes), np.zeros(episodes, np.int64)
@@ -110,11 +117,14 @@ def _play(agent: Actor, worlds: Worlds, episodes: int, deterministic: bool, gene
         obs, reward, terminated, truncated, _ = worlds.step(action)
         running += reward
         played += 1
-        over = terminated | truncated | (played >= _PATIENCE)
+        late = (played >= patience) & ~(terminated | truncated)
+        over = terminated | truncated | late
         for i in np.flatnonzero(over):
             if assigned[i]:
                 k = assigned[i].pop(0)
                 returns[k], lengths[k] = running[i], played[i]
-                cut += not (terminated[i] or truncated[i])
+                cut += bool(late[i])
         running[over], played[over] = 0.0, 0
+        if late.any():
+            obs, _ = worlds.reset(options={"reset_mask": late})
     return Evaluation(returns, lengths, deterministic, cut)

@@ -36,7 +36,6 @@ class Run(NamedTuple):
 def main(argv: list[str]) -> int:
     start = time.perf_counter()
     args = _parser().parse_args(argv)
-    torch.set_num_threads(1)
     this = _resume(args) if args.resume else _begin(args)
     _print_header(this)
     interrupted = _train(this)

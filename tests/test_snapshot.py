@@ -66,6 +66,7 @@ def test_a_loaded_world_goes_on_exactly(env_id, k, tmp_path):
         toys.DefaultDictState,
         toys.SharedArrayState,
         toys.SharedGeneratorState,
+        toys.EnvironmentInside,
         toys.ListOfFunctions,
         toys.DictOfSpaces,
     ],

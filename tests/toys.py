@@ -255,6 +255,19 @@ class SharedGeneratorState(Odd):
         return float(self.dice.random() + self.np_random.random())
 
 
+class EnvironmentInside(Odd):
+    def __init__(self):
+        super().__init__()
+        self.simulator = Counter(None)
+
+    def reset(self, *, seed=None, options=None):
+        self.simulator.reset()
+        return super().reset(seed=seed)
+
+    def advance(self):
+        return self.simulator.step(0)[1]
+
+
 class ListOfFunctions(Odd):
     def __init__(self):
         super().__init__()
