@@ -1,8 +1,9 @@
 """Checkpoints: one file, written whole or not at all, read without running code."""
 
+import hashlib
+import io
 import os
 import pickle
-import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import cast
@@ -12,6 +13,9 @@ import torch
 
 FORMAT = 1
 _MARK = "actor-critic checkpoint"
+# The file is a zip archive that torch.load reads; its SHA-256 stands in the archive's comment, the last bytes.
+_NO_COMMENT, _DIGEST_LENGTH = b"\x00\x00", (64).to_bytes(2, "little")
+_TAIL = len(_DIGEST_LENGTH) + 64
 
 
 class CheckpointError(ValueError):
@@ -24,10 +28,13 @@ def save(path: Path, content: Mapping[str, object]) -> None:
     A neighboring temporary file is synced and then renamed, so that a crash leaves the old file or the new one.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
+    buffer = io.BytesIO()
+    torch.save({"mark": _MARK, "format": FORMAT, "content": _to_tensors(dict(content))}, buffer)
+    archive = buffer.getvalue()[: -len(_NO_COMMENT)]
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         with temporary.open("wb") as file:
-            torch.save({"mark": _MARK, "format": FORMAT, "content": _to_tensors(dict(content))}, file)
+            file.write(archive + _DIGEST_LENGTH + _digest(archive))
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)
@@ -40,19 +47,27 @@ def load(path: Path) -> dict[str, object]:
     if not path.is_file():
         raise CheckpointError(f"no checkpoint at {path}")
     try:
-        with zipfile.ZipFile(path) as archive:
-            damaged = archive.testzip()  # checks every checksum; torch's own reader does not
-        if damaged is not None:
-            raise CheckpointError(f"{path} is damaged: wrong checksum in {damaged}; use an earlier checkpoint")
-        data = torch.load(path, weights_only=True, map_location="cpu")
-    except (zipfile.BadZipFile, EOFError, RuntimeError, OSError, pickle.UnpicklingError) as error:
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise CheckpointError(f"{path} is not a readable checkpoint: {reason[:120]}; use an earlier one") from error
+        raw = path.read_bytes()
+    except OSError as error:
+        raise CheckpointError(f"cannot read {path}: {error.strerror}") from None
+    archive, length, digest = raw[:-_TAIL], raw[-_TAIL : -_TAIL + 2], raw[-_TAIL + 2 :]
+    if length != _DIGEST_LENGTH:
+        raise CheckpointError(f"{path} is not a readable checkpoint: it is cut off, or was not written by this package")
+    if digest != _digest(archive):
+        raise CheckpointError(f"{path} is not a readable checkpoint: wrong checksum; use an earlier one")
+    try:
+        data = torch.load(io.BytesIO(raw), weights_only=True, map_location="cpu")
+    except (RuntimeError, pickle.UnpicklingError) as error:
+        raise CheckpointError(f"{path} holds more than data, so it is not a checkpoint of this package") from error
     if not isinstance(data, dict) or data.get("mark") != _MARK:
         raise CheckpointError(f"{path} was not written by this package")
     if data["format"] != FORMAT:
         raise CheckpointError(f"{path} has format {data['format']}, this version reads format {FORMAT}")
     return cast("dict[str, object]", _from_tensors(data["content"]))
+
+
+def _digest(archive: bytes) -> bytes:
+    return hashlib.sha256(archive).hexdigest().encode()
 
 
 def newest(directory: Path) -> Path:
@@ -65,6 +80,8 @@ def newest(directory: Path) -> Path:
 
 def _to_tensors(value: object) -> object:
     """NumPy arrays become tagged tensors, which the safe loader admits."""
+    if isinstance(value, np.generic):
+        return value.item()
     if isinstance(value, np.ndarray):
         return {"__ndarray__": torch.from_numpy(value.copy())}
     if isinstance(value, Mapping):

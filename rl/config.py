@@ -112,6 +112,8 @@ def read_yaml(path: Path) -> dict[str, object]:
         raise ConfigError(f"cannot read {path}: {error.strerror}") from None
     except UnicodeDecodeError:
         raise ConfigError(f"{path} is not YAML: it is not UTF-8 text") from None
+    except (ValueError, TypeError, LookupError) as error:  # PyYAML lets those of its constructors through
+        raise ConfigError(f"{path} is not YAML: {type(error).__name__}: {' '.join(str(error).split())}") from None
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         where = f" at line {mark.line + 1}" if mark else ""

@@ -127,8 +127,11 @@ def gaussian_kl(p_mean: Tensor, p_log_std: Tensor, q_mean: Tensor, q_log_std: Te
 
     All float[..., A], broadcast against one another. Returns float[...] ≥ 0, exactly 0 for p = q: no ε, no variances.
     """
+    if p_mean.dtype != torch.float64:
+        wide = gaussian_kl(p_mean.double(), p_log_std.double(), q_mean.double(), q_log_std.double())
+        return wide.to(p_mean.dtype)
     spread = _phi(2 * (p_log_std - q_log_std))
-    shift = ((p_mean - q_mean) * (-q_log_std).exp()).square()
+    shift = ((p_mean - q_mean) * (-q_log_std).clamp_max(350.0).exp()).square()  # keeps 0 · ∞ out, even squared
     return 0.5 * (spread + shift).sum(-1)
 
 

@@ -53,8 +53,8 @@ class ObservationNormalizer:
 
     def __call__(self, obs: Tensor) -> Tensor:
         """obs: float32[..., D]. Returns float32[..., D]; before the first update, obs clipped."""
-        mean, std = self.moments.mean, (self.moments.var + 1e-8).sqrt()
-        return ((obs - mean.float()) / std.float()).clamp(-10.0, 10.0)
+        centered = obs - self.moments.mean  # in float64: a large mean would drown the rest in float32
+        return (centered / (self.moments.var + 1e-8).sqrt()).clamp(-10.0, 10.0).float()
 
     def state_dict(self) -> dict[str, object]:
         return self.moments.state_dict()

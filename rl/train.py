@@ -174,7 +174,8 @@ def save(this: Run) -> None:
     """A checkpoint of this step; the newest two stay."""
     directory = this.directory / "checkpoints"
     this.agent.save(directory / f"step-{this.agent.loop.step:012}", {"recorder": this.recorder.state_dict()})
-    for old in sorted(directory.glob("step-*.pt"))[:-2]:
+    leftovers = directory.glob(".step-*.tmp")  # of a process that was killed while it wrote
+    for old in (*sorted(directory.glob("step-*.pt"))[:-2], *leftovers):
         old.unlink()
 
 

@@ -33,7 +33,7 @@ def convert(value: object, kind: object) -> object:
     parse, description = _PARSERS[cast(type, kind)]
     try:
         return parse(value)
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, OverflowError):
         raise ConfigError(description) from None
 
 
@@ -70,7 +70,7 @@ def _parse_text(value: object) -> object:
         return value
     try:
         return yaml.safe_load(value if value.lstrip()[:1] in ("[", "{") else f"[{value}]")
-    except yaml.YAMLError:
+    except (yaml.YAMLError, ValueError):
         return None
 
 
