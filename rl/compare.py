@@ -26,6 +26,8 @@ from rl.record import directory_name, write_json
 from rl.statistics import mean_interval
 from rl.typed import ConfigError, plain
 
+_SCORES = {"Deterministic": "eval_mean", "Stochastic": "eval_stochastic_mean"}
+
 
 class Result(NamedTuple):
     """One finished seed."""
@@ -38,6 +40,9 @@ def main(argv: list[str]) -> int:
     parser = Parser(prog="rl.compare", description="Train many seeds of an environment, and tabulate and draw them.")
     parser.add_argument("env", metavar="ENV")
     parser.add_argument("--seeds", default="0-9", metavar="A-B", help="0-9, or 0,3,7 (default 0-9)")
+    parser.add_argument(
+        "--name", default="a2c", help="of the files written: NAME.md, NAME.json, NAME.png (default a2c)"
+    )
     parser.add_argument("--jobs", default="2", metavar="J", help="runs side by side, one thread each (default 2)")
     parser.add_argument("--total-timesteps", metavar="N")
     parser.add_argument("--config", type=Path, metavar="FILE")
@@ -54,12 +59,12 @@ def main(argv: list[str]) -> int:
     directory = args.results / directory_name(args.env)
     directory.mkdir(parents=True, exist_ok=True)
     command = shlex.join(["python", "-m", "rl.compare", *argv])
-    seed_curves(
-        [r.directory for r in results], directory / "a2c.png", f"{args.env}: a2c, {len(seeds)} seeds", threshold
-    )
-    table = _table(args.env, settings, results, threshold, command)
-    (directory / "a2c.md").write_text(table, encoding="utf-8")
-    write_json(directory / "a2c.json", {"command": command, "settings": settings, "runs": [r.summary for r in results]})
+    title = f"{args.env}: {args.name}, {len(seeds)} seeds"
+    seed_curves([result.directory for result in results], directory / f"{args.name}.png", title, threshold)
+    table = _table(title, settings, results, threshold, command)
+    (directory / f"{args.name}.md").write_text(table, encoding="utf-8")
+    content = {"command": command, "settings": settings, "runs": [result.summary for result in results]}
+    write_json(directory / f"{args.name}.json", content)
     print(table)
     print(f"written to {directory}")
     return DONE
@@ -132,51 +137,47 @@ def _matching(args: Namespace, settings: dict[str, object], seed: int) -> list[P
     return [file.parent for file in runs if config.read_yaml(file) == expected]
 
 
-def _table(
-    env_id: str, settings: dict[str, object], results: list[Result], threshold: float | None, command: str
-) -> str:
+def _table(title: str, settings: dict[str, object], results: list[Result], threshold: float | None, made: str) -> str:
     """Markdown: the settings that differ from the defaults, a row a seed, and the summary over seeds."""
     usual = config.defaults(A2C, RunSettings)
-    changed = {key: value for key, value in settings.items() if value != plain(usual[key])}
+    changed = [f"`{key}: {value}`" for key, value in settings.items() if value != plain(usual[key])]
     lines = [
-        f"# {env_id}: a2c, {len(results)} seeds",
+        f"# {title}",
         "",
-        f"Made by `{command}`.",
-        "Settings that differ from the defaults: "
-        + ", ".join(f"`{key}: {value}`" for key, value in changed.items())
-        + ".",
+        f"Made by `{made}`. Settings that differ from the defaults: {', '.join(changed) or 'none'}.",
         "Returns are mean ± standard deviation over the episodes of the final evaluation; intervals are 95 % bootstrap",
         "intervals of the mean over seeds; seconds are those of training, one thread, other runs beside it.",
         "",
         "| seed | deterministic | stochastic | solved at step | steps | seconds |",
         "|---:|---:|---:|---:|---:|---:|",
+        *(_row(result.summary) for result in results),
+        "",
+        *(_score(name, [result.summary[key] for result in results], threshold) for name, key in _SCORES.items()),
     ]
-    for _, summary in results:
-        solved = f"{summary['solved_at']:,}" if summary["solved_at"] else "–"
-        lines.append(
-            f"| {summary['seed']} | {summary['eval_mean']:.1f} ± {summary['eval_std']:.1f} "
-            f"| {summary['eval_stochastic_mean']:.1f} ± {summary['eval_stochastic_std']:.1f} "
-            f"| {solved} | {summary['total_timesteps']:,} | {summary['train_seconds']:.0f} |"
-        )
-    lines.append("")
-    for name, key in (("Deterministic", "eval_mean"), ("Stochastic", "eval_stochastic_mean")):
-        scores = [summary[key] for _, summary in results]
-        mean, low, high = mean_interval(scores)
-        reached = (
-            ""
-            if threshold is None
-            else f", at least {threshold:g} in {sum(s >= threshold for s in scores)} of {len(scores)}"
-        )
-        lines.append(f"- {name}: mean {mean:.1f} [{low:.1f}, {high:.1f}], worst seed {min(scores):.1f}{reached}.")
-    seconds = [summary["train_seconds"] for _, summary in results]
-    lines.append(f"- {results[0].summary['total_timesteps']:,} steps in {np.median(seconds):.0f} seconds (median).")
-    solved_at = sorted(summary["solved_at"] for _, summary in results if summary["solved_at"])
+    seconds = np.median([result.summary["train_seconds"] for result in results])
+    lines.append(f"- Training: {results[0].summary['total_timesteps']:,} steps in {seconds:.0f} seconds (median).")
     if threshold is not None:
-        when = f", median step {np.median(solved_at):,.0f}" if solved_at else ""
-        lines.append(
-            f"- Training return (last 100 episodes) reached {threshold:g} in {len(solved_at)} of {len(results)}{when}."
-        )
+        solved = [step for result in results if (step := result.summary["solved_at"])]
+        when = f", at step {np.median(solved):,.0f} (median)" if solved else ""
+        lines.append(f"- Training return, last 100 episodes: {threshold:g} in {len(solved)} of {len(results)}{when}.")
     return "\n".join(lines) + "\n"
+
+
+def _row(summary: dict[str, float]) -> str:
+    solved = f"{summary['solved_at']:,}" if summary["solved_at"] else "–"
+    return (
+        f"| {summary['seed']} | {summary['eval_mean']:.1f} ± {summary['eval_std']:.1f} "
+        f"| {summary['eval_stochastic_mean']:.1f} ± {summary['eval_stochastic_std']:.1f} "
+        f"| {solved} | {summary['total_timesteps']:,} | {summary['train_seconds']:.0f} |"
+    )
+
+
+def _score(name: str, scores: list[float], threshold: float | None) -> str:
+    mean, low, high = mean_interval(scores)
+    line = f"- {name}: mean {mean:.1f} [{low:.1f}, {high:.1f}], worst seed {min(scores):.1f}"
+    if threshold is not None:
+        line += f", at least {threshold:g} in {sum(score >= threshold for score in scores)} of {len(scores)}"
+    return line + "."
 
 
 if __name__ == "__main__":

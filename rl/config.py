@@ -8,7 +8,7 @@ from typing import get_type_hints
 
 import yaml
 
-from rl.typed import ConfigError, convert, plain
+from rl.typed import YAML_LEAKS, ConfigError, convert, plain
 
 
 @dataclasses.dataclass(frozen=True)
@@ -112,7 +112,7 @@ def read_yaml(path: Path) -> dict[str, object]:
         raise ConfigError(f"cannot read {path}: {error.strerror}") from None
     except UnicodeDecodeError:
         raise ConfigError(f"{path} is not YAML: it is not UTF-8 text") from None
-    except (ValueError, TypeError, LookupError) as error:  # PyYAML lets those of its constructors through
+    except YAML_LEAKS as error:
         raise ConfigError(f"{path} is not YAML: {type(error).__name__}: {' '.join(str(error).split())}") from None
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)

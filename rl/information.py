@@ -126,6 +126,7 @@ def gaussian_kl(p_mean: Tensor, p_log_std: Tensor, q_mean: Tensor, q_log_std: Te
     """KL(p‖q) = ½ Σ [φ(2 (ln σ_p − ln σ_q)) + ((μ_p − μ_q) / σ_q)²], φ(x) = eˣ − 1 − x.
 
     All float[..., A], broadcast against one another. Returns float[...] ≥ 0, exactly 0 for p = q: no ε, no variances.
+    A σ_q below e⁻³⁵⁰ counts as e⁻³⁵⁰ in the second term.
     """
     if p_mean.dtype != torch.float64:
         wide = gaussian_kl(p_mean.double(), p_log_std.double(), q_mean.double(), q_log_std.double())

@@ -13,6 +13,9 @@ _NUMBER = r"([-+]?[\d.]+(?:[eE][-+]?\d+)?)"
 _LINEAR = re.compile(rf"linear\(\s*{_NUMBER}\s*,\s*{_NUMBER}\s*\)")
 
 
+YAML_LEAKS = (ValueError, TypeError, LookupError, AttributeError, RecursionError)  # of PyYAML's own constructors
+
+
 class ConfigError(ValueError):
     """A setting is unknown, of the wrong type, or out of range; or a configuration file cannot be read."""
 
@@ -70,7 +73,7 @@ def _parse_text(value: object) -> object:
         return value
     try:
         return yaml.safe_load(value if value.lstrip()[:1] in ("[", "{") else f"[{value}]")
-    except (yaml.YAMLError, ValueError):
+    except (yaml.YAMLError, *YAML_LEAKS):
         return None
 
 
