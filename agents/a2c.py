@@ -14,6 +14,7 @@ from agents.networks import Policy, Value, encode, input_size
 from agents.settings import A2CSettings
 from envs import EnvLike, environment_seeds, make
 from envs.spaces import to_env_action
+from rl.config import RunSettings, gather, recipe, schema
 from rl.loop import Hook, Loop, Metrics
 from rl.normalize import ObservationNormalizer, RewardNormalizer
 from rl.returns import explained_variance, gae, td_error
@@ -160,6 +161,19 @@ class A2C(A2CSettings):
         Returns the path written. See `agents.storage`.
         """
         return storage.save(self, path, extra)
+
+    @classmethod
+    def from_recipe(cls, env_id: str, seed: int = 0) -> Self:
+        """An agent with the tuned settings that ship for an environment, those of `python -m rl.train`.
+
+        Raises ConfigError if there are none.
+        """
+        file = recipe(env_id)
+        if file is None:
+            raise ConfigError(f"no recipe ships for {env_id!r}; pass the settings as keywords: A2C({env_id!r}, …)")
+        known = schema(cls, RunSettings)
+        chosen = {key: value for key, value in gather(known, env_id, "a2c", file).items() if key in schema(cls)}
+        return cls(env_id, **(chosen | {"seed": seed}))  # type: ignore[arg-type]
 
     @classmethod
     def load(cls, path: str | Path, env: EnvLike | None = None) -> Self:

@@ -36,7 +36,7 @@ class Result(NamedTuple):
     summary: dict[str, float]
 
 
-def main(argv: list[str]) -> int:
+def _parser() -> Parser:
     parser = Parser(prog="rl.compare", description="Train many seeds of an environment, and tabulate and draw them.")
     parser.add_argument("env", metavar="ENV")
     parser.add_argument("--seeds", default="0-9", metavar="A-B", help="0-9, or 0,3,7 (default 0-9)")
@@ -51,7 +51,11 @@ def main(argv: list[str]) -> int:
         "--out", type=Path, default=Path("results/runs"), metavar="DIR", help="parent of run directories"
     )
     parser.add_argument("--results", type=Path, default=Path("results"), metavar="DIR", help="parent of ENV's results")
-    args = parser.parse_args(argv)
+    return parser
+
+
+def main(argv: list[str]) -> int:
+    args = _parser().parse_args(argv)
     threshold = make(args.env, 1).reward_threshold
     settings, seeds = _settings(args), _seeds(args.seeds)
     jobs = int(str(config.merge({"--jobs": int}, [("command line", {"--jobs": args.jobs})])["--jobs"]))

@@ -86,8 +86,8 @@ def gather(
     env_id: str,
     agent: str,
     file: Path | None,
-    assignments: Iterable[str],
-    flags: Mapping[str, str | None],
+    assignments: Iterable[str] = (),
+    flags: Mapping[str, str | None] | None = None,
 ) -> dict[str, object]:
     """The settings of a run that differ from the defaults: file < `--set` assignments < flags of their own."""
     layers: list[tuple[str, Mapping[str, object]]] = []
@@ -98,7 +98,7 @@ def gather(
                 raise ConfigError(f"{file}: its {key} is not {expected}; leave the key out or choose another file")
         layers.append((str(file), settings))
     layers.append(("--set", dict(map(assignment, assignments))))
-    given = {name: value for name, value in flags.items() if value is not None}
+    given = {name: value for name, value in (flags or {}).items() if value is not None}
     layers += [(f"--{name.replace('_', '-')}", {name: value}) for name, value in given.items()]
     return merge(known, layers)
 
