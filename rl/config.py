@@ -2,6 +2,7 @@
 
 import dataclasses
 import difflib
+import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import get_type_hints
@@ -128,7 +129,14 @@ def read_yaml(path: Path) -> dict[str, object]:
 def write_yaml(path: Path, settings: Mapping[str, object]) -> None:
     """The inverse of `read_yaml`, keys in the order given."""
     content = {key: plain(value) for key, value in settings.items()}
-    path.write_text(yaml.safe_dump(content, sort_keys=False, default_flow_style=None), encoding="utf-8")
+    write_text(path, yaml.safe_dump(content, sort_keys=False, default_flow_style=None, allow_unicode=True))
+
+
+def write_text(path: Path, text: str) -> None:
+    """Writes a file whole or not at all."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary.write_text(text, encoding="utf-8")
+    temporary.replace(path)
 
 
 def recipe(env_id: str) -> Path | None:

@@ -3,7 +3,6 @@
 import csv
 import io
 import json
-import os
 import platform
 from collections import deque
 from collections.abc import Mapping
@@ -17,7 +16,7 @@ import torch
 from torch import Tensor
 
 from rl.checkpoint import CheckpointError
-from rl.config import write_yaml
+from rl.config import write_text, write_yaml
 from rl.loop import Status
 
 _LATEST = 100  # episodes over which training returns are averaged, as everywhere in the field
@@ -49,10 +48,7 @@ def directory_name(env_id: str) -> str:
 
 
 def write_json(path: Path, content: Mapping[str, object]) -> None:
-    """Written whole or not at all."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    temporary.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
-    temporary.replace(path)
+    write_text(path, json.dumps(content, indent=2) + "\n")
 
 
 def _version(package: str) -> str:
@@ -76,7 +72,6 @@ class Recorder:
         self._lengths: deque[int] = deque(maxlen=_LATEST)
         self._window: list[Tensor] = []
         self._names: list[str] = []
-        self._last: Status | None = None
         self.solved_at: int | None = None
         self._metrics = _Table(directory / "metrics.csv")
         self._episodes = _Table(directory / "episodes.csv")
@@ -96,29 +91,28 @@ class Recorder:
             if self.solved_at is None and self._threshold is not None and full and self.mean_return >= self._threshold:
                 self.solved_at = episode.step
         self._names = self._names or list(status.metrics)
-        self._last = status
         self._window.append(torch.stack(list(status.metrics.values())).cpu())
         if status.iteration % self._log_interval == 0:
-            self._write_row(status)
+            self._write_row(status.step, status.iteration, status.seconds)
 
-    def flush(self) -> None:
+    def flush(self, step: int, iteration: int, seconds: float) -> None:
         """Writes the updates since the last row as a row of their own: at the end of a run, after its checkpoint."""
-        if self._window and self._last is not None:
-            self._write_row(self._last)
+        if self._window:
+            self._write_row(step, iteration, seconds)
 
     def close(self) -> None:
         self._metrics.close()
         self._episodes.close()
 
-    def _write_row(self, status: Status) -> None:
+    def _write_row(self, step: int, iteration: int, seconds: float) -> None:
         window = torch.stack(self._window).double()
         shift = self._names.index("train/policy_shift_kl")
         columns = ["step", "iteration", "rollout/ep_rew_mean", "rollout/ep_len_mean", *self._names]
         self._metrics.header([*columns, "train/policy_shift_kl_max", "time/seconds", "time/steps_per_second"])
         rollout = [self.mean_return, float(np.mean(self._lengths)) if self._lengths else float("nan")]
         means = [*window.nanmean(0).tolist(), float(window[:, shift].max())]
-        clock = [round(status.seconds, 3), round(status.step / max(status.seconds, 1e-9), 1)]
-        self._metrics.row([status.step, status.iteration, *rollout, *means, *clock])
+        clock = [round(seconds, 3), round(step / max(seconds, 1e-9), 1)]
+        self._metrics.row([step, iteration, *rollout, *means, *clock])
         self._window.clear()
 
     def state_dict(self) -> dict[str, object]:

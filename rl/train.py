@@ -1,6 +1,5 @@
 """`python -m rl.train ENV`: trains an agent, evaluates it, and leaves a run directory."""
 
-import dataclasses
 import time
 import traceback
 from argparse import Namespace
@@ -79,10 +78,13 @@ def _begin(args: Namespace) -> Run:
 
 
 def _build(env_id: str, chosen: dict[str, object]) -> tuple[A2C, RunSettings]:
-    names = {field.name for field in dataclasses.fields(RunSettings)}
-    settings = RunSettings(**{key: value for key, value in chosen.items() if key in names})  # type: ignore[arg-type]
-    agent = A2C(env_id, **{key: value for key, value in chosen.items() if key not in names})  # type: ignore[arg-type]
-    return agent, settings
+    settings = _run_settings(chosen)  # checked before the environment is built
+    of_agent = {key: value for key, value in chosen.items() if key in config.schema(A2C)}
+    return A2C(env_id, **of_agent), settings  # type: ignore[arg-type]
+
+
+def _run_settings(chosen: dict[str, object]) -> RunSettings:
+    return RunSettings(**{key: value for key, value in chosen.items() if key in config.schema(RunSettings)})  # type: ignore[arg-type]
 
 
 def _resume(args: Namespace) -> Run:
@@ -98,14 +100,18 @@ def _resume(args: Namespace) -> Run:
     layers = [(str(directory / "config.yaml"), saved)]
     if args.total_timesteps is not None:
         layers.append(("--total-timesteps", {"total_timesteps": args.total_timesteps}))
-    known = config.schema(A2C, RunSettings)
-    chosen = config.merge(known, layers)
-    settings = RunSettings(**{key: chosen[key] for key in config.schema(RunSettings) if key in chosen})  # type: ignore[arg-type]
+    chosen = config.merge(config.schema(A2C, RunSettings), layers)
+    settings = _run_settings(chosen)
     file = checkpoint.newest(directory / "checkpoints")
     agent = A2C.load(file)
-    if agent.loop.step + agent.worlds.num_envs > settings.total_timesteps:
+    changed = [key for key, value in config.values(agent).items() if key in chosen and chosen[key] != value]
+    if changed:
+        raise ConfigError(f"{directory / 'config.yaml'}: {changed[0]} is not what the run was trained with; restore it")
+    summary = directory / "summary.json"
+    if summary.exists() and agent.loop.step + agent.worlds.num_envs > settings.total_timesteps:
         raise ConfigError(f"{directory} has {agent.loop.step:,} steps already; give a larger --total-timesteps")
     config.write_yaml(directory / "config.yaml", {"env": env_id, "agent": "a2c", **chosen})
+    summary.unlink(missing_ok=True)  # it speaks of fewer steps; the new one comes with the end of this run
     recorder = Recorder(directory, settings.log_interval, agent.worlds.reward_threshold)
     recorder.load_state_dict(cast("dict[str, dict[str, object]]", checkpoint.load(file)["extra"])["recorder"])
     return Run(directory, settings, agent, recorder, f"{file}, from step {agent.loop.step:,}")
@@ -164,7 +170,8 @@ def _failure(this: Run, error: Exception) -> RunFailed:
     kept = "no checkpoint, since the parameters are not finite"
     if all(bool(torch.isfinite(p).all()) for p in parameters):
         kept = f"a checkpoint at step {this.agent.loop.step:,}"
-        save(this)
+        if not _checkpoint_path(this).exists():  # one taken at the end of the iteration holds more than this can
+            save(this)
     this.recorder.close()
     what = str(error) or type(error).__name__
     return RunFailed(f"{what} (step {this.agent.loop.step:,}; kept {kept}; traceback in {report})")
@@ -172,18 +179,24 @@ def _failure(this: Run, error: Exception) -> RunFailed:
 
 def save(this: Run) -> None:
     """A checkpoint of this step; the newest two stay."""
-    directory = this.directory / "checkpoints"
-    this.agent.save(directory / f"step-{this.agent.loop.step:012}", {"recorder": this.recorder.state_dict()})
+    path = _checkpoint_path(this)
+    directory = path.parent
+    this.agent.save(path, {"recorder": this.recorder.state_dict()})
     leftovers = directory.glob(".step-*.tmp")  # of a process that was killed while it wrote
     for old in (*sorted(directory.glob("step-*.pt"))[:-2], *leftovers):
         old.unlink()
 
 
+def _checkpoint_path(this: Run) -> Path:
+    return this.directory / "checkpoints" / f"step-{this.agent.loop.step:012}.pt"
+
+
 def _finish(this: Run, start: float) -> None:
     """Last row, both evaluations, summary and figure."""
     agent, directory = this.agent, this.directory
-    this.recorder.flush()
+    this.recorder.flush(agent.loop.step, agent.loop.iteration, agent.loop.seconds)
     this.recorder.close()
+    (directory / "error.txt").unlink(missing_ok=True)  # of an attempt before this one
     summary: dict[str, object] = {
         "env": agent.env,
         "agent": "a2c",

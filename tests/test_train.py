@@ -240,3 +240,24 @@ def test_evaluate_repeats_the_summary(command, tmp_path: Path) -> None:  # type:
     assert f"{summary['eval_mean']:.2f} ± {summary['eval_std']:.2f}" in done.stdout
     assert f"{summary['eval_stochastic_mean']:.2f} ± {summary['eval_stochastic_std']:.2f}" in done.stdout
     assert done.stderr == ""
+
+
+def test_resume_after_the_last_step_makes_the_summary(command, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    """As after a crash during the evaluation: the same summary and the same last row."""
+    assert command("CartPole-v1", *SHORT)[0] == 0
+    run = run_of(tmp_path)
+    metrics, summary = table(run / "metrics.csv"), json.loads((run / "summary.json").read_text())
+    (run / "summary.json").unlink()
+    assert command("--resume", str(run))[0] == 0
+    assert table(run / "metrics.csv") == metrics
+    again = json.loads((run / "summary.json").read_text())
+    assert {**again, "wall_seconds": 0} == {**summary, "wall_seconds": 0}
+
+
+def test_resume_refuses_a_config_that_was_edited(command, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    assert command("CartPole-v1", *SHORT)[0] == 0
+    file = run_of(tmp_path) / "config.yaml"
+    file.write_text(file.read_text().replace("gamma: 0.99", "gamma: 0.9"))
+    status, _, err = command("--resume", str(file.parent), "--total-timesteps", "4000")
+    assert (status, err.count("\n")) == (2, 1)
+    assert "gamma is not what the run was trained with" in err
