@@ -107,12 +107,15 @@ class A2C(A2CSettings):
         """Mean KL(π_before ‖ π_after) over the rollout's states, after the step and after any shortening of it.
 
         Before the step it would be 0. KL grows with the square of a small step, so a step whose KL exceeds
-        the bound is multiplied by 0.95 √(bound / KL), again if need be.
+        the bound is multiplied by 0.95 √(bound / KL), again if need be. No step at all is taken where none is short
+        enough, as for a rollout of another policy.
         """
         pi_before = self.policy.family.from_raw(behavior)
         shift = pi_before.kl(self.policy(obs)).mean()
-        while self.max_policy_shift is not None and bool(shift > self.max_policy_shift):
-            share = 0.95 * (self.max_policy_shift / shift).sqrt()
+        for attempt in range(10):
+            if self.max_policy_shift is None or not bool(shift > self.max_policy_shift):
+                break
+            share = 0.95 * (self.max_policy_shift / shift).sqrt() if attempt < 9 else torch.zeros(())
             for p, start in zip(self.policy.parameters(), before, strict=True):
                 p.copy_(torch.lerp(start, p, share))
             shift = pi_before.kl(self.policy(obs)).mean()
@@ -128,7 +131,12 @@ class A2C(A2CSettings):
 
     def _encoded(self, obs: Tensor) -> Tensor:
         x = encode(self.obs_space, obs)
-        return self.obs_norm(x) if self.obs_norm else x
+        return self.obs_norm(x) if self.obs_norm else x.float()
+
+    def begin_episodes(self) -> None:
+        """Told by the loop when every environment starts anew: the returns under way are of episodes that are gone."""
+        if self.reward_norm:
+            self.reward_norm.returns.zero_()
 
     # --- the interface ---
 
@@ -151,6 +159,8 @@ class A2C(A2CSettings):
         single = obs.shape == shape
         if not single and obs.shape[1:] != shape:
             raise ValueError(f"observation has shape {obs.shape}; expected {shape} or (N, *{shape})")
+        if obs.dtype.kind == "f" and not np.isfinite(obs).all():
+            raise ValueError(f"observation is not finite: {obs.tolist()}")
         action = self.act(obs[None] if single else obs, deterministic, self._predicting).action
         env_action = to_env_action(self.worlds.env_action_space, action.numpy(force=True))
         return (env_action[0] if single else env_action), None

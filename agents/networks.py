@@ -21,11 +21,18 @@ def input_size(space: Space) -> int:
 
 
 def encode(space: Space, obs: Tensor) -> Tensor:
-    """Box: flattened; Discrete: one-hot. obs: [..., *space.shape]. Returns float32[..., D]."""
+    """Box: flattened; Discrete: one-hot. obs: [..., *space.shape]. Returns float[..., D], float64 where obs is.
+
+    Raises ValueError if an observation is not in a Discrete space.
+    """
     if isinstance(space, spaces.Discrete):
-        return nn.functional.one_hot(obs.long() - int(space.start), int(space.n)).float()
+        index = obs.long() - int(space.start)
+        if not bool(((index >= 0) & (index < int(space.n))).all()):
+            raise ValueError(f"observation {obs.flatten().tolist()} is not in {space}")
+        return nn.functional.one_hot(index, int(space.n)).float()
     batch = obs.shape[: obs.ndim - len(space.shape)]
-    return obs.reshape(*batch, -1).float()
+    flat = obs.reshape(*batch, -1)
+    return flat if flat.dtype == torch.float64 else flat.float()
 
 
 def mlp(sizes: list[int], activation: Activation, output_gain: float, generator: Generator) -> nn.Sequential:

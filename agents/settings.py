@@ -1,11 +1,13 @@
 """The settings of A2C: names, meanings and defaults of Stable-Baselines3 where the thing is the same."""
 
+import os
 from dataclasses import KW_ONLY, dataclass
 
 from agents.networks import Activation
 from envs import EnvLike
+from rl.config import schema
 from rl.schedules import Schedule, lowest
-from rl.typed import ConfigError
+from rl.typed import ConfigError, convert
 
 
 @dataclass(eq=False)  # an agent is compared by identity
@@ -45,18 +47,30 @@ class A2CSettings:
     threads: int = 1  # of torch during training; more are slower for networks of this size
 
     def __post_init__(self) -> None:
-        at_least: dict[str, float] = dict.fromkeys(("n_steps", "threads"), 1)
-        at_least |= dict.fromkeys(("seed", "vf_coef", "max_grad_norm", "critic_lr_scale", "rms_prop_eps"), 0)
-        for name, bound in at_least.items():
-            if not getattr(self, name) >= bound:
-                raise ConfigError(f"{name} must be at least {bound}, got {getattr(self, name)}")
+        for name, kind in schema(A2CSettings).items():
+            try:
+                setattr(self, name, convert(getattr(self, name), kind))
+            except ConfigError as error:
+                raise ConfigError(f"{name} must be {error}, got {getattr(self, name)!r}") from None
+        self._check_lower_bounds()
+        if self.threads > (os.cpu_count() or 1):
+            raise ConfigError(f"threads is {self.threads}; this machine has {os.cpu_count()} processors")
+        if not all(width >= 1 for width in self.net_arch):
+            raise ConfigError(f"net_arch must hold positive widths, got {list(self.net_arch)}")
         for name in ("gamma", "gae_lambda"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ConfigError(f"{name} must lie between 0 and 1, got {getattr(self, name)}")
+
+    def _check_lower_bounds(self) -> None:
+        at_least: dict[str, float] = dict.fromkeys(("n_steps", "threads"), 1)
+        at_least |= dict.fromkeys(("seed", "vf_coef", "max_grad_norm", "critic_lr_scale"), 0)
+        for name, bound in at_least.items():
+            if not getattr(self, name) >= bound:
+                raise ConfigError(f"{name} must be at least {bound}, got {getattr(self, name)}")
         for name in ("learning_rate", "ent_coef"):
             if not lowest(getattr(self, name)) >= 0:
                 raise ConfigError(f"{name} must not be negative, got {getattr(self, name)}")
         if self.max_policy_shift is not None and not self.max_policy_shift > 0:
             raise ConfigError(f"max_policy_shift must be positive or null, got {self.max_policy_shift}")
-        if not all(width >= 1 for width in self.net_arch):
-            raise ConfigError(f"net_arch must hold positive widths, got {list(self.net_arch)}")
+        if not self.rms_prop_eps > 0:
+            raise ConfigError(f"rms_prop_eps must be positive, got {self.rms_prop_eps}")

@@ -49,27 +49,39 @@ def make(
         return Worlds(env, _name_of(env), environment_seeds(seed, env.num_envs, seeding), _threshold(env.spec))
     if num_envs is not None and num_envs < 1:
         raise EnvironmentUsageError(f"num_envs must be at least 1, got {num_envs}")
-    if isinstance(env, str):
-        build: Callable[[], AnyEnv] = partial(_build, env, max_episode_steps, dict(env_kwargs or {}))
-        count = num_envs or 8
-    elif env_kwargs:
-        raise EnvironmentUsageError("env_kwargs belongs to an environment id; this environment is already built")
-    elif isinstance(env, gym.Env):
-        if num_envs not in (None, 1):
-            raise EnvironmentUsageError(
-                f"one environment object cannot fill num_envs={num_envs}; pass its id or a function that builds it"
-            )
-        build, count = partial(_limited, lambda: env, max_episode_steps), 1
-    else:
-        build, count = partial(_limited, env, max_episode_steps), num_envs or 8
+    build, count = _builder(env, num_envs, max_episode_steps, env_kwargs)
     first = build()
     name = _name_of(first) if not isinstance(env, str) else env
     check_observation_space(first.observation_space, name)
     check_action_space(first.action_space, name)
     copies = [first, *(build() for _ in range(count - 1))]
+    if len({id(copy.unwrapped) for copy in copies}) < count:
+        raise EnvironmentUsageError(f"the function returns the same {name} every time; it must build a new one")
     bounded = [Boundary(copy, f"environment {i} ({name})") for i, copy in enumerate(copies)]
     vector = SyncVectorEnv([partial(_same, copy) for copy in bounded], False, autoreset_mode=AutoresetMode.SAME_STEP)
     return Worlds(vector, name, environment_seeds(seed, count, seeding), _threshold(first.spec))
+
+
+def _builder(
+    env: str | AnyEnv | Callable[[], AnyEnv],
+    num_envs: int | None,
+    max_episode_steps: int | None,
+    env_kwargs: Mapping[str, object] | None,
+) -> tuple[Callable[[], AnyEnv], int]:
+    """How to build one copy, and how many to build."""
+    if isinstance(env, str):
+        return partial(_build, env, max_episode_steps, dict(env_kwargs or {})), num_envs or 8
+    if env_kwargs:
+        raise EnvironmentUsageError("env_kwargs belongs to an environment id; this environment is already built")
+    if isinstance(env, gym.Env):
+        if num_envs not in (None, 1):
+            raise EnvironmentUsageError(
+                f"one environment object cannot fill num_envs={num_envs}; pass its id or a function that builds it"
+            )
+        return partial(_limited, lambda: env, max_episode_steps), 1
+    if not callable(env):
+        raise EnvironmentUsageError(f"env must be an id, an environment or a function that builds one, got {env!r}")
+    return partial(_limited, env, max_episode_steps), num_envs or 8
 
 
 def environment_seeds(seed: int, count: int, seeding: Seeding = "spawn", key: int = 0) -> list[int]:
@@ -85,7 +97,8 @@ def _build(env_id: str, max_episode_steps: int | None, kwargs: dict[str, object]
     if env_id.startswith("ALE/"):
         _register_atari(env_id)
     try:
-        return gym.make(env_id, max_episode_steps=max_episode_steps, **kwargs)  # type: ignore[arg-type]
+        # Gymnasium's checker would only warn, on several lines, of what `Worlds` makes safe or refuses
+        return gym.make(env_id, max_episode_steps, disable_env_checker=True, **kwargs)
     except (gym.error.UnregisteredEnv, gym.error.DeprecatedEnv) as error:
         raise UnknownEnvironment(f"unknown environment {env_id!r}{_nearest(env_id)}") from error
     except ModuleNotFoundError as error:
@@ -95,13 +108,15 @@ def _build(env_id: str, max_episode_steps: int | None, kwargs: dict[str, object]
         extra = next((name for word, name in _EXTRAS.items() if word in str(error).lower()), None)
         remedy = f"pip install 'actor-critic[{extra}]'" if extra else str(error).strip().splitlines()[0]
         raise UnknownEnvironment(f"{env_id!r} needs a package that is not installed: {remedy}") from error
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         first_line = str(error).strip().splitlines()[0] if str(error).strip() else "no message"
         raise EnvironmentUsageError(f"cannot build {env_id!r}: {type(error).__name__}: {first_line}") from error
 
 
 def _limited(build: Callable[[], AnyEnv], max_episode_steps: int | None) -> AnyEnv:
     env = build()
+    if not isinstance(env, gym.Env):
+        raise EnvironmentUsageError(f"the function must return a gymnasium.Env, it returned {env!r}")
     if max_episode_steps is None:
         return env
     return gym.wrappers.TimeLimit(env.env if isinstance(env, gym.wrappers.TimeLimit) else env, max_episode_steps)

@@ -1,8 +1,9 @@
 """The state of a Python environment as plain data, so that a checkpoint can hold it and run no code to load it.
 
 Every layer from the outermost wrapper to the environment itself is read attribute by attribute. Numbers, text,
-arrays, containers of these and NumPy generators are state; spaces, specs, functions and the wrapped environment
-are structure, which the constructor rebuilds. Anything else (a physics engine, say) cannot be captured.
+arrays, containers of these and NumPy generators, a space's among them, are state; spaces, specs, functions and the
+wrapped environment are structure, which the constructor rebuilds. Anything else (a physics engine, say) cannot be
+captured. What an environment keeps outside its attributes (global generators, closures, class attributes) is not seen.
 """
 
 from types import BuiltinFunctionType, FunctionType, MethodType, ModuleType
@@ -30,7 +31,7 @@ def capture(env: gym.Env[object, object]) -> list[dict[str, Encoded]] | None:
             state = {name: value for name, value in vars(layer).items() if not any(value is inner for inner in own)}
             encoded = {name: _encode(value, seen) for name, value in state.items()}
             layers.append({name: value for name, value in encoded.items() if value is not _SKIP})
-    except NotPlainData:
+    except (NotPlainData, TypeError, ValueError):  # of torch, for a number format that it lacks
         return None
     return layers
 
@@ -41,8 +42,11 @@ def restore(env: gym.Env[object, object], layers: list[dict[str, Encoded]]) -> N
     if len(own) != len(layers):
         raise ValueError(f"the environment has {len(own)} layers, its saved state has {len(layers)}")
     for layer, attributes in zip(own, layers, strict=True):
-        for name, value in attributes.items():
-            setattr(layer, name, _decode(value))
+        for name, (kind, value) in attributes.items():
+            if kind == "space":  # stays what it is; its generator goes on
+                getattr(layer, name)._np_random = _decode(("rng", value))
+            else:
+                setattr(layer, name, _decode((kind, value)))
 
 
 def _layers(env: gym.Env[object, object]) -> list[gym.Env[object, object]]:
@@ -58,7 +62,9 @@ def _encode(value: object, seen: set[int]) -> Encoded:
         return ("plain", value)
     if isinstance(value, np.generic) and value.dtype.kind in "biuf":
         return ("scalar", torch.from_numpy(np.array(value)))
-    if isinstance(value, _STRUCTURE):
+    if isinstance(value, gym.Space) and value._np_random is not None:
+        return ("space", _encode(value._np_random.bit_generator.state, set()))
+    if _is_structure(value):
         return _SKIP
     _meet(value, seen)
     if type(value) is np.ndarray and value.dtype.kind in "biuf":
@@ -67,20 +73,31 @@ def _encode(value: object, seen: set[int]) -> Encoded:
         return ("text", [_encode(value.dtype.str, seen), _encode(value.tolist(), set())])
     if type(value) is np.random.Generator:
         return ("rng", _encode(value.bit_generator.state, set()))
+    if type(value) is bytes:
+        return ("bytes", list(value))
+    return _encode_container(value, seen)
+
+
+def _encode_container(value: object, seen: set[int]) -> Encoded:
     if isinstance(value, list | tuple) and type(value) in (list, tuple):
         parts = [_encode(item, seen) for item in value]
         return _SKIP if _structural(parts) else (type(value).__name__, parts)
     if type(value) is dict:
         pairs = [(_encode(k, seen), _encode(v, seen)) for k, v in value.items()]
         return _SKIP if _structural([v for _, v in pairs]) else ("dict", pairs)
-    if type(value) is bytes:
-        return ("bytes", list(value))
-    return (_reject(value), None)
+    raise NotPlainData(type(value).__name__)
+
+
+def _is_structure(value: object) -> bool:
+    """Whether the constructor makes it anew. Raises NotPlainData if it carries state of its own all the same."""
+    if isinstance(value, MethodType) and not isinstance(value.__self__, gym.Env):
+        raise NotPlainData("a method of another object")
+    return isinstance(value, _STRUCTURE)
 
 
 def _structural(parts: list[Encoded]) -> bool:
     """Whether a container holds structure only. Raises NotPlainData if it mixes structure and state."""
-    skipped = sum(part is _SKIP for part in parts)
+    skipped = sum(part is _SKIP or part[0] == "space" for part in parts)
     if 0 < skipped < len(parts):
         raise NotPlainData("a container of structure and state")
     return skipped > 0
@@ -94,10 +111,6 @@ def _meet(value: object, seen: set[int]) -> None:
         if id(owner) in seen:
             raise NotPlainData(f"two attributes share one {type(value).__name__}")
         seen.add(id(owner))
-
-
-def _reject(value: object) -> str:
-    raise NotPlainData(type(value).__name__)
 
 
 def _decode(encoded: Encoded) -> object:

@@ -13,6 +13,7 @@ from envs.snapshot import Encoded, capture, restore
 from envs.spaces import check_action_space, check_observation_space, policy_action_space, to_env_action
 
 Array = NDArray[np.generic]
+_LARGEST = float(np.finfo(np.float32).max)  # a larger float64 would reach the networks as infinity
 Infos = dict[str, object]
 Result = TypeVar("Result")
 
@@ -27,14 +28,14 @@ class Boundary(gym.Wrapper[object, object, object, object]):
     def reset(self, *, seed: int | None = None, options: Infos | None = None) -> tuple[object, Infos]:
         try:
             obs, info = self.env.reset(seed=seed, options=options)
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise EnvironmentFailure(f"{self._name} raised {type(error).__name__} in reset: {error}") from error
         return np.array(obs, copy=True), info
 
     def step(self, action: object) -> tuple[object, float, bool, bool, Infos]:
         try:
             obs, reward, terminated, truncated, info = self.env.step(action)
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise EnvironmentFailure(f"{self._name} raised {type(error).__name__} in step: {error}") from error
         # the automatic reset that may follow would overwrite a reused buffer: copy the observation now
         return np.array(obs, copy=True), float(reward), bool(terminated), bool(truncated), info
@@ -147,9 +148,12 @@ class Worlds(VectorWrapper):
             raise EnvironmentFailure(f"{self.env_id} raised {type(error).__name__}: {error}") from error
 
     def _check_finite(self, values: Array, what: str) -> None:
-        if (self._checks_obs or what == "reward") and not np.isfinite(values).all():
-            i = int(np.flatnonzero(~np.isfinite(values).reshape(self.num_envs, -1).all(1))[0])
+        if not (self._checks_obs or what == "reward"):
+            return
+        finite = np.abs(values) <= _LARGEST  # false for NaN too
+        if not finite.all():
+            i = int(np.flatnonzero(~finite.reshape(self.num_envs, -1).all(1))[0])
             raise EnvironmentFailure(
                 f"environment {i} ({self.env_id}) returned a non-finite {what}, {np.asarray(values[i]).tolist()}, "
-                f"at step {int(self._length[i])} of its episode; training stopped before using it"
+                f"at step {int(self._length[i])} of its episode; it was not used"
             )

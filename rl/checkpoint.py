@@ -52,9 +52,12 @@ def load(path: Path) -> dict[str, object]:
         raise CheckpointError(f"cannot read {path}: {error.strerror}") from None
     archive, length, digest = raw[:-_TAIL], raw[-_TAIL : -_TAIL + 2], raw[-_TAIL + 2 :]
     if length != _DIGEST_LENGTH:
-        raise CheckpointError(f"{path} is not a readable checkpoint: it is cut off, or was not written by this package")
+        raise CheckpointError(
+            f"{path} is not a readable checkpoint: it is cut off, or was not written by this package; "
+            "delete it to use the one before"
+        )
     if digest != _digest(archive):
-        raise CheckpointError(f"{path} is not a readable checkpoint: wrong checksum; use an earlier one")
+        raise CheckpointError(f"{path} is not a readable checkpoint: wrong checksum; delete it to use the one before")
     try:
         data = torch.load(io.BytesIO(raw), weights_only=True, map_location="cpu")
     except (RuntimeError, pickle.UnpicklingError) as error:
@@ -88,7 +91,9 @@ def _to_tensors(value: object) -> object:
         return {key: _to_tensors(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return type(value)(_to_tensors(item) for item in value)
-    return value
+    if value is None or isinstance(value, bool | int | float | str | bytes | torch.Tensor):
+        return value
+    raise CheckpointError(f"a checkpoint cannot hold a {type(value).__name__}, {value!r}")
 
 
 def _from_tensors(value: object) -> object:

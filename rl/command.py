@@ -8,13 +8,14 @@ from collections.abc import Callable
 from types import FrameType
 from typing import NoReturn, Self
 
-from envs import EnvironmentUsageError
+from envs import EnvironmentFailure, EnvironmentUsageError
 from rl.checkpoint import CheckpointError
 from rl.config import nearest
 from rl.loop import Status
 from rl.typed import ConfigError
 
 DONE, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
+_STOPS = (signal.SIGINT, signal.SIGTERM)
 _GRACE = 5  # seconds that an iteration gets to end after Ctrl-C, before it is cut off
 
 
@@ -25,8 +26,11 @@ class RunFailed(RuntimeError):
 class Parser(argparse.ArgumentParser):
     """An argument parser whose errors are one line and name the nearest flag."""
 
+    def __init__(self, prog: str, description: str) -> None:
+        super().__init__(prog=prog, description=description, allow_abbrev=False)
+
     def error(self, message: str) -> NoReturn:
-        unknown = message.removeprefix("unrecognized arguments: ").split()[0]
+        unknown = (message.removeprefix("unrecognized arguments: ").split() or [""])[0]
         flags = [flag for action in self._actions for flag in action.option_strings]
         hint = nearest(unknown.partition("=")[0], flags) if message.startswith("unrecognized") else ""
         raise ConfigError(f"{message}{hint or f' (see python -m {self.prog} --help)'}")
@@ -39,13 +43,13 @@ def run(main: Callable[[list[str]], int]) -> NoReturn:
         sys.stdout.flush()
     except (ConfigError, EnvironmentUsageError, CheckpointError) as error:
         status = _say(USAGE, error)
-    except RunFailed as error:
-        status = _say(FAILED, error)
     except KeyboardInterrupt:
         status = INTERRUPTED
     except BrokenPipeError:  # the reader of our output has gone, as with `| head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         status = FAILED
+    except (RunFailed, EnvironmentFailure, OSError) as error:
+        status = _say(FAILED, error)
     sys.exit(status)
 
 
@@ -55,7 +59,7 @@ def _say(status: int, error: Exception) -> int:
 
 
 class Interrupt:
-    """A hook that ends training after the iteration in which Ctrl-C came, where the state is whole.
+    """A hook that ends training after the iteration in which Ctrl-C (or SIGTERM) came, where the state is whole.
 
     A second Ctrl-C, or five seconds without an end to the iteration (an environment that hangs), raises
     KeyboardInterrupt on the spot.
@@ -65,13 +69,14 @@ class Interrupt:
         self.requested = False
 
     def __enter__(self) -> Self:
-        self._previous = signal.signal(signal.SIGINT, self._on_interrupt)
+        self._previous = [(number, signal.signal(number, self._on_interrupt)) for number in _STOPS]
         return self
 
     def __exit__(self, *_: object) -> None:
         if hasattr(signal, "alarm"):
             signal.alarm(0)
-        signal.signal(signal.SIGINT, self._previous)
+        for number, handler in self._previous:
+            signal.signal(number, handler)
 
     def __call__(self, status: Status) -> bool:
         return not self.requested

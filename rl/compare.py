@@ -11,7 +11,7 @@ import sys
 from argparse import Namespace
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import numpy as np
 from tqdm import tqdm
@@ -22,7 +22,7 @@ from rl import config
 from rl.command import DONE, Parser, RunFailed, run
 from rl.config import RunSettings
 from rl.plot import seed_curves
-from rl.record import directory_name, write_json
+from rl.record import write_json
 from rl.statistics import mean_interval
 from rl.typed import ConfigError, plain
 
@@ -56,11 +56,13 @@ def _parser() -> Parser:
 
 def main(argv: list[str]) -> int:
     args = _parser().parse_args(argv)
-    threshold = make(args.env, 1).reward_threshold
+    if "/" in args.name:
+        raise ConfigError(f"--name is the name of files, not a path, got {args.name!r}")
     settings, seeds = _settings(args), _seeds(args.seeds)
+    threshold = _threshold(args.env, settings)
     jobs = int(str(config.merge({"--jobs": int}, [("command line", {"--jobs": args.jobs})])["--jobs"]))
     results = _run_all(args, settings, seeds, max(jobs, 1))
-    directory = args.results / directory_name(args.env)
+    directory = args.results / config.directory_name(args.env)
     directory.mkdir(parents=True, exist_ok=True)
     command = shlex.join(["python", "-m", "rl.compare", *argv])
     title = f"{args.env}: {args.name}, {len(seeds)} seeds"
@@ -91,7 +93,17 @@ def _seeds(text: str) -> list[int]:
         seeds = []
     if not seeds:
         raise ConfigError(f"--seeds takes a range such as 0-9 or a list such as 0,3,7, got {text!r}")
-    return seeds
+    return list(dict.fromkeys(seeds))
+
+
+def _threshold(env_id: str, settings: dict[str, object]) -> float | None:
+    """Of the environment, which is built once here so that a mistake ends the command before any run starts."""
+    limit = cast("int | None", settings["max_episode_steps"])
+    worlds = make(
+        env_id, 1, max_episode_steps=limit, env_kwargs=cast("dict[str, object] | None", settings["env_kwargs"])
+    )
+    worlds.close()
+    return worlds.reward_threshold
 
 
 def _run_all(args: Namespace, settings: dict[str, object], seeds: list[int], jobs: int) -> list[Result]:
@@ -100,12 +112,16 @@ def _run_all(args: Namespace, settings: dict[str, object], seeds: list[int], job
     failures: list[str] = []
     with ThreadPoolExecutor(jobs) as pool, tqdm(total=len(seeds), unit=" runs", disable=None) as bar:
         futures = {pool.submit(_run_one, args, {**settings, "seed": seed}, seed): seed for seed in seeds}
-        for future in as_completed(futures):
-            try:
-                results[futures[future]] = future.result()
-            except RunFailed as failure:
-                failures.append(f"seed {futures[future]}: {failure}")
-            bar.update()
+        try:
+            for future in as_completed(futures):
+                try:
+                    results[futures[future]] = future.result()
+                except RunFailed as failure:
+                    failures.append(f"seed {futures[future]}: {failure}")
+                bar.update()
+        except KeyboardInterrupt:  # the runs under way have had it too, and save themselves
+            pool.shutdown(cancel_futures=True)
+            raise
     if failures:
         raise RunFailed("; ".join(failures))
     return [results[seed] for seed in seeds]
@@ -130,15 +146,24 @@ def _run_one(args: Namespace, settings: dict[str, object], seed: int) -> Result:
                 done.stderr.strip().splitlines()[-1].removeprefix("error: ") if done.stderr else "no message"
             )
         matching = _matching(args, settings, seed)
-    directory = next(run for run in reversed(matching) if (run / "summary.json").is_file())
+    directory = next((run for run in reversed(matching) if (run / "summary.json").is_file()), None)
+    if directory is None:
+        raise RunFailed("its run directory is not where it was expected")
     return Result(directory, json.loads((directory / "summary.json").read_text(encoding="utf-8")))
 
 
 def _matching(args: Namespace, settings: dict[str, object], seed: int) -> list[Path]:
     """Run directories of exactly these settings, oldest first."""
     expected = {"env": args.env, "agent": "a2c", **settings}
-    runs = sorted((args.out / directory_name(args.env) / "a2c").glob(f"{seed}-*/config.yaml"))
-    return [file.parent for file in runs if config.read_yaml(file) == expected]
+    runs = sorted((args.out / config.directory_name(args.env) / "a2c").glob(f"{seed}-*/config.yaml"))
+    return [file.parent for file in runs if _read(file) == expected]
+
+
+def _read(file: Path) -> dict[str, object]:
+    try:
+        return config.read_yaml(file)
+    except ConfigError:  # a damaged run is none of these
+        return {}
 
 
 def _table(title: str, settings: dict[str, object], results: list[Result], threshold: float | None, made: str) -> str:

@@ -139,9 +139,14 @@ def write_text(path: Path, text: str) -> None:
     temporary.replace(path)
 
 
+def directory_name(env_id: str) -> str:
+    """An environment's id as one name in a folder: "ALE/Pong-v5" → "ALE-Pong-v5"."""
+    return env_id.replace("/", "-").replace(":", "-")
+
+
 def recipe(env_id: str) -> Path | None:
     """The tuned settings that ship for an environment, if there are any."""
-    name = env_id.replace("/", "-").replace(":", "-") + ".yaml"
+    name = directory_name(env_id) + ".yaml"
     package = Path(__file__).parent
     candidates = (package / "configs" / name, package.parent / "configs" / name)  # installed; in a checkout
     return next((path for path in candidates if path.is_file()), None)

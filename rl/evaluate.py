@@ -22,7 +22,7 @@ def main(argv: list[str]) -> int:
     if args.run.is_dir():
         known = schema(A2C, RunSettings) | {"env": str, "agent": str}
         saved = merge(known, [(str(args.run / "config.yaml"), read_yaml(args.run / "config.yaml"))])
-        settings = RunSettings(eval_episodes=cast(int, saved["eval_episodes"]))
+        settings = RunSettings(eval_episodes=cast(int, saved.get("eval_episodes", settings.eval_episodes)))
         file = checkpoint.newest(args.run / "checkpoints")
     agent = A2C.load(file)
     chosen = merge(

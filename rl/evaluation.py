@@ -1,6 +1,6 @@
 """Unbiased evaluation: a fixed number of whole episodes, assigned to environments before any is played."""
 
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, cast
 
 import gymnasium as gym
 import numpy as np
@@ -8,6 +8,7 @@ import torch
 from numpy.typing import NDArray
 
 from envs import EnvLike, Worlds, environment_seeds, make
+from rl.loop import Loop
 from rl.rollout import Array, Choice
 from rl.threads import torch_threads
 
@@ -26,6 +27,7 @@ class Trained(Actor, Protocol):
     env: EnvLike
     max_episode_steps: int | None
     env_kwargs: dict[str, object] | None
+    loop: Loop
 
 
 class Evaluation(NamedTuple):
@@ -65,14 +67,15 @@ def evaluate(
 
     Episode k is played by environment k mod N, so that short episodes are not favored (taking the first that end
     would). The same agent, environment and seed give the same result. Without a time limit, an episode is cut off
-    after 30,000 steps. An environment object is reset: if training uses it too, its episodes begin anew.
-    Raises ValueError if episodes < 1, and as `envs.make` does.
+    after 30,000 steps. An environment object that the agent trains on is reset, and its training episodes begin anew.
+    Raises ValueError if episodes < 1 or the environment's observations are not the agent's, and as `envs.make` does.
     """
     if episodes < 1:
         raise ValueError(f"episodes must be at least 1, got {episodes}")
     count = min(episodes, _PARALLEL) if isinstance(env, str) else None
     start = environment_seeds(seed, 1, key=_STREAMS)[0]
     worlds = make(env, count, start, max_episode_steps=max_episode_steps, env_kwargs=env_kwargs)
+    _check_observations(agent, worlds)
     generator = torch.Generator().manual_seed(start)
     patience = np.inf if max_episode_steps is not None or worlds.has_time_limit else _PATIENCE
     try:
@@ -81,6 +84,18 @@ def evaluate(
     finally:
         if not isinstance(env, gym.Env | gym.vector.VectorEnv):  # what the caller built, the caller closes
             worlds.close()
+        elif getattr(agent, "env", None) is env:
+            cast(Trained, agent).loop.begin_anew()
+
+
+def _check_observations(agent: Actor, worlds: Worlds) -> None:
+    own, given = getattr(agent, "obs_space", None), worlds.obs_space
+    if own is not None and (type(own), own.shape, getattr(own, "n", 0)) != (
+        type(given),
+        given.shape,
+        getattr(given, "n", 0),
+    ):
+        raise ValueError(f"the agent was trained on observations {own}; {worlds.env_id} gives {given}")
 
 
 def evaluate_both(agent: Trained, episodes: int, seed: int) -> tuple[Evaluation, Evaluation]:
@@ -101,6 +116,7 @@ def summarize(deterministic: Evaluation, stochastic: Evaluation) -> dict[str, fl
         "eval_stochastic_mean": stochastic.mean,
         "eval_stochastic_std": stochastic.std,
         "eval_episodes": len(deterministic.returns),
+        "eval_cut": deterministic.cut + stochastic.cut,
     }
 
 

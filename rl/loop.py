@@ -20,6 +20,7 @@ class Agent(Protocol):
 
     def act(self, obs: Array, deterministic: bool = False, generator: Generator | None = None) -> Choice: ...
     def update(self, batch: Rollout, progress: float = 0.0) -> Metrics: ...
+    def begin_episodes(self) -> None: ...
 
 
 class Status(NamedTuple):
@@ -55,8 +56,9 @@ class Loop:
 
         A remainder smaller than one step of every environment is left out. A hook that returns False ends training.
         """
-        if self._obs is None:
-            self._obs, _ = self.worlds.reset()
+        if self._obs is None or not self._between_iterations:  # after an error or Ctrl-C in the middle, begin anew
+            self.begin_anew()
+        assert self._obs is not None
         num_envs = self.worlds.num_envs
         while self.step + num_envs <= until:
             start = time.perf_counter()
@@ -71,8 +73,14 @@ class Loop:
             self.seconds += time.perf_counter() - start
             status = Status(self.step, until, self.iteration, self.seconds, metrics, episodes)
             wishes = [hook(status) for hook in hooks]
-            if False in wishes:
+            if any(wish is False for wish in wishes):
                 return
+
+    def begin_anew(self, seeds: list[int | None] | None = None) -> None:
+        """Resets every environment, because its episode was lost or somebody else has used it."""
+        self._obs, _ = self.worlds.reset(seed=seeds)
+        self.agent.begin_episodes()
+        self._between_iterations = True
 
     def state_dict(self) -> dict[str, object]:
         """Counters, and the worlds unless an iteration was cut off in the middle (their state is then past ours)."""
@@ -94,4 +102,4 @@ class Loop:
             self._obs = cast(Array, state["obs"])
         elif self.step:  # fresh episodes, from streams that this run has not used
             seeds: list[int | None] = list(environment_seeds(self.seed, self.worlds.num_envs, key=self.step))
-            self._obs, _ = self.worlds.reset(seed=seeds)
+            self.begin_anew(seeds)

@@ -15,9 +15,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from rl import config
 from rl.checkpoint import CheckpointError
 from rl.config import write_text, write_yaml
 from rl.loop import Status
+from rl.typed import ConfigError
+
+try:
+    import fcntl
+except ImportError:  # not on Windows
+    fcntl = None  # type: ignore[assignment]
 
 _LATEST = 100  # episodes over which training returns are averaged, as everywhere in the field
 _PACKAGES = ("actor-critic", "torch", "numpy", "gymnasium")
@@ -25,7 +32,7 @@ _PACKAGES = ("actor-critic", "torch", "numpy", "gymnasium")
 
 def create_run_directory(out: Path, env_id: str, agent: str, seed: int, settings: Mapping[str, object]) -> Path:
     """Makes `out/<env>/<agent>/<seed>-<time>/` with config.yaml and versions.json in it, and returns it."""
-    parent = out / directory_name(env_id) / agent
+    parent = out / config.directory_name(env_id) / agent
     stamp = datetime.now().strftime("%Y%m%d-%H%M%S")
     name = f"{seed}-{stamp}"
     for attempt in range(2, 1000):
@@ -40,11 +47,6 @@ def create_run_directory(out: Path, env_id: str, agent: str, seed: int, settings
     versions |= {"python": platform.python_version(), "platform": platform.platform()}
     write_json(directory / "versions.json", versions)
     return directory
-
-
-def directory_name(env_id: str) -> str:
-    """An environment's id as one folder: "ALE/Pong-v5" → "ALE-Pong-v5"."""
-    return env_id.replace("/", "-").replace(":", "-")
 
 
 def write_json(path: Path, content: Mapping[str, object]) -> None:
@@ -73,6 +75,7 @@ class Recorder:
         self._window: list[Tensor] = []
         self._names: list[str] = []
         self.solved_at: int | None = None
+        self._lock = _lock(directory)
         self._metrics = _Table(directory / "metrics.csv")
         self._episodes = _Table(directory / "episodes.csv")
         self._episodes.header(["step", "return", "length", "time/seconds"])
@@ -103,6 +106,7 @@ class Recorder:
     def close(self) -> None:
         self._metrics.close()
         self._episodes.close()
+        self._lock.close()
 
     def _write_row(self, step: int, iteration: int, seconds: float) -> None:
         window = torch.stack(self._window).double()
@@ -136,6 +140,18 @@ class Recorder:
         self.solved_at = cast("int | None", state["solved_at"])
         for table, size in zip((self._metrics, self._episodes), cast("list[int]", state["files"]), strict=True):
             table.cut(size)
+
+
+def _lock(directory: Path) -> TextIO:
+    """Holds a run directory for this process, as long as the file is open. Raises ConfigError if another holds it."""
+    file = (directory / ".lock").open("w", encoding="utf-8")
+    if fcntl is not None:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            file.close()
+            raise ConfigError(f"another process is training in {directory}") from None
+    return file
 
 
 class _Table:

@@ -10,6 +10,7 @@ import torch
 
 from agents import A2C
 from rl import checkpoint, config
+from rl.checkpoint import CheckpointError
 from rl.command import DONE, INTERRUPTED, Interrupt, Parser, RunFailed, run
 from rl.config import RunSettings
 from rl.evaluation import evaluate_both, summarize
@@ -39,12 +40,15 @@ def main(argv: list[str]) -> int:
     _print_header(this)
     interrupted = _train(this)
     save(this)
-    if interrupted:
-        this.recorder.close()
-        print(f"interrupted at step {this.agent.loop.step:,}; go on with: python -m rl.train --resume {this.directory}")
-        return INTERRUPTED
-    _finish(this, start)
-    return DONE
+    try:
+        if not interrupted:
+            _finish(this, start)
+            return DONE
+    except KeyboardInterrupt:
+        pass
+    this.recorder.close()
+    print(f"interrupted at step {this.agent.loop.step:,}; go on with: python -m rl.train --resume {this.directory}")
+    return INTERRUPTED
 
 
 def _parser() -> Parser:
@@ -53,12 +57,10 @@ def _parser() -> Parser:
     parser.add_argument("--seed", metavar="S", help="seed of every random stream (default 0)")
     parser.add_argument("--total-timesteps", metavar="N", help="environment steps, over all environments")
     parser.add_argument("--num-envs", metavar="K", help="environments side by side (default 8)")
-    parser.add_argument("--engine", choices=["auto", "torch"], default="auto", help="auto takes the fastest that fits")
+    parser.add_argument("--engine", choices=["auto", "torch"], help="auto takes the fastest that fits")
     parser.add_argument("--config", type=Path, metavar="FILE", help="YAML settings in place of the recipe that ships")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="any setting; may be repeated")
-    parser.add_argument(
-        "--out", type=Path, default=Path("results/runs"), metavar="DIR", help="parent of run directories"
-    )
+    parser.add_argument("--out", type=Path, metavar="DIR", help="parent of run directories (default results/runs)")
     parser.add_argument("--resume", type=Path, metavar="RUN", help="go on with this run directory")
     return parser
 
@@ -72,7 +74,7 @@ def _begin(args: Namespace) -> Run:
     chosen = config.gather(config.schema(A2C, RunSettings), args.env, "a2c", file, args.set, flags)
     agent, settings = _build(args.env, chosen)
     complete = {"env": args.env, "agent": "a2c", **config.values(agent), **config.values(settings)}
-    directory = create_run_directory(args.out, args.env, "a2c", agent.seed, complete)
+    directory = create_run_directory(args.out or Path("results/runs"), args.env, "a2c", agent.seed, complete)
     recorder = Recorder(directory, settings.log_interval, agent.worlds.reward_threshold)
     return Run(directory, settings, agent, recorder, str(file) if file else "defaults")
 
@@ -80,7 +82,13 @@ def _begin(args: Namespace) -> Run:
 def _build(env_id: str, chosen: dict[str, object]) -> tuple[A2C, RunSettings]:
     settings = _run_settings(chosen)  # checked before the environment is built
     of_agent = {key: value for key, value in chosen.items() if key in config.schema(A2C)}
-    return A2C(env_id, **of_agent), settings  # type: ignore[arg-type]
+    try:
+        agent = A2C(env_id, **of_agent)  # type: ignore[arg-type]
+    except (RuntimeError, MemoryError) as error:
+        raise ConfigError(f"cannot build the agent: {' '.join(str(error).split())[:120]}") from error
+    if settings.total_timesteps < agent.worlds.num_envs:
+        raise ConfigError(f"total_timesteps {settings.total_timesteps} is less than one step of every environment")
+    return agent, settings
 
 
 def _run_settings(chosen: dict[str, object]) -> RunSettings:
@@ -89,31 +97,35 @@ def _run_settings(chosen: dict[str, object]) -> RunSettings:
 
 def _resume(args: Namespace) -> Run:
     """Everything from the run directory; only the number of steps may change."""
-    if args.set or args.config or args.num_envs or args.seed:
+    others = (args.set or None, args.config, args.num_envs, args.seed, args.engine, args.out)
+    if any(other is not None for other in others):
         raise ConfigError("--resume goes on with the run's own settings; only --total-timesteps may be given beside it")
     directory = cast(Path, args.resume)
     saved = config.read_yaml(directory / "config.yaml")
-    env_id = saved.pop("env", None)
-    if args.env not in (None, env_id):
-        raise ConfigError(f"{directory} is a run of {env_id}, not of {args.env}")
-    saved.pop("agent", None)
+    if args.env not in (None, saved.get("env")):
+        raise ConfigError(f"{directory} is a run of {saved.get('env')}, not of {args.env}")
+    file = checkpoint.newest(directory / "checkpoints")
+    agent = A2C.load(file)
     layers = [(str(directory / "config.yaml"), saved)]
     if args.total_timesteps is not None:
         layers.append(("--total-timesteps", {"total_timesteps": args.total_timesteps}))
-    chosen = config.merge(config.schema(A2C, RunSettings), layers)
-    settings = _run_settings(chosen)
-    file = checkpoint.newest(directory / "checkpoints")
-    agent = A2C.load(file)
-    changed = [key for key, value in config.values(agent).items() if key in chosen and chosen[key] != value]
+    chosen = config.merge({"env": str, "agent": str, **config.schema(A2C, RunSettings)}, layers)
+    trained = {"env": agent.env, "agent": "a2c", **config.values(agent)}
+    changed = [key for key, value in trained.items() if chosen.get(key) != value]
+    changed += [key for key in config.schema(RunSettings) if key not in chosen]
     if changed:
         raise ConfigError(f"{directory / 'config.yaml'}: {changed[0]} is not what the run was trained with; restore it")
+    settings = _run_settings(chosen)
     summary = directory / "summary.json"
     if summary.exists() and agent.loop.step + agent.worlds.num_envs > settings.total_timesteps:
         raise ConfigError(f"{directory} has {agent.loop.step:,} steps already; give a larger --total-timesteps")
-    config.write_yaml(directory / "config.yaml", {"env": env_id, "agent": "a2c", **chosen})
-    summary.unlink(missing_ok=True)  # it speaks of fewer steps; the new one comes with the end of this run
+    extra = cast("dict[str, dict[str, object]]", checkpoint.load(file)["extra"])
+    if "recorder" not in extra:
+        raise CheckpointError(f"{file} is not of a run of this command; delete it to use the one before")
     recorder = Recorder(directory, settings.log_interval, agent.worlds.reward_threshold)
-    recorder.load_state_dict(cast("dict[str, dict[str, object]]", checkpoint.load(file)["extra"])["recorder"])
+    recorder.load_state_dict(extra["recorder"])
+    config.write_yaml(directory / "config.yaml", chosen)
+    summary.unlink(missing_ok=True)  # it speaks of fewer steps; the new one comes with the end of this run
     return Run(directory, settings, agent, recorder, f"{file}, from step {agent.loop.step:,}")
 
 
@@ -153,6 +165,8 @@ def _train(this: Run) -> bool:
 
     with Interrupt() as interrupt:
         try:
+            if not _checkpoint_path(this).exists():
+                save(this)  # of the beginning, so that a run killed early can go on too
             agent.learn(settings.total_timesteps - agent.loop.step, [this.recorder, bar, checkpoints, interrupt])
         except KeyboardInterrupt:
             interrupt.requested = True
@@ -170,8 +184,11 @@ def _failure(this: Run, error: Exception) -> RunFailed:
     kept = "no checkpoint, since the parameters are not finite"
     if all(bool(torch.isfinite(p).all()) for p in parameters):
         kept = f"a checkpoint at step {this.agent.loop.step:,}"
-        if not _checkpoint_path(this).exists():  # one taken at the end of the iteration holds more than this can
-            save(this)
+        try:
+            if not _checkpoint_path(this).exists():  # one taken at the end of the iteration holds more than this can
+                save(this)
+        except (CheckpointError, OSError) as unsaved:
+            kept = f"no checkpoint: {unsaved}"
     this.recorder.close()
     what = str(error) or type(error).__name__
     return RunFailed(f"{what} (step {this.agent.loop.step:,}; kept {kept}; traceback in {report})")

@@ -1,10 +1,12 @@
 """Values of settings: from the text of YAML and flags to the type that a setting declares, and back."""
 
+import math
 import re
 import types
 from collections.abc import Callable, Mapping
 from typing import Literal, Union, cast, get_args, get_origin
 
+import numpy as np
 import yaml
 
 from rl.schedules import Linear
@@ -25,6 +27,7 @@ def convert(value: object, kind: object) -> object:
 
     Raises ConfigError whose message describes what was expected.
     """
+    value = value.item() if isinstance(value, np.generic) else value
     if get_origin(kind) in (Union, types.UnionType):
         return _convert_union(value, get_args(kind))
     if get_origin(kind) is Literal:
@@ -58,14 +61,23 @@ def _convert_union(value: object, kinds: tuple[object, ...]) -> object:
 
 
 def _convert_collection(value: object, kind: object) -> object:
-    parsed = _parse_text(value)
+    parsed = _parse_text(value) if value != "" else None
     if get_origin(kind) is tuple:
         if isinstance(parsed, list | tuple):
             return tuple(convert(item, get_args(kind)[0]) for item in parsed)
         raise ConfigError("a list such as [64, 64]")
-    if isinstance(parsed, dict):
+    if isinstance(parsed, dict) and _is_plain(parsed):
         return {str(key): item for key, item in parsed.items()}
     raise ConfigError("a mapping such as {key: value}")
+
+
+def _is_plain(value: object) -> bool:
+    """Whether YAML and checkpoints can both hold it."""
+    if isinstance(value, dict):
+        return all(isinstance(key, str) and _is_plain(item) for key, item in value.items())
+    if isinstance(value, list | tuple):
+        return all(_is_plain(item) for item in value)
+    return value is None or isinstance(value, bool | int | float | str)
 
 
 def _parse_text(value: object) -> object:
@@ -90,7 +102,10 @@ def _to_int(value: object) -> int:
 def _to_float(value: object) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         raise TypeError
-    return float(value)
+    number = float(value)
+    if not math.isfinite(number):
+        raise ValueError
+    return number
 
 
 def _to_bool(value: object) -> bool:
@@ -114,6 +129,8 @@ def _to_none(value: object) -> None:
 
 def _to_linear(value: object) -> Linear:
     match = _LINEAR.fullmatch(value) if isinstance(value, str) else None
+    if isinstance(value, Linear):
+        return value
     if match is None:
         raise ValueError
     return Linear(float(match[1]), float(match[2]))

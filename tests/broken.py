@@ -1,5 +1,6 @@
 """Environments that break their contract, registered on import: `tests.broken:NanReward-v0`."""
 
+import sys
 import time
 
 import gymnasium as gym
@@ -41,11 +42,16 @@ class Hang(Broken):
         return 0.0
 
 
+class Exit(Broken):
+    def fail(self) -> float:
+        sys.exit(0)
+
+
 class PictureSpace(Broken):
     def __init__(self) -> None:
         super().__init__()
         self.observation_space = spaces.Dict({"image": spaces.Box(0, 255, (8, 8, 3), np.uint8)})
 
 
-for name in ("NanReward", "RaiseInStep", "Hang", "PictureSpace"):
+for name in ("NanReward", "RaiseInStep", "Hang", "Exit", "PictureSpace"):
     gym.register(f"{name}-v0", entry_point=f"tests.broken:{name}")

@@ -10,9 +10,10 @@ import torch
 
 import rl
 from agents import A2C
-from envs import make
+from envs import EnvironmentFailure, make
 from rl.checkpoint import CheckpointError
 from rl.loop import Status
+from rl.rollout import collect
 from rl.schedules import Linear
 from rl.typed import ConfigError
 
@@ -139,12 +140,17 @@ def test_an_agent_of_an_environment_object(tmp_path: Path) -> None:
     ("settings", "message"),
     [
         ({"gamma": 1.5}, "gamma must lie between 0 and 1"),
-        ({"gamma": float("nan")}, "gamma must lie"),
+        ({"gamma": float("nan")}, "gamma must be a number"),
         ({"n_steps": 0}, "n_steps must be at least 1"),
         ({"learning_rate": -1e-3}, "learning_rate must not be negative"),
         ({"learning_rate": Linear(1e-3, -1e-3)}, "learning_rate must not be negative"),
         ({"max_policy_shift": 0.0}, "max_policy_shift must be positive"),
         ({"net_arch": (64, 0)}, "net_arch"),
+        ({"learning_rate": lambda progress: 1e-3}, "learning_rate must be a number or linear"),
+        ({"activation": "elu"}, "activation must be one of tanh, relu"),
+        ({"seed": None}, "seed must be a whole number"),
+        ({"rms_prop_eps": 0.0}, "rms_prop_eps must be positive"),
+        ({"threads": 10**6}, "processors"),
         ({"num_envs": 0}, "num_envs"),
         ({"num_envs": 1, "normalize_advantage": True}, "normalize_advantage needs more than one step"),
     ],
@@ -182,3 +188,64 @@ def test_policy_shift_stays_within_its_bound(bound: float) -> None:
     assert max(free) > 10 * bound
     assert max(held) <= bound
     assert min(held) >= 0
+
+
+class Fragile(gym.Wrapper):  # type: ignore[type-arg]
+    """Raises once, in the middle of a rollout."""
+
+    def __init__(self) -> None:
+        super().__init__(gym.make("CartPole-v1", max_episode_steps=10))
+        self.steps = 0
+
+    def step(self, action):  # type: ignore[no-untyped-def]
+        self.steps += 1
+        if self.steps == 8:
+            raise RuntimeError("once")
+        return super().step(action)
+
+
+def episodes_of(agent: A2C, steps: int) -> list[int]:
+    lengths: list[int] = []
+    agent.learn(steps, [lambda status: lengths.extend(episode.length for episode in status.episodes)])
+    return lengths
+
+
+def test_training_begins_anew_after_an_error_in_the_middle() -> None:
+    agent = A2C(Fragile(), n_steps=5)
+    with pytest.raises(EnvironmentFailure, match="once"):
+        agent.learn(100)
+    assert agent.loop.step == 5
+    assert max(episodes_of(agent, 100)) <= 10
+
+
+def test_evaluating_on_the_training_environment_begins_its_episodes_anew() -> None:
+    env = gym.make("CartPole-v1", max_episode_steps=10)
+    agent = A2C(env).learn(5)
+    rl.evaluate(agent, env, episodes=2)
+    assert max(episodes_of(agent, 100)) <= 10
+
+
+def test_a_rollout_of_another_policy_is_no_endless_loop() -> None:
+    agent, other = (A2C("CartPole-v1", seed=seed, max_policy_shift=1e-12) for seed in (0, 1))
+    before = parameters(agent)[: sum(p.numel() for p in agent.policy.parameters())]
+    obs, _ = other.worlds.reset()
+    batch, _, _ = collect(other.worlds, other, obs, 4, 0)
+    agent.update(batch)
+    assert torch.equal(before, parameters(agent)[: len(before)])
+
+
+def test_only_false_ends_training() -> None:
+    assert A2C("CartPole-v1").learn(160, [lambda status: 0]).loop.step == 160  # type: ignore[list-item,return-value]
+    assert A2C("CartPole-v1").learn(160, [lambda status: False]).loop.step == 8
+
+
+def test_evaluation_on_other_observations_is_refused() -> None:
+    with pytest.raises(ValueError, match="was trained on observations"):
+        rl.evaluate(A2C("CartPole-v1"), "Acrobot-v1", episodes=1)
+
+
+def test_observations_that_cannot_be() -> None:
+    with pytest.raises(ValueError, match="not finite"):
+        A2C("CartPole-v1").predict(np.full(4, np.nan))
+    with pytest.raises(ValueError, match="is not in Discrete"):
+        A2C("FrozenLake-v1").predict(np.int64(99))

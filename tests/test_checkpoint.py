@@ -140,7 +140,9 @@ def test_foreign_files_are_refused(tmp_path: Path) -> None:
 
 def test_code_is_refused_without_running_it(tmp_path: Path) -> None:
     path, target = tmp_path / "a.pt", tmp_path / "target"
-    checkpoint.save(path, {"x": Exploit(target)})
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(checkpoint, "_to_tensors", lambda content: content)
+        checkpoint.save(path, {"x": Exploit(target)})
     refused(path)
     path.write_bytes(pickle.dumps(Exploit(target)))
     refused(path)
@@ -164,7 +166,7 @@ def test_failed_write_keeps_the_old_file(path: Path, monkeypatch: pytest.MonkeyP
     def disk_full(_: int) -> None:
         raise OSError("no space left")
 
-    with pytest.raises((pickle.PicklingError, AttributeError, TypeError)):
+    with pytest.raises(CheckpointError, match="a checkpoint cannot hold a function"):
         checkpoint.save(path, {"tensor": torch.zeros(9), "x": lambda: 0})
     monkeypatch.setattr(os, "fsync", disk_full)
     with pytest.raises(OSError, match="no space left"):

@@ -38,8 +38,8 @@ def test_table_and_reuse(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys
     assert sorted((tmp_path / "runs").glob("*/*/*")) == runs, "finished runs are not run again"
 
     (runs[1] / "summary.json").unlink()
-    first = (runs[1] / "checkpoints").glob("*.pt")
-    next(first).unlink()
+    for checkpoint in (runs[1] / "checkpoints").glob("*.pt"):
+        checkpoint.unlink()
     assert compare(monkeypatch, tmp_path, *ARGUMENTS) == 0
     assert len(list((tmp_path / "runs").glob("*/*/*"))) == 3, "one without a checkpoint begins anew"
 

@@ -167,4 +167,5 @@ def test_both_evaluations_and_their_summary():
         "eval_stochastic_mean": stochastic.mean,
         "eval_stochastic_std": stochastic.std,
         "eval_episodes": 30,
+        "eval_cut": 0,
     }

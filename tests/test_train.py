@@ -14,6 +14,7 @@ import yaml
 
 import rl.command
 import rl.train
+from rl.record import Recorder
 
 ROOT = Path(__file__).parents[1]
 SHORT = ["--total-timesteps", "2000", "--set", "eval_episodes=2"]
@@ -50,7 +51,7 @@ def test_run_directory(command, tmp_path: Path) -> None:  # type: ignore[no-unty
     status, out, err = command("CartPole-v1", "--seed", "3", *SHORT, "--set", "learning_rate=1e-3")
     assert (status, err) == (0, "")
     run = run_of(tmp_path)
-    assert {path.name for path in run.iterdir()} == {
+    assert {path.name for path in run.iterdir()} - {".lock"} == {
         "config.yaml", "versions.json", "metrics.csv", "episodes.csv", "checkpoints", "summary.json",
         "learning_curve.png",
     }  # fmt: skip
@@ -102,6 +103,9 @@ def test_resume_gives_the_same_metrics(command, tmp_path: Path) -> None:  # type
         (["CartPole-v1", "--set", "n_steps"], "--set takes key=value"),
         (["CartPole-v1", "--set", "gamma=2"], "gamma must lie between 0 and 1"),
         (["CartPole-v1", "--total-timesteps", "0"], "total_timesteps must be at least 1"),
+        (["CartPole-v1", "--total-timesteps", "3"], "less than one step of every environment"),
+        (["CartPole-v1", ""], "unrecognized arguments"),
+        (["CartPole-v1", "--set", "net_arch=[1e15]"], "cannot build the agent"),
         (["CartPole-v1", "--sed", "1"], "did you mean '--seed'?"),
         (["CartPole-v1", "--engine", "warp"], "invalid choice: 'warp'"),
         (["CartPole-v1", "--config", "missing.yaml"], "cannot read missing.yaml"),
@@ -134,6 +138,7 @@ def test_resume_refuses_other_settings(command, tmp_path: Path) -> None:  # type
     for argv, words in (
         (["--resume", run, "--seed", "1"], "--resume goes on with the run's own settings"),
         (["--resume", run], "has 2,000 steps already"),
+        (["--resume", run, "--out", "x"], "--resume goes on with the run's own settings"),
         (["Acrobot-v1", "--resume", run], "is a run of CartPole-v1"),
     ):
         status, _, err = command(*argv)
@@ -225,8 +230,9 @@ def test_ctrl_c_while_an_environment_hangs(tmp_path: Path) -> None:
     wait_for("*/*/*/versions.json", tmp_path)
     time.sleep(1)
     process.send_signal(signal.SIGINT)
-    process.communicate(timeout=60)
+    out, _ = process.communicate(timeout=60)
     assert process.returncode == 130
+    assert "interrupted at step" in out
     assert list(run_of(tmp_path).glob("checkpoints/step-*.pt"))
 
 
@@ -261,3 +267,26 @@ def test_resume_refuses_a_config_that_was_edited(command, tmp_path: Path) -> Non
     status, _, err = command("--resume", str(file.parent), "--total-timesteps", "4000")
     assert (status, err.count("\n")) == (2, 1)
     assert "gamma is not what the run was trained with" in err
+
+
+def test_one_process_a_run(command, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    assert command("CartPole-v1", *SHORT)[0] == 0
+    run = run_of(tmp_path)
+    before = (run / "config.yaml").read_text()
+    holder = Recorder(run, 100, None)
+    status, _, err = command("--resume", str(run), "--total-timesteps", "4000")
+    holder.close()
+    assert (status, err.count("\n")) == (2, 1)
+    assert "another process is training" in err
+    assert (run / "config.yaml").read_text() == before
+
+
+def test_an_environment_that_exits(command, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    status, _, err = command("tests.broken:Exit-v0", *SHORT)
+    assert (status, err.count("\n")) == (1, 1)
+    assert "raised SystemExit in step" in err
+
+
+def test_unwritable_output(command) -> None:  # type: ignore[no-untyped-def]
+    status, _, err = command("CartPole-v1", *SHORT, "--engine", "torch", "--out", "/dev/null/x")
+    assert (status, err.count("\n")) == (1, 1)
