@@ -89,13 +89,14 @@ def evaluate(
 
 
 def _check_observations(agent: Actor, worlds: Worlds) -> None:
+    """Raises ValueError if the agent says what it observes and it is not what these worlds show."""
     own, given = getattr(agent, "obs_space", None), worlds.obs_space
-    if own is not None and (type(own), own.shape, getattr(own, "n", 0)) != (
-        type(given),
-        given.shape,
-        getattr(given, "n", 0),
-    ):
+    if own is not None and _form(own) != _form(given):
         raise ValueError(f"the agent was trained on observations {own}; {worlds.env_id} gives {given}")
+
+
+def _form(space: gym.Space[object]) -> tuple[object, ...]:
+    return type(space), space.shape, getattr(space, "n", None)
 
 
 def evaluate_both(agent: Trained, episodes: int, seed: int) -> tuple[Evaluation, Evaluation]:
