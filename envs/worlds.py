@@ -130,11 +130,14 @@ class Worlds(VectorWrapper):
         return {"return": self._return.tolist(), "length": self._length.tolist(), "snapshots": whole}
 
     def load_state_dict(self, state: dict[str, object]) -> bool:
-        """Goes on where `state_dict` was taken. Returns False, leaving fresh episodes, if it holds no snapshots."""
+        """Goes on where `state_dict` was taken. Returns False, leaving fresh episodes, if it cannot."""
         if state["snapshots"] is None:
             return False
         self.reset()  # sets up what only a reset sets up; every captured value is then overwritten
-        cast(SyncVectorEnv, self.env).set_attr("snapshot", state["snapshots"])
+        try:
+            cast(SyncVectorEnv, self.env).set_attr("snapshot", state["snapshots"])
+        except ValueError:  # made of other layers, by another version of Gymnasium perhaps
+            return False
         self._return[:] = cast("list[float]", state["return"])
         self._length[:] = cast("list[int]", state["length"])
         return True

@@ -303,3 +303,14 @@ def test_the_spaces_are_those_of_the_policy():
     worlds = make(lambda: Shaped(LINE, spaces.Discrete(4, start=2)), 3)
     assert (worlds.obs_space, worlds.policy_action_space) == (LINE, spaces.Discrete(4))
     assert worlds.action_space == spaces.MultiDiscrete([4, 4, 4])
+
+
+def test_a_state_of_other_layers_is_declined() -> None:
+    worlds = make("CartPole-v1", 2)
+    worlds.reset()
+    state = worlds.state_dict()
+    other = make("CartPole-v1", 2, max_episode_steps=7)
+    assert other.load_state_dict(state)
+    snapshots = state["snapshots"]
+    assert isinstance(snapshots, list)
+    assert not other.load_state_dict(state | {"snapshots": [layers[1:] for layers in snapshots]})
