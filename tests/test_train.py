@@ -144,7 +144,7 @@ def test_resume_refuses_other_settings(command, tmp_path: Path) -> None:  # type
         status, _, err = command(*argv)
         assert (status, err.count("\n")) == (2, 1)
         assert words in err
-    (checkpoint,) = Path(run).glob("checkpoints/*.pt")
+    checkpoint = sorted(Path(run).glob("checkpoints/*.pt"))[-1]
     checkpoint.write_bytes(checkpoint.read_bytes()[:1000])
     status, _, err = command("--resume", run, "--total-timesteps", "4000")
     assert (status, err.count("\n")) == (2, 1)
