@@ -9,16 +9,12 @@ from numpy.typing import NDArray
 
 from envs import EnvLike, Worlds, environment_seeds, make
 from rl.loop import Loop
-from rl.rollout import Array, Choice
+from rl.rollout import Actor
 from rl.threads import torch_threads
 
 _PARALLEL = 20  # environments at most
 _STREAMS = 4  # the family of streams that evaluation draws from; training uses others
 _PATIENCE = 30_000  # steps of one episode after which an environment without a time limit is cut off
-
-
-class Actor(Protocol):
-    def act(self, obs: Array, deterministic: bool = False, generator: torch.Generator | None = None) -> Choice: ...
 
 
 class Trained(Actor, Protocol):

@@ -5,20 +5,19 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple, Protocol, cast
 
 import numpy as np
-from torch import Generator, Tensor
+from torch import Tensor
 
 from envs import Worlds, environment_seeds
-from rl.rollout import Array, Choice, Episode, Rollout, collect
+from rl.rollout import Actor, Array, Episode, Rollout, collect
 
 Metrics = Mapping[str, Tensor]
 
 
-class Agent(Protocol):
+class Agent(Actor, Protocol):
     """What the loop needs of an algorithm."""
 
     n_steps: int
 
-    def act(self, obs: Array, deterministic: bool = False, generator: Generator | None = None) -> Choice: ...
     def update(self, batch: Rollout, progress: float = 0.0) -> Metrics: ...
     def begin_episodes(self) -> None: ...
 

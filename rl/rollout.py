@@ -6,7 +6,7 @@ from typing import NamedTuple, Protocol, SupportsFloat, SupportsInt
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Generator, Tensor
 
 Array = NDArray[np.generic]
 
@@ -43,7 +43,7 @@ class Choice(NamedTuple):
 
 
 class Actor(Protocol):
-    def act(self, obs: Array, deterministic: bool = False) -> Choice: ...
+    def act(self, obs: Array, deterministic: bool = False, generator: Generator | None = None) -> Choice: ...
 
 
 class Steppable(Protocol):
