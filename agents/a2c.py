@@ -7,19 +7,19 @@ from typing import Self, cast
 import numpy as np
 import torch
 from torch import Generator, Tensor
-from torch.nn.utils import clip_grad_norm_
 
 from agents import storage
+from agents.descent import Descent
 from agents.networks import Policy, Value, encode, input_size
 from agents.settings import A2CSettings
 from envs import EnvLike, environment_seeds, make
 from envs.spaces import to_env_action
 from rl.config import RunSettings, gather, recipe, schema
+from rl.distributions import Categorical
 from rl.loop import Hook, Loop, Metrics
 from rl.normalize import ObservationNormalizer, RewardNormalizer
 from rl.returns import explained_variance, gae, td_error
 from rl.rollout import Array, Choice, Rollout
-from rl.schedules import value_at
 from rl.threads import torch_threads
 from rl.typed import ConfigError
 
@@ -54,7 +54,8 @@ class A2C(A2CSettings):
         """One gradient step on a rollout; progress: the share of training done, for the schedules.
 
         Loss: −mean(ln π(a|s) Â) + vf_coef · mean((V − target)²) − ent_coef · mean(H), where δ is the TD error,
-        Â = GAE(δ), target = V + Â, neither differentiated. Raises FloatingPointError, before any parameter
+        Â = GAE(δ), target = V + Â, neither differentiated. The policy shift KL(π_before ‖ π_after) is measured after
+        the step, on the rollout's own states; before it, it would be 0. Raises FloatingPointError, before any parameter
         changes, if the gradient is not finite. Source: Mnih et al. 2016, algorithm S3.
         """
         obs, next_obs, reward = self._inputs(batch)
@@ -68,58 +69,27 @@ class A2C(A2CSettings):
         policy_loss = -(pi.log_prob(batch.action) * advantage).mean()
         value_loss = (target - v).square().mean()
         entropy = pi.entropy().mean()
-        loss = policy_loss + self.vf_coef * value_loss - value_at(self.ent_coef, progress) * entropy
+        ent_coef = self.descent.entropy_coefficient(entropy, progress)
+        loss = policy_loss + self.vf_coef * value_loss - ent_coef * entropy
 
-        before = [] if self.max_policy_shift is None else [p.detach().clone() for p in self.policy.parameters()]
-        learning_rate, grad_norm = self._descend(loss, progress)
-        shift = self._bounded_shift(obs, batch.behavior, before)
+        pi_before = self.policy.distribution(batch.behavior)
+        step = self.descent.step(loss, progress, lambda: pi_before.kl(self.policy(obs)).mean())
+        if isinstance(pi_before, Categorical):
+            step["train/policy_shift_js"] = self._shift_js(obs, pi_before)
         if self.obs_norm:
             self.obs_norm.update(encode(self.obs_space, batch.obs))
-        return {
+        return step | {
             "train/policy_loss": policy_loss.detach(),
             "train/value_loss": value_loss.detach(),
             "train/entropy": entropy.detach(),
-            "train/policy_shift_kl": shift,
-            "train/grad_norm": grad_norm,
+            "train/ent_coef": torch.tensor(ent_coef),
             "train/explained_variance": explained_variance(v.detach(), target),
-            "train/learning_rate": torch.tensor(learning_rate),
         }
 
-    def _descend(self, loss: Tensor, progress: float) -> tuple[float, Tensor]:
-        """Clips the gradient of all parameters together and takes one optimizer step."""
-        learning_rate = value_at(self.learning_rate, progress)
-        for group, scale in zip(self.optimizer.param_groups, (1.0, self.critic_lr_scale), strict=True):
-            group["lr"] = learning_rate * scale
-        self.optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
-        params = [*self.policy.parameters(), *self.value.parameters()]
-        grad_norm = clip_grad_norm_(params, self.max_grad_norm, foreach=True)
-        if not bool(torch.isfinite(grad_norm)):
-            raise FloatingPointError(
-                f"the gradient is not finite (loss {float(loss.detach()):g}) and was not applied; "
-                "lower learning_rate, or set normalize_observations or normalize_rewards"
-            )
-        self.optimizer.step()
-        return learning_rate, grad_norm
-
     @torch.no_grad()
-    def _bounded_shift(self, obs: Tensor, behavior: Tensor, before: Sequence[Tensor]) -> Tensor:
-        """Mean KL(π_before ‖ π_after) over the rollout's states, after the step and after any shortening of it.
-
-        Before the step it would be 0. KL grows with the square of a small step, so a step whose KL exceeds
-        the bound is multiplied by 0.95 √(bound / KL), again if need be. No step at all is taken where none is short
-        enough, as for a rollout of another policy.
-        """
-        pi_before = self.policy.family.from_raw(behavior)
-        shift = pi_before.kl(self.policy(obs)).mean()
-        for attempt in range(10):
-            if self.max_policy_shift is None or not bool(shift > self.max_policy_shift):
-                break
-            share = 0.95 * (self.max_policy_shift / shift).sqrt() if attempt < 9 else torch.zeros(())
-            for p, start in zip(self.policy.parameters(), before, strict=True):
-                p.copy_(torch.lerp(start, p, share))
-            shift = pi_before.kl(self.policy(obs)).mean()
-        return shift
+    def _shift_js(self, obs: Tensor, pi_before: Categorical) -> Tensor:
+        """Mean JS(π_before, π_after) over the rollout's states, which exists in closed form for discrete actions."""
+        return pi_before.js(self.policy(obs)).mean()
 
     def _inputs(self, batch: Rollout) -> tuple[Tensor, Tensor, Tensor]:
         """Encoded observations and successors, float32[T, N, D], and rewards as the critic sees them."""
@@ -200,7 +170,7 @@ class A2C(A2CSettings):
         return {
             "policy": self.policy.state_dict(),
             "value": self.value.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
+            "descent": self.descent.state_dict(),
             "generators": [self.generator.get_state(), self._predicting.get_state()],
             "normalizers": [None if norm is None else norm.state_dict() for norm in normalizers],
         }
@@ -208,7 +178,7 @@ class A2C(A2CSettings):
     def load_state_dict(self, state: Mapping[str, object]) -> None:
         self.policy.load_state_dict(cast("dict[str, Tensor]", state["policy"]))
         self.value.load_state_dict(cast("dict[str, Tensor]", state["value"]))
-        self.optimizer.load_state_dict(cast("dict[str, object]", state["optimizer"]))
+        self.descent.load_state_dict(cast("dict[str, object]", state["descent"]))
         generators = cast("list[Tensor]", state["generators"])
         for generator, saved in zip((self.generator, self._predicting), generators, strict=True):
             generator.set_state(saved)
@@ -229,11 +199,6 @@ class A2C(A2CSettings):
         actions = self.worlds.policy_action_space
         self.policy = Policy(size, actions, self.net_arch, self.activation, self.log_std_init, init)
         self.value = Value(size, self.net_arch, self.activation, init)
-        groups = [{"params": list(self.policy.parameters())}, {"params": list(self.value.parameters())}]
-        self.optimizer: torch.optim.Optimizer = (
-            torch.optim.RMSprop(groups, alpha=0.99, eps=self.rms_prop_eps, foreach=True)
-            if self.use_rms_prop
-            else torch.optim.Adam(groups, eps=self.rms_prop_eps, foreach=True)
-        )
+        self.descent = Descent(self.policy, self.value, self)
         self.obs_norm = ObservationNormalizer(size) if self.normalize_observations else None
         self.reward_norm = RewardNormalizer(self.worlds.num_envs, self.gamma) if self.normalize_rewards else None

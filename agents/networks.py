@@ -63,14 +63,19 @@ class Policy(nn.Module):
         if isinstance(action_space, spaces.Box):
             self.log_std = nn.Parameter(torch.full((input_size(action_space),), log_std_init))
 
-    @property
-    def family(self) -> type[Categorical] | type[DiagonalGaussian]:
-        return Categorical if self.log_std is None else DiagonalGaussian
+    def distribution(self, raw: Tensor) -> Categorical | DiagonalGaussian:
+        """The distribution with these raw parameters, float32[..., P], as a rollout stores them."""
+        if self.log_std is None:
+            return Categorical(raw, validate=False)
+        mean, log_std = raw.chunk(2, -1)
+        return DiagonalGaussian(mean, log_std, validate=False)
 
     def forward(self, x: Tensor) -> Categorical | DiagonalGaussian:
         """x: float32[..., D]."""
         out = self.net(x)
-        return Categorical(out) if self.log_std is None else DiagonalGaussian(out, self.log_std.expand_as(out))
+        if self.log_std is None:
+            return Categorical(out, validate=False)
+        return DiagonalGaussian(out, self.log_std.expand_as(out), validate=False)
 
 
 class Value(nn.Module):

@@ -34,7 +34,9 @@ class A2CSettings:
     normalize_advantage: bool = False  # to mean 0 and deviation 1 over the rollout
 
     critic_lr_scale: float = 1.0  # ours: learning rate of V_φ over that of π_θ
-    max_policy_shift: float | None = None  # ours: bound of KL(π_before ‖ π_after) of an update, in nats
+    target_policy_shift: float | None = None  # ours: KL(π_before ‖ π_after) of an update that the step of π_θ adapts to
+    max_policy_shift: float | None = None  # ours: bound of that KL, in nats; a longer step is shortened
+    target_entropy: Schedule | None = None  # ours: mean entropy in nats that ent_coef, its first value, adapts to hold
     normalize_observations: bool = False  # by their running mean and deviation: `rl.normalize`
     normalize_rewards: bool = False  # by the running deviation of the discounted return
 
@@ -70,7 +72,13 @@ class A2CSettings:
         for name in ("learning_rate", "ent_coef"):
             if not lowest(getattr(self, name)) >= 0:
                 raise ConfigError(f"{name} must not be negative, got {getattr(self, name)}")
-        if self.max_policy_shift is not None and not self.max_policy_shift > 0:
-            raise ConfigError(f"max_policy_shift must be positive or null, got {self.max_policy_shift}")
+        for name in ("target_policy_shift", "max_policy_shift"):
+            bound = getattr(self, name)
+            if bound is not None and not bound > 0:
+                raise ConfigError(f"{name} must be positive or null, got {bound}")
+        if self.target_entropy is not None and not lowest(self.ent_coef) > 0:
+            raise ConfigError(
+                f"target_entropy needs a positive ent_coef, such as 0.01, to start from, got {self.ent_coef}"
+            )
         if not self.rms_prop_eps > 0:
             raise ConfigError(f"rms_prop_eps must be positive, got {self.rms_prop_eps}")

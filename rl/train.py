@@ -139,7 +139,7 @@ def _print_header(this: Run) -> None:
         "spaces": f"{agent.obs_space} → {agent.worlds.env_action_space}",
         "normalized": " and ".join(normalized) or "nothing",
         "networks": f"π_θ and V_φ apart, {hidden} {agent.activation} each, {size:,} parameters",
-        "optimizer": f"{type(agent.optimizer).__name__}, learning rate {agent.learning_rate} "
+        "optimizer": f"{type(agent.descent.optimizer).__name__}, learning rate {agent.learning_rate} "
         f"(critic × {agent.critic_lr_scale:g}), {agent.n_steps} × {agent.worlds.num_envs} steps an update",
         "engine": f"torch {torch.__version__} on CPU, {agent.threads} thread{'s' if agent.threads > 1 else ''}",
         "seed": str(agent.seed),

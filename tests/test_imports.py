@@ -12,14 +12,19 @@ HEAVY = ("stable_baselines3", "ray", "numba", "matplotlib", "tensorboard", "torc
 
 # docs/architecture.md draws these floors; a file may import from lower floors, and from its own
 FLOORS: list[list[str]] = [
-    ["rl.information", "rl.distributions", "rl.returns", "rl.rollout", "rl.normalize", "rl.schedules", "rl.statistics",
-     "rl.threads"],
+    [
+        "rl.information", "rl.information.bernoulli", "rl.information.categorical", "rl.information.checks",
+        "rl.information.closed_form", "rl.information.gaussian", "rl.information.losses",
+        "rl.information.probabilities", "rl.information.products", "rl.information.series", "rl.distributions",
+        "rl.distributions.continuous", "rl.distributions.discrete", "rl.distributions.protocol", "rl.returns",
+        "rl.rollout", "rl.normalize", "rl.schedules", "rl.statistics", "rl.threads",
+    ],
     ["envs", "envs.errors", "envs.make", "envs.probes", "envs.snapshot", "envs.spaces", "envs.worlds"],
     [
         "rl", "rl.checkpoint", "rl.command", "rl.config", "rl.evaluation", "rl.loop", "rl.plot", "rl.progress",
         "rl.record", "rl.typed",
     ],
-    ["agents", "agents.a2c", "agents.networks", "agents.settings", "agents.storage"],
+    ["agents", "agents.a2c", "agents.descent", "agents.networks", "agents.settings", "agents.storage"],
     ["rl.compare", "rl.evaluate", "rl.train"],
 ]  # fmt: skip
 FLOOR = {module: height for height, floor in enumerate(FLOORS) for module in floor}

@@ -1,0 +1,113 @@
+"""The optimizer step of A2C: clipped, of a size that may adapt, and shortened where the policy would move too far."""
+
+import math
+from collections.abc import Callable, Mapping
+from typing import cast
+
+import torch
+from torch import Tensor
+from torch.nn.utils import clip_grad_norm_
+
+from agents.networks import Policy, Value
+from agents.settings import A2CSettings
+from rl.schedules import value_at
+
+_FASTEST = math.log(1.2)  # a factor changes by at most a fifth an update, up or down
+_ENTROPY_GAIN = 0.01  # of the coefficient, an update and a nat
+
+
+class Factor:
+    """f of a scheduled coefficient c = f · schedule: moved after each update, so that what it steers nears a target."""
+
+    def __init__(self) -> None:
+        self.value = 1.0
+
+    def move(self, change: float) -> None:
+        """f ← f · e^change, with |change| ≤ ln 1.2 and f in [1/1000, 1000]."""
+        step = min(max(change, -_FASTEST), _FASTEST)
+        self.value = min(max(self.value * math.exp(step), 1e-3), 1e3)
+
+
+class Descent:
+    """The optimizer over π_θ and V_φ, and what adapts its step and the entropy coefficient."""
+
+    def __init__(self, policy: Policy, value: Value, settings: A2CSettings) -> None:
+        self.policy, self.value, self.settings = policy, value, settings
+        groups = [{"params": list(policy.parameters())}, {"params": list(value.parameters())}]
+        self.optimizer: torch.optim.Optimizer = (
+            torch.optim.RMSprop(groups, alpha=0.99, eps=settings.rms_prop_eps, foreach=True)
+            if settings.use_rms_prop
+            else torch.optim.Adam(groups, eps=settings.rms_prop_eps, foreach=True)
+        )
+        self.step_factor, self.entropy_factor = Factor(), Factor()
+
+    def entropy_coefficient(self, entropy: Tensor, progress: float) -> float:
+        """The coefficient of this update; with a target, c ← c · exp(0.01 (H_target − H)) beforehand.
+
+        Source of the idea: Haarnoja et al. 2018, "Soft actor-critic algorithms and applications", section 5.
+        """
+        if self.settings.target_entropy is not None:
+            missing = value_at(self.settings.target_entropy, progress) - float(entropy.detach())
+            self.entropy_factor.move(_ENTROPY_GAIN * missing)
+        return value_at(self.settings.ent_coef, progress) * self.entropy_factor.value
+
+    def step(self, loss: Tensor, progress: float, shift: Callable[[], Tensor]) -> dict[str, Tensor]:
+        """One step on the loss. shift() is the KL divergence from the policy that acted to the policy as it is now.
+
+        Raises FloatingPointError, before any parameter changes, if the gradient is not finite.
+        """
+        learning_rate = value_at(self.settings.learning_rate, progress)
+        rates = (learning_rate * self.step_factor.value, learning_rate * self.settings.critic_lr_scale)
+        for group, rate in zip(self.optimizer.param_groups, rates, strict=True):
+            group["lr"] = rate
+        self.optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        grad_norm = clip_grad_norm_(
+            [*self.policy.parameters(), *self.value.parameters()], self.settings.max_grad_norm, foreach=True
+        )
+        if not bool(torch.isfinite(grad_norm)):
+            raise FloatingPointError(
+                f"the gradient is not finite (loss {float(loss.detach()):g}) and was not applied; "
+                "lower learning_rate, or set normalize_observations or normalize_rewards"
+            )
+        kl = self._step_within(self.settings.max_policy_shift, shift)
+        if self.settings.target_policy_shift is not None:
+            self.step_factor.move(self._missing_shift(self.settings.target_policy_shift, float(kl)))
+        return {
+            "train/policy_shift_kl": kl,
+            "train/grad_norm": grad_norm,
+            "train/learning_rate": torch.tensor(rates[0]),
+        }
+
+    @torch.no_grad()
+    def _step_within(self, bound: float | None, shift: Callable[[], Tensor]) -> Tensor:
+        """The optimizer's step; returns its KL divergence after any shortening.
+
+        KL grows with the square of a small step, so a step whose KL exceeds the bound is multiplied by
+        0.95 √(bound / KL), again if need be. No step at all is taken where none is short enough, as for a rollout of
+        another policy.
+        """
+        before = [] if bound is None else [p.clone() for p in self.policy.parameters()]
+        self.optimizer.step()
+        kl = shift()
+        for attempt in range(10):
+            if bound is None or not bool(kl > bound):
+                break
+            share = 0.95 * (bound / kl).sqrt() if attempt < 9 else torch.zeros(())
+            for p, start in zip(self.policy.parameters(), before, strict=True):
+                p.copy_(torch.lerp(start, p, share))
+            kl = shift()
+        return kl
+
+    @staticmethod
+    def _missing_shift(target: float, kl: float) -> float:
+        """ln √(target / KL): the factor on the step that would have met the target, since KL ∝ step²."""
+        return 0.5 * math.log(target / kl) if kl > 0 else math.inf
+
+    def state_dict(self) -> dict[str, object]:
+        factors = [self.step_factor.value, self.entropy_factor.value]
+        return {"optimizer": self.optimizer.state_dict(), "factors": factors}
+
+    def load_state_dict(self, state: Mapping[str, object]) -> None:
+        self.optimizer.load_state_dict(cast("dict[str, object]", state["optimizer"]))
+        self.step_factor.value, self.entropy_factor.value = cast("list[float]", state["factors"])
