@@ -14,6 +14,8 @@ from rl.schedules import value_at
 
 _FASTEST = math.log(1.2)  # a factor changes by at most a fifth an update, up or down
 _ENTROPY_GAIN = 0.01  # of the coefficient, an update and a nat
+_SHIFT_HORIZON = 50  # updates over which the policy shift is averaged before it is compared with its target
+_SHIFT_GAIN = 1 / (4 * _SHIFT_HORIZON)  # the largest without overshoot: critical damping of gain and horizon
 
 
 class Factor:
@@ -40,6 +42,7 @@ class Descent:
             else torch.optim.Adam(groups, eps=settings.rms_prop_eps, foreach=True)
         )
         self.step_factor, self.entropy_factor = Factor(), Factor()
+        self.mean_shift, self.shifts = 0.0, 0  # of the latest updates, and how many there were
 
     def entropy_coefficient(self, entropy: Tensor, progress: float) -> float:
         """The coefficient of this update; with a target, c ← c · exp(0.01 (H_target − H)) beforehand.
@@ -72,7 +75,7 @@ class Descent:
             )
         kl = self._step_within(self.settings.max_policy_shift, shift)
         if self.settings.target_policy_shift is not None:
-            self.step_factor.move(self._missing_shift(self.settings.target_policy_shift, float(kl)))
+            self._adapt_step(value_at(self.settings.target_policy_shift, progress), float(kl))
         return {
             "train/policy_shift_kl": kl,
             "train/grad_norm": grad_norm,
@@ -99,15 +102,25 @@ class Descent:
             kl = shift()
         return kl
 
-    @staticmethod
-    def _missing_shift(target: float, kl: float) -> float:
-        """ln √(target / KL): the factor on the step that would have met the target, since KL ∝ step²."""
-        return 0.5 * math.log(target / kl) if kl > 0 else math.inf
+    def _adapt_step(self, target: float, kl: float) -> None:
+        """f ← f · √(target / mean KL)^gain: KL ∝ step², so the root is the factor that would have met the target.
+
+        It is the mean over some updates that is steered: single updates differ by orders of magnitude, most of them
+        near 0, and a step that follows each of them grows until the next large one destroys the policy.
+        """
+        self.shifts = min(self.shifts + 1, _SHIFT_HORIZON)
+        self.mean_shift += (kl - self.mean_shift) / self.shifts
+        missing = 0.5 * math.log(target / self.mean_shift) if self.mean_shift > 0 else math.inf
+        self.step_factor.move(_SHIFT_GAIN * missing)
 
     def state_dict(self) -> dict[str, object]:
-        factors = [self.step_factor.value, self.entropy_factor.value]
-        return {"optimizer": self.optimizer.state_dict(), "factors": factors}
+        return {
+            "optimizer": self.optimizer.state_dict(),
+            "factors": [self.step_factor.value, self.entropy_factor.value],
+            "shift": [self.mean_shift, self.shifts],
+        }
 
     def load_state_dict(self, state: Mapping[str, object]) -> None:
         self.optimizer.load_state_dict(cast("dict[str, object]", state["optimizer"]))
         self.step_factor.value, self.entropy_factor.value = cast("list[float]", state["factors"])
+        self.mean_shift, self.shifts = cast("tuple[float, int]", state["shift"])

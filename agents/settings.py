@@ -34,7 +34,7 @@ class A2CSettings:
     normalize_advantage: bool = False  # to mean 0 and deviation 1 over the rollout
 
     critic_lr_scale: float = 1.0  # ours: learning rate of V_φ over that of π_θ
-    target_policy_shift: float | None = None  # ours: KL(π_before ‖ π_after) of an update that the step of π_θ adapts to
+    target_policy_shift: Schedule | None = None  # ours: mean KL(π_before ‖ π_after) that the step of π_θ adapts to
     max_policy_shift: float | None = None  # ours: bound of that KL, in nats; a longer step is shortened
     target_entropy: Schedule | None = None  # ours: mean entropy in nats that ent_coef, its first value, adapts to hold
     normalize_observations: bool = False  # by their running mean and deviation: `rl.normalize`
@@ -74,7 +74,7 @@ class A2CSettings:
                 raise ConfigError(f"{name} must not be negative, got {getattr(self, name)}")
         for name in ("target_policy_shift", "max_policy_shift"):
             bound = getattr(self, name)
-            if bound is not None and not bound > 0:
+            if bound is not None and not lowest(bound) > 0:
                 raise ConfigError(f"{name} must be positive or null, got {bound}")
         if self.target_entropy is not None and not lowest(self.ent_coef) > 0:
             raise ConfigError(

@@ -1,25 +1,41 @@
 """Figures of a run directory."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
+from rl.record import read_columns
 from rl.statistics import mean_interval
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 _COLORS = {"episode": "#9ecae1", "mean": "#08519c", "threshold": "#d95f02", "entropy": "#1b7837", "shift": "#762a83"}
+_LINE_COLORS = (
+    "#000000",
+    "#d55e00",
+    "#0072b2",
+    "#009e73",
+    "#cc79a7",
+    "#e69f00",
+)  # Okabe & Ito 2008
+_LINE_STYLES = ("-", "-", "--", "--", "-.", "-.")
+_PANELS = (
+    ("rollout/ep_rew_mean", "training return\n(mean of the last 100 episodes)", "linear"),
+    ("train/policy_shift_kl", "policy shift KL\n(nats an update)", "log"),
+    ("train/entropy", "entropy (nats)", "linear"),
+    ("train/learning_rate", "learning rate of π_θ", "log"),
+)
 
 
 def learning_curve(directory: Path, env_id: str, agent: str, seed: int, threshold: float | None) -> Path:
     """Draws returns, entropy and policy shift against environment steps into `learning_curve.png`; returns its path."""
     from matplotlib.figure import Figure  # costs 0.7 s: only for those who draw
 
-    episodes, metrics = _read(directory / "episodes.csv"), _read(directory / "metrics.csv")
+    episodes, metrics = read_columns(directory / "episodes.csv"), read_columns(directory / "metrics.csv")
     figure = Figure(figsize=(7, 6), layout="constrained")
     top, middle, bottom = figure.subplots(3, 1, sharex=True, height_ratios=[2.2, 1, 1])
     top.plot(episodes["step"], episodes["return"], ".", ms=2, color=_COLORS["episode"], label="one episode")
@@ -52,16 +68,14 @@ def seed_curves(directories: Sequence[Path], path: Path, title: str, threshold: 
     """Draws the training return of every seed, and their mean with its 95 % bootstrap interval, into `path`."""
     from matplotlib.figure import Figure
 
-    runs = [_read(directory / "metrics.csv") for directory in directories]
-    grid = np.linspace(max(run["step"][0] for run in runs), min(run["step"][-1] for run in runs), 200)
-    curves = np.array([np.interp(grid, run["step"], run["rollout/ep_rew_mean"]) for run in runs])
+    grid, curves = _on_one_grid(directories, "rollout/ep_rew_mean")
     mean, low, high = np.array([mean_interval(column, resamples=1_000) for column in curves.T]).T
     figure = Figure(figsize=(6, 3.6), layout="constrained")
     axes = figure.subplots()
     for i, curve in enumerate(curves):
         axes.plot(grid, curve, color=_COLORS["episode"], lw=0.7, label="one seed" if i == 0 else None)
     axes.fill_between(grid, low, high, color=_COLORS["mean"], alpha=0.25, lw=0, label="95 % interval of the mean")
-    axes.plot(grid, mean, color=_COLORS["mean"], label=f"mean of {len(runs)} seeds")
+    axes.plot(grid, mean, color=_COLORS["mean"], label=f"mean of {len(curves)} seeds")
     if threshold is not None:
         axes.axhline(threshold, color=_COLORS["threshold"], ls="--", lw=1, label=f"threshold, {threshold:g}")
     figure.suptitle(title, fontsize="medium")
@@ -72,6 +86,46 @@ def seed_curves(directories: Sequence[Path], path: Path, title: str, threshold: 
     figure.savefig(path, dpi=150)
 
 
+def line_curves(lines: Mapping[str, Sequence[Path]], path: Path, title: str, threshold: float | None) -> None:
+    """Draws lines, each the run directories of its seeds, side by side into `path`: mean and 95 % bootstrap interval
+    over seeds of training return, policy shift, entropy and learning rate."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(7.2, 5.2), layout="constrained")
+    grid_of_axes = figure.subplots(2, 2, sharex=True)
+    for axes, (column, label, scale) in zip(grid_of_axes.flat, _PANELS, strict=True):
+        for (name, directories), color, style in zip(lines.items(), _LINE_COLORS, _LINE_STYLES, strict=False):
+            grid, curves = _on_one_grid(directories, column)
+            mean, low, high = np.array([mean_interval(values, resamples=1_000) for values in curves.T]).T
+            axes.fill_between(grid, low, high, color=color, alpha=0.2, lw=0)
+            axes.plot(grid, mean, color=color, ls=style, lw=1.3, label=name)
+        axes.set_ylabel(label)
+        if scale == "log":
+            axes.set_yscale("log", nonpositive="mask")
+        _finish(axes)
+    if threshold is not None:
+        grid_of_axes[0, 0].axhline(threshold, color="0.4", ls=":", lw=1)
+        grid_of_axes[0, 0].annotate(
+            f"threshold {threshold:g}", (0.99, threshold), xycoords=("axes fraction", "data"), ha="right", va="bottom",
+            fontsize="x-small", color="0.4",
+        )  # fmt: skip
+    for axes in grid_of_axes[1]:
+        axes.set_xlabel("environment steps")
+    handles, labels = grid_of_axes[0, 0].get_legend_handles_labels()
+    figure.legend(
+        handles, labels, loc="outside upper center", ncols=min(len(lines), 4), fontsize="small", frameon=False
+    )
+    figure.suptitle(f"{title}; mean and 95 % interval over seeds", fontsize="medium")
+    figure.savefig(path, dpi=150)
+
+
+def _on_one_grid(directories: Sequence[Path], column: str) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Common steps, and the column of each run at them, [seeds, steps]."""
+    runs = [read_columns(directory / "metrics.csv") for directory in directories]
+    grid = np.linspace(max(run["step"][0] for run in runs), min(run["step"][-1] for run in runs), 200)
+    return grid, np.array([np.interp(grid, run["step"], run[column]) for run in runs])
+
+
 def _finish(axes: "Axes") -> None:
     from matplotlib.ticker import MaxNLocator
 
@@ -79,13 +133,3 @@ def _finish(axes: "Axes") -> None:
     axes.xaxis.set_major_formatter(lambda x, _: f"{x:,.0f}")
     axes.grid(alpha=0.25)
     axes.spines[["top", "right"]].set_visible(False)
-
-
-def _read(path: Path) -> dict[str, NDArray[np.float64]]:
-    """A CSV file of numbers as columns; an empty cell is NaN."""
-    lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
-    if not lines:
-        raise ValueError(f"{path} holds no rows to draw")
-    names = lines[0].split(",")
-    rows = [[float(cell) if cell else np.nan for cell in line.split(",")] for line in lines[1:]]
-    return dict(zip(names, np.array(rows, dtype=np.float64).reshape(len(rows), len(names)).T, strict=True))

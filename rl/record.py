@@ -13,6 +13,7 @@ from typing import TextIO, cast
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from rl import config
@@ -191,3 +192,13 @@ def _cell(value: float | int) -> str:
     if isinstance(value, int):
         return str(value)
     return "" if np.isnan(value) else f"{value:.9g}"
+
+
+def read_columns(path: Path) -> dict[str, NDArray[np.float64]]:
+    """A CSV file of numbers as columns; an empty cell is NaN."""
+    lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
+    if not lines:
+        raise ValueError(f"{path} holds no rows to draw")
+    names = lines[0].split(",")
+    rows = [[float(cell) if cell else np.nan for cell in line.split(",")] for line in lines[1:]]
+    return dict(zip(names, np.array(rows, dtype=np.float64).reshape(len(rows), len(names)).T, strict=True))

@@ -1,0 +1,92 @@
+"""Many runs of `python -m rl.train` side by side, each taken as it is, gone on with, or begun."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from pathlib import Path
+from typing import NamedTuple
+
+from tqdm import tqdm
+
+from rl import config
+from rl.command import RunFailed
+from rl.typed import ConfigError
+
+
+class Line(NamedTuple):
+    """One line of a comparison: settings that every seed of it shares."""
+
+    label: str
+    settings: dict[str, object]  # complete but for the seed, as config.yaml holds them
+    arguments: list[str]  # of `rl.train`, which give these settings
+
+
+class Result(NamedTuple):
+    """One finished run."""
+
+    directory: Path
+    summary: dict[str, float]
+
+
+def train_all(env_id: str, lines: Sequence[Line], seeds: Sequence[int], out: Path, jobs: int) -> list[list[Result]]:
+    """For each line the result of every seed, in order. Raises RunFailed if any run failed, after the others ended."""
+    results: dict[tuple[int, int], Result] = {}
+    failures: list[str] = []
+    tasks = [(i, seed) for seed in seeds for i in range(len(lines))]
+    with ThreadPoolExecutor(jobs) as pool, tqdm(total=len(tasks), unit=" runs", disable=None) as bar:
+        futures = {pool.submit(_train_one, env_id, lines[i], seed, out): (i, seed) for i, seed in tasks}
+        try:
+            for future in as_completed(futures):
+                i, seed = futures[future]
+                try:
+                    results[i, seed] = future.result()
+                except RunFailed as failure:
+                    failures.append(f"{lines[i].label}, seed {seed}: {failure}")
+                bar.update()
+        except KeyboardInterrupt:  # the runs under way have had it too, and save themselves
+            pool.shutdown(cancel_futures=True)
+            raise
+    if failures:
+        raise RunFailed("; ".join(failures))
+    return [[results[i, seed] for seed in seeds] for i in range(len(lines))]
+
+
+def _train_one(env_id: str, line: Line, seed: int, out: Path) -> Result:
+    """Takes a finished run with these settings, goes on with an interrupted one, or trains a new one."""
+    matching = _matching(env_id, line, seed, out)
+    if not any(map(_finished, matching)):
+        command = [sys.executable, "-m", "rl.train"]
+        unfinished = [run for run in matching if any(run.glob("checkpoints/*.pt"))]
+        if unfinished:
+            command += ["--resume", str(unfinished[-1])]
+        else:
+            command += [env_id, "--seed", str(seed), "--out", str(out), *line.arguments]
+        done = subprocess.run(command, capture_output=True, text=True)
+        if done.returncode:
+            message = done.stderr.strip() or "no message"
+            raise RunFailed(message.splitlines()[-1].removeprefix("error: "))
+        matching = _matching(env_id, line, seed, out)
+    directory = next((run for run in reversed(matching) if _finished(run)), None)
+    if directory is None:
+        raise RunFailed("its run directory is not where it was expected")
+    return Result(directory, json.loads((directory / "summary.json").read_text(encoding="utf-8")))
+
+
+def _finished(run: Path) -> bool:
+    return (run / "summary.json").is_file()
+
+
+def _matching(env_id: str, line: Line, seed: int, out: Path) -> list[Path]:
+    """Run directories of exactly these settings, oldest first."""
+    expected = {"env": env_id, "agent": "a2c", **line.settings, "seed": seed}
+    runs = sorted((out / config.directory_name(env_id) / "a2c").glob(f"{seed}-*/config.yaml"))
+    return [file.parent for file in runs if _read(file) == expected]
+
+
+def _read(file: Path) -> dict[str, object]:
+    try:
+        return config.read_yaml(file)
+    except ConfigError:  # a damaged run is none of these
+        return {}
