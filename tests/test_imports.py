@@ -21,11 +21,11 @@ FLOORS: list[list[str]] = [
     ],
     ["envs", "envs.errors", "envs.make", "envs.probes", "envs.snapshot", "envs.spaces", "envs.worlds"],
     [
-        "rl", "rl.checkpoint", "rl.command", "rl.config", "rl.evaluation", "rl.loop", "rl.plot", "rl.progress",
-        "rl.record", "rl.typed",
+        "rl", "rl.checkpoint", "rl.command", "rl.config", "rl.evaluation", "rl.launch", "rl.loop", "rl.plot",
+        "rl.progress", "rl.record", "rl.report", "rl.typed",
     ],
     ["agents", "agents.a2c", "agents.descent", "agents.networks", "agents.settings", "agents.storage"],
-    ["rl.compare", "rl.evaluate", "rl.train"],
+    ["rl.compare", "rl.evaluate", "rl.information.__main__", "rl.information.rivals", "rl.train"],
 ]  # fmt: skip
 FLOOR = {module: height for height, floor in enumerate(FLOORS) for module in floor}
 

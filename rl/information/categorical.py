@@ -111,10 +111,11 @@ def _in_pieces(values: Callable[..., Tensor]) -> Callable[..., Tensor]:
     """The same function, computed on pieces of the batch that stay in the processor's cache."""
 
     def whole(*logits: Tensor) -> Tensor:
-        batch, rows = logits[0].shape[:-1], max(1, _PIECE // logits[0].shape[-1])
-        if batch.numel() <= rows:
-            return values(*logits)
-        pieces = zip(*(x.flatten(0, -2).split(rows) for x in logits), strict=True)  # type: ignore[no-untyped-call]
+        (*batch, actions), rows = logits[0].shape, max(1, _PIECE // logits[0].shape[-1])
+        tables = [x.reshape(-1, actions) for x in logits]
+        if len(tables[0]) <= rows:
+            return values(*tables).reshape(batch)
+        pieces = zip(*(x.split(rows) for x in tables), strict=True)  # type: ignore[no-untyped-call]
         return torch.cat([values(*piece) for piece in pieces]).reshape(batch)
 
     return whole
@@ -150,35 +151,39 @@ def _kl_values(p_logits: Tensor, q_logits: Tensor) -> Tensor:
     peak_q, _, total_q = _weights(q_logits)
     kl = (total_q.log() - total_p.log()).add_(peak_q - peak_p - m)
     cancels = _CANCELS[p_logits.dtype == torch.float64]
-    careful = ~(kl > cancels * m.abs().clamp_min_(1.0)).squeeze(-1)  # true on NaN
+    careful = (~(kl > cancels * m.abs().clamp_min_(1.0))).squeeze(-1).nonzero().squeeze(-1)  # rows; also those of NaN
     kl = kl.squeeze(-1)
-    if bool(careful.any()):
-        kl[careful] = _bregman(p_logits[careful], q_logits[careful])
+    if len(careful):
+        a, b = p_logits.index_select(0, careful), q_logits.index_select(0, careful)
+        kl.index_copy_(0, careful, _bregman(a, b, masked=not math.isfinite(low)))
     return kl
 
 
-def _bregman(p_logits: Tensor, q_logits: Tensor) -> Tensor:
+def _bregman(p_logits: Tensor, q_logits: Tensor, masked: bool) -> Tensor:
     """Σ [q − p + p ln(p/q)], the terms of neighbors as p φ(ln(q/p))."""
-    p, q, r = _compare(p_logits, q_logits)
-    terms = torch.where(r.abs() <= NEAR, phi_series(r).mul_(p), q.sub_(p).sub_(p.mul(r)))
-    outside = ((p_logits > -math.inf) & (q_logits == -math.inf)).any(-1)
-    return terms.sum(-1).clamp_min_(0.0).masked_fill_(outside, math.inf)
+    p, q, r = _compare(p_logits, q_logits, masked)
+    kl = torch.where(r.abs() <= NEAR, phi_series(r).mul_(p), q.sub_(p).sub_(p.mul(r))).sum(-1).clamp_min_(0.0)
+    if masked:
+        kl.masked_fill_(((p_logits > -math.inf) & (q_logits == -math.inf)).any(-1), math.inf)
+    return kl
 
 
 def _js_values(p_logits: Tensor, q_logits: Tensor) -> Tensor:
-    p, q, r = _compare(p_logits, q_logits)
+    p, q, r = _compare(p_logits, q_logits, masked=True)
     return p.add_(q).mul_(psi_values(r.div_(2).tanh_())).sum(-1).div_(4).clamp_max_(math.log(2))
 
 
-def _compare(p_logits: Tensor, q_logits: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+def _compare(p_logits: Tensor, q_logits: Tensor, masked: bool) -> tuple[Tensor, Tensor, Tensor]:
     """p, q and r = ln(q/p), float64[..., A] each; r is 1e9 where only p is masked, −1e9 where only q is."""
     r, rounding = _difference(p_logits, q_logits)
     (peak_p, p, total_p), (peak_q, q, total_q) = _weights(p_logits), _weights(q_logits)
     shift, rounding_of_shift = _difference(peak_p, peak_q)
     r.sub_(shift)
     if rounding is not None and rounding_of_shift is not None:
-        r.add_(rounding.sub_(rounding_of_shift))
-    r.sub_(total_q.log() - total_p.log()).nan_to_num_(nan=0.0, posinf=1e9, neginf=-1e9)
+        r.add_(rounding.sub_(rounding_of_shift).nan_to_num_(0.0))
+    r.sub_(total_q.log() - total_p.log())
+    if masked:
+        r.nan_to_num_(nan=0.0, posinf=1e9, neginf=-1e9)
     return p.div_(total_p), q.div_(total_q), r
 
 
@@ -196,8 +201,7 @@ def _difference(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor | None]:
         return b.to(torch.float64, copy=True).sub_(a), None
     s = b - a
     back = s + a
-    rounding = (b - back).sub_((s - back).add_(a))
-    return s, rounding.nan_to_num_(0.0, 0.0, 0.0)
+    return s, (b - back).sub_((s - back).add_(a))
 
 
 # --- partial derivatives, in float64 and differentiable ---

@@ -113,7 +113,7 @@ def _joint(factors: Sequence[Tensor]) -> Tensor:
 def _generalized_js_values(x: Tensor, w: Tensor) -> Tensor:
     """Σ w [m − p − p ρ], ρ = ln(m/p); for neighbors ρ comes from the log-ratios to the first policy."""
     share = w.unsqueeze(-1)
-    _, p, r = _compare(x[..., :1, :].expand_as(x), x)
+    _, p, r = _compare(x[..., :1, :].expand_as(x), x, masked=True)
     m = (share * p).sum(-2, keepdim=True)
     near = (r.abs() < 0.5).all(-2, keepdim=True)
     close = (share * r.clamp(-1, 1).expm1()).sum(-2, keepdim=True).log1p() - r
