@@ -50,8 +50,9 @@ def main(argv: list[str]) -> int:
     if "/" in args.name:
         raise ConfigError(f"--name is the name of files, not a path, got {args.name!r}")
     lines = [_line(args, *line) for line in args.line or [[args.name]]]
-    if len({line.label for line in lines}) < len(lines):
-        raise ConfigError("every --line needs a label of its own")
+    for what, values in (("a label", [line.label for line in lines]), ("settings", [line.settings for line in lines])):
+        if any(value in values[:i] for i, value in enumerate(values)):
+            raise ConfigError(f"every --line needs {what} of its own")
     seeds, thresholds = _seeds(args.seeds), [_threshold(args.env, line.settings) for line in lines]
     jobs = int(str(config.merge({"--jobs": int}, [("command line", {"--jobs": args.jobs})])["--jobs"]))
     results = train_all(args.env, lines, seeds, args.out, max(jobs, 1))

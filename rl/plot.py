@@ -1,6 +1,7 @@
 """Figures of a run directory."""
 
 from collections.abc import Mapping, Sequence
+from itertools import cycle
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,15 +15,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 _COLORS = {"episode": "#9ecae1", "mean": "#08519c", "threshold": "#d95f02", "entropy": "#1b7837", "shift": "#762a83"}
-_LINE_COLORS = (
-    "#000000",
-    "#d55e00",
-    "#0072b2",
-    "#009e73",
-    "#cc79a7",
-    "#e69f00",
-)  # Okabe & Ito 2008
-_LINE_STYLES = ("-", "-", "--", "--", "-.", "-.")
+_LINE_COLORS = ("#000000", "#d55e00", "#0072b2", "#009e73", "#cc79a7", "#e69f00")  # Okabe & Ito 2008
+_LINE_STYLES = ("-", "--")
 _PANELS = (
     ("rollout/ep_rew_mean", "training return\n(mean of the last 100 episodes)", "linear"),
     ("train/policy_shift_kl", "policy shift KL\n(nats an update)", "log"),
@@ -94,7 +88,9 @@ def line_curves(lines: Mapping[str, Sequence[Path]], path: Path, title: str, thr
     figure = Figure(figsize=(7.2, 5.2), layout="constrained")
     grid_of_axes = figure.subplots(2, 2, sharex=True)
     for axes, (column, label, scale) in zip(grid_of_axes.flat, _PANELS, strict=True):
-        for (name, directories), color, style in zip(lines.items(), _LINE_COLORS, _LINE_STYLES, strict=False):
+        for (name, directories), color, style in zip(
+            lines.items(), cycle(_LINE_COLORS), cycle(_LINE_STYLES), strict=False
+        ):
             grid, curves = _on_one_grid(directories, column)
             mean, low, high = np.array([mean_interval(values, resamples=1_000) for values in curves.T]).T
             axes.fill_between(grid, low, high, color=color, alpha=0.2, lw=0)
