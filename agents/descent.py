@@ -25,9 +25,9 @@ class Factor:
         self.value = 1.0
 
     def move(self, change: float) -> None:
-        """f ← f · e^change, with |change| ≤ ln 1.2 and f in [1/1000, 1000]."""
+        """f ← f · e^change, with |change| ≤ ln 1.2 and f in [1/100, 100], even if nothing answers."""
         step = min(max(change, -_FASTEST), _FASTEST)
-        self.value = min(max(self.value * math.exp(step), 1e-3), 1e3)
+        self.value = min(max(self.value * math.exp(step), 0.01), 100.0)
 
 
 class Descent:
@@ -57,7 +57,7 @@ class Descent:
     def step(self, loss: Tensor, progress: float, shift: Callable[[], Tensor]) -> dict[str, Tensor]:
         """One step on the loss. shift() is the KL divergence from the policy that acted to the policy as it is now.
 
-        Raises FloatingPointError, before any parameter changes, if the gradient is not finite.
+        Raises FloatingPointError if the gradient is not finite, before any parameter changes, or the policy after it.
         """
         learning_rate = value_at(self.settings.learning_rate, progress)
         rates = (learning_rate * self.step_factor.value, learning_rate * self.settings.critic_lr_scale)
@@ -74,6 +74,8 @@ class Descent:
                 "lower learning_rate, or set normalize_observations or normalize_rewards"
             )
         kl = self._step_within(self.settings.max_policy_shift, shift)
+        if not bool(torch.isfinite(kl)):
+            raise FloatingPointError(f"the policy is not finite after a step of learning rate {rates[0]:g}; lower it")
         if self.settings.target_policy_shift is not None:
             self._adapt_step(value_at(self.settings.target_policy_shift, progress), float(kl))
         return {
