@@ -1,11 +1,13 @@
 """A2C: advantage actor-critic, from scratch. Single-step TD by default; n-step and GAE generalize it."""
 
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Self, cast
 
 import numpy as np
 import torch
+from gymnasium import spaces
 from torch import Generator, Tensor
 
 from agents import storage
@@ -20,6 +22,7 @@ from rl.loop import Hook, Loop, Metrics
 from rl.normalize import ObservationNormalizer, RewardNormalizer
 from rl.returns import explained_variance, gae, td_error
 from rl.rollout import Array, Choice, Rollout
+from rl.schedules import highest
 from rl.threads import torch_threads
 from rl.typed import ConfigError
 
@@ -39,8 +42,19 @@ class A2C(A2CSettings):
         if self.normalize_advantage and self.worlds.num_envs * self.n_steps == 1:
             raise ConfigError("normalize_advantage needs more than one step an update: raise num_envs or n_steps")
         self.obs_space = self.worlds.obs_space
+        self._check_target_entropy()
         self._build()
         self.loop = Loop(self, self.worlds, self.seed)
+
+    def _check_target_entropy(self) -> None:
+        actions = self.worlds.policy_action_space
+        if self.target_entropy is None or not isinstance(actions, spaces.Discrete):
+            return
+        if highest(self.target_entropy) >= math.log(actions.n):
+            raise ConfigError(
+                f"target_entropy must be below ln {actions.n} = {math.log(actions.n):.3f}, the entropy of "
+                f"uniform actions, got {self.target_entropy}"
+            )
 
     # --- the algorithm ---
 
@@ -69,27 +83,21 @@ class A2C(A2CSettings):
         policy_loss = -(pi.log_prob(batch.action) * advantage).mean()
         value_loss = (target - v).square().mean()
         entropy = pi.entropy().mean()
-        ent_coef = self.descent.entropy_coefficient(entropy, progress)
+        ent_coef = self.descent.entropy_coefficient(progress)
         loss = policy_loss + self.vf_coef * value_loss - ent_coef * entropy
 
-        pi_before = self.policy.distribution(batch.behavior)
-        step = self.descent.step(loss, progress, lambda: pi_before.kl(self.policy(obs)).mean())
-        if isinstance(pi_before, Categorical):
-            step["train/policy_shift_js"] = self._shift_js(obs, pi_before)
+        shift = _Shift(self.policy, obs, batch.behavior)
+        metrics = self.descent.step(loss, progress, shift) | shift.js()
+        self.descent.adapt_entropy_coefficient(entropy.detach(), progress)
         if self.obs_norm:
             self.obs_norm.update(encode(self.obs_space, batch.obs))
-        return step | {
+        return metrics | {
             "train/policy_loss": policy_loss.detach(),
             "train/value_loss": value_loss.detach(),
             "train/entropy": entropy.detach(),
             "train/ent_coef": torch.tensor(ent_coef),
             "train/explained_variance": explained_variance(v.detach(), target),
         }
-
-    @torch.no_grad()
-    def _shift_js(self, obs: Tensor, pi_before: Categorical) -> Tensor:
-        """Mean JS(π_before, π_after) over the rollout's states, which exists in closed form for discrete actions."""
-        return pi_before.js(self.policy(obs)).mean()
 
     def _inputs(self, batch: Rollout) -> tuple[Tensor, Tensor, Tensor]:
         """Encoded observations and successors, float32[T, N, D], and rewards as the critic sees them."""
@@ -202,3 +210,23 @@ class A2C(A2CSettings):
         self.descent = Descent(self.policy, self.value, self)
         self.obs_norm = ObservationNormalizer(size) if self.normalize_observations else None
         self.reward_norm = RewardNormalizer(self.worlds.num_envs, self.gamma) if self.normalize_rewards else None
+
+
+class _Shift:
+    """How far the policy moved from the one that acted: means over the rollout's states."""
+
+    def __init__(self, policy: Policy, obs: Tensor, behavior: Tensor) -> None:
+        self.policy, self.obs = policy, obs
+        self.before = self.after = policy.distribution(behavior)
+
+    @torch.no_grad()
+    def __call__(self) -> Tensor:
+        """KL(π_before ‖ π as it is now)."""
+        self.after = self.policy(self.obs)
+        return self.before.kl(self.after).mean()  # type: ignore[arg-type]  # of one family
+
+    def js(self) -> dict[str, Tensor]:
+        """JS(π_before, π at the last call), which exists in closed form for discrete actions."""
+        if isinstance(self.before, Categorical) and isinstance(self.after, Categorical):
+            return {"train/policy_shift_js": self.before.js(self.after).mean()}
+        return {}

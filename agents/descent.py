@@ -44,15 +44,18 @@ class Descent:
         self.step_factor, self.entropy_factor = Factor(), Factor()
         self.mean_shift, self.shifts = 0.0, 0  # of the latest updates, and how many there were
 
-    def entropy_coefficient(self, entropy: Tensor, progress: float) -> float:
-        """The coefficient of this update; with a target, c ← c · exp(0.01 (H_target − H)) beforehand.
+    def entropy_coefficient(self, progress: float) -> float:
+        """The coefficient of this update."""
+        return value_at(self.settings.ent_coef, progress) * self.entropy_factor.value
+
+    def adapt_entropy_coefficient(self, entropy: Tensor, progress: float) -> None:
+        """With a target: c ← c · exp(0.01 (H_target − H)) for the next update.
 
         Source of the idea: Haarnoja et al. 2018, "Soft actor-critic algorithms and applications", section 5.
         """
         if self.settings.target_entropy is not None:
-            missing = value_at(self.settings.target_entropy, progress) - float(entropy.detach())
+            missing = value_at(self.settings.target_entropy, progress) - float(entropy)
             self.entropy_factor.move(_ENTROPY_GAIN * missing)
-        return value_at(self.settings.ent_coef, progress) * self.entropy_factor.value
 
     def step(self, loss: Tensor, progress: float, shift: Callable[[], Tensor]) -> dict[str, Tensor]:
         """One step on the loss. shift() is the KL divergence from the policy that acted to the policy as it is now.
@@ -75,7 +78,7 @@ class Descent:
             )
         kl = self._step_within(self.settings.max_policy_shift, shift)
         if not bool(torch.isfinite(kl)):
-            raise FloatingPointError(f"the policy is not finite after a step of learning rate {rates[0]:g}; lower it")
+            raise FloatingPointError(f"a step of learning rate {rates[0]:g} moved the policy infinitely far; lower it")
         if self.settings.target_policy_shift is not None:
             self._adapt_step(value_at(self.settings.target_policy_shift, progress), float(kl))
         return {
@@ -112,8 +115,8 @@ class Descent:
         """
         self.shifts = min(self.shifts + 1, _SHIFT_HORIZON)
         self.mean_shift += (kl - self.mean_shift) / self.shifts
-        missing = 0.5 * math.log(target / self.mean_shift) if self.mean_shift > 0 else math.inf
-        self.step_factor.move(_SHIFT_GAIN * missing)
+        measured = max(self.mean_shift, 0.01 * target)  # a policy that does not move at all raises f by 1 % an update
+        self.step_factor.move(_SHIFT_GAIN * 0.5 * math.log(target / measured))
 
     def state_dict(self) -> dict[str, object]:
         return {

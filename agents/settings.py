@@ -6,7 +6,7 @@ from dataclasses import KW_ONLY, dataclass
 from agents.networks import Activation
 from envs import EnvLike
 from rl.config import schema
-from rl.schedules import Schedule, lowest
+from rl.schedules import Schedule, highest, lowest
 from rl.typed import ConfigError, convert
 
 
@@ -36,7 +36,9 @@ class A2CSettings:
     critic_lr_scale: float = 1.0  # ours: learning rate of V_φ over that of π_θ
     target_policy_shift: Schedule | None = None  # ours: mean KL(π_before ‖ π_after) that the step of π_θ adapts to
     max_policy_shift: float | None = None  # ours: bound of that KL, in nats; a longer step is shortened
-    target_entropy: Schedule | None = None  # ours: mean entropy in nats that ent_coef, its first value, adapts to hold
+    target_entropy: Schedule | None = (
+        None  # ours: mean entropy in nats below which ent_coef, then its first value, rises
+    )
     normalize_observations: bool = False  # by their running mean and deviation: `rl.normalize`
     normalize_rewards: bool = False  # by the running deviation of the discounted return
 
@@ -76,6 +78,9 @@ class A2CSettings:
             bound = getattr(self, name)
             if bound is not None and not lowest(bound) > 0:
                 raise ConfigError(f"{name} must be positive or null, got {bound}")
+        target, limit = self.target_policy_shift, self.max_policy_shift
+        if target is not None and limit is not None and not highest(target) < limit:
+            raise ConfigError(f"target_policy_shift must stay below max_policy_shift {limit}, got {target}")
         if self.target_entropy is not None and not lowest(self.ent_coef) > 0:
             raise ConfigError(
                 f"target_entropy needs a positive ent_coef, such as 0.01, to start from, got {self.ent_coef}"

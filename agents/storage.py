@@ -51,8 +51,11 @@ def load(cls: type[Agent], path: str | Path, env: EnvLike | None) -> Agent:
     agent = cls(cast(EnvLike, target), **settings)  # type: ignore[arg-type]
     if _spaces(agent) != content["spaces"]:
         raise CheckpointError(f"{file} is for the spaces {content['spaces']}; {target} has {_spaces(agent)}")
-    agent.load_state_dict(cast("dict[str, object]", content["state"]))
-    agent.loop.load_state_dict(cast("dict[str, object]", content["loop"]), with_worlds=env is None)
+    try:
+        agent.load_state_dict(cast("dict[str, object]", content["state"]))
+        agent.loop.load_state_dict(cast("dict[str, object]", content["loop"]), with_worlds=env is None)
+    except KeyError as missing:
+        raise CheckpointError(f"{file} is of another version of this package: it lacks {missing}") from None
     return agent
 
 

@@ -27,3 +27,8 @@ def value_at(schedule: Schedule, progress: float) -> float:
 def lowest(schedule: Schedule) -> float:
     """The smallest value that the coefficient takes."""
     return min(schedule.initial, schedule.final) if isinstance(schedule, Linear) else schedule
+
+
+def highest(schedule: Schedule) -> float:
+    """The largest value that the coefficient takes."""
+    return max(schedule.initial, schedule.final) if isinstance(schedule, Linear) else schedule

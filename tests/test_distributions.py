@@ -1,64 +1,119 @@
-"""Sampling frequencies, and densities against torch.distributions."""
+"""Categorical, MultiCategorical and Bernoulli: frequencies, densities, divergences, and what they refuse."""
 
 import math
+from collections.abc import Callable
+from itertools import product
 
 import pytest
 import torch
 from torch import Tensor
 from torch import distributions as reference
 
-from rl.distributions import Categorical, DiagonalGaussian
+from rl.distributions import Bernoulli, Categorical, MultiCategorical
 
-INF = math.inf
+INF, NAN = math.inf, math.nan
 DRAWS = 40_000
+SIZES = (2, 4, 3)
+Discrete = Categorical | MultiCategorical | Bernoulli
 
 
 def seeded(seed: int = 0) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
 
 
+def normal(*shape: int, seed: int = 0) -> Tensor:
+    return torch.randn(*shape, generator=seeded(seed), dtype=torch.float64)
+
+
+def multi(logits: Tensor) -> MultiCategorical:
+    return MultiCategorical(logits, SIZES)
+
+
+KINDS = pytest.mark.parametrize("kind", [Categorical, multi, Bernoulli])  # each by 9 logits
+Kind = Callable[[Tensor], Discrete]
+LOSSES: tuple[Callable[[Discrete, Discrete], Tensor], ...] = (
+    lambda pi, _: pi.log_prob(pi.sample(seeded())),
+    lambda pi, _: pi.entropy(),
+    lambda pi, other: pi.kl(other),
+    lambda pi, other: other.kl(pi),
+    lambda pi, other: pi.js(other),
+)
+
+
+def outcomes(pi: Discrete) -> Tensor:
+    """Every action there is, int64[outcomes] or int64[outcomes, K]."""
+    if isinstance(pi, Categorical):
+        return torch.arange(pi.logits.shape[-1])
+    sizes = pi.sizes if isinstance(pi, MultiCategorical) else (2,) * pi.logits.shape[-1]
+    return torch.tensor(list(product(*map(range, sizes))))
+
+
+def joint(kind: Kind, logits: Tensor) -> Tensor:
+    """The log-probability of every action, float[outcomes], of one row of logits."""
+    actions = outcomes(kind(logits))
+    return kind(logits.expand(len(actions), -1)).log_prob(actions)
+
+
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 @pytest.mark.parametrize(
-    ("logits", "bound"),  # the 99.99 % point of chi-square with one degree of freedom less than legal actions
+    ("kind", "logits"),
     [
-        ([0.0, 0.0], 15.1),
-        ([0.0, 1.0, -INF, 2.0, -1.0], 21.1),
-        ([-INF, 3.0, 3.5, 4.0, -INF], 18.4),
-        ([1000.0, 1002.0, 1001.0], 18.4),
+        (Categorical, [0.0, 1.0, -INF, 2.0, -1.0]),
+        (Categorical, [-INF, 3.0, 3.5, 4.0, -INF]),
+        (Categorical, [1000.0, 1002.0, 1001.0]),
+        (multi, [0.0, -1.0, 2.0, -INF, 1.0, 1.5, -INF, 0.5, 0.0]),
+        (Bernoulli, [0.5, -1.0, 2.0]),
     ],
 )
-def test_categorical_frequencies(logits: list[float], bound: float, dtype: torch.dtype) -> None:
+def test_frequencies(kind: Kind, logits: list[float], dtype: torch.dtype) -> None:
+    """Every joint outcome within 4.5 standard deviations: the factors are right, and independent."""
     x = torch.tensor(logits, dtype=dtype)
-    action = Categorical(x.expand(DRAWS, -1)).sample(seeded())
-    assert action.shape == (DRAWS,)
-    assert action.dtype == torch.int64
-    count, legal = action.bincount(minlength=len(logits)), x > -INF
-    assert (count[~legal] == 0).all()
-    expected = DRAWS * x.softmax(-1)
-    assert ((count - expected).square() / expected)[legal].sum() < bound
+    action, every = kind(x.expand(DRAWS, -1)).sample(seeded()), outcomes(kind(x))
+    assert (action.dtype, action.shape) == (torch.int64, (DRAWS, *every.shape[1:]))
+    same = action.unsqueeze(1) == every
+    count, p = (same.all(-1) if same.ndim == 3 else same).sum(0), joint(kind, x).exp()
+    assert ((count - DRAWS * p).abs() <= 4.5 * (DRAWS * p * (1 - p)).sqrt()).all()  # none where p = 0
 
 
-@pytest.mark.parametrize("legal", [0, 2, 4])
-def test_the_only_legal_action_is_always_drawn(legal: int) -> None:
-    logits = torch.full((DRAWS, 5), -INF).index_fill(1, torch.tensor([legal]), 0.0)
-    assert (Categorical(logits).sample(seeded()) == legal).all()
+@KINDS
+def test_samples_come_from_the_generator_alone(kind: Kind) -> None:
+    pi, state = kind(normal(6, 50, 9)), torch.get_rng_state()
+    assert torch.equal(pi.sample(seeded(1)), pi.sample(seeded(1)))
+    assert not torch.equal(pi.sample(seeded(1)), pi.sample(seeded(2)))
+    assert torch.equal(state, torch.get_rng_state())
 
 
-def test_samples_come_from_the_generator() -> None:
-    for pi in (Categorical(torch.zeros(6, 50, 4)), DiagonalGaussian(torch.zeros(6, 50, 4), torch.zeros(6, 50, 4))):
-        assert torch.equal(pi.sample(seeded(1)), pi.sample(seeded(1)))
-        assert not torch.equal(pi.sample(seeded(1)), pi.sample(seeded(2)))
+def test_illegal_actions_are_never_drawn() -> None:
+    logits, legal = 5 * normal(1000, 6).float(), torch.rand(1000, 6, generator=seeded()) < 0.5
+    legal[:, 3] = True
+    pi = Categorical.masked(logits, legal)
+    wide = Categorical.masked(logits.expand(100, -1, -1), legal)
+    assert legal.expand(100, -1, -1).gather(-1, wide.sample(seeded()).unsqueeze(-1)).all()  # 1e5 draws
+    assert torch.equal(pi.log_p.exp() > 0, legal)
+    torch.testing.assert_close(pi.log_p.exp().sum(-1), torch.ones(1000))
+    assert legal.gather(-1, pi.mode().unsqueeze(-1)).all()
 
 
-def test_categorical_matches_torch() -> None:
-    a, b = torch.randn(2, 3, 4, 5, generator=seeded(), dtype=torch.float64)
-    pi, other = Categorical(a), Categorical(b)
-    expected, expected_other = reference.Categorical(logits=a), reference.Categorical(logits=b)
-    action = pi.sample(seeded())
-    torch.testing.assert_close(pi.log_prob(action), expected.log_prob(action))
-    torch.testing.assert_close(pi.entropy(), expected.entropy())
-    torch.testing.assert_close(pi.kl(other), reference.kl_divergence(expected, expected_other))
-    assert torch.equal(pi.mode(), a.argmax(-1))
+@pytest.mark.parametrize("u", [0.0, 1 - 2**-24])  # the least and the greatest that torch.rand gives
+def test_illegal_actions_are_not_drawn_by_rounding(u: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    legal = torch.ones(1000, dtype=torch.bool).index_fill(0, torch.tensor([0, 999]), False)
+    pi = Categorical.masked(normal(500, 1000).float(), legal)
+    monkeypatch.setattr(torch, "rand", lambda shape, **_: torch.full(shape, u))
+    assert legal[pi.sample(seeded())].all()
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_illegal_actions_have_no_gradient(loss: Callable[[Discrete, Discrete], Tensor]) -> None:
+    x, y = normal(50, 5).float().requires_grad_(), normal(50, 5, seed=1).float().requires_grad_()
+    legal = torch.tensor([True, False, True, True, False])
+    value = loss(Categorical.masked(x, legal), Categorical.masked(y, legal))
+    assert value.isfinite().all()
+    value.sum().backward()
+    for grad in (x.grad, y.grad):
+        if grad is not None:
+            assert (grad[:, ~legal] == 0).all()
+            assert grad.isfinite().all()
+            assert (grad[:, legal] != 0).any(0).all()
 
 
 def test_illegal_action_has_probability_zero() -> None:
@@ -69,50 +124,126 @@ def test_illegal_action_has_probability_zero() -> None:
     assert pi.kl(Categorical(torch.tensor([[0.0, 0.0, -INF]]))) == INF
 
 
-def test_gaussian_matches_torch() -> None:
-    mean, log_std, other_mean, other_log_std = torch.randn(4, 3, 4, 2, generator=seeded(), dtype=torch.float64)
-    pi, other = DiagonalGaussian(mean, log_std), DiagonalGaussian(other_mean, other_log_std)
-    expected = reference.Independent(reference.Normal(mean, log_std.exp()), 1)
-    expected_other = reference.Independent(reference.Normal(other_mean, other_log_std.exp()), 1)
+def test_a_certain_bit() -> None:
+    pi = Bernoulli(torch.tensor([[INF, -INF, 0.0]]).expand(1000, -1))
+    assert (pi.sample(seeded())[:, :2] == torch.tensor([1, 0])).all()
+    torch.testing.assert_close(pi.entropy(), torch.full((1000,), math.log(2)))
+    assert (pi.log_prob(torch.zeros(1000, 3)) == -INF).all()
+
+
+def reference_of(kind: Kind, logits: Tensor) -> list[reference.Distribution]:
+    """The independent factors, in torch."""
+    if kind is Bernoulli:
+        return [reference.Independent(reference.Bernoulli(logits=logits), 1)]
+    return [reference.Categorical(logits=x) for x in (logits.split(SIZES, -1) if kind is multi else [logits])]
+
+
+@KINDS
+def test_matches_torch(kind: Kind) -> None:
+    a, b = normal(2, 3, 4, 9)
+    pi, other = kind(a), kind(b)
+    expected, expected_other = reference_of(kind, a), reference_of(kind, b)
     action = pi.sample(seeded())
-    torch.testing.assert_close(pi.log_prob(action), expected.log_prob(action))
-    torch.testing.assert_close(pi.entropy(), expected.entropy())
-    torch.testing.assert_close(pi.kl(other), reference.kl_divergence(expected, expected_other))
-    assert torch.equal(pi.mode(), mean)
+    columns = action.unbind(-1) if kind is multi else [action.double() if kind is Bernoulli else action]
+    log_p = [p.log_prob(x) for p, x in zip(expected, columns, strict=True)]
+    kls = [reference.kl_divergence(p, q) for p, q in zip(expected, expected_other, strict=True)]
+    torch.testing.assert_close(pi.log_prob(action), torch.stack(log_p).sum(0))
+    torch.testing.assert_close(pi.entropy(), torch.stack([p.entropy() for p in expected]).sum(0))
+    torch.testing.assert_close(pi.kl(other), torch.stack(kls).sum(0))
 
 
-def test_gaussian_samples() -> None:
-    mean, log_std = torch.tensor([1.0, -50.0]), torch.tensor([0.5, -3.0], requires_grad=True)
-    x = DiagonalGaussian(mean.expand(DRAWS, -1), log_std.expand(DRAWS, -1)).sample(seeded())
-    assert not x.requires_grad
-    z = (x - mean) / log_std.detach().exp()
-    assert (z.mean(0).abs() < 4 / math.sqrt(DRAWS)).all()
-    assert ((z.var(0) - 1).abs() < 4 * math.sqrt(2 / DRAWS)).all()
+@KINDS
+def test_against_enumeration(kind: Kind) -> None:
+    """Σ p = 1, H, KL and JS over every outcome, one by one."""
+    for a, b in 2 * normal(5, 2, 9):
+        log_p, log_q = joint(kind, a), joint(kind, b)
+        p, q, log_m = log_p.exp(), log_q.exp(), torch.logaddexp(log_p, log_q) - math.log(2)
+        pi, other = kind(a), kind(b)
+        torch.testing.assert_close(p.sum(), torch.ones(()).double())
+        torch.testing.assert_close(pi.entropy(), -(p * log_p).sum())
+        torch.testing.assert_close(pi.kl(other), (p * (log_p - log_q)).sum())
+        torch.testing.assert_close(pi.js(other), ((p * (log_p - log_m)).sum() + (q * (log_q - log_m)).sum()) / 2)
+        assert pi.js(pi) == 0
+        torch.testing.assert_close(pi.log_prob(pi.mode()), log_p.max())
 
 
-@pytest.mark.parametrize("action", [torch.zeros(3, 1), torch.zeros(1), torch.zeros(4), torch.zeros(())])
-def test_categorical_refuses_actions_of_another_shape(action: Tensor) -> None:
+@KINDS
+def test_extreme_logits(kind: Kind) -> None:
+    a, b = (x.clone().requires_grad_() for x in 1e4 * torch.randint(-1, 2, (2, 50, 9), generator=seeded()).float())
+    for loss in (*LOSSES, lambda pi, other: pi.log_prob(other.mode())):
+        value = loss(kind(a), kind(b))
+        assert value.isfinite().all()
+        for grad in torch.autograd.grad(value.sum(), (a, b), allow_unused=True):
+            assert grad is None or grad.isfinite().all()
+
+
+@pytest.mark.parametrize("offset", [1.0, 10.0, 100.0])
+def test_js_of_a_product_is_as_accurate_as_that_of_one_factor(offset: float) -> None:
+    """Neighbors, as after an update: to 1e-6, as Categorical and the KL divergence of products."""
+    a = (normal(1000, 6) + offset).float()
+    b = a + 1e-3 * normal(1000, 6, seed=1).float()
+    single = MultiCategorical(a, (2, 4)).js(MultiCategorical(b, (2, 4)))
+    double = MultiCategorical(a.double(), (2, 4)).js(MultiCategorical(b.double(), (2, 4)))
+    torch.testing.assert_close(single.double(), double, rtol=1e-6, atol=0.0)
+
+
+@KINDS
+def test_raw_round_trip(kind: Kind) -> None:
+    pi = kind(normal(7, 4, 9))
+    assert pi.raw.shape == (7, 4, 9)
+    assert (pi.kl(kind(pi.raw)) == 0).all()
+    assert torch.equal(pi.sample(seeded()), kind(pi.raw).sample(seeded()))
+
+
+@pytest.mark.parametrize("shape", [(), (1,), (2,), (4,), (3, 1), (2, 3), (1, 3, 2)])
+def test_actions_of_another_shape_are_refused(shape: tuple[int, ...]) -> None:
+    action = torch.zeros(shape).long()
+    for pi in (MultiCategorical(torch.zeros(3, 5), (2, 3)), Bernoulli(torch.zeros(3, 2))):
+        with pytest.raises(ValueError, match=r"expects \(3, 2\)"):
+            pi.log_prob(action)
     with pytest.raises(ValueError, match=r"expects \(3,\)"):
-        Categorical(torch.zeros(3, 2)).log_prob(action.long())
+        Categorical(torch.zeros(3, 2)).log_prob(action)
 
 
-@pytest.mark.parametrize("shape", [(3,), (3, 1), (2, 3), (1, 3, 2)])
-def test_gaussian_refuses_actions_of_another_shape(shape: tuple[int, ...]) -> None:
-    with pytest.raises(ValueError, match=r"expects \(3, 2\)"):
-        DiagonalGaussian(torch.zeros(3, 2), torch.zeros(3, 2)).log_prob(torch.zeros(shape))
+def test_divergences_refuse_other_shapes() -> None:
+    a, b = torch.zeros(3, 2), torch.zeros(3, 4)
+    pairs = [(kind(a), kind(b)) for kind in (Categorical, Bernoulli)]
+    for pi, other in (*pairs, (MultiCategorical(b, (2, 2)), MultiCategorical(b, (4,)))):
+        for divergence in (pi.kl, pi.js):
+            with pytest.raises(ValueError, match="differ"):
+                divergence(other)
 
 
-def test_categorical_kl_refuses_another_number_of_actions() -> None:
-    with pytest.raises(ValueError, match="differ in shape"):
-        Categorical(torch.zeros(3, 2)).kl(Categorical(torch.zeros(3, 4)))
+def test_js_with_too_many_joint_outcomes() -> None:
+    assert Bernoulli(torch.zeros(16)).js(Bernoulli(torch.ones(16))) > 0
+    for pi in (Bernoulli(torch.zeros(17)), MultiCategorical(torch.zeros(513), (257, 256))):
+        with pytest.raises(ValueError, match=r"the limit is 65,536: use the KL divergence"):
+            pi.js(pi)
+        assert pi.kl(pi) == 0
 
 
-def test_raw_round_trip() -> None:
-    logits, mean, log_std = torch.randn(3, 7, 4, 2, generator=seeded())
-    assert torch.equal(Categorical(logits).raw, logits)
-    gaussian = DiagonalGaussian(mean, log_std)
-    assert gaussian.raw.shape == (7, 4, 4)
-    back = DiagonalGaussian(*gaussian.raw.chunk(2, -1))
-    assert torch.equal(back.mean, mean)
-    assert torch.equal(back.log_std, log_std)
-    assert (gaussian.kl(back) == 0).all()
+ROWS = torch.zeros(3, 5)
+BROKEN = ROWS.index_put((torch.tensor(1), torch.tensor(4)), torch.tensor(NAN))
+FORBIDDEN = ROWS.index_fill(0, torch.tensor(2), -INF)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda v: Categorical(BROKEN, v), r"logits\[1\], of shape \(3, 5\), holds NaN or \+inf"),
+        (lambda v: Categorical.masked(ROWS, FORBIDDEN == 0, v), r"logits\[2\].*is illegal in every action"),
+        (lambda v: MultiCategorical(BROKEN, (2, 3), v), r"logits, factor 1\[1\].*holds NaN"),
+        (lambda v: MultiCategorical(FORBIDDEN, (2, 3), v), r"logits, factor 0\[2\].*is illegal in every action"),
+        (lambda v: Bernoulli(BROKEN, v), r"logits\[1, 4\], of shape \(3, 5\), is nan"),
+    ],
+)
+def test_invalid_parameters(make: Callable[[bool], Discrete], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        make(True)
+    make(False)
+
+
+@pytest.mark.parametrize("sizes", [(2, 2), (2, 4), (), (5, 0), (6, -1)])
+def test_sizes_that_do_not_fit(sizes: tuple[int, ...]) -> None:
+    with pytest.raises(ValueError, match=r"logits of shape .* must end in Σ sizes"):
+        MultiCategorical(ROWS, sizes)

@@ -14,9 +14,9 @@ HEAVY = ("stable_baselines3", "ray", "numba", "matplotlib", "tensorboard", "torc
 FLOORS: list[list[str]] = [
     [
         "rl.information", "rl.information.bernoulli", "rl.information.categorical", "rl.information.checks",
-        "rl.information.closed_form", "rl.information.gaussian", "rl.information.losses",
-        "rl.information.probabilities", "rl.information.products", "rl.information.series", "rl.distributions",
-        "rl.distributions.continuous", "rl.distributions.discrete", "rl.distributions.protocol", "rl.returns",
+        "rl.information.closed_form", "rl.information.gaussian", "rl.information.losses", "rl.information.pairs",
+        "rl.information.probabilities", "rl.information.products", "rl.information.rivals", "rl.information.series",
+        "rl.distributions", "rl.distributions.continuous", "rl.distributions.discrete", "rl.distributions.protocol", "rl.returns",
         "rl.rollout", "rl.normalize", "rl.schedules", "rl.statistics", "rl.threads",
     ],
     ["envs", "envs.errors", "envs.make", "envs.probes", "envs.snapshot", "envs.spaces", "envs.worlds"],
@@ -25,7 +25,7 @@ FLOORS: list[list[str]] = [
         "rl.progress", "rl.record", "rl.report", "rl.typed",
     ],
     ["agents", "agents.a2c", "agents.descent", "agents.networks", "agents.settings", "agents.storage"],
-    ["rl.compare", "rl.evaluate", "rl.information.__main__", "rl.information.rivals", "rl.train"],
+    ["rl.compare", "rl.evaluate", "rl.information.__main__", "rl.train"],
 ]  # fmt: skip
 FLOOR = {module: height for height, floor in enumerate(FLOORS) for module in floor}
 

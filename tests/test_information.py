@@ -1,245 +1,282 @@
-"""Entropy and KL against 50-digit arithmetic, and their gradients against the analytic ones."""
+"""Derivatives, batches and errors of rl.information; its numbers are in test_information_cases.py."""
 
+import inspect
 import math
 from collections.abc import Callable
 
-import mpmath as mp
 import pytest
 import torch
 from torch import Tensor
 
 from rl import information
+from tests.make_information_cases import PAIRS
 
-INF = math.inf
-BASE = [0.3, -1.2, 0.7, 2.0]
-STEP = [1.0, -0.5, 0.25, -1.0]
-
-
-def shifted(scale: float) -> list[float]:
-    return [b + scale * s for b, s in zip(BASE, STEP, strict=True)]
+pytestmark = pytest.mark.filterwarnings("ignore:.torch.jit.script:DeprecationWarning")  # torch's own, in forward mode
+INF, NAN = math.inf, math.nan
+FLOATS = pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=["float32", "float64"])
+NAMES = pytest.mark.parametrize("name", information.__all__)
 
 
-PAIRS: dict[str, tuple[list[float], list[float]]] = {
-    "kl 1e-14": (BASE, shifted(2e-7)),
-    "kl 1e-10": (BASE, shifted(2e-5)),
-    "kl 1e-6": (BASE, shifted(2e-3)),
-    "kl 1e-2": (BASE, shifted(0.2)),
-    "kl below ln 2": ([0.0, 0.0], [0.0, 2.63]),
-    "kl above ln 2": ([0.0, 0.0], [0.0, 2.65]),
-    "kl 20": ([0.0, -20.0, 3.0], [25.0, 0.0, 5.0]),
-    "kl 1e4": ([1e4, 0.0], [0.0, 1e4]),
-    "q lifts a rare action": ([0.0, -30.0, -1.0], [0.0, -3.0, -1.0]),
-    "q lifts an underflowed action": ([0.0, -900.0], [0.0, -1.0]),
-    "nearly deterministic": ([0.0, -16.0], [0.0, -15.0]),
-    "masked in both, near": ([-INF, 0.1, 0.5], [-INF, 0.1, 0.501]),
-    "masked in both, far": ([-INF, 0.0, 9.0], [-INF, 9.0, 0.0]),
-    "masked in p": ([-INF, 0.0, 1.0], [-1.0, 0.0, 1.0]),
-    "masked in p, rare in q": ([-INF, 0.0, 1.0], [-12.0, 0.0, 1.0]),
-    "one legal action": ([-INF, 0.0, -INF], [-INF, 5.0, -INF]),
+def rows(*x: list[float] | float) -> Tensor:
+    return torch.tensor(x, dtype=torch.float64)
+
+
+# Two rows each: neighbors, then policies far apart of which one action goes by Bregman's terms.
+P, Q = rows([0.3, -1.2, 0.7], [0.0, -6.0, 1.0]), rows([0.301, -1.2005, 0.7002], [0.0, -1.0, 1.0])
+BITS = rows([0.5, 0.25, 0.125], [0.3, 0.7, 0.9])
+MEAN, LOG_STD = rows([0.1, -0.4], [2.0, 0.3]), rows([-0.5, 0.2], [0.6, -1.0])
+WEIGHTS = rows(0.25, 0.75)
+TABLE = torch.stack([rows([0.1, 0.2, 0.1], [0.3, 0.1, 0.2]), rows([0.25, 0.1, 0.15], [0.2, 0.1, 0.2])])
+LOG_P = P.log_softmax(-1), Q.log_softmax(-1)
+PROBABILITIES = LOG_P[0].exp(), LOG_P[1].exp()
+FACTORS = torch.cat([P, Q], -1), torch.cat([Q, P], -1), [2, 4]
+EXAMPLES: dict[str, tuple[Tensor | list[int], ...]] = {
+    **dict.fromkeys(("entropy_from_logits", "log_softmax", "softmax", "bernoulli_entropy_from_logits"), (P,)),
+    **dict.fromkeys(("kl_from_logits", "js_from_logits", "cross_entropy_from_logits"), (P, Q)),
+    **dict.fromkeys(("kl", "js", "cross_entropy"), PROBABILITIES),
+    **dict.fromkeys(("kl_k1", "kl_k2", "kl_k3"), LOG_P),
+    **dict.fromkeys(("product_kl_from_logits", "product_js_from_logits"), FACTORS),
+    **dict.fromkeys(("bernoulli_entropy", "self_information"), (BITS,)),
+    "bernoulli_kl_from_logits": (P, Q),
+    "product_entropy_from_logits": FACTORS[1:],
+    "entropy": PROBABILITIES[:1],
+    "mutual_information": (TABLE,),
+    "generalized_js_from_logits": (torch.stack([P, Q]), WEIGHTS),
+    "cross_entropy_loss": (P, PROBABILITIES[1]),
+    "nll_loss": (LOG_P[0], PROBABILITIES[1]),
+    "log_tanh_slope": (MEAN,),
+    "tanh_gaussian_entropy": (MEAN, LOG_STD),
+    "gaussian_entropy": (LOG_STD,),
+    "gaussian_kl": (MEAN, LOG_STD, -MEAN, 2 * LOG_STD),
+    "gaussian_log_prob": (MEAN + 1, MEAN, LOG_STD),
 }
-FORBIDDEN = {
-    "q forbids one": ([0.0, 1.0, 2.0], [0.0, -INF, 2.0]),
-    "disjoint": ([0.0, -INF], [-INF, 0.0]),
-    "disjoint pairs": ([0.0, 1.0, -INF, -INF], [-INF, -INF, 0.0, 1.0]),
-}
-DTYPES = pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=["float32", "float64"])
 
 
-@pytest.fixture(autouse=True)
-def fifty_digits():
-    with mp.workdps(50):
-        yield
+def parameters(name: str) -> list[str]:
+    return list(inspect.signature(getattr(information, name)).parameters)
 
 
-def exact_softmax(logits: Tensor) -> list[mp.mpf]:
-    weight = [mp.exp(mp.mpf(x)) for x in logits.tolist()]
-    return [w / mp.fsum(weight) for w in weight]
+def differentiable(name: str) -> tuple[Callable[..., Tensor], list[Tensor]]:
+    """The function, unchecked, of those arguments of its example that it differentiates."""
+    inputs, keywords = EXAMPLES[name], {"validate": False} if "validate" in parameters(name) else {}
+    free = [i for i, x in enumerate(inputs) if isinstance(x, Tensor) and x is not WEIGHTS]
+
+    def function(*values: Tensor) -> Tensor:
+        given = dict(zip(free, values, strict=True))
+        return getattr(information, name)(*(given.get(i, x) for i, x in enumerate(inputs)), **keywords)
+
+    return function, [inputs[i].clone() for i in free]
 
 
-def exact_kl(p: list[mp.mpf], q: list[mp.mpf]) -> mp.mpf:
-    return mp.fsum(x * mp.log(x / y) for x, y in zip(p, q, strict=True) if x > 0)
+def test_every_public_function_has_an_example() -> None:
+    assert set(EXAMPLES) == set(information.__all__)
 
 
-def largest_error(got: Tensor, exact: list[mp.mpf]) -> float:
-    return float(max(abs(mp.mpf(x) - y) for x, y in zip(got.tolist(), exact, strict=True)))
+# --- derivatives ---
 
 
-@DTYPES
-@pytest.mark.parametrize("logits", [BASE, [0.0, -40.0], [-INF, 3.0, 1.0], [1e4, 0.0, 1e4], [1003.0, 1000.5]])
-def test_log_softmax(logits: list[float], dtype: torch.dtype) -> None:
-    x = torch.tensor(logits, dtype=dtype)
-    for got, p in zip(information.log_softmax(x).tolist(), exact_softmax(x), strict=True):
-        assert got == -INF if p == 0 else got == pytest.approx(float(mp.log(p)), rel=4 * torch.finfo(dtype).eps)
+@NAMES
+@pytest.mark.parametrize("batch", [slice(0, 1), slice(0, 2)], ids=["neighbors", "mixed"])
+def test_derivatives_of_first_and_second_order(name: str, batch: slice) -> None:
+    function, inputs = differentiable(name)
+    inputs = [x[batch].requires_grad_() for x in inputs]
+    assert torch.autograd.gradcheck(function, inputs, check_forward_ad=True)
+    assert torch.autograd.gradgradcheck(function, inputs)
 
 
+@pytest.mark.parametrize("logits", [P[0], torch.cat([P[1], Q[0]])], ids=["3 actions", "6 actions"])
 @pytest.mark.parametrize(
-    ("logits", "expected"),
-    [
-        ([0.0, -INF, -INF], 0.0),
-        ([0.0], 0.0),
-        ([math.log(2), 0.0, 0.0], 1.5 * math.log(2)),
-        ([7.0, 7.0, 7.0], math.log(3)),
-        ([1.0, 2.0, 3.0, 4.0, 1.0, 2.0, 3.0], None),
-        ([0.0, -40.0], None),
-        ([1e4, 0.0], 0.0),
-    ],
+    "hessian",
+    [lambda f, x: torch.func.hessian(f)(x), torch.autograd.functional.hessian],
+    ids=["torch.func", "torch.autograd"],
 )
-@pytest.mark.parametrize("offset", [0.0, 3.0, 1000.0])
-@DTYPES
-def test_entropy(logits: list[float], expected: float | None, offset: float, dtype: torch.dtype) -> None:
-    x = torch.tensor(logits, dtype=dtype) + offset
-    p = exact_softmax(x)
-    exact = float(-mp.fsum(y * mp.log(y) for y in p if y > 0))
-    got = float(information.entropy_from_logits(x))
-    assert got == pytest.approx(exact, rel=4 * torch.finfo(dtype).eps)
-    if expected is not None:
-        assert got == pytest.approx(expected, rel=1e-4 if dtype == torch.float32 else 1e-12)
+def test_hessian_of_the_divergences_is_the_fisher_matrix(hessian: Callable[..., Tensor], logits: Tensor) -> None:
+    """∂²KL(p‖q) = diag(p) − p pᵀ at q = p, in either argument, and ∂²JS is a quarter of it."""
+    p = logits.softmax(-1)
+    fisher = p.diag() - torch.outer(p, p)
+    for divergence, scale in ((information.kl_from_logits, 1.0), (information.js_from_logits, 0.25)):
+        for function in (lambda x, f=divergence: f(x, logits), lambda x, f=divergence: f(logits, x)):
+            torch.testing.assert_close(hessian(function, logits), scale * fisher, rtol=0, atol=1e-12)
 
 
-@pytest.mark.parametrize("offset", [0.0, 3.0, 1000.0])
-@pytest.mark.parametrize("name", PAIRS)
-@DTYPES
-def test_kl(name: str, offset: float, dtype: torch.dtype) -> None:
-    a, b = (torch.tensor(x, dtype=dtype) for x in PAIRS[name])
-    b = b + offset
-    exact = exact_kl(exact_softmax(a), exact_softmax(b))
-    got = float(information.kl_from_logits(a, b))
-    assert got >= 0
-    if exact < 1e-40:
-        assert got < 1e-40
-        return
-    subtraction = 2**-52 * offset / math.sqrt(exact)  # rounding of δ beside the offset, in float64
-    tolerance = 1.2e-7 if dtype == torch.float32 else 1e-13 + 2 * subtraction
-    assert abs(mp.mpf(got) - exact) <= tolerance * exact
+@NAMES
+def test_jvp_is_the_gradient(name: str) -> None:
+    function, inputs = differentiable(name)
+    tangents = [torch.linspace(-1, 2, x.numel(), dtype=x.dtype).reshape(x.shape) for x in inputs]
+    inputs = [x.requires_grad_() for x in inputs]
+    output, forward = torch.func.jvp(function, tuple(inputs), tuple(tangents))
+    gradients = torch.autograd.grad(function(*inputs).sum(), inputs)
+    reverse = sum((g * t).sum() for g, t in zip(gradients, tangents, strict=True))
+    assert forward.shape == output.shape
+    torch.testing.assert_close(forward.sum(), reverse, rtol=1e-12, atol=1e-12)
 
 
-@DTYPES
-def test_kl_of_a_mixed_batch_equals_its_rows(dtype: torch.dtype) -> None:
-    rows = [(p, q) for p, q in PAIRS.values() if len(p) == 3] + [FORBIDDEN["q forbids one"]]
-    a, b = (torch.tensor(x, dtype=dtype) for x in zip(*rows, strict=True))
-    single = torch.stack([information.kl_from_logits(x, y) for x, y in zip(a, b, strict=True)])
-    torch.testing.assert_close(information.kl_from_logits(a, b), single, rtol=4 * torch.finfo(dtype).eps, atol=0)
-    assert information.kl_from_logits(a.expand(2, -1, -1), b.expand(2, -1, -1)).shape == (2, len(rows))
+@pytest.mark.parametrize("name", ["kl_from_logits", "js_from_logits", "entropy_from_logits"])
+def test_vmap_of_gradients(name: str) -> None:
+    function, inputs = differentiable(name)
+    expected = torch.autograd.grad(function(*[x.requires_grad_() for x in inputs]).sum(), inputs[0])[0]
+    got = torch.func.vmap(torch.func.grad(function))(*[x.detach() for x in inputs])
+    torch.testing.assert_close(got, expected, rtol=1e-12, atol=1e-15)
 
 
-@DTYPES
-def test_kl_is_never_negative(dtype: torch.dtype) -> None:
+# --- batches ---
+
+
+@FLOATS
+@pytest.mark.parametrize("name", ["kl_from_logits", "js_from_logits", "entropy_from_logits"])
+def test_large_batches_are_their_pieces(name: str, dtype: torch.dtype) -> None:
     generator = torch.Generator().manual_seed(0)
-    a = 5 * torch.randn(10_000, 5, generator=generator, dtype=dtype)
-    step = 10 ** (11 * torch.rand(10_000, 1, generator=generator, dtype=dtype) - 9)
-    b = a + step * torch.randn(10_000, 5, generator=generator, dtype=dtype)
-    for x, y in zip(a.split(1000), b.split(1000), strict=True):
-        assert (information.kl_from_logits(x, y) >= 0).all()
-        assert (information.kl_from_logits(x, x.clone()) == 0).all()
-    assert all(information.kl_from_logits(x, y) >= 0 for x, y in zip(a[:200], b[:200], strict=True))
+    p = torch.randn(3, 5_000, 6, generator=generator, dtype=dtype)
+    p[1, 7, 2] = -INF
+    step = 10 ** (6 * torch.rand(3, 5_000, 1, generator=generator, dtype=dtype) - 5)
+    q = p + step * torch.randn(p.shape, generator=generator, dtype=dtype)
+    inputs = (p,) if name == "entropy_from_logits" else (p, q)
+    function = getattr(information, name)
+    whole = function(*inputs)
+    assert whole.shape == (3, 5_000)
+    small = torch.stack(
+        [torch.cat([function(*x) for x in zip(*(y[i].split(100) for y in inputs), strict=True)]) for i in range(3)]
+    )
+    torch.testing.assert_close(whole, small, rtol=1e-6 if dtype == torch.float32 else 1e-12, atol=0)
+    grad = function(*(x.clone().requires_grad_() for x in inputs))
+    torch.testing.assert_close(grad.detach(), whole, rtol=0, atol=0)
 
 
-@DTYPES
-@pytest.mark.parametrize("name", FORBIDDEN)
-def test_kl_is_infinite_where_q_forbids_what_p_allows(name: str, dtype: torch.dtype) -> None:
-    a, b = (torch.tensor(x, dtype=dtype, requires_grad=True) for x in FORBIDDEN[name])
-    kl = information.kl_from_logits(a, b)
-    assert kl == INF
-    assert all(torch.isfinite(grad).all() for grad in torch.autograd.grad(kl, (a, b)))
+@FLOATS
+@pytest.mark.parametrize("actions", [2, 3, 4])
+@pytest.mark.parametrize("name", ["kl_from_logits", "js_from_logits"])
+def test_a_mixed_batch_equals_its_rows(name: str, actions: int, dtype: torch.dtype) -> None:
+    pairs = [x for x in PAIRS.values() if len(x[0]) == actions]
+    p, q = (torch.tensor(x, dtype=dtype) for x in zip(*pairs, strict=True))
+    function = getattr(information, name)
+    single = torch.stack([function(x, y) for x, y in zip(p, q, strict=True)])
+    torch.testing.assert_close(function(p, q), single, rtol=1e-6 if dtype == torch.float32 else 1e-12, atol=1e-30)
 
 
-@DTYPES
-@pytest.mark.parametrize("name", PAIRS)
-def test_kl_gradient(name: str, dtype: torch.dtype) -> None:
-    a, b = (torch.tensor(x, dtype=dtype, requires_grad=True) for x in PAIRS[name])
-    grad_a, grad_b = torch.autograd.grad(information.kl_from_logits(a, b), (a, b))
-    p, q = exact_softmax(a.detach()), exact_softmax(b.detach())
-    kl = exact_kl(p, q)
-    exact_a = [x * (mp.log(x / y) - kl) if x > 0 else mp.mpf(0) for x, y in zip(p, q, strict=True)]
-    exact_b = [y - x for x, y in zip(p, q, strict=True)]
-    tolerance = 1e-6 if dtype == torch.float32 else 1e-9
-    floor = 4 * torch.finfo(torch.float64).eps
-    assert largest_error(grad_a, exact_a) <= tolerance * max(map(abs, exact_a)) + floor
-    assert largest_error(grad_b, exact_b) <= tolerance * max(map(abs, exact_b)) + floor
-    assert (grad_a[a == -INF] == 0).all()
-    assert (grad_b[b == -INF] == 0).all()
+@NAMES
+def test_an_empty_batch(name: str) -> None:
+    inputs = [x[:0] if isinstance(x, Tensor) and x.shape[0] == 2 and x is not WEIGHTS else x for x in EXAMPLES[name]]
+    keywords = {"reduction": "none"} if name.endswith("_loss") else {}
+    assert getattr(information, name)(*inputs, **keywords).numel() == 0
 
 
-@DTYPES
-@pytest.mark.parametrize("function", [information.log_softmax, information.entropy_from_logits])
-def test_gradient_at_masked_logits_is_zero(function: Callable[[Tensor], Tensor], dtype: torch.dtype) -> None:
-    x = torch.tensor([[-INF, 0.0, 1.0], [-INF, -INF, 2.0]], dtype=dtype, requires_grad=True)
-    out = function(x)
-    (grad,) = torch.autograd.grad(out[torch.isfinite(out)].sum(), x)
-    assert torch.isfinite(grad).all()
-    assert (grad[x == -INF] == 0).all()
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16], ids=str)
+@pytest.mark.parametrize("name", ["entropy_from_logits", "kl_from_logits", "js_from_logits", "gaussian_kl"])
+def test_half_precision_rounds_only_the_result(name: str, dtype: torch.dtype) -> None:
+    inputs = [x.to(dtype) for x in EXAMPLES[name]]
+    exact = getattr(information, name)(*(x.double() for x in inputs))
+    assert torch.equal(getattr(information, name)(*inputs), exact.to(dtype))
 
 
-def test_gradcheck() -> None:
-    p, q = zip(BASE[:3], shifted(1e-3)[:3], strict=True), zip([0.0, -6.0, 1.0], [0.0, -1.0, 1.0], strict=True)
-    rows = [tuple(zip(*x, strict=True)) for x in (p, q)] + [PAIRS["kl 20"]]
-    a, b = (torch.tensor(x, dtype=torch.float64, requires_grad=True) for x in zip(*rows, strict=True))
-    kl = information.kl_from_logits(a, b)
-    assert kl[0] < 1e-5 < kl[1] < math.log(2) < kl[2], "one row through each of the three formulas"
-    assert torch.autograd.gradcheck(information.kl_from_logits, (a, b))
-    assert torch.autograd.gradcheck(information.kl_from_logits, (a[:1], b[:1]))
-    assert torch.autograd.gradcheck(information.log_softmax, (a,))
-    assert torch.autograd.gradcheck(information.entropy_from_logits, (a,))
-    assert torch.autograd.gradcheck(information.gaussian_kl, (a[:2], b[:2] / 4, b[:2], a[:2] / 4))
-    assert torch.autograd.gradcheck(information.gaussian_log_prob, (a[:2], b[:2], a[:2] / 4))
+# --- errors ---
 
 
-@DTYPES
+def refused(match: str, name: str, *inputs: object, **keywords: object) -> None:
+    with pytest.raises(ValueError, match=match):
+        getattr(information, name)(*inputs, **keywords)
+
+
+@pytest.mark.parametrize(("name", "position"), [(x, i) for x in EXAMPLES for i in range(len(differentiable(x)[1]))])
+def test_broken_numbers_are_refused_where_they_are(name: str, position: int) -> None:
+    argument, logits = parameters(name)[position], parameters(name)[position].endswith("logits")
+    values: list[list[float]] = [[NAN]]
+    if argument not in ("log_p", "log_q") and not name.startswith("bernoulli"):
+        values.append([INF])
+    if logits and not name.startswith(("bernoulli", "product")):
+        values += [[-INF] * 3, [NAN, -INF, INF]]
+    if argument in ("p", "q", "joint", "target"):
+        values += [[-0.25], [1.25]]
+    for value in values:
+        inputs = [x.clone() if isinstance(x, Tensor) else x for x in EXAMPLES[name]]
+        inputs[position].view(2, -1)[1, : len(value)] = torch.tensor(value)
+        if "validate" in parameters(name):  # all but log_tanh_slope, of which every number is an argument
+            refused(rf"^{argument}\b.*\[1", name, *inputs)
+            getattr(information, name)(*inputs, validate=False)
+
+
+@NAMES
+def test_wrong_base_and_reduction_are_refused(name: str) -> None:
+    for base in (0.0, 1.0, -2.0, INF, NAN) if "base" in parameters(name) else ():
+        refused("^base must", name, *EXAMPLES[name], base=base)
+    if "reduction" in parameters(name):
+        refused("^reduction must.*'average'", name, *EXAMPLES[name], reduction="average")
+
+
 @pytest.mark.parametrize(
-    ("p", "q"),
-    [
-        ((0.3, -0.5), (0.3 + 1e-7, -0.5 - 1e-7)),
-        ((0.3, -0.5), (0.4, -0.2)),
-        ((1.0, 0.0), (-2.0, 3.0)),
-        ((1.0, 2.0), (1.0, -2.0)),
-        ((1e-9, -20.0), (2e-9, -20.5)),
-        ((0.0, -40.0), (1e-17, -39.0)),
-        ((5.0, -80.0), (5.0, -79.75)),
-    ],
+    "name", [x for x in EXAMPLES if {"q", "q_logits", "mean", "q_mean", "log_q"} & {*parameters(x)}]
 )
-def test_gaussian_kl(p: tuple[float, float], q: tuple[float, float], dtype: torch.dtype) -> None:
-    mean_p, log_p, mean_q, log_q = (torch.tensor([x, 0.0], dtype=dtype) for x in (*p, *q))
-    m0, s0, m1, s1 = (mp.mpf(float(x[0])) for x in (mean_p, log_p, mean_q, log_q))
-    ratio = 2 * (s0 - s1)
-    exact = (mp.exp(ratio) - 1 - ratio + ((m0 - m1) * mp.exp(-s1)) ** 2) / 2
-    got = float(information.gaussian_kl(mean_p, log_p, mean_q, log_q))
-    assert got == pytest.approx(float(exact), rel=1e-5 if dtype == torch.float32 else 1e-13, abs=0)
+def test_shapes_that_do_not_broadcast_are_refused(name: str) -> None:
+    (a, b, *_), (first, second, *others) = parameters(name), EXAMPLES[name]
+    other_events = [] if name.startswith("kl_k") else [second[:, :1], torch.zeros(2, 7)]
+    for wrong in (second[[0, 1, 1]], *other_events):
+        refused(rf"^{a} of shape .* and {b} of shape .*differ in shape", name, first, wrong, *others)
 
 
-@DTYPES
-@pytest.mark.parametrize("log_std", [-100.0, -40.0, -1.0, 0.0, 2.0, 60.0])
-def test_gaussian_kl_of_equals_is_exactly_zero(log_std: float, dtype: torch.dtype) -> None:
-    mean, log = torch.tensor([0.1, -1e8], dtype=dtype), torch.full((2,), log_std, dtype=dtype)
-    assert information.gaussian_kl(mean, log, mean.clone(), log.clone()) == 0.0
+@pytest.mark.parametrize(
+    ("match", "name", "inputs", "keywords"),
+    [
+        (r"^temperature .*0\.0", "softmax", (P, 0.0), {}),
+        (r"^temperature .*-1", "log_softmax", (P, -1), {}),
+        (r"^temperature .*nan", "log_softmax", (P, NAN), {"validate": False}),
+        (r"^label_smoothing .*1\.5", "cross_entropy_loss", (P, torch.tensor([0, 1])), {"label_smoothing": 1.5}),
+        (r"^target\[1\].* is 3; indices", "cross_entropy_loss", (P, torch.tensor([0, 3])), {}),
+        (r"^target must hold indices of shape \(2,\)", "cross_entropy_loss", (P, torch.tensor([0, 1, 2])), {}),
+        (r"^target .*\(3,\) for .*\(2, 3\)", "nll_loss", (P.log_softmax(-1), P[0].softmax(-1)), {}),
+        (r"^log_p\[0\].*not normalized", "nll_loss", (P, torch.tensor([0, 1])), {}),
+        (r"^p\[1\].*sums to 1\.5", "entropy", (rows([0.5, 0.5], [0.5, 1.0]),), {}),
+        (r"^p must be a floating-point", "entropy", (torch.tensor([0, 1]),), {}),
+        (r"^p_logits, factor 1\[1\].*illeg", "product_kl_from_logits", (rows([0, 0, 1], [0, 0, -INF]), P, [2, 1]), {}),
+        (r"^logits of shape .* Σ sizes of \(2, 2\)", "product_entropy_from_logits", (P, [2, 2]), {}),
+        (r"^p_logits of shape .* \(4, -1\)", "product_kl_from_logits", (P, Q, [4, -1]), {}),
+        (r"131,072, the limit is 65,536", "product_js_from_logits", (torch.zeros(34), torch.zeros(34), [2] * 17), {}),
+        (r"^weights must be 2", "generalized_js_from_logits", (torch.stack([P, Q]), rows(0.5, 0.6)), {}),
+        (r"^weights must be 2", "generalized_js_from_logits", (torch.stack([P, Q]), rows(0.0, 1.0)), {}),
+        (r"^joint has shape \(3,\)", "mutual_information", (BITS[0],), {}),
+        (r"^p_logits has shape \(2, 0\)", "js_from_logits", (P[:, :0], Q[:, :0]), {}),
+    ],
+)  # fmt: skip
+def test_wrong_settings(match: str, name: str, inputs: tuple[object], keywords: dict[str, float]) -> None:
+    refused(match, name, *inputs, **keywords)
 
 
-def test_gaussian_entropy_and_log_prob() -> None:
-    log_std = torch.tensor([[0.0, 1.0], [-30.0, 2.0]], dtype=torch.float64)
-    constant = 1 + math.log(2 * math.pi)
-    assert information.gaussian_entropy(log_std).tolist() == pytest.approx([1 + constant, -28 + constant], rel=1e-14)
-    x = torch.tensor([1.0, 3.0], dtype=torch.float64)
-    mean, log = torch.tensor([0.0, 1.0], dtype=torch.float64), torch.tensor([0.0, math.log(2)], dtype=torch.float64)
-    expected = -(0.5 + 0.5 + math.log(2) + math.log(2 * math.pi))
-    assert float(information.gaussian_log_prob(x, mean, log)) == pytest.approx(expected, rel=1e-14)
+# --- defects that there were ---
 
 
-@pytest.mark.parametrize("row", [[0.0, math.nan], [math.nan, INF], [-INF, -INF], [0.0, INF], [-INF, math.nan]])
-@DTYPES
-def test_broken_logits_are_refused(row: list[float], dtype: torch.dtype) -> None:
-    good = torch.zeros(3, 2, dtype=dtype)
-    bad = good.clone()
-    bad[1] = torch.tensor(row, dtype=dtype)
-    for call in (
-        lambda: information.log_softmax(bad),
-        lambda: information.entropy_from_logits(bad),
-        lambda: information.kl_from_logits(bad, good),
-        lambda: information.kl_from_logits(good, bad),
-    ):
-        with pytest.raises(ValueError, match=r"\(3, 2\)"):
-            call()
+def rises(match: str, *call: object) -> bool:
+    refused(match, *call)
+    return True
 
 
-@pytest.mark.parametrize("shape", [(3,), (4, 2), (3, 1), (2, 3)])
-def test_kl_refuses_unequal_shapes(shape: tuple[int, ...]) -> None:
-    with pytest.raises(ValueError, match="differ in shape"):
-        information.kl_from_logits(torch.zeros(3, 2), torch.zeros(shape))
+EXACT = rows(0.0, 0.0, 0.0, 76 / 1024).float()
+DEFECTS: dict[str, Callable[[], object]] = {
+    "p = 1 + 1e-6 is accepted, and NaN": lambda: information.bernoulli_entropy(rows(1 + 1e-6)) == 0,
+    "p = 1 + 1e-6 is accepted, and negative": lambda: information.entropy(rows(1 + 1e-6, 0.0)) >= 0,
+    "0 · ∞ at the mean": lambda: information.gaussian_log_prob(*(rows(x).float() for x in (0.0, 0.0, -100.0))) > 0,
+    "0 · ∞ at the mean, float64": lambda: information.gaussian_log_prob(rows(0.0), rows(0.0), rows(-800.0)) > 0,
+    "∞ − ∞": lambda: not information.kl_k3(rows(-INF), rows(-INF)).isnan(),
+    "a row of low entropy changes the others": lambda: torch.equal(
+        information.entropy_from_logits(rows([0.0, -16.0], [0.0, -40.0]))[:1],
+        information.entropy_from_logits(rows([0.0, -16.0])),
+    ),
+    "a shift is not 0 in float32": lambda: information.kl_from_logits(EXACT, EXACT + 3.0) == 0,
+    "float64 is lost": lambda: information.gaussian_kl(MEAN.float(), MEAN.float(), MEAN, MEAN).dtype == torch.float64,
+    "a tangent in float64": lambda: (
+        torch.func.jvp(information.self_information, (BITS.float(),), (BITS.float(),))[1].dtype == torch.float32
+    ),
+    "weights that require grad warn": lambda: information.generalized_js_from_logits(
+        P, WEIGHTS.clone().requires_grad_()
+    ),
+    "RuntimeError of three shapes": lambda: rises(
+        "differ in shape", "gaussian_log_prob", torch.zeros(3), torch.zeros(2, 3), torch.zeros(4, 3)
+    ),
+    "the row is not named": lambda: rises(
+        r"log_p\[1\]", "nll_loss", torch.stack([LOG_P[0][0], P[0]]), torch.tensor([0, 1])
+    ),
+    "the entry is not named": lambda: rises(r"target\[1\]", "cross_entropy_loss", P, torch.tensor([0, 3])),
+    "truth values are indices": lambda: rises("target", "cross_entropy_loss", P, torch.tensor([True, False])),
+}
+
+
+@pytest.mark.parametrize("defect", DEFECTS)
+def test_defect(defect: str) -> None:
+    assert DEFECTS[defect]()

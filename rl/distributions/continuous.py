@@ -9,10 +9,10 @@ from torch import Generator, Tensor
 
 from rl import information
 from rl.distributions.protocol import check_shape
-from rl.information.checks import check_numbers
+from rl.information.checks import check_broadcast, check_numbers, check_vectors
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class DiagonalGaussian:
     """N(μ, diag σ²). mean, log_std: float[..., A] of one shape. Raises ValueError on NaN, infinity, unequal shapes."""
 
@@ -46,7 +46,8 @@ class DiagonalGaussian:
         return information.gaussian_entropy(self.log_std, validate=False)
 
     def kl(self, other: Self) -> Tensor:
-        """KL(self‖other), float[...]."""
+        """KL(self‖other), float[...]. Raises ValueError if the other has another number of actions."""
+        check_broadcast(1, mean=self.mean, others_mean=other.mean)
         return information.gaussian_kl(self.mean, self.log_std, other.mean, other.log_std, validate=False)
 
     def js(self, other: Self) -> Tensor:
@@ -54,7 +55,7 @@ class DiagonalGaussian:
         raise _no_js("Gaussians")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class TanhGaussian:
     """a = tanh(u), u ~ N(μ, diag σ²): actions inside (−1, 1). mean, log_std: float[..., A] of one shape, those of u.
 
@@ -113,6 +114,7 @@ class TanhGaussian:
 def _check_gaussian(mean: Tensor, log_std: Tensor) -> None:
     if mean.shape != log_std.shape:
         raise ValueError(f"mean {tuple(mean.shape)} and log_std {tuple(log_std.shape)} differ in shape")
+    check_vectors("mean", mean)
     check_numbers("mean", mean)
     check_numbers("log_std", log_std)
 

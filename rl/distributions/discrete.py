@@ -11,11 +11,11 @@ from torch import Generator, Tensor
 from rl import information
 from rl.distributions.protocol import check_shape
 from rl.information.bernoulli import two_actions
-from rl.information.checks import check_broadcast, check_logits, check_numbers
+from rl.information.checks import check_broadcast, check_logits, check_numbers, check_vectors
 from rl.information.products import split
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Categorical:
     """p_i = e^{logit_i} / Σ e^{logit_j} over A actions. logits: float[..., A]; −inf forbids an action.
 
@@ -32,6 +32,10 @@ class Categorical:
     @classmethod
     def masked(cls, logits: Tensor, legal: Tensor, validate: bool = True) -> Self:
         """Of the legal actions only: probability 0 and gradient 0 for the others. legal: bool[..., A], or broadcast."""
+        if validate and legal.dtype != torch.bool:
+            raise ValueError(f"legal must hold truth values, got {legal.dtype}")
+        if validate:
+            check_broadcast(1, logits=logits, legal=legal)
         return cls(logits.masked_fill(~legal, -math.inf), validate)
 
     @property
@@ -62,16 +66,16 @@ class Categorical:
 
     def kl(self, other: Self) -> Tensor:
         """KL(self‖other), float[...]. Raises ValueError if the other has another number of actions."""
-        check_broadcast("logits", self.logits, "the other's logits", other.logits)
+        check_broadcast(1, logits=self.logits, others_logits=other.logits)
         return information.kl_from_logits(self.logits, other.logits, validate=False)
 
     def js(self, other: Self) -> Tensor:
         """JS(self, other), float[...]. Raises as `kl`."""
-        check_broadcast("logits", self.logits, "the other's logits", other.logits)
+        check_broadcast(1, logits=self.logits, others_logits=other.logits)
         return information.js_from_logits(self.logits, other.logits, validate=False)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class MultiCategorical:
     """Independent categoricals side by side: p(a) = ∏_k p_k(a_k). logits: float[..., Σ sizes].
 
@@ -119,11 +123,11 @@ class MultiCategorical:
         return information.product_js_from_logits(self.logits, other.logits, self.sizes, validate=False)
 
     def _check_sizes(self, other: Self) -> None:
-        if self.sizes != other.sizes:
+        if tuple(self.sizes) != tuple(other.sizes):
             raise ValueError(f"sizes {self.sizes} and {other.sizes} differ")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Bernoulli:
     """D independent bits, P(bit = 1) = σ(logit). logits: float[..., D]; ±inf makes a bit certain.
 
@@ -135,6 +139,7 @@ class Bernoulli:
 
     def __post_init__(self, validate: bool) -> None:
         if validate:
+            check_vectors("logits", self.logits)
             check_numbers("logits", self.logits, infinite=True)
 
     @property
@@ -155,15 +160,17 @@ class Bernoulli:
         return (self.logits > 0).long()
 
     def log_prob(self, action: Tensor) -> Tensor:
-        """Σ [a ln σ(x) + (1 − a) ln σ(−x)]. action: [..., D] of zeros and ones. Raises ValueError on another shape."""
+        """Σ [a ln σ(x) + (1 − a) ln σ(−x)]. action: [..., D]. Raises ValueError on another shape or other numbers."""
         check_shape(action, self.logits.shape)
+        if not bool(((action == 0) | (action == 1)).all()):
+            raise ValueError("action holds something else than the bits 0 and 1")
         return torch.nn.functional.logsigmoid(torch.where(action > 0, self.logits, -self.logits)).sum(-1)
 
     def entropy(self) -> Tensor:
         return information.bernoulli_entropy_from_logits(self.logits, validate=False)
 
     def kl(self, other: Self) -> Tensor:
-        check_broadcast("logits", self.logits, "the other's logits", other.logits)
+        check_broadcast(1, logits=self.logits, others_logits=other.logits)
         return information.bernoulli_kl_from_logits(self.logits, other.logits, validate=False)
 
     def js(self, other: Self) -> Tensor:

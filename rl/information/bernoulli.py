@@ -46,7 +46,7 @@ def bernoulli_kl_from_logits(
     Raises ValueError on NaN and on shapes that do not fit.
     """
     if validate:
-        check_broadcast("p_logits", p_logits, "q_logits", q_logits, events=min(p_logits.ndim, 1))
+        check_broadcast(1, p_logits=p_logits, q_logits=q_logits)
         check_numbers("p_logits", p_logits, infinite=True)
         check_numbers("q_logits", q_logits, infinite=True)
     kl = kl_from_logits(two_actions(p_logits), two_actions(q_logits), validate=False)
@@ -60,7 +60,7 @@ def two_actions(logits: Tensor) -> Tensor:
 
 
 def _entropy_values(p: Tensor) -> Tensor:
-    x = p.double()
+    x = p.double().clamp_max(1.0)  # 1 + rounding passes validation
     terms: Tensor = torch.special.xlogy(x, x) + torch.special.xlog1py(1 - x, -x)
     return -terms.sum(-1)
 

@@ -1,6 +1,7 @@
 """What every function of the package does to its arguments and its result: validation, base, reduction."""
 
 import math
+from collections.abc import Mapping
 from typing import Literal, NoReturn
 
 import torch
@@ -13,7 +14,7 @@ TOLERANCE = 1e-5  # of Σ p = 1, wide enough for a float32 softmax of thousands 
 
 def check_logits(name: str, logits: Tensor) -> None:
     """Every row holds a finite logit, and neither NaN nor +inf. Raises ValueError that names argument and row."""
-    _check_dense(name, logits)
+    check_vectors(name, logits)
     if not logits.numel() or all(math.isfinite(bound) for bound in torch.aminmax(logits.detach())):
         return
     peak = logits.amax(-1)  # NaN and +inf come through
@@ -25,7 +26,7 @@ def check_logits(name: str, logits: Tensor) -> None:
 
 def check_probabilities(name: str, p: Tensor) -> None:
     """Every row is ≥ 0 and sums to 1 within 1e-5. Raises ValueError that names argument and row."""
-    _check_dense(name, p)
+    check_vectors(name, p)
     check_unit_interval(name, p)
     total = p.double().sum(-1)
     off = (total - 1).abs() > TOLERANCE
@@ -34,6 +35,26 @@ def check_probabilities(name: str, p: Tensor) -> None:
         _refuse(
             name, p, row, f"sums to {float(total[row]):.7g}; probabilities sum to 1 (logits have their own functions)"
         )
+
+
+def check_normalized(name: str, log_p: Tensor) -> None:
+    """Every row of probabilities e^{log_p} sums to 1 within 1e-4. Raises ValueError that names argument and row."""
+    total = log_p.detach().double().exp().sum(-1)
+    off = ~((total - 1).abs() < 10 * TOLERANCE)
+    if bool(off.any()):
+        row = _first(off)
+        why = (
+            f"is not normalized: its probabilities sum to {float(total[row]):.4g}; raw logits go to cross_entropy_loss"
+        )
+        _refuse(name, log_p, row, why)
+
+
+def check_indices(name: str, index: Tensor, size: int) -> None:
+    """Every entry is in [0, size). Raises ValueError that names argument and entry."""
+    bad = (index < 0) | (index >= size)
+    if bool(bad.any()):
+        entry = _first(bad)
+        _refuse(name, index, entry, f"is {int(index[entry])}; indices lie between 0 and {size - 1}")
 
 
 def check_unit_interval(name: str, p: Tensor) -> None:
@@ -54,17 +75,19 @@ def check_numbers(name: str, x: Tensor, infinite: bool = False) -> None:
         _refuse(name, x, entry, f"is {float(x[entry]):g}; {'a number' if infinite else 'a finite number'} is needed")
 
 
-def check_broadcast(first_name: str, first: Tensor, second_name: str, second: Tensor, events: int = 1) -> None:
-    """Batches broadcast and the last `events` dimensions are equal. Raises ValueError that names both."""
-    shapes = f"{first_name} of shape {tuple(first.shape)} and {second_name} of shape {tuple(second.shape)}"
-    if min(first.ndim, second.ndim) < events:
-        raise ValueError(f"{shapes} need at least {events} dimension{'s' if events > 1 else ''}")
-    if first.shape[first.ndim - events :] != second.shape[second.ndim - events :]:
-        raise ValueError(f"{shapes} differ in shape: the last dimension must be equal")
+def check_broadcast(events: int, /, **arguments: Tensor) -> None:
+    """Batches broadcast and the last `events` (0 or 1) dimensions are equal. Raises ValueError that names all."""
+    shapes = [x.shape for x in arguments.values()]
+    if events and len({shape[-1:] for shape in shapes}) > 1:
+        raise ValueError(f"{_shapes(arguments)} differ in shape: the last dimension must be equal")
     try:
-        torch.broadcast_shapes(first.shape, second.shape)  # type: ignore[no-untyped-call]
+        torch.broadcast_shapes(*shapes)  # type: ignore[no-untyped-call]
     except RuntimeError:
-        raise ValueError(f"{shapes} differ in shape and do not broadcast") from None
+        raise ValueError(f"{_shapes(arguments)} differ in shape and do not broadcast") from None
+
+
+def _shapes(arguments: Mapping[str, Tensor]) -> str:
+    return " and ".join(f"{name} of shape {tuple(x.shape)}" for name, x in arguments.items())
 
 
 def finish(value: Tensor, base: float, reduction: Reduction) -> Tensor:
@@ -82,7 +105,8 @@ def finish(value: Tensor, base: float, reduction: Reduction) -> Tensor:
     raise ValueError(f'reduction must be "none", "mean" or "sum", got {reduction!r}')
 
 
-def _check_dense(name: str, x: Tensor) -> None:
+def check_vectors(name: str, x: Tensor) -> None:
+    """Floats with a last dimension that holds something. Raises ValueError that names the argument."""
     _check_floating(name, x)
     if x.ndim < 1 or x.shape[-1] < 1:
         raise ValueError(f"{name} has shape {tuple(x.shape)}; it needs a last dimension with at least one entry")

@@ -41,7 +41,7 @@ def closed_form(values: Values, gradients: Gradients) -> Callable[..., Tensor]:
             partials = zip(gradients(*ctx.saved_tensors), tangents, strict=True)
             products = [partial * tangent for partial, tangent in partials if tangent is not None]
             total = torch.stack(products).sum(0)
-            return total.flatten(output.ndim).sum(-1).to(output.dtype) if total.ndim > output.ndim else total
+            return (total.flatten(output.ndim).sum(-1) if total.ndim > output.ndim else total).to(output.dtype)
 
         @staticmethod
         def vmap(info: Any, in_dims: tuple[int | None, ...], *inputs: Tensor) -> tuple[Tensor, int]:

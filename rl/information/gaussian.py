@@ -1,14 +1,17 @@
 """Diagonal Gaussians N(μ, diag σ²) by mean and log-std, float[..., A]. Their JS divergence has no closed form."""
 
 import math
+from functools import cache
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from rl.information.checks import Reduction, check_broadcast, check_numbers, finish
 from rl.information.series import phi
 
+Array = NDArray[np.float64]
 _NODES = 64  # of the quadratures
 _REACH = 20.0  # log1p(e^{−2u}) is below 1e-17 from here on
 
@@ -22,7 +25,8 @@ def gaussian_entropy(
     """
     if validate:
         check_numbers("log_std", log_std)
-    return finish((log_std + 0.5 * (1 + math.log(2 * math.pi))).sum(-1), base, reduction)
+    wide = (log_std.double() + 0.5 * (1 + math.log(2 * math.pi))).sum(-1)  # the terms may cancel
+    return finish(wide.to(log_std.dtype), base, reduction)
 
 
 def gaussian_kl(
@@ -39,7 +43,8 @@ def gaussian_kl(
     spread = phi(2 * (p_log_std.double() - q_log_std.double()))
     scale = (-q_log_std.double()).clamp_max(350.0).exp()  # keeps 0 · ∞ out, even squared
     shift = ((p_mean.double() - q_mean.double()) * scale).square()
-    return finish(0.5 * (spread + shift).sum(-1).to(p_mean.dtype), base, reduction)
+    dtype = torch.result_type(p_mean + p_log_std, q_mean + q_log_std)
+    return finish((0.5 * (spread + shift).sum(-1)).to(dtype), base, reduction)
 
 
 def gaussian_log_prob(
@@ -52,7 +57,7 @@ def gaussian_log_prob(
     """
     if validate:
         _check(value=value, mean=mean, log_std=log_std)
-    z = (value - mean) * (-log_std).exp()
+    z = (value - mean) * (-log_std).clamp_max(math.log(torch.finfo(log_std.dtype).max) - 1).exp()  # keeps 0 · ∞ out
     return finish(-(0.5 * z.square() + log_std + 0.5 * math.log(2 * math.pi)).sum(-1), base, reduction)
 
 
@@ -75,13 +80,14 @@ def tanh_gaussian_entropy(
 
 
 def log_tanh_slope(u: Tensor) -> Tensor:
-    """ln(1 − tanh²u) = 2 (ln 2 − |u| − log1p(e^{−2|u|})), elementwise, for any u."""
-    size = u.abs()
-    return 2 * (math.log(2) - size - (-2 * size).exp().log1p())
+    """ln(1 − tanh²u) = −log1p(sinh²u) = 2 (ln 2 − |u| − log1p(e^{−2|u|})), elementwise, for any u."""
+    small, size = u.abs() < 1, u.abs()
+    near = -u.where(small, 0.0).sinh().square().log1p()
+    return torch.where(small, near, 2 * (math.log(2) - size - (-2 * size).exp().log1p()))
 
 
 def _expected_slope_narrow(mean: Tensor, std: Tensor) -> Tensor:
-    node, weight = (torch.from_numpy(x).to(mean.device) for x in np.polynomial.hermite_e.hermegauss(_NODES))
+    node, weight = (torch.from_numpy(x).to(mean.device) for x in _hermite())
     values = log_tanh_slope(mean.unsqueeze(-1) + std.unsqueeze(-1) * node)
     return (values * weight).sum(-1) / math.sqrt(2 * math.pi)
 
@@ -89,17 +95,25 @@ def _expected_slope_narrow(mean: Tensor, std: Tensor) -> Tensor:
 def _expected_slope_wide(mean: Tensor, std: Tensor) -> Tensor:
     z = mean / std
     size = std * math.sqrt(2 / math.pi) * (-0.5 * z.square()).exp() + mean * torch.erf(z / math.sqrt(2))  # E|u|
-    node, weight = (torch.from_numpy(x).to(mean.device) for x in np.polynomial.legendre.leggauss(_NODES))
+    node, weight = (torch.from_numpy(x).to(mean.device) for x in _legendre())
     u = _REACH / 2 * (node + 1)
     density = sum((-0.5 * ((sign * u - mean.unsqueeze(-1)) / std.unsqueeze(-1)).square()).exp() for sign in (1, -1))
     rest = ((-2 * u).exp().log1p() * density * weight).sum(-1) * (_REACH / 2) / (std * math.sqrt(2 * math.pi))
     return 2 * (math.log(2) - size - rest)
 
 
+@cache
+def _hermite() -> tuple[Array, Array]:
+    return np.polynomial.hermite_e.hermegauss(_NODES)
+
+
+@cache
+def _legendre() -> tuple[Array, Array]:
+    return np.polynomial.legendre.leggauss(_NODES)
+
+
 def _check(**arguments: Tensor) -> None:
     """Finite numbers whose last dimensions are equal and whose batches broadcast."""
-    (first, x), *others = arguments.items()
-    for name, other in others:
-        check_broadcast(first, x, name, other)
+    check_broadcast(1, **arguments)
     for name, argument in arguments.items():
         check_numbers(name, argument)

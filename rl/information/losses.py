@@ -2,10 +2,21 @@
 
 import math
 
+import torch
 from torch import Tensor
+from torch.nn import functional
 
 from rl.information.categorical import log_softmax
-from rl.information.checks import Reduction, check_logits, check_numbers, check_probabilities, finish
+from rl.information.checks import (
+    Reduction,
+    check_indices,
+    check_logits,
+    check_normalized,
+    check_numbers,
+    check_probabilities,
+    finish,
+)  # fmt: skip
+from rl.information.closed_form import closed_form
 
 
 def nll_loss(
@@ -19,14 +30,10 @@ def nll_loss(
     """
     if validate:
         check_numbers("log_p", log_p, infinite=True)
-        total = log_p.detach().double().exp().sum(-1)
-        if not bool(((total - 1).abs() < 1e-4).all()):
-            raise ValueError(
-                "log_p is not normalized: its probabilities sum to "
-                f"{float(total.flatten()[(total.flatten() - 1).abs().argmax()]):.4g} in some row; "
-                "raw logits go to cross_entropy_loss"
-            )
-    return finish(_pick(log_p, target, validate), base, reduction)
+        check_normalized("log_p", log_p)
+    y = _distribution(log_p, target, validate)
+    counts = (y > 0) | (log_p > -math.inf)
+    return finish(-(y * log_p.where(counts, 0.0)).sum(-1).to(log_p.dtype), base, reduction)
 
 
 def cross_entropy_loss(
@@ -43,27 +50,42 @@ def cross_entropy_loss(
         raise ValueError(f"label_smoothing must lie between 0 and 1, got {label_smoothing!r}")
     if validate:
         check_logits("logits", logits)
-    log_p = log_softmax(logits, validate=False)
-    loss = _pick(log_p, target, validate)
+    y = _distribution(logits, target, validate)
     if label_smoothing:
         legal = logits > -math.inf
-        uniform = -log_p.where(legal, 0.0).sum(-1) / legal.sum(-1)
-        loss = (1 - label_smoothing) * loss + label_smoothing * uniform
-    return finish(loss, base, reduction)
+        y = (1 - label_smoothing) * y + label_smoothing * legal.double() / legal.sum(-1, keepdim=True)
+    return finish(_cross_entropy(logits, y).to(logits.dtype), base, reduction)
 
 
-def _pick(log_p: Tensor, target: Tensor, validate: bool) -> Tensor:
-    """−Σ y ln p, y one-hot or given."""
+def _distribution(logits: Tensor, target: Tensor, validate: bool) -> Tensor:
+    """The target as probabilities, float64[..., A]."""
+    (*batch, actions) = logits.shape
     if target.is_floating_point():
-        if target.shape != log_p.shape:
-            raise ValueError(f"target probabilities of shape {tuple(target.shape)} for logits of {tuple(log_p.shape)}")
+        if target.shape != logits.shape:
+            raise ValueError(f"target probabilities of shape {tuple(target.shape)} for logits of {tuple(logits.shape)}")
         if validate:
             check_probabilities("target", target)
-        counts = target > 0
-        return -(target * log_p.where(counts, 0.0)).sum(-1)
-    if target.shape != log_p.shape[:-1]:
-        raise ValueError(f"target indices of shape {tuple(target.shape)} for logits of {tuple(log_p.shape)}")
-    if validate and target.numel() and not bool(((target >= 0) & (target < log_p.shape[-1])).all()):
-        outside = target[(target < 0) | (target >= log_p.shape[-1])]
-        raise ValueError(f"target holds {int(outside[0])}; indices lie between 0 and {log_p.shape[-1] - 1}")
-    return -log_p.gather(-1, target.long().unsqueeze(-1)).squeeze(-1)
+        return target.double()
+    if target.dtype == torch.bool or target.shape != torch.Size(batch):
+        kind = str(target.dtype).removeprefix("torch.")
+        raise ValueError(f"target must hold indices of shape {tuple(batch)}, got {kind} of {tuple(target.shape)}")
+    if validate:
+        check_indices("target", target, actions)
+    return functional.one_hot(target.long(), actions).double()
+
+
+def _values(logits: Tensor, y: Tensor) -> Tensor:
+    log_p = log_softmax(logits.double(), validate=False)
+    return -(y * log_p.where(y > 0, 0.0)).sum(-1)
+
+
+def _gradients(logits: Tensor, y: Tensor, _: Tensor) -> tuple[Tensor, Tensor]:
+    """∂/∂x = p (1 − y) − y (1 − p), with 1 − p of the likely action as the sum of the others; ∂/∂y = −ln p."""
+    x = logits.double()
+    log_p, legal = log_softmax(x, validate=False), logits > -math.inf
+    p, top = log_p.exp(), x.argmax(-1, keepdim=True)
+    rest = (1 - p).scatter(-1, top, p.scatter(-1, top, 0.0).sum(-1, keepdim=True))
+    return (p * (1 - y) - y * rest).where(legal, 0.0), -log_p.where(legal, 0.0)
+
+
+_cross_entropy = closed_form(_values, _gradients)

@@ -117,14 +117,16 @@ def kl_k3(log_p: Tensor, log_q: Tensor, *, reduction: Reduction = "none", valida
 
 def _log_ratio(log_p: Tensor, log_q: Tensor, validate: bool) -> Tensor:
     if validate:
-        check_broadcast("log_p", log_p, "log_q", log_q, events=0)
+        check_broadcast(0, log_p=log_p, log_q=log_q)
         check_numbers("log_p", log_p, infinite=True)
         check_numbers("log_q", log_q, infinite=True)
-    return log_q - log_p
+    known = torch.isfinite(log_q) & torch.isfinite(log_p)
+    ratio = log_q.where(known, 0.0) - log_p.where(known, 0.0)
+    return torch.where(known, ratio, (log_q - log_p).detach().nan_to_num(0.0, math.inf, -math.inf))
 
 
 def _check_pair(p: Tensor, q: Tensor) -> None:
-    check_broadcast("p", p, "q", q)
+    check_broadcast(1, p=p, q=q)
     check_probabilities("p", p)
     check_probabilities("q", q)
 
@@ -135,7 +137,7 @@ def _check_pair(p: Tensor, q: Tensor) -> None:
 def _entropy_values(p: Tensor) -> Tensor:
     x = p.double()
     terms: Tensor = torch.special.xlogy(x, x)
-    return -terms.sum(-1)
+    return (-terms.sum(-1)).clamp_min_(0.0)  # 1 + rounding passes validation
 
 
 def _cross_entropy_values(p: Tensor, q: Tensor) -> Tensor:
@@ -166,27 +168,27 @@ def _log_gradient(x: Tensor) -> Tensor:
 
 def _kl_gradients(p: Tensor, q: Tensor, _: Tensor) -> tuple[Tensor, Tensor]:
     a, b = p.double(), q.double()
-    return (-_log_of_ratio(b, a)).where(b > 0, 0.0), ((b - a) / b.where(b > 0, 1.0)).where(b > 0, 0.0)
+    return -_log_of_ratio(b, a, b - a), ((b - a) / b.where(b > 0, 1.0)).where(b > 0, 0.0)
 
 
 def _js_gradients(p: Tensor, q: Tensor, _: Tensor) -> tuple[Tensor, Tensor]:
     """½ ln(p/m) and ½ ln(q/m)."""
     a, b = p.double(), q.double()
     m = (a + b) / 2
-    return 0.5 * _log_of_ratio(a, m), 0.5 * _log_of_ratio(b, m)
+    return 0.5 * _log_of_ratio(a, m, (a - b) / 2), 0.5 * _log_of_ratio(b, m, (b - a) / 2)
 
 
-def _log_of_ratio(x: Tensor, y: Tensor) -> Tensor:
-    """ln(x/y), accurate for neighbors; 0 where either is 0."""
+def _log_of_ratio(x: Tensor, y: Tensor, difference: Tensor) -> Tensor:
+    """ln(x/y) from x, y and x − y, accurate for neighbors; 0 where x or y is 0."""
     both = (x > 0) & (y > 0)
-    a, b = x.where(both, 1.0), y.where(both, 1.0)
-    change = (a - b) / b
+    change = difference.where(both, 0.0) / y.where(both, 1.0)
     near = change.abs() < 0.5
-    return torch.where(near, change.where(near, 0.0).log1p(), a.log() - b.log())
+    apart = x.where(both, 1.0).log() - y.where(both, 1.0).log()
+    return torch.where(near, change.where(near, 0.0).log1p(), apart)
 
 
 _surprise = closed_form(
-    lambda p: -p.double().log(), lambda p, _: ((-1 / p.double().where(p > 0, 1.0)).where(p > 0, 0.0),)
+    lambda p: -p.double().clamp_max(1.0).log(), lambda p, _: ((-1 / p.double().where(p > 0, 1.0)).where(p > 0, 0.0),)
 )
 _entropy = closed_form(_entropy_values, lambda p, _: ((-_log_gradient(p.double()) - 1).where(p > 0, 0.0),))
 _cross_entropy = closed_form(

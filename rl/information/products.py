@@ -4,14 +4,15 @@ The logits of a product lie side by side, float[..., Σ sizes]; `sizes` are the 
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
 
-from rl.information.categorical import _compare, entropy_from_logits, js_from_logits, kl_from_logits
+from rl.information.categorical import entropy_from_logits, kl_from_logits
 from rl.information.checks import Reduction, check_broadcast, check_logits, finish
 from rl.information.closed_form import closed_form
+from rl.information.pairs import compare, js_of_pair, log_of_mean_ratio, through_softmax
 from rl.information.series import phi_values
 
 JOINT_LIMIT = 2**16  # outcomes over which the JS divergence of a product is summed
@@ -50,8 +51,18 @@ def product_js_from_logits(
             f"the JS divergence of a product sums over its joint outcomes; sizes {tuple(sizes)} have "
             f"{math.prod(sizes):,}, the limit is {JOINT_LIMIT:,}: use the KL divergence, which adds over factors"
         )
-    joint = [_joint(factors) for factors in zip(*_pairs(p_logits, q_logits, sizes, validate), strict=True)]
-    return finish(js_from_logits(joint[0], joint[1], validate=False), base, reduction)
+    _pairs(p_logits, q_logits, sizes, validate)
+
+    def values(p: Tensor, q: Tensor) -> Tensor:
+        return js_of_pair(*(joint.flatten(-len(sizes)) for joint in _joint(p, q, sizes)))
+
+    def gradients(p: Tensor, q: Tensor, _: Tensor) -> tuple[Tensor, Tensor]:
+        joint_p, joint_q, r = _joint(p, q, sizes)
+        pairs = ((joint_p, log_of_mean_ratio(r)), (joint_q, log_of_mean_ratio(-r)))
+        to_p, to_q = (_marginal_gradient(joint, ratio, len(sizes)) for joint, ratio in pairs)
+        return to_p, to_q
+
+    return finish(closed_form(values, gradients)(p_logits, q_logits), base, reduction)
 
 
 def generalized_js_from_logits(
@@ -60,23 +71,29 @@ def generalized_js_from_logits(
 ) -> Tensor:  # fmt: skip
     """JS_w(p_1, …, p_K) = Σ w_k KL(p_k‖m), m = Σ w_k p_k: how much policies differ; 0 ≤ JS_w ≤ H(w) ≤ ln K.
 
-    logits: float[..., K, A]; weights: float[K], positive, of sum 1 (default 1/K each). Returns float[...].
+    logits: float[..., K, A]; weights: float[K], positive, of sum 1 (default 1/K each), not differentiated. Returns
+    float[...].
     Raises ValueError on weights that are not such, and as `log_softmax` does. Source: Lin 1991, section 4.
     """
     if logits.ndim < 2:
         raise ValueError(f"logits have shape {tuple(logits.shape)}; a set of policies is float[..., K, A]")
     k = logits.shape[-2]
-    w = torch.full((k,), 1 / k, dtype=logits.dtype, device=logits.device) if weights is None else weights
+    w = torch.full((k,), 1 / k, dtype=torch.float64, device=logits.device) if weights is None else weights.detach()
+    w = w.double()
     if validate:
         check_logits("logits", logits)
-        if w.shape != (k,) or not bool((w > 0).all()) or abs(float(w.double().sum()) - 1) > 1e-5:
+        if w.shape != (k,) or not bool((w > 0).all()) or abs(float(w.sum()) - 1) > 1e-5:
             raise ValueError(f"weights must be {k} positive numbers of sum 1, got {w.tolist()}")
 
     def values(x: Tensor) -> Tensor:
-        return _generalized_js_values(x, w.detach().double())
+        p, m, rho = _to_the_mean(x, w)
+        small = rho <= 1.0
+        terms = torch.where(small, p * phi_values(rho.clamp_max(1.0)), m - p - p * rho)
+        return (w.unsqueeze(-1) * terms).sum((-2, -1)).clamp_min_(0.0)
 
     def gradients(x: Tensor, _: Tensor) -> tuple[Tensor]:
-        return (_generalized_js_gradients(x.double(), w.double()),)
+        p, _, rho = _to_the_mean(x, w)
+        return (w.unsqueeze(-1) * through_softmax(p, -rho),)
 
     return finish(closed_form(values, gradients)(logits), base, reduction)
 
@@ -94,7 +111,7 @@ def split(name: str, logits: Tensor, sizes: Sequence[int], validate: bool = True
 
 def _pairs(p: Tensor, q: Tensor, sizes: Sequence[int], validate: bool) -> list[tuple[Tensor, Tensor]]:
     if validate:
-        check_broadcast("p_logits", p, "q_logits", q)
+        check_broadcast(1, p_logits=p, q_logits=q)
     return list(zip(split("p_logits", p, sizes, validate), split("q_logits", q, sizes, validate), strict=True))
 
 
@@ -102,33 +119,44 @@ def _total(parts: list[Tensor]) -> Tensor:
     return torch.stack(parts).sum(0)
 
 
-def _joint(factors: Sequence[Tensor]) -> Tensor:
-    """Logits of all joint outcomes, float[..., ∏ sizes]."""
-    joint = factors[0]
-    for factor in factors[1:]:
-        joint = (joint.unsqueeze(-1) + factor.unsqueeze(-2)).flatten(-2)
-    return joint
+def _joint(p_logits: Tensor, q_logits: Tensor, sizes: Sequence[int]) -> list[Tensor]:
+    """p, q and ln(q/p) of all joint outcomes, float64[..., A_1, …, A_K] each."""
+    factors = zip(split("p_logits", p_logits, sizes, False), split("q_logits", q_logits, sizes, False), strict=True)
+    p, q, r = compare(*next(factors), masked=True)
+    for a, b in factors:
+        p_k, q_k, r_k = compare(a, b, masked=True)
+        p, q, r = _outer(p, p_k, torch.mul), _outer(q, q_k, torch.mul), _outer(r, r_k, torch.add)
+    return [p, q, r]
 
 
-def _generalized_js_values(x: Tensor, w: Tensor) -> Tensor:
-    """Σ w [m − p − p ρ], ρ = ln(m/p); for neighbors ρ comes from the log-ratios to the first policy."""
+def _outer(x: Tensor, y: Tensor, operation: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
+    """[..., A_1, …, A_k] and [..., A] to [..., A_1, …, A_k, A]."""
+    batch = y.shape[:-1]
+    aligned = y.reshape(*batch, *(1,) * (x.ndim - len(batch)), y.shape[-1])
+    return operation(x.unsqueeze(-1), aligned)
+
+
+def _marginal_gradient(joint: Tensor, log_ratio: Tensor, factors: int) -> Tensor:
+    """½ Σ P (ln(P/M) − KL(P‖M)) over the joint outcomes that share an action, for every action of every factor."""
+    terms = through_softmax(joint.flatten(-factors), 0.5 * log_ratio.flatten(-factors)).reshape(joint.shape)
+    parts = []
+    for k in range(-factors, 0):
+        others = [axis for axis in range(-factors, 0) if axis != k]
+        parts.append(terms.sum(others) if others else terms)
+    return torch.cat(parts, -1)
+
+
+def _to_the_mean(x: Tensor, w: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """p, their mean m, and ρ = ln(m/p), float64[..., K, A]; for neighbors from the log-ratios to the first policy.
+
+    ρ is 1e9 where only this policy is masked, and 0 where all are.
+    """
     share = w.unsqueeze(-1)
-    _, p, r = _compare(x[..., :1, :].expand_as(x), x, masked=True)
+    _, p, r = compare(x[..., :1, :].expand_as(x), x, masked=True)
     m = (share * p).sum(-2, keepdim=True)
     near = (r.abs() < 0.5).all(-2, keepdim=True)
-    close = (share * r.clamp(-1, 1).expm1()).sum(-2, keepdim=True).log1p() - r
-    rho = torch.where(near, close, m.log() - p.log()).nan_to_num(0.0, posinf=1e9)
-    small = rho <= 1.0
-    terms = torch.where(small, p * phi_values(rho.clamp_max(1.0)), m - p - p * rho)
-    return (share * terms).sum((-2, -1)).clamp_min_(0.0)
-
-
-def _generalized_js_gradients(x: Tensor, w: Tensor) -> Tensor:
-    """∂JS/∂x_k = w_k p_k (ln(p_k/m) − KL(p_k‖m))."""
-    share = w.unsqueeze(-1)
-    log_p = x.log_softmax(-1)
-    legal = x > -math.inf
-    log_m = (log_p + share.log()).logsumexp(-2, keepdim=True)
-    log_ratio = log_p.where(legal, 0.0) - log_m.where(legal, 0.0)
-    p = log_p.exp()
-    return share * p * (log_ratio - (p * log_ratio).sum(-1, keepdim=True))
+    r = r.where(near, 0.0)
+    close = (share * r.expm1()).sum(-2, keepdim=True).log1p() - r
+    apart = m.where(m > 0, 1.0).log() - p.where(p > 0, 1.0).log()
+    apart = torch.where((p == 0) & (m > 0), 1e9, apart)
+    return p, m, torch.where(near, close, apart)

@@ -1,0 +1,294 @@
+"""What adapts the optimizer's step and the entropy coefficient: alone, and in short trainings."""
+
+import math
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import distributions as reference
+
+from agents import A2C
+from agents.descent import Factor
+from rl import checkpoint
+from rl.checkpoint import CheckpointError
+from rl.loop import Status
+from rl.rollout import collect
+from rl.schedules import Linear, value_at
+from rl.threads import torch_threads
+from rl.typed import ConfigError
+
+LOWEST, HIGHEST = 0.01, 100.0
+ADAPTIVE: dict[str, object] = {
+    "target_policy_shift": 1e-4, "max_policy_shift": 1e-3, "target_entropy": 0.5, "ent_coef": 0.01
+}  # fmt: skip
+
+
+def make(env_id: str = "CartPole-v1", **settings: object) -> A2C:
+    return A2C(env_id, **({"num_envs": 4} | settings))  # type: ignore[arg-type]
+
+
+def train(agent: A2C, updates: int) -> dict[str, np.ndarray]:
+    """The metrics of every update, and the learning rate of V_φ beside them."""
+    rows: list[Mapping[str, float]] = []
+
+    def note(status: Status) -> None:
+        rates = [group["lr"] for group in agent.descent.optimizer.param_groups]
+        rows.append({key: float(x) for key, x in status.metrics.items()} | {"pi": rates[0], "v": rates[1]})
+
+    agent.learn(updates * agent.worlds.num_envs * agent.n_steps, [note])
+    return {key: np.array([row[key] for row in rows]) for key in rows[0]}
+
+
+def one_step(agent: A2C, shift: float) -> dict[str, torch.Tensor]:
+    """A step whose KL divergence is said to be this."""
+    loss = agent.value(torch.ones(1, 4)).sum() + agent.policy.net(torch.ones(1, 4))[0, 0]
+    return agent.descent.step(loss, 0.0, lambda: torch.tensor(shift))
+
+
+# --- the factor ---
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"), [(0.1, 0.1), (-0.05, -0.05), (5.0, math.log(1.2)), (-5.0, -math.log(1.2))]
+)
+def test_a_move_is_at_most_a_fifth(change: float, expected: float) -> None:
+    factor = Factor()
+    assert factor.value == 1.0
+    factor.move(change)
+    assert math.log(factor.value) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(("change", "bound"), [(math.inf, HIGHEST), (-math.inf, LOWEST)])
+def test_the_factor_is_bounded(change: float, bound: float) -> None:
+    factor = Factor()
+    for _ in range(1000):
+        factor.move(change)
+    assert factor.value == bound
+    factor.move(-math.copysign(0.1, change))  # and comes back at once
+    assert factor.value == pytest.approx(bound * math.exp(-math.copysign(0.1, change)))
+
+
+@pytest.mark.parametrize("settings", [{}, {"max_policy_shift": 1e-4}, {"ent_coef": 0.01}])
+def test_without_targets_nothing_adapts(settings: dict[str, object]) -> None:
+    agent = make(**settings)
+    metrics = train(agent, 50)
+    assert (agent.descent.step_factor.value, agent.descent.entropy_factor.value) == (1.0, 1.0)
+    assert set(metrics["pi"]) == set(metrics["v"]) == {agent.learning_rate}
+    assert set(metrics["train/ent_coef"]) == {float(np.float32(value_at(agent.ent_coef, 0.0)))}
+
+
+# --- the step ---
+
+
+@pytest.mark.parametrize(("shift", "faster"), [(0.0, True), (1e-30, True), (1e-5, True), (1e-1, False), (1e30, False)])
+def test_the_step_moves_towards_its_target(shift: float, faster: bool) -> None:
+    agent = make(target_policy_shift=1e-3)
+    for _ in range(3):
+        before = agent.descent.step_factor.value
+        metrics = one_step(agent, shift)
+        assert float(metrics["train/learning_rate"]) == pytest.approx(before * agent.learning_rate)
+        assert (agent.descent.step_factor.value > before) == faster
+        assert abs(math.log(agent.descent.step_factor.value / before)) <= math.log(1.2) + 1e-12
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("share", [0.1, 10.0])
+def test_the_mean_shift_is_held_from_either_side(share: float) -> None:
+    """Mean KL of updates 350 to 750, of three seeds, within a factor 2 of the target; uncontrolled it would be 100.
+
+    Runs are chaotic to the last bit. One by one, seeds 0 to 5 gave 0.93 to 1.24 times the target from below, 0.67 to
+    1.77 from above, but for seed 5, whose policy a step destroys before it is short enough.
+    """
+    shifts, rates = [], []
+    for seed in range(3):
+        agent = make(
+            seed=seed, num_envs=8, n_steps=5, ent_coef=0.02, normalize_advantage=True,
+            learning_rate=7e-4 * share, critic_lr_scale=1 / share, target_policy_shift=1e-3,
+        )  # fmt: skip
+        metrics = train(agent, 750)
+        np.testing.assert_allclose(metrics["v"], 7e-4)
+        np.testing.assert_allclose(metrics["pi"], metrics["train/learning_rate"], rtol=1e-6)
+        assert metrics["pi"][0] == pytest.approx(7e-4 * share)
+        shifts.append(metrics["train/policy_shift_kl"][350:].mean())
+        rates.append(metrics["pi"][-1])
+    assert 0.5 < np.mean(shifts) / 1e-3 < 2
+    assert 0.3 < np.median(rates) / 7e-4 < 3
+
+
+def test_the_factor_multiplies_the_schedule() -> None:
+    agent = make(learning_rate=Linear(1e-2, 1e-3), critic_lr_scale=0.5, target_policy_shift=1e-5)
+    factors: list[float] = []
+    agent.learn(400, [lambda _: factors.append(agent.descent.step_factor.value)])
+    again = make(learning_rate=Linear(1e-2, 1e-3), critic_lr_scale=0.5, target_policy_shift=1e-5)
+    metrics, schedule = train(again, 100), np.linspace(1e-2, 1e-3, 101)[:-1]
+    np.testing.assert_allclose(metrics["pi"], schedule * [1.0, *factors[:-1]])
+    np.testing.assert_allclose(metrics["v"], schedule * 0.5)
+    assert factors[-1] < 0.9
+
+
+def test_a_schedule_of_the_target_shift() -> None:
+    """At a KL of 1e-3, between its ends, the step first grows and then shrinks."""
+    agent = make(target_policy_shift=Linear(1e-2, 1e-4))
+    moves = []
+    for progress in (0.0, 0.99):
+        before = agent.descent.step_factor.value
+        agent.descent.step(agent.value(torch.ones(1, 4)).sum(), progress, lambda: torch.tensor(1e-3))
+        moves.append(agent.descent.step_factor.value / before)
+    assert moves[0] > 1 > moves[1]
+
+
+def test_target_and_bound_together() -> None:
+    agent = make(num_envs=8, learning_rate=7e-3, target_policy_shift=1e-4, max_policy_shift=1e-3)
+    metrics = train(agent, 300)
+    shift = metrics["train/policy_shift_kl"]
+    assert 0 <= shift.min() < shift.max() <= 1e-3
+    assert agent.descent.step_factor.value < 0.5
+    np.testing.assert_allclose(metrics["v"], 7e-3)
+
+
+# --- the entropy coefficient ---
+
+
+@pytest.mark.parametrize("target", [0.3, Linear(0.6, 0.3)])
+def test_the_coefficient_rises_below_its_target_and_falls_above(target: float | Linear) -> None:
+    agent, previous = make(target_entropy=target, ent_coef=0.01), 0.01
+    for progress in (0.0, 0.5, 0.9):
+        goal = value_at(target, progress)
+        for entropy in (goal + 0.2, goal - 0.2, goal - 1.0):
+            agent.descent.adapt_entropy_coefficient(torch.tensor(entropy), progress)
+            coefficient = agent.descent.entropy_coefficient(progress)
+            assert (coefficient > previous) == (entropy < goal)
+            previous = coefficient
+        agent.descent.adapt_entropy_coefficient(torch.tensor(goal), progress)
+        assert agent.descent.entropy_coefficient(progress) == pytest.approx(previous, rel=1e-6)
+
+
+@pytest.mark.parametrize(("ent_coef", "without"), [(1.5, 0.52), (0.15, 0.04)])
+def test_the_entropy_is_held_from_either_side(ent_coef: float, without: float) -> None:
+    """One state, two actions, rewards ±1: mean entropy of updates 900 to 1,200 within 0.12 of the target 0.3.
+
+    Of seeds 0 to 3: 0.27 to 0.31 from above, 0.20 to 0.26 from below; without a target 0.50 to 0.54 and 0.03 to 0.06.
+    """
+    settings: dict[str, object] = {"num_envs": 8, "learning_rate": 3e-3, "net_arch": (16,), "ent_coef": ent_coef}
+    held = train(make("envs.probes:ActionReward-v0", target_entropy=0.3, **settings), 1200)["train/entropy"][900:]
+    free = train(make("envs.probes:ActionReward-v0", **settings), 300)["train/entropy"][200:]
+    assert abs(held.mean() - 0.3) < 0.12
+    assert abs(free.mean() - without) < 0.06
+
+
+def test_the_entropy_of_cart_pole_is_held() -> None:
+    """Mean entropy of updates 450 to 750 within 0.12 of the target 0.5; seeds 0 to 3 gave 0.51 to 0.55."""
+    metrics = train(make(num_envs=16, n_steps=5, target_entropy=0.5, ent_coef=0.05), 750)
+    assert abs(metrics["train/entropy"][450:].mean() - 0.5) < 0.12
+    rises = np.diff(metrics["train/ent_coef"]) > 0
+    assert (rises == (metrics["train/entropy"][1:] < 0.5)).mean() > 0.99  # but for float32
+
+
+@pytest.mark.parametrize(("target", "rises"), [(-0.5, True), (-2.0, False)])
+def test_gaussian_entropies_may_be_negative(target: float, rises: bool) -> None:
+    """An entropy of −1.08 nats at first."""
+    settings: dict[str, object] = {"log_std_init": -2.5, "normalize_rewards": True, "learning_rate": 3e-3}
+    metrics = train(make("Pendulum-v1", target_entropy=target, ent_coef=0.05, **settings), 200)
+    assert metrics["train/entropy"][0] == pytest.approx(0.5 * (1 + math.log(2 * math.pi)) - 2.5, abs=1e-5)
+    assert "train/policy_shift_js" not in metrics
+    below = metrics["train/entropy"][:-1] < target
+    assert ((np.diff(metrics["train/ent_coef"]) > 0) == below).all()
+    assert below[0] == rises
+
+
+@pytest.mark.parametrize("ent_coef", [0.0, Linear(0.01, 0.0)])
+def test_a_target_needs_a_coefficient_to_start_from(ent_coef: float | Linear) -> None:
+    with pytest.raises(ConfigError, match="target_entropy needs a positive ent_coef"):
+        make(target_entropy=0.3, ent_coef=ent_coef)
+
+
+# --- metrics, files, failures ---
+
+
+def test_shifts_are_those_of_the_update() -> None:
+    agent = make(learning_rate=1e-2, n_steps=5, num_envs=8)
+    obs, _ = agent.worlds.reset()
+    for _ in range(5):
+        with torch_threads(1):
+            batch, obs, _ = collect(agent.worlds, agent, obs, 5, 0)
+            metrics = agent.update(batch)
+        with torch.no_grad():
+            after = agent.policy.net(batch.obs).double().log_softmax(-1)
+        before = batch.behavior.double().log_softmax(-1)
+        middle = torch.logaddexp(before, after) - math.log(2)
+        kl = (before.exp() * (before - after)).sum(-1)
+        js = (before.exp() * (before - middle)).sum(-1) / 2 + (after.exp() * (after - middle)).sum(-1) / 2
+        assert float(kl.mean()) > 1e-6
+        torch.testing.assert_close(metrics["train/policy_shift_kl"], kl.mean().float(), rtol=1e-4, atol=1e-9)
+        torch.testing.assert_close(metrics["train/policy_shift_js"], js.mean().float(), rtol=1e-4, atol=1e-9)
+
+
+def test_shifts_of_gaussians_are_those_of_the_update() -> None:
+    agent = make("Pendulum-v1", learning_rate=1e-2, n_steps=5)
+    obs, _ = agent.worlds.reset()
+    batch, _, _ = collect(agent.worlds, agent, obs, 5, 0)
+    metrics = agent.update(batch)
+    mean, log_std = batch.behavior.chunk(2, -1)
+    pi = agent.policy(batch.obs)
+    before, after = reference.Normal(mean, log_std.exp()), reference.Normal(pi.mean, pi.log_std.exp())
+    expected = reference.kl_divergence(before, after).sum(-1).mean()
+    torch.testing.assert_close(metrics["train/policy_shift_kl"], expected.detach(), rtol=1e-4, atol=1e-9)
+    assert "train/policy_shift_js" not in metrics
+
+
+@pytest.mark.parametrize("env_id", ["CartPole-v1", "Pendulum-v1"])
+def test_factors_resume_exactly(env_id: str, tmp_path: Path) -> None:
+    straight = make(env_id, **ADAPTIVE).learn(800)
+    resumed = A2C.load(make(env_id, **ADAPTIVE).learn(400).save(tmp_path / "half")).learn(400)
+    for factor in ("step_factor", "entropy_factor"):
+        assert getattr(straight.descent, factor).value == getattr(resumed.descent, factor).value != 1.0
+    for p, q in zip(straight.policy.parameters(), resumed.policy.parameters(), strict=True):
+        assert torch.equal(p, q)
+
+
+@pytest.mark.parametrize("shift", [math.nan, math.inf])
+def test_a_shift_that_is_not_finite_is_refused(shift: float) -> None:
+    agent = make(target_policy_shift=1e-3)
+    with pytest.raises(FloatingPointError, match=r"0\.0007 moved the policy infinitely far"):
+        one_step(agent, shift)
+    assert agent.descent.step_factor.value == 1.0
+
+
+def test_an_update_that_overflows_is_refused() -> None:
+    """The first step makes the parameters infinite: a KL divergence of 0 would hide it."""
+    agent = make(learning_rate=1e38, max_policy_shift=1e-3)
+    obs, _ = agent.worlds.reset()
+    batch, _, _ = collect(agent.worlds, agent, obs, 1, 0)
+    with pytest.raises(FloatingPointError, match="infinitely far"):
+        agent.update(batch)
+
+
+def test_a_refused_update_leaves_the_factors() -> None:
+    agent = make(**ADAPTIVE).learn(100)
+    factor = agent.descent.entropy_factor.value
+    with torch.no_grad():
+        agent.value.net[-1].bias.fill_(torch.inf)
+    with pytest.raises(FloatingPointError, match="gradient is not finite"):
+        agent.learn(4)
+    assert agent.descent.entropy_factor.value == factor
+
+
+def test_an_entropy_that_no_policy_has_is_refused() -> None:
+    with pytest.raises(ConfigError, match="target_entropy"):
+        make(target_entropy=0.7, ent_coef=0.01)  # ln 2 = 0.693
+
+
+def test_a_target_beyond_the_bound_is_refused() -> None:
+    with pytest.raises(ConfigError, match="max_policy_shift"):
+        make(target_policy_shift=1e-2, max_policy_shift=1e-3)
+
+
+def test_a_checkpoint_of_an_older_version(tmp_path: Path) -> None:
+    path = make().learn(40).save(tmp_path / "old")
+    content = checkpoint.load(path)
+    del content["state"]["descent"]["factors"]  # type: ignore[index]
+    checkpoint.save(path, content)
+    with pytest.raises(CheckpointError):
+        A2C.load(path)
