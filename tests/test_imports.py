@@ -16,8 +16,8 @@ FLOORS: list[list[str]] = [
         "rl.information", "rl.information.bernoulli", "rl.information.categorical", "rl.information.checks",
         "rl.information.closed_form", "rl.information.gaussian", "rl.information.losses", "rl.information.pairs",
         "rl.information.probabilities", "rl.information.products", "rl.information.rivals", "rl.information.series",
-        "rl.distributions", "rl.distributions.continuous", "rl.distributions.discrete", "rl.distributions.protocol", "rl.returns",
-        "rl.rollout", "rl.normalize", "rl.schedules", "rl.statistics", "rl.threads",
+        "rl.distributions", "rl.distributions.continuous", "rl.distributions.discrete", "rl.distributions.protocol",
+        "rl.returns", "rl.rollout", "rl.normalize", "rl.schedules", "rl.statistics", "rl.threads",
     ],
     ["envs", "envs.errors", "envs.make", "envs.probes", "envs.snapshot", "envs.spaces", "envs.worlds"],
     [

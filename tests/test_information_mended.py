@@ -1,0 +1,51 @@
+"""What was once wrong with rl.information: each of these holds."""
+
+from collections.abc import Callable
+
+import pytest
+import torch
+
+from rl import information
+from tests.test_information import BITS, INF, LOG_P, MEAN, WEIGHTS, P, refused, rows
+
+pytestmark = pytest.mark.filterwarnings("ignore:.torch.jit.script:DeprecationWarning")  # torch's own, in forward mode
+
+
+def rises(match: str, *call: object) -> bool:
+    refused(match, *call)
+    return True
+
+
+EXACT = rows(0.0, 0.0, 0.0, 76 / 1024).float()
+DEFECTS: dict[str, Callable[[], object]] = {
+    "p = 1 + 1e-6 is accepted, and NaN": lambda: information.bernoulli_entropy(rows(1 + 1e-6)) == 0,
+    "p = 1 + 1e-6 is accepted, and negative": lambda: information.entropy(rows(1 + 1e-6, 0.0)) >= 0,
+    "0 · ∞ at the mean": lambda: information.gaussian_log_prob(*(rows(x).float() for x in (0.0, 0.0, -100.0))) > 0,
+    "0 · ∞ at the mean, float64": lambda: information.gaussian_log_prob(rows(0.0), rows(0.0), rows(-800.0)) > 0,
+    "∞ − ∞": lambda: not information.kl_k3(rows(-INF), rows(-INF)).isnan(),
+    "a row of low entropy changes the others": lambda: torch.equal(
+        information.entropy_from_logits(rows([0.0, -16.0], [0.0, -40.0]))[:1],
+        information.entropy_from_logits(rows([0.0, -16.0])),
+    ),
+    "a shift is not 0 in float32": lambda: information.kl_from_logits(EXACT, EXACT + 3.0) == 0,
+    "float64 is lost": lambda: information.gaussian_kl(MEAN.float(), MEAN.float(), MEAN, MEAN).dtype == torch.float64,
+    "a tangent in float64": lambda: (
+        torch.func.jvp(information.self_information, (BITS.float(),), (BITS.float(),))[1].dtype == torch.float32
+    ),
+    "weights that require grad warn": lambda: information.generalized_js_from_logits(
+        P, WEIGHTS.clone().requires_grad_()
+    ),
+    "RuntimeError of three shapes": lambda: rises(
+        "differ in shape", "gaussian_log_prob", torch.zeros(3), torch.zeros(2, 3), torch.zeros(4, 3)
+    ),
+    "the row is not named": lambda: rises(
+        r"log_p\[1\]", "nll_loss", torch.stack([LOG_P[0][0], P[0]]), torch.tensor([0, 1])
+    ),
+    "the entry is not named": lambda: rises(r"target\[1\]", "cross_entropy_loss", P, torch.tensor([0, 3])),
+    "truth values are indices": lambda: rises("target", "cross_entropy_loss", P, torch.tensor([True, False])),
+}
+
+
+@pytest.mark.parametrize("name", DEFECTS)
+def test_it_stays_mended(name: str) -> None:
+    assert DEFECTS[name]()
