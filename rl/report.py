@@ -108,6 +108,8 @@ def _height(metrics: Mapping[str, NDArray[np.float64]]) -> float:
     """The mean of the learning curve over the steps at which there is one."""
     steps, returns = metrics["step"], metrics["rollout/ep_rew_mean"]
     known = np.isfinite(returns)
+    if known.sum() < 2:
+        return float(returns[known].mean()) if known.any() else float("nan")
     return float(np.trapezoid(returns[known], steps[known]) / np.ptp(steps[known]))
 
 

@@ -1,7 +1,7 @@
 """Information in distributions given by their probabilities, float[..., A], each row of which sums to 1.
 
-0 ln 0 = 0. An entry that is 0 gets gradient 0, since an impossible event stays out of it (the one-sided derivative
-may be infinite). Prefer the logit forms where there are logits: a probability near 1 has lost its complement.
+0 ln 0 = 0. Where the derivative at an entry of 0 is infinite it is given as 0: an impossible event stays out. Prefer
+the logit forms where there are logits: a probability near 1 has lost its complement.
 """
 
 import math
