@@ -69,8 +69,9 @@ class A2C(A2CSettings):
 
         Loss: −mean(ln π(a|s) Â) + vf_coef · mean((V − target)²) − ent_coef · mean(H), where δ is the TD error,
         Â = GAE(δ), target = V + Â, neither differentiated. The policy shift KL(π_before ‖ π_after) is measured after
-        the step, on the rollout's own states; before it, it would be 0. Raises FloatingPointError, before any parameter
-        changes, if the gradient is not finite. Source: Mnih et al. 2016, algorithm S3.
+        the step, on the rollout's own states; before it, it would be 0. Source: Mnih et al. 2016, algorithm S3.
+        Raises FloatingPointError if the gradient is not finite, before any parameter changes, or if the policy moved
+        infinitely far.
         """
         obs, next_obs, reward = self._inputs(batch)
         pi, v = self.policy(obs), self.value(obs)

@@ -60,7 +60,7 @@ class Descent:
     def step(self, loss: Tensor, progress: float, shift: Callable[[], Tensor]) -> dict[str, Tensor]:
         """One step on the loss. shift() is the KL divergence from the policy that acted to the policy as it is now.
 
-        Raises FloatingPointError if the gradient is not finite, before any parameter changes, or the policy after it.
+        Raises FloatingPointError if the gradient is not finite, before any parameter changes, or if shift() is not.
         """
         learning_rate = value_at(self.settings.learning_rate, progress)
         rates = (learning_rate * self.step_factor.value, learning_rate * self.settings.critic_lr_scale)
