@@ -21,7 +21,10 @@ _PANELS = (
     ("rollout/ep_rew_mean", "training return\n(mean of the last 100 episodes)", "linear"),
     ("train/policy_shift_kl", "policy shift KL\n(nats an update)", "log"),
     ("train/entropy", "entropy (nats)", "linear"),
+)
+_STEERED = (
     ("train/learning_rate", "learning rate of π_θ", "log"),
+    ("train/ent_coef", "entropy coefficient", "log"),
 )
 
 
@@ -82,37 +85,40 @@ def seed_curves(directories: Sequence[Path], path: Path, title: str, threshold: 
 
 def line_curves(lines: Mapping[str, Sequence[Path]], path: Path, title: str, threshold: float | None) -> None:
     """Draws lines, each the run directories of its seeds, side by side into `path`: mean and 95 % bootstrap interval
-    over seeds of training return, policy shift, entropy and learning rate."""
+    over seeds of training return, policy shift, entropy, and learning rate or, if only that differs, entropy
+    coefficient."""
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(7.2, 5.2), layout="constrained")
-    grid_of_axes = figure.subplots(2, 2, sharex=True)
-    for axes, (column, label, scale) in zip(grid_of_axes.flat, _PANELS, strict=True):
-        for (name, directories), color, style in zip(
-            lines.items(), cycle(_LINE_COLORS), cycle(_LINE_STYLES), strict=False
-        ):
+    figure = Figure(figsize=(7.2, 5.4), layout="constrained")
+    panels = figure.subplots(2, 2, sharex=True)
+    shown = (*_PANELS, next((panel for panel in _STEERED if _differs(lines, panel[0])), _STEERED[0]))
+    for axes, (column, label, scale) in zip(panels.flat, shown, strict=True):
+        styles = zip(cycle(_LINE_COLORS), cycle(_LINE_STYLES), strict=False)
+        for (name, directories), (color, style) in zip(lines.items(), styles, strict=False):
             grid, curves = _on_one_grid(directories, column)
             mean, low, high = np.array([mean_interval(values, resamples=1_000) for values in curves.T]).T
             axes.fill_between(grid, low, high, color=color, alpha=0.2, lw=0)
             axes.plot(grid, mean, color=color, ls=style, lw=1.3, label=name)
         axes.set_ylabel(label)
-        if scale == "log":
-            axes.set_yscale("log", nonpositive="mask")
-        _finish(axes)
+        axes.set_yscale(scale)
+        _finish(axes, ticks=4)
     if threshold is not None:
-        grid_of_axes[0, 0].axhline(threshold, color="0.4", ls=":", lw=1)
-        grid_of_axes[0, 0].annotate(
-            f"threshold {threshold:g}", (0.99, threshold), xycoords=("axes fraction", "data"), ha="right", va="bottom",
-            fontsize="x-small", color="0.4",
-        )  # fmt: skip
-    for axes in grid_of_axes[1]:
+        panels[0, 0].axhline(threshold, color="0.4", ls=":", lw=1)
+        place = {"xy": (0.02, threshold), "xycoords": ("axes fraction", "data"), "va": "bottom"}
+        panels[0, 0].annotate(f"threshold {threshold:g}", **place, fontsize="x-small", color="0.4")
+    for axes in panels[1]:
         axes.set_xlabel("environment steps")
-    handles, labels = grid_of_axes[0, 0].get_legend_handles_labels()
-    figure.legend(
-        handles, labels, loc="outside upper center", ncols=min(len(lines), 4), fontsize="small", frameon=False
-    )
-    figure.suptitle(f"{title}; mean and 95 % interval over seeds", fontsize="medium")
+    handles, labels = panels[0, 0].get_legend_handles_labels()
+    columns = min(len(lines), 4)
+    figure.legend(handles, labels, loc="outside lower center", ncols=columns, fontsize="small", frameon=False)
+    figure.suptitle(f"{title}: mean and 95 % interval over seeds", fontsize="medium")
     figure.savefig(path, dpi=150)
+
+
+def _differs(lines: Mapping[str, Sequence[Path]], column: str) -> bool:
+    """Whether a metric is not the same in all runs of all lines at all times."""
+    runs = [run for directories in lines.values() for run in directories]
+    return len({value for run in runs for value in read_columns(run / "metrics.csv")[column]}) > 1
 
 
 def _on_one_grid(directories: Sequence[Path], column: str) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -122,10 +128,10 @@ def _on_one_grid(directories: Sequence[Path], column: str) -> tuple[NDArray[np.f
     return grid, np.array([np.interp(grid, run["step"], run[column]) for run in runs])
 
 
-def _finish(axes: "Axes") -> None:
+def _finish(axes: "Axes", ticks: int = 6) -> None:
     from matplotlib.ticker import MaxNLocator
 
-    axes.xaxis.set_major_locator(MaxNLocator(6))
+    axes.xaxis.set_major_locator(MaxNLocator(ticks))
     axes.xaxis.set_major_formatter(lambda x, _: f"{x:,.0f}")
     axes.grid(alpha=0.25)
     axes.spines[["top", "right"]].set_visible(False)
