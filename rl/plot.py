@@ -111,7 +111,7 @@ def line_curves(lines: Mapping[str, Sequence[Path]], path: Path, title: str, thr
     handles, labels = panels[0, 0].get_legend_handles_labels()
     columns = min(len(lines), 4)
     figure.legend(handles, labels, loc="outside lower center", ncols=columns, fontsize="small", frameon=False)
-    figure.suptitle(f"{title}: mean and 95 % interval over seeds", fontsize="medium")
+    figure.suptitle(f"{title}; mean and 95 % interval over seeds", fontsize="medium")
     figure.savefig(path, dpi=150)
 
 
