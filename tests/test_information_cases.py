@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from rl import information
-from tests import make_information_cases
+from tests import information_formulas, make_information_cases
 
 TABLE = json.loads(make_information_cases.PATH.read_text(encoding="utf-8"))
 RELATIVE = {"float32": 1e-6, "float64": 1e-12}
@@ -164,7 +164,7 @@ def by_definition(a: Tensor, b: Tensor) -> np.ndarray:
 def by_mpmath(a: Tensor, b: Tensor) -> np.ndarray:
     with mp.workdps(50):
         pairs = zip(a.tolist(), b.tolist(), strict=True)
-        return np.array([float(make_information_cases.kl_from_logits(*map(exact_row, x))[0]) for x in pairs])
+        return np.array([float(information_formulas.kl_from_logits(*map(exact_row, x))[0]) for x in pairs])
 
 
 def exact_row(x: list[float]) -> list[mp.mpf]:

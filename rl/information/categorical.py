@@ -136,8 +136,9 @@ def _entropy_values(logits: Tensor) -> Tensor:
     e = z.exp()
     total = e.sum(-1)
     entropy = total.log().sub_((e * z).sum(-1).div_(total))
-    careful = _rows(~(entropy > _CANCELS[logits.dtype == torch.float64]))  # NaN, of 0 · −inf, is careful too
-    if len(careful):  # nearly deterministic: in 1 + S, S is rounded away
+    plenty = entropy > _CANCELS[logits.dtype == torch.float64]  # false on the NaN of 0 · −inf too
+    if not bool(plenty.all()):  # nearly deterministic: in 1 + S, S is rounded away
+        careful = _rows(~plenty)
         z, e = z.index_select(0, careful), e.index_select(0, careful)
         rest = e.scatter(-1, z.argmax(-1, keepdim=True), 0.0).sum(-1)
         cross = (e * z.masked_fill(z == -math.inf, 0.0)).sum(-1)
@@ -164,9 +165,10 @@ def _kl_values(p_logits: Tensor, q_logits: Tensor) -> Tensor:
     peak_q, _, total_q = weights(q_logits)
     m.add_(first)
     kl = (total_q.log() - total_p.log()).add_(peak_q - peak_p - m)
-    careful = _rows(~(kl > _CANCELS[p_logits.dtype == torch.float64] * m.abs().clamp_min_(1.0)).squeeze(-1))
+    plenty = (kl > _CANCELS[p_logits.dtype == torch.float64] * m.abs().clamp_min_(1.0)).squeeze(-1)  # false on NaN
     kl = kl.squeeze(-1)
-    if len(careful):
+    if not bool(plenty.all()):
+        careful = _rows(~plenty)
         a, b = p_logits.index_select(0, careful), q_logits.index_select(0, careful)
         kl.index_copy_(0, careful, _bregman(a, b, masked=not math.isfinite(low)))
     return kl
