@@ -203,13 +203,15 @@ def _entropy_gradients(logits: Tensor, _: Tensor) -> tuple[Tensor]:
 
 def _kl_gradients(p_logits: Tensor, q_logits: Tensor, kl: Tensor) -> tuple[Tensor, Tensor]:
     """∂KL/∂x_p = p (Σ p δ − δ), δ = x_q − x_p; ∂KL/∂x_q = q − p, for neighbors as p (eʳ − 1). 0 at masked logits."""
-    p, q, _ = compare(p_logits, q_logits, masked=True)
+    (_, e_p, total_p), (_, e_q, total_q) = weights(p_logits), weights(q_logits)
+    p, q = e_p / total_p, e_q / total_q
+    top = p.argmax(-1, keepdim=True)
     q_legal, finite = q_logits > -math.inf, (kl < math.inf).unsqueeze(-1)
     both = (p_logits > -math.inf) & q_legal & finite
     delta, rounding = difference(p_logits.where(both, 0.0), q_logits.where(both, 0.0))
-    d = delta - delta.gather(-1, p.argmax(-1, keepdim=True))
+    d = delta - delta.gather(-1, top)
     if rounding is not None:
-        d = d + (rounding - rounding.gather(-1, p.argmax(-1, keepdim=True)))
+        d = d + (rounding - rounding.gather(-1, top))
     d = (d - (p * d).sum(-1, keepdim=True)).where(both, 0.0)
     r = d - kl.double().where(kl < math.inf, 0.0).unsqueeze(-1)
     near = both & (r.abs() < 1)

@@ -5,6 +5,7 @@ The logits of a product lie side by side, float[..., Σ sizes]; `sizes` are the 
 
 import math
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 
 import torch
 from torch import Tensor
@@ -51,18 +52,9 @@ def product_js_from_logits(
             f"the JS divergence of a product sums over its joint outcomes; sizes {tuple(sizes)} have "
             f"{math.prod(sizes):,}, the limit is {JOINT_LIMIT:,}: use the KL divergence, which adds over factors"
         )
-    _pairs(p_logits, q_logits, sizes, validate)
-
-    def values(p: Tensor, q: Tensor) -> Tensor:
-        return js_of_pair(*(joint.flatten(-len(sizes)) for joint in _joint(p, q, sizes)))
-
-    def gradients(p: Tensor, q: Tensor, _: Tensor) -> tuple[Tensor, Tensor]:
-        joint_p, joint_q, r = _joint(p, q, sizes)
-        pairs = ((joint_p, log_of_mean_ratio(r)), (joint_q, log_of_mean_ratio(-r)))
-        to_p, to_q = (_marginal_gradient(joint, ratio, len(sizes)) for joint, ratio in pairs)
-        return to_p, to_q
-
-    return finish(closed_form(values, gradients)(p_logits, q_logits), base, reduction)
+    if validate:
+        _pairs(p_logits, q_logits, sizes, validate)
+    return finish(_product_js(tuple(sizes))(p_logits, q_logits), base, reduction)
 
 
 def generalized_js_from_logits(
@@ -78,24 +70,12 @@ def generalized_js_from_logits(
     if logits.ndim < 2:
         raise ValueError(f"logits have shape {tuple(logits.shape)}; a set of policies is float[..., K, A]")
     k = logits.shape[-2]
-    w = torch.full((k,), 1 / k, dtype=torch.float64, device=logits.device) if weights is None else weights.detach()
-    w = w.double()
+    w = [1 / k] * k if weights is None else weights.detach().double().flatten().tolist()
     if validate:
         check_logits("logits", logits)
-        if w.shape != (k,) or not bool((w > 0).all()) or abs(float(w.sum()) - 1) > 1e-5:
-            raise ValueError(f"weights must be {k} positive numbers of sum 1, got {w.tolist()}")
-
-    def values(x: Tensor) -> Tensor:
-        p, m, rho = _to_the_mean(x, w)
-        small = rho <= 1.0
-        terms = torch.where(small, p * phi_values(rho.clamp_max(1.0)), m - p - p * rho)
-        return (w.unsqueeze(-1) * terms).sum((-2, -1)).clamp_min_(0.0)
-
-    def gradients(x: Tensor, _: Tensor) -> tuple[Tensor]:
-        p, _, rho = _to_the_mean(x, w)
-        return (w.unsqueeze(-1) * through_softmax(p, -rho),)
-
-    return finish(closed_form(values, gradients)(logits), base, reduction)
+        if (weights is not None and weights.shape != (k,)) or not all(x > 0 for x in w) or abs(sum(w) - 1) > 1e-5:
+            raise ValueError(f"weights must be {k} positive numbers of sum 1, got {w}")
+    return finish(_generalized_js(tuple(w))(logits), base, reduction)
 
 
 def split(name: str, logits: Tensor, sizes: Sequence[int], validate: bool = True) -> tuple[Tensor, ...]:
@@ -117,6 +97,36 @@ def _pairs(p: Tensor, q: Tensor, sizes: Sequence[int], validate: bool) -> list[t
 
 def _total(parts: list[Tensor]) -> Tensor:
     return torch.stack(parts).sum(0)
+
+
+@lru_cache
+def _product_js(sizes: tuple[int, ...]) -> Callable[..., Tensor]:
+    def values(p: Tensor, q: Tensor) -> Tensor:
+        return js_of_pair(*(joint.flatten(-len(sizes)) for joint in _joint(p, q, sizes)))
+
+    def gradients(p: Tensor, q: Tensor, _: Tensor) -> tuple[Tensor, Tensor]:
+        joint_p, joint_q, r = _joint(p, q, sizes)
+        pairs = ((joint_p, log_of_mean_ratio(r)), (joint_q, log_of_mean_ratio(-r)))
+        to_p, to_q = (_marginal_gradient(joint, ratio, len(sizes)) for joint, ratio in pairs)
+        return to_p, to_q
+
+    return closed_form(values, gradients)
+
+
+@lru_cache
+def _generalized_js(weights: tuple[float, ...]) -> Callable[..., Tensor]:
+    share = torch.tensor(weights, dtype=torch.float64).unsqueeze(-1)
+
+    def values(x: Tensor) -> Tensor:
+        p, m, rho = _to_the_mean(x, share.to(x.device))
+        terms = torch.where(rho <= 1.0, p * phi_values(rho.clamp_max(1.0)), m - p - p * rho)
+        return (share.to(x.device) * terms).sum((-2, -1)).clamp_min_(0.0)
+
+    def gradients(x: Tensor, _: Tensor) -> tuple[Tensor]:
+        p, _, rho = _to_the_mean(x, share.to(x.device))
+        return (share.to(x.device) * through_softmax(p, -rho),)
+
+    return closed_form(values, gradients)
 
 
 def _joint(p_logits: Tensor, q_logits: Tensor, sizes: Sequence[int]) -> list[Tensor]:
@@ -146,12 +156,11 @@ def _marginal_gradient(joint: Tensor, log_ratio: Tensor, factors: int) -> Tensor
     return torch.cat(parts, -1)
 
 
-def _to_the_mean(x: Tensor, w: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+def _to_the_mean(x: Tensor, share: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """p, their mean m, and ρ = ln(m/p), float64[..., K, A]; for neighbors from the log-ratios to the first policy.
 
-    ρ is 1e9 where only this policy is masked, and 0 where all are.
+    share: the weights, float64[K, 1]. ρ is 1e9 where only this policy is masked, and 0 where all are.
     """
-    share = w.unsqueeze(-1)
     _, p, r = compare(x[..., :1, :].expand_as(x), x, masked=True)
     m = (share * p).sum(-2, keepdim=True)
     near = (r.abs() < 0.5).all(-2, keepdim=True)
