@@ -7,7 +7,6 @@ was interrupted goes on from its checkpoint.
 
 import shlex
 from argparse import Namespace
-from collections.abc import Sequence
 from pathlib import Path
 from typing import cast
 
@@ -16,10 +15,10 @@ from envs import make
 from rl import config
 from rl.command import DONE, Parser, run
 from rl.config import RunSettings
-from rl.launch import Line, Result, train_all
+from rl.launch import Line, train_all
 from rl.plot import line_curves, seed_curves
 from rl.record import write_json
-from rl.report import line_table, seed_table
+from rl.report import Comparison, line_table, seed_table
 from rl.typed import ConfigError, plain
 
 
@@ -58,51 +57,38 @@ def main(argv: list[str]) -> int:
     results = train_all(args.env, lines, seeds, args.out, max(jobs, 1))
     directory = args.results / config.directory_name(args.env)
     directory.mkdir(parents=True, exist_ok=True)
-    made = shlex.join(["python", "-m", "rl.compare", *argv])
-    write = _write_seeds if len(lines) == 1 else _write_lines
-    title = f"{args.env}: {args.name}, {len(seeds)} seeds"
-    table = write(title, made, directory / args.name, lines, results, thresholds[0])
+    title, made = f"{args.env}: {args.name}, {len(seeds)} seeds", shlex.join(["python", "-m", "rl.compare", *argv])
+    comparison = Comparison(title, made, lines, results, _usual(), thresholds[0])
+    table = (_write_seeds if len(lines) == 1 else _write_lines)(comparison, directory / args.name)
     print(table)
     print(f"written to {directory}")
     return DONE
 
 
-def _write_seeds(
-    title: str,
-    made: str,
-    path: Path,
-    lines: Sequence[Line],
-    results: Sequence[Sequence[Result]],
-    threshold: float | None,
-) -> str:
+def _write_seeds(comparison: Comparison, path: Path) -> str:
     """Table, numbers and figure of a single line: every seed is shown. Returns the table."""
-    (line,), (runs,) = lines, results
-    table = seed_table(title, made, line, runs, _usual(), threshold)
-    path.with_suffix(".md").write_text(table, encoding="utf-8")
+    title, made, (line,), (runs,), _, threshold = comparison
     content = {"command": made, "settings": line.settings, "runs": [run.summary for run in runs]}
     write_json(path.with_suffix(".json"), content)
     seed_curves([run.directory for run in runs], path.with_suffix(".png"), title, threshold)
-    return table
+    return _write_table(seed_table(comparison), path)
 
 
-def _write_lines(
-    title: str,
-    made: str,
-    path: Path,
-    lines: Sequence[Line],
-    results: Sequence[Sequence[Result]],
-    threshold: float | None,
-) -> str:
+def _write_lines(comparison: Comparison, path: Path) -> str:
     """Table, numbers and figure of several lines, means over seeds. Returns the table."""
+    title, made, lines, results, _, threshold = comparison
     pairs = list(zip(lines, results, strict=True))
-    table = line_table(title, made, lines, results, _usual(), threshold)
-    path.with_suffix(".md").write_text(table, encoding="utf-8")
     content = [
         {"label": line.label, "settings": line.settings, "runs": [run.summary for run in runs]} for line, runs in pairs
     ]
     write_json(path.with_suffix(".json"), {"command": made, "lines": content})
     directories = {line.label: [run.directory for run in runs] for line, runs in pairs}
     line_curves(directories, path.with_suffix(".png"), title, threshold)
+    return _write_table(line_table(comparison), path)
+
+
+def _write_table(table: str, path: Path) -> str:
+    config.write_text(path.with_suffix(".md"), table)
     return table
 
 

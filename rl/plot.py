@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from rl.record import read_columns
+from rl.record import Columns, read_columns
 from rl.statistics import mean_interval
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ _PANELS = (
     ("train/entropy", "entropy (nats)", "linear"),
 )
 _STEERED = (
-    ("train/learning_rate", "learning rate of π_θ", "log"),
+    ("train/learning_rate", r"learning rate of $\pi_\theta$", "log"),
     ("train/ent_coef", "entropy coefficient", "log"),
 )
 
@@ -65,7 +65,7 @@ def seed_curves(directories: Sequence[Path], path: Path, title: str, threshold: 
     """Draws the training return of every seed, and their mean with its 95 % bootstrap interval, into `path`."""
     from matplotlib.figure import Figure
 
-    grid, curves = _on_one_grid(directories, "rollout/ep_rew_mean")
+    grid, curves = _on_one_grid(_metrics(directories), "rollout/ep_rew_mean")
     mean, low, high = np.array([mean_interval(column, resamples=1_000) for column in curves.T]).T
     figure = Figure(figsize=(6, 3.6), layout="constrained")
     axes = figure.subplots()
@@ -89,13 +89,14 @@ def line_curves(lines: Mapping[str, Sequence[Path]], path: Path, title: str, thr
     coefficient."""
     from matplotlib.figure import Figure
 
+    runs = {name: _metrics(directories) for name, directories in lines.items()}
     figure = Figure(figsize=(7.2, 5.4), layout="constrained")
     panels = figure.subplots(2, 2, sharex=True)
-    shown = (*_PANELS, next((panel for panel in _STEERED if _differs(lines, panel[0])), _STEERED[0]))
+    shown = (*_PANELS, next((panel for panel in _STEERED if _differs(runs, panel[0])), _STEERED[0]))
     for axes, (column, label, scale) in zip(panels.flat, shown, strict=True):
         styles = zip(cycle(_LINE_COLORS), cycle(_LINE_STYLES), strict=False)
-        for (name, directories), (color, style) in zip(lines.items(), styles, strict=False):
-            grid, curves = _on_one_grid(directories, column)
+        for (name, seeds), (color, style) in zip(runs.items(), styles, strict=False):
+            grid, curves = _on_one_grid(seeds, column)
             mean, low, high = np.array([mean_interval(values, resamples=1_000) for values in curves.T]).T
             axes.fill_between(grid, low, high, color=color, alpha=0.2, lw=0)
             axes.plot(grid, mean, color=color, ls=style, lw=1.3, label=name)
@@ -103,27 +104,27 @@ def line_curves(lines: Mapping[str, Sequence[Path]], path: Path, title: str, thr
         axes.set_yscale(scale)
         _finish(axes, ticks=4)
     if threshold is not None:
-        panels[0, 0].axhline(threshold, color="0.4", ls=":", lw=1)
-        place = {"xy": (0.02, threshold), "xycoords": ("axes fraction", "data"), "va": "bottom"}
-        panels[0, 0].annotate(f"threshold {threshold:g}", **place, fontsize="x-small", color="0.4")
+        panels[0, 0].axhline(threshold, color="0.4", ls=":", lw=1, label=f"threshold {threshold:g}")
     for axes in panels[1]:
         axes.set_xlabel("environment steps")
     handles, labels = panels[0, 0].get_legend_handles_labels()
-    columns = min(len(lines), 4)
+    columns = len(labels) if len(labels) <= 4 else 3
     figure.legend(handles, labels, loc="outside lower center", ncols=columns, fontsize="small", frameon=False)
     figure.suptitle(f"{title}; mean and 95 % interval over seeds", fontsize="medium")
     figure.savefig(path, dpi=150)
 
 
-def _differs(lines: Mapping[str, Sequence[Path]], column: str) -> bool:
+def _metrics(directories: Sequence[Path]) -> list[Columns]:
+    return [read_columns(directory / "metrics.csv") for directory in directories]
+
+
+def _differs(lines: Mapping[str, Sequence[Columns]], column: str) -> bool:
     """Whether a metric is not the same in all runs of all lines at all times."""
-    runs = [run for directories in lines.values() for run in directories]
-    return len({value for run in runs for value in read_columns(run / "metrics.csv")[column]}) > 1
+    return len({value for seeds in lines.values() for run in seeds for value in run[column]}) > 1
 
 
-def _on_one_grid(directories: Sequence[Path], column: str) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _on_one_grid(runs: Sequence[Columns], column: str) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Common steps, and the column of each run at them, [seeds, steps]."""
-    runs = [read_columns(directory / "metrics.csv") for directory in directories]
     grid = np.linspace(max(run["step"][0] for run in runs), min(run["step"][-1] for run in runs), 200)
     return grid, np.array([np.interp(grid, run["step"], run[column]) for run in runs])
 

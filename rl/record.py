@@ -27,6 +27,8 @@ try:
 except ImportError:  # not on Windows
     fcntl = None  # type: ignore[assignment]
 
+Columns = dict[str, NDArray[np.float64]]
+
 _LATEST = 100  # episodes over which training returns are averaged, as everywhere in the field
 _PACKAGES = ("actor-critic", "torch", "numpy", "gymnasium")
 
@@ -194,7 +196,7 @@ def _cell(value: float | int) -> str:
     return "" if np.isnan(value) else f"{value:.9g}"
 
 
-def read_columns(path: Path) -> dict[str, NDArray[np.float64]]:
+def read_columns(path: Path) -> Columns:
     """A CSV file of numbers as columns; an empty cell is NaN."""
     lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
     if not lines:

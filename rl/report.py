@@ -1,26 +1,36 @@
 """Tables of a comparison, in Markdown."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from rl.launch import Line, Result
-from rl.record import read_columns
+from rl.record import Columns, read_columns
 from rl.statistics import mean_interval
 from rl.typed import plain
 
 _SCORES = {"Deterministic": "eval_mean", "Stochastic": "eval_stochastic_mean"}
 
 
-def seed_table(
-    title: str, made: str, line: Line, results: Sequence[Result], usual: Mapping[str, object], threshold: float | None
-) -> str:
-    """A row a seed, and the summary over seeds; `usual` are the defaults, `made` is the command."""
+class Comparison(NamedTuple):
+    """What a table is made of."""
+
+    title: str
+    made: str  # by which command
+    lines: Sequence[Line]
+    results: Sequence[Sequence[Result]]  # of each line, those of its seeds
+    usual: Mapping[str, object]  # the default of every setting
+    threshold: float | None  # the environment's
+
+
+def seed_table(of: Comparison) -> str:
+    """A single line: a row a seed, and the summary over seeds."""
+    (line,), (results,), threshold = of.lines, of.results, of.threshold
     text = [
-        f"# {title}",
+        f"# {of.title}",
         "",
-        f"Made by `{made}`. Settings that differ from the defaults: {_changed(line.settings, usual)}.",
+        f"Made by `{of.made}`. Settings that differ from the defaults: {_changed(line.settings, of.usual)}.",
         "Returns are mean ± standard deviation over the episodes of the final evaluation; intervals are 95 % bootstrap",
         "intervals of the mean over seeds; seconds are those of training, one thread, other runs beside it.",
         "",
@@ -39,24 +49,18 @@ def seed_table(
     return "\n".join(text) + "\n"
 
 
-def line_table(
-    title: str,
-    made: str,
-    lines: Sequence[Line],
-    results: Sequence[Sequence[Result]],
-    usual: Mapping[str, object],
-    threshold: float | None,
-) -> str:
+def line_table(of: Comparison) -> str:
     """A row a line: the settings in which lines differ, and scores over seeds."""
+    lines, results, usual, threshold = of.lines, of.results, of.usual, of.threshold
     apart = {key for key in usual if any(line.settings[key] != lines[0].settings[key] for line in lines)}
     common = _changed(lines[0].settings, usual, set(usual) - apart)
     steps = f"{results[0][0].summary['total_timesteps']:,}"
     heads = ["line", "settings", "deterministic", "worst seed", "stochastic", "all along"]
     heads += [] if threshold is None else [f"{threshold:g} reached by", "at step"]
     text = [
-        f"# {title}",
+        f"# {of.title}",
         "",
-        f"Made by `{made}`. Settings of all lines that differ from the defaults: {common}.",
+        f"Made by `{of.made}`. Settings of all lines that differ from the defaults: {common}.",
         f"Scores are mean [95 % bootstrap interval] over seeds, of the evaluations after {steps} steps of training.",
         "All along is the training return averaged over all steps, the mean height of the learning curve. The last",
         "columns: how many seeds reached the threshold with their last 100 training episodes, and their median step.",
@@ -104,7 +108,7 @@ def _line_scores(runs: Sequence[Result]) -> list[str]:
     return [_interval(deterministic), f"{min(deterministic):.1f}", _interval(stochastic), _interval(heights)]
 
 
-def _height(metrics: Mapping[str, NDArray[np.float64]]) -> float:
+def _height(metrics: Columns) -> float:
     """The mean of the learning curve over the steps at which there is one."""
     steps, returns = metrics["step"], metrics["rollout/ep_rew_mean"]
     known = np.isfinite(returns)
