@@ -37,7 +37,7 @@ figures: .venv/installed  ## make every committed table and figure of results/ a
 			--line 'target 0.6 → 0.05' ent_coef=0.01 'target_entropy=linear(0.6,0.05)' || exit 1; \
 	done
 
-information: .venv/installed-dev  ## accuracy and speed of rl.information beside torch and SciPy (two minutes, a quiet machine)
+information: .venv/installed-dev  ## accuracy and speed of rl.information beside torch and SciPy (a minute, on a quiet machine)
 	$(BIN)/python -m rl.information
 
 clean:  ## remove the virtual environment and caches; runs and results stay
