@@ -75,12 +75,9 @@ class A2C(A2CSettings):
         """
         obs, next_obs, reward = self._inputs(batch)
         pi, v = self.policy(obs), self.value(obs)
-        with torch.no_grad():
-            delta = td_error(v, reward, self.gamma * (~batch.terminated), self.value(next_obs))
-            advantage = gae(delta, batch.ended, self.gamma * self.gae_lambda)
-            target = v + advantage
-            if self.normalize_advantage:
-                advantage = (advantage - advantage.mean()) / (advantage.std() + 1e-8)
+        advantage, target = self._estimate(batch, reward, v.detach(), next_obs)
+        if self.normalize_advantage:
+            advantage = (advantage - advantage.mean()) / (advantage.std() + 1e-8)
         policy_loss = -(pi.log_prob(batch.action) * advantage).mean()
         value_loss = (target - v).square().mean()
         entropy = pi.entropy().mean()
@@ -100,6 +97,18 @@ class A2C(A2CSettings):
             "train/explained_variance": explained_variance(v.detach(), target),
         }
 
+    @torch.no_grad()
+    def estimate(self, batch: Rollout) -> tuple[Tensor, Tensor]:
+        """Â and the target of V_φ, float32[T, N], of this rollout as the agent is now; changes nothing."""
+        reward = self.reward_norm(batch.reward) if self.reward_norm else batch.reward
+        return self._estimate(batch, reward, self.value(self._encoded(batch.obs)), self._encoded(batch.next_obs))
+
+    @torch.no_grad()
+    def _estimate(self, batch: Rollout, reward: Tensor, v: Tensor, next_obs: Tensor) -> tuple[Tensor, Tensor]:
+        delta = td_error(v, reward, self.gamma * (~batch.terminated), self.value(next_obs))
+        advantage = gae(delta, batch.ended, self.gamma * self.gae_lambda)
+        return advantage, v + advantage
+
     def _inputs(self, batch: Rollout) -> tuple[Tensor, Tensor, Tensor]:
         """Encoded observations and successors, float32[T, N, D], and rewards as the critic sees them."""
         reward = batch.reward
@@ -110,7 +119,7 @@ class A2C(A2CSettings):
 
     def _encoded(self, obs: Tensor) -> Tensor:
         x = encode(self.obs_space, obs)
-        return self.obs_norm(x) if self.obs_norm else x.float()
+        return self.obs_norm(x) if self.obs_norm else x.to(torch.get_default_dtype())
 
     def begin_episodes(self) -> None:
         """Told by the loop when every environment starts anew: the returns under way are of episodes that are gone."""

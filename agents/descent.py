@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.nn.utils import clip_grad_norm_
 
 from agents.networks import Policy, Value
+from agents.optimizers import optimizer
 from agents.settings import A2CSettings
 from rl.schedules import value_at
 
@@ -36,11 +37,7 @@ class Descent:
     def __init__(self, policy: Policy, value: Value, settings: A2CSettings) -> None:
         self.policy, self.value, self.settings = policy, value, settings
         groups = [{"params": list(policy.parameters())}, {"params": list(value.parameters())}]
-        self.optimizer: torch.optim.Optimizer = (
-            torch.optim.RMSprop(groups, alpha=0.99, eps=settings.rms_prop_eps, foreach=True)
-            if settings.use_rms_prop
-            else torch.optim.Adam(groups, eps=settings.rms_prop_eps, foreach=True)
-        )
+        self.optimizer = optimizer(groups, settings)
         self.step_factor, self.entropy_factor = Factor(), Factor()
         self.mean_shift, self.shifts = 0.0, 0  # of the latest updates, and how many there were
 

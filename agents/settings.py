@@ -30,6 +30,7 @@ class A2CSettings:
     vf_coef: float = 0.5  # weight of the value loss
     max_grad_norm: float = 0.5  # bound of the gradient's norm over all parameters together
     use_rms_prop: bool = True  # RMSprop (α = 0.99), or else Adam
+    rms_prop_tf_like: bool = False  # RMSprop with ε inside the root: `agents.optimizers.RMSpropTFLike`
     rms_prop_eps: float = 1e-5  # ε of either
     normalize_advantage: bool = False  # to mean 0 and deviation 1 over the rollout
 
@@ -85,5 +86,7 @@ class A2CSettings:
             raise ConfigError(
                 f"target_entropy needs a positive ent_coef, such as 0.01, to start from, got {self.ent_coef}"
             )
+        if self.rms_prop_tf_like and not self.use_rms_prop:
+            raise ConfigError("rms_prop_tf_like needs use_rms_prop: it is a form of RMSprop")
         if not self.rms_prop_eps > 0:
             raise ConfigError(f"rms_prop_eps must be positive, got {self.rms_prop_eps}")

@@ -1,7 +1,7 @@
 """Worlds for agents: `make` is the only way in."""
 
 from envs.errors import EnvironmentFailure, EnvironmentUsageError, UnknownEnvironment, UnsupportedSpace
-from envs.make import EnvLike, environment_seeds, make
+from envs.make import EnvLike, builder, environment_seeds, make
 from envs.worlds import Worlds
 
 __all__ = [
@@ -11,6 +11,7 @@ __all__ = [
     "UnknownEnvironment",
     "UnsupportedSpace",
     "Worlds",
+    "builder",
     "environment_seeds",
     "make",
 ]

@@ -49,7 +49,7 @@ def make(
         return Worlds(env, _name_of(env), environment_seeds(seed, env.num_envs, seeding), _threshold(env.spec))
     if num_envs is not None and num_envs < 1:
         raise EnvironmentUsageError(f"num_envs must be at least 1, got {num_envs}")
-    build, count = _builder(env, num_envs, max_episode_steps, env_kwargs)
+    build, count = builder(env, num_envs, max_episode_steps, env_kwargs)
     first = build()
     name = _name_of(first) if not isinstance(env, str) else env
     check_observation_space(first.observation_space, name)
@@ -62,13 +62,13 @@ def make(
     return Worlds(vector, name, environment_seeds(seed, count, seeding), _threshold(first.spec))
 
 
-def _builder(
+def builder(
     env: str | AnyEnv | Callable[[], AnyEnv],
     num_envs: int | None,
     max_episode_steps: int | None,
     env_kwargs: Mapping[str, object] | None,
 ) -> tuple[Callable[[], AnyEnv], int]:
-    """How to build one copy, and how many to build."""
+    """How to build one copy, and how many to build. Takes and raises what `make` does, but for vector environments."""
     if isinstance(env, str):
         return partial(_build, env, max_episode_steps, dict(env_kwargs or {})), num_envs or 8
     if env_kwargs:

@@ -1,4 +1,4 @@
-"""Many runs of `python -m rl.train` side by side, each taken as it is, gone on with, or begun."""
+"""Many runs side by side, ours and Stable-Baselines3's, each taken as it is, gone on with, or begun."""
 
 import json
 import subprocess
@@ -15,12 +15,16 @@ from rl.command import RunFailed
 from rl.typed import ConfigError
 
 
+_COMMANDS = {"a2c": "rl.train", "sb3": "rl.baseline"}
+
+
 class Line(NamedTuple):
     """One line of a comparison: settings that every seed of it shares."""
 
     label: str
+    agent: str  # "a2c", which `rl.train` trains, or "sb3", which `rl.baseline` does
     settings: dict[str, object]  # complete but for the seed, as config.yaml holds them
-    arguments: list[str]  # of `rl.train`, which give these settings
+    arguments: list[str]  # of its command, which give these settings
 
 
 class Result(NamedTuple):
@@ -57,8 +61,8 @@ def _train_one(env_id: str, line: Line, seed: int, out: Path) -> Result:
     """Takes a finished run with these settings, goes on with an interrupted one, or trains a new one."""
     matching = _matching(env_id, line, seed, out)
     if not any(map(_finished, matching)):
-        command = [sys.executable, "-m", "rl.train"]
-        unfinished = [run for run in matching if any(run.glob("checkpoints/*.pt"))]
+        command = [sys.executable, "-m", _COMMANDS[line.agent]]
+        unfinished = [run for run in matching if line.agent == "a2c" and any(run.glob("checkpoints/*.pt"))]
         if unfinished:
             command += ["--resume", str(unfinished[-1])]
         else:
@@ -80,8 +84,8 @@ def _finished(run: Path) -> bool:
 
 def _matching(env_id: str, line: Line, seed: int, out: Path) -> list[Path]:
     """Run directories of exactly these settings, oldest first."""
-    expected = {"env": env_id, "agent": "a2c", **line.settings, "seed": seed}
-    runs = sorted((out / config.directory_name(env_id) / "a2c").glob(f"{seed}-*/config.yaml"))
+    expected = {"env": env_id, "agent": line.agent, **line.settings, "seed": seed}
+    runs = sorted((out / config.directory_name(env_id) / line.agent).glob(f"{seed}-*/config.yaml"))
     return [file.parent for file in runs if _read(file) == expected]
 
 

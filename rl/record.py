@@ -30,7 +30,7 @@ except ImportError:  # not on Windows
 Columns = dict[str, NDArray[np.float64]]
 
 _LATEST = 100  # episodes over which training returns are averaged, as everywhere in the field
-_PACKAGES = ("actor-critic", "torch", "numpy", "gymnasium")
+_PACKAGES = ("actor-critic", "torch", "numpy", "gymnasium", "stable-baselines3")
 
 
 def create_run_directory(out: Path, env_id: str, agent: str, seed: int, settings: Mapping[str, object]) -> Path:

@@ -12,12 +12,11 @@ from agents import A2C
 from rl import checkpoint, config
 from rl.checkpoint import CheckpointError
 from rl.command import DONE, INTERRUPTED, Interrupt, Parser, RunFailed, run
+from rl.conclude import conclude
 from rl.config import RunSettings
-from rl.evaluation import evaluate_both, summarize
 from rl.loop import Status
-from rl.plot import learning_curve
 from rl.progress import ProgressBar
-from rl.record import Recorder, create_run_directory, write_json
+from rl.record import Recorder, create_run_directory
 from rl.typed import ConfigError
 
 _FLAGS = ("seed", "total_timesteps", "num_envs")  # settings with a flag of their own, beside --set
@@ -209,29 +208,12 @@ def _checkpoint_path(this: Run) -> Path:
 
 
 def _finish(this: Run, start: float) -> None:
-    """Last row, both evaluations, summary and figure."""
     agent, directory = this.agent, this.directory
-    this.recorder.flush(agent.loop.step, agent.loop.iteration, agent.loop.seconds)
-    this.recorder.close()
-    (directory / "error.txt").unlink(missing_ok=True)  # of an attempt before this one
-    summary: dict[str, object] = {
-        "env": agent.env,
-        "agent": "a2c",
-        "engine": "torch",
-        "seed": agent.seed,
-        "total_timesteps": agent.loop.step,
-        "solved_at": this.recorder.solved_at,
-        "train_seconds": round(agent.loop.seconds, 3),
-        "steps_per_second": round(agent.loop.step / max(agent.loop.seconds, 1e-9), 1),
-    }
     print(f"trained       {agent.loop.step:,} steps in {agent.loop.seconds:.1f} s")
-    deterministic, stochastic = evaluate_both(agent, this.settings.eval_episodes, agent.seed)
-    summary |= summarize(deterministic, stochastic)
-    summary["wall_seconds"] = round(time.perf_counter() - start, 3)
-    write_json(directory / "summary.json", summary)
-    print(f"evaluation    {deterministic}\n              {stochastic}")
-    figure = learning_curve(directory, str(agent.env), "a2c", agent.seed, agent.worlds.reward_threshold)
-    print(f"written to    {directory} (figure: {figure.name})")
+    end = conclude(directory, agent, "a2c", "torch", this.recorder, this.settings, start)
+    (directory / "error.txt").unlink(missing_ok=True)  # of an attempt before this one
+    print(f"evaluation    {end.deterministic}\n              {end.stochastic}")
+    print(f"written to    {directory} (figure: {end.figure.name})")
 
 
 if __name__ == "__main__":

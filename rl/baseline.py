@@ -1,0 +1,72 @@
+"""`python -m rl.baseline ENV`: trains Stable-Baselines3's A2C with our settings; leaves a run directory like ours.
+
+SB3 keeps its own loop and environments. Its run cannot be resumed: SB3 saves neither generators nor environments.
+"""
+
+import time
+from argparse import Namespace
+from pathlib import Path
+
+from agents.sb3 import build, from_sb3, learn
+from agents.settings import A2CSettings
+from rl import config
+from rl.command import DONE, INTERRUPTED, Interrupt, Parser, RunFailed, run
+from rl.conclude import conclude
+from rl.config import RunSettings
+from rl.progress import ProgressBar
+from rl.record import Recorder, create_run_directory
+from rl.threads import torch_threads
+
+
+def main(argv: list[str]) -> int:
+    start = time.perf_counter()
+    parser = Parser(prog="rl.baseline", description="Train Stable-Baselines3's A2C on a Gymnasium environment.")
+    parser.add_argument("env", metavar="ENV")
+    parser.add_argument("--seed", metavar="S")
+    parser.add_argument("--total-timesteps", metavar="N")
+    parser.add_argument("--num-envs", metavar="K")
+    parser.add_argument("--config", type=Path, metavar="FILE")
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="any setting that SB3 has")
+    parser.add_argument("--out", type=Path, default=Path("results/runs"), metavar="DIR")
+    args = parser.parse_args(argv)
+    of_agent, of_run = _settings(args)
+    model = build(of_agent)
+    agent = from_sb3(model, of_agent.env)  # now, so that what cannot be evaluated is not trained
+    complete = {"env": args.env, "agent": "sb3", **config.values(of_agent), **config.values(of_run)}
+    directory = create_run_directory(args.out, args.env, "sb3", of_agent.seed, complete)
+    recorder = Recorder(directory, of_run.log_interval, agent.worlds.reward_threshold)
+    bar = ProgressBar(of_run.total_timesteps)
+    print(f"Stable-Baselines3's A2C on {args.env}, {model.n_envs} side by side, seed {of_agent.seed}: {directory}")
+    with Interrupt() as interrupt:
+        try:
+            with torch_threads(of_agent.threads):
+                seconds = learn(model, of_run.total_timesteps, [recorder, bar, interrupt])
+        except FloatingPointError as error:
+            raise RunFailed(str(error)) from error
+        finally:
+            bar.close()
+    model.save(directory / "model.zip")
+    if interrupt.requested:
+        print(f"interrupted at step {model.num_timesteps:,}; Stable-Baselines3 cannot go on exactly from there")
+        return INTERRUPTED
+    agent = from_sb3(model, of_agent.env)
+    agent.loop.seconds = seconds
+    agent.save(directory / "checkpoints" / f"step-{model.num_timesteps:012}.pt")
+    end = conclude(directory, agent, "sb3", "stable-baselines3", recorder, of_run, start)
+    print(f"trained       {model.num_timesteps:,} steps in {seconds:.1f} s")
+    print(f"evaluation    {end.deterministic}\n              {end.stochastic}")
+    print(f"written to    {directory} (figure: {end.figure.name})")
+    return DONE
+
+
+def _settings(args: Namespace) -> tuple[A2CSettings, RunSettings]:
+    known = config.schema(A2CSettings, RunSettings)
+    flags = {name: getattr(args, name) for name in ("seed", "total_timesteps", "num_envs")}
+    chosen = config.gather(known, args.env, "sb3", args.config, args.set, flags)
+    of_run = {key: value for key, value in chosen.items() if key in config.schema(RunSettings)}
+    of_agent = {key: value for key, value in chosen.items() if key not in of_run}
+    return A2CSettings(args.env, **of_agent), RunSettings(**of_run)  # type: ignore[arg-type]
+
+
+if __name__ == "__main__":
+    run(main)
