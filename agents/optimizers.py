@@ -9,7 +9,7 @@ from torch.optim import Adam, Optimizer, RMSprop
 
 from agents.settings import A2CSettings
 
-Groups = Iterable[dict[str, object]]
+Groups = Iterable[dict[str, list[torch.nn.Parameter]]]
 
 
 class RMSpropTFLike(Optimizer):

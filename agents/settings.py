@@ -58,6 +58,8 @@ class A2CSettings:
             except ConfigError as error:
                 raise ConfigError(f"{name} must be {error}, got {getattr(self, name)!r}") from None
         self._check_lower_bounds()
+        if self.rms_prop_tf_like and not self.use_rms_prop:
+            raise ConfigError("rms_prop_tf_like needs use_rms_prop: it is a form of RMSprop")
         if self.threads > (os.cpu_count() or 1):
             raise ConfigError(f"threads is {self.threads}; this machine has {os.cpu_count()} processors")
         if not all(width >= 1 for width in self.net_arch):
@@ -86,7 +88,5 @@ class A2CSettings:
             raise ConfigError(
                 f"target_entropy needs a positive ent_coef, such as 0.01, to start from, got {self.ent_coef}"
             )
-        if self.rms_prop_tf_like and not self.use_rms_prop:
-            raise ConfigError("rms_prop_tf_like needs use_rms_prop: it is a form of RMSprop")
         if not self.rms_prop_eps > 0:
             raise ConfigError(f"rms_prop_eps must be positive, got {self.rms_prop_eps}")

@@ -1,42 +1,63 @@
-"""`python -m rl.compare ENV --seeds 0-19`: trains many seeds side by side, then writes their table and figure.
+"""`python -m rl.compare ENV --seeds 0-9`: ours beside Stable-Baselines3, many seeds, a table and a figure.
 
-With `--line LABEL KEY=VALUE …`, several times, each line trains every seed with settings of its own, and table and
-figure compare the lines. A run that is there already, finished and with the same settings, is taken as it is; one that
-was interrupted goes on from its checkpoint.
+The lines: single-step and five-step updates at Stable-Baselines3's hyper-parameters, by either side, and our recipe for
+the environment. `--agents` chooses among them; `--line LABEL KEY=VALUE …` adds lines with settings of their own, or
+makes a sweep if it stands alone. A run that is there already, finished and with the same settings, is taken as it is;
+one of ours that was interrupted goes on from its checkpoint.
 """
 
 import shlex
 from argparse import Namespace
 from pathlib import Path
-from typing import cast
+from typing import NamedTuple, cast
 
 from agents import A2C
+from agents.settings import A2CSettings
 from envs import make
-from rl import config
+from rl import config, figures
 from rl.command import DONE, Parser, run
 from rl.config import RunSettings
-from rl.launch import Line, train_all
-from rl.plot import line_curves, seed_curves
-from rl.record import write_json
-from rl.report import Comparison, line_table, seed_table
+from rl.evaluation import UniformPolicy, evaluate
+from rl.launch import COMMANDS, Line, train_all
+from rl.record import machine, write_json
+from rl.report import Comparison, comparison_table, line_statistics, sweep_table
 from rl.typed import ConfigError, plain
 
 
+class Preset(NamedTuple):
+    """A line that needs no settings to be named."""
+
+    label: str
+    agent: str
+    n_steps: int | None  # at the defaults, which are SB3's; None takes the environment's recipe
+
+
+PRESETS = {
+    "ours-1": Preset("ours, 1 step", "a2c", 1),
+    "sb3-1": Preset("SB3, 1 step", "sb3", 1),
+    "ours-5": Preset("ours, 5 steps", "a2c", 5),
+    "sb3-5": Preset("SB3, 5 steps", "sb3", 5),
+    "recipe": Preset("ours, recipe", "a2c", None),
+}
+
+
 def _parser() -> Parser:
-    parser = Parser(prog="rl.compare", description="Train many seeds of an environment, and tabulate and draw them.")
+    parser = Parser(prog="rl.compare", description="Train many seeds, ours beside Stable-Baselines3's; tabulate, draw.")
     parser.add_argument("env", metavar="ENV")
     parser.add_argument("--seeds", default="0-9", metavar="A-B", help="0-9, or 0,3,7 (default 0-9)")
     parser.add_argument(
-        "--line", action="append", default=[], nargs="+", metavar=("LABEL", "KEY=VALUE"),
-        help="a line of the comparison: its label, and settings or a YAML file of its own; may be repeated",
+        "--agents", nargs="+", choices=PRESETS, metavar="AGENT",
+        help=f"which of {', '.join(PRESETS)} (default all, or none beside --line)",
     )  # fmt: skip
     parser.add_argument(
-        "--name", default="a2c", help="of the files written: NAME.md, NAME.json, NAME.png (default a2c)"
-    )
+        "--line", action="append", default=[], nargs="+", metavar=("LABEL", "KEY=VALUE"),
+        help="a further line: its label, settings over the recipe, a YAML file in its place, agent=sb3; repeatable",
+    )  # fmt: skip
+    parser.add_argument("--name", default="comparison", help="of the files written (default comparison)")
     parser.add_argument("--jobs", default="2", metavar="J", help="runs side by side, one thread each (default 2)")
-    parser.add_argument("--total-timesteps", metavar="N")
-    parser.add_argument("--config", type=Path, metavar="FILE")
-    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE")
+    parser.add_argument("--total-timesteps", metavar="N", help="of every line (default: the recipe's)")
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="a setting of every line")
+    parser.add_argument("--threshold", metavar="R", help="a training return to reach (default: the environment's own)")
     parser.add_argument(
         "--out", type=Path, default=Path("results/runs"), metavar="DIR", help="parent of run directories"
     )
@@ -48,70 +69,116 @@ def main(argv: list[str]) -> int:
     args = _parser().parse_args(argv)
     if "/" in args.name:
         raise ConfigError(f"--name is the name of files, not a path, got {args.name!r}")
-    lines = [_line(args, *line) for line in args.line or [[args.name]]]
-    for what, values in (("a label", [line.label for line in lines]), ("settings", [line.settings for line in lines])):
-        if any(value in values[:i] for i, value in enumerate(values)):
-            raise ConfigError(f"every --line needs {what} of its own")
-    seeds, thresholds = _seeds(args.seeds), [_threshold(args.env, line.settings) for line in lines]
-    jobs = int(str(config.merge({"--jobs": int}, [("command line", {"--jobs": args.jobs})])["--jobs"]))
-    results = train_all(args.env, lines, seeds, args.out, max(jobs, 1))
+    given = config.merge({"--jobs": int, "--threshold": float}, [("command line", _given(args, "jobs", "threshold"))])
+    lines, seeds = _lines(args), _seeds(args.seeds)
+    own = [_check_environment(args.env, line) for line in lines]
+    threshold = cast("float | None", given.get("--threshold", own[0]))
+    results = train_all(args.env, lines, seeds, args.out, max(cast(int, given["--jobs"]), 1))
     directory = args.results / config.directory_name(args.env)
     directory.mkdir(parents=True, exist_ok=True)
-    title, made = f"{args.env}: {args.name}, {len(seeds)} seeds", shlex.join(["python", "-m", "rl.compare", *argv])
-    comparison = Comparison(title, made, lines, results, _usual(), thresholds[0])
-    table = (_write_seeds if len(lines) == 1 else _write_lines)(comparison, directory / args.name)
-    print(table)
+    comparison = Comparison(
+        f"{args.env}: {args.name}, {len(seeds)} seeds",
+        shlex.join(["python", "-m", "rl.compare", *argv]),
+        machine(), lines, results, _usual(), threshold, _random(args.env, lines[0]),
+    )  # fmt: skip
+    print(_write(comparison, directory / args.name, sweep=not _agents(args)))
     print(f"written to {directory}")
     return DONE
 
 
-def _write_seeds(comparison: Comparison, path: Path) -> str:
-    """Table, numbers and figure of a single line: every seed is shown. Returns the table."""
-    title, made, (line,), (runs,), _, threshold = comparison
-    content = {"command": made, "settings": line.settings, "runs": [run.summary for run in runs]}
-    write_json(path.with_suffix(".json"), content)
-    seed_curves([run.directory for run in runs], path.with_suffix(".png"), title, threshold)
-    return _write_table(seed_table(comparison), path)
-
-
-def _write_lines(comparison: Comparison, path: Path) -> str:
-    """Table, numbers and figure of several lines, means over seeds. Returns the table."""
-    title, made, lines, results, _, threshold = comparison
-    pairs = list(zip(lines, results, strict=True))
+def _write(of: Comparison, path: Path, sweep: bool) -> str:
+    """Table, numbers and figure. Returns the table."""
+    runs = {line.label: list(results) for line, results in zip(of.lines, of.results, strict=True)}
     content = [
-        {"label": line.label, "settings": line.settings, "runs": [run.summary for run in runs]} for line, runs in pairs
+        {
+            "label": line.label,
+            "agent": line.agent,
+            "settings": line.settings,
+            "statistics": line_statistics(runs[line.label], of.threshold)._asdict(),
+            "runs": [run.summary for run in runs[line.label]],
+        }
+        for line in of.lines
     ]
-    write_json(path.with_suffix(".json"), {"command": made, "lines": content})
-    directories = {line.label: [run.directory for run in runs] for line, runs in pairs}
-    line_curves(directories, path.with_suffix(".png"), title, threshold)
-    return _write_table(line_table(comparison), path)
-
-
-def _write_table(table: str, path: Path) -> str:
+    about = {"command": of.made, "machine": of.machine, "threshold": of.threshold, "random": of.random}
+    write_json(path.with_suffix(".json"), about | {"lines": content})
+    if sweep:
+        figures.sweep(runs, path.with_suffix(".png"), of.title, of.threshold)
+    else:
+        references = {"uniformly random actions": of.random}
+        references |= {} if of.threshold is None else {"threshold": of.threshold}
+        figures.comparison(runs, path, of.title, references)
+    table = sweep_table(of) if sweep else comparison_table(of)
     config.write_text(path.with_suffix(".md"), table)
     return table
 
 
+def _agents(args: Namespace) -> list[str]:
+    """The presets asked for; by default all that there are for this environment."""
+    if args.agents is not None or args.line:
+        return list(dict.fromkeys(args.agents or []))
+    if config.recipe(args.env):
+        return list(PRESETS)
+    print(f"note: no recipe ships for {args.env}; the line {PRESETS['recipe'].label!r} is left out")
+    return [name for name in PRESETS if name != "recipe"]
+
+
+def _lines(args: Namespace) -> list[Line]:
+    lines = [_preset(args, name) for name in _agents(args)] + [_line(args, *line) for line in args.line]
+    values: tuple[tuple[str, list[object]], ...] = (
+        ("a label", [line.label for line in lines]),
+        ("settings", [(line.agent, line.settings) for line in lines]),
+    )
+    for what, each in values:
+        if any(value in each[:i] for i, value in enumerate(each)):
+            raise ConfigError(f"every line needs {what} of its own")
+    return lines
+
+
+def _preset(args: Namespace, name: str) -> Line:
+    preset, own = PRESETS[name], config.recipe(args.env)
+    if preset.n_steps is None and own is None:
+        raise ConfigError(f"no recipe ships for {args.env!r}: leave {name!r} out of --agents")
+    if preset.n_steps is None:
+        return _build(args, preset.label, preset.agent, own, [])
+    return _build(args, preset.label, preset.agent, config.recipe("sb3-defaults"), [f"n_steps={preset.n_steps}"])
+
+
 def _line(args: Namespace, label: str, *own: str) -> Line:
-    """The command's settings, and over them those of the line; a YAML file stands in place of the command's."""
+    """A YAML file stands in place of the recipe."""
     files = [item for item in own if item.endswith((".yaml", ".yml"))]
     if len(files) > 1:
         raise ConfigError(f"--line {label}: one YAML file at most, got {', '.join(files)}")
-    file = Path(files[0]) if files else args.config
-    assignments = [*args.set, *(item for item in own if item not in files)]
-    arguments = ["--config", str(file)] if file else []
-    arguments += ["--total-timesteps", args.total_timesteps] if args.total_timesteps else []
-    arguments += [part for assignment in assignments for part in ("--set", assignment)]
-    flags = {"total_timesteps": args.total_timesteps}
+    assignments = [item for item in own if item not in files]
+    agents = [item.removeprefix("agent=") for item in assignments if item.startswith("agent=")] or ["a2c"]
+    if agents[-1] not in COMMANDS:
+        raise ConfigError(f"--line {label}: agent is one of {', '.join(COMMANDS)}, got {agents[-1]!r}")
+    file = Path(files[0]) if files else config.recipe(args.env)
+    return _build(args, label, agents[-1], file, [item for item in assignments if not item.startswith("agent=")])
+
+
+def _build(args: Namespace, label: str, agent: str, file: Path | None, own: list[str]) -> Line:
+    """The file's settings, over them the line's own, and over them those of the command."""
     known = config.schema(A2C, RunSettings)
-    chosen = config.gather(known, args.env, "a2c", file or config.recipe(args.env), assignments, flags)
+    total = args.total_timesteps
+    if total is None and _agents(args):  # one budget for all
+        recipe = config.recipe(args.env)
+        total = str((config.gather(known, args.env, "a2c", recipe) if recipe else {}).get("total_timesteps", 100_000))
+    assignments = [*args.set, *own]
+    arguments = ["--config", str(file)] if file else []
+    arguments += ["--total-timesteps", total] if total else []
+    arguments += [part for assignment in assignments for part in ("--set", assignment)]
+    chosen = config.gather(known, args.env, agent, file, assignments, {"total_timesteps": total})
     settings = {key: plain(value) for key, value in (_usual() | chosen).items() if key != "seed"}
-    return Line(label, settings, arguments)
+    return Line(label, agent, settings, arguments)
 
 
 def _usual() -> dict[str, object]:
     """The default of every setting but the seed, as config.yaml holds it."""
     return {key: plain(value) for key, value in config.defaults(A2C, RunSettings).items() if key != "seed"}
+
+
+def _given(args: Namespace, *names: str) -> dict[str, object]:
+    return {f"--{name}": getattr(args, name) for name in names if getattr(args, name) is not None}
 
 
 def _seeds(text: str) -> list[int]:
@@ -126,14 +193,33 @@ def _seeds(text: str) -> list[int]:
     return list(dict.fromkeys(seeds))
 
 
-def _threshold(env_id: str, settings: dict[str, object]) -> float | None:
-    """Of the environment, which is built once here so that a mistake ends the command before any run starts."""
-    limit = cast("int | None", settings["max_episode_steps"])
-    worlds = make(
-        env_id, 1, max_episode_steps=limit, env_kwargs=cast("dict[str, object] | None", settings["env_kwargs"])
-    )
+def _check_environment(env_id: str, line: Line) -> float | None:
+    """Builds the environment once, and checks what SB3 cannot do, so that a mistake ends the command before any run
+    starts. Returns the environment's reward threshold."""
+    if line.agent == "sb3":
+        from agents.sb3 import check_settings  # two seconds
+
+        of_agent = {key: value for key, value in line.settings.items() if key in config.schema(A2CSettings)}
+        check_settings(A2CSettings(env_id, **of_agent))  # type: ignore[arg-type]
+    worlds = make(env_id, 1, max_episode_steps=_limit(line), env_kwargs=_kwargs(line))
     worlds.close()
     return worlds.reward_threshold
+
+
+def _random(env_id: str, line: Line) -> float:
+    """The mean return of 100 episodes of uniformly random actions."""
+    worlds = make(env_id, 1, max_episode_steps=_limit(line), env_kwargs=_kwargs(line))
+    worlds.close()
+    policy = UniformPolicy(worlds.policy_action_space)
+    return evaluate(policy, env_id, 100, False, max_episode_steps=_limit(line), env_kwargs=_kwargs(line)).mean
+
+
+def _limit(line: Line) -> int | None:
+    return cast("int | None", line.settings["max_episode_steps"])
+
+
+def _kwargs(line: Line) -> dict[str, object] | None:
+    return cast("dict[str, object] | None", line.settings["env_kwargs"])
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from rl.config import RunSettings
 from rl.evaluation import Evaluation, Trained, evaluate_both, summarize
-from rl.plot import learning_curve
+from rl.figures import learning_curve
 from rl.record import Recorder, write_json
 
 

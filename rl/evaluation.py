@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from envs import EnvLike, Worlds, environment_seeds, make
 from rl.loop import Loop
-from rl.rollout import Actor
+from rl.rollout import Actor, Array, Choice
 from rl.threads import torch_threads
 
 _PARALLEL = 20  # environments at most
@@ -24,6 +24,24 @@ class Trained(Actor, Protocol):
     max_episode_steps: int | None
     env_kwargs: dict[str, object] | None
     loop: Loop
+
+
+class UniformPolicy:
+    """Uniformly random actions: over a Discrete space, or over a bounded Box."""
+
+    def __init__(self, actions: gym.spaces.Box | gym.spaces.Discrete) -> None:
+        """Raises ValueError if the Box is not bounded: no distribution over it is uniform."""
+        self.actions = actions
+        if isinstance(actions, gym.spaces.Box) and not actions.is_bounded():
+            raise ValueError(f"no distribution over {actions} is uniform")
+
+    def act(self, obs: Array, deterministic: bool = False, generator: torch.Generator | None = None) -> Choice:
+        """One action a row; there is no mode, so `deterministic` changes nothing. The raw parameters are empty."""
+        count, raw = len(obs), torch.zeros(len(obs), 0)
+        if isinstance(self.actions, gym.spaces.Discrete):
+            return Choice(torch.randint(int(self.actions.n), (count,), generator=generator), raw)
+        low, high = (torch.as_tensor(x).flatten().float() for x in (self.actions.low, self.actions.high))
+        return Choice(low + (high - low) * torch.rand(count, len(low), generator=generator), raw)
 
 
 class Evaluation(NamedTuple):

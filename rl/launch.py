@@ -1,6 +1,5 @@
 """Many runs side by side, ours and Stable-Baselines3's, each taken as it is, gone on with, or begun."""
 
-import json
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -12,10 +11,10 @@ from tqdm import tqdm
 
 from rl import config
 from rl.command import RunFailed
+from rl.record import Result, read_result
 from rl.typed import ConfigError
 
-
-_COMMANDS = {"a2c": "rl.train", "sb3": "rl.baseline"}
+COMMANDS = {"a2c": "rl.train", "sb3": "rl.baseline"}
 
 
 class Line(NamedTuple):
@@ -25,13 +24,6 @@ class Line(NamedTuple):
     agent: str  # "a2c", which `rl.train` trains, or "sb3", which `rl.baseline` does
     settings: dict[str, object]  # complete but for the seed, as config.yaml holds them
     arguments: list[str]  # of its command, which give these settings
-
-
-class Result(NamedTuple):
-    """One finished run."""
-
-    directory: Path
-    summary: dict[str, float]
 
 
 def train_all(env_id: str, lines: Sequence[Line], seeds: Sequence[int], out: Path, jobs: int) -> list[list[Result]]:
@@ -61,7 +53,7 @@ def _train_one(env_id: str, line: Line, seed: int, out: Path) -> Result:
     """Takes a finished run with these settings, goes on with an interrupted one, or trains a new one."""
     matching = _matching(env_id, line, seed, out)
     if not any(map(_finished, matching)):
-        command = [sys.executable, "-m", _COMMANDS[line.agent]]
+        command = [sys.executable, "-m", COMMANDS[line.agent]]
         unfinished = [run for run in matching if line.agent == "a2c" and any(run.glob("checkpoints/*.pt"))]
         if unfinished:
             command += ["--resume", str(unfinished[-1])]
@@ -75,7 +67,7 @@ def _train_one(env_id: str, line: Line, seed: int, out: Path) -> Result:
     directory = next((run for run in reversed(matching) if _finished(run)), None)
     if directory is None:
         raise RunFailed("its run directory is not where it was expected")
-    return Result(directory, json.loads((directory / "summary.json").read_text(encoding="utf-8")))
+    return read_result(directory)
 
 
 def _finished(run: Path) -> bool:

@@ -3,13 +3,15 @@
 import csv
 import io
 import json
+import os
 import platform
+import re
 from collections import deque
 from collections.abc import Mapping
 from datetime import datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import TextIO, cast
+from typing import NamedTuple, TextIO, cast
 
 import numpy as np
 import torch
@@ -29,7 +31,7 @@ except ImportError:  # not on Windows
 
 Columns = dict[str, NDArray[np.float64]]
 
-_LATEST = 100  # episodes over which training returns are averaged, as everywhere in the field
+LATEST = 100  # episodes over which training returns are averaged, as everywhere in the field
 _PACKAGES = ("actor-critic", "torch", "numpy", "gymnasium", "stable-baselines3")
 
 
@@ -56,6 +58,15 @@ def write_json(path: Path, content: Mapping[str, object]) -> None:
     write_text(path, json.dumps(content, indent=2) + "\n")
 
 
+def machine() -> str:
+    """The processor and the versions that numbers were made with."""
+    cpu = Path("/proc/cpuinfo")
+    names = re.findall(r"model name\s*: (.+)", cpu.read_text(encoding="utf-8")) if cpu.is_file() else []
+    model = names[0] if names else platform.processor() or platform.machine()
+    versions = ", ".join(f"{name} {_version(name)}" for name in _PACKAGES[1:])
+    return f"{model}, {os.cpu_count()} cores; Python {platform.python_version()}, {versions}"
+
+
 def _version(package: str) -> str:
     try:
         return version(package)
@@ -73,8 +84,8 @@ class Recorder:
 
     def __init__(self, directory: Path, log_interval: int, reward_threshold: float | None) -> None:
         self._log_interval, self._threshold = log_interval, reward_threshold
-        self._returns: deque[float] = deque(maxlen=_LATEST)
-        self._lengths: deque[int] = deque(maxlen=_LATEST)
+        self._returns: deque[float] = deque(maxlen=LATEST)
+        self._lengths: deque[int] = deque(maxlen=LATEST)
         self._window: list[Tensor] = []
         self._names: list[str] = []
         self.solved_at: int | None = None
@@ -93,7 +104,7 @@ class Recorder:
             self._returns.append(episode.ret)
             self._lengths.append(episode.length)
             self._episodes.row([episode.step, episode.ret, episode.length, round(status.seconds, 3)])
-            full = len(self._returns) == _LATEST
+            full = len(self._returns) == LATEST
             if self.solved_at is None and self._threshold is not None and full and self.mean_return >= self._threshold:
                 self.solved_at = episode.step
         self._names = self._names or list(status.metrics)
@@ -194,6 +205,21 @@ def _cell(value: float | int) -> str:
     if isinstance(value, int):
         return str(value)
     return "" if np.isnan(value) else f"{value:.9g}"
+
+
+class Result(NamedTuple):
+    """One finished run."""
+
+    directory: Path
+    summary: dict[str, float]
+
+
+def read_result(directory: Path) -> Result:
+    """Raises ConfigError if the run has no summary: it is not finished, or is no run at all."""
+    try:
+        return Result(directory, json.loads((directory / "summary.json").read_text(encoding="utf-8")))
+    except (OSError, ValueError):
+        raise ConfigError(f"{directory} holds no finished run: its summary.json cannot be read") from None
 
 
 def read_columns(path: Path) -> Columns:

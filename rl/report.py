@@ -1,16 +1,24 @@
-"""Tables of a comparison, in Markdown."""
+"""Tables of a comparison, in Markdown, and the statistics in them."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
 
-from rl.launch import Line, Result
-from rl.record import Columns, read_columns
-from rl.statistics import mean_interval
+from rl.launch import Line
+from rl.markdown import paragraph, row, rule
+from rl.record import LATEST, Result, read_columns
+from rl.statistics import (
+    Interval,
+    Reached,
+    area_under_curve,
+    bootstrap,
+    iqm,
+    mean_interval,
+    probability_of_improvement,
+    reached,
+)  # fmt: skip
 from rl.typed import plain
-
-_SCORES = {"Deterministic": "eval_mean", "Stochastic": "eval_stochastic_mean"}
 
 
 class Comparison(NamedTuple):
@@ -18,38 +26,117 @@ class Comparison(NamedTuple):
 
     title: str
     made: str  # by which command
+    machine: str  # on which
     lines: Sequence[Line]
     results: Sequence[Sequence[Result]]  # of each line, those of its seeds
     usual: Mapping[str, object]  # the default of every setting
-    threshold: float | None  # the environment's
+    threshold: float | None  # a training return; the environment's own, or the user's
+    random: float  # mean return of uniformly random actions
 
 
-def seed_table(of: Comparison) -> str:
-    """A single line: a row a seed, and the summary over seeds."""
-    (line,), (results,), threshold = of.lines, of.results, of.threshold
-    text = [
-        f"# {of.title}",
+class LineStatistics(NamedTuple):
+    """A line of a comparison, over its seeds."""
+
+    iqm: Interval  # of the deterministic evaluations
+    mean: Interval
+    worst: float
+    stochastic_iqm: Interval
+    stochastic_mean: Interval
+    all_along: Interval  # mean height of the learning curve
+    steps: Reached  # to the threshold
+    seconds: Reached
+    steps_per_second: float  # median
+
+
+def line_statistics(runs: Sequence[Result], threshold: float | None) -> LineStatistics:
+    """threshold: of the mean return of the last 100 training episodes."""
+    deterministic, stochastic = ([run.summary[key] for run in runs] for key in ("eval_mean", "eval_stochastic_mean"))
+    moments = [None if threshold is None else first_reached(run, threshold) for run in runs]
+    return LineStatistics(
+        iqm=bootstrap([deterministic], iqm),
+        mean=mean_interval(deterministic),
+        worst=min(deterministic),
+        stochastic_iqm=bootstrap([stochastic], iqm),
+        stochastic_mean=mean_interval(stochastic),
+        all_along=mean_interval([_height(run) for run in runs]),
+        steps=reached([moment and moment[0] for moment in moments]),
+        seconds=reached([moment and moment[1] for moment in moments]),
+        steps_per_second=float(np.median([run.summary["steps_per_second"] for run in runs])),
+    )
+
+
+def first_reached(run: Result, threshold: float) -> tuple[float, float] | None:
+    """The step and the second of training at which the mean of the last 100 episodes first reached the threshold."""
+    episodes = read_columns(run.directory / "episodes.csv")
+    returns = episodes["return"]
+    if len(returns) < LATEST:
+        return None
+    good = np.flatnonzero(np.lib.stride_tricks.sliding_window_view(returns, LATEST).mean(1) >= threshold)
+    if not len(good):
+        return None
+    last = good[0] + LATEST - 1
+    return float(episodes["step"][last]), float(episodes["time/seconds"][last])
+
+
+def comparison_table(of: Comparison) -> str:
+    """A row a line, then a row for every pair of ours and Stable-Baselines3's (or of any line and the first)."""
+    statistics = [line_statistics(runs, of.threshold) for runs in of.results]
+    return "\n".join([*_introduction(of), "", *_scores_table(of, statistics), "", *_pairs_table(of, statistics)]) + "\n"
+
+
+def _introduction(of: Comparison) -> list[str]:
+    steps, episodes = (of.results[0][0].summary[key] for key in ("total_timesteps", "eval_episodes"))
+    text = f"""
+        {len(of.results[0])} seeds and {steps:,} steps of training a line; evaluations of {episodes} episodes each,
+        deterministic (the most likely action) and stochastic. IQM is the interquartile mean over seeds; brackets are
+        95 % stratified bootstrap intervals. All along is the mean height of the learning curve. Speed is that of
+        training alone, the median, one thread, other runs beside it."""
+    if of.threshold is not None:
+        text += f""" {of.threshold:g} reached: by the mean of the last 100 training episodes, at the median step and
+        second over all seeds, where one that never reached it counts as ∞ (–)."""
+    return [f"# {of.title}", "", f"Made by `{of.made}`", "", f"on {of.machine}.", "", paragraph(text)]
+
+
+def _scores_table(of: Comparison, statistics: Sequence[LineStatistics]) -> list[str]:
+    heads = ["line", "IQM, deterministic", "mean, deterministic", "worst seed", "IQM, stochastic", "all along"]
+    heads += [] if of.threshold is None else [f"{of.threshold:g} reached by", "at step", "after seconds"]
+    heads.append("steps per second")
+    rows = [row(heads), rule(1, len(heads) - 1)]
+    for line, x in zip(of.lines, statistics, strict=True):
+        cells = [line.label, str(x.iqm), str(x.mean), f"{x.worst:.1f}", str(x.stochastic_iqm), str(x.all_along)]
+        if of.threshold is not None:
+            cells += [f"{x.steps.hits} of {x.steps.runs}", _moment(x.steps), _moment(x.seconds)]
+        rows.append(row([*cells, f"{x.steps_per_second:,.0f}"]))
+    return [*rows, row(["uniformly random actions", "", f"{of.random:.1f}", *[""] * (len(heads) - 3)])]
+
+
+def _moment(of: Reached) -> str:
+    return f"{of.median:,.0f}" if np.isfinite(of.median) else "–"
+
+
+def _pairs_table(of: Comparison, statistics: Sequence[LineStatistics]) -> list[str]:
+    theirs = [i for i, line in enumerate(of.lines) if line.agent == "sb3"]
+    ours = [i for i in range(len(of.lines)) if i not in theirs]
+    pairs = [(i, j) for j in theirs for i in ours] or [(i, 0) for i in range(1, len(of.lines))]
+    if not pairs:
+        return []
+    rows = [
+        "Probability that a run of the first line scores higher than one of the second, deterministic evaluation:",
         "",
-        f"Made by `{of.made}`. Settings that differ from the defaults: {_changed(line.settings, of.usual)}.",
-        "Returns are mean ± standard deviation over the episodes of the final evaluation; intervals are 95 % bootstrap",
-        "intervals of the mean over seeds; seconds are those of training, one thread, other runs beside it.",
-        "",
-        "| seed | deterministic | stochastic | solved at step | steps | seconds |",
-        "|---:|---:|---:|---:|---:|---:|",
-        *(_seed_row(result.summary) for result in results),
-        "",
-        *(_score(name, [result.summary[key] for result in results], threshold) for name, key in _SCORES.items()),
+        row(["first", "second", "intervals of the IQM", "probability"]),
+        rule(3, 1),
     ]
-    seconds = np.median([result.summary["train_seconds"] for result in results])
-    text.append(f"- Training: {results[0].summary['total_timesteps']:,} steps in {seconds:.0f} seconds (median).")
-    if threshold is not None:
-        count, step = _solved(results)
-        when = "" if step is None else f", at step {step:,.0f} (median)"
-        text.append(f"- Training return, last 100 episodes: {threshold:g} in {count} of {len(results)}{when}.")
-    return "\n".join(text) + "\n"
+    scores = [[run.summary["eval_mean"] for run in runs] for runs in of.results]
+    for i, j in pairs:
+        chance = probability_of_improvement([scores[i]], [scores[j]])
+        a, b = statistics[i].iqm, statistics[j].iqm
+        overlap = "overlap" if a.low <= b.high and b.low <= a.high else "do not overlap"
+        interval = f"{chance.value:.2f} [{chance.low:.2f}, {chance.high:.2f}]"
+        rows.append(row([of.lines[i].label, of.lines[j].label, overlap, interval]))
+    return rows
 
 
-def line_table(of: Comparison) -> str:
+def sweep_table(of: Comparison) -> str:
     """A row a line: the settings in which lines differ, and scores over seeds."""
     lines, results, usual, threshold = of.lines, of.results, of.usual, of.threshold
     apart = {key for key in usual if any(line.settings[key] != lines[0].settings[key] for line in lines)}
@@ -63,17 +150,19 @@ def line_table(of: Comparison) -> str:
         f"Made by `{of.made}`. Settings of all lines that differ from the defaults: {common}.",
         f"Scores are mean [95 % bootstrap interval] over seeds, of the evaluations after {steps} steps of training.",
         "All along is the training return averaged over all steps, the mean height of the learning curve. The last",
-        "columns: how many seeds reached the threshold with their last 100 training episodes, and their median step.",
+        "columns: how many seeds reached the threshold with their last 100 training episodes, and the median step",
+        "over all seeds, – where fewer than half did.",
         "",
-        f"| {' | '.join(heads)} |",
-        f"|---|---|{'---:|' * (len(heads) - 2)}",
+        row(heads),
+        rule(2, len(heads) - 2),
     ]
     for line, runs in zip(lines, results, strict=True):
-        cells = [line.label, _changed(line.settings, usual, apart), *_line_scores(runs)]
+        x = line_statistics(runs, threshold)
+        cells = [line.label, _changed(line.settings, usual, apart), str(x.mean), f"{x.worst:.1f}"]
+        cells += [str(x.stochastic_mean), str(x.all_along)]
         if threshold is not None:
-            count, step = _solved(runs)
-            cells += [f"{count} of {len(runs)}", "–" if step is None else f"{step:,.0f}"]
-        text.append(f"| {' | '.join(cells)} |")
+            cells += [f"{x.steps.hits} of {x.steps.runs}", _moment(x.steps)]
+        text.append(row(cells))
     return "\n".join(text) + "\n"
 
 
@@ -84,45 +173,6 @@ def _changed(settings: Mapping[str, object], usual: Mapping[str, object], keys: 
     return ", ".join(changed) or "none"
 
 
-def _seed_row(summary: Mapping[str, float]) -> str:
-    solved = f"{summary['solved_at']:,}" if summary["solved_at"] else "–"
-    return (
-        f"| {summary['seed']} | {summary['eval_mean']:.1f} ± {summary['eval_std']:.1f} "
-        f"| {summary['eval_stochastic_mean']:.1f} ± {summary['eval_stochastic_std']:.1f} "
-        f"| {solved} | {summary['total_timesteps']:,} | {summary['train_seconds']:.0f} |"
-    )
-
-
-def _score(name: str, scores: list[float], threshold: float | None) -> str:
-    mean, low, high = mean_interval(scores)
-    line = f"- {name}: mean {mean:.1f} [{low:.1f}, {high:.1f}], worst seed {min(scores):.1f}"
-    if threshold is not None:
-        line += f", at least {threshold:g} in {sum(score >= threshold for score in scores)} of {len(scores)}"
-    return line + "."
-
-
-def _line_scores(runs: Sequence[Result]) -> list[str]:
-    """Deterministic, its worst seed, stochastic, all along."""
-    deterministic, stochastic = ([run.summary[key] for run in runs] for key in _SCORES.values())
-    heights = [_height(read_columns(run.directory / "metrics.csv")) for run in runs]
-    return [_interval(deterministic), f"{min(deterministic):.1f}", _interval(stochastic), _interval(heights)]
-
-
-def _height(metrics: Columns) -> float:
-    """The mean of the learning curve over the steps at which there is one."""
-    steps, returns = metrics["step"], metrics["rollout/ep_rew_mean"]
-    known = np.isfinite(returns)
-    if known.sum() < 2:
-        return float(returns[known].mean()) if known.any() else float("nan")
-    return float(np.trapezoid(returns[known], steps[known]) / np.ptp(steps[known]))
-
-
-def _interval(scores: Sequence[float]) -> str:
-    mean, low, high = mean_interval(scores)
-    return f"{mean:.1f} [{low:.1f}, {high:.1f}]"
-
-
-def _solved(runs: Sequence[Result]) -> tuple[int, float | None]:
-    """How many runs reached the threshold, and their median step."""
-    steps = [step for run in runs if (step := run.summary["solved_at"])]
-    return len(steps), float(np.median(steps)) if steps else None
+def _height(run: Result) -> float:
+    metrics = read_columns(run.directory / "metrics.csv")
+    return area_under_curve(metrics["step"], metrics["rollout/ep_rew_mean"], float(metrics["step"][-1]))

@@ -5,6 +5,6 @@ Importing this imports Stable-Baselines3, which takes two seconds.
 
 from agents.sb3.baseline import learn
 from agents.sb3.carry import from_sb3, to_sb3
-from agents.sb3.model import build
+from agents.sb3.model import build, check_settings
 
-__all__ = ["build", "from_sb3", "learn", "to_sb3"]
+__all__ = ["build", "check_settings", "from_sb3", "learn", "to_sb3"]

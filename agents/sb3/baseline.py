@@ -94,8 +94,8 @@ class _Spectator(BaseCallback):
         """π(·|s) of SB3 as it is now, on the rollout's own states."""
         assert self._obs is not None
         policy = cast(ActorCriticPolicy, self.model.policy)
-        latent = policy.mlp_extractor.forward_actor(policy.extract_features(self._obs, policy.pi_features_extractor))
-        out = policy.action_net(latent)
+        features = cast(Tensor, policy.extract_features(self._obs))
+        out = policy.action_net(policy.mlp_extractor.forward_actor(features))
         log_std = getattr(policy, "log_std", None)
         if log_std is None:
             return Categorical(out.clone(), validate=False)

@@ -44,7 +44,7 @@ def from_sb3(model: sb3.A2C | str | Path, env: EnvLike | None = None) -> A2C:
     """
     theirs = model if isinstance(model, sb3.A2C) else _read(model)
     _check_algorithm(theirs)
-    policy = cast(ActorCriticPolicy, theirs.policy)
+    policy = theirs.policy
     settings = _settings(theirs) | _network(policy) | _optimizer(policy.optimizer) | _normalization(theirs)
     if env is None:
         env, of_env = _environment(theirs)
@@ -73,7 +73,7 @@ def to_sb3(agent: A2C, drop: Collection[str] = ()) -> sb3.A2C:
     Raises ConfigError as `build` does.
     """
     model = build(agent, drop)
-    policy = cast(ActorCriticPolicy, model.policy)
+    policy = model.policy
     for ours, other in parameters(agent, policy):
         _copy(ours, agent.descent.optimizer, other, policy.optimizer)
     _normalizers_to(agent, model.get_vec_normalize_env())
@@ -188,7 +188,7 @@ def parameters(agent: A2C, policy: ActorCriticPolicy) -> list[tuple[nn.Parameter
         for name in ("weight", "bias")
     ]
     if agent.policy.log_std is not None:
-        pairs.append((agent.policy.log_std, cast(nn.Parameter, policy.log_std)))
+        pairs.append((agent.policy.log_std, policy.log_std))
     return pairs
 
 

@@ -72,7 +72,7 @@ def _environments(settings: A2CSettings) -> VecEnv:
     make_one, count = builder(env, settings.num_envs, settings.max_episode_steps, settings.env_kwargs)
 
     def monitored() -> gym.Env[object, object]:
-        return Monitor(make_one())  # type: ignore[arg-type]
+        return Monitor(make_one())
 
     envs: VecEnv = DummyVecEnv([monitored] * count)
     actions = envs.action_space

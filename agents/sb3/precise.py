@@ -1,0 +1,53 @@
+"""Stable-Baselines3's A2C in double precision: the same code, without the rounding of single precision.
+
+What is left between two float64 trajectories is what the algorithms do differently.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import numpy as np
+import stable_baselines3 as sb3
+import torch
+from stable_baselines3.common.buffers import RolloutBuffer
+from stable_baselines3.common.vec_env import VecEnvWrapper
+from stable_baselines3.common.vec_env.base_vec_env import VecEnvObs, VecEnvStepReturn
+
+
+@contextmanager
+def double_precision() -> Iterator[None]:
+    """What torch makes in here is float64: our agent, and SB3's networks."""
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(torch.float64)
+    try:
+        yield
+    finally:
+        torch.set_default_dtype(before)
+
+
+def keep_double(model: sb3.A2C) -> None:
+    """Where SB3 would cast to float32 (observations, rewards, returns), float64 stays. For a model not trained yet."""
+    buffer = model.rollout_buffer
+    model.rollout_buffer = _DoubleBuffer(
+        buffer.buffer_size, buffer.observation_space, buffer.action_space, buffer.device, buffer.gae_lambda,
+        buffer.gamma, buffer.n_envs,
+    )  # fmt: skip
+    assert model.env is not None
+    model.env = _DoubleRewards(model.env)
+    model.policy.features_extractor.register_forward_hook(lambda module, inputs, out: out.double())
+
+
+class _DoubleBuffer(RolloutBuffer):
+    def reset(self) -> None:
+        super().reset()
+        for name in ("values", "rewards", "returns", "advantages", "log_probs", "episode_starts"):
+            setattr(self, name, getattr(self, name).astype(np.float64))
+
+
+class _DoubleRewards(VecEnvWrapper):
+    def reset(self) -> VecEnvObs:
+        return self.venv.reset()
+
+    def step_wait(self) -> VecEnvStepReturn:
+        obs, reward, done, infos = self.venv.step_wait()
+        return obs, reward.astype(np.float64), done, infos

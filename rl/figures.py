@@ -1,0 +1,178 @@
+"""Figures: one run; lines of a sweep; a comparison as a paper would print it."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import cycle
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from rl.record import Columns, Result, read_columns
+from rl.statistics import bootstrap, iqm, mean_interval, on_grid
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+_COLORS = {"episode": "#9ecae1", "mean": "#08519c", "threshold": "#d95f02", "entropy": "#1b7837", "shift": "#762a83"}
+_LINE_COLORS = ("#000000", "#d55e00", "#0072b2", "#009e73", "#cc79a7", "#e69f00")  # Okabe & Ito 2008
+_LINE_STYLES = ("-", "--")
+_DOTS = (":", (0, (1, 3)))
+_PANELS = (
+    ("rollout/ep_rew_mean", "training return\n(mean of the last 100 episodes)", "linear"),
+    ("train/policy_shift_kl", "policy shift KL\n(nats an update)", "log"),
+    ("train/entropy", "entropy (nats)", "linear"),
+)
+_STEERED = (
+    ("train/learning_rate", r"learning rate of $\pi_\theta$", "log"),
+    ("train/ent_coef", "entropy coefficient", "log"),
+)
+
+
+def learning_curve(directory: Path, env_id: str, agent: str, seed: int, threshold: float | None) -> Path:
+    """Draws returns, entropy and policy shift against environment steps into `learning_curve.png`; returns its path."""
+    from matplotlib.figure import Figure  # costs 0.7 s: only for those who draw
+
+    episodes, metrics = read_columns(directory / "episodes.csv"), read_columns(directory / "metrics.csv")
+    figure = Figure(figsize=(7, 6), layout="constrained")
+    top, middle, bottom = figure.subplots(3, 1, sharex=True, height_ratios=[2.2, 1, 1])
+    top.plot(episodes["step"], episodes["return"], ".", ms=2, color=_COLORS["episode"], label="one episode")
+    steps, shift = metrics["step"], _COLORS["shift"]
+    top.plot(steps, metrics["rollout/ep_rew_mean"], color=_COLORS["mean"], label="mean of the last 100 episodes")
+    if threshold is not None:
+        top.axhline(threshold, color=_COLORS["threshold"], ls="--", lw=1, label=f"reward threshold, {threshold:g}")
+    top.set_ylabel("return")
+    figure.suptitle(f"{env_id}: {agent}, seed {seed} (1 run)", fontsize="medium")
+    middle.plot(steps, metrics["train/entropy"], color=_COLORS["entropy"])
+    middle.set_ylabel("entropy\n(nats)")
+    bottom.plot(steps, metrics["train/policy_shift_kl"], color=shift, label="mean of the updates")
+    bottom.plot(steps, metrics["train/policy_shift_kl_max"], color=shift, lw=0.6, alpha=0.5, label="largest")
+    bottom.set_yscale("log", nonpositive="mask")
+    bottom.set_ylabel("policy shift KL\n(nats an update)")
+    bottom.set_xlabel("environment steps")
+    for axes, markerscale in ((top, 4.0), (bottom, 1.0)):  # above the axes, where no data can lie under it
+        axes.legend(
+            loc="lower right", bbox_to_anchor=(1, 1), ncols=3, fontsize="small", frameon=False, markerscale=markerscale,
+            borderaxespad=0.1,
+        )  # fmt: skip
+    for axes in (top, middle, bottom):
+        _finish(axes)
+    path = directory / "learning_curve.png"
+    figure.savefig(path, dpi=150)
+    return path
+
+
+def sweep(lines: Mapping[str, Sequence[Result]], path: Path, title: str, threshold: float | None) -> None:
+    """Draws the lines of a sweep, each the runs of its seeds, into `path`: mean and 95 % bootstrap interval over seeds
+    of training return, policy shift, entropy, and learning rate or, if only that differs, entropy coefficient."""
+    from matplotlib.figure import Figure
+
+    runs = {name: _metrics(results) for name, results in lines.items()}
+    figure = Figure(figsize=(7.2, 5.4), layout="constrained")
+    panels = figure.subplots(2, 2, sharex=True)
+    shown = (*_PANELS, next((panel for panel in _STEERED if _differs(runs, panel[0])), _STEERED[0]))
+    for axes, (column, label, scale) in zip(panels.flat, shown, strict=True):
+        _draw_curves(axes, runs, "step", column)
+        axes.set_ylabel(label)
+        axes.set_yscale(scale)
+        _finish(axes, ticks=4)
+    _draw_threshold(panels[0, 0], threshold)
+    for axes in panels[1]:
+        axes.set_xlabel("environment steps")
+    _legend(figure, panels[0, 0])
+    figure.suptitle(f"{title}; mean and 95 % interval over seeds", fontsize="medium")
+    figure.savefig(path, dpi=150)
+
+
+def comparison(lines: Mapping[str, Sequence[Result]], path: Path, title: str, references: Mapping[str, float]) -> None:
+    """Draws lines, each the runs of its seeds, into `path`.png and `path`.pdf.
+
+    Learning curves against steps and against seconds of training, policy shift and entropy, mean and 95 % bootstrap
+    interval over seeds; and the final scores of every seed, deterministic and stochastic, with the interquartile mean
+    and its 95 % interval. references: scores to draw as dotted lines, by name.
+    """
+    import matplotlib as mpl
+    from matplotlib.figure import Figure
+
+    runs = {name: _metrics(results) for name, results in lines.items()}
+    with mpl.rc_context({"font.size": 8, "pdf.fonttype": 42}):
+        figure = Figure(figsize=(6.8, 6.9), layout="constrained")
+        (steps, seconds), (deterministic, stochastic), (shift, entropy) = figure.subplots(3, 2)
+        returns, shifts, entropies = _PANELS
+        for axes, x, (column, label, scale) in (
+            (steps, "step", returns), (seconds, "time/seconds", returns), (shift, "step", shifts),
+            (entropy, "step", entropies),
+        ):  # fmt: skip
+            _draw_curves(axes, runs, x, column)
+            axes.set_ylabel(label)
+            axes.set_yscale(scale)
+            axes.set_xlabel("environment steps" if x == "step" else "seconds of training, one thread")
+            _finish(axes, ticks=4)
+        for axes, key, mode in (
+            (deterministic, "eval_mean", "deterministic"), (stochastic, "eval_stochastic_mean", "stochastic"),
+        ):  # fmt: skip
+            _draw_scores(axes, {name: [run.summary[key] for run in results] for name, results in lines.items()})
+            axes.set_xlabel(f"final return, {mode} evaluation")
+        for (name, score), dots in zip(references.items(), cycle(_DOTS), strict=False):
+            for draw in (steps.axhline, seconds.axhline, deterministic.axvline, stochastic.axvline):
+                draw(score, color="0.4", ls=dots, lw=1, label=f"{name}, {score:.4g}", zorder=0)
+        _legend(figure, steps)
+        figure.suptitle(title)
+        figure.savefig(path.with_suffix(".png"), dpi=200)
+        figure.savefig(path.with_suffix(".pdf"), metadata={"CreationDate": None})
+
+
+def _draw_curves(axes: "Axes", lines: Mapping[str, Sequence[Columns]], x: str, column: str) -> None:
+    """Mean and 95 % bootstrap interval over the runs of each line."""
+    for (name, seeds), (color, style) in zip(lines.items(), _styles(), strict=False):
+        grid, curves = on_grid(seeds, x, column)
+        mean, low, high = np.array([mean_interval(values, resamples=1_000) for values in curves.T]).T
+        axes.fill_between(grid, low, high, color=color, alpha=0.2, lw=0)
+        axes.plot(grid, mean, color=color, ls=style, lw=1.3, label=name)
+
+
+def _draw_scores(axes: "Axes", scores: Mapping[str, Sequence[float]]) -> None:
+    """A row a line: every run as a dot, above it the interquartile mean and its 95 % bootstrap interval."""
+    for row, (values, (color, _)) in enumerate(zip(scores.values(), _styles(), strict=False)):
+        spread = np.linspace(0.08, 0.32, len(values)) if len(values) > 1 else np.array([0.2])
+        axes.plot(values, row + spread, "o", ms=3, mfc="none", mec=color, mew=0.7, clip_on=False)
+        center, low, high = bootstrap([values], iqm)
+        axes.plot([low, high], [row - 0.15] * 2, color=color, lw=2, solid_capstyle="butt")
+        axes.plot(center, row - 0.15, "|", ms=9, mew=2, color=color)
+    axes.set_yticks(range(len(scores)), list(scores))
+    axes.set_ylim(len(scores) - 0.4, -0.5)
+    axes.grid(alpha=0.25, axis="x")
+    axes.spines[["top", "right"]].set_visible(False)
+
+
+def _draw_threshold(axes: "Axes", threshold: float | None) -> None:
+    if threshold is not None:
+        axes.axhline(threshold, color="0.4", ls=":", lw=1, label=f"threshold {threshold:g}")
+
+
+def _styles() -> Iterator[tuple[str, str]]:
+    return zip(cycle(_LINE_COLORS), cycle(_LINE_STYLES), strict=False)
+
+
+def _legend(figure: "Figure", axes: "Axes") -> None:
+    handles, labels = axes.get_legend_handles_labels()
+    columns = len(labels) if len(labels) <= 4 else 3
+    figure.legend(handles, labels, loc="outside lower center", ncols=columns, fontsize="small", frameon=False)
+
+
+def _metrics(results: Sequence[Result]) -> list[Columns]:
+    return [read_columns(result.directory / "metrics.csv") for result in results]
+
+
+def _differs(lines: Mapping[str, Sequence[Columns]], column: str) -> bool:
+    """Whether a metric is not the same in all runs of all lines at all times."""
+    return len({value for seeds in lines.values() for run in seeds for value in run[column]}) > 1
+
+
+def _finish(axes: "Axes", ticks: int = 6) -> None:
+    from matplotlib.ticker import MaxNLocator
+
+    axes.xaxis.set_major_locator(MaxNLocator(ticks))
+    axes.xaxis.set_major_formatter(lambda x, _: f"{x:,.0f}")
+    axes.grid(alpha=0.25)
+    axes.spines[["top", "right"]].set_visible(False)
