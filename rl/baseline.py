@@ -4,9 +4,13 @@ SB3 keeps its own loop and environments. Its run cannot be resumed: SB3 saves ne
 """
 
 import time
+import traceback
 from argparse import Namespace
 from pathlib import Path
 
+import stable_baselines3 as sb3
+
+from agents import A2C
 from agents.sb3 import build, from_sb3, learn
 from agents.settings import A2CSettings
 from rl import config
@@ -31,32 +35,47 @@ def main(argv: list[str]) -> int:
     args = parser.parse_args(argv)
     of_agent, of_run = _settings(args)
     model = build(of_agent)
-    agent = from_sb3(model, of_agent.env)  # now, so that what cannot be evaluated is not trained
+    agent = _as_ours(model, of_agent)  # now, so that what cannot be evaluated is not trained
     complete = {"env": args.env, "agent": "sb3", **config.values(of_agent), **config.values(of_run)}
     directory = create_run_directory(args.out, args.env, "sb3", of_agent.seed, complete)
-    recorder = Recorder(directory, of_run.log_interval, agent.worlds.reward_threshold)
-    bar = ProgressBar(of_run.total_timesteps)
     print(f"Stable-Baselines3's A2C on {args.env}, {model.n_envs} side by side, seed {of_agent.seed}: {directory}")
-    with Interrupt() as interrupt:
-        try:
-            with torch_threads(of_agent.threads):
-                seconds = learn(model, of_run.total_timesteps, [recorder, bar, interrupt])
-        except FloatingPointError as error:
-            raise RunFailed(str(error)) from error
-        finally:
-            bar.close()
+    recorder = Recorder(directory, of_run.log_interval, agent.worlds.reward_threshold)
+    seconds = _train(model, directory, recorder, of_agent.threads, of_run.total_timesteps)
     model.save(directory / "model.zip")
-    if interrupt.requested:
+    if seconds is None:
         print(f"interrupted at step {model.num_timesteps:,}; Stable-Baselines3 cannot go on exactly from there")
         return INTERRUPTED
-    agent = from_sb3(model, of_agent.env)
+    agent = _as_ours(model, of_agent)
     agent.loop.seconds = seconds
     agent.save(directory / "checkpoints" / f"step-{model.num_timesteps:012}.pt")
-    end = conclude(directory, agent, "sb3", "stable-baselines3", recorder, of_run, start)
     print(f"trained       {model.num_timesteps:,} steps in {seconds:.1f} s")
+    end = conclude(directory, agent, "sb3", "stable-baselines3", recorder, of_run, start)
     print(f"evaluation    {end.deterministic}\n              {end.stochastic}")
     print(f"written to    {directory} (figure: {end.figure.name})")
     return DONE
+
+
+def _train(model: sb3.A2C, directory: Path, recorder: Recorder, threads: int, total_timesteps: int) -> float | None:
+    """Returns the seconds of training, or None after Ctrl-C."""
+    bar = ProgressBar(total_timesteps)
+    with Interrupt() as interrupt, torch_threads(threads):
+        try:
+            seconds = learn(model, total_timesteps, [recorder, bar, interrupt])
+        except Exception as error:  # of the environment, which SB3 lets through, or of parameters that are not finite
+            report = directory / "error.txt"
+            report.write_text("".join(traceback.format_exception(error)), encoding="utf-8")
+            what = " ".join(str(error).split())[:200] or "no message"
+            raise RunFailed(
+                f"{type(error).__name__}: {what} (step {model.num_timesteps:,}; traceback in {report})"
+            ) from error
+        finally:
+            bar.close()
+    return None if interrupt.requested else seconds
+
+
+def _as_ours(model: sb3.A2C, settings: A2CSettings) -> A2C:
+    limit, kwargs = settings.max_episode_steps, settings.env_kwargs
+    return from_sb3(model, settings.env, max_episode_steps=limit, env_kwargs=kwargs)
 
 
 def _settings(args: Namespace) -> tuple[A2CSettings, RunSettings]:

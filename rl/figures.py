@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from rl.record import Columns, Result, read_columns
-from rl.statistics import bootstrap, iqm, mean_interval, on_grid
+from rl.statistics import bootstrap, iqm, mean_interval, on_grid, performance_profile
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -17,9 +18,9 @@ if TYPE_CHECKING:
 _COLORS = {"episode": "#9ecae1", "mean": "#08519c", "threshold": "#d95f02", "entropy": "#1b7837", "shift": "#762a83"}
 _LINE_COLORS = ("#000000", "#d55e00", "#0072b2", "#009e73", "#cc79a7", "#e69f00")  # Okabe & Ito 2008
 _LINE_STYLES = ("-", "--")
-_DOTS = (":", (0, (1, 3)))
+_DOTS = (":", "--")
 _PANELS = (
-    ("rollout/ep_rew_mean", "training return\n(mean of the last 100 episodes)", "linear"),
+    ("rollout/ep_rew_mean", "training return,\nlast 100 episodes", "linear"),
     ("train/policy_shift_kl", "policy shift KL\n(nats an update)", "log"),
     ("train/entropy", "entropy (nats)", "linear"),
 )
@@ -89,7 +90,7 @@ def comparison(lines: Mapping[str, Sequence[Result]], path: Path, title: str, re
 
     Learning curves against steps and against seconds of training, policy shift and entropy, mean and 95 % bootstrap
     interval over seeds; and the final scores of every seed, deterministic and stochastic, with the interquartile mean
-    and its 95 % interval. references: scores to draw as dotted lines, by name.
+    and its 95 % interval. An unfinished run has no final score. references: scores to draw as dotted lines, by name.
     """
     import matplotlib as mpl
     from matplotlib.figure import Figure
@@ -111,21 +112,26 @@ def comparison(lines: Mapping[str, Sequence[Result]], path: Path, title: str, re
         for axes, key, mode in (
             (deterministic, "eval_mean", "deterministic"), (stochastic, "eval_stochastic_mean", "stochastic"),
         ):  # fmt: skip
-            _draw_scores(axes, {name: [run.summary[key] for run in results] for name, results in lines.items()})
+            finished = {name: [run.summary[key] for run in runs if run.summary] for name, runs in lines.items()}
+            _draw_scores(axes, finished)
             axes.set_xlabel(f"final return, {mode} evaluation")
         for (name, score), dots in zip(references.items(), cycle(_DOTS), strict=False):
             for draw in (steps.axhline, seconds.axhline, deterministic.axvline, stochastic.axvline):
                 draw(score, color="0.4", ls=dots, lw=1, label=f"{name}, {score:.4g}", zorder=0)
         _legend(figure, steps)
         figure.suptitle(title)
-        figure.savefig(path.with_suffix(".png"), dpi=200)
-        figure.savefig(path.with_suffix(".pdf"), metadata={"CreationDate": None})
+        _save(figure, path)
 
 
 def _draw_curves(axes: "Axes", lines: Mapping[str, Sequence[Columns]], x: str, column: str) -> None:
-    """Mean and 95 % bootstrap interval over the runs of each line."""
+    """Mean and 95 % bootstrap interval over the runs of each line; or every run, where they have no x in common."""
     for (name, seeds), (color, style) in zip(lines.items(), _styles(), strict=False):
-        grid, curves = on_grid(seeds, x, column)
+        try:
+            grid, curves = on_grid(seeds, x, column)
+        except ValueError:
+            for i, run in enumerate(seeds):
+                axes.plot(run[x], run[column], ".-", color=color, lw=0.7, label=None if i else name)
+            continue
         mean, low, high = np.array([mean_interval(values, resamples=1_000) for values in curves.T]).T
         axes.fill_between(grid, low, high, color=color, alpha=0.2, lw=0)
         axes.plot(grid, mean, color=color, ls=style, lw=1.3, label=name)
@@ -134,6 +140,8 @@ def _draw_curves(axes: "Axes", lines: Mapping[str, Sequence[Columns]], x: str, c
 def _draw_scores(axes: "Axes", scores: Mapping[str, Sequence[float]]) -> None:
     """A row a line: every run as a dot, above it the interquartile mean and its 95 % bootstrap interval."""
     for row, (values, (color, _)) in enumerate(zip(scores.values(), _styles(), strict=False)):
+        if not values:
+            continue
         spread = np.linspace(0.08, 0.32, len(values)) if len(values) > 1 else np.array([0.2])
         axes.plot(values, row + spread, "o", ms=3, mfc="none", mec=color, mew=0.7, clip_on=False)
         center, low, high = bootstrap([values], iqm)
@@ -169,6 +177,12 @@ def _differs(lines: Mapping[str, Sequence[Columns]], column: str) -> bool:
     return len({value for seeds in lines.values() for run in seeds for value in run[column]}) > 1
 
 
+def _save(figure: "Figure", path: Path) -> None:
+    """As PNG, and as PDF without a date, so that the same runs give the same file."""
+    figure.savefig(path.with_suffix(".png"), dpi=200)
+    figure.savefig(path.with_suffix(".pdf"), metadata={"CreationDate": None})
+
+
 def _finish(axes: "Axes", ticks: int = 6) -> None:
     from matplotlib.ticker import MaxNLocator
 
@@ -176,3 +190,26 @@ def _finish(axes: "Axes", ticks: int = 6) -> None:
     axes.xaxis.set_major_formatter(lambda x, _: f"{x:,.0f}")
     axes.grid(alpha=0.25)
     axes.spines[["top", "right"]].set_visible(False)
+
+
+def aggregate(tasks: Mapping[str, Sequence[NDArray[np.float64]]], path: Path, title: str) -> None:
+    """Draws performance profiles of normalized scores, a curve a line, with 95 % intervals, into .png and .pdf."""
+    import matplotlib as mpl
+    from matplotlib.figure import Figure
+
+    everything = np.concatenate([task for line in tasks.values() for task in line])
+    thresholds = np.linspace(min(0.0, everything.min()), max(1.0, everything.max()), 101)
+    with mpl.rc_context({"font.size": 8, "pdf.fonttype": 42}):
+        figure = Figure(figsize=(4.6, 3.2), layout="constrained")
+        axes = figure.subplots()
+        for (name, scores), (color, style) in zip(tasks.items(), _styles(), strict=False):
+            value, low, high = performance_profile(scores, thresholds)
+            axes.fill_between(thresholds, low, high, color=color, alpha=0.15, lw=0)
+            axes.plot(thresholds, value, color=color, ls=style, lw=1.3, label=name)
+        axes.set_xlabel("normalized score τ (0: random actions, 1: tuned SB3 of rl-baselines3-zoo)")
+        axes.set_ylabel("share of runs above τ")
+        axes.grid(alpha=0.25)
+        axes.spines[["top", "right"]].set_visible(False)
+        _legend(figure, axes)
+        figure.suptitle(title)
+        _save(figure, path)

@@ -8,8 +8,10 @@ import pytest
 
 import rl.command
 import rl.compare
+import rl.index
 
 ARGUMENTS = ["CartPole-v1", "--seeds", "0-1", "--total-timesteps", "3000", "--set", "eval_episodes=2"]
+FIVE = "configs/sb3-defaults.yaml"
 
 
 def compare(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, *argv: str) -> int:
@@ -21,27 +23,42 @@ def compare(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, *argv: str) -> int:
 
 
 @pytest.mark.slow
-def test_table_and_reuse(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert compare(monkeypatch, tmp_path, *ARGUMENTS) == 0
-    table = (tmp_path / "results/CartPole-v1/a2c.md").read_text()
+def test_ours_beside_sb3(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = [*ARGUMENTS, "--agents", "sb3-5", "recipe", "--line", "a third", "n_steps=3", "agent=sb3", FIVE]
+    assert compare(monkeypatch, tmp_path, *arguments) == 0
+    table = (tmp_path / "results/CartPole-v1/comparison.md").read_text()
     assert table in capsys.readouterr().out
-    assert "| 0 | " in table
-    assert "| 1 | " in table
-    assert "at least 475 in" in table
+    for words in ("| SB3, 5 steps |", "| ours, recipe |", "| a third |", "475 reached by", "0 of 2 | – | – |"):
+        assert words in table
+    assert "| ours, recipe | SB3, 5 steps |" in table
+    assert "| ours, recipe | a third |" in table
     runs = sorted((tmp_path / "runs").glob("*/*/*"))
+    written = json.loads((tmp_path / "results/CartPole-v1/comparison.json").read_text())
+    assert [(line["agent"], line["settings"]["n_steps"]) for line in written["lines"]] == [
+        ("sb3", 5), ("a2c", 1), ("sb3", 3),
+    ]  # fmt: skip
     summaries = [json.loads((run / "summary.json").read_text()) for run in runs]
-    written = json.loads((tmp_path / "results/CartPole-v1/a2c.json").read_text())
-    assert written["runs"] == summaries
-    assert (tmp_path / "results/CartPole-v1/a2c.png").stat().st_size > 10_000
+    assert sorted(map(str, summaries)) == sorted(str(run) for line in written["lines"] for run in line["runs"])
+    assert 15 < written["random"] < 30
+    assert (tmp_path / "results/CartPole-v1/comparison.png").stat().st_size > 50_000
+    assert (tmp_path / "results/CartPole-v1/comparison.pdf").read_bytes().startswith(b"%PDF")
 
-    assert compare(monkeypatch, tmp_path, *ARGUMENTS) == 0
+    assert compare(monkeypatch, tmp_path, *arguments) == 0
     assert sorted((tmp_path / "runs").glob("*/*/*")) == runs, "finished runs are not run again"
 
-    (runs[1] / "summary.json").unlink()
+    (runs[1] / "summary.json").unlink()  # of ours
     for checkpoint in (runs[1] / "checkpoints").glob("*.pt"):
         checkpoint.unlink()
-    assert compare(monkeypatch, tmp_path, *ARGUMENTS) == 0
-    assert len(list((tmp_path / "runs").glob("*/*/*"))) == 3, "one without a checkpoint begins anew"
+    (runs[-1] / "summary.json").unlink()  # of SB3's
+    assert compare(monkeypatch, tmp_path, *arguments) == 0
+    assert len(list((tmp_path / "runs").glob("*/*/*"))) == len(runs) + 2, "what cannot be gone on with begins anew"
+
+    monkeypatch.setattr(sys, "argv", ["rl.index", "--results", str(tmp_path / "results")])
+    with pytest.raises(SystemExit):
+        rl.command.run(rl.index.main)
+    index = (tmp_path / "results/README.md").read_text()
+    assert "[CartPole-v1](CartPole-v1/comparison.md) | 2 seeds, 3,000 steps |" in index
+    assert "![CartPole-v1, comparison](CartPole-v1/comparison.png)" in index
 
 
 @pytest.mark.slow
@@ -83,8 +100,17 @@ def test_lines_side_by_side(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> 
 @pytest.mark.parametrize(
     ("argv", "words"),
     [
-        (["CartPole-v1", "--line", "a", "--line", "a", "gamma=0.9"], "every --line needs a label of its own"),
-        (["CartPole-v1", "--line", "a", "--line", "b", "gamma=0.99"], "every --line needs settings of its own"),
+        (["CartPole-v1", "--line", "a", "--line", "a", "gamma=0.9"], "every line needs a label of its own"),
+        (["CartPole-v1", "--line", "a", "--line", "b", "gamma=0.99"], "every line needs settings of its own"),
+        (["CartPole-v1", "--line", "a", "agent=ppo"], "agent is one of a2c, sb3, got 'ppo'"),
+        (["CartPole-v1", "--agents", "sb4"], "argument --agents: invalid choice: 'sb4'"),
+        (["FrozenLake-v1", "--agents", "recipe"], "no recipe ships for 'FrozenLake-v1'"),
+        (
+            ["CartPole-v1", "--set", "critic_lr_scale=2"],
+            "no counterpart of critic_lr_scale",
+        ),
+        (["CartPole-v1", "--name", "a/b"], "--name is the name of files"),
+        (["CartPole-v1", "--threshold", "high"], "--threshold must be a number"),
         (["CartPole-v1", "--line", "a", "gama=0.9"], "did you mean 'gamma'?"),
         (["CartPole-v1", "--line", "a", "x.yaml"], "cannot read x.yaml"),
         (["CartPole-v1", "--line", "a", "x.yaml", "y.yaml"], "--line a: one YAML file at most"),

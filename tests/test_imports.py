@@ -21,11 +21,18 @@ FLOORS: list[list[str]] = [
     ],
     ["envs", "envs.errors", "envs.make", "envs.probes", "envs.snapshot", "envs.spaces", "envs.worlds"],
     [
-        "rl", "rl.checkpoint", "rl.command", "rl.config", "rl.evaluation", "rl.launch", "rl.loop", "rl.plot",
-        "rl.progress", "rl.record", "rl.report", "rl.typed",
+        "rl", "rl.checkpoint", "rl.command", "rl.conclude", "rl.config", "rl.evaluation", "rl.figures", "rl.launch",
+        "rl.loop", "rl.markdown", "rl.progress", "rl.record", "rl.report", "rl.typed",
     ],
-    ["agents", "agents.a2c", "agents.descent", "agents.networks", "agents.settings", "agents.storage"],
-    ["rl.compare", "rl.evaluate", "rl.information.__main__", "rl.train"],
+    [
+        "agents", "agents.a2c", "agents.descent", "agents.networks", "agents.optimizers", "agents.sb3",
+        "agents.sb3.baseline", "agents.sb3.carry", "agents.sb3.model", "agents.sb3.precise", "agents.sb3.replay",
+        "agents.settings", "agents.storage",
+    ],
+    [
+        "rl.baseline", "rl.compare", "rl.evaluate", "rl.index", "rl.information.__main__", "rl.lockstep", "rl.plot",
+        "rl.train",
+    ],
 ]  # fmt: skip
 FLOOR = {module: height for height, floor in enumerate(FLOORS) for module in floor}
 

@@ -1,81 +1,112 @@
-"""Our update beside Stable-Baselines3's, on the transitions that it collected, from its own initial weights."""
+"""A thousand updates of ours beside Stable-Baselines3's, and the deviations that must not pass for the same."""
 
-import gymnasium as gym
-import numpy as np
+from collections.abc import Callable, Iterable
+
 import pytest
+import stable_baselines3 as sb3
 import torch
-from numpy.typing import NDArray
-from torch import nn
+from torch import Tensor, nn
 
+import agents.descent
 from agents import A2C
+from agents.descent import Descent
+from agents.optimizers import RMSpropTFLike
+from agents.sb3 import from_sb3
+from agents.sb3.precise import double_precision
+from agents.sb3.replay import Difference, lockstep
+from agents.settings import A2CSettings
+from rl.lockstep import EVERY, FACTORS, LIMIT, STABLE, covering, names, settings_of
 from rl.rollout import Rollout
 
-sb3 = pytest.importorskip("stable_baselines3")
-from stable_baselines3.common.callbacks import BaseCallback  # noqa: E402
-from stable_baselines3.common.vec_env import DummyVecEnv  # noqa: E402
 
-NUM_ENVS = 4
-
-
-def layers(model: object) -> list[nn.Linear]:
-    policy = model.policy  # type: ignore[attr-defined]
-    extractor = policy.mlp_extractor
-    return [*extractor.policy_net[::2], policy.action_net, *extractor.value_net[::2], policy.value_net]
+@pytest.mark.slow
+@pytest.mark.parametrize("chosen", covering(2), ids=lambda chosen: "-".join(names(chosen)))
+def test_a_thousand_updates_stay_with_sb3(chosen: tuple[int, ...]) -> None:
+    """SB3 as it is, in single precision; every pair of settings stands together in one of these."""
+    replay = lockstep(settings_of(chosen, STABLE), 1_000)
+    assert replay.updates == 1_000
+    assert (replay.truncations > 0) == (names(chosen)[0] != "CartPole-v1")
+    assert 0 < replay.worst.largest <= LIMIT, replay.worst
 
 
-def own_layers(agent: A2C) -> list[nn.Linear]:
-    return [layer for net in (agent.policy.net, agent.value.net) for layer in net if isinstance(layer, nn.Linear)]
+@pytest.mark.slow
+def test_in_double_precision_at_the_default_learning_rate() -> None:
+    with double_precision():
+        replay = lockstep(A2CSettings("CartPole-v1", num_envs=4, n_steps=5, gae_lambda=0.95), 1_000)
+    assert 0 < replay.worst.largest <= 1e-11, replay.worst
 
 
-class Replay(BaseCallback):
-    """Records SB3's transitions (not its returns) and repeats its updates; keeps the largest difference."""
-
-    def __init__(self, agent: A2C) -> None:
-        super().__init__()
-        self.agent, self.worst = agent, 0.0
-        self.rows: list[tuple[NDArray[np.generic], ...]] = []
-        self.batch: Rollout | None = None
-
-    def _on_step(self) -> bool:
-        seen = self.locals
-        next_obs, truncated = seen["new_obs"].copy(), np.zeros(NUM_ENVS, bool)
-        for i in np.flatnonzero(seen["dones"]):
-            next_obs[i] = seen["infos"][i]["terminal_observation"]
-            truncated[i] = seen["infos"][i]["TimeLimit.truncated"]
-        terminated = seen["dones"] & ~truncated
-        row = (self.model._last_obs, seen["actions"], seen["rewards"], next_obs, terminated, truncated)
-        self.rows.append(tuple(np.array(part, copy=True) for part in row))
-        return True
-
-    def _on_rollout_end(self) -> None:
-        obs, action, *rest = (torch.from_numpy(np.stack(column)) for column in zip(*self.rows, strict=True))
-        self.rows.clear()
-        with torch.no_grad():
-            behavior = self.agent.policy(obs).raw
-        self.batch = Rollout(obs, action, *rest, behavior)
-
-    def _on_rollout_start(self) -> None:
-        if self.batch is not None:
-            self.agent.update(self.batch)
-            pairs = zip(layers(self.model), own_layers(self.agent), strict=True)
-            difference = max(float((theirs.weight - ours.weight).detach().abs().max()) for theirs, ours in pairs)
-            self.worst = max(self.worst, difference)
+def test_covering_has_every_pair() -> None:
+    levels = [range(len(values)) for values in FACTORS.values()]
+    rows = covering(2)
+    for i in range(len(levels)):
+        for j in range(i):
+            assert {(row[i], row[j]) for row in rows} == {(a, b) for a in levels[i] for b in levels[j]}
+    assert len(rows) < len(covering(3)) < len(EVERY) == 288
 
 
-@pytest.mark.parametrize(
-    ("env_id", "updates", "settings"),
-    [
-        ("CartPole-v1", 200, {"n_steps": 1}),
-        ("CartPole-v1", 200, {"n_steps": 5, "gae_lambda": 0.95, "ent_coef": 0.01, "normalize_advantage": True}),
-        ("Pendulum-v1", 60, {"n_steps": 5}),  # past the first truncations, at update 40; rounding grows from there
-    ],
-)
-def test_parameters_stay_with_sb3(env_id: str, updates: int, settings: dict[str, float]) -> None:
-    agent = A2C(env_id, num_envs=NUM_ENVS, **settings)  # type: ignore[arg-type]
-    vec_env = DummyVecEnv([lambda: gym.make(env_id)] * NUM_ENVS)
-    model = sb3.A2C("MlpPolicy", vec_env, seed=0, device="cpu", **settings)
-    for theirs, ours in zip(layers(model), own_layers(agent), strict=True):
-        ours.load_state_dict(theirs.state_dict())
-    replay = Replay(agent)
-    model.learn(updates * NUM_ENVS * int(settings["n_steps"]), callback=replay)
-    assert 0 < replay.worst < 1e-5
+# --- deviations, each of which is in some published implementation ---
+
+
+class BootstrapsTimeoutsWithOldState(A2C):
+    def _estimate(self, batch: Rollout, reward: Tensor, v: Tensor, next_obs: Tensor) -> tuple[Tensor, Tensor]:
+        wrong = torch.where(batch.truncated[..., None], batch.obs, next_obs)
+        return super()._estimate(batch, reward, v, wrong)
+
+
+def old_state(model: sb3.A2C) -> A2C:
+    agent = from_sb3(model)
+    agent.__class__ = BootstrapsTimeoutsWithOldState
+    return agent
+
+
+def epsilon_inside_the_root(model: sb3.A2C) -> A2C:
+    agent = from_sb3(model)
+    parameters = [{"params": list(net.parameters())} for net in (agent.policy, agent.value)]
+    optimizer = RMSpropTFLike(parameters, alpha=0.99, eps=1e-5)
+    for group in optimizer.param_groups:
+        for p in group["params"]:
+            optimizer.state[p] = {"step": 0, "square_avg": torch.zeros_like(p)}  # so that ε is all that differs
+    agent.descent.optimizer = optimizer
+    return agent
+
+
+def clip_each_network(parameters: Iterable[nn.Parameter], bound: float, foreach: bool) -> Tensor:
+    params = list(parameters)
+    halves = params[: len(params) // 2 + len(params) % 2], params[len(params) // 2 + len(params) % 2 :]
+    norms = [nn.utils.clip_grad_norm_(half, bound, foreach=foreach) for half in halves]
+    return torch.stack(norms).norm()
+
+
+class Sums(Descent):
+    def step(self, loss: Tensor, progress: float, shift: Callable[[], Tensor]) -> dict[str, Tensor]:
+        return super().step(20 * loss, progress, shift)  # five steps of four environments
+
+
+def sum_instead_of_mean(model: sb3.A2C) -> A2C:
+    agent = from_sb3(model)
+    agent.descent.__class__ = Sums
+    return agent
+
+
+def replayed(agent_of: Callable[[sb3.A2C], A2C]) -> Difference:
+    """Pendulum-v1 truncates at update 40."""
+    return lockstep(A2CSettings("Pendulum-v1", num_envs=4, n_steps=5, learning_rate=STABLE), 60, agent_of).worst
+
+
+def test_without_deviation() -> None:
+    assert replayed(from_sb3).largest <= LIMIT
+
+
+@pytest.mark.parametrize("agent_of", [old_state, epsilon_inside_the_root, sum_instead_of_mean])
+def test_deviations_are_found(agent_of: Callable[[sb3.A2C], A2C]) -> None:
+    worst = replayed(agent_of)
+    assert worst.parameters > 10 * LIMIT
+    assert max(worst.policy_loss, worst.value_loss) > 10 * LIMIT
+
+
+def test_clipping_each_network_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(agents.descent, "clip_grad_norm_", clip_each_network)
+    worst = replayed(from_sb3)
+    assert worst.parameters > 10 * LIMIT
+    assert max(worst.policy_loss, worst.value_loss) > 10 * LIMIT

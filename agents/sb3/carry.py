@@ -31,24 +31,31 @@ _OPTIMIZERS: dict[type[optim.Optimizer], dict[str, bool]] = {
 _PLAIN = {"alpha": 0.99, "momentum": 0, "centered": False, "weight_decay": 0, "betas": (0.9, 0.999), "amsgrad": False}
 
 
-def from_sb3(model: sb3.A2C | str | Path, env: EnvLike | None = None) -> A2C:
+def from_sb3(
+    model: sb3.A2C | str | Path,
+    env: EnvLike | None = None,
+    *,
+    max_episode_steps: int | None = None,
+    env_kwargs: dict[str, object] | None = None,
+) -> A2C:
     """Our agent with an SB3 model's settings, parameters, optimizer state, normalizers and counters.
 
     model: an A2C of Stable-Baselines3 with MlpPolicy, or the zip of one. A zip holds pickled code: open only those
     that you trust. VecNormalize is carried with the model's environment, so a zip needs
-    `sb3.A2C.load(zip, env=VecNormalize.load(…))` first. env: as for `A2C`; by default the id of the model's
-    environment, which a zip does not know. Random generators are not carried.
+    `sb3.A2C.load(zip, env=VecNormalize.load(…))` first. env, max_episode_steps, env_kwargs: as for `A2C`; by default
+    those of the model's environment, which a zip does not know. Random generators are not carried.
 
     Raises ConfigError, a ValueError, if the model is anything that `A2C` cannot be: another algorithm, policy,
     architecture, optimizer or space; CheckpointError if the zip cannot be read.
     """
-    theirs = model if isinstance(model, sb3.A2C) else _read(model)
+    theirs = _read(model) if isinstance(model, str | Path) else model
     _check_algorithm(theirs)
     policy = theirs.policy
     settings = _settings(theirs) | _network(policy) | _optimizer(policy.optimizer) | _normalization(theirs)
+    of_env: dict[str, object] = {"max_episode_steps": max_episode_steps, "env_kwargs": env_kwargs}
     if env is None:
         env, of_env = _environment(theirs)
-        settings |= of_env
+    settings |= of_env
     if isinstance(env, str) or (callable(env) and not isinstance(env, gym.Env)):
         settings["num_envs"] = theirs.n_envs
     agent = A2C(env, **settings)  # type: ignore[arg-type]
@@ -115,7 +122,7 @@ def _learning_rate(model: sb3.A2C) -> Schedule:
     """A number or a straight line; SB3 admits any function of the share of training that remains."""
     shares = np.linspace(0.0, 1.0, 101)
     rates = np.array([model.lr_schedule(1 - share) for share in shares])
-    first, last = float(rates[0]), float(rates[-1])
+    first, last = (float(f"{rate:.12g}") for rate in (rates[0], rates[-1]))  # without the rounding of the function
     if not np.allclose(rates, first + (last - first) * shares, rtol=1e-9, atol=1e-12 * abs(rates).max()):
         raise ConfigError("the model's learning rate is neither a number nor a straight line, as A2C's must be")
     return first if first == last else Linear(first, last)

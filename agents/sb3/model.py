@@ -15,6 +15,7 @@ from torch import nn, optim
 
 from agents.settings import A2CSettings
 from envs import builder
+from envs.spaces import check_action_space, check_observation_space
 from rl.schedules import Linear, Schedule
 from rl.typed import ConfigError
 
@@ -75,7 +76,9 @@ def _environments(settings: A2CSettings) -> VecEnv:
         return Monitor(make_one())
 
     envs: VecEnv = DummyVecEnv([monitored] * count)
-    actions = envs.action_space
+    name = str(env)
+    check_observation_space(envs.observation_space, name)
+    actions = check_action_space(envs.action_space, name)
     if isinstance(actions, spaces.Discrete) and actions.start != 0:
         raise ConfigError(f"Stable-Baselines3 takes no {actions}, whose actions do not count from 0")
     if settings.normalize_observations or settings.normalize_rewards:

@@ -92,9 +92,9 @@ class Replay(BaseCallback):
         obs, action, reward, next_obs, terminated, truncated = columns
         with torch.no_grad():
             pi = self.agent.policy(obs.to(torch.get_default_dtype()))
-        batch = Rollout(obs, action, reward, next_obs, terminated, truncated, behavior=pi.raw)
-        advantage, target = self.agent.estimate(batch)
-        policy_terms = float((pi.log_prob(action) * advantage).abs().mean())
+            batch = Rollout(obs, action, reward, next_obs, terminated, truncated, behavior=pi.raw)
+            advantage, target = self.agent.estimate(batch)
+            policy_terms = float((pi.log_prob(action) * advantage).abs().mean())
         metrics = self.agent.update(batch, self.num_timesteps / self.total_timesteps)
         difference = Difference(
             *self._estimates_apart(advantage, target),

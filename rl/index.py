@@ -1,0 +1,153 @@
+"""`python -m rl.index`: results/README.md from the files beside it, and the aggregate over environments."""
+
+import json
+import shlex
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple, cast
+
+from rl import config, figures
+from rl.command import DONE, Parser, run
+from rl.markdown import paragraph, row, rule
+from rl.record import write_json
+from rl.statistics import Interval, bootstrap, iqm, normalized, probability_of_improvement
+from rl.typed import ConfigError
+
+# Scores of Stable-Baselines3's A2C with tuned hyper-parameters, one best run each, up to 1,000,000 steps.
+# Source: rl-baselines3-zoo, benchmark.md (LunarLander there is version 2).
+_ZOO = {"CartPole-v1": 500.0, "Acrobot-v1": -83.4, "Pendulum-v1": -163.0, "LunarLander-v3": 155.8}
+
+
+class Page(NamedTuple):
+    """What one command of `rl.compare` left."""
+
+    env: str
+    name: str
+    content: Mapping[str, object]
+
+    @property
+    def scores(self) -> dict[str, list[float]]:
+        """Deterministic scores, one a seed, by line."""
+        lines = cast("list[dict[str, object]]", self.content["lines"])
+        return {
+            str(line["label"]): [summary["eval_mean"] for summary in cast("list[dict[str, float]]", line["runs"])]
+            for line in lines
+        }
+
+    @property
+    def budget(self) -> str:
+        """Seeds and steps."""
+        runs = cast(
+            "list[list[dict[str, int]]]",
+            [line["runs"] for line in cast("list[dict[str, object]]", self.content["lines"])],
+        )
+        return f"{len(runs[0])} seeds, {runs[0][0]['total_timesteps']:,} steps"
+
+
+def main(argv: list[str]) -> int:
+    parser = Parser(prog="rl.index", description="Write the index of results, and the aggregate over environments.")
+    parser.add_argument("--results", type=Path, default=Path("results"), metavar="DIR")
+    args = parser.parse_args(argv)
+    pages = [_read(file) for file in sorted(args.results.glob("*/*.json"))]
+    compared = [page for page in pages if page.name == "comparison"]
+    if not compared:
+        raise ConfigError(f"{args.results} holds no comparison yet: python -m rl.compare CartPole-v1 makes one")
+    made = shlex.join(["python", "-m", "rl.index", *argv])
+    text = ["# Results", "", f"Made by `{made}` from the files of the commands below.", ""]
+    text += _overview(compared)
+    text += _aggregate([page for page in compared if page.env in _ZOO], args.results)
+    for page in pages:
+        text += _entry(page)
+    config.write_text(args.results / "README.md", "\n".join(text).rstrip() + "\n")
+    print(f"written to {args.results / 'README.md'}")
+    return DONE
+
+
+def _read(file: Path) -> Page:
+    try:
+        return Page(file.parent.name, file.stem, json.loads(file.read_text(encoding="utf-8")))
+    except ValueError as error:
+        raise ConfigError(f"{file} is not JSON: {error}; make it again with rl.compare") from None
+
+
+def _overview(compared: Sequence[Page]) -> list[str]:
+    """Environments down, lines across: interquartile means of the deterministic evaluations."""
+    labels = list(dict.fromkeys(label for page in compared for label in page.scores))
+    rows = [row(["environment", "budget of a line", *labels]), rule(2, len(labels))]
+    for page in compared:
+        cells = [str(bootstrap([page.scores[label]], iqm)) if label in page.scores else "" for label in labels]
+        rows.append(row([f"[{page.env}]({page.env}/comparison.md)", page.budget, *cells]))
+    note = """Interquartile mean over seeds of the deterministic evaluation after training, with its 95 % stratified
+        bootstrap interval. In the lines of 1 step and of 5 steps, ours and SB3 (Stable-Baselines3's A2C) have the same
+        hyper-parameters, SB3's defaults; the recipe is ours."""
+    return [paragraph(note), "", *rows, ""]
+
+
+def _aggregate(compared: Sequence[Page], results: Path) -> list[str]:
+    """Over the environments whose reference score is known, for the lines that all of them have."""
+    labels = (
+        [label for label in compared[0].scores if all(label in page.scores for page in compared)] if compared else []
+    )
+    if len(compared) < 2 or not labels:
+        return []
+    tasks = {
+        label: [
+            normalized(page.scores[label], cast(float, page.content["random"]), _ZOO[page.env]) for page in compared
+        ]
+        for label in labels
+    }
+    statistics = {label: bootstrap(tasks[label], iqm) for label in labels}
+    against = [label for label in labels if label.startswith("SB3")]
+    chances = {
+        label: {other: probability_of_improvement(tasks[label], tasks[other]) for other in against if other != label}
+        for label in labels
+    }
+    figures.aggregate(
+        tasks, results / "aggregate", f"{len(compared)} environments, {compared[0].budget.partition(',')[0]}"
+    )
+    write_json(
+        results / "aggregate.json",
+        {"environments": [page.env for page in compared], "iqm": statistics, "better": chances},
+    )
+    rows = [row(["line", "normalized IQM", *(f"better than {other}" for other in against)]), rule(1, 1 + len(against))]
+    for label in labels:
+        cells = [_short(chances[label][other]) if other != label else "" for other in against]
+        rows.append(row([label, _short(statistics[label]), *cells]))
+    note = f"""Over {", ".join(page.env for page in compared)}: scores normalized so that 0 is uniformly random actions
+        and 1 is what rl-baselines3-zoo reports for SB3's A2C with tuned hyper-parameters (one best run each, longer
+        training); and the probability that a run is better than one of SB3's on the same environment."""
+    return [
+        "## All environments together",
+        "",
+        paragraph(note),
+        "",
+        *rows,
+        "",
+        "![performance profiles](aggregate.png)",
+        "",
+    ]
+
+
+def _short(x: Interval) -> str:
+    return f"{x.value:.2f} [{x.low:.2f}, {x.high:.2f}]"
+
+
+def _entry(page: Page) -> list[str]:
+    best = max(page.scores, key=lambda label: bootstrap([page.scores[label]], iqm).value)
+    said = "; ".join(f"{label} {bootstrap([scores], iqm)}" for label, scores in page.scores.items())
+    machine = page.content.get("machine")
+    return [
+        f"## {page.env}: {page.name}",
+        "",
+        paragraph(f"{page.budget} a line{f', on {machine}' if machine else ''}; [table]({page.env}/{page.name}.md). "
+                  f"Final return, interquartile mean: {said}. Highest: {best}."),
+        "",
+        f"`{page.content['command']}`",
+        "",
+        f"![{page.env}, {page.name}]({page.env}/{page.name}.png)",
+        "",
+    ]  # fmt: skip
+
+
+if __name__ == "__main__":
+    run(main)

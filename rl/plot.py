@@ -1,0 +1,82 @@
+"""`python -m rl.plot RUN…`: draws any set of runs of one environment, finished or not, ours and Stable-Baselines3's.
+
+Runs with the same settings but for the seed make one line, with its mean and interval.
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from agents.settings import A2CSettings
+from rl import config, figures
+from rl.command import DONE, Parser, run
+from rl.config import RunSettings
+from rl.record import Result, read_result
+from rl.typed import ConfigError, plain
+
+_LONGEST = 28  # characters of a label
+
+
+def main(argv: list[str]) -> int:
+    parser = Parser(prog="rl.plot", description="Draw learning curves and final scores of run directories.")
+    parser.add_argument("runs", nargs="+", type=Path, metavar="RUN", help="a run directory, or a folder of them")
+    parser.add_argument("--out", type=Path, default=Path("runs"), metavar="NAME", help="NAME.png, NAME.pdf (runs)")
+    args = parser.parse_args(argv)
+    found = {directory: config.read_yaml(directory / "config.yaml") for directory in _directories(args.runs)}
+    environments = sorted({str(settings.get("env")) for settings in found.values()})
+    if len(environments) > 1:
+        raise ConfigError(f"the runs are of {' and '.join(environments)}; draw one environment at a time")
+    lines = _lines(found)
+    args.out.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        figures.comparison(lines, args.out, f"{environments[0]}: {len(found)} runs", {})
+    except ValueError as error:
+        raise ConfigError(f"nothing to draw yet: {error}") from None
+    for label, results in lines.items():
+        print(f"{label}: {len(results)} run{'s' if len(results) > 1 else ''}")
+    print(f"written to {args.out.with_suffix('.png')} and {args.out.with_suffix('.pdf')}")
+    return DONE
+
+
+def _directories(given: Sequence[Path]) -> list[Path]:
+    """The run directories that were named, and those in folders that were."""
+    found: list[Path] = []
+    for path in given:
+        inside = sorted(file.parent for file in path.rglob("config.yaml"))
+        if not inside:
+            raise ConfigError(f"{path} holds no run: there is no config.yaml in it or below")
+        found += inside
+    return list(dict.fromkeys(found))
+
+
+def _lines(found: Mapping[Path, dict[str, object]]) -> dict[str, list[Result]]:
+    """The runs by label; a label names the settings in which lines differ."""
+    groups: list[tuple[dict[str, object], list[Path]]] = []
+    for directory, settings in found.items():
+        shared = {key: value for key, value in settings.items() if key != "seed"}
+        same = next((runs for known, runs in groups if known == shared), None)
+        if same is None:
+            groups.append((shared, [directory]))
+        else:
+            same.append(directory)
+    labels = [_label(settings, [known for known, _ in groups]) for settings, _ in groups]
+    return {
+        label if labels.count(label) == 1 else f"{label} ({i + 1})": [_result(run) for run in runs]
+        for i, (label, (_, runs)) in enumerate(zip(labels, groups, strict=True))
+    }
+
+
+def _label(settings: Mapping[str, object], among: Sequence[Mapping[str, object]]) -> str:
+    """The agent, and its settings that are not the defaults and not those of every other line."""
+    usual = {key: plain(value) for key, value in config.defaults(A2CSettings, RunSettings).items()}
+    apart = [key for key in usual if any(other.get(key) != settings.get(key) for other in among)]
+    changed = [f"{key} {settings[key]}" for key in apart if settings.get(key) != usual[key]]
+    text = ", ".join(["SB3" if settings.get("agent") == "sb3" else str(settings.get("agent", "run")), *changed])
+    return text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"
+
+
+def _result(directory: Path) -> Result:
+    return read_result(directory) if (directory / "summary.json").is_file() else Result(directory, {})
+
+
+if __name__ == "__main__":
+    run(main)

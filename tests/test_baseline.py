@@ -1,0 +1,123 @@
+"""`python -m rl.baseline` and `python -m rl.plot`."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+import stable_baselines3 as sb3
+
+import rl.baseline
+import rl.command
+import rl.plot
+from rl import config
+from rl.record import Result, read_columns, read_result
+from rl.report import first_reached
+
+SHORT = ["--total-timesteps", "2400", "--set", "eval_episodes=3", "--set", "log_interval=20"]
+
+
+def command(module: ModuleType, monkeypatch: pytest.MonkeyPatch, *argv: str) -> int:
+    monkeypatch.setattr(sys, "argv", [module.__name__, *argv])
+    with pytest.raises(SystemExit) as exit_:
+        rl.command.run(module.main)
+    return int(exit_.value.code or 0)
+
+
+def test_a_run_of_sb3_is_a_run(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert command(rl.baseline, monkeypatch, "CartPole-v1", *SHORT, "--seed", "3", "--out", str(tmp_path)) == 0
+    (directory,) = (tmp_path / "CartPole-v1" / "sb3").iterdir()
+    assert directory.name.startswith("3-")
+    settings = config.read_yaml(directory / "config.yaml")
+    assert (settings["agent"], settings["n_steps"], settings["seed"]) == ("sb3", 1, 3)
+    summary = json.loads((directory / "summary.json").read_text())
+    assert summary["total_timesteps"] == 2400
+    assert summary["engine"] == "stable-baselines3"
+    assert summary["steps_per_second"] > 100
+    metrics, episodes = read_columns(directory / "metrics.csv"), read_columns(directory / "episodes.csv")
+    assert metrics["step"].tolist() == [160.0 * i for i in range(1, 16)]
+    for name in ("entropy", "policy_loss", "value_loss", "policy_shift_kl", "policy_shift_kl_max", "learning_rate"):
+        assert (abs(metrics[f"train/{name}"]) > 0).all()
+    assert 0 <= episodes["length"].sum() - 2400 + 8 * 500 <= 8 * 500
+    assert sb3.A2C.load(directory / "model.zip", device="cpu").num_timesteps == 2400
+
+    capsys.readouterr()
+    again = subprocess.run([sys.executable, "-m", "rl.evaluate", directory], capture_output=True, text=True, check=True)
+    assert f"{summary['eval_mean']:.2f} ± " in again.stdout, "the checkpoint is the model, as ours"
+
+    assert command(rl.plot, monkeypatch, str(tmp_path), "--out", str(tmp_path / "drawn" / "curves")) == 0
+    assert "SB3: 1 run\n" in capsys.readouterr().out
+    assert (tmp_path / "drawn" / "curves.png").stat().st_size > 20_000
+    assert (tmp_path / "drawn" / "curves.pdf").is_file()
+    (directory / "summary.json").unlink()
+    assert command(rl.plot, monkeypatch, str(directory), "--out", str(tmp_path / "unfinished")) == 0
+
+
+@pytest.mark.parametrize(
+    ("argv", "words"),
+    [
+        (["CartPole-v9"], "did you mean 'CartPole-v1'?"),
+        (["CartPole-v1", "--set", "target_entropy=0.1", "--set", "ent_coef=0.1"], "no counterpart of target_entropy"),
+        (["CartPole-v1", "--set", "n_step=1"], "did you mean 'n_steps'?"),
+        (["Blackjack-v1"], "Tuple observations"),
+    ],
+)
+def test_usage_errors(
+    argv: list[str], words: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert command(rl.baseline, monkeypatch, *argv, "--out", str(tmp_path)) == 2
+    err = capsys.readouterr().err
+    assert err.count("\n") == 1
+    assert words in err
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(("kind", "words"), [("RaiseInStep", "the simulator lost its connection"), ("NanReward", "ValueError: ")])
+def test_environments_that_fail(
+    kind: str, words: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    argv = [f"tests.broken:{kind}-v0", *SHORT, "--out", str(tmp_path)]
+    assert command(rl.baseline, monkeypatch, *argv) == 1
+    err = capsys.readouterr().err
+    assert err.count("\n") == 1
+    assert words in err
+    assert list(tmp_path.glob("*/sb3/*/error.txt"))
+
+
+def test_environment_settings_reach_the_evaluation(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    argv = ["CartPole-v1", *SHORT, "--set", "max_episode_steps=7", "--set", "env_kwargs={sutton_barto_reward: true}"]
+    assert command(rl.baseline, monkeypatch, *argv, "--out", str(tmp_path)) == 0
+    (summary,) = tmp_path.glob("*/sb3/*/summary.json")
+    assert json.loads(summary.read_text())["eval_mean"] == 0.0  # no episode is long enough to fail
+
+
+def test_what_cannot_be_drawn(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for env in ("A-v0", "B-v0"):
+        (tmp_path / env).mkdir()
+        config.write_yaml(tmp_path / env / "config.yaml", {"env": env, "agent": "a2c", "seed": 0})
+    for argv, words in (
+        ([str(tmp_path)], "the runs are of A-v0 and B-v0; draw one environment at a time"),
+        ([str(tmp_path / "A-v0")], "nothing to draw yet: "),
+        ([str(tmp_path / "C-v0")], "holds no run: there is no config.yaml"),
+    ):
+        assert command(rl.plot, monkeypatch, *argv) == 2
+        assert words in capsys.readouterr().err
+
+
+def test_first_reached(tmp_path: Path) -> None:
+    rows = [f"{10 * i},{100 if i > 50 else 0},10,{i / 10}" for i in range(1, 301)]
+    (tmp_path / "episodes.csv").write_text("step,return,length,time/seconds\n" + "\n".join(rows) + "\n")
+    run = Result(tmp_path, {})
+    assert first_reached(run, 100) == (1500.0, 15.0)  # episodes 51 to 150
+    assert first_reached(run, 50) == (1000.0, 10.0)
+    assert first_reached(run, 101) is None
+    (tmp_path / "episodes.csv").write_text("step,return,length,time/seconds\n" + "\n".join(rows[:99]) + "\n")
+    assert first_reached(run, 0) is None, "fewer than a hundred episodes have no such mean"
+    with pytest.raises(config.ConfigError, match="no finished run"):
+        read_result(tmp_path)

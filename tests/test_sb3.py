@@ -1,0 +1,237 @@
+"""Weights, optimizer and settings carried between Stable-Baselines3's A2C and ours."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import gymnasium as gym
+import numpy as np
+import pytest
+import stable_baselines3 as sb3
+import torch
+from gymnasium import spaces
+from stable_baselines3.common.evaluation import evaluate_policy
+from stable_baselines3.common.sb2_compat.rmsprop_tf_like import RMSpropTFLike
+from stable_baselines3.common.utils import LinearSchedule
+from stable_baselines3.common.vec_env import DummyVecEnv, VecNormalize
+from torch import nn, optim
+
+from agents import A2C
+from agents.sb3 import build, from_sb3, learn, to_sb3
+from agents.sb3.carry import parameters
+from rl.checkpoint import CheckpointError
+from rl.evaluation import evaluate
+from rl.loop import Status
+from rl.schedules import Linear
+from rl.typed import ConfigError
+
+IDS = ["CartPole-v1", "Pendulum-v1"]
+
+
+def observations(env_id: str, count: int = 10_000) -> np.ndarray:
+    space = gym.make(env_id).observation_space
+    assert isinstance(space, spaces.Box)
+    noise = np.random.default_rng(0).normal(size=(count, *space.shape))
+    return noise.astype(np.float32)
+
+
+def values(model: sb3.A2C, obs: np.ndarray) -> torch.Tensor:
+    with torch.no_grad():
+        return model.policy.predict_values(torch.as_tensor(obs)).squeeze(-1)
+
+
+def own_values(agent: A2C, obs: np.ndarray) -> torch.Tensor:
+    with torch.no_grad():
+        return agent.value(torch.as_tensor(obs))
+
+
+@pytest.mark.parametrize("env_id", IDS)
+def test_the_same_actions_and_values(env_id: str) -> None:
+    model = sb3.A2C("MlpPolicy", env_id, seed=1, device="cpu").learn(400)
+    agent, obs = from_sb3(model), observations(env_id)
+    theirs = model.predict(obs, deterministic=True)[0]
+    np.testing.assert_array_equal(agent.predict(obs, deterministic=True)[0], theirs)
+    torch.testing.assert_close(own_values(agent, obs), values(model, obs), rtol=1e-6, atol=1e-6)
+    back = to_sb3(agent)
+    np.testing.assert_array_equal(back.predict(obs, deterministic=True)[0], theirs)
+    assert torch.equal(values(back, obs), values(model, obs))
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ({"optimizer_class": optim.Adam}, {"use_rms_prop": False, "rms_prop_eps": 1e-5}),
+        (
+            {"optimizer_class": RMSpropTFLike, "optimizer_kwargs": {"eps": 1e-3, "alpha": 0.99}},
+            {"use_rms_prop": True, "rms_prop_tf_like": True, "rms_prop_eps": 1e-3},
+        ),
+        (
+            {"net_arch": [32], "activation_fn": nn.ReLU, "log_std_init": -1.0},
+            {"net_arch": (32,), "activation": "relu", "log_std_init": -1.0, "use_rms_prop": True},
+        ),
+        ({"net_arch": []}, {"net_arch": ()}),
+    ],
+)
+def test_settings_and_optimizer_both_ways(given: dict[str, object], expected: dict[str, object]) -> None:
+    model = sb3.A2C(
+        "MlpPolicy", "Pendulum-v1", learning_rate=LinearSchedule(1e-3, 1e-4, 1.0), n_steps=7, gamma=0.9,
+        gae_lambda=0.8, ent_coef=0.02, vf_coef=0.3, max_grad_norm=0.7, normalize_advantage=True, seed=5,
+        policy_kwargs=given, device="cpu",
+    ).learn(70)  # fmt: skip
+    agent = from_sb3(model)
+    expected |= {"n_steps": 7, "gamma": 0.9, "gae_lambda": 0.8, "ent_coef": 0.02, "vf_coef": 0.3, "max_grad_norm": 0.7}
+    expected |= {"normalize_advantage": True, "seed": 5, "num_envs": 1, "learning_rate": Linear(1e-3, 1e-4)}
+    assert {name: getattr(agent, name) for name in expected} == expected
+    back = to_sb3(agent)
+    assert type(back.policy.optimizer) is type(model.policy.optimizer)
+    for policy, state in ((model.policy, model.policy.optimizer.state), (back.policy, back.policy.optimizer.state)):
+        for ours, theirs in parameters(agent, policy):
+            assert torch.equal(ours, theirs)
+            for name, value in agent.descent.optimizer.state[ours].items():
+                assert torch.equal(torch.as_tensor(value), torch.as_tensor(state[theirs][name])), name
+    assert (back.num_timesteps, back._n_updates) == (agent.loop.step, agent.loop.iteration) == (70, 10)
+    assert [back.lr_schedule(x) for x in (1.0, 0.25)] == [model.lr_schedule(x) for x in (1.0, 0.25)]
+
+
+@pytest.mark.parametrize("env_id", IDS)
+def test_train_there_go_on_here_and_back(env_id: str, tmp_path: Path) -> None:
+    model = sb3.A2C("MlpPolicy", DummyVecEnv([lambda: gym.make(env_id)] * 3), seed=0, device="cpu").learn(300)
+    model.save(tmp_path / "there.zip")
+    agent = from_sb3(tmp_path / "there.zip", env_id).learn(300)
+    assert agent.loop.step == 600
+    assert agent.num_envs == 3
+    to_sb3(agent).save(tmp_path / "back.zip")
+    back = sb3.A2C.load(tmp_path / "back.zip", env=DummyVecEnv([lambda: gym.make(env_id)] * 3), device="cpu")
+    obs = observations(env_id, 100)
+    np.testing.assert_array_equal(back.predict(obs, deterministic=True)[0], agent.predict(obs, deterministic=True)[0])
+    with pytest.warns(UserWarning, match="Monitor"):
+        mean, _ = evaluate_policy(back, back.get_env(), n_eval_episodes=3)
+    assert np.isfinite(mean)
+    assert back.learn(30, reset_num_timesteps=False).num_timesteps == 630
+
+
+def test_the_next_update_is_the_same(tmp_path: Path) -> None:
+    """The optimizer's memory counts: an agent without it would step differently."""
+    model = sb3.A2C("MlpPolicy", "CartPole-v1", seed=0, device="cpu").learn(500)
+    agent = to_sb3(from_sb3(model))
+    for other in (model, agent):
+        torch.manual_seed(0)
+        other.set_random_seed(3)
+        other.set_env(other.get_env(), force_reset=True)
+        other.learn(5, reset_num_timesteps=False)
+    for mine, theirs in zip(agent.policy.parameters(), model.policy.parameters(), strict=True):
+        torch.testing.assert_close(mine, theirs, rtol=0, atol=1e-7)
+
+
+def test_normalizers_are_carried() -> None:
+    venv = VecNormalize(DummyVecEnv([lambda: gym.make("Pendulum-v1")] * 2), gamma=0.9)
+    model = sb3.A2C("MlpPolicy", venv, gamma=0.9, seed=0, device="cpu").learn(200)
+    agent, obs = from_sb3(model), observations("Pendulum-v1", 1_000)
+    expected = model.predict(venv.normalize_obs(obs), deterministic=True)[0]
+    np.testing.assert_allclose(agent.predict(obs, deterministic=True)[0], expected, atol=1e-6)
+    back = to_sb3(agent).get_vec_normalize_env()
+    assert back is not None
+    for ours, theirs in ((back.obs_rms, venv.obs_rms), (back.ret_rms, venv.ret_rms)):
+        for name in ("mean", "var", "count"):
+            np.testing.assert_allclose(getattr(ours, name), getattr(theirs, name), rtol=1e-12)
+    venv.clip_obs = 5.0
+    with pytest.raises(ConfigError, match=r"clip_obs=5\.0; A2C has 10\.0"):
+        from_sb3(model)
+
+
+def test_environment_settings_are_found() -> None:
+    env = gym.make("CartPole-v1", max_episode_steps=20, sutton_barto_reward=True)
+    agent = from_sb3(sb3.A2C("MlpPolicy", env, device="cpu"))
+    assert (agent.env, agent.max_episode_steps) == ("CartPole-v1", 20)
+    assert agent.env_kwargs == {"sutton_barto_reward": True}
+    assert from_sb3(sb3.A2C("MlpPolicy", "CartPole-v1", device="cpu")).env_kwargs is None
+
+
+def cartpole(**settings: object) -> sb3.A2C:
+    return sb3.A2C("MlpPolicy", "CartPole-v1", device="cpu", **settings)  # type: ignore[arg-type]
+
+
+class Other(sb3.common.torch_layers.FlattenExtractor):
+    pass
+
+
+@pytest.mark.parametrize(
+    ("model", "words"),
+    [
+        (lambda: sb3.PPO("MlpPolicy", "CartPole-v1", n_steps=64, device="cpu"), "PPO"),
+        (lambda: cartpole(policy_kwargs={"net_arch": {"pi": [64], "vf": [32]}}), r"\[64\], its value network \[32\]"),
+        (lambda: cartpole(policy_kwargs={"activation_fn": nn.ELU}), "activation is ELU; A2C has tanh and relu"),
+        (lambda: cartpole(policy_kwargs={"features_extractor_class": Other}), "features extractor is a Other"),
+        (lambda: cartpole(policy_kwargs={"optimizer_class": optim.SGD}, use_rms_prop=False), "optimizer is SGD"),
+        (lambda: cartpole(policy_kwargs={"optimizer_class": optim.Adam, "optimizer_kwargs": {"weight_decay": 0.1}}),
+         "weight_decay=0.1; A2C has 0"),
+        (lambda: cartpole(learning_rate=lambda left: 1e-3 * left**2), "neither a number nor a straight line"),
+        (lambda: sb3.A2C("MlpPolicy", "Pendulum-v1", use_sde=True, device="cpu"), "use_sde"),
+        (lambda: sb3.A2C("MlpPolicy", gym.wrappers.FlattenObservation(gym.make("CartPole-v1")), device="cpu"),
+         r"wrapped in FlattenObservation: pass env="),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_carried_is_refused(model: Callable[[], sb3.A2C], words: str) -> None:
+    with pytest.raises(ConfigError, match=words):
+        from_sb3(model())
+
+
+def test_zips(tmp_path: Path) -> None:
+    cartpole().save(tmp_path / "a2c.zip")
+    with pytest.raises(ConfigError, match="knows no environment: pass env="):
+        from_sb3(tmp_path / "a2c.zip")
+    with pytest.raises(ConfigError, match="the model is for observations"):
+        from_sb3(tmp_path / "a2c.zip", "Acrobot-v1")
+    sb3.PPO("MlpPolicy", "CartPole-v1", n_steps=64, device="cpu").save(tmp_path / "ppo.zip")
+    with pytest.raises(ConfigError, match="the model is a PPO"):
+        from_sb3(tmp_path / "ppo.zip", "CartPole-v1")
+    whole = (tmp_path / "a2c.zip").read_bytes()
+    (tmp_path / "cut.zip").write_bytes(whole[: len(whole) // 2])
+    (tmp_path / "text.zip").write_text("no zip")
+    sb3.DQN("MlpPolicy", "CartPole-v1", device="cpu").save(tmp_path / "dqn.zip")
+    for name in ("cut", "text", "dqn", "missing"):
+        with pytest.raises(CheckpointError, match=f"cannot read .*{name}.zip as an A2C of Stable-Baselines3") as error:
+            from_sb3(tmp_path / f"{name}.zip", "CartPole-v1")
+        assert "\n" not in str(error.value)
+
+
+def test_settings_that_sb3_lacks() -> None:
+    agent = A2C("CartPole-v1", critic_lr_scale=3.0, max_policy_shift=0.01, ent_coef=Linear(0.1, 0.0))
+    with pytest.raises(ConfigError, match=r"no counterpart of critic_lr_scale: 3\.0; .*drop="):
+        to_sb3(agent)
+    with pytest.raises(ConfigError, match="no counterpart of ent_coef"):
+        to_sb3(agent, drop=["critic_lr_scale", "max_policy_shift"])
+    model = to_sb3(agent, drop=["critic_lr_scale", "max_policy_shift", "ent_coef"])
+    assert model.ent_coef == 0.1
+    with pytest.raises(ConfigError, match="drop takes settings that Stable-Baselines3 lacks"):
+        to_sb3(agent, drop=["gamma"])
+
+
+def test_environments_that_sb3_cannot_take() -> None:
+    vector = gym.make_vec(
+        "CartPole-v1", 2, "sync", vector_kwargs={"autoreset_mode": gym.vector.AutoresetMode.SAME_STEP}
+    )
+    with pytest.raises(ConfigError, match="cannot step a Gymnasium vector environment"):
+        to_sb3(A2C(vector))
+    with pytest.raises(ConfigError, match="VecNormalize normalizes no Discrete observations"):
+        to_sb3(A2C("FrozenLake-v1", normalize_observations=True))
+    assert to_sb3(A2C("FrozenLake-v1")).observation_space == spaces.Discrete(16)
+
+
+def test_sb3_learns_through_our_hooks() -> None:
+    seen: list[Status] = []
+
+    def hook(status: Status) -> bool:
+        seen.append(status)
+        return status.iteration < 30
+
+    model = build(A2C("CartPole-v1", num_envs=2, n_steps=5))
+    seconds = learn(model, 1_000, [hook])
+    assert [status.step for status in seen] == [10 * i for i in range(1, 31)]
+    assert seconds == pytest.approx(seen[-1].seconds, abs=0.05)
+    assert all(0 < float(status.metrics["train/policy_shift_kl"]) < 0.1 for status in seen)
+    assert 0.6 < float(seen[0].metrics["train/entropy"]) < 0.7
+    episodes = [episode for status in seen for episode in status.episodes]
+    assert episodes
+    assert sum(episode.length for episode in episodes) <= 300
+    agent = from_sb3(model)
+    assert evaluate(agent, "CartPole-v1", 5).returns.min() > 5
