@@ -3,7 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help train test lint figures information clean
+.PHONY: help train test lint figures lockstep information clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z]*\):.*##/\1\t/p' $(MAKEFILE_LIST)
@@ -19,14 +19,14 @@ lint: .venv/installed-dev  ## style and types
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-figures: .venv/installed  ## make every committed table and figure of results/ again (an hour and a half on two cores)
-	$(BIN)/python -m rl.compare CartPole-v1 --seeds 0-19
-	$(BIN)/python -m rl.compare CartPole-v1 --seeds 0-19 --name sb3-defaults --config configs/sb3-defaults.yaml
-	$(BIN)/python -m rl.compare CartPole-v1 --seeds 0-9 --name without-normalization \
-		--set normalize_observations=false --set normalize_rewards=false
-	$(BIN)/python -m rl.compare CartPole-v1 --seeds 0-9 --name small-epsilon --set rms_prop_eps=1e-5
-	$(BIN)/python -m rl.compare Acrobot-v1 --seeds 0-9
-	$(BIN)/python -m rl.compare Pendulum-v1 --seeds 0-9
+figures: .venv/installed-box2d  ## make every committed table and figure of results/ again (four hours on two cores)
+	for env in CartPole-v1 Acrobot-v1 LunarLander-v3; do \
+		$(BIN)/python -m rl.compare $$env --seeds 0-9 --total-timesteps 100000 || exit 1; \
+	done
+	$(BIN)/python -m rl.compare Pendulum-v1 --seeds 0-9 --total-timesteps 200000
+	$(BIN)/python -m rl.compare CartPole-v1 --seeds 0-9 --total-timesteps 100000 --name ablation --line recipe \
+		--line 'without normalization' normalize_observations=false normalize_rewards=false \
+		--line 'small ε' rms_prop_eps=1e-5 --line 'critic not faster' critic_lr_scale=1
 	for env in CartPole-v1 Acrobot-v1; do \
 		$(BIN)/python -m rl.compare $$env --seeds 0-9 --name learning-rate --set max_policy_shift=null \
 			--line 'constant 7e-4' --line 'adaptive from 7e-4' target_policy_shift=5e-4 \
@@ -36,6 +36,10 @@ figures: .venv/installed  ## make every committed table and figure of results/ a
 			--line 'no bonus' --line 'constant 0.01' ent_coef=0.01 \
 			--line 'target 0.6 → 0.05' ent_coef=0.01 'target_entropy=linear(0.6,0.05)' || exit 1; \
 	done
+	$(BIN)/python -m rl.index
+
+lockstep: .venv/installed  ## our updates beside Stable-Baselines3's, in many combinations (ten minutes)
+	$(BIN)/python -m rl.lockstep
 
 information: .venv/installed-dev  ## accuracy and speed of rl.information beside torch and SciPy (a minute, on a quiet machine)
 	$(BIN)/python -m rl.information
@@ -55,4 +59,8 @@ clean:  ## remove the virtual environment and caches; runs and results stay
 
 .venv/installed-dev: .venv/bin/python pyproject.toml
 	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	@touch $@ .venv/installed
+
+.venv/installed-box2d: .venv/bin/python pyproject.toml
+	$(BIN)/python -m pip install --quiet --editable '.[box2d]'
 	@touch $@ .venv/installed

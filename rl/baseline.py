@@ -43,6 +43,7 @@ def main(argv: list[str]) -> int:
     seconds = _train(model, directory, recorder, of_agent.threads, of_run.total_timesteps)
     model.save(directory / "model.zip")
     if seconds is None:
+        recorder.close()
         print(f"interrupted at step {model.num_timesteps:,}; Stable-Baselines3 cannot go on exactly from there")
         return INTERRUPTED
     agent = _as_ours(model, of_agent)
@@ -62,6 +63,7 @@ def _train(model: sb3.A2C, directory: Path, recorder: Recorder, threads: int, to
         try:
             seconds = learn(model, total_timesteps, [recorder, bar, interrupt])
         except Exception as error:  # of the environment, which SB3 lets through, or of parameters that are not finite
+            recorder.close()
             report = directory / "error.txt"
             report.write_text("".join(traceback.format_exception(error)), encoding="utf-8")
             what = " ".join(str(error).split())[:200] or "no message"

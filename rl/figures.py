@@ -24,6 +24,7 @@ _PANELS = (
     ("train/policy_shift_kl", "policy shift KL\n(nats an update)", "log"),
     ("train/entropy", "entropy (nats)", "linear"),
 )
+_CAPTION = "curves: mean and 95 % interval over runs; dots: final return of each run, its IQM and 95 % interval"
 _STEERED = (
     ("train/learning_rate", r"learning rate of $\pi_\theta$", "log"),
     ("train/ent_coef", "entropy coefficient", "log"),
@@ -114,13 +115,19 @@ def comparison(lines: Mapping[str, Sequence[Result]], path: Path, title: str, re
         ):  # fmt: skip
             finished = {name: [run.summary[key] for run in runs if run.summary] for name, runs in lines.items()}
             _draw_scores(axes, finished)
-            axes.set_xlabel(f"final return, {mode} evaluation")
+            axes.set_xlabel(f"final return, {mode}{_episodes(lines)}")
         for (name, score), dots in zip(references.items(), cycle(_DOTS), strict=False):
             for draw in (steps.axhline, seconds.axhline, deterministic.axvline, stochastic.axvline):
                 draw(score, color="0.4", ls=dots, lw=1, label=f"{name}, {score:.4g}", zorder=0)
         _legend(figure, steps)
-        figure.suptitle(title)
+        figure.suptitle(f"{title}\n{_CAPTION}", fontsize="medium")
         _save(figure, path)
+
+
+def _episodes(lines: Mapping[str, Sequence[Result]]) -> str:
+    """How many episodes a final score is the mean of, if it is known and the same for all."""
+    counts = {run.summary.get("eval_episodes") for results in lines.values() for run in results if run.summary}
+    return f", {counts.pop()} episodes" if len(counts) == 1 else ""
 
 
 def _draw_curves(axes: "Axes", lines: Mapping[str, Sequence[Columns]], x: str, column: str) -> None:

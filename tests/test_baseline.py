@@ -76,7 +76,9 @@ def test_usage_errors(
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize(("kind", "words"), [("RaiseInStep", "the simulator lost its connection"), ("NanReward", "ValueError: ")])
+@pytest.mark.parametrize(
+    ("kind", "words"), [("RaiseInStep", "the simulator lost its connection"), ("NanReward", "ValueError: ")]
+)
 def test_environments_that_fail(
     kind: str, words: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
