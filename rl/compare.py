@@ -11,6 +11,8 @@ from argparse import Namespace
 from pathlib import Path
 from typing import NamedTuple, cast
 
+from gymnasium import spaces
+
 from agents import A2C
 from agents.settings import A2CSettings
 from envs import make
@@ -20,7 +22,7 @@ from rl.config import RunSettings
 from rl.evaluation import UniformPolicy, evaluate
 from rl.launch import COMMANDS, Line, train_all
 from rl.record import machine, write_json
-from rl.report import Comparison, comparison_table, line_statistics, sweep_table
+from rl.report import Comparison, as_plain, comparison_table, line_statistics, sweep_table
 from rl.typed import ConfigError, plain
 
 
@@ -70,18 +72,22 @@ def main(argv: list[str]) -> int:
     if "/" in args.name:
         raise ConfigError(f"--name is the name of files, not a path, got {args.name!r}")
     given = config.merge({"--jobs": int, "--threshold": float}, [("command line", _given(args, "jobs", "threshold"))])
-    lines, seeds = _lines(args), _seeds(args.seeds)
+    presets = _presets(args)
+    if presets and args.total_timesteps is None:  # one budget for all lines
+        args.total_timesteps = _budget(args.env)
+    lines, seeds = _lines(args, presets), _seeds(args.seeds)
     own = [_check_environment(args.env, line) for line in lines]
     threshold = cast("float | None", given.get("--threshold", own[0]))
+    random = _random(args.env, lines[0])
     results = train_all(args.env, lines, seeds, args.out, max(cast(int, given["--jobs"]), 1))
     directory = args.results / config.directory_name(args.env)
     directory.mkdir(parents=True, exist_ok=True)
     comparison = Comparison(
         f"{args.env}: {args.name}, {len(seeds)} seeds",
         shlex.join(["python", "-m", "rl.compare", *argv]),
-        machine(), lines, results, _usual(), threshold, _random(args.env, lines[0]),
+        machine(), lines, results, _usual(), threshold, random,
     )  # fmt: skip
-    print(_write(comparison, directory / args.name, sweep=not _agents(args)))
+    print(_write(comparison, directory / args.name, sweep=not presets))
     print(f"written to {directory}")
     return DONE
 
@@ -94,7 +100,7 @@ def _write(of: Comparison, path: Path, sweep: bool) -> str:
             "label": line.label,
             "agent": line.agent,
             "settings": line.settings,
-            "statistics": line_statistics(runs[line.label], of.threshold)._asdict(),
+            "statistics": as_plain(line_statistics(runs[line.label], of.threshold)),
             "runs": [run.summary for run in runs[line.label]],
         }
         for line in of.lines
@@ -104,15 +110,15 @@ def _write(of: Comparison, path: Path, sweep: bool) -> str:
     if sweep:
         figures.sweep(runs, path.with_suffix(".png"), of.title, of.threshold)
     else:
-        references = {"uniformly random actions": of.random}
-        references |= {} if of.threshold is None else {"threshold": of.threshold}
-        figures.comparison(runs, path, of.title, references)
+        references = {"uniformly random actions": of.random, "threshold": of.threshold}
+        known = {name: score for name, score in references.items() if score is not None}
+        figures.comparison(runs, path, of.title, known)
     table = sweep_table(of) if sweep else comparison_table(of)
     config.write_text(path.with_suffix(".md"), table)
     return table
 
 
-def _agents(args: Namespace) -> list[str]:
+def _presets(args: Namespace) -> list[str]:
     """The presets asked for; by default all that there are for this environment."""
     if args.agents is not None or args.line:
         return list(dict.fromkeys(args.agents or []))
@@ -122,8 +128,15 @@ def _agents(args: Namespace) -> list[str]:
     return [name for name in PRESETS if name != "recipe"]
 
 
-def _lines(args: Namespace) -> list[Line]:
-    lines = [_preset(args, name) for name in _agents(args)] + [_line(args, *line) for line in args.line]
+def _budget(env_id: str) -> str:
+    """Steps of training of the environment's recipe, or 100,000."""
+    recipe = config.recipe(env_id)
+    settings = config.gather(config.schema(A2C, RunSettings), env_id, "a2c", recipe) if recipe else {}
+    return str(settings.get("total_timesteps", RunSettings.total_timesteps))
+
+
+def _lines(args: Namespace, presets: list[str]) -> list[Line]:
+    lines = [_preset(args, name) for name in presets] + [_line(args, *line) for line in args.line]
     values: tuple[tuple[str, list[object]], ...] = (
         ("a label", [line.label for line in lines]),
         ("settings", [(line.agent, line.settings) for line in lines]),
@@ -159,11 +172,7 @@ def _line(args: Namespace, label: str, *own: str) -> Line:
 def _build(args: Namespace, label: str, agent: str, file: Path | None, own: list[str]) -> Line:
     """The file's settings, over them the line's own, and over them those of the command."""
     known = config.schema(A2C, RunSettings)
-    total = args.total_timesteps
-    if total is None and _agents(args):  # one budget for all
-        recipe = config.recipe(args.env)
-        total = str((config.gather(known, args.env, "a2c", recipe) if recipe else {}).get("total_timesteps", 100_000))
-    assignments = [*args.set, *own]
+    total, assignments = args.total_timesteps, [*args.set, *own]
     arguments = ["--config", str(file)] if file else []
     arguments += ["--total-timesteps", total] if total else []
     arguments += [part for assignment in assignments for part in ("--set", assignment)]
@@ -206,11 +215,14 @@ def _check_environment(env_id: str, line: Line) -> float | None:
     return worlds.reward_threshold
 
 
-def _random(env_id: str, line: Line) -> float:
-    """The mean return of 100 episodes of uniformly random actions."""
+def _random(env_id: str, line: Line) -> float | None:
+    """The mean return of 100 episodes of uniformly random actions; None where they have no bounds."""
     worlds = make(env_id, 1, max_episode_steps=_limit(line), env_kwargs=_kwargs(line))
     worlds.close()
-    policy = UniformPolicy(worlds.policy_action_space)
+    actions = worlds.policy_action_space
+    if isinstance(actions, spaces.Box) and not actions.is_bounded():
+        return None
+    policy = UniformPolicy(actions)
     return evaluate(policy, env_id, 100, False, max_episode_steps=_limit(line), env_kwargs=_kwargs(line)).mean
 
 

@@ -16,6 +16,12 @@ from rl.typed import ConfigError
 # Scores of Stable-Baselines3's A2C with tuned hyper-parameters, one best run each, up to 1,000,000 steps.
 # Source: rl-baselines3-zoo, benchmark.md (LunarLander there is version 2).
 _ZOO = {"CartPole-v1": 500.0, "Acrobot-v1": -83.4, "Pendulum-v1": -163.0, "LunarLander-v3": 155.8}
+_SHOWS = {
+    "comparison": "Ours beside Stable-Baselines3's A2C at its hyper-parameters, one step and five; and our recipe.",
+    "ablation": "The recipe, and the recipe without one of its parts.",
+    "learning-rate": "Constant and adaptive learning rates, from a good one and from one ten times too large.",
+    "entropy": "No entropy bonus, a constant one, and one that holds the entropy above a target.",
+}
 
 
 class Page(NamedTuple):
@@ -26,22 +32,21 @@ class Page(NamedTuple):
     content: Mapping[str, object]
 
     @property
+    def runs(self) -> dict[str, list[dict[str, float]]]:
+        """The summaries of the seeds of each line."""
+        lines = cast("list[dict[str, object]]", self.content["lines"])
+        return {str(line["label"]): cast("list[dict[str, float]]", line["runs"]) for line in lines}
+
+    @property
     def scores(self) -> dict[str, list[float]]:
         """Deterministic scores, one a seed, by line."""
-        lines = cast("list[dict[str, object]]", self.content["lines"])
-        return {
-            str(line["label"]): [summary["eval_mean"] for summary in cast("list[dict[str, float]]", line["runs"])]
-            for line in lines
-        }
+        return {label: [summary["eval_mean"] for summary in seeds] for label, seeds in self.runs.items()}
 
     @property
     def budget(self) -> str:
         """Seeds and steps."""
-        runs = cast(
-            "list[list[dict[str, int]]]",
-            [line["runs"] for line in cast("list[dict[str, object]]", self.content["lines"])],
-        )
-        return f"{len(runs[0])} seeds, {runs[0][0]['total_timesteps']:,} steps"
+        seeds = next(iter(self.runs.values()))
+        return f"{len(seeds)} seeds, {seeds[0]['total_timesteps']:,} steps"
 
 
 def main(argv: list[str]) -> int:
@@ -54,9 +59,15 @@ def main(argv: list[str]) -> int:
         raise ConfigError(f"{args.results} holds no comparison yet: python -m rl.compare CartPole-v1 makes one")
     made = shlex.join(["python", "-m", "rl.index", *argv])
     text = ["# Results", "", f"Made by `{made}` from the files of the commands below.", ""]
+    others = [
+        file
+        for file in ("lockstep.md", "information/accuracy.md", "information/speed.md")
+        if (args.results / file).is_file()
+    ]
+    text += [f"Beside them: {', '.join(f'[{file}]({file})' for file in others)}.", ""] if others else []
     text += _overview(compared)
     text += _aggregate([page for page in compared if page.env in _ZOO], args.results)
-    for page in pages:
+    for page in sorted(pages, key=lambda page: page.name != "comparison"):
         text += _entry(page)
     config.write_text(args.results / "README.md", "\n".join(text).rstrip() + "\n")
     print(f"written to {args.results / 'README.md'}")
@@ -65,9 +76,11 @@ def main(argv: list[str]) -> int:
 
 def _read(file: Path) -> Page:
     try:
-        return Page(file.parent.name, file.stem, json.loads(file.read_text(encoding="utf-8")))
-    except ValueError as error:
-        raise ConfigError(f"{file} is not JSON: {error}; make it again with rl.compare") from None
+        page = Page(file.parent.name, file.stem, json.loads(file.read_text(encoding="utf-8")))
+        assert page.budget, page.scores
+    except (ValueError, LookupError, TypeError, AttributeError, StopIteration) as error:
+        raise ConfigError(f"{file} is not what rl.compare writes ({error!r}); make it again") from None
+    return page
 
 
 def _overview(compared: Sequence[Page]) -> list[str]:
@@ -133,20 +146,33 @@ def _short(x: Interval) -> str:
 
 
 def _entry(page: Page) -> list[str]:
-    best = max(page.scores, key=lambda label: bootstrap([page.scores[label]], iqm).value)
-    said = "; ".join(f"{label} {bootstrap([scores], iqm)}" for label, scores in page.scores.items())
-    machine = page.content.get("machine")
+    statistics = {label: bootstrap([scores], iqm) for label, scores in page.scores.items()}
+    best = max(x.value for x in statistics.values())
+    highest = [label for label, x in statistics.items() if x.value == best]
+    behind = [
+        label
+        for label, x in statistics.items()
+        if label.startswith("ours") and (other := label.replace("ours", "SB3", 1)) in statistics
+        and x.value < statistics[other].value
+    ]  # fmt: skip
+    machine = page.content.get("machine", "a machine of two cores, not recorded further")
+    text = f"""{_SHOWS.get(page.name, "Settings beside each other.")} {page.budget} a line, on {machine}; [table
+        with intervals of every score]({page.env}/{page.name}.md). Highest: {"; ".join(highest)}."""
+    text += f" Behind Stable-Baselines3: {'; '.join(behind)}." if behind else ""
     return [
         f"## {page.env}: {page.name}",
         "",
-        paragraph(f"{page.budget} a line{f', on {machine}' if machine else ''}; [table]({page.env}/{page.name}.md). "
-                  f"Final return, interquartile mean: {said}. Highest: {best}."),
+        paragraph(text),
+        "",
+        row(["line", "final return, interquartile mean"]),
+        rule(1, 1),
+        *(row([label, str(x)]) for label, x in statistics.items()),
         "",
         f"`{page.content['command']}`",
         "",
         f"![{page.env}, {page.name}]({page.env}/{page.name}.png)",
         "",
-    ]  # fmt: skip
+    ]
 
 
 if __name__ == "__main__":

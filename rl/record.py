@@ -55,7 +55,7 @@ def create_run_directory(out: Path, env_id: str, agent: str, seed: int, settings
 
 
 def write_json(path: Path, content: Mapping[str, object]) -> None:
-    write_text(path, json.dumps(content, indent=2) + "\n")
+    write_text(path, json.dumps(content, indent=2, allow_nan=False) + "\n")
 
 
 def machine() -> str:

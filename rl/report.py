@@ -31,7 +31,7 @@ class Comparison(NamedTuple):
     results: Sequence[Sequence[Result]]  # of each line, those of its seeds
     usual: Mapping[str, object]  # the default of every setting
     threshold: float | None  # a training return; the environment's own, or the user's
-    random: float  # mean return of uniformly random actions
+    random: float | None  # mean return of uniformly random actions
 
 
 class LineStatistics(NamedTuple):
@@ -63,6 +63,13 @@ def line_statistics(runs: Sequence[Result], threshold: float | None) -> LineStat
         seconds=reached([moment and moment[1] for moment in moments]),
         steps_per_second=float(np.median([run.summary["steps_per_second"] for run in runs])),
     )
+
+
+def as_plain(value: LineStatistics | Interval | Reached | float) -> object:
+    """As JSON holds it, which has no infinity: null where a threshold was never reached."""
+    if isinstance(value, LineStatistics | Interval | Reached):
+        return {name: as_plain(part) for name, part in value._asdict().items()}
+    return value if np.isfinite(value) else None
 
 
 def first_reached(run: Result, threshold: float) -> tuple[float, float] | None:
@@ -107,7 +114,9 @@ def _scores_table(of: Comparison, statistics: Sequence[LineStatistics]) -> list[
         if of.threshold is not None:
             cells += [f"{x.steps.hits} of {x.steps.runs}", _moment(x.steps), _moment(x.seconds)]
         rows.append(row([*cells, f"{x.steps_per_second:,.0f}"]))
-    return [*rows, row(["uniformly random actions", "", f"{of.random:.1f}", *[""] * (len(heads) - 3)])]
+    if of.random is not None:
+        rows.append(row(["uniformly random actions", "", f"{of.random:.1f}", *[""] * (len(heads) - 3)]))
+    return rows
 
 
 def _moment(of: Reached) -> str:
