@@ -204,7 +204,7 @@ def _copy(source: nn.Parameter, of_source: optim.Optimizer, target: nn.Parameter
     """A parameter and what its optimizer remembers of it."""
     target.copy_(source)
     of_target.state[target] = {
-        key: value.detach().clone() if isinstance(value, torch.Tensor) else value
+        key: value.detach().to(target.device, copy=True) if isinstance(value, torch.Tensor) else value
         for key, value in of_source.state[source].items()
     }
 

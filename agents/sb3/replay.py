@@ -22,8 +22,8 @@ from rl.threads import torch_threads
 class Difference(NamedTuple):
     """Ours beside SB3's in one update, or the largest over many.
 
-    Parameters and what the optimizer remembers: absolute. The others are relative: returns and advantages to the
-    largest return of the rollout, a loss to the mean size of the terms whose mean it is.
+    Parameters and what the optimizer remembers: absolute. Returns and advantages: relative to the largest return of
+    the rollout. Losses and the gradient's norm: relative to SB3's.
     """
 
     returns: float = 0.0
@@ -36,9 +36,14 @@ class Difference(NamedTuple):
     optimizer: float = 0.0
 
     @property
-    def largest(self) -> float:
-        """NaN if any is."""
-        return float(np.max(self))
+    def estimates(self) -> float:
+        """The larger of returns and advantages."""
+        return max(self.returns, self.advantages)
+
+    @property
+    def losses(self) -> float:
+        """The largest of the losses and the gradient's norm."""
+        return max(self.policy_loss, self.value_loss, self.entropy, self.gradient_norm)
 
 
 class Replay(BaseCallback):
@@ -93,12 +98,11 @@ class Replay(BaseCallback):
         with torch.no_grad():
             pi = self.agent.policy(obs.to(torch.get_default_dtype()))
             batch = Rollout(obs, action, reward, next_obs, terminated, truncated, behavior=pi.raw)
-            advantage, target = self.agent.estimate(batch)
-            policy_terms = float((pi.log_prob(action) * advantage).abs().mean())
+        advantage, target = self.agent.estimate(batch)
         metrics = self.agent.update(batch, self.num_timesteps / self.total_timesteps)
         difference = Difference(
             *self._estimates_apart(advantage, target),
-            *self._losses_apart({name: float(x) for name, x in metrics.items()}, policy_terms),
+            *self._losses_apart({name: float(x) for name, x in metrics.items()}),
             *self._parameters_apart(),
         )
         self.worst = Difference(*np.maximum(self.worst, difference).tolist())
@@ -113,15 +117,14 @@ class Replay(BaseCallback):
         apart = [np.abs(ours.numpy() - theirs).max() for ours, theirs in ((target, returns), (advantage, advantages))]
         return float(apart[0]) / size, float(apart[1]) / size
 
-    def _losses_apart(self, ours: dict[str, float], policy_terms: float) -> tuple[float, float, float, float]:
-        theirs = self.logger.name_to_value
-        value_loss, entropy = theirs["train/value_loss"], -theirs["train/entropy_loss"]
+    def _losses_apart(self, ours: dict[str, float]) -> tuple[float, float, float, float]:
+        logged = self.logger.name_to_value
         norm = float(torch.stack(self._squares).sum().sqrt())
         return (
-            abs(ours["train/policy_loss"] - theirs["train/policy_loss"]) / policy_terms,
-            abs(ours["train/value_loss"] - value_loss) / value_loss,
-            abs(ours["train/entropy"] - entropy) / max(abs(entropy), 1.0),
-            abs(ours["train/grad_norm"] - norm) / norm,
+            _relative(ours["train/policy_loss"], logged["train/policy_loss"]),
+            _relative(ours["train/value_loss"], logged["train/value_loss"]),
+            _relative(ours["train/entropy"], -logged["train/entropy_loss"]),
+            _relative(ours["train/grad_norm"], norm),
         )
 
     def _parameters_apart(self) -> tuple[float, float]:
@@ -134,6 +137,10 @@ class Replay(BaseCallback):
             if name != "step"
         ]
         return max(_apart(own, their) for own, their in pairs), max(remembered)
+
+
+def _relative(ours: float, theirs: float) -> float:
+    return abs(ours - theirs) / abs(theirs)
 
 
 def _apart(x: Tensor, y: Tensor) -> float:
