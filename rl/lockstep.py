@@ -158,9 +158,9 @@ def _page(made: str, updates: int, rows: Mapping[Combination, tuple[Difference, 
         paragraph(f"""
             Parameters are within {LIMIT:g} in {_within([x.parameters for x in single])} rows with Stable-Baselines3
             as it is, in single precision; everything is within {LIMIT:g} in {_within([max(x) for x in double])} rows
-            in double precision. The losses' digits in single precision are those of numbers that nearly cancel: a TD error far
-            smaller than the values that it is the difference of, a policy loss of terms of either sign. The largest
-            differences: {_largest(single)} in single, {_largest(double)} in double precision."""),
+            in double precision. The losses' digits in single precision are those of numbers that nearly cancel: a TD
+            error far smaller than the values that it is the difference of, a policy loss of terms of either sign. The
+            largest differences: {_largest(single)} in single, {_largest(double)} in double precision."""),
         "",
         row([*FACTORS, *heads]),
         rule(len(FACTORS), len(heads)),
