@@ -59,15 +59,16 @@ def from_sb3(
     if isinstance(env, str) or (callable(env) and not isinstance(env, gym.Env)):
         settings["num_envs"] = theirs.n_envs
     agent = A2C(env, **settings)  # type: ignore[arg-type]
-    for what, own, their in (
+    for what, space, wanted in (
         ("observations", agent.obs_space, theirs.observation_space),
         ("actions", agent.worlds.env_action_space, theirs.action_space),
     ):
-        if own != their:
-            raise ConfigError(f"the model is for {what} {their}; {agent.worlds.env_id} has {own}")
+        if space != wanted:
+            raise ConfigError(f"the model is for {what} {wanted}; {agent.worlds.env_id} has {space}")
     for ours, other in parameters(agent, policy):
         _copy(other, policy.optimizer, ours, agent.descent.optimizer)
-    _normalizers_from(agent, theirs.get_vec_normalize_env())
+    for own, their in _moments(agent, theirs.get_vec_normalize_env()):
+        _moments_from(own, their)
     agent.loop.step, agent.loop.iteration = theirs.num_timesteps, theirs._n_updates
     return agent
 
@@ -83,7 +84,8 @@ def to_sb3(agent: A2C, drop: Collection[str] = ()) -> sb3.A2C:
     policy = model.policy
     for ours, other in parameters(agent, policy):
         _copy(ours, agent.descent.optimizer, other, policy.optimizer)
-    _normalizers_to(agent, model.get_vec_normalize_env())
+    for own, their in _moments(agent, model.get_vec_normalize_env()):
+        _moments_to(own, their)
     model.num_timesteps, model._n_updates = agent.loop.step, agent.loop.iteration
     return model
 
@@ -209,24 +211,20 @@ def _copy(source: nn.Parameter, of_source: optim.Optimizer, target: nn.Parameter
     }
 
 
-def _normalizers_from(agent: A2C, norm: VecNormalize | None) -> None:
+def _moments(agent: A2C, norm: VecNormalize | None) -> list[tuple[RunningMoments, RunningMeanStd]]:
+    """Ours beside those of VecNormalize, for what both normalize."""
+    pairs = []
     if agent.obs_norm and norm:
-        _moments_from(agent.obs_norm.moments, cast(RunningMeanStd, norm.obs_rms))
+        pairs.append((agent.obs_norm.moments, cast(RunningMeanStd, norm.obs_rms)))
     if agent.reward_norm and norm:
-        _moments_from(agent.reward_norm.moments, norm.ret_rms)
+        pairs.append((agent.reward_norm.moments, norm.ret_rms))
+    return pairs
 
 
 def _moments_from(ours: RunningMoments, theirs: RunningMeanStd) -> None:
     ours.count = float(theirs.count)
     ours.mean = torch.as_tensor(theirs.mean, dtype=torch.float64).reshape(ours.mean.shape).clone()
     ours.m2 = torch.as_tensor(theirs.var * theirs.count, dtype=torch.float64).reshape(ours.m2.shape).clone()
-
-
-def _normalizers_to(agent: A2C, norm: VecNormalize | None) -> None:
-    if agent.obs_norm and norm:
-        _moments_to(agent.obs_norm.moments, cast(RunningMeanStd, norm.obs_rms))
-    if agent.reward_norm and norm:
-        _moments_to(agent.reward_norm.moments, norm.ret_rms)
 
 
 def _moments_to(ours: RunningMoments, theirs: RunningMeanStd) -> None:
