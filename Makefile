@@ -24,6 +24,7 @@ figures: .venv/installed-box2d  ## make every committed table and figure of resu
 		$(BIN)/python -m rl.compare $$env --seeds 0-9 --total-timesteps 100000 || exit 1; \
 	done
 	$(BIN)/python -m rl.compare Pendulum-v1 --seeds 0-9 --total-timesteps 200000
+	$(BIN)/python -m rl.compare Pendulum-v1 --seeds 0-9 --name recipe --line recipe
 	$(BIN)/python -m rl.compare CartPole-v1 --seeds 0-9 --total-timesteps 100000 --name ablation --line recipe \
 		--line 'without normalization' normalize_observations=false normalize_rewards=false \
 		--line 'small ε' rms_prop_eps=1e-5 --line 'critic not faster' critic_lr_scale=1

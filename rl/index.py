@@ -18,6 +18,7 @@ from rl.typed import ConfigError
 _ZOO = {"CartPole-v1": 500.0, "Acrobot-v1": -83.4, "Pendulum-v1": -163.0, "LunarLander-v3": 155.8}
 _SHOWS = {
     "comparison": "Ours beside Stable-Baselines3's A2C at its hyper-parameters, one step and five; and our recipe.",
+    "recipe": "Our recipe alone, for as many steps as it is made for.",
     "ablation": "The recipe, and the recipe without one of its parts.",
     "learning-rate": "Constant and adaptive learning rates, from a good one and from one ten times too large.",
     "entropy": "No entropy bonus, a constant one, and one that holds the entropy above a target.",
