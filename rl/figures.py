@@ -218,5 +218,5 @@ def aggregate(tasks: Mapping[str, Sequence[NDArray[np.float64]]], path: Path, ti
         axes.grid(alpha=0.25)
         axes.spines[["top", "right"]].set_visible(False)
         _legend(figure, axes)
-        figure.suptitle(title)
+        figure.suptitle(f"{title}; bands: 95 % interval", fontsize="medium")
         _save(figure, path)

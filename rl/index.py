@@ -150,12 +150,11 @@ def _entry(page: Page) -> list[str]:
     statistics = {label: bootstrap([scores], iqm) for label, scores in page.scores.items()}
     best = max(x.value for x in statistics.values())
     highest = [label for label, x in statistics.items() if x.value == best]
-    behind = [
-        label
-        for label, x in statistics.items()
-        if label.startswith("ours") and (other := label.replace("ours", "SB3", 1)) in statistics
-        and x.value < statistics[other].value
-    ]  # fmt: skip
+    behind = []
+    for label, own in statistics.items():
+        other = statistics.get(label.replace("ours", "SB3", 1)) if label.startswith("ours") else None
+        if other and own.value < other.value:
+            behind.append(f"{label} (intervals {'overlap' if other.low <= own.high else 'do not overlap'})")
     machine = page.content.get("machine", "a machine of two cores, not recorded further")
     text = f"""{_SHOWS.get(page.name, "Settings beside each other.")} {page.budget} a line, on {machine}; [table
         with intervals of every score]({page.env}/{page.name}.md). Highest: {"; ".join(highest)}."""
