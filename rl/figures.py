@@ -29,6 +29,7 @@ _STEERED = (
     ("train/learning_rate", r"learning rate of $\pi_\theta$", "log"),
     ("train/ent_coef", "entropy coefficient", "log"),
 )
+_ELSE = ("train/grad_norm", "gradient norm\n(before it is clipped)", "log")
 
 
 def learning_curve(directory: Path, env_id: str, agent: str, seed: int, threshold: float | None) -> Path:
@@ -66,13 +67,14 @@ def learning_curve(directory: Path, env_id: str, agent: str, seed: int, threshol
 
 def sweep(lines: Mapping[str, Sequence[Result]], path: Path, title: str, threshold: float | None) -> None:
     """Draws the lines of a sweep, each the runs of its seeds, into `path`: mean and 95 % bootstrap interval over seeds
-    of training return, policy shift, entropy, and learning rate or, if only that differs, entropy coefficient."""
+    of training return, policy shift and entropy, and of learning rate, entropy coefficient (where they differ) or
+    gradient norm, which SB3 does not report."""
     from matplotlib.figure import Figure
 
     runs = {name: _metrics(results) for name, results in lines.items()}
     figure = Figure(figsize=(7.2, 5.4), layout="constrained")
     panels = figure.subplots(2, 2, sharex=True)
-    shown = (*_PANELS, next((panel for panel in _STEERED if _differs(runs, panel[0])), _STEERED[0]))
+    shown = (*_PANELS, next((panel for panel in _STEERED if _differs(runs, panel[0])), _ELSE))
     for axes, (column, label, scale) in zip(panels.flat, shown, strict=True):
         _draw_curves(axes, runs, "step", column)
         axes.set_ylabel(label)
@@ -133,6 +135,8 @@ def _episodes(lines: Mapping[str, Sequence[Result]]) -> str:
 def _draw_curves(axes: "Axes", lines: Mapping[str, Sequence[Columns]], x: str, column: str) -> None:
     """Mean and 95 % bootstrap interval over the runs of each line; or every run, where they have no x in common."""
     for (name, seeds), (color, style) in zip(lines.items(), _styles(), strict=False):
+        if any(column not in run for run in seeds):
+            continue
         try:
             grid, curves = on_grid(seeds, x, column)
         except ValueError:
