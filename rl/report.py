@@ -153,14 +153,17 @@ def sweep_table(of: Comparison) -> str:
     steps = f"{results[0][0].summary['total_timesteps']:,}"
     heads = ["line", "settings", "deterministic", "worst seed", "stochastic", "all along"]
     heads += [] if threshold is None else [f"{threshold:g} reached by", "at step"]
+    explained = f"""
+        Scores are mean [95 % bootstrap interval] over seeds, of the evaluations after {steps} steps of training. All
+        along is the training return averaged over all steps, the mean height of the learning curve."""
+    if threshold is not None:
+        explained += """ The last columns: how many seeds reached the threshold with their last 100 training episodes,
+        and the median step over all seeds, – where fewer than half did."""
     text = [
         f"# {of.title}",
         "",
         f"Made by `{of.made}`. Settings of all lines that differ from the defaults: {common}.",
-        f"Scores are mean [95 % bootstrap interval] over seeds, of the evaluations after {steps} steps of training.",
-        "All along is the training return averaged over all steps, the mean height of the learning curve. The last",
-        "columns: how many seeds reached the threshold with their last 100 training episodes, and the median step",
-        "over all seeds, – where fewer than half did.",
+        paragraph(explained),
         "",
         row(heads),
         rule(2, len(heads) - 2),
