@@ -12,16 +12,17 @@ from torch import Generator, Tensor
 
 from agents import storage
 from agents.descent import Descent
+from agents.engines import choose
 from agents.networks import Policy, Value, encode, input_size
-from agents.settings import A2CSettings
+from agents.settings import A2CSettings, Engine
 from envs import EnvLike, environment_seeds, make
 from envs.spaces import to_env_action
 from rl.config import RunSettings, gather, recipe, schema
 from rl.distributions import Categorical
-from rl.loop import Hook, Loop, Metrics
+from rl.loop import Chunks, Hook, Loop
 from rl.normalize import ObservationNormalizer, RewardNormalizer
 from rl.returns import explained_variance, gae, td_error
-from rl.rollout import Array, Choice, Rollout
+from rl.rollout import Array, Choice, Metrics, Rollout
 from rl.schedules import highest
 from rl.threads import torch_threads
 from rl.typed import ConfigError
@@ -37,13 +38,15 @@ class A2C(A2CSettings):
     def __post_init__(self) -> None:
         super().__post_init__()
         self.worlds = make(
-            self.env, self.num_envs, self.seed, max_episode_steps=self.max_episode_steps, env_kwargs=self.env_kwargs
-        )
+            self.env, self.num_envs, self.seed, max_episode_steps=self.max_episode_steps, env_kwargs=self.env_kwargs,
+            backend=self.backend,
+        )  # fmt: skip
         if self.normalize_advantage and self.worlds.num_envs * self.n_steps == 1:
             raise ConfigError("normalize_advantage needs more than one step an update: raise num_envs or n_steps")
         self.obs_space = self.worlds.obs_space
         self._check_target_entropy()
         self._build()
+        self.fused, self.engine_note = choose(self)
         self.loop = Loop(self, self.worlds, self.seed)
 
     def _check_target_entropy(self) -> None:
@@ -60,6 +63,8 @@ class A2C(A2CSettings):
 
     def act(self, obs: Array, deterministic: bool = False, generator: Generator | None = None) -> Choice:
         """a ~ π_θ(·|s), or its mode. obs: [N, …]. Draws from `generator`, by default the agent's own."""
+        if self.fused:
+            return self.fused.act(obs, deterministic, generator or self.generator)
         with torch.no_grad():
             pi = self.policy(self._encoded(torch.as_tensor(obs)))
             return Choice(pi.mode() if deterministic else pi.sample(generator or self.generator), pi.raw)
@@ -73,6 +78,8 @@ class A2C(A2CSettings):
         Raises FloatingPointError if the gradient is not finite, before any parameter changes, or if the policy moved
         infinitely far.
         """
+        if self.fused:  # the same in compiled kernels
+            return self.fused.update(batch, progress)
         obs, next_obs, reward = self._inputs(batch)
         pi, v = self.policy(obs), self.value(obs)
         advantage, target = self._estimate(batch, reward, v.detach(), next_obs)
@@ -121,6 +128,15 @@ class A2C(A2CSettings):
         x = encode(self.obs_space, obs)
         return self.obs_norm(x) if self.obs_norm else x.to(torch.get_default_dtype())
 
+    @property
+    def engine_in_use(self) -> str:
+        return "fused" if self.fused else "torch"
+
+    @property
+    def chunk(self) -> Chunks | None:
+        """Several iterations in one call, if the engine can."""
+        return self.fused.chunk if self.fused else None
+
     def begin_episodes(self) -> None:
         """Told by the loop when every environment starts anew: the returns under way are of episodes that are gone."""
         if self.reward_norm:
@@ -130,6 +146,8 @@ class A2C(A2CSettings):
 
     def learn(self, total_timesteps: int, hooks: Sequence[Hook] = ()) -> Self:
         """Trains for this many further environment steps, at most; returns the agent. See `rl.loop.Loop.run`."""
+        if self.fused:
+            self.fused.warm(self.worlds)
         with torch_threads(self.threads):
             self.loop.run(self.loop.step + total_timesteps, hooks)
         return self
@@ -174,13 +192,14 @@ class A2C(A2CSettings):
         return cls(env_id, **(chosen | {"seed": seed}))  # type: ignore[arg-type]
 
     @classmethod
-    def load(cls, path: str | Path, env: EnvLike | None = None) -> Self:
+    def load(cls, path: str | Path, env: EnvLike | None = None, engine: Engine | None = None) -> Self:
         """The agent as it was saved, with its environments where they can be had (`agent.loop.exact` tells).
 
-        env: environments in place of the saved id; training then goes on there, with fresh episodes.
+        env: environments in place of the saved id; training then goes on there, with fresh episodes. engine: one in
+        place of the saved.
         Raises CheckpointError if the file is damaged, foreign, or of an agent for other spaces.
         """
-        return storage.load(cls, path, env)
+        return storage.load(cls, path, env, engine)
 
     def state_dict(self) -> dict[str, object]:
         """All that `update` and `act` change."""

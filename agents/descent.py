@@ -19,6 +19,17 @@ _SHIFT_HORIZON = 50  # updates over which the policy shift is averaged before it
 _SHIFT_GAIN = 1 / (4 * _SHIFT_HORIZON)  # the largest without overshoot: critical damping of gain and horizon
 
 
+def gradient_error(loss: float) -> FloatingPointError:
+    return FloatingPointError(
+        f"the gradient is not finite (loss {loss:g}) and was not applied; "
+        "lower learning_rate, or set normalize_observations or normalize_rewards"
+    )
+
+
+def shift_error(learning_rate: float) -> FloatingPointError:
+    return FloatingPointError(f"a step of learning rate {learning_rate:g} moved the policy infinitely far; lower it")
+
+
 class Factor:
     """f of a scheduled coefficient c = f · schedule: moved after each update, so that what it steers nears a target."""
 
@@ -69,13 +80,10 @@ class Descent:
             [*self.policy.parameters(), *self.value.parameters()], self.settings.max_grad_norm, foreach=True
         )
         if not bool(torch.isfinite(grad_norm)):
-            raise FloatingPointError(
-                f"the gradient is not finite (loss {float(loss.detach()):g}) and was not applied; "
-                "lower learning_rate, or set normalize_observations or normalize_rewards"
-            )
+            raise gradient_error(float(loss.detach()))
         kl = self._step_within(self.settings.max_policy_shift, shift)
         if not bool(torch.isfinite(kl)):
-            raise FloatingPointError(f"a step of learning rate {rates[0]:g} moved the policy infinitely far; lower it")
+            raise shift_error(rates[0])
         if self.settings.target_policy_shift is not None:
             self._adapt_step(value_at(self.settings.target_policy_shift, progress), float(kl))
         return {

@@ -2,12 +2,15 @@
 
 import os
 from dataclasses import KW_ONLY, dataclass
+from typing import Literal
 
 from agents.networks import Activation
-from envs import EnvLike
+from envs import Backend, EnvLike
 from rl.config import schema
 from rl.schedules import Schedule, highest, lowest
 from rl.typed import ConfigError, convert
+
+Engine = Literal["auto", "torch", "fused"]
 
 
 @dataclass(eq=False)  # an agent is compared by identity
@@ -47,6 +50,8 @@ class A2CSettings:
     activation: Activation = "tanh"
     log_std_init: float = 0.0  # of Gaussian policies
 
+    engine: Engine = "auto"  # fused kernels, or torch; auto takes the fastest that fits
+    backend: Backend = "auto"  # of the environments: native (compiled) or sync; auto takes native where there is one
     max_episode_steps: int | None = None  # a time limit in place of the registered one
     env_kwargs: dict[str, object] | None = None  # arguments of the environment's constructor
     threads: int = 1  # of torch during training; more are slower for networks of this size

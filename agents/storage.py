@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, TypeVar, cast
 
 from gymnasium.vector import VectorEnv
 
+from agents.settings import Engine
 from envs import EnvLike
 from rl import checkpoint
 from rl.checkpoint import CheckpointError
@@ -34,7 +35,7 @@ def save(agent: "A2C", path: str | Path, extra: Mapping[str, object] | None) -> 
     return file
 
 
-def load(cls: type[Agent], path: str | Path, env: EnvLike | None) -> Agent:
+def load(cls: type[Agent], path: str | Path, env: EnvLike | None, engine: Engine | None = None) -> Agent:
     """See `A2C.load`."""
     file = _with_suffix(path)
     content = checkpoint.load(file)
@@ -44,8 +45,10 @@ def load(cls: type[Agent], path: str | Path, env: EnvLike | None) -> Agent:
     if target is None:
         raise CheckpointError(f"{file} was trained on an environment object, which no file can hold: pass env=")
     settings = merge(schema(cls), [(str(file), cast("dict[str, object]", content["settings"]))])
+    if engine is not None:
+        settings |= {"engine": engine}
     if env is not None and not isinstance(env, str):
-        settings |= {"num_envs": None, "env_kwargs": None}  # the environment is built already
+        settings |= {"num_envs": None, "env_kwargs": None, "backend": "auto"}  # the environment is built already
         if isinstance(env, VectorEnv):
             settings |= {"max_episode_steps": None}
     agent = cls(cast(EnvLike, target), **settings)  # type: ignore[arg-type]

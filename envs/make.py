@@ -9,15 +9,18 @@ from typing import Literal
 import gymnasium as gym
 import numpy as np
 from gymnasium.envs.registration import EnvSpec
-from gymnasium.vector import AutoresetMode, SyncVectorEnv, VectorEnv
+from gymnasium.vector import SyncVectorEnv, VectorEnv
 
 from envs.errors import EnvironmentUsageError, UnknownEnvironment
+from envs.native import WORLDS, NativeVectorEnv
 from envs.spaces import check_action_space, check_observation_space
-from envs.worlds import Boundary, Worlds
+from envs.rows import Rows, bounded
+from envs.worlds import Worlds
 
 AnyEnv = gym.Env[object, object]
 EnvLike = str | AnyEnv | VectorEnv | Callable[[], AnyEnv]
 Seeding = Literal["spawn", "sb3"]
+Backend = Literal["auto", "sync", "native"]
 
 _EXTRAS = {"box2d": "box2d", "mujoco": "mujoco", "ale": "atari"}
 
@@ -30,14 +33,17 @@ def make(
     seeding: Seeding = "spawn",
     max_episode_steps: int | None = None,
     env_kwargs: Mapping[str, object] | None = None,
+    backend: Backend = "auto",
 ) -> Worlds:
-    """N copies of an environment side by side, stepped in turn in this process.
+    """N copies of an environment side by side, in this process.
 
     env: an id ("CartPole-v1", "module:Env-v0", "ALE/Pong-v5"), a function that returns an environment, one
     environment (then N = 1: it cannot be copied), or a vector environment in SAME_STEP mode. num_envs: N, by
     default 8 for an id or a function. seeding: "spawn" seeds environment i from child i of SeedSequence(seed), so
     that no two seeds share a stream; "sb3" uses seed + i. max_episode_steps: a time limit in place of the
-    registered one. env_kwargs: arguments of the environment's constructor, for an id only.
+    registered one. env_kwargs: arguments of the environment's constructor, for an id only. backend: "sync" steps
+    Gymnasium's environments in turn; "native" takes compiled ones, which there are of classic control and which go
+    through the same states; "auto" takes those where it can: for an id, without env_kwargs.
 
     Raises UnknownEnvironment (with the nearest known id), UnsupportedSpace, or EnvironmentUsageError.
     """
@@ -45,7 +51,8 @@ def make(
         raise EnvironmentUsageError(f"max_episode_steps must be positive, got {max_episode_steps}")
     if isinstance(env, VectorEnv):
         size = None if num_envs == env.num_envs else num_envs
-        _adopt(env, {"num_envs": size, "max_episode_steps": max_episode_steps, "env_kwargs": env_kwargs or None})
+        given = {"num_envs": size, "max_episode_steps": max_episode_steps, "env_kwargs": env_kwargs or None}
+        _adopt(env, given)
         return Worlds(env, _name_of(env), environment_seeds(seed, env.num_envs, seeding), _threshold(env.spec))
     if num_envs is not None and num_envs < 1:
         raise EnvironmentUsageError(f"num_envs must be at least 1, got {num_envs}")
@@ -54,12 +61,18 @@ def make(
     name = _name_of(first) if not isinstance(env, str) else env
     check_observation_space(first.observation_space, name)
     check_action_space(first.action_space, name)
+    if isinstance(env, str) and backend != "sync" and _is_native(first, name, env_kwargs):
+        native = NativeVectorEnv(name, count, max_episode_steps)
+        return Worlds(native, name, environment_seeds(seed, count, seeding), _threshold(first.spec))
+    if backend == "native":
+        raise EnvironmentUsageError(
+            f"there is no native {name}{' with env_kwargs' if env_kwargs else ''}; native are {', '.join(WORLDS)}"
+        )
     copies = [first, *(build() for _ in range(count - 1))]
     if len({id(copy.unwrapped) for copy in copies}) < count:
         raise EnvironmentUsageError(f"the function returns the same {name} every time; it must build a new one")
-    bounded = [Boundary(copy, f"environment {i} ({name})") for i, copy in enumerate(copies)]
-    vector = SyncVectorEnv([partial(_same, copy) for copy in bounded], False, autoreset_mode=AutoresetMode.SAME_STEP)
-    return Worlds(vector, name, environment_seeds(seed, count, seeding), _threshold(first.spec))
+    rows = Rows([bounded(copy, i, name) for i, copy in enumerate(copies)])
+    return Worlds(rows, name, environment_seeds(seed, count, seeding), _threshold(first.spec))
 
 
 def builder(
@@ -128,14 +141,18 @@ def _adopt(env: VectorEnv, given: dict[str, object]) -> None:
         if value is not None:
             raise EnvironmentUsageError(f"{name}={value} cannot apply to a vector environment: it is already built")
     if isinstance(env, SyncVectorEnv):  # it does not copy a last observation before the reset overwrites it
-        env.envs = [
-            copy if isinstance(copy, Boundary) else Boundary(copy, f"environment {i} ({_name_of(copy)})")
-            for i, copy in enumerate(env.envs)
-        ]
+        env.envs = [bounded(copy, i, _name_of(copy)) for i, copy in enumerate(env.envs)]
 
 
-def _same(env: AnyEnv) -> AnyEnv:
-    return env
+def _is_native(first: AnyEnv, name: str, env_kwargs: Mapping[str, object] | None) -> bool:
+    """Whether the id means Gymnasium's own world with nothing changed."""
+    return (
+        name in WORLDS
+        and not env_kwargs
+        and first.spec is not None
+        and str(first.spec.entry_point).startswith("gymnasium.envs.classic_control")
+        and not first.spec.additional_wrappers
+    )
 
 
 def _register_atari(env_id: str) -> None:

@@ -48,7 +48,8 @@ def to_env_action(space: spaces.Box | spaces.Discrete, action: NDArray[np.generi
     the policy sampled, so this result is for the environment only.
     """
     if isinstance(space, spaces.Discrete):
-        return action.astype(np.int64) + int(space.start)
+        index = action.astype(np.int64, copy=False)
+        return index + int(space.start) if space.start else index
     shaped = action.reshape(len(action), *space.shape)
     bounded: NDArray[np.generic] = np.clip(shaped, space.low, space.high).astype(space.dtype)
     return bounded

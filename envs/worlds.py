@@ -9,44 +9,14 @@ from gymnasium.vector import AutoresetMode, SyncVectorEnv, VectorEnv, VectorWrap
 from numpy.typing import NDArray
 
 from envs.errors import EnvironmentFailure, EnvironmentUsageError
-from envs.snapshot import Encoded, capture, restore
+from envs.native import NativeVectorEnv
+from envs.rows import Boundary
 from envs.spaces import check_action_space, check_observation_space, policy_action_space, to_env_action
 
 Array = NDArray[np.generic]
 _LARGEST = float(np.finfo(np.float32).max)  # a larger float64 would reach the networks as infinity
 Infos = dict[str, object]
 Result = TypeVar("Result")
-
-
-class Boundary(gym.Wrapper[object, object, object, object]):
-    """The innermost side of the boundary: one environment, which may reuse its buffers and may raise."""
-
-    def __init__(self, env: gym.Env[object, object], name: str) -> None:
-        super().__init__(env)
-        self._name = name
-
-    def reset(self, *, seed: int | None = None, options: Infos | None = None) -> tuple[object, Infos]:
-        try:
-            obs, info = self.env.reset(seed=seed, options=options)
-        except (Exception, SystemExit) as error:
-            raise EnvironmentFailure(f"{self._name} raised {type(error).__name__} in reset: {error}") from error
-        return np.array(obs, copy=True), info
-
-    def step(self, action: object) -> tuple[object, float, bool, bool, Infos]:
-        try:
-            obs, reward, terminated, truncated, info = self.env.step(action)
-        except (Exception, SystemExit) as error:
-            raise EnvironmentFailure(f"{self._name} raised {type(error).__name__} in step: {error}") from error
-        # the automatic reset that may follow would overwrite a reused buffer: copy the observation now
-        return np.array(obs, copy=True), float(reward), bool(terminated), bool(truncated), info
-
-    @property
-    def snapshot(self) -> list[dict[str, Encoded]] | None:
-        return capture(self.env)
-
-    @snapshot.setter
-    def snapshot(self, layers: list[dict[str, Encoded]]) -> None:
-        restore(self.env, layers)
 
 
 class Worlds(VectorWrapper):
@@ -85,6 +55,23 @@ class Worlds(VectorWrapper):
         self._length = np.zeros(self.num_envs, np.int64)
 
     @property
+    def native(self) -> NativeVectorEnv | None:
+        """The compiled environments, if these are."""
+        return self.env if isinstance(self.env, NativeVectorEnv) else None
+
+    @property
+    def backend(self) -> str:
+        """How these environments are stepped, in a word."""
+        if self.native is not None:
+            return "native"
+        return "sync" if isinstance(self.env, SyncVectorEnv) else type(self.env).__name__
+
+    @property
+    def running(self) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+        """Return and length, float64[N] and int64[N], of each episode so far; not copies."""
+        return self._return, self._length
+
+    @property
     def has_time_limit(self) -> bool:
         """Whether every environment is known to truncate its episodes."""
         inner = self.env.envs if isinstance(self.env, SyncVectorEnv) else [self.env]
@@ -104,26 +91,33 @@ class Worlds(VectorWrapper):
     def step(self, actions: Array) -> tuple[Array, NDArray[np.float64], NDArray[np.bool_], NDArray[np.bool_], Infos]:
         env_actions = to_env_action(self.env_action_space, actions)
         obs, reward, terminated, truncated, infos = self._guarded(lambda: self.env.step(env_actions))
-        obs, reward = np.array(obs, copy=True), np.asarray(reward, np.float64)
-        ended = terminated | truncated
+        if "next_obs" not in infos:  # not one of ours, so it may go on using its arrays
+            obs, reward = np.array(obs, copy=True), np.array(reward, np.float64)
+            infos = infos | {"next_obs": _successors(obs, terminated | truncated, infos)}
+        next_obs = cast(Array, infos["next_obs"])
         self._return += reward
         self._length += 1
-        next_obs = obs
-        if ended.any():
-            next_obs = obs.copy()
-            for i in np.flatnonzero(ended):  # an object array with holes where no episode ended
-                next_obs[i] = infos["final_obs"][i]
         self._check_finite(reward, "reward")
         self._check_finite(next_obs, "observation")
         if next_obs is not obs:
+            ended = terminated | truncated
             self._check_finite(obs, "observation at reset")
-            infos = infos | {"episode": {"r": self._return.copy(), "l": self._length.copy()}, "_episode": ended}
+            infos |= {"episode": {"r": self._return.copy(), "l": self._length.copy()}, "_episode": ended}
             self._return[ended] = 0.0
             self._length[ended] = 0
-        return obs, reward, terminated, truncated, infos | {"next_obs": next_obs}
+        return obs, reward, terminated, truncated, infos
+
+    @property
+    def current_obs(self) -> Array:
+        """What native environments show now: a copy, as `step` returned it."""
+        assert self.native is not None
+        return self.native.obs.copy()
 
     def state_dict(self) -> dict[str, object]:
         """Episode accumulators, and the environments' own state where every one is plain data (else None)."""
+        if self.native is not None:
+            own = self.native.state_dict()
+            return {"return": self._return.tolist(), "length": self._length.tolist(), "native": own}
         inner = self.env.envs if isinstance(self.env, SyncVectorEnv) else []
         snapshots = [env.snapshot if isinstance(env, Boundary) else None for env in inner] or [None]
         whole = None if any(state is None for state in snapshots) else list(snapshots)
@@ -131,7 +125,13 @@ class Worlds(VectorWrapper):
 
     def load_state_dict(self, state: dict[str, object]) -> bool:
         """Goes on where `state_dict` was taken. Returns False, leaving fresh episodes, if it cannot."""
-        if state["snapshots"] is None:
+        if self.native is not None and "native" in state:
+            self.native.load_state_dict(cast("dict[str, object]", state["native"]))
+            self._seeds = None
+            self._return[:] = cast("list[float]", state["return"])
+            self._length[:] = cast("list[int]", state["length"])
+            return True
+        if self.native is not None or state.get("snapshots") is None:
             return False
         self.reset()  # sets up what only a reset sets up; every captured value is then overwritten
         try:
@@ -153,10 +153,24 @@ class Worlds(VectorWrapper):
     def _check_finite(self, values: Array, what: str) -> None:
         if not (self._checks_obs or what == "reward"):
             return
-        finite = np.abs(values) <= _LARGEST  # false for NaN too
-        if not finite.all():
+        # a float32 that is not finite shows in the sum, which is the quickest to look at
+        suspect = values.sum() if values.dtype == np.float32 else np.abs(values).max()
+        if not abs(suspect) <= _LARGEST:  # not for NaN either
+            finite = np.abs(values) <= _LARGEST
+            if finite.all():  # and only their sum is too large
+                return
             i = int(np.flatnonzero(~finite.reshape(self.num_envs, -1).all(1))[0])
             raise EnvironmentFailure(
                 f"environment {i} ({self.env_id}) returned a non-finite {what}, {np.asarray(values[i]).tolist()}, "
                 f"at step {int(self._length[i])} of its episode; it was not used"
             )
+
+
+def _successors(obs: Array, ended: NDArray[np.bool_], infos: Infos) -> Array:
+    """The last observation of the episode where one ended: obs itself where none did."""
+    if not ended.any():
+        return obs
+    next_obs = obs.copy()
+    for i in np.flatnonzero(ended):  # an object array with holes where no episode ended
+        next_obs[i] = cast(Array, infos["final_obs"])[i]
+    return next_obs

@@ -11,7 +11,7 @@ from typing import NoReturn, Self
 from envs import EnvironmentFailure, EnvironmentUsageError
 from rl.checkpoint import CheckpointError
 from rl.config import nearest
-from rl.loop import Status
+from rl.loop import SELDOM, Status
 from rl.typed import ConfigError
 
 DONE, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
@@ -64,6 +64,8 @@ class Interrupt:
     A second Ctrl-C, or five seconds without an end to the iteration (an environment that hangs), raises
     KeyboardInterrupt on the spot.
     """
+
+    interval = SELDOM
 
     def __init__(self) -> None:
         self.requested = False

@@ -2,38 +2,59 @@
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import NamedTuple, Protocol, cast
+from typing import NamedTuple, Protocol, cast, runtime_checkable
 
 import numpy as np
-from torch import Tensor
 
 from envs import Worlds, environment_seeds
-from rl.rollout import Actor, Array, Episode, Rollout, collect
+from rl.rollout import Actor, Array, Chunk, Episode, Metrics, Plan, Rollout, collect
 
-Metrics = Mapping[str, Tensor]
+_INTERVAL = 100  # updates between two measures of the policy shift where no hook asks for more
+SELDOM = 2**60  # the `interval` of a hook that need not see any update in particular
+_LONGEST = 20_000  # environment steps in one call: Ctrl-C and the progress bar wait for its end
+
+
+Chunks = Callable[[Worlds, Plan, Array], Chunk]
 
 
 class Agent(Actor, Protocol):
-    """What the loop needs of an algorithm."""
+    """What the loop needs of an algorithm.
+
+    `chunk` makes several iterations in one call; None if the agent cannot.
+    """
 
     n_steps: int
 
+    @property
+    def chunk(self) -> Chunks | None: ...
     def update(self, batch: Rollout, progress: float = 0.0) -> Metrics: ...
     def begin_episodes(self) -> None: ...
 
 
 class Status(NamedTuple):
-    """What a hook sees after each update."""
+    """What a hook sees after an update, or after as many as its `interval` allows."""
 
     step: int  # environment steps taken, over all environments
     until: int  # the step at which training ends
     iteration: int  # updates made
     seconds: float  # training time: collecting and updating, without hooks
-    metrics: Metrics
-    episodes: Sequence[Episode]  # finished in this iteration
+    metrics: Metrics  # of each update since the last status, float32[U], or scalars of one
+    episodes: Sequence[Episode]  # finished since then
 
 
 Hook = Callable[[Status], bool | None]
+
+
+@runtime_checkable
+class PatientHook(Protocol):
+    """A hook that need not see every update: it is called at least whenever their number is a multiple of `interval`.
+
+    A hook without an `interval` is called after every update, which keeps the fused engine from its full speed.
+    """
+
+    interval: int
+
+    def __call__(self, status: Status) -> bool | None: ...
 
 
 class Loop:
@@ -59,21 +80,37 @@ class Loop:
             self.begin_anew()
         assert self._obs is not None
         num_envs = self.worlds.num_envs
+        intervals = [hook.interval if isinstance(hook, PatientHook) else 1 for hook in hooks]
+        patience = min(intervals, default=SELDOM)
+        interval = patience if patience < SELDOM else _INTERVAL
         while self.step + num_envs <= until:
             start = time.perf_counter()
-            n_steps = min(self.agent.n_steps, (until - self.step) // num_envs)
             self._between_iterations = False
-            rollout, obs, episodes = collect(self.worlds, self.agent, self._obs, n_steps, self.step)
-            metrics = self.agent.update(rollout, self.step / until)
-            self._obs = obs
-            self._between_iterations = True
-            self.step += n_steps * num_envs
-            self.iteration += 1
+            n_steps = min(self.agent.n_steps, (until - self.step) // num_envs)
+            plan = Plan(1, n_steps, self.step, self.iteration, until, interval)
+            run = self.agent.chunk
+            chunk = self._one(plan, self._obs) if run is None else self._many(plan, self._obs, patience, run)
+            self._obs, self._between_iterations = chunk.obs, chunk.failure is None
+            self.step += chunk.updates * n_steps * num_envs
+            self.iteration += chunk.updates
             self.seconds += time.perf_counter() - start
-            status = Status(self.step, until, self.iteration, self.seconds, metrics, episodes)
-            wishes = [hook(status) for hook in hooks]
+            status = Status(self.step, until, self.iteration, self.seconds, chunk.metrics, chunk.episodes)
+            wishes = [hook(status) for hook in hooks] if chunk.updates else []
+            if chunk.failure is not None:
+                raise chunk.failure
             if any(wish is False for wish in wishes):
                 return
+
+    def _one(self, plan: Plan, obs: Array) -> Chunk:
+        rollout, obs, episodes = collect(self.worlds, self.agent, obs, plan.n_steps, plan.step)
+        return Chunk(1, self.agent.update(rollout, plan.step / plan.until), episodes, obs)
+
+    def _many(self, plan: Plan, obs: Array, patience: int, run: Chunks) -> Chunk:
+        """Up to the next update that a hook must see, and for a fraction of a second at most."""
+        steps = plan.n_steps * self.worlds.num_envs
+        whole = (plan.until - plan.step) // steps  # of this length: what remains is a chunk of its own
+        updates = min(patience - plan.iteration % patience, max(1, _LONGEST // steps), whole)
+        return run(self.worlds, plan._replace(updates=updates), obs)
 
     def begin_anew(self, seeds: list[int | None] | None = None) -> None:
         """Resets every environment, because its episode was lost or somebody else has used it."""

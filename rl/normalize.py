@@ -12,10 +12,13 @@ from torch import Tensor
 
 
 class RunningMoments:
-    """Mean and variance of a stream, in float64, merged a batch at a time (Chan, Golub & LeVeque 1983)."""
+    """Mean and variance of a stream, in float64, merged a batch at a time (Chan, Golub & LeVeque 1983).
+
+    Its tensors stay the same objects, so that compiled code can share their memory.
+    """
 
     def __init__(self, shape: tuple[int, ...] = ()) -> None:
-        self.count = 0.0
+        self.count = torch.zeros((), dtype=torch.float64)
         self.mean = torch.zeros(shape, dtype=torch.float64)
         self.m2 = torch.zeros(shape, dtype=torch.float64)  # sum of squared deviations
 
@@ -24,9 +27,9 @@ class RunningMoments:
         x = batch.double()
         mean = x.mean(0)
         delta, total = mean - self.mean, self.count + len(x)
-        self.m2 = self.m2 + (x - mean).square().sum(0) + delta.square() * (self.count * len(x) / total)
-        self.mean = self.mean + delta * (len(x) / total)
-        self.count = total
+        self.m2 += (x - mean).square().sum(0) + delta.square() * (self.count * len(x) / total)
+        self.mean += delta * (len(x) / total)
+        self.count.copy_(total)
 
     @property
     def var(self) -> Tensor:
@@ -34,11 +37,13 @@ class RunningMoments:
         return self.m2 / self.count if self.count else torch.ones_like(self.m2)
 
     def state_dict(self) -> dict[str, object]:
-        return {"count": self.count, "mean": self.mean, "m2": self.m2}
+        return {"count": self.count.item(), "mean": self.mean, "m2": self.m2}
 
     def load_state_dict(self, state: Mapping[str, object]) -> None:
         count, mean, m2 = state["count"], state["mean"], state["m2"]
-        self.count, self.mean, self.m2 = cast(float, count), cast(Tensor, mean), cast(Tensor, m2)
+        self.count.fill_(cast(float, count))
+        self.mean.copy_(cast(Tensor, mean))
+        self.m2.copy_(cast(Tensor, m2))
 
 
 class ObservationNormalizer:
@@ -52,9 +57,9 @@ class ObservationNormalizer:
         self.moments.update(obs.flatten(0, 1))
 
     def __call__(self, obs: Tensor) -> Tensor:
-        """obs: float32[..., D]. Returns float32[..., D]; before the first update, obs clipped."""
+        """obs: float[..., D]. Returns [..., D] in torch's default type; before the first update, obs clipped."""
         centered = obs - self.moments.mean  # in float64: a large mean would drown the rest in float32
-        return (centered / (self.moments.var + 1e-8).sqrt()).clamp(-10.0, 10.0).float()
+        return (centered / (self.moments.var + 1e-8).sqrt()).clamp(-10.0, 10.0).to(torch.get_default_dtype())
 
     def state_dict(self) -> dict[str, object]:
         return self.moments.state_dict()
@@ -78,12 +83,12 @@ class RewardNormalizer:
     def update(self, reward: Tensor, ended: Tensor) -> None:
         """reward: float32[T, N]; ended: bool[T, N]."""
         for r, end in zip(reward, ended, strict=True):
-            self.returns = self.gamma * self.returns + r
+            self.returns.mul_(self.gamma).add_(r)
             self.moments.update(self.returns)
-            self.returns = self.returns.masked_fill(end, 0.0)
+            self.returns.masked_fill_(end, 0.0)
 
     def __call__(self, reward: Tensor) -> Tensor:
-        return (reward / (self.moments.var + 1e-8).sqrt().float()).clamp(-10.0, 10.0)
+        return (reward / (self.moments.var + 1e-8).sqrt().to(reward.dtype)).clamp(-10.0, 10.0)
 
     def state_dict(self) -> dict[str, object]:
         return {**self.moments.state_dict(), "returns": self.returns}
@@ -92,4 +97,4 @@ class RewardNormalizer:
         self.moments.load_state_dict(state)
         returns = cast(Tensor, state["returns"])
         if returns.shape == self.returns.shape:  # another number of environments starts its returns anew
-            self.returns = returns
+            self.returns.copy_(returns)

@@ -5,11 +5,13 @@ from collections import deque
 
 from tqdm import tqdm
 
-from rl.loop import Status
+from rl.loop import SELDOM, Status
 
 
 class ProgressBar:
     """A hook: steps done, steps per second, and the latest return, entropy and policy shift."""
+
+    interval = SELDOM
 
     def __init__(self, total_timesteps: int, done: int = 0) -> None:
         self._bar = tqdm(total=total_timesteps, initial=done, unit=" steps", unit_scale=True, disable=None, leave=False)
@@ -24,7 +26,9 @@ class ProgressBar:
         if time.monotonic() - self._shown > 0.5:
             self._shown = time.monotonic()
             latest = {"return": f"{sum(self._returns) / len(self._returns):.1f}"} if self._returns else {}
-            entropy, shift = float(status.metrics["train/entropy"]), float(status.metrics["train/policy_shift_kl"])
+            entropy, shift = (
+                float(status.metrics[name].nanmean()) for name in ("train/entropy", "train/policy_shift_kl")
+            )
             self._bar.set_postfix({**latest, "entropy": f"{entropy:.3f}", "KL shift": f"{shift:.1e}"}, refresh=False)
 
     def close(self) -> None:

@@ -83,7 +83,7 @@ class Recorder:
     """
 
     def __init__(self, directory: Path, log_interval: int, reward_threshold: float | None) -> None:
-        self._log_interval, self._threshold = log_interval, reward_threshold
+        self.interval, self._threshold = log_interval, reward_threshold
         self._returns: deque[float] = deque(maxlen=LATEST)
         self._lengths: deque[int] = deque(maxlen=LATEST)
         self._window: list[Tensor] = []
@@ -108,8 +108,9 @@ class Recorder:
             if self.solved_at is None and self._threshold is not None and full and self.mean_return >= self._threshold:
                 self.solved_at = episode.step
         self._names = self._names or list(status.metrics)
-        self._window.append(torch.stack(list(status.metrics.values())).cpu())
-        if status.iteration % self._log_interval == 0:
+        rows = torch.stack([torch.atleast_1d(metric) for metric in status.metrics.values()], -1)
+        self._window.append(rows.cpu())
+        if status.iteration % self.interval == 0:
             self._write_row(status.step, status.iteration, status.seconds)
 
     def flush(self, step: int, iteration: int, seconds: float) -> None:
@@ -123,12 +124,12 @@ class Recorder:
         self._lock.close()
 
     def _write_row(self, step: int, iteration: int, seconds: float) -> None:
-        window = torch.stack(self._window).double()
+        window = torch.cat(self._window).double()
         shift = self._names.index("train/policy_shift_kl")
         columns = ["step", "iteration", "rollout/ep_rew_mean", "rollout/ep_len_mean", *self._names]
         self._metrics.header([*columns, "train/policy_shift_kl_max", "time/seconds", "time/steps_per_second"])
         rollout = [self.mean_return, float(np.mean(self._lengths)) if self._lengths else float("nan")]
-        means = [*window.nanmean(0).tolist(), float(window[:, shift].max())]
+        means = [*window.nanmean(0).tolist(), float(np.fmax.reduce(window[:, shift].numpy()))]
         clock = [round(seconds, 3), round(step / max(seconds, 1e-9), 1)]
         self._metrics.row([step, iteration, *rollout, *means, *clock])
         self._window.clear()
@@ -138,7 +139,7 @@ class Recorder:
         return {
             "returns": list(self._returns),
             "lengths": list(self._lengths),
-            "window": torch.stack(self._window) if self._window else None,
+            "window": torch.cat(self._window) if self._window else None,
             "names": self._names,
             "solved_at": self.solved_at,
             "files": [self._metrics.size(), self._episodes.size()],
@@ -149,7 +150,7 @@ class Recorder:
         self._returns.extend(cast("list[float]", state["returns"]))
         self._lengths.extend(cast("list[int]", state["lengths"]))
         window = cast("Tensor | None", state["window"])
-        self._window = [] if window is None else list(window)
+        self._window = [] if window is None else [window]
         self._names = cast("list[str]", state["names"])
         self.solved_at = cast("int | None", state["solved_at"])
         for table, size in zip((self._metrics, self._episodes), cast("list[int]", state["files"]), strict=True):

@@ -1,6 +1,6 @@
 """`Rollout`: full transitions, time first; and `collect`, which fills one."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple, Protocol, SupportsFloat, SupportsInt
 
 import numpy as np
@@ -33,6 +33,30 @@ class Episode(NamedTuple):
     ret: float
     length: int
     step: int
+
+
+Metrics = Mapping[str, Tensor]
+
+
+class Plan(NamedTuple):
+    """Some iterations to be made in one call, from where training is."""
+
+    updates: int
+    n_steps: int  # of each environment, an update
+    step: int  # environment steps taken before
+    iteration: int  # updates made before
+    until: int  # the step at which training ends
+    interval: int  # the policy shift is measured where the number of updates is a multiple of this
+
+
+class Chunk(NamedTuple):
+    """Some iterations in a row: how many were whole, what they measured, and why they ended early, if they did."""
+
+    updates: int
+    metrics: Metrics  # float32[updates] each, or scalars of one update
+    episodes: Sequence[Episode]
+    obs: Array  # [N, …], where the next begins
+    failure: Exception | None = None
 
 
 class Choice(NamedTuple):
@@ -69,7 +93,7 @@ def collect(
         after, reward, terminated, truncated, infos = worlds.step(choice.action.numpy(force=True))
         rows.append((obs, choice, reward, infos["next_obs"], terminated, truncated))  # type: ignore[arg-type]
         if "_episode" in infos:
-            episodes += _finished(infos, step + (t + 1) * worlds.num_envs)
+            episodes += finished(infos, step + (t + 1) * worlds.num_envs)
         obs = after
     observations, choices, rewards, successors, terminations, truncations = zip(*rows, strict=True)
     rollout = Rollout(
@@ -88,7 +112,8 @@ def _stack(rows: Sequence[Array]) -> Tensor:
     return torch.from_numpy(np.stack(rows))
 
 
-def _finished(infos: dict[str, object], step: int) -> list[Episode]:
+def finished(infos: dict[str, object], step: int) -> list[Episode]:
+    """The episodes that `envs.Worlds.step` says have ended, at this step."""
     statistics: dict[str, Sequence[SupportsFloat | SupportsInt]] = infos["episode"]  # type: ignore[assignment]
     returns, lengths = np.asarray(statistics["r"]), np.asarray(statistics["l"])
     return [Episode(float(returns[i]), int(lengths[i]), step) for i in np.flatnonzero(np.asarray(infos["_episode"]))]

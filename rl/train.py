@@ -9,17 +9,18 @@ from typing import NamedTuple, cast
 import torch
 
 from agents import A2C
+from agents.engines import describe
 from rl import checkpoint, config
 from rl.checkpoint import CheckpointError
 from rl.command import DONE, INTERRUPTED, Interrupt, Parser, RunFailed, run
 from rl.conclude import conclude
 from rl.config import RunSettings
-from rl.loop import Status
+from rl.loop import SELDOM, Status
 from rl.progress import ProgressBar
 from rl.record import Recorder, create_run_directory
 from rl.typed import ConfigError
 
-_FLAGS = ("seed", "total_timesteps", "num_envs")  # settings with a flag of their own, beside --set
+_FLAGS = ("seed", "total_timesteps", "num_envs", "engine")  # settings with a flag of their own, beside --set
 
 
 class Run(NamedTuple):
@@ -56,7 +57,7 @@ def _parser() -> Parser:
     parser.add_argument("--seed", metavar="S", help="seed of every random stream (default 0)")
     parser.add_argument("--total-timesteps", metavar="N", help="environment steps, over all environments")
     parser.add_argument("--num-envs", metavar="K", help="environments side by side (default 8)")
-    parser.add_argument("--engine", choices=["auto", "torch"], help="auto takes the fastest that fits")
+    parser.add_argument("--engine", choices=["auto", "fused", "torch"], help="auto takes the fastest that fits")
     parser.add_argument("--config", type=Path, metavar="FILE", help="YAML settings in place of the recipe that ships")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="any setting; may be repeated")
     parser.add_argument("--out", type=Path, metavar="DIR", help="parent of run directories (default results/runs)")
@@ -96,18 +97,23 @@ def _run_settings(chosen: dict[str, object]) -> RunSettings:
 
 def _resume(args: Namespace) -> Run:
     """Everything from the run directory; only the number of steps may change."""
-    others = (args.set or None, args.config, args.num_envs, args.seed, args.engine, args.out)
+    others = (args.set or None, args.config, args.num_envs, args.seed, args.out)
     if any(other is not None for other in others):
-        raise ConfigError("--resume goes on with the run's own settings; only --total-timesteps may be given beside it")
+        raise ConfigError(
+            "--resume goes on with the run's own settings; only --total-timesteps and --engine may be given beside it"
+        )
     directory = cast(Path, args.resume)
     saved = config.read_yaml(directory / "config.yaml")
     if args.env not in (None, saved.get("env")):
         raise ConfigError(f"{directory} is a run of {saved.get('env')}, not of {args.env}")
     file = checkpoint.newest(directory / "checkpoints")
-    agent = A2C.load(file)
+    agent = A2C.load(file, engine=args.engine)
     layers = [(str(directory / "config.yaml"), saved)]
-    if args.total_timesteps is not None:
-        layers.append(("--total-timesteps", {"total_timesteps": args.total_timesteps}))
+    layers += [
+        (f"--{name.replace('_', '-')}", {name: value})
+        for name, value in (("total_timesteps", args.total_timesteps), ("engine", args.engine))
+        if value is not None
+    ]
     chosen = config.merge({"env": str, "agent": str, **config.schema(A2C, RunSettings)}, layers)
     trained = {"env": agent.env, "agent": "a2c", **config.values(agent)}
     changed = [key for key, value in trained.items() if chosen.get(key) != value]
@@ -134,13 +140,13 @@ def _print_header(this: Run) -> None:
     hidden = "-".join(map(str, agent.net_arch))
     normalized = [what for what, norm in (("observations", agent.obs_norm), ("rewards", agent.reward_norm)) if norm]
     lines = {
-        "environment": f"{agent.env}, {agent.worlds.num_envs} side by side (sync)",
+        "environment": f"{agent.env}, {agent.worlds.num_envs} side by side ({agent.worlds.backend})",
         "spaces": f"{agent.obs_space} → {agent.worlds.env_action_space}",
         "normalized": " and ".join(normalized) or "nothing",
         "networks": f"π_θ and V_φ apart, {hidden} {agent.activation} each, {size:,} parameters",
         "optimizer": f"{type(agent.descent.optimizer).__name__}, learning rate {agent.learning_rate} "
         f"(critic × {agent.critic_lr_scale:g}), {agent.n_steps} × {agent.worlds.num_envs} steps an update",
-        "engine": f"torch {torch.__version__} on CPU, {agent.threads} thread{'s' if agent.threads > 1 else ''}",
+        "engine": describe(agent),
         "seed": str(agent.seed),
         "settings": this.source,
         "run": str(this.directory),
@@ -149,6 +155,8 @@ def _print_header(this: Run) -> None:
         print(f"{name:>12}  {text}")
     if not agent.loop.exact:
         print(f"{'note':>12}  the environments' state is not in the checkpoint: they begin new episodes")
+    if agent.fused:
+        agent.fused.warm(agent.worlds, lambda: print(f"{'compiling':>12}  kernels for this machine, once", flush=True))
     print(flush=True)
 
 
@@ -157,16 +165,11 @@ def _train(this: Run) -> bool:
     agent, settings = this.agent, this.settings
     bar = ProgressBar(settings.total_timesteps, agent.loop.step)
 
-    def checkpoints(status: Status) -> None:
-        steps_of_update = agent.n_steps * agent.worlds.num_envs
-        if status.step % settings.checkpoint_interval < steps_of_update:
-            save(this)
-
     with Interrupt() as interrupt:
         try:
             if not _checkpoint_path(this).exists():
                 save(this)  # of the beginning, so that a run killed early can go on too
-            agent.learn(settings.total_timesteps - agent.loop.step, [this.recorder, bar, checkpoints, interrupt])
+            agent.learn(settings.total_timesteps - agent.loop.step, [this.recorder, bar, Checkpoints(this), interrupt])
         except KeyboardInterrupt:
             interrupt.requested = True
         except Exception as error:
@@ -174,6 +177,21 @@ def _train(this: Run) -> bool:
         finally:
             bar.close()
     return interrupt.requested
+
+
+class Checkpoints:
+    """A hook that saves after the first update past each multiple of `checkpoint_interval`."""
+
+    interval = SELDOM
+
+    def __init__(self, this: Run) -> None:
+        self._this, self._saved = this, this.agent.loop.step // this.settings.checkpoint_interval
+
+    def __call__(self, status: Status) -> None:
+        due = status.step // self._this.settings.checkpoint_interval
+        if due > self._saved:
+            self._saved = due
+            save(self._this)
 
 
 def _failure(this: Run, error: Exception) -> RunFailed:
@@ -210,7 +228,7 @@ def _checkpoint_path(this: Run) -> Path:
 def _finish(this: Run, start: float) -> None:
     agent, directory = this.agent, this.directory
     print(f"trained       {agent.loop.step:,} steps in {agent.loop.seconds:.1f} s")
-    end = conclude(directory, agent, "a2c", "torch", this.recorder, this.settings, start)
+    end = conclude(directory, agent, "a2c", agent.engine_in_use, this.recorder, this.settings, start)
     (directory / "error.txt").unlink(missing_ok=True)  # of an attempt before this one
     print(f"evaluation    {end.deterministic}\n              {end.stochastic}")
     print(f"written to    {directory} (figure: {end.figure.name})")

@@ -222,13 +222,13 @@ def _moments(agent: A2C, norm: VecNormalize | None) -> list[tuple[RunningMoments
 
 
 def _moments_from(ours: RunningMoments, theirs: RunningMeanStd) -> None:
-    ours.count = float(theirs.count)
-    ours.mean = torch.as_tensor(theirs.mean, dtype=torch.float64).reshape(ours.mean.shape).clone()
-    ours.m2 = torch.as_tensor(theirs.var * theirs.count, dtype=torch.float64).reshape(ours.m2.shape).clone()
+    ours.count.fill_(float(theirs.count))
+    ours.mean.copy_(torch.as_tensor(theirs.mean).reshape(ours.mean.shape))
+    ours.m2.copy_(torch.as_tensor(theirs.var * theirs.count).reshape(ours.m2.shape))
 
 
 def _moments_to(ours: RunningMoments, theirs: RunningMeanStd) -> None:
     if ours.count:
-        theirs.count = ours.count
+        theirs.count = ours.count.item()
         theirs.mean = ours.mean.numpy().reshape(np.shape(theirs.mean)).copy()
         theirs.var = ours.var.numpy().reshape(np.shape(theirs.var)).copy()

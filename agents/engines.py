@@ -1,0 +1,49 @@
+"""Which engine an agent runs on: compiled kernels where they fit, else torch, and why."""
+
+from importlib.metadata import version
+from typing import TYPE_CHECKING
+
+import torch
+
+from rl.typed import ConfigError
+
+if TYPE_CHECKING:
+    from agents.a2c import A2C
+    from agents.fused.engine import Fused
+
+
+def choose(agent: "A2C") -> "tuple[Fused | None, str]":
+    """The fused engine of the agent, or None for torch; and a word on why, empty where torch was asked for.
+
+    Raises ConfigError if `fused` is asked for and does not fit.
+    """
+    if agent.engine == "torch":
+        return None, ""
+    obstacle = _obstacle(agent)
+    if obstacle and agent.engine == "fused":
+        raise ConfigError(f"engine fused does not fit: {obstacle}")
+    if obstacle:
+        return None, f"not fused: {obstacle}"
+    from agents.fused.engine import Fused  # imports Numba
+
+    return Fused(agent), ""
+
+
+def _obstacle(agent: "A2C") -> str:
+    if agent.threads > 1:
+        return f"it runs on one thread, threads is {agent.threads}"
+    for name in ("act", "update"):
+        if getattr(type(agent), name).__module__ != "agents.a2c":
+            return f"{type(agent).__name__} has its own {name}"
+    if torch.get_default_device().type != "cpu":
+        return f"it runs on the CPU, torch's default device is {torch.get_default_device()}"
+    return ""
+
+
+def describe(agent: "A2C") -> str:
+    """The engine in use, for the header of a run."""
+    if agent.fused:
+        return f"fused (Numba {version('numba')}), one thread of the CPU"
+    threads = f"{agent.threads} thread{'s' if agent.threads > 1 else ''}"
+    note = f"; {agent.engine_note}" if agent.engine_note else ""
+    return f"torch {torch.__version__} on CPU, {threads}{note}"

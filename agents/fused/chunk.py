@@ -1,0 +1,202 @@
+"""Whole iterations of collecting and learning in one call that holds no lock, where the worlds are compiled too."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from envs.compiling import kernel, part
+from agents.fused.heads import sample_categorical
+from agents.fused.learn import DONE, learn, normalize_rows
+from agents.fused.memory import Doubles, Floats, Integers
+from agents.fused.network import copy_row, forward, output_of
+from envs.physics import step_worlds
+
+
+class World(NamedTuple):
+    """The native worlds, and the running episodes as `envs.Worlds` counts them."""
+
+    world: int
+    limit: int
+    state: Doubles
+    rng: Integers
+    length: Integers
+    obs: Floats
+    two: Doubles
+    ret: Doubles  # [N]
+    count: Integers  # [N]
+    low: float  # bounds of a real action
+    high: float
+
+
+class Episodes(NamedTuple):
+    """Those that ended, in order."""
+
+    ret: Doubles
+    length: Integers
+    step: Integers
+
+
+@part
+def encode_rows(options, batch, norms, begin, end):  # type: ignore[no-untyped-def]
+    """x of raw observations, as the networks see them."""
+    raw, x = batch.raw[begin:end], batch.x[begin:end]
+    if options.normalize_obs:
+        normalize_rows(norms, raw, x)
+    else:
+        for r in range(len(x)):
+            copy_row(raw, r, x, r)
+
+
+@part
+def act_rows(options, theta, layers, outputs, batch, work, noise, begin, end):  # type: ignore[no-untyped-def]
+    """a ~ π_θ(·|x) for rows of x. noise: [rows], uniform in [0, 1), or [rows, A], normal, where actions are real."""
+    forward(theta, layers, outputs, len(batch.x), options.relu, batch.x, begin, end)
+    out = output_of(outputs, layers, len(layers) - 1, len(batch.x))
+    size = options.actions
+    index, action, behavior = batch.index, batch.action, batch.behavior
+    for r in range(begin, end):
+        for k in range(size):
+            behavior[r, k] = out[r, k]
+        if options.gaussian:
+            for k in range(size):
+                behavior[r, size + k] = theta[k]
+                action[r, k] = out[r, k] + np.exp(theta[k]) * noise[r - begin, k]
+        else:
+            index[r] = sample_categorical(out, r, size, noise[r - begin, 0], work)
+
+
+@kernel
+def act_once(m, t, raw, noise):  # type: ignore[no-untyped-def]
+    """Acts on observations that come from outside, those of step t of a rollout. raw: float[N, D]."""
+    settings, params, policy, _, batch, scratch, norms, _ = m
+    options = settings[0]
+    begin, end = t * len(raw), (t + 1) * len(raw)
+    for r in range(len(raw)):
+        copy_row(raw, r, batch.raw, begin + r)
+    encode_rows(options, batch, norms, begin, end)
+    act_rows(options, params.theta, policy.layers, policy.outputs, batch, scratch.work, noise, begin, end)
+
+
+@kernel
+def turn(m, t, steps, extra, obs, noise, next_obs, reward, terminated, truncated, progress, measure, report):  # type: ignore[no-untyped-def]
+    """Takes in step t of worlds that are stepped outside, learns after the last of a rollout, and acts on obs again.
+
+    noise: that of the next action; extra: rows of x taken so far. Returns extra, and whether learning went well.
+    """
+    settings, params, policy, value, batch, scratch, norms, adaptive = m
+    options, envs = settings[0], len(reward)
+    rows, status = steps * envs, DONE
+    extra = rows + envs if t == 0 else extra
+    for i in range(envs):
+        row = t * envs + i
+        over = terminated[i] or truncated[i]
+        batch.reward[t, i], batch.terminated[t, i], batch.truncated[t, i] = reward[i], terminated[i], truncated[i]
+        successor = row + envs
+        if over and t < steps - 1:
+            successor = extra
+            extra += 1
+        if over or t == steps - 1:
+            copy_row(next_obs, i, batch.raw, successor)
+        batch.successor[row] = successor
+    if t == steps - 1:
+        encode_rows(options, batch, norms, rows, extra)
+        status = learn(
+            options, params, policy, value, batch, scratch, norms, adaptive, steps, extra, progress, measure, report
+        )
+    if status == DONE and len(noise) > 0:
+        begin = (t + 1) % steps * envs
+        for i in range(envs):
+            copy_row(obs, i, batch.raw, begin + i)
+        encode_rows(options, batch, norms, begin, begin + envs)
+        act_rows(
+            options, params.theta, policy.layers, policy.outputs, batch, scratch.work, noise, begin, begin + envs
+        )
+    return extra, status
+
+
+@kernel
+def update_once(m, obs, next_obs, index, action, behavior, reward, terminated, truncated, progress, report):  # type: ignore[no-untyped-def]
+    """Learns from a rollout that comes from outside, as it is in `rl.rollout.Rollout` but for rows of T · N."""
+    settings, params, policy, value, batch, scratch, norms, adaptive = m
+    options = settings[0]
+    rows = len(obs)
+    batch.raw[:rows], batch.raw[rows : 2 * rows] = obs, next_obs
+    batch.index[:rows], batch.action[:rows], batch.behavior[:rows] = index[:rows], action[:rows], behavior
+    batch.reward[:], batch.terminated[:], batch.truncated[:] = reward, terminated, truncated
+    for r in range(rows):
+        batch.successor[r] = rows + r
+    encode_rows(options, batch, norms, 0, 2 * rows)
+    forward(params.theta, policy.layers, policy.outputs, len(batch.x), options.relu, batch.x, 0, rows)
+    return learn(
+        options, params, policy, value, batch, scratch, norms, adaptive, len(reward), 2 * rows, progress, True, report
+    )
+
+
+@part
+def advance(gaussian, batch, w, t, steps, extra, now, episodes, ended, buffers):  # type: ignore[no-untyped-def]
+    """One step of every world, into row t of the batch. Returns the rows of x taken, and the episodes ended, so far."""
+    force, next_obs, reward, terminated, truncated = buffers
+    raw, _, successors, index, action, _, rewards, terminations, truncations = batch
+    world, limit, state, rng, length, obs, two, ret, count, low, high = w
+    returns, lengths, times = episodes
+    envs = len(reward)
+    first = t * envs
+    if gaussian:
+        for i in range(envs):
+            force[i] = min(max(action[first + i, 0], low), high)
+    step_worlds(
+        world, limit, state, rng, length, index[first : first + envs], force, obs, next_obs, reward, terminated,
+        truncated, two,
+    )  # fmt: skip
+    for i in range(envs):
+        over = terminated[i] or truncated[i]
+        rewards[t, i] = reward[i]
+        terminations[t, i], truncations[t, i] = terminated[i], truncated[i]
+        ret[i] += reward[i]
+        count[i] += 1
+        successor = first + envs + i
+        if over and t < steps - 1:
+            successor = extra
+            extra += 1
+        if over or t == steps - 1:
+            copy_row(next_obs, i, raw, successor)
+        successors[first + i] = successor
+        if over:
+            returns[ended], lengths[ended], times[ended] = ret[i], count[i], now
+            ret[i], count[i] = 0.0, 0
+            ended += 1
+    return extra, ended
+
+
+@kernel
+def run_chunk(m, w, noise, updates, steps, step, iteration, until, interval, reports, episodes):  # type: ignore[no-untyped-def]
+    """`updates` iterations. noise: [updates · T · N, A or 1]; interval: updates between measures of the policy shift.
+
+    Returns what the last update returned, the updates that were whole, and the episodes that ended.
+    """
+    settings, params, policy, value, batch, scratch, norms, adaptive = m
+    options = settings[0]
+    envs, ended = len(w.obs), 0
+    rows = steps * envs
+    force, next_obs, reward = np.empty(envs, np.float32), np.empty_like(w.obs), np.empty(envs)
+    buffers = (force, next_obs, reward, np.empty(envs, np.bool_), np.empty(envs, np.bool_))
+    for u in range(updates):
+        extra = rows + envs  # rows of x behind the observations and their last successors
+        for t in range(steps):
+            begin, end = t * envs, (t + 1) * envs
+            for i in range(envs):
+                copy_row(w.obs, i, batch.raw, begin + i)
+            encode_rows(options, batch, norms, begin, end)
+            draws = noise[u * rows + begin : u * rows + end]
+            act_rows(options, params.theta, policy.layers, policy.outputs, batch, scratch.work, draws, begin, end)
+            now = step + u * rows + end
+            extra, ended = advance(options.gaussian, batch, w, t, steps, extra, now, episodes, ended, buffers)
+        encode_rows(options, batch, norms, rows, extra)
+        progress, measure = (step + u * rows) / until, (iteration + u + 1) % interval == 0
+        status = learn(
+            options, params, policy, value, batch, scratch, norms, adaptive, steps, extra, progress, measure,
+            reports[u],
+        )  # fmt: skip
+        if status != DONE:
+            return status, u, ended
+    return DONE, updates, ended

@@ -1,0 +1,250 @@
+"""One update of A2C on a rollout that stands in memory: `A2C.update` and `Descent.step` in compiled form."""
+
+import math
+
+import numpy as np
+
+from envs.compiling import kernel, part
+from agents.fused.heads import categorical_js, categorical_kl, categorical_loss, gaussian_kl, gaussian_loss
+from agents.fused.network import backward, forward, output_of
+from agents.fused.optimizers import descend, sum_of_squares
+
+DONE, GRADIENT_NOT_FINITE, SHIFT_NOT_FINITE = range(3)
+KL, GRAD_NORM, LEARNING_RATE, JS, POLICY_LOSS, VALUE_LOSS, ENTROPY, ENT_COEF, EXPLAINED, LOSS = range(10)
+METRICS = 10  # numbers that an update reports
+_FASTEST = math.log(1.2)  # these four as in agents.descent
+_ENTROPY_GAIN = 0.01
+_SHIFT_HORIZON = 50
+_SHIFT_GAIN = 1 / (4 * _SHIFT_HORIZON)
+
+
+@kernel
+def between(line, progress):  # type: ignore[no-untyped-def]
+    """A linear schedule's value."""
+    return line[0] + (line[1] - line[0]) * progress
+
+
+@kernel
+def merge_moments(count, mean, m2, x):  # type: ignore[no-untyped-def]
+    """Adds a batch, float64[B, D], to running moments: `rl.normalize.RunningMoments.update`."""
+    rows, total = len(x), count[0] + len(x)
+    for k in range(x.shape[1]):
+        batch_mean, batch_m2 = 0.0, 0.0
+        for r in range(rows):
+            batch_mean += x[r, k]
+        batch_mean /= rows
+        for r in range(rows):
+            batch_m2 += (x[r, k] - batch_mean) ** 2
+        delta = batch_mean - mean[k]
+        m2[k] += batch_m2 + delta * delta * (count[0] * rows / total)
+        mean[k] += delta * (rows / total)
+    count[0] = total
+
+
+@kernel
+def normalize_rows(norms, raw, x):  # type: ignore[no-untyped-def]
+    """x = clip((raw − μ) / √(σ² + 1e-8), ±10)."""
+    count = norms.obs_count[0]
+    for k in range(raw.shape[1]):
+        mean = norms.obs_mean[k]
+        deviation = math.sqrt((norms.obs_m2[k] / count if count > 0 else 1.0) + 1e-8)
+        for r in range(len(raw)):
+            x[r, k] = min(max((raw[r, k] - mean) / deviation, -10.0), 10.0)
+
+
+@kernel
+def scale_rewards(norms, gamma, steps, reward, terminated, truncated):  # type: ignore[no-untyped-def]
+    """Learns the spread of the discounted return, then divides by it: `rl.normalize.RewardNormalizer`."""
+    envs = len(norms.returns)
+    for t in range(steps):
+        for i in range(envs):
+            norms.returns[i] = gamma * norms.returns[i] + reward[t, i]
+        merge_moments(norms.reward_count, norms.reward_mean, norms.reward_m2, norms.returns.reshape(envs, 1))
+        for i in range(envs):
+            if terminated[t, i] or truncated[t, i]:
+                norms.returns[i] = 0.0
+    number = reward.dtype.type
+    deviation = number(math.sqrt(norms.reward_m2[0] / norms.reward_count[0] + 1e-8))
+    for t in range(steps):
+        for i in range(envs):
+            reward[t, i] = min(max(reward[t, i] / deviation, number(-10)), number(10))
+
+
+@part
+def advantages(options, batch, scratch, steps, v):  # type: ignore[no-untyped-def]
+    """Â = GAE(δ), δ = r + γ (1 − terminated) V(s′) − V(s); target = V + Â. v: [rows of x]."""
+    number = v.dtype.type
+    gamma, decay = number(options.gamma), number(options.decay)
+    successor, reward, terminated, truncated = batch.successor, batch.reward, batch.terminated, batch.truncated
+    advantage, target, envs = scratch.advantage, scratch.target, batch.reward.shape[1]
+    for i in range(envs):
+        trace = number(0)
+        for t in range(steps - 1, -1, -1):
+            row = t * envs + i
+            bootstrap = number(0) if terminated[t, i] else gamma * v[successor[row]]
+            delta = reward[t, i] + bootstrap - v[row]
+            trace = delta if terminated[t, i] or truncated[t, i] else delta + decay * trace
+            advantage[t, i] = trace
+            target[t, i] = v[row] + trace
+
+
+@kernel
+def standardize(values):  # type: ignore[no-untyped-def]
+    """(x − mean) / (deviation + 1e-8), the deviation of a sample."""
+    mean, square = 0.0, 0.0
+    for k in range(len(values)):
+        mean += values[k]
+    mean /= len(values)
+    for k in range(len(values)):
+        square += (values[k] - mean) ** 2
+    deviation = math.sqrt(square / (len(values) - 1)) + 1e-8
+    for k in range(len(values)):
+        values[k] = (values[k] - mean) / deviation
+
+
+@part
+def value_gradient(vf_coef, delta, target, rows, v, report):  # type: ignore[no-untyped-def]
+    """δ of the last layer of V_φ: ∂ vf_coef · mean((target − V)²) / ∂V; and how much V explains of its target."""
+    error, square, mean, spread = 0.0, 0.0, 0.0, 0.0
+    for r in range(rows):
+        gap = np.float64(target[r]) - np.float64(v[r])
+        error += gap
+        square += gap * gap
+        mean += target[r]
+        for k in range(1, delta.shape[1]):
+            delta[r, k] = 0
+        delta[r, 0] = 2 * vf_coef / rows * -gap
+    error, mean = error / rows, mean / rows
+    unexplained = 0.0
+    for r in range(rows):
+        spread += (target[r] - mean) ** 2
+        unexplained += (np.float64(target[r]) - np.float64(v[r]) - error) ** 2
+    report[VALUE_LOSS] = square / rows
+    report[EXPLAINED] = 1 - unexplained / spread if spread > 0 else np.nan
+
+
+@part
+def policy_gradient(options, batch, work, theta, grad, out, delta, advantage, rows, ent_coef, report):  # type: ignore[no-untyped-def]
+    """δ of the last layer of π_θ, and the gradient of a Gaussian's log-std."""
+    size = options.actions
+    if options.normalize_advantage:
+        standardize(advantage[:rows])
+    slope, index, action = np.zeros(size), batch.index, batch.action
+    loss, entropy, share = 0.0, 0.0, 1.0 / rows
+    for r in range(rows):
+        for k in range(size, delta.shape[1]):
+            delta[r, k] = 0
+        if options.gaussian:
+            term, h = gaussian_loss(out, r, theta, size, action, advantage[r], ent_coef, share, delta, slope)
+        else:
+            term, h = categorical_loss(out, r, size, index[r], advantage[r], ent_coef, share, delta, work)
+        loss += term
+        entropy += h
+    if options.gaussian:
+        for k in range(size):
+            grad[k] = slope[k]
+    report[POLICY_LOSS], report[ENTROPY], report[ENT_COEF] = loss / rows, entropy / rows, ent_coef
+
+
+@part
+def policy_shift(options, theta, layers, batch, scratch, rows, js):  # type: ignore[no-untyped-def]
+    """Means over the rollout's states of KL(π_before ‖ π as it is now) and, if asked for, JS; else NaN."""
+    capacity = len(batch.x)
+    forward(theta, layers, scratch.delta, capacity, options.relu, batch.x, 0, rows)
+    now = output_of(scratch.delta, layers, len(layers) - 1, capacity)
+    before, work, size, kl_sum, js_sum = batch.behavior, scratch.work, options.actions, 0.0, 0.0
+    for r in range(rows):
+        if options.gaussian:
+            kl_sum += gaussian_kl(before, now, r, theta, size)
+        else:
+            kl_sum += categorical_kl(before, now, r, size, work)[0]
+            if js:
+                js_sum += categorical_js(before, now, r, size, work)
+    return kl_sum / rows, js_sum / rows if js and not options.gaussian else np.nan
+
+
+@part
+def step_within(options, params, layers, batch, scratch, adaptive, rows, scale, rates, measure, report):  # type: ignore[no-untyped-def]
+    """The optimizer's step, shortened until its KL divergence is below the bound: `Descent._step_within`."""
+    theta, start, bound = params.theta, params.start, options.max_shift
+    if bound > 0:
+        for k in range(params.split):
+            start[k] = theta[k]
+    adaptive[4] += 1
+    descend(params, options.optimizer, scale, rates[0], rates[1], options.eps, adaptive[4])
+    if not measure:
+        report[KL] = report[JS] = np.nan
+        return
+    kl, js = policy_shift(options, theta, layers, batch, scratch, rows, True)
+    attempt = 0
+    while bound > 0 and kl > bound and attempt < 10:
+        number = theta.dtype.type
+        share = number(0.95 * math.sqrt(bound / kl)) if attempt < 9 else number(0)
+        for k in range(params.split):
+            theta[k] = start[k] + share * (theta[k] - start[k])
+        kl, js = policy_shift(options, theta, layers, batch, scratch, rows, True)
+        attempt += 1
+    report[KL], report[JS] = kl, js
+
+
+@part
+def adapt(options, state, progress, report):  # type: ignore[no-untyped-def]
+    """Moves the factors of the step and of the entropy bonus towards their targets: `Descent._adapt_step` and
+    `Descent.adapt_entropy_coefficient`."""
+    if options.target_shift[0] > 0:
+        target = between(options.target_shift, progress)
+        state[3] = min(state[3] + 1, _SHIFT_HORIZON)
+        state[2] += (report[KL] - state[2]) / state[3]
+        state[0] = moved(state[0], _SHIFT_GAIN * 0.5 * math.log(target / max(state[2], 0.01 * target)))
+    if options.target_entropy[0] >= 0:
+        missing = between(options.target_entropy, progress) - report[ENTROPY]
+        state[1] = moved(state[1], _ENTROPY_GAIN * missing)
+
+
+@kernel
+def moved(factor, change):  # type: ignore[no-untyped-def]
+    step = min(max(change, -_FASTEST), _FASTEST)
+    return min(max(factor * math.exp(step), 0.01), 100.0)
+
+
+@part
+def learn(options, params, policy, value, batch, scratch, norms, adaptive, steps, x_rows, progress, measure, report):  # type: ignore[no-untyped-def]
+    """One update. The policy's outputs for the first T · N rows of x must be there: acting left them, or `forward`.
+
+    The arguments up to `adaptive` are the fields of `Memory`. x_rows: rows of x, observations and successors;
+    measure: whether the policy shift is wanted; report: float64[METRICS], written. Returns DONE, or what is not finite.
+    """
+    theta, grad, x, relu = params.theta, params.grad, batch.x, options.relu
+    rows, capacity = steps * batch.reward.shape[1], len(x)
+    turned, nothing, deltas = scratch.turned, scratch.nothing, scratch.delta
+    if options.normalize_reward:
+        scale_rewards(norms, options.gamma, steps, batch.reward, batch.terminated, batch.truncated)
+    forward(theta, value.layers, value.outputs, capacity, relu, x, 0, x_rows)
+    v = output_of(value.outputs, value.layers, len(value.layers) - 1, capacity)[:, 0]
+    advantages(options, batch, scratch, steps, v)
+    ent_coef = between(options.ent_coef, progress) * adaptive[1]
+    delta = output_of(deltas, value.layers, len(value.layers) - 1, capacity)
+    value_gradient(options.vf_coef, delta, scratch.target.reshape(-1), rows, v, report)
+    backward(theta, grad, value.layers, value.outputs, deltas, capacity, relu, x, turned, nothing, rows)
+    out = output_of(policy.outputs, policy.layers, len(policy.layers) - 1, capacity)
+    delta = output_of(deltas, policy.layers, len(policy.layers) - 1, capacity)
+    policy_gradient(
+        options, batch, scratch.work, theta, grad, out, delta, scratch.advantage.reshape(-1), rows, ent_coef, report
+    )
+    backward(theta, grad, policy.layers, policy.outputs, deltas, capacity, relu, x, turned, nothing, rows)
+    report[LOSS] = report[POLICY_LOSS] + options.vf_coef * report[VALUE_LOSS] - ent_coef * report[ENTROPY]
+    norm = math.sqrt(sum_of_squares(grad))
+    learning_rate = between(options.learning_rate, progress)
+    rates = (learning_rate * adaptive[0], learning_rate * options.critic_scale)
+    report[GRAD_NORM], report[LEARNING_RATE] = norm, rates[0]
+    status = DONE if norm < math.inf else GRADIENT_NOT_FINITE
+    if status == DONE:
+        scale = min(options.max_grad_norm / (norm + 1e-6), 1.0)
+        needed = measure or options.max_shift > 0 or options.target_shift[0] > 0
+        step_within(options, params, policy.layers, batch, scratch, adaptive, rows, scale, rates, needed, report)
+        status = SHIFT_NOT_FINITE if needed and not report[KL] < math.inf else DONE
+    if status == DONE:
+        adapt(options, adaptive, progress, report)
+        if options.normalize_obs:
+            merge_moments(norms.obs_count, norms.obs_mean, norms.obs_m2, batch.raw[:rows])
+    return status

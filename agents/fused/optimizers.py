@@ -1,0 +1,67 @@
+"""The optimizer's step over flat parameters: `agents.optimizers` in compiled form."""
+
+import math
+
+import numpy as np
+
+from envs.compiling import fast_kernel, kernel
+
+RMSPROP, RMSPROP_TF_LIKE, ADAM = range(3)
+
+
+@fast_kernel
+def sum_of_squares(grad):  # type: ignore[no-untyped-def]
+    total = grad.dtype.type(0)
+    for k in range(len(grad)):
+        total += grad[k] * grad[k]
+    return total
+
+
+@fast_kernel
+def rmsprop(theta, grad, square, scale, rate, eps):  # type: ignore[no-untyped-def]
+    """s ← α s + (1 − α) g², θ ← θ − rate · g / (√s + ε), where g is scale · grad."""
+    number = theta.dtype.type
+    scale, rate, eps, keep, take = number(scale), number(rate), number(eps), number(0.99), number(1 - 0.99)
+    for k in range(len(theta)):
+        g = scale * grad[k]
+        square[k] = keep * square[k] + take * g * g
+        theta[k] -= rate * g / (np.sqrt(square[k]) + eps)
+
+
+@fast_kernel
+def rmsprop_tf_like(theta, grad, square, scale, rate, eps):  # type: ignore[no-untyped-def]
+    """The same with θ ← θ − rate · g / √(s + ε)."""
+    number = theta.dtype.type
+    scale, rate, eps, keep, take = number(scale), number(rate), number(eps), number(0.99), number(1 - 0.99)
+    for k in range(len(theta)):
+        g = scale * grad[k]
+        square[k] = keep * square[k] + take * g * g
+        theta[k] -= rate * g / np.sqrt(square[k] + eps)
+
+
+@fast_kernel
+def adam(theta, grad, square, mean, scale, rate, eps, step):  # type: ignore[no-untyped-def]
+    """m ← β₁ m + (1 − β₁) g, s ← β₂ s + (1 − β₂) g², θ ← θ − rate · m̂ / (√ŝ + ε), both corrected for `step`."""
+    number = theta.dtype.type
+    rate = number(rate / (1 - 0.9**step))
+    root = number(1 / math.sqrt(1 - 0.999**step))
+    scale, eps, one, keep = number(scale), number(eps), number(1 - 0.9), number(0.999)
+    take = number(1 - 0.999)
+    for k in range(len(theta)):
+        g = scale * grad[k]
+        mean[k] += one * (g - mean[k])
+        square[k] = keep * square[k] + take * g * g
+        theta[k] -= rate * mean[k] / (np.sqrt(square[k]) * root + eps)
+
+
+@kernel
+def descend(params, optimizer, scale, actor_rate, critic_rate, eps, step):  # type: ignore[no-untyped-def]
+    """One step of π_θ and one of V_φ, each with its rate."""
+    for begin, end, rate in ((0, params.split, actor_rate), (params.split, len(params.theta), critic_rate)):
+        theta, grad, square = params.theta[begin:end], params.grad[begin:end], params.square[begin:end]
+        if optimizer == RMSPROP:
+            rmsprop(theta, grad, square, scale, rate, eps)
+        elif optimizer == RMSPROP_TF_LIKE:
+            rmsprop_tf_like(theta, grad, square, scale, rate, eps)
+        else:
+            adam(theta, grad, square, params.mean[begin:end], scale, rate, eps, step)

@@ -1,0 +1,187 @@
+"""`Shared`: one flat memory under an agent's parameters and its optimizer's state, which torch and the kernels both use."""
+
+from itertools import pairwise
+from typing import TYPE_CHECKING, cast
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from agents.fused.memory import (
+    Batch,
+    Doubles,
+    Memory,
+    Net,
+    Norms,
+    OPTIONS,
+    Parameters,
+    Scratch,
+    layers_of,
+    padded,
+    views,
+    zeros,
+)  # fmt: skip
+from agents.fused.optimizers import ADAM, RMSPROP, RMSPROP_TF_LIKE
+from agents.networks import input_size
+from rl.normalize import RunningMoments
+from rl.schedules import Linear, Schedule
+
+if TYPE_CHECKING:
+    from agents.a2c import A2C
+
+_STATE = {  # what each optimizer calls the flat arrays
+    RMSPROP: {"square": "square_avg"},
+    RMSPROP_TF_LIKE: {"square": "square_avg"},
+    ADAM: {"square": "exp_avg_sq", "mean": "exp_avg"},
+}
+
+
+class Shared:
+    """Binds an agent's tensors to flat arrays, again if somebody replaced them, and keeps `Descent`'s numbers in step."""
+
+    def __init__(self, agent: "A2C") -> None:
+        self.agent = agent
+        self.gaussian = agent.policy.log_std is not None
+        self.size = cast(nn.Linear, agent.policy.net[-1]).out_features  # number of actions, or their dimension
+        self.policy, split = layers_of(agent.policy.net, padded(self.size) if self.gaussian else 0)
+        self.value, total = layers_of(agent.value.net, split)
+        self.adaptive = np.zeros(5)
+        self._kind = _optimizer_of(agent)
+        self._theta, self._grad, self._start = torch.zeros(total), torch.zeros(total), torch.zeros(split)
+        self._flat = {name: torch.zeros(total) for name in _STATE[self._kind]}
+        mean = self._flat.get("mean", torch.zeros(0))
+        self.params = Parameters(
+            *(x.numpy() for x in (self._theta, self._grad, self._flat["square"], mean, self._start)), split
+        )
+        self._bound: list[tuple[nn.Parameter, Tensor]] = []
+        self._states: list[tuple[nn.Parameter, str, Tensor]] = []
+        self._steps = torch.zeros(0)
+
+    def refresh(self) -> None:
+        """Before a kernel: the memory is the agent's, and `adaptive` holds what `Descent` does."""
+        state = self.agent.descent.optimizer.state
+        whole = self._bound and all(p.data_ptr() == place.data_ptr() for p, place in self._bound)
+        if not (whole and all(p in state and state[p].get(name) is place for p, name, place in self._states)):
+            self._bind()
+        descent = self.agent.descent
+        self.adaptive[0], self.adaptive[1] = descent.step_factor.value, descent.entropy_factor.value
+        self.adaptive[2], self.adaptive[3] = descent.mean_shift, descent.shifts
+
+    def write_back(self) -> None:
+        """After a kernel: `Descent` and the optimizer know what it did."""
+        descent, (step_factor, entropy_factor, mean_shift, shifts, steps) = self.agent.descent, self.adaptive.tolist()
+        descent.step_factor.value, descent.entropy_factor.value = step_factor, entropy_factor
+        descent.mean_shift, descent.shifts = mean_shift, int(shifts)
+        if self._kind == RMSPROP_TF_LIKE:
+            for p, _ in self._bound:
+                descent.optimizer.state[p]["step"] = int(steps)
+        else:
+            self._steps.fill_(steps)
+
+    def memory(self, steps: int, envs: int) -> Memory:
+        """Arrays for rollouts of T steps of N environments."""
+        agent, rows = self.agent, 2 * steps * envs
+        inputs = input_size(agent.obs_space)
+        nets = [Net(layers, zeros(rows * int(layers[:, 2].sum()))) for layers in (self.policy, self.value)]
+        count, shape = steps * envs, (steps, envs)
+        batch = Batch(
+            raw=np.zeros((rows, inputs)),
+            x=zeros(rows, inputs),
+            successor=np.zeros(count, np.int64),
+            index=np.zeros(count, np.int64),
+            action=zeros(count, self.size if self.gaussian else 1),
+            behavior=zeros(count, self.size * (2 if self.gaussian else 1)),
+            reward=zeros(*shape),
+            terminated=np.zeros(shape, np.bool_),
+            truncated=np.zeros(shape, np.bool_),
+        )
+        turned = max(
+            [int(above[1] * below[2]) for layers in (self.policy, self.value) for below, above in pairwise(layers)],
+            default=0,
+        )
+        longest = max(len(net.outputs) for net in nets)
+        widest = max(int(layers[:, 2].max()) for layers in (self.policy, self.value))
+        scratch = Scratch(
+            zeros(longest), zeros(turned), zeros(widest), np.zeros(2 * self.size), zeros(*shape), zeros(*shape)
+        )
+        return Memory(options_of(agent), self.params, *nets, batch, scratch, self._norms(envs), self.adaptive)
+
+    def _norms(self, envs: int) -> Norms:
+        obs, reward = self.agent.obs_norm, self.agent.reward_norm
+        of_obs = obs.moments if obs else RunningMoments((1,))
+        of_reward = reward.moments if reward else RunningMoments()
+        returns = reward.returns.numpy() if reward else np.zeros(envs)
+        return Norms(*_arrays(of_obs), *_arrays(of_reward), returns)
+
+    def _bind(self) -> None:
+        """Moves parameters and optimizer state into the flat memory, where torch goes on seeing them."""
+        agent, optimizer = self.agent, self.agent.descent.optimizer
+        self._bound = self._places(self._theta)
+        for p, place in self._bound:
+            place.copy_(p.data)
+            p.data = place
+        before = {p: dict(optimizer.state[p]) if p in optimizer.state else {} for p, _ in self._bound}
+        steps = max((float(cast(float, state.get("step", 0))) for state in before.values()), default=0.0)
+        self.adaptive[4] = steps
+        self._steps = torch.full((len(self._bound),), steps)
+        fresh = 1.0 if self._kind == RMSPROP_TF_LIKE else 0.0
+        self._states = []
+        for i, (p, _) in enumerate(self._bound):
+            optimizer.state[p] = {"step": int(steps) if self._kind == RMSPROP_TF_LIKE else self._steps[i]}
+        for flat, name in _STATE[self._kind].items():
+            for p, place in self._places(self._flat[flat]):
+                place.copy_(cast(Tensor, before[p][name])) if name in before[p] else place.fill_(fresh)
+                optimizer.state[p][name] = place
+                self._states.append((p, name, place))
+        for p in (*agent.policy.parameters(), *agent.value.parameters()):
+            p.grad = None
+
+    def _places(self, flat: Tensor) -> list[tuple[nn.Parameter, Tensor]]:
+        """Every parameter of the agent, and where it lies in a flat tensor."""
+        policy, value = self.agent.policy, self.agent.value
+        pairs = views(policy.net, self.policy, flat) + views(value.net, self.value, flat)
+        return pairs if policy.log_std is None else [(policy.log_std, flat[: self.size]), *pairs]
+
+
+def options_of(agent: "A2C") -> NDArray[np.void]:
+    """The agent's settings as they are now, [1] of OPTIONS."""
+    numbers = (
+        agent.policy.log_std is not None,
+        agent.activation == "relu",
+        agent.obs_norm is not None,
+        agent.reward_norm is not None,
+        agent.normalize_advantage,
+        cast(nn.Linear, agent.policy.net[-1]).out_features,
+        _optimizer_of(agent),
+        agent.gamma,
+        agent.gamma * agent.gae_lambda,
+        agent.vf_coef,
+        agent.max_grad_norm,
+        agent.rms_prop_eps,
+        agent.critic_lr_scale,
+        agent.max_policy_shift or 0.0,
+        _line(agent.learning_rate),
+        _line(agent.ent_coef),
+        _line(agent.target_policy_shift),
+        _line(agent.target_entropy),
+    )
+    return np.array([numbers], OPTIONS)
+
+
+def _optimizer_of(agent: "A2C") -> int:
+    if not agent.use_rms_prop:
+        return ADAM
+    return RMSPROP_TF_LIKE if agent.rms_prop_tf_like else RMSPROP
+
+
+def _line(schedule: Schedule | None) -> tuple[float, float]:
+    """At the beginning and at the end; −1 for none."""
+    if schedule is None:
+        return (-1.0, -1.0)
+    return (schedule.initial, schedule.final) if isinstance(schedule, Linear) else (float(schedule), float(schedule))
+
+
+def _arrays(moments: RunningMoments) -> tuple[Doubles, Doubles, Doubles]:
+    count, mean, m2 = (x.numpy().reshape(-1) for x in (moments.count, moments.mean, moments.m2))
+    return count, mean, m2
