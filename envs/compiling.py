@@ -12,9 +12,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
-from typing import Any, Protocol, Self
+from typing import Any, Protocol, Self, cast
 
-from numba import njit
+from numba import njit, typeof
 from numba.core import caching, event
 
 _PACKAGE = Path(__file__).parents[1]
@@ -25,7 +25,7 @@ class Kernel(Protocol):
     """A compiled function."""
 
     def __call__(self, *arguments: Any) -> Any: ...
-    def compile(self, signature: tuple[object, ...]) -> object: ...
+    def compile(self, signature: tuple[object, ...]) -> "Kernel": ...
 
 
 @cache
@@ -50,7 +50,7 @@ def _folder() -> str:
     raise OSError(f"no folder can be written to for compiled kernels; tried {', '.join(map(str, roots))}")
 
 
-class _Locator(caching._CacheLocator):  # type: ignore[misc]
+class _Locator(caching._CacheLocator):
     def __init__(self, line: int) -> None:
         self._line = line
 
@@ -68,11 +68,11 @@ class _Locator(caching._CacheLocator):  # type: ignore[misc]
         return cls(function.__code__.co_firstlineno)
 
 
-class _Impl(caching.CompileResultCacheImpl):  # type: ignore[misc]
-    _locator_classes = (_Locator,)
+class _Impl(caching.CompileResultCacheImpl):
+    _locator_classes = [_Locator]  # type: ignore[list-item]  # noqa: RUF012
 
 
-class _Cache(caching.FunctionCache):  # type: ignore[misc]
+class _Cache(caching.FunctionCache):
     _impl_class = _Impl
 
 
@@ -89,14 +89,20 @@ def fast_kernel(function: Callable[..., object]) -> Kernel:
 
 def part(function: Callable[..., object]) -> Kernel:
     """Written into its caller: for what takes much of the memory, since passing on many arrays takes its time."""
-    compiled: Kernel = njit(inline="always", error_model="numpy")(function)
-    return compiled
+    return cast(Kernel, njit(inline="always", error_model="numpy")(function))
+
+
+def compiled_for(function: Kernel, arguments: tuple[object, ...]) -> Kernel:
+    """Compiles or loads the kernel for arguments of these types.
+
+    Returns what takes only such: it does not look, and goes wrong with others.
+    """
+    return function.compile(tuple(typeof(argument) for argument in arguments))  # type: ignore[no-untyped-call]
 
 
 def _kept(function: Callable[..., object], dispatcher: Any) -> Kernel:
-    dispatcher._cache = _Cache(function)
-    compiled: Kernel = dispatcher
-    return compiled
+    dispatcher._cache = _Cache(function)  # type: ignore[no-untyped-call]
+    return cast(Kernel, dispatcher)
 
 
 @contextmanager
@@ -104,7 +110,7 @@ def compiling(on_begin: Callable[[], None] | None) -> Iterator[None]:
     """Calls on_begin when the first kernel in here is compiled; not if all are loaded from disk."""
     waiting = [on_begin] if on_begin else []
 
-    class Listener(event.Listener):  # type: ignore[misc]
+    class Listener(event.Listener):
         def on_start(self, _: object) -> None:
             if waiting:
                 waiting.pop()()

@@ -13,8 +13,8 @@ from gymnasium.vector import SyncVectorEnv, VectorEnv
 
 from envs.errors import EnvironmentUsageError, UnknownEnvironment
 from envs.native import WORLDS, NativeVectorEnv
-from envs.spaces import check_action_space, check_observation_space
 from envs.rows import Rows, bounded
+from envs.spaces import check_action_space, check_observation_space
 from envs.worlds import Worlds
 
 AnyEnv = gym.Env[object, object]
@@ -51,7 +51,11 @@ def make(
         raise EnvironmentUsageError(f"max_episode_steps must be positive, got {max_episode_steps}")
     if isinstance(env, VectorEnv):
         size = None if num_envs == env.num_envs else num_envs
-        given = {"num_envs": size, "max_episode_steps": max_episode_steps, "env_kwargs": env_kwargs or None}
+        given: dict[str, object] = {
+            "num_envs": size,
+            "max_episode_steps": max_episode_steps,
+            "env_kwargs": env_kwargs or None,
+        }
         _adopt(env, given)
         return Worlds(env, _name_of(env), environment_seeds(seed, env.num_envs, seeding), _threshold(env.spec))
     if num_envs is not None and num_envs < 1:

@@ -14,7 +14,7 @@ _FACTOR_HIGH, _FACTOR_LOW = np.uint64(0x2360ED051FC65DA4), np.uint64(0x4385DF649
 
 
 @kernel
-def _high_product(a, b):  # type: ignore[no-untyped-def]
+def _high_product(a, b):
     """The upper 64 bits of the 128-bit product."""
     a0, a1, b0, b1 = a & _HALF, a >> _32, b & _HALF, b >> _32
     cross = a1 * b0 + ((a0 * b0) >> _32)
@@ -23,7 +23,7 @@ def _high_product(a, b):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def uniform(rng, low, high):  # type: ignore[no-untyped-def]
+def uniform(rng, low, high):
     """low + (high − low) · u, u in [0, 1) of 53 bits: what `Generator.uniform` draws. rng: uint64[4], changed."""
     old_high, old_low = rng[0], rng[1]
     state_low = old_low * _FACTOR_LOW

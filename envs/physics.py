@@ -1,8 +1,8 @@
 """The five worlds of Gymnasium's classic control as compiled functions, bit for bit where its numbers are float64.
 
-A world is a number, its index in `envs.native.WORLDS`, and every function branches on it: so one compiled kernel serves all. A
-state is a row of float64, an observation a row of float32. Where Gymnasium computes in float32 (NumPy's promotion of
-scalars makes it), so does this; `x ** 2` of a NumPy scalar is libm's pow(x, 2), which is not always x · x.
+A world is a number, its index in `envs.native.WORLDS`, on which every function branches: one compiled kernel
+serves all. A state is a row of float64, an observation a row of float32. Where Gymnasium computes in float32 (NumPy's
+promotion of scalars makes it), so does this; `x ** 2` of a NumPy scalar is libm's pow(x, 2), which is not always x · x.
 Source: gymnasium/envs/classic_control, version 1.4.
 """
 
@@ -19,12 +19,12 @@ _f32, _f64 = np.float32, np.float64
 
 
 @kernel
-def _square(x, two):  # type: ignore[no-untyped-def]
+def _square(x, two):
     return math.pow(x, two[0])
 
 
 @kernel
-def reset_world(world, state, rng):  # type: ignore[no-untyped-def]
+def reset_world(world, state, rng):
     """Draws a first state: state float64[4], rng uint64[4], both changed."""
     if world == CARTPOLE:
         for k in range(4):
@@ -41,7 +41,7 @@ def reset_world(world, state, rng):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def observe(world, state, obs):  # type: ignore[no-untyped-def]
+def observe(world, state, obs):
     """Writes the observation of a state into obs, float32[D]."""
     if world == ACROBOT:
         obs[0], obs[1] = math.cos(state[0]), math.sin(state[0])
@@ -55,7 +55,7 @@ def observe(world, state, obs):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def step_world(world, state, index, force, fresh, two):  # type: ignore[no-untyped-def]
+def step_world(world, state, index, force, fresh, two):
     """One step: changes state, returns (reward, terminated).
 
     index: the action where actions are counted; force: float32, where they are real, inside its bounds;
@@ -73,7 +73,7 @@ def step_world(world, state, index, force, fresh, two):  # type: ignore[no-untyp
 
 
 @kernel
-def _cartpole(state, index):  # type: ignore[no-untyped-def]
+def _cartpole(state, index):
     x, x_dot, theta, theta_dot = state[0], state[1], state[2], state[3]
     force = 10.0 if index == 1 else -10.0
     cos, sin = math.cos(theta), math.sin(theta)
@@ -90,7 +90,7 @@ def _cartpole(state, index):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _acrobot(state, index, two):  # type: ignore[no-untyped-def]
+def _acrobot(state, index, two):
     """One step of 0.2 s by the Runge-Kutta method of order 4."""
     torque = float(index - 1)
     a, b, c, d = state[0], state[1], state[2], state[3]
@@ -112,7 +112,7 @@ def _acrobot(state, index, two):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _acrobot_slope(theta1, theta2, dtheta1, dtheta2, torque, two):  # type: ignore[no-untyped-def]
+def _acrobot_slope(theta1, theta2, dtheta1, dtheta2, torque, two):
     """Angular accelerations of both links (Sutton & Barto's equations)."""
     m1 = m2 = l1 = i1 = i2 = 1.0
     lc1 = lc2 = 0.5
@@ -133,7 +133,7 @@ def _acrobot_slope(theta1, theta2, dtheta1, dtheta2, torque, two):  # type: igno
 
 
 @kernel
-def _wrap(angle):  # type: ignore[no-untyped-def]
+def _wrap(angle):
     whole = math.pi - (-math.pi)
     while angle > math.pi:
         angle = angle - whole
@@ -143,7 +143,7 @@ def _wrap(angle):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _mountain_car(state, index):  # type: ignore[no-untyped-def]
+def _mountain_car(state, index):
     position, velocity = state[0], state[1]
     velocity += (index - 1) * 0.001 + math.cos(3 * position) * (-0.0025)
     velocity = min(max(velocity, -0.07), 0.07)
@@ -155,7 +155,7 @@ def _mountain_car(state, index):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _mountain_car_continuous(state, force, fresh, two):  # type: ignore[no-untyped-def]
+def _mountain_car_continuous(state, force, fresh, two):
     """The first step of an episode is in float64, the others in float32, the type in which the state is kept."""
     if fresh:
         position, velocity = state[0], state[1]
@@ -179,7 +179,7 @@ def _mountain_car_continuous(state, force, fresh, two):  # type: ignore[no-untyp
 
 
 @kernel
-def _pendulum(state, torque, two):  # type: ignore[no-untyped-def]
+def _pendulum(state, torque, two):
     angle, speed = state[0], state[1]
     upright = ((angle + math.pi) % (2 * math.pi)) - math.pi
     effort = _f32(0.001) * _f32(torque * torque)
@@ -191,9 +191,7 @@ def _pendulum(state, torque, two):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def step_worlds(  # type: ignore[no-untyped-def]
-    world, limit, state, rng, length, index, force, obs, next_obs, reward, terminated, truncated, two
-):
+def step_worlds(world, limit, state, rng, length, index, force, obs, next_obs, reward, terminated, truncated, two):
     """One step of every world: where an episode ends, next_obs keeps its last observation and obs begins a new one.
 
     limit: steps of an episode; state: float64[N, 4]; rng: uint64[N, 4]; length: int64[N], steps of the episode so

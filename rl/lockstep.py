@@ -44,6 +44,7 @@ FACTORS: Mapping[str, Sequence[tuple[str, Settings]]] = {
     ],
     "advantages": [("as they are", {}), ("normalized", {"normalize_advantage": True})],
     "learning rate": [("constant", {}), ("linear to 0", {"decays": True})],
+    "engine": [(engine, {"engine": engine}) for engine in ("torch", "fused")],
 }
 Combination = tuple[int, ...]  # which value of each factor
 Measure = Callable[[Combination, float, int], Difference]
@@ -91,7 +92,7 @@ def nudged(chosen: Combination, learning_rate: float, updates: int) -> Differenc
     """In double precision, one weight of ours moved by what one rounding to single precision may move it."""
 
     def agent_of(model: sb3.A2C) -> A2C:
-        agent = from_sb3(model)
+        agent = from_sb3(model, engine="torch")
         with torch.no_grad():
             weight = next(agent.value.parameters()).view(-1)
             weight[0] *= 1 + torch.finfo(torch.float32).eps

@@ -37,7 +37,7 @@ class RunningMoments:
         return self.m2 / self.count if self.count else torch.ones_like(self.m2)
 
     def state_dict(self) -> dict[str, object]:
-        return {"count": self.count.item(), "mean": self.mean, "m2": self.m2}
+        return {"count": self.count.item(), "mean": self.mean.clone(), "m2": self.m2.clone()}
 
     def load_state_dict(self, state: Mapping[str, object]) -> None:
         count, mean, m2 = state["count"], state["mean"], state["m2"]
@@ -91,7 +91,7 @@ class RewardNormalizer:
         return (reward / (self.moments.var + 1e-8).sqrt().to(reward.dtype)).clamp(-10.0, 10.0)
 
     def state_dict(self) -> dict[str, object]:
-        return {**self.moments.state_dict(), "returns": self.returns}
+        return {**self.moments.state_dict(), "returns": self.returns.clone()}
 
     def load_state_dict(self, state: Mapping[str, object]) -> None:
         self.moments.load_state_dict(state)

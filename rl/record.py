@@ -108,7 +108,7 @@ class Recorder:
             if self.solved_at is None and self._threshold is not None and full and self.mean_return >= self._threshold:
                 self.solved_at = episode.step
         self._names = self._names or list(status.metrics)
-        rows = torch.stack([torch.atleast_1d(metric) for metric in status.metrics.values()], -1)
+        rows = torch.stack([metric.reshape(-1) for metric in status.metrics.values()], -1)
         self._window.append(rows.cpu())
         if status.iteration % self.interval == 0:
             self._write_row(status.step, status.iteration, status.seconds)

@@ -56,7 +56,7 @@ class Chunk(NamedTuple):
     metrics: Metrics  # float32[updates] each, or scalars of one update
     episodes: Sequence[Episode]
     obs: Array  # [N, …], where the next begins
-    failure: Exception | None = None
+    failure: BaseException | None = None
 
 
 class Choice(NamedTuple):

@@ -19,13 +19,19 @@ FLOORS: list[list[str]] = [
         "rl.distributions", "rl.distributions.continuous", "rl.distributions.discrete", "rl.distributions.protocol",
         "rl.returns", "rl.rollout", "rl.normalize", "rl.schedules", "rl.statistics", "rl.threads",
     ],
-    ["envs", "envs.errors", "envs.make", "envs.probes", "envs.snapshot", "envs.spaces", "envs.worlds"],
+    [
+        "envs", "envs.compiling", "envs.errors", "envs.make", "envs.native", "envs.pcg64", "envs.physics",
+        "envs.probes", "envs.rows", "envs.snapshot", "envs.spaces", "envs.worlds",
+    ],
     [
         "rl", "rl.checkpoint", "rl.command", "rl.conclude", "rl.config", "rl.evaluation", "rl.figures", "rl.launch",
         "rl.loop", "rl.markdown", "rl.progress", "rl.record", "rl.report", "rl.typed",
     ],
     [
-        "agents", "agents.a2c", "agents.descent", "agents.networks", "agents.optimizers", "agents.sb3",
+        "agents", "agents.a2c", "agents.descent", "agents.engines", "agents.fused", "agents.fused.chunk",
+        "agents.fused.engine", "agents.fused.heads", "agents.fused.learn", "agents.fused.memory",
+        "agents.fused.network", "agents.fused.optimizers", "agents.fused.products", "agents.fused.shared",
+        "agents.networks", "agents.optimizers", "agents.sb3",
         "agents.sb3.baseline", "agents.sb3.carry", "agents.sb3.model", "agents.sb3.precise", "agents.sb3.replay",
         "agents.settings", "agents.storage",
     ],

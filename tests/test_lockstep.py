@@ -14,7 +14,7 @@ from agents.optimizers import RMSpropTFLike
 from agents.sb3 import from_sb3
 from agents.sb3.precise import double_precision
 from agents.sb3.replay import Difference, lockstep
-from agents.settings import A2CSettings
+from agents.settings import A2CSettings, Engine
 from rl.lockstep import EVERY, FACTORS, LIMIT, STABLE, covering, names, settings_of
 from rl.rollout import Rollout
 
@@ -44,7 +44,7 @@ def test_covering_has_every_pair() -> None:
     for i in range(len(levels)):
         for j in range(i):
             assert {(row[i], row[j]) for row in rows} == {(a, b) for a in levels[i] for b in levels[j]}
-    assert len(rows) < len(covering(3)) < len(EVERY) == 288
+    assert len(rows) < len(covering(3)) < len(EVERY) == 576
 
 
 # --- deviations, each of which is in some published implementation ---
@@ -57,13 +57,13 @@ class BootstrapsTimeoutsWithOldState(A2C):
 
 
 def old_state(model: sb3.A2C) -> A2C:
-    agent = from_sb3(model)
+    agent = from_sb3(model, engine="torch")
     agent.__class__ = BootstrapsTimeoutsWithOldState
     return agent
 
 
 def epsilon_inside_the_root(model: sb3.A2C) -> A2C:
-    agent = from_sb3(model)
+    agent = from_sb3(model, engine="torch")
     parameters = [{"params": list(net.parameters())} for net in (agent.policy, agent.value)]
     optimizer = RMSpropTFLike(parameters, alpha=0.99, eps=1e-5)
     for group in optimizer.param_groups:
@@ -86,22 +86,25 @@ class Sums(Descent):
 
 
 def sum_instead_of_mean(model: sb3.A2C) -> A2C:
-    agent = from_sb3(model)
+    agent = from_sb3(model, engine="torch")
     agent.descent.__class__ = Sums
     return agent
 
 
-def replayed(agent_of: Callable[[sb3.A2C], A2C], max_grad_norm: float = 0.5) -> Difference:
+def replayed(
+    agent_of: Callable[[sb3.A2C], A2C] | None = None, max_grad_norm: float = 0.5, engine: Engine = "torch"
+) -> Difference:
     """Pendulum-v1 truncates at update 40."""
     settings = A2CSettings(
-        "Pendulum-v1", num_envs=4, n_steps=5, learning_rate=STABLE, max_grad_norm=max_grad_norm
+        "Pendulum-v1", num_envs=4, n_steps=5, learning_rate=STABLE, max_grad_norm=max_grad_norm, engine=engine
     )  # fmt: skip
     return lockstep(settings, 60, agent_of).worst
 
 
+@pytest.mark.parametrize("engine", ["torch", "fused"])
 @pytest.mark.parametrize("max_grad_norm", [0.5, 1e6])
-def test_without_deviation(max_grad_norm: float) -> None:
-    worst = replayed(from_sb3, max_grad_norm)
+def test_without_deviation(max_grad_norm: float, engine: Engine) -> None:
+    worst = replayed(None, max_grad_norm, engine)
     assert max(worst.parameters, worst.losses, worst.estimates) <= LIMIT
 
 
@@ -123,5 +126,5 @@ def test_a_sum_in_place_of_the_mean_is_found() -> None:
 
 def test_clipping_each_network_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(agents.descent, "clip_grad_norm_", clip_each_network)
-    worst = replayed(from_sb3)
+    worst = replayed()
     assert min(worst.parameters, worst.policy_loss, worst.value_loss) > 10 * LIMIT

@@ -8,7 +8,9 @@ import envs.worlds
 import rl.returns
 from agents import A2C
 from agents.networks import Policy, encode
-from envs.worlds import Boundary, Worlds
+from agents.settings import Engine
+from envs.rows import Rows
+from envs.worlds import Worlds
 from rl.distributions import Categorical, DiagonalGaussian
 
 GAMMA = 0.9
@@ -27,9 +29,11 @@ ANSWERS: dict[str, tuple[list[float], list[float] | None, list[float] | None]] =
 }
 
 
-def check(name: str, **settings: float) -> None:
+def check(name: str, engine: Engine = "torch", **settings: float) -> None:
     """Trains on a probe and compares what was learned with the known answer."""
-    agent = A2C(f"envs.probes:{name}-v0", gamma=GAMMA, net_arch=(16,), learning_rate=5e-3, num_envs=8, **settings)  # type: ignore[arg-type]
+    agent = A2C(  # type: ignore[arg-type]
+        f"envs.probes:{name}-v0", engine=engine, gamma=GAMMA, net_arch=(16,), learning_rate=5e-3, num_envs=8, **settings
+    )
     agent.learn(8_000)
     observations, values, actions = ANSWERS[name]
     x = torch.tensor(observations)[:, None].float()
@@ -43,9 +47,10 @@ def check(name: str, **settings: float) -> None:
         assert pi.mode().squeeze(-1).tolist() == pytest.approx(actions, abs=0.1)
 
 
+@pytest.mark.parametrize("engine", ["torch", "fused"])
 @pytest.mark.parametrize("name", ANSWERS)
-def test_probe(name: str) -> None:
-    check(name)
+def test_probe(name: str, engine: Engine) -> None:
+    check(name, engine)
 
 
 def blind_network(patch: pytest.MonkeyPatch) -> None:
@@ -101,7 +106,13 @@ def bootstrap_from_reset(patch: pytest.MonkeyPatch) -> None:
 
 
 def last_observation_not_copied(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(Boundary, "step", lambda self, action: self.env.step(action))
+    step = Rows.step
+
+    def mutated(self: Rows, actions: object) -> object:
+        obs, reward, terminated, truncated, infos = step(self, actions)  # type: ignore[arg-type]
+        return obs, reward, terminated, truncated, infos | {"next_obs": obs}
+
+    patch.setattr(Rows, "step", mutated)
 
 
 def critic_not_trained(patch: pytest.MonkeyPatch) -> None:

@@ -10,10 +10,13 @@ import time
 from pathlib import Path
 
 import pytest
+import torch
 import yaml
 
 import rl.command
 import rl.train
+from agents import A2C
+from rl import checkpoint
 from rl.record import Recorder
 
 ROOT = Path(__file__).parents[1]
@@ -63,12 +66,41 @@ def test_run_directory(command, tmp_path: Path) -> None:  # type: ignore[no-unty
     assert (summary["env"], summary["seed"], summary["total_timesteps"]) == ("CartPole-v1", 3, 2000)
     config = yaml.safe_load((run / "config.yaml").read_text())
     assert (config["learning_rate"], config["n_steps"], config["total_timesteps"]) == (1e-3, 1, 2000)
-    for word in ("CartPole-v1", "Discrete(2)", "RMSprop", "torch", "thread", "seed", str(run)):
+    for word in ("CartPole-v1", "Discrete(2)", "RMSprop", "fused", "native", "thread", "seed", str(run)):
         assert word in out
     rows = table(run / "episodes.csv")
     assert rows[0] == ["step", "return", "length"]
     assert all(row[1] == row[2] for row in rows[1:]), "CartPole pays 1 a step"
     assert table(run / "metrics.csv")[-1][0] == "2000"
+
+
+def test_the_header_says_why_auto_is_not_fused(command) -> None:  # type: ignore[no-untyped-def]
+    _, out, _ = command("CartPole-v1", *SHORT, "--set", "threads=2")
+    assert "torch" in out
+    assert "not fused: it runs on one thread, threads is 2" in out
+
+
+def test_fused_is_refused_where_it_does_not_fit(command) -> None:  # type: ignore[no-untyped-def]
+    status, _, err = command("CartPole-v1", *SHORT, "--engine", "fused", "--set", "threads=2")
+    assert (status, err.count("\n")) == (2, 1)
+    assert "fused does not fit: it runs on one thread" in err
+
+
+@pytest.mark.parametrize(("first", "second"), [("torch", "fused"), ("fused", "torch")])
+def test_a_run_goes_on_under_the_other_engine(command, first: str, second: str, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    """The optimizer's memory, the normalizers and the environments go over: one update later nothing has jumped."""
+    assert command("CartPole-v1", *SHORT, "--engine", first)[0] == 0
+    run = run_of(tmp_path)
+    assert command("--resume", str(run), "--total-timesteps", "4000", "--engine", second)[0] == 0
+    summary = json.loads((run / "summary.json").read_text(encoding="utf-8"))
+    assert (summary["engine"], summary["total_timesteps"]) == (second, 4000)
+    assert yaml.safe_load((run / "config.yaml").read_text(encoding="utf-8"))["engine"] == second
+    assert command("CartPole-v1", "--total-timesteps", "4000", "--set", "eval_episodes=2", "--engine", first,
+                   "--out", str(tmp_path / "whole"))[0] == 0  # fmt: skip
+    rows, whole = (table(path / "metrics.csv") for path in (run, run_of(tmp_path / "whole")))
+    assert [row[0] for row in rows] == [row[0] for row in whole]
+    mean = rows[0].index("rollout/ep_rew_mean")
+    assert float(rows[-1][mean]) == pytest.approx(float(whole[-1][mean]), rel=0.3)
 
 
 def test_same_seed_same_bytes(command, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
@@ -185,11 +217,11 @@ def wait_for(pattern: str, parent: Path, seconds: float = 60) -> Path:
 
 
 @pytest.mark.slow
-def test_ctrl_c_then_resume(command, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
-    """130, a checkpoint, and afterwards the same metrics as a run that was left alone."""
-    process = start(
-        "CartPole-v1", "--total-timesteps", "30000", "--set", "eval_episodes=2", "--out", str(tmp_path / "a")
-    )
+@pytest.mark.parametrize(("engine", "steps"), [("torch", "30000"), ("fused", "3000000")])
+def test_ctrl_c_then_resume(command, engine: str, steps: str, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    """130, a checkpoint, and afterwards the same metrics and parameters as a run that was left alone."""
+    settings = ("--total-timesteps", steps, "--engine", engine, "--set", "eval_episodes=2")
+    process = start("CartPole-v1", *settings, "--out", str(tmp_path / "a"))
     wait_for("*/*/*/versions.json", tmp_path / "a")
     time.sleep(1)
     process.send_signal(signal.SIGINT)
@@ -198,19 +230,21 @@ def test_ctrl_c_then_resume(command, tmp_path: Path) -> None:  # type: ignore[no
     run = run_of(tmp_path / "a")
     assert f"python -m rl.train --resume {run}" in out
     assert command("--resume", str(run))[0] == 0
-    assert (
-        command("CartPole-v1", "--total-timesteps", "30000", "--set", "eval_episodes=2", "--out", str(tmp_path / "b"))[
-            0
-        ]
-        == 0
-    )
-    assert table(run / "metrics.csv") == table(run_of(tmp_path / "b") / "metrics.csv")
+    assert command("CartPole-v1", *settings, "--out", str(tmp_path / "b"))[0] == 0
+    other = run_of(tmp_path / "b")
+    for name in ("metrics.csv", "episodes.csv"):
+        assert table(run / name) == table(other / name)
+    states = [A2C.load(checkpoint.newest(directory / "checkpoints")).state_dict() for directory in (run, other)]
+    assert states[0]["policy"].keys() == states[1]["policy"].keys()
+    for part in ("policy", "value"):
+        for name, tensor in states[0][part].items():
+            assert torch.equal(tensor, states[1][part][name])
 
 
 @pytest.mark.slow
 def test_kill_then_resume(command, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
     """A process killed at any moment leaves a checkpoint that goes on to the same metrics."""
-    settings = ["--total-timesteps", "16000", "--set", "eval_episodes=2", "--set", "checkpoint_interval=500"]
+    settings = ["--total-timesteps", "2000000", "--set", "eval_episodes=2", "--set", "checkpoint_interval=50000"]
     process = start("CartPole-v1", *settings, "--out", str(tmp_path / "a"))
     wait_for("*/*/*/checkpoints/step-*.pt", tmp_path / "a")
     time.sleep(0.5)

@@ -306,10 +306,10 @@ def test_the_spaces_are_those_of_the_policy():
 
 
 def test_a_state_of_other_layers_is_declined() -> None:
-    worlds = make("CartPole-v1", 2)
+    worlds = make("CartPole-v1", 2, backend="sync")
     worlds.reset()
     state = worlds.state_dict()
-    other = make("CartPole-v1", 2, max_episode_steps=7)
+    other = make("CartPole-v1", 2, max_episode_steps=7, backend="sync")
     assert other.load_state_dict(state)
     snapshots = state["snapshots"]
     assert isinstance(snapshots, list)

@@ -3,12 +3,13 @@
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
-from envs.compiling import kernel, part
 from agents.fused.heads import sample_categorical
 from agents.fused.learn import DONE, learn, normalize_rows
 from agents.fused.memory import Doubles, Floats, Integers
 from agents.fused.network import copy_row, forward, output_of
+from envs.compiling import kernel, part
 from envs.physics import step_worlds
 
 
@@ -18,12 +19,12 @@ class World(NamedTuple):
     world: int
     limit: int
     state: Doubles
-    rng: Integers
+    rng: NDArray[np.uint64]
     length: Integers
     obs: Floats
     two: Doubles
-    ret: Doubles  # [N]
-    count: Integers  # [N]
+    running_return: Doubles  # [N]
+    running_length: Integers  # [N]
     low: float  # bounds of a real action
     high: float
 
@@ -37,7 +38,7 @@ class Episodes(NamedTuple):
 
 
 @part
-def encode_rows(options, batch, norms, begin, end):  # type: ignore[no-untyped-def]
+def encode_rows(options, batch, norms, begin, end):
     """x of raw observations, as the networks see them."""
     raw, x = batch.raw[begin:end], batch.x[begin:end]
     if options.normalize_obs:
@@ -48,25 +49,25 @@ def encode_rows(options, batch, norms, begin, end):  # type: ignore[no-untyped-d
 
 
 @part
-def act_rows(options, theta, layers, outputs, batch, work, noise, begin, end):  # type: ignore[no-untyped-def]
+def act_rows(options, theta, layers, outputs, batch, work, noise, begin, end):
     """a ~ π_θ(·|x) for rows of x. noise: [rows], uniform in [0, 1), or [rows, A], normal, where actions are real."""
     forward(theta, layers, outputs, len(batch.x), options.relu, batch.x, begin, end)
     out = output_of(outputs, layers, len(layers) - 1, len(batch.x))
     size = options.actions
-    index, action, behavior = batch.index, batch.action, batch.behavior
+    discrete, continuous, behavior = batch.discrete, batch.continuous, batch.behavior
     for r in range(begin, end):
         for k in range(size):
             behavior[r, k] = out[r, k]
         if options.gaussian:
             for k in range(size):
                 behavior[r, size + k] = theta[k]
-                action[r, k] = out[r, k] + np.exp(theta[k]) * noise[r - begin, k]
+                continuous[r, k] = out[r, k] + np.exp(theta[k]) * noise[r - begin, k]
         else:
-            index[r] = sample_categorical(out, r, size, noise[r - begin, 0], work)
+            discrete[r] = sample_categorical(out, r, size, noise[r - begin, 0], work)
 
 
 @kernel
-def act_once(m, t, raw, noise):  # type: ignore[no-untyped-def]
+def act_once(m, t, raw, noise):
     """Acts on observations that come from outside, those of step t of a rollout. raw: float[N, D]."""
     settings, params, policy, _, batch, scratch, norms, _ = m
     options = settings[0]
@@ -78,7 +79,7 @@ def act_once(m, t, raw, noise):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def turn(m, t, steps, extra, obs, noise, next_obs, reward, terminated, truncated, progress, measure, report):  # type: ignore[no-untyped-def]
+def turn(m, t, steps, extra, obs, noise, next_obs, reward, terminated, truncated, progress, measure, report):
     """Takes in step t of worlds that are stepped outside, learns after the last of a rollout, and acts on obs again.
 
     noise: that of the next action; extra: rows of x taken so far. Returns extra, and whether learning went well.
@@ -108,20 +109,18 @@ def turn(m, t, steps, extra, obs, noise, next_obs, reward, terminated, truncated
         for i in range(envs):
             copy_row(obs, i, batch.raw, begin + i)
         encode_rows(options, batch, norms, begin, begin + envs)
-        act_rows(
-            options, params.theta, policy.layers, policy.outputs, batch, scratch.work, noise, begin, begin + envs
-        )
+        act_rows(options, params.theta, policy.layers, policy.outputs, batch, scratch.work, noise, begin, begin + envs)
     return extra, status
 
 
 @kernel
-def update_once(m, obs, next_obs, index, action, behavior, reward, terminated, truncated, progress, report):  # type: ignore[no-untyped-def]
+def update_once(m, obs, next_obs, discrete, continuous, behavior, reward, terminated, truncated, progress, report):
     """Learns from a rollout that comes from outside, as it is in `rl.rollout.Rollout` but for rows of T · N."""
     settings, params, policy, value, batch, scratch, norms, adaptive = m
     options = settings[0]
     rows = len(obs)
     batch.raw[:rows], batch.raw[rows : 2 * rows] = obs, next_obs
-    batch.index[:rows], batch.action[:rows], batch.behavior[:rows] = index[:rows], action[:rows], behavior
+    batch.discrete[:rows], batch.continuous[:rows], batch.behavior[:rows] = discrete[:rows], continuous[:rows], behavior
     batch.reward[:], batch.terminated[:], batch.truncated[:] = reward, terminated, truncated
     for r in range(rows):
         batch.successor[r] = rows + r
@@ -133,19 +132,19 @@ def update_once(m, obs, next_obs, index, action, behavior, reward, terminated, t
 
 
 @part
-def advance(gaussian, batch, w, t, steps, extra, now, episodes, ended, buffers):  # type: ignore[no-untyped-def]
+def advance(gaussian, batch, w, t, steps, extra, now, episodes, ended, buffers):
     """One step of every world, into row t of the batch. Returns the rows of x taken, and the episodes ended, so far."""
     force, next_obs, reward, terminated, truncated = buffers
-    raw, _, successors, index, action, _, rewards, terminations, truncations = batch
+    raw, _, successors, discrete, continuous, _, rewards, terminations, truncations = batch
     world, limit, state, rng, length, obs, two, ret, count, low, high = w
     returns, lengths, times = episodes
     envs = len(reward)
     first = t * envs
     if gaussian:
         for i in range(envs):
-            force[i] = min(max(action[first + i, 0], low), high)
+            force[i] = min(max(continuous[first + i, 0], low), high)
     step_worlds(
-        world, limit, state, rng, length, index[first : first + envs], force, obs, next_obs, reward, terminated,
+        world, limit, state, rng, length, discrete[first : first + envs], force, obs, next_obs, reward, terminated,
         truncated, two,
     )  # fmt: skip
     for i in range(envs):
@@ -169,7 +168,7 @@ def advance(gaussian, batch, w, t, steps, extra, now, episodes, ended, buffers):
 
 
 @kernel
-def run_chunk(m, w, noise, updates, steps, step, iteration, until, interval, reports, episodes):  # type: ignore[no-untyped-def]
+def run_chunk(m, w, noise, updates, steps, step, iteration, until, interval, reports, episodes):
     """`updates` iterations. noise: [updates · T · N, A or 1]; interval: updates between measures of the policy shift.
 
     Returns what the last update returned, the updates that were whole, and the episodes that ended.

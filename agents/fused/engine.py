@@ -3,22 +3,22 @@
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, cast
+from weakref import WeakSet
 
-import numba
 import numpy as np
 import torch
 from gymnasium import spaces
 from numpy.typing import NDArray
-from torch import Generator
+from torch import Generator, Tensor
 
 from agents.descent import gradient_error, shift_error
 from agents.fused import learn as kernels
 from agents.fused.chunk import Episodes, World, act_once, run_chunk, turn, update_once
-from envs.compiling import Kernel, compiling
 from agents.fused.learn import DONE, GRADIENT_NOT_FINITE, METRICS
 from agents.fused.memory import Doubles, Memory, zeros
 from agents.fused.shared import Shared, options_of
 from agents.networks import encode
+from envs.compiling import Kernel, compiled_for, compiling
 from envs.native import NativeVectorEnv
 from rl.rollout import Array, Choice, Chunk, Episode, Metrics, Plan, Rollout, finished
 
@@ -40,7 +40,8 @@ _REPORTED = {
 
 
 _SHARE = 0.1  # seconds in one call on worlds that are stepped outside
-Outcome = tuple[int, int, list[Episode], Array]  # status, whole updates, episodes ended, next observations
+# whole updates, the episodes that ended in them, the next observations, and what ended it early
+Outcome = tuple[int, list[Episode], Array, BaseException | None]
 
 
 class Fused:
@@ -49,6 +50,8 @@ class Fused:
     def __init__(self, agent: "A2C") -> None:
         self.agent = agent
         self.shared = Shared(agent)
+        self._turns: dict[np.dtype[np.floating], Kernel] = {}
+        self._warm: WeakSet[Worlds] = WeakSet()
         self._memories: dict[tuple[int, int], Memory] = {}
         self._names = {name: k for name, k in _REPORTED.items() if not (self.shared.gaussian and k == kernels.JS)}
 
@@ -67,7 +70,7 @@ class Fused:
         behavior = torch.from_numpy(batch.behavior[:rows].copy())
         if deterministic:
             return Choice(self.agent.policy.distribution(behavior).mode(), behavior)
-        action = batch.action if self.shared.gaussian else batch.index
+        action = batch.continuous if self.shared.gaussian else batch.discrete
         return Choice(torch.from_numpy(action[:rows].copy()), behavior)
 
     def update(self, rollout: Rollout, progress: float) -> Metrics:
@@ -75,18 +78,18 @@ class Fused:
         steps, envs = rollout.reward.shape
         memory = self._memory(steps, envs)
         space = self.agent.obs_space
-        index, action = memory.batch.index, memory.batch.action
+        discrete, continuous = memory.batch.discrete, memory.batch.continuous
         if self.shared.gaussian:
-            action = rollout.action.reshape(steps * envs, -1).numpy()
+            continuous = rollout.action.reshape(steps * envs, -1).numpy()
         else:
-            index = rollout.action.reshape(-1).numpy()
+            discrete = rollout.action.reshape(-1).numpy()
         report = np.empty((1, METRICS))
         status = update_once(
             memory,
             encode(space, rollout.obs).flatten(0, 1).numpy(),
             encode(space, rollout.next_obs).flatten(0, 1).numpy(),
-            index,
-            action,
+            discrete,
+            continuous,
             rollout.behavior.flatten(0, 1).numpy(),
             rollout.reward.numpy(),
             rollout.terminated.numpy(),
@@ -94,24 +97,24 @@ class Fused:
             progress,
             report[0],
         )
-        self.shared.write_back()
         if status != DONE:
             raise _error(status, report[0])
+        self.shared.write_back(report[0])
         numbers = torch.from_numpy(report[0]).to(torch.get_default_dtype()).unbind()
         return {name: numbers[k] for name, k in self._names.items()}
 
     def chunk(self, worlds: "Worlds", plan: Plan, obs: Array) -> Chunk:
-        """Some iterations from these observations: on native worlds in one call, else until a tenth of a second is over.
+        """Some iterations from these observations: all on native worlds, else as many as a tenth of a second holds.
 
         They are the same whatever calls they are made in.
         """
         memory = self._memory(plan.n_steps, worlds.num_envs)
         reports = np.empty((plan.updates, METRICS))
         run = self._native if worlds.native else self._stepped
-        status, whole, episodes, obs = run(memory, worlds, plan, obs, reports)
-        self.shared.write_back()
+        whole, episodes, obs, failure = run(memory, worlds, plan, obs, reports)
+        if whole:
+            self.shared.write_back(reports[whole - 1])
         numbers = torch.from_numpy(reports[:whole]).to(torch.get_default_dtype()).unbind(1)
-        failure = None if status == DONE else _error(status, reports[whole])
         return Chunk(whole, {name: numbers[k] for name, k in self._names.items()}, episodes, obs, failure)
 
     def _native(self, memory: Memory, worlds: "Worlds", plan: Plan, obs: Array, reports: Doubles) -> Outcome:
@@ -122,32 +125,51 @@ class Fused:
             plan.iteration, plan.until, plan.interval, reports, ended,
         )  # fmt: skip
         episodes = [Episode(*row) for row in zip(*(column[:count].tolist() for column in ended), strict=True)]
-        return status, whole, episodes, worlds.current_obs
+        return whole, episodes, worlds.current_obs, None if status == DONE else _error(status, reports[whole])
 
     def _stepped(self, memory: Memory, worlds: "Worlds", plan: Plan, obs: Array, reports: Doubles) -> Outcome:
         """Each call of a kernel learns from one step and acts for the next, since calls take longer than their work."""
-        batch, envs, steps, generator = memory.batch, worlds.num_envs, plan.n_steps, self.agent.generator
-        actions = batch.action if self.shared.gaussian else batch.index
-        episodes: list[Episode] = []
-        start, step, extra, status = time.perf_counter(), plan.step, 0, DONE
-        act_once(memory, 0, self._raw(obs), self._noise(envs, generator))
-        for u in range(plan.updates):
-            progress, measure = step / plan.until, (plan.iteration + u + 1) % plan.interval == 0
-            late = u + 1 == plan.updates or time.perf_counter() - start > _SHARE
-            for t in range(steps):
-                obs, reward, terminated, truncated, infos = worlds.step(actions[t * envs : (t + 1) * envs].copy())
-                step += envs
-                if "_episode" in infos:
-                    episodes += finished(infos, step)
-                noise = self._noise(0 if late and t == steps - 1 else envs, generator)
-                next_obs = obs if "_episode" not in infos else cast(Array, infos["next_obs"])
-                extra, status = turn(
-                    memory, t, steps, extra, self._raw(obs), noise, self._raw(next_obs), reward, terminated, truncated,
-                    progress, measure, reports[u],
-                )  # fmt: skip
-            if status != DONE or late:
-                break
-        return status, u + (status == DONE), episodes, obs
+        whole, episodes, batch, envs, steps = 0, list[Episode](), memory.batch, worlds.num_envs, plan.n_steps
+        actions = batch.continuous if self.shared.gaussian else batch.discrete
+        deadline, step, extra, status = time.perf_counter() + _SHARE, plan.step, 0, DONE
+        raw, noise, ended = self._raw(obs), self._noise(envs, self.agent.generator), list[Episode]()
+        act_once(memory, 0, raw, noise)
+        take = self._turn(memory, raw, noise) if worlds.backend == "sync" else turn
+        try:
+            for whole, report in enumerate(reports):
+                progress, measure = step / plan.until, (plan.iteration + whole + 1) % plan.interval == 0
+                late = whole + 1 == plan.updates or time.perf_counter() > deadline
+                for t in range(steps):
+                    obs, reward, terminated, truncated, infos = worlds.step(actions[t * envs : (t + 1) * envs].copy())
+                    step += envs
+                    raw = raw_next = self._raw(obs)
+                    if "_episode" in infos:
+                        ended += finished(infos, step)
+                        raw_next = self._raw(cast(Array, infos["next_obs"]))
+                    noise = self._noise(0 if late and t == steps - 1 else envs, self.agent.generator)
+                    extra, status = take(
+                        memory, t, steps, extra, raw, noise, raw_next, reward, terminated, truncated, progress,
+                        measure, report,
+                    )  # fmt: skip
+                if status != DONE:
+                    return whole, episodes, obs, _error(status, report)
+                episodes, ended = episodes + ended, []
+                if late:
+                    break
+        except BaseException as failure:  # of an environment, or Ctrl-C: what was learned before it stays
+            return whole, episodes, obs, failure
+        return whole + 1, episodes, obs, None
+
+    def _turn(self, memory: Memory, raw: NDArray[np.floating], noise: NDArray[np.floating]) -> Kernel:
+        """`turn` for arguments of these types, without the look at them that takes most of a call.
+
+        Only for worlds that always return arrays of the same types, as `envs.rows.Rows` does.
+        """
+        if raw.dtype not in self._turns:
+            flags, report = np.empty(len(raw), np.bool_), np.empty(METRICS)
+            arguments = (memory, 0, 1, 0, raw, noise, raw, np.empty(len(raw)), flags, flags, 0.0, True, report)
+            self._turns[raw.dtype] = compiled_for(turn, arguments)
+        return self._turns[raw.dtype]
 
     def _raw(self, obs: Array) -> NDArray[np.floating]:
         """Observations as rows of numbers, float[N, D]."""
@@ -156,29 +178,28 @@ class Fused:
         return encode(self.agent.obs_space, torch.as_tensor(obs)).numpy()
 
     def warm(self, worlds: "Worlds", on_compile: Callable[[], None] | None = None) -> None:
-        """Loads every kernel that training on these worlds needs, or compiles it, first calling on_compile."""
+        """Loads every kernel that training on these worlds needs, or compiles it, first calling on_compile; once."""
+        if worlds in self._warm:
+            return
+        self._warm.add(worlds)
         memory, envs, steps = self._memory(self.agent.n_steps, worlds.num_envs), worlds.num_envs, self.agent.n_steps
         raw = self._raw(worlds.observation_space.sample())
         noise = zeros(envs, self.shared.size if self.shared.gaussian else 1)
-        calls: list[tuple[Kernel, tuple[object, ...]]] = [(act_once, (memory, 0, raw, noise))]
-        if worlds.native:
-            ended = Episodes(np.empty(0), np.empty(0, np.int64), np.empty(0, np.int64))
-            counts = (1, steps, 0, 0, 1, 1)
-            calls.append((run_chunk, (memory, _world(worlds), noise, *counts, np.empty((1, METRICS)), ended)))
-        else:
-            flags = np.empty(envs, np.bool_)
-            report = np.empty(METRICS)
-            calls.append((turn, (memory, 0, 1, 0, raw, noise, raw, np.empty(envs), flags, flags, 0.0, True, report)))
         with compiling(on_compile):
-            for kernel, arguments in calls:
-                kernel.compile(tuple(numba.typeof(argument) for argument in arguments))
+            compiled_for(act_once, (memory, 0, raw, noise))
+            if worlds.native:
+                ended = Episodes(np.empty(0), np.empty(0, np.int64), np.empty(0, np.int64))
+                counts = (1, steps, 0, 0, 1, 1)
+                compiled_for(run_chunk, (memory, _world(worlds), noise, *counts, np.empty((1, METRICS)), ended))
+            else:
+                self._turn(memory, raw, noise)
 
     def _noise(self, rows: int, generator: Generator) -> NDArray[np.floating]:
-        """What sampling needs, the same however many rows are asked for at once (which torch's normal numbers are not)."""
+        """What sampling needs: the same numbers however many are asked for at once, which torch.randn does not give."""
         if not self.shared.gaussian:
             return torch.rand(rows, 1, generator=generator).numpy()
         u = torch.rand(rows, self.shared.size, generator=generator, dtype=torch.float64)
-        return torch.special.ndtri(u.clamp_min_(2.0**-54)).to(torch.get_default_dtype()).numpy()
+        return cast(Tensor, torch.special.ndtri(u.clamp_min_(2.0**-54))).to(torch.get_default_dtype()).numpy()
 
     def _memory(self, steps: int, envs: int) -> Memory:
         """For a rollout of this shape; its settings and adaptive coefficients as they are now."""

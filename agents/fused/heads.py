@@ -14,7 +14,7 @@ _NEAR = 0.125  # |x| up to which φ and ψ are their series, as in rl.informatio
 
 
 @kernel
-def exponentials(logits, r, actions, e, at):  # type: ignore[no-untyped-def]
+def exponentials(logits, r, actions, e, at):
     """e_j = e^{z_j}, z = logits[r] − max. Returns the likeliest action and Σ_{j ≠ top} e_j: 1 + tiny would lose it.
 
     e: float64, written from `at` on.
@@ -34,7 +34,7 @@ def exponentials(logits, r, actions, e, at):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def sample_categorical(logits, r, actions, u, e):  # type: ignore[no-untyped-def]
+def sample_categorical(logits, r, actions, u, e):
     """The first action at which the cumulative probability exceeds u ∈ [0, 1)."""
     _, rest = exponentials(logits, r, actions, e, 0)
     left = u * (1 + rest)
@@ -46,7 +46,7 @@ def sample_categorical(logits, r, actions, u, e):  # type: ignore[no-untyped-def
 
 
 @kernel
-def categorical_loss(logits, r, actions, action, advantage, ent_coef, share, delta, e):  # type: ignore[no-untyped-def]
+def categorical_loss(logits, r, actions, action, advantage, ent_coef, share, delta, e):
     """−ln π(a) Â and H; writes share · ∂(−ln π(a) Â − c H)/∂logits = share · [Â (p − e_a) + c p (ln p + H)]."""
     top, rest = exponentials(logits, r, actions, e, 0)
     inverse, log_total, mean_z = 1 / (1 + rest), math.log1p(rest), 0.0
@@ -64,7 +64,7 @@ def categorical_loss(logits, r, actions, action, advantage, ent_coef, share, del
 
 
 @kernel
-def gaussian_loss(mean, r, log_std, size, action, advantage, ent_coef, share, delta, slope):  # type: ignore[no-untyped-def]
+def gaussian_loss(mean, r, log_std, size, action, advantage, ent_coef, share, delta, slope):
     """−ln π(a) Â and H; writes share · ∂/∂μ into delta and adds share · ∂/∂ln σ to slope."""
     log_p, entropy = 0.0, 0.0
     half_log = 0.5 * math.log(2 * math.pi)
@@ -79,7 +79,7 @@ def gaussian_loss(mean, r, log_std, size, action, advantage, ent_coef, share, de
 
 
 @kernel
-def phi(x):  # type: ignore[no-untyped-def]
+def phi(x):
     """φ(x) = eˣ − 1 − x, by its series near 0."""
     if abs(x) > _NEAR:
         return math.expm1(x) - x
@@ -90,7 +90,7 @@ def phi(x):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def psi(t):  # type: ignore[no-untyped-def]
+def psi(t):
     """ψ(t) = (1 + t) ln(1 + t) + (1 − t) ln(1 − t), by its series near 0."""
     if abs(t) > _NEAR:
         plus = (1 + t) * math.log1p(t) if t > -1 else 0.0
@@ -102,7 +102,7 @@ def psi(t):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def categorical_kl(before, after, r, actions, e):  # type: ignore[no-untyped-def]
+def categorical_kl(before, after, r, actions, e):
     """KL(p‖q) = log1p(Σ p φ(δ − m)), δ = after − before, m = Σ p δ; and m."""
     top, rest = exponentials(before, r, actions, e, 0)
     base = _f64(after[r, top]) - _f64(before[r, top])  # a common offset, taken out without rounding
@@ -122,7 +122,7 @@ def categorical_kl(before, after, r, actions, e):  # type: ignore[no-untyped-def
 
 
 @kernel
-def categorical_js(before, after, r, actions, e):  # type: ignore[no-untyped-def]
+def categorical_js(before, after, r, actions, e):
     """JS(p, q) = ½ Σ m ψ(tanh(r/2)), m = (p + q)/2, r = ln(p/q) = KL(p‖q) + Σ p δ − δ. e: float64[2 · actions]."""
     kl, mean = categorical_kl(before, after, r, actions, e)
     _, rest = exponentials(before, r, actions, e, 0)
@@ -136,8 +136,8 @@ def categorical_js(before, after, r, actions, e):  # type: ignore[no-untyped-def
 
 
 @kernel
-def gaussian_kl(before, after, r, log_std, size):  # type: ignore[no-untyped-def]
-    """KL = ½ Σ [φ(2 (ln σ₀ − ln σ₁)) + ((μ₀ − μ₁) / σ₁)²]. before: (μ₀, ln σ₀) side by side; after: μ₁; log_std: ln σ₁."""
+def gaussian_kl(before, after, r, log_std, size):
+    """KL = ½ Σ [φ(2 (ln σ₀ − ln σ₁)) + ((μ₀ − μ₁) / σ₁)²]. before: μ₀ and ln σ₀, after: μ₁, log_std: ln σ₁."""
     kl = 0.0
     for k in range(size):
         z = (_f64(before[r, k]) - _f64(after[r, k])) * math.exp(-_f64(log_std[k]))

@@ -4,14 +4,14 @@ import math
 
 import numpy as np
 
-from envs.compiling import kernel, part
 from agents.fused.heads import categorical_js, categorical_kl, categorical_loss, gaussian_kl, gaussian_loss
 from agents.fused.network import backward, forward, output_of
 from agents.fused.optimizers import descend, sum_of_squares
+from envs.compiling import kernel, part
 
 DONE, GRADIENT_NOT_FINITE, SHIFT_NOT_FINITE = range(3)
-KL, GRAD_NORM, LEARNING_RATE, JS, POLICY_LOSS, VALUE_LOSS, ENTROPY, ENT_COEF, EXPLAINED, LOSS = range(10)
-METRICS = 10  # numbers that an update reports
+KL, GRAD_NORM, LEARNING_RATE, JS, POLICY_LOSS, VALUE_LOSS, ENTROPY, ENT_COEF, EXPLAINED, LOSS, CRITIC_RATE = range(11)
+METRICS = 11  # numbers that an update reports
 _FASTEST = math.log(1.2)  # these four as in agents.descent
 _ENTROPY_GAIN = 0.01
 _SHIFT_HORIZON = 50
@@ -19,13 +19,13 @@ _SHIFT_GAIN = 1 / (4 * _SHIFT_HORIZON)
 
 
 @kernel
-def between(line, progress):  # type: ignore[no-untyped-def]
+def between(line, progress):
     """A linear schedule's value."""
     return line[0] + (line[1] - line[0]) * progress
 
 
 @kernel
-def merge_moments(count, mean, m2, x):  # type: ignore[no-untyped-def]
+def merge_moments(count, mean, m2, x):
     """Adds a batch, float64[B, D], to running moments: `rl.normalize.RunningMoments.update`."""
     rows, total = len(x), count[0] + len(x)
     for k in range(x.shape[1]):
@@ -42,7 +42,7 @@ def merge_moments(count, mean, m2, x):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def normalize_rows(norms, raw, x):  # type: ignore[no-untyped-def]
+def normalize_rows(norms, raw, x):
     """x = clip((raw − μ) / √(σ² + 1e-8), ±10)."""
     count = norms.obs_count[0]
     for k in range(raw.shape[1]):
@@ -53,7 +53,7 @@ def normalize_rows(norms, raw, x):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def scale_rewards(norms, gamma, steps, reward, terminated, truncated):  # type: ignore[no-untyped-def]
+def scale_rewards(norms, gamma, steps, reward, terminated, truncated):
     """Learns the spread of the discounted return, then divides by it: `rl.normalize.RewardNormalizer`."""
     envs = len(norms.returns)
     for t in range(steps):
@@ -71,7 +71,7 @@ def scale_rewards(norms, gamma, steps, reward, terminated, truncated):  # type: 
 
 
 @part
-def advantages(options, batch, scratch, steps, v):  # type: ignore[no-untyped-def]
+def advantages(options, batch, scratch, steps, v):
     """Â = GAE(δ), δ = r + γ (1 − terminated) V(s′) − V(s); target = V + Â. v: [rows of x]."""
     number = v.dtype.type
     gamma, decay = number(options.gamma), number(options.decay)
@@ -89,7 +89,7 @@ def advantages(options, batch, scratch, steps, v):  # type: ignore[no-untyped-de
 
 
 @kernel
-def standardize(values):  # type: ignore[no-untyped-def]
+def standardize(values):
     """(x − mean) / (deviation + 1e-8), the deviation of a sample."""
     mean, square = 0.0, 0.0
     for k in range(len(values)):
@@ -103,7 +103,7 @@ def standardize(values):  # type: ignore[no-untyped-def]
 
 
 @part
-def value_gradient(vf_coef, delta, target, rows, v, report):  # type: ignore[no-untyped-def]
+def value_gradient(vf_coef, delta, target, rows, v, report):
     """δ of the last layer of V_φ: ∂ vf_coef · mean((target − V)²) / ∂V; and how much V explains of its target."""
     error, square, mean, spread = 0.0, 0.0, 0.0, 0.0
     for r in range(rows):
@@ -124,12 +124,12 @@ def value_gradient(vf_coef, delta, target, rows, v, report):  # type: ignore[no-
 
 
 @part
-def policy_gradient(options, batch, work, theta, grad, out, delta, advantage, rows, ent_coef, report):  # type: ignore[no-untyped-def]
+def policy_gradient(options, batch, work, theta, grad, out, delta, advantage, rows, ent_coef, report):
     """δ of the last layer of π_θ, and the gradient of a Gaussian's log-std."""
     size = options.actions
     if options.normalize_advantage:
         standardize(advantage[:rows])
-    slope, index, action = np.zeros(size), batch.index, batch.action
+    slope, index, action = np.zeros(size), batch.discrete, batch.continuous
     loss, entropy, share = 0.0, 0.0, 1.0 / rows
     for r in range(rows):
         for k in range(size, delta.shape[1]):
@@ -147,7 +147,7 @@ def policy_gradient(options, batch, work, theta, grad, out, delta, advantage, ro
 
 
 @part
-def policy_shift(options, theta, layers, batch, scratch, rows, js):  # type: ignore[no-untyped-def]
+def policy_shift(options, theta, layers, batch, scratch, rows, js):
     """Means over the rollout's states of KL(π_before ‖ π as it is now) and, if asked for, JS; else NaN."""
     capacity = len(batch.x)
     forward(theta, layers, scratch.delta, capacity, options.relu, batch.x, 0, rows)
@@ -164,7 +164,7 @@ def policy_shift(options, theta, layers, batch, scratch, rows, js):  # type: ign
 
 
 @part
-def step_within(options, params, layers, batch, scratch, adaptive, rows, scale, rates, measure, report):  # type: ignore[no-untyped-def]
+def step_within(options, params, layers, batch, scratch, adaptive, rows, scale, rates, measure, report):
     """The optimizer's step, shortened until its KL divergence is below the bound: `Descent._step_within`."""
     theta, start, bound = params.theta, params.start, options.max_shift
     if bound > 0:
@@ -188,7 +188,7 @@ def step_within(options, params, layers, batch, scratch, adaptive, rows, scale, 
 
 
 @part
-def adapt(options, state, progress, report):  # type: ignore[no-untyped-def]
+def adapt(options, state, progress, report):
     """Moves the factors of the step and of the entropy bonus towards their targets: `Descent._adapt_step` and
     `Descent.adapt_entropy_coefficient`."""
     if options.target_shift[0] > 0:
@@ -196,19 +196,19 @@ def adapt(options, state, progress, report):  # type: ignore[no-untyped-def]
         state[3] = min(state[3] + 1, _SHIFT_HORIZON)
         state[2] += (report[KL] - state[2]) / state[3]
         state[0] = moved(state[0], _SHIFT_GAIN * 0.5 * math.log(target / max(state[2], 0.01 * target)))
-    if options.target_entropy[0] >= 0:
+    if not math.isnan(options.target_entropy[0]):
         missing = between(options.target_entropy, progress) - report[ENTROPY]
         state[1] = moved(state[1], _ENTROPY_GAIN * missing)
 
 
 @kernel
-def moved(factor, change):  # type: ignore[no-untyped-def]
+def moved(factor, change):
     step = min(max(change, -_FASTEST), _FASTEST)
     return min(max(factor * math.exp(step), 0.01), 100.0)
 
 
 @part
-def learn(options, params, policy, value, batch, scratch, norms, adaptive, steps, x_rows, progress, measure, report):  # type: ignore[no-untyped-def]
+def learn(options, params, policy, value, batch, scratch, norms, adaptive, steps, x_rows, progress, measure, report):
     """One update. The policy's outputs for the first T · N rows of x must be there: acting left them, or `forward`.
 
     The arguments up to `adaptive` are the fields of `Memory`. x_rows: rows of x, observations and successors;
@@ -236,7 +236,7 @@ def learn(options, params, policy, value, batch, scratch, norms, adaptive, steps
     norm = math.sqrt(sum_of_squares(grad))
     learning_rate = between(options.learning_rate, progress)
     rates = (learning_rate * adaptive[0], learning_rate * options.critic_scale)
-    report[GRAD_NORM], report[LEARNING_RATE] = norm, rates[0]
+    report[GRAD_NORM], report[LEARNING_RATE], report[CRITIC_RATE] = norm, rates[0], rates[1]
     status = DONE if norm < math.inf else GRADIENT_NOT_FINITE
     if status == DONE:
         scale = min(options.max_grad_norm / (norm + 1e-6), 1.0)

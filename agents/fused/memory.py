@@ -44,8 +44,8 @@ class Batch(NamedTuple):
     raw: Doubles  # [rows, D], observations as they came
     x: Floats  # [rows, D], what the networks see: the observations, then successors that are none of these
     successor: Integers  # [T · N], the row of x that follows
-    index: Integers  # [T · N], actions that are counted
-    action: Floats  # [T · N, A], actions that are real
+    discrete: Integers  # [T · N], actions that are counted
+    continuous: Floats  # [T · N, A], actions that are real
     behavior: Floats  # [T · N, P], raw parameters of the policy that acted
     reward: Floats  # [T, N]
     terminated: NDArray[np.bool_]  # [T, N]
@@ -74,7 +74,7 @@ class Norms(NamedTuple):
 
 
 # Settings of the agent as numbers, in one record, since a scalar costs a call as much as an array does. The pairs are
-# schedules, at the beginning and the end of training, or −1 for none.
+# schedules, at the beginning and the end of training, or NaN for none.
 OPTIONS = np.dtype(
     [
         ("gaussian", np.bool_),
@@ -129,10 +129,10 @@ def layers_of(net: nn.Sequential, offset: int) -> tuple[Integers, int]:
     return np.array(rows, np.int64), offset
 
 
-def views(net: nn.Sequential, layers: Integers, flat: Tensor) -> list[tuple[nn.Parameter, Tensor]]:
+def views(net: nn.Sequential, layers: Integers, flat: Tensor) -> list[tuple[Tensor, Tensor]]:
     """Each parameter of the network, and its place in a flat tensor."""
     linears = [layer for layer in net if isinstance(layer, nn.Linear)]
-    pairs: list[tuple[nn.Parameter, Tensor]] = []
+    pairs: list[tuple[Tensor, Tensor]] = []
     for layer, (fan_in, fan_out, width, weight, bias, _) in zip(linears, layers.tolist(), strict=True):
         pairs.append((layer.weight, flat.as_strided((fan_out, fan_in), (1, width), weight)))
         pairs.append((layer.bias, flat[bias : bias + fan_out]))

@@ -4,13 +4,13 @@ import math
 
 import numpy as np
 
-from envs.compiling import fast_kernel, kernel
 from agents.fused.memory import BIAS, COLUMN, FAN_IN, FAN_OUT, WEIGHT, WIDTH
-from agents.fused.products import matmul
+from agents.fused.products import matmul, transpose
+from envs.compiling import fast_kernel, kernel
 
 
 @fast_kernel
-def tanh_all(y):  # type: ignore[no-untyped-def]
+def tanh_all(y):
     """y ← tanh(y), as y P(y²) / Q(y²) on |y| ≤ 7.9: within 4e-7 of the value, so float32 only. y: [n].
 
     A least-squares fit with weights moved until the relative error was level, 6e-9 before rounding.
@@ -34,45 +34,45 @@ def tanh_all(y):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def exact_tanh_all(y):  # type: ignore[no-untyped-def]
+def exact_tanh_all(y):
     """y ← tanh(y), for float64."""
     for k in range(len(y)):
         y[k] = math.tanh(y[k])
 
 
 @fast_kernel
-def relu_all(y):  # type: ignore[no-untyped-def]
+def relu_all(y):
     zero = y.dtype.type(0)
     for k in range(len(y)):
         y[k] = zero if y[k] < zero else y[k]
 
 
 @kernel
-def weight_of(theta, layer):  # type: ignore[no-untyped-def]
+def weight_of(theta, layer):
     start = layer[WEIGHT]
     return theta[start : start + layer[FAN_IN] * layer[WIDTH]].reshape(layer[FAN_IN], layer[WIDTH])
 
 
 @kernel
-def bias_of(theta, layer):  # type: ignore[no-untyped-def]
+def bias_of(theta, layer):
     return theta[layer[BIAS] : layer[BIAS] + layer[WIDTH]]
 
 
 @kernel
-def output_of(outputs, layers, l, capacity):  # type: ignore[no-untyped-def]  # noqa: E741
+def output_of(outputs, layers, l, capacity):  # noqa: E741
     """The output of layer l, [capacity, WIDTH]."""
     return flat_output(outputs, layers, l, capacity, 0, capacity).reshape(capacity, layers[l, WIDTH])
 
 
 @kernel
-def flat_output(outputs, layers, l, capacity, begin, end):  # type: ignore[no-untyped-def]  # noqa: E741
+def flat_output(outputs, layers, l, capacity, begin, end):  # noqa: E741
     """The output of layer l for the rows from begin to end, one after the other."""
     start, width = layers[l, COLUMN] * capacity, layers[l, WIDTH]
     return outputs[start + begin * width : start + end * width]
 
 
 @kernel
-def forward(theta, layers, outputs, capacity, relu, x, begin, end):  # type: ignore[no-untyped-def]
+def forward(theta, layers, outputs, capacity, relu, x, begin, end):
     """h_l = f(h_{l−1} W_l + b_l), the last layer without f, of the rows from begin to end. x: [≥ end, D]."""
     h, rows = x[begin:end], end - begin
     for l in range(len(layers)):  # noqa: E741
@@ -90,7 +90,7 @@ def forward(theta, layers, outputs, capacity, relu, x, begin, end):  # type: ign
 
 
 @kernel
-def backward(theta, grad, layers, outputs, deltas, capacity, relu, x, turned, nothing, rows):  # type: ignore[no-untyped-def]
+def backward(theta, grad, layers, outputs, deltas, capacity, relu, x, turned, nothing, rows):
     """∂L/∂W_l = h_{l−1}ᵀ δ_l, ∂L/∂b_l = Σ δ_l, δ_{l−1} = f′ (δ_l W_lᵀ), where the last δ stands in deltas already.
 
     turned, nothing: scratch space, and zeros.
@@ -102,10 +102,10 @@ def backward(theta, grad, layers, outputs, deltas, capacity, relu, x, turned, no
         matmul(h.T, delta, nothing, weight_of(grad, layer))
         sum_rows(delta, bias_of(grad, layer))
         if l > 0:
-            w = turned[: layer[FAN_OUT] * h.shape[1]].reshape(layer[FAN_OUT], h.shape[1])
+            w = turned[: layer[WIDTH] * h.shape[1]].reshape(layer[WIDTH], h.shape[1])
             transpose(weight_of(theta, layer), w)
             below = flat_output(deltas, layers, l - 1, capacity, 0, rows)
-            matmul(delta, w, nothing, below.reshape(h.shape))
+            matmul(delta, w[: layer[FAN_OUT]], nothing, below.reshape(h.shape))
             above = flat_output(outputs, layers, l - 1, capacity, 0, rows)
             if relu:
                 relu_slope(below, above)
@@ -114,7 +114,7 @@ def backward(theta, grad, layers, outputs, deltas, capacity, relu, x, turned, no
 
 
 @fast_kernel
-def sum_rows(delta, total):  # type: ignore[no-untyped-def]
+def sum_rows(delta, total):
     for k in range(len(total)):
         total[k] = 0
     for r in range(delta.shape[0]):
@@ -123,20 +123,8 @@ def sum_rows(delta, total):  # type: ignore[no-untyped-def]
             total[k] += row[k]
 
 
-@kernel
-def transpose(w, turned):  # type: ignore[no-untyped-def]
-    """turned[o, i] = w[i, o], and 0 in the padding."""
-    fan_in = w.shape[0]
-    for o in range(turned.shape[0]):
-        row = turned[o]
-        for i in range(fan_in):
-            row[i] = w[i, o]
-        for i in range(fan_in, turned.shape[1]):
-            row[i] = 0
-
-
 @fast_kernel
-def tanh_slope(delta, h):  # type: ignore[no-untyped-def]
+def tanh_slope(delta, h):
     """δ ← δ (1 − h²)."""
     one = delta.dtype.type(1)
     for k in range(len(delta)):
@@ -144,7 +132,7 @@ def tanh_slope(delta, h):  # type: ignore[no-untyped-def]
 
 
 @fast_kernel
-def relu_slope(delta, h):  # type: ignore[no-untyped-def]
+def relu_slope(delta, h):
     """δ ← δ where h > 0, else 0."""
     zero = delta.dtype.type(0)
     for k in range(len(delta)):
@@ -152,6 +140,6 @@ def relu_slope(delta, h):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def copy_row(source, i, target, j):  # type: ignore[no-untyped-def]
+def copy_row(source, i, target, j):
     for k in range(target.shape[1]):
         target[j, k] = source[i, k]

@@ -10,7 +10,7 @@ RMSPROP, RMSPROP_TF_LIKE, ADAM = range(3)
 
 
 @fast_kernel
-def sum_of_squares(grad):  # type: ignore[no-untyped-def]
+def sum_of_squares(grad):
     total = grad.dtype.type(0)
     for k in range(len(grad)):
         total += grad[k] * grad[k]
@@ -18,7 +18,7 @@ def sum_of_squares(grad):  # type: ignore[no-untyped-def]
 
 
 @fast_kernel
-def rmsprop(theta, grad, square, scale, rate, eps):  # type: ignore[no-untyped-def]
+def rmsprop(theta, grad, square, scale, rate, eps):
     """s ← α s + (1 − α) g², θ ← θ − rate · g / (√s + ε), where g is scale · grad."""
     number = theta.dtype.type
     scale, rate, eps, keep, take = number(scale), number(rate), number(eps), number(0.99), number(1 - 0.99)
@@ -29,7 +29,7 @@ def rmsprop(theta, grad, square, scale, rate, eps):  # type: ignore[no-untyped-d
 
 
 @fast_kernel
-def rmsprop_tf_like(theta, grad, square, scale, rate, eps):  # type: ignore[no-untyped-def]
+def rmsprop_tf_like(theta, grad, square, scale, rate, eps):
     """The same with θ ← θ − rate · g / √(s + ε)."""
     number = theta.dtype.type
     scale, rate, eps, keep, take = number(scale), number(rate), number(eps), number(0.99), number(1 - 0.99)
@@ -40,7 +40,7 @@ def rmsprop_tf_like(theta, grad, square, scale, rate, eps):  # type: ignore[no-u
 
 
 @fast_kernel
-def adam(theta, grad, square, mean, scale, rate, eps, step):  # type: ignore[no-untyped-def]
+def adam(theta, grad, square, mean, scale, rate, eps, step):
     """m ← β₁ m + (1 − β₁) g, s ← β₂ s + (1 − β₂) g², θ ← θ − rate · m̂ / (√ŝ + ε), both corrected for `step`."""
     number = theta.dtype.type
     rate = number(rate / (1 - 0.9**step))
@@ -55,7 +55,7 @@ def adam(theta, grad, square, mean, scale, rate, eps, step):  # type: ignore[no-
 
 
 @kernel
-def descend(params, optimizer, scale, actor_rate, critic_rate, eps, step):  # type: ignore[no-untyped-def]
+def descend(params, optimizer, scale, actor_rate, critic_rate, eps, step):
     """One step of π_θ and one of V_φ, each with its rate."""
     for begin, end, rate in ((0, params.split, actor_rate), (params.split, len(params.theta), critic_rate)):
         theta, grad, square = params.theta[begin:end], params.grad[begin:end], params.square[begin:end]

@@ -1,4 +1,4 @@
-"""`Shared`: one flat memory under an agent's parameters and its optimizer's state, which torch and the kernels both use."""
+"""`Shared`: one flat memory under an agent's parameters and optimizer state, which torch and the kernels both use."""
 
 from itertools import pairwise
 from typing import TYPE_CHECKING, cast
@@ -8,13 +8,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from agents.fused.learn import CRITIC_RATE, LEARNING_RATE
 from agents.fused.memory import (
+    OPTIONS,
     Batch,
     Doubles,
     Memory,
     Net,
     Norms,
-    OPTIONS,
     Parameters,
     Scratch,
     layers_of,
@@ -26,6 +27,7 @@ from agents.fused.optimizers import ADAM, RMSPROP, RMSPROP_TF_LIKE
 from agents.networks import input_size
 from rl.normalize import RunningMoments
 from rl.schedules import Linear, Schedule
+from rl.typed import ConfigError
 
 if TYPE_CHECKING:
     from agents.a2c import A2C
@@ -38,7 +40,7 @@ _STATE = {  # what each optimizer calls the flat arrays
 
 
 class Shared:
-    """Binds an agent's tensors to flat arrays, again if somebody replaced them, and keeps `Descent`'s numbers in step."""
+    """Binds an agent's tensors to flat arrays, again if somebody replaced them, and keeps `Descent` informed."""
 
     def __init__(self, agent: "A2C") -> None:
         self.agent = agent
@@ -47,20 +49,25 @@ class Shared:
         self.policy, split = layers_of(agent.policy.net, padded(self.size) if self.gaussian else 0)
         self.value, total = layers_of(agent.value.net, split)
         self.adaptive = np.zeros(5)
-        self._kind = _optimizer_of(agent)
+        self._kind, self._optimizer = _optimizer_of(agent), type(agent.descent.optimizer)
         self._theta, self._grad, self._start = torch.zeros(total), torch.zeros(total), torch.zeros(split)
         self._flat = {name: torch.zeros(total) for name in _STATE[self._kind]}
         mean = self._flat.get("mean", torch.zeros(0))
-        self.params = Parameters(
-            *(x.numpy() for x in (self._theta, self._grad, self._flat["square"], mean, self._start)), split
-        )
-        self._bound: list[tuple[nn.Parameter, Tensor]] = []
-        self._states: list[tuple[nn.Parameter, str, Tensor]] = []
+        arrays = [x.numpy() for x in (self._theta, self._grad, self._flat["square"], mean, self._start)]
+        self.params = Parameters(arrays[0], arrays[1], arrays[2], arrays[3], arrays[4], split)
+        self._bound: list[tuple[Tensor, Tensor]] = []
+        self._states: list[tuple[Tensor, str, Tensor]] = []
         self._steps = torch.zeros(0)
 
     def refresh(self) -> None:
         """Before a kernel: the memory is the agent's, and `adaptive` holds what `Descent` does."""
-        state = self.agent.descent.optimizer.state
+        optimizer = self.agent.descent.optimizer
+        if type(optimizer) is not self._optimizer:
+            raise ConfigError(
+                f"the fused engine steps by {self._optimizer.__name__}; it was replaced by {type(optimizer).__name__}, "
+                "for which the agent needs engine='torch'"
+            )
+        state = optimizer.state
         whole = self._bound and all(p.data_ptr() == place.data_ptr() for p, place in self._bound)
         if not (whole and all(p in state and state[p].get(name) is place for p, name, place in self._states)):
             self._bind()
@@ -68,11 +75,13 @@ class Shared:
         self.adaptive[0], self.adaptive[1] = descent.step_factor.value, descent.entropy_factor.value
         self.adaptive[2], self.adaptive[3] = descent.mean_shift, descent.shifts
 
-    def write_back(self) -> None:
-        """After a kernel: `Descent` and the optimizer know what it did."""
+    def write_back(self, report: Doubles) -> None:
+        """After a kernel: `Descent` and the optimizer know what it did. report: of the last update."""
         descent, (step_factor, entropy_factor, mean_shift, shifts, steps) = self.agent.descent, self.adaptive.tolist()
         descent.step_factor.value, descent.entropy_factor.value = step_factor, entropy_factor
         descent.mean_shift, descent.shifts = mean_shift, int(shifts)
+        for group, rate in zip(descent.optimizer.param_groups, report[[LEARNING_RATE, CRITIC_RATE]], strict=True):
+            group["lr"] = float(rate)
         if self._kind == RMSPROP_TF_LIKE:
             for p, _ in self._bound:
                 descent.optimizer.state[p]["step"] = int(steps)
@@ -89,15 +98,15 @@ class Shared:
             raw=np.zeros((rows, inputs)),
             x=zeros(rows, inputs),
             successor=np.zeros(count, np.int64),
-            index=np.zeros(count, np.int64),
-            action=zeros(count, self.size if self.gaussian else 1),
+            discrete=np.zeros(count, np.int64),
+            continuous=zeros(count, self.size if self.gaussian else 1),
             behavior=zeros(count, self.size * (2 if self.gaussian else 1)),
             reward=zeros(*shape),
             terminated=np.zeros(shape, np.bool_),
             truncated=np.zeros(shape, np.bool_),
         )
         turned = max(
-            [int(above[1] * below[2]) for layers in (self.policy, self.value) for below, above in pairwise(layers)],
+            [int(above[2] * below[2]) for layers in (self.policy, self.value) for below, above in pairwise(layers)],
             default=0,
         )
         longest = max(len(net.outputs) for net in nets)
@@ -105,7 +114,9 @@ class Shared:
         scratch = Scratch(
             zeros(longest), zeros(turned), zeros(widest), np.zeros(2 * self.size), zeros(*shape), zeros(*shape)
         )
-        return Memory(options_of(agent), self.params, *nets, batch, scratch, self._norms(envs), self.adaptive)
+        return Memory(
+            options_of(agent), self.params, nets[0], nets[1], batch, scratch, self._norms(envs), self.adaptive
+        )
 
     def _norms(self, envs: int) -> Norms:
         obs, reward = self.agent.obs_norm, self.agent.reward_norm
@@ -137,7 +148,7 @@ class Shared:
         for p in (*agent.policy.parameters(), *agent.value.parameters()):
             p.grad = None
 
-    def _places(self, flat: Tensor) -> list[tuple[nn.Parameter, Tensor]]:
+    def _places(self, flat: Tensor) -> list[tuple[Tensor, Tensor]]:
         """Every parameter of the agent, and where it lies in a flat tensor."""
         policy, value = self.agent.policy, self.agent.value
         pairs = views(policy.net, self.policy, flat) + views(value.net, self.value, flat)
@@ -176,9 +187,9 @@ def _optimizer_of(agent: "A2C") -> int:
 
 
 def _line(schedule: Schedule | None) -> tuple[float, float]:
-    """At the beginning and at the end; −1 for none."""
+    """At the beginning and at the end; NaN for none."""
     if schedule is None:
-        return (-1.0, -1.0)
+        return (np.nan, np.nan)
     return (schedule.initial, schedule.final) if isinstance(schedule, Linear) else (float(schedule), float(schedule))
 
 

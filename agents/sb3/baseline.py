@@ -12,8 +12,8 @@ from stable_baselines3.common.policies import ActorCriticPolicy
 from torch import Tensor
 
 from rl.distributions import Categorical, DiagonalGaussian
-from rl.loop import Hook, Metrics, Status
-from rl.rollout import Episode
+from rl.loop import Hook, Status
+from rl.rollout import Episode, Metrics
 
 
 def learn(model: sb3.A2C, total_timesteps: int, hooks: Sequence[Hook] = ()) -> float:

@@ -17,6 +17,7 @@ from torch import nn, optim
 
 from agents.a2c import A2C
 from agents.sb3.model import ACTIVATIONS, build, linears
+from agents.settings import Engine
 from envs import EnvLike
 from rl.checkpoint import CheckpointError
 from rl.normalize import RunningMoments
@@ -37,13 +38,14 @@ def from_sb3(
     *,
     max_episode_steps: int | None = None,
     env_kwargs: dict[str, object] | None = None,
+    engine: Engine = "auto",
 ) -> A2C:
     """Our agent with an SB3 model's settings, parameters, optimizer state, normalizers and counters.
 
     model: an A2C of Stable-Baselines3 with MlpPolicy, or the zip of one. A zip holds pickled code: open only those
     that you trust. VecNormalize is carried with the model's environment, so a zip needs
-    `sb3.A2C.load(zip, env=VecNormalize.load(…))` first. env, max_episode_steps, env_kwargs: as for `A2C`; by default
-    those of the model's environment, which a zip does not know. Random generators are not carried.
+    `sb3.A2C.load(zip, env=VecNormalize.load(…))` first. env, max_episode_steps, env_kwargs, engine: as for
+    `A2C`; by default the environment is the model's, which a zip does not know. Random generators are not carried.
 
     Raises ConfigError, a ValueError, if the model is anything that `A2C` cannot be: another algorithm, policy,
     architecture, optimizer or space; CheckpointError if the zip cannot be read.
@@ -55,7 +57,7 @@ def from_sb3(
     of_env: dict[str, object] = {"max_episode_steps": max_episode_steps, "env_kwargs": env_kwargs}
     if env is None:
         env, of_env = _environment(theirs)
-    settings |= of_env
+    settings |= of_env | {"engine": engine}
     if isinstance(env, str) or (callable(env) and not isinstance(env, gym.Env)):
         settings["num_envs"] = theirs.n_envs
     agent = A2C(env, **settings)  # type: ignore[arg-type]

@@ -147,16 +147,18 @@ def _apart(x: Tensor, y: Tensor) -> float:
     return float((x - y).detach().abs().max())
 
 
-def lockstep(settings: A2CSettings, updates: int, agent_of: Callable[[sb3.A2C], A2C] = from_sb3) -> Replay:
+def lockstep(settings: A2CSettings, updates: int, agent_of: Callable[[sb3.A2C], A2C] | None = None) -> Replay:
     """Lets SB3 train for this many updates while our agent repeats them from the same weights.
 
-    agent_of: makes the agent from the untrained model. In `double_precision()`, both compute in float64.
+    agent_of: makes the agent from the untrained model; by default `from_sb3`, with the engine of the settings.
+    In `double_precision()`, both compute in float64.
     """
     model = build(settings)
     if torch.get_default_dtype() == torch.float64:
         keep_double(model)
     total = updates * model.n_envs * model.n_steps
-    replay = Replay(agent_of(model), total)
+    agent = agent_of(model) if agent_of else from_sb3(model, engine=settings.engine)
+    replay = Replay(agent, total)
     with torch_threads(settings.threads):
         model.learn(total, callback=replay, log_interval=10**9)
     return replay
