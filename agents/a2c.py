@@ -45,7 +45,8 @@ class A2C(A2CSettings):
             raise ConfigError("normalize_advantage needs more than one step an update: raise num_envs or n_steps")
         self.obs_space = self.worlds.obs_space
         self._check_target_entropy()
-        self._build()
+        with torch_threads(1):  # more make other orthogonal matrices of the same seed
+            self._build()
         self.fused, self.engine_note = choose(self)
         self.loop = Loop(self, self.worlds, self.seed)
 
@@ -118,7 +119,7 @@ class A2C(A2CSettings):
 
     def _inputs(self, batch: Rollout) -> tuple[Tensor, Tensor, Tensor]:
         """Encoded observations and successors, float32[T, N, D], and rewards as the critic sees them."""
-        reward = batch.reward
+        reward = batch.reward.to(torch.get_default_dtype())
         if self.reward_norm:
             self.reward_norm.update(reward, batch.ended)
             reward = self.reward_norm(reward)

@@ -126,7 +126,10 @@ class Worlds(VectorWrapper):
     def load_state_dict(self, state: dict[str, object]) -> bool:
         """Goes on where `state_dict` was taken. Returns False, leaving fresh episodes, if it cannot."""
         if self.native is not None and "native" in state:
-            self.native.load_state_dict(cast("dict[str, object]", state["native"]))
+            try:
+                self.native.load_state_dict(cast("dict[str, object]", state["native"]))
+            except ValueError:  # of another number of environments
+                return False
             self._seeds = None
             self._return[:] = cast("list[float]", state["return"])
             self._length[:] = cast("list[int]", state["length"])

@@ -49,3 +49,12 @@ DEFECTS: dict[str, Callable[[], object]] = {
 @pytest.mark.parametrize("name", DEFECTS)
 def test_it_stays_mended(name: str) -> None:
     assert DEFECTS[name]()
+
+
+def test_the_gradient_at_the_likely_action_keeps_its_digits() -> None:
+    """∂ ln p_top / ∂x = −S/(1 + S) on the others' side: e^{−20} here, which 1 − p would round to 0 in float32."""
+    logits = torch.tensor([20.0, 0.0, -1.0], requires_grad=True)
+    (gradient,) = torch.autograd.grad(information.log_softmax(logits)[0], logits)
+    exact = torch.softmax(logits.detach().double(), -1)
+    torch.testing.assert_close(gradient[0], (exact[1] + exact[2]).float(), rtol=1e-6, atol=0)
+    torch.testing.assert_close(gradient[1:], -exact[1:].float(), rtol=1e-6, atol=0)

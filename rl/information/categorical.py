@@ -39,7 +39,7 @@ def log_softmax(logits: Tensor, temperature: float = 1.0, *, validate: bool = Tr
         check_logits("logits", logits)
     z, top = _below_top(logits, temperature)
     rest = z.exp().scatter(-1, top, 0.0).sum(-1, keepdim=True)
-    return z - rest.log1p()
+    return z.scatter(-1, top, 0.0) - rest.log1p()  # 0 it is; said so, its gradient 1 − 1 + … does not cancel
 
 
 def _below_top(logits: Tensor, temperature: float) -> tuple[Tensor, Tensor]:

@@ -1,0 +1,253 @@
+"""The fused engine is the torch engine: kernels against torch, one update, a thousand, and whole runs."""
+
+import math
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from agents import A2C
+from agents.fused.heads import categorical_js, categorical_kl, gaussian_kl
+from agents.fused.products import PAD, matmul, transpose
+from agents.optimizers import RMSpropTFLike
+from agents.sb3.precise import double_precision
+from rl import information
+from rl.loop import Status
+from rl.rollout import collect
+from rl.schedules import Linear
+from rl.typed import ConfigError
+
+RNG = np.random.default_rng(0)
+VARIANTS: dict[str, dict[str, Any]] = {
+    "single-step TD": {},
+    "GAE, bonus": {"n_steps": 5, "gae_lambda": 0.95, "ent_coef": 0.01},
+    "bonus schedule, Adam": {"n_steps": 5, "ent_coef": Linear(0.02, 0.0), "use_rms_prop": False},
+    "RMSprop of TensorFlow": {"rms_prop_tf_like": True, "gae_lambda": 0.5, "n_steps": 3},
+    "normalized advantages": {"n_steps": 5, "normalize_advantage": True, "learning_rate": Linear(1e-4, 0.0)},
+    "normalized observations": {"n_steps": 2, "normalize_observations": True, "normalize_rewards": True},
+    "bounded shift": {"max_policy_shift": 1e-7, "n_steps": 2, "normalize_observations": True},
+    "adaptive step": {"target_policy_shift": 2e-6, "critic_lr_scale": 3.0},
+    "entropy target": {"target_entropy": 0.6, "ent_coef": 0.01},
+    "three odd layers, ReLU": {"net_arch": (33, 7, 20), "activation": "relu"},
+    "no hidden layer": {"net_arch": (), "n_steps": 2},
+    "wide": {"net_arch": (130,), "max_grad_norm": 100.0, "vf_coef": 0.25},
+}
+ENVS = ("CartPole-v1", "Pendulum-v1", "FrozenLake-v1")
+
+
+def parameters(agent: A2C) -> Tensor:
+    return torch.cat([p.detach().flatten() for p in (*agent.policy.parameters(), *agent.value.parameters())])
+
+
+def remembered(agent: A2C) -> Tensor:
+    """All that the optimizer and the adaptive coefficients remember."""
+    groups = agent.descent.optimizer.param_groups
+    states = [agent.descent.optimizer.state[p] for group in groups for p in group["params"]]
+    numbers = [torch.as_tensor(value, dtype=torch.float64).flatten() for s in states for _, value in sorted(s.items())]
+    descent = agent.descent
+    own = [descent.step_factor.value, descent.entropy_factor.value, descent.mean_shift, float(descent.shifts)]
+    return torch.cat([*numbers, torch.tensor(own)])
+
+
+def side_by_side(env_id: str, updates: int, **settings: Any) -> tuple[float, float, dict[str, float]]:
+    """Both engines on the same rollouts: the largest difference of parameters, that of the optimizer, of metrics."""
+    chosen = {"learning_rate": 1e-4, "num_envs": 4} | settings
+    fused, reference = (A2C(env_id, engine=engine, **chosen) for engine in ("fused", "torch"))
+    obs, _ = reference.worlds.reset()
+    apart, metrics = 0.0, dict[str, float]()
+    for u in range(updates):
+        rollout, obs, _ = collect(reference.worlds, reference, obs, reference.n_steps, 0)
+        ours, theirs = (agent.update(rollout, u / updates) for agent in (fused, reference))
+        assert ours.keys() == theirs.keys()
+        apart = max(apart, float((parameters(fused) - parameters(reference)).abs().max()))
+        for name, value in theirs.items():
+            gap = abs(float(ours[name]) - float(value)) if math.isfinite(float(value)) else 0.0
+            metrics[name] = max(metrics.get(name, 0.0), gap)
+    memory = float((remembered(fused) - remembered(reference)).abs().max())
+    return apart / float(parameters(reference).abs().max()), memory, metrics
+
+
+@pytest.mark.parametrize("env_id", ENVS)
+@pytest.mark.parametrize("settings", VARIANTS.values(), ids=VARIANTS)
+def test_one_update(env_id: str, settings: dict[str, Any]) -> None:
+    assert side_by_side(env_id, 1, **settings)[0] <= 1e-6
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("env_id", ENVS[:2])
+@pytest.mark.parametrize("settings", VARIANTS.values(), ids=VARIANTS)
+def test_a_thousand_updates(env_id: str, settings: dict[str, Any]) -> None:
+    """At a learning rate at which training is not chaotic; see results/lockstep.md."""
+    assert side_by_side(env_id, 1_000, **settings)[0] <= 1e-4
+
+
+@pytest.mark.parametrize("env_id", ENVS)
+@pytest.mark.parametrize("settings", VARIANTS.values(), ids=VARIANTS)
+def test_in_double_precision_nothing_differs_but_the_order_of_sums(env_id: str, settings: dict[str, Any]) -> None:
+    with double_precision():
+        apart, memory, metrics = side_by_side(env_id, 100, **settings)
+    assert apart <= 1e-9
+    assert memory <= 1e-7
+    assert max(metrics.values()) <= 1e-6, metrics
+
+
+# --- kernels ---
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("shape", [(1, 1, 16), (5, 3, 64), (8, 64, 16), (7, 20, 144), (33, 130, 80)])
+def test_matmul(shape: tuple[int, int, int], dtype: type) -> None:
+    rows, depth, columns = shape
+    x, w, b = (RNG.normal(size=size).astype(dtype) for size in ((rows, depth + 2), (depth, columns), columns))
+    y = np.full((rows, columns), np.nan, dtype)
+    matmul(x, w, b, y)
+    np.testing.assert_allclose(y, x[:, :depth] @ w + b, rtol=1e-5, atol=2e-5 if dtype == np.float32 else 1e-13)
+    gradient = np.full((depth + 2, columns), np.nan, dtype)
+    matmul(x.T, y, np.zeros(columns, dtype), gradient)
+    np.testing.assert_allclose(gradient, x.T @ y, rtol=2e-5, atol=1e-3 if dtype == np.float32 else 1e-11)
+
+
+@pytest.mark.parametrize("rows", [1, 4, 16, 33, 64])
+def test_transpose(rows: int) -> None:
+    w = RNG.normal(size=(rows, 48)).astype(np.float32)
+    turned = np.full((48, -(-rows // PAD) * PAD), np.nan, np.float32)
+    transpose(w, turned)
+    np.testing.assert_array_equal(turned[:, :rows], w.T)
+    assert not turned[:, rows:].any()
+
+
+@pytest.mark.parametrize("gap", [0.0, 1e-6, 1e-3, 1.0, 30.0, 700.0, 1e4])
+@pytest.mark.parametrize("actions", [2, 5])
+def test_policy_shift_is_that_of_the_information_module(gap: float, actions: int) -> None:
+    before = RNG.normal(size=(50, actions)) * 3
+    after = before + gap * RNG.normal(size=(50, actions))
+    work, (p, q) = np.empty(2 * actions), (torch.from_numpy(x) for x in (before, after))
+    kl = [categorical_kl(before, after, r, actions, work)[0] for r in range(50)]
+    js = [categorical_js(before, after, r, actions, work) for r in range(50)]
+    np.testing.assert_allclose(kl, information.kl_from_logits(p, q), rtol=1e-9, atol=1e-25)
+    np.testing.assert_allclose(js, information.js_from_logits(p, q), rtol=1e-7, atol=1e-25)
+    log_std = RNG.normal(size=actions)
+    kl = [gaussian_kl(np.hstack([before, 0 * after]), after, r, log_std, actions) for r in range(50)]
+    log_stds = torch.from_numpy(log_std).expand(50, actions)
+    expected = information.gaussian_kl(p, torch.zeros(50, actions).double(), q, log_stds)
+    np.testing.assert_allclose(kl, expected, rtol=1e-9)
+
+
+def test_acting_leaves_no_trace_and_draws_what_torch_draws() -> None:
+    fused, reference = (A2C("CartPole-v1", engine=engine) for engine in ("fused", "torch"))
+    obs = RNG.normal(size=(9, 4)).astype(np.float32)
+    for _ in range(20):
+        ours, theirs = fused.act(obs), reference.act(obs)
+        assert torch.equal(ours.action, theirs.action)
+        torch.testing.assert_close(ours.raw, theirs.raw, rtol=1e-5, atol=1e-7)
+    assert torch.equal(fused.act(obs, deterministic=True).action, reference.act(obs, deterministic=True).action)
+    assert torch.equal(parameters(fused), parameters(reference))
+
+
+# --- whole runs ---
+
+
+def run_of(settings: dict[str, Any], calls: list[int], interval: int | None = None) -> tuple[Tensor, list[Any]]:
+    """Trains in so many calls; a hook of this interval, or of none, notes episodes and losses."""
+    agent, seen = A2C(engine="fused", **settings), list[Any]()
+
+    def note(status: Status) -> None:
+        seen.extend(status.episodes)
+        seen.extend(status.metrics["train/value_loss"].reshape(-1).tolist())
+
+    if interval:
+        note.interval = interval  # type: ignore[attr-defined]
+    for steps in calls:
+        agent.learn(steps, [note])
+    return parameters(agent), sorted(map(str, seen))
+
+
+@pytest.mark.parametrize("env_id", ["CartPole-v1", "Pendulum-v1"])
+@pytest.mark.parametrize("backend", ["native", "sync"])
+def test_the_same_in_whatever_calls(env_id: str, backend: str) -> None:
+    settings = {"env": env_id, "backend": backend, "n_steps": 3, "num_envs": 4, "normalize_rewards": True}
+    whole, seen = run_of(settings, [6000])
+    for calls, interval in (([6000], 7), ([6000], 10_000), ([1200, 4800], 100)):
+        again, noted = run_of(settings, calls, interval)
+        assert torch.equal(whole, again)
+        assert noted == seen
+
+
+def test_native_and_sync_worlds_make_the_same_run() -> None:
+    native, sync = (run_of({"env": "Acrobot-v1", "backend": b, "n_steps": 2}, [8000]) for b in ("native", "sync"))
+    assert torch.equal(native[0], sync[0])
+    assert native[1] == sync[1]
+
+
+def test_the_last_rollout_is_cut_short_and_nothing_more() -> None:
+    agent = A2C("CartPole-v1", num_envs=4, n_steps=5, engine="fused").learn(4 * 5 * 3 + 4 * 2 + 3)
+    assert (agent.loop.step, agent.loop.iteration) == (4 * 5 * 3 + 4 * 2, 4)
+
+
+def test_hooks_without_an_interval_see_every_update() -> None:
+    seen: list[int] = []
+    A2C("CartPole-v1", engine="fused").learn(800, [lambda status: seen.append(status.iteration)])
+    assert seen == list(range(1, 101))
+
+
+def test_the_shift_is_measured_where_the_hooks_look() -> None:
+    rows: list[Tensor] = []
+
+    def note(status: Status) -> None:
+        rows.append(status.metrics["train/policy_shift_kl"])
+
+    note.interval = 10  # type: ignore[attr-defined]
+    A2C("CartPole-v1", engine="fused").learn(800, [note])
+    measured = ~torch.cat(rows).isnan()
+    assert measured.nonzero().flatten().tolist() == list(range(9, 100, 10))
+
+
+def test_replaced_memory_is_taken_up() -> None:
+    """Whoever assigns parameters or loads an optimizer's state gets what was meant."""
+    agent, other = A2C("CartPole-v1", engine="fused").learn(80), A2C("CartPole-v1", engine="fused", seed=1).learn(800)
+    agent.load_state_dict(other.state_dict())
+    for mine, theirs in zip(agent.policy.parameters(), other.policy.parameters(), strict=True):
+        mine.data = theirs.detach().clone()
+    obs, _ = other.worlds.reset()
+    rollout, _, _ = collect(other.worlds, other, obs, 1, 0)
+    agent.update(rollout), other.update(rollout)
+    assert torch.equal(parameters(agent), parameters(other))
+    assert torch.equal(remembered(agent), remembered(other))
+
+
+def test_another_optimizer_is_refused() -> None:
+    agent = A2C("CartPole-v1", engine="fused")
+    agent.descent.optimizer = RMSpropTFLike([{"params": [*agent.policy.parameters()]}])
+    with pytest.raises(ConfigError, match="steps by RMSprop; it was replaced by RMSpropTFLike"):
+        agent.learn(8)
+
+
+@pytest.mark.parametrize("backend", ["native", "sync"])
+def test_a_gradient_that_is_not_finite_changes_nothing(backend: str) -> None:
+    agent = A2C("CartPole-v1", engine="fused", backend=backend).learn(80)
+    with torch.no_grad():
+        agent.value.net[0].weight[0, 0] = torch.nan
+    before = parameters(agent)
+    with pytest.raises(FloatingPointError, match="gradient is not finite"):
+        agent.learn(80)
+    assert torch.equal(before.nan_to_num(), parameters(agent).nan_to_num())
+    assert agent.loop.step == 80
+
+
+def test_a_step_into_infinity_is_reported() -> None:
+    agent = A2C("CartPole-v1", engine="fused", learning_rate=1e30)
+    with pytest.raises(FloatingPointError, match=r"moved the policy infinitely far|not finite"):
+        agent.learn(800, [lambda status: None])
+
+
+def test_learning_curves_of_both_engines_agree_step_by_step_at_first() -> None:
+    """The same random numbers make the same episodes, until rounding has grown."""
+    episodes: dict[str, list[Any]] = {"fused": [], "torch": []}
+    for engine, seen in episodes.items():
+        A2C("CartPole-v1", engine=engine).learn(2400, [lambda status, seen=seen: seen.extend(status.episodes)])
+    assert len(episodes["torch"]) > 20
+    assert episodes["fused"][:20] == episodes["torch"][:20]
+    assert all(a.step <= b.step for a, b in pairwise(episodes["fused"]))
