@@ -23,6 +23,11 @@ class RunFailed(RuntimeError):
     """Training could not go on; the message says why and what was kept."""
 
 
+MISTAKES = (ConfigError, EnvironmentUsageError, CheckpointError)
+FAILURES = (RunFailed, EnvironmentFailure, OSError)
+ANTICIPATED = (*MISTAKES, *FAILURES)  # what a command says in one line
+
+
 class Parser(argparse.ArgumentParser):
     """An argument parser whose errors are one line and name the nearest flag."""
 
@@ -41,14 +46,14 @@ def run(main: Callable[[list[str]], int]) -> NoReturn:
     try:
         status = main(sys.argv[1:])
         sys.stdout.flush()
-    except (ConfigError, EnvironmentUsageError, CheckpointError) as error:
+    except MISTAKES as error:
         status = _say(USAGE, error)
     except KeyboardInterrupt:
         status = INTERRUPTED
     except BrokenPipeError:  # the reader of our output has gone, as with `| head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         status = FAILED
-    except (RunFailed, EnvironmentFailure, OSError) as error:
+    except FAILURES as error:
         status = _say(FAILED, error)
     sys.exit(status)
 

@@ -54,7 +54,7 @@ def main(argv: list[str]) -> int:
     parser = Parser(prog="rl.index", description="Write the index of results, and the aggregate over environments.")
     parser.add_argument("--results", type=Path, default=Path("results"), metavar="DIR")
     args = parser.parse_args(argv)
-    pages = [_read(file) for file in sorted(args.results.glob("*/*.json"))]
+    pages = [_read(file) for file in sorted(args.results.glob("*/*.json")) if file.parent.name != "bench"]
     compared = [page for page in pages if page.name == "comparison"]
     if not compared:
         raise ConfigError(f"{args.results} holds no comparison yet: python -m rl.compare CartPole-v1 makes one")
@@ -62,7 +62,7 @@ def main(argv: list[str]) -> int:
     text = ["# Results", "", f"Made by `{made}` from the files of the commands below.", ""]
     others = [
         file
-        for file in ("lockstep.md", "information/accuracy.md", "information/speed.md")
+        for file in ("lockstep.md", "bench/bench.md", "information/accuracy.md", "information/speed.md")
         if (args.results / file).is_file()
     ]
     text += [f"Beside them: {', '.join(f'[{file}]({file})' for file in others)}.", ""] if others else []

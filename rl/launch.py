@@ -1,16 +1,19 @@
 """Many runs side by side, ours and Stable-Baselines3's, each taken as it is, gone on with, or begun."""
 
-import subprocess
+import os
 import sys
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from importlib import import_module
+from multiprocessing import get_context
 from pathlib import Path
 from typing import NamedTuple
 
 from tqdm import tqdm
 
 from rl import config
-from rl.command import RunFailed
+from rl.command import ANTICIPATED, DONE, RunFailed
 from rl.record import Result, read_result
 from rl.typed import ConfigError
 
@@ -27,12 +30,16 @@ class Line(NamedTuple):
 
 
 def train_all(env_id: str, lines: Sequence[Line], seeds: Sequence[int], out: Path, jobs: int) -> list[list[Result]]:
-    """For each line the result of every seed, in order. Raises RunFailed if any run failed, after the others ended."""
+    """For each line the result of every seed, in order. Raises RunFailed if any run failed, after the others ended.
+
+    Runs take turns in as many processes as there are jobs, since importing takes longer than many a run.
+    """
     results: dict[tuple[int, int], Result] = {}
     failures: list[str] = []
     tasks = [(i, seed) for seed in seeds for i in range(len(lines))]
-    with ThreadPoolExecutor(jobs) as pool, tqdm(total=len(tasks), unit=" runs", disable=None) as bar:
-        futures = {pool.submit(_train_one, env_id, lines[i], seed, out): (i, seed) for i, seed in tasks}
+    workers = ProcessPoolExecutor(jobs, get_context("spawn"), _be_quiet)
+    with workers, ThreadPoolExecutor(jobs) as pool, tqdm(total=len(tasks), unit=" runs", disable=None) as bar:
+        futures = {pool.submit(_train_one, env_id, lines[i], seed, out, workers): (i, seed) for i, seed in tasks}
         try:
             for future in as_completed(futures):
                 i, seed = futures[future]
@@ -49,20 +56,35 @@ def train_all(env_id: str, lines: Sequence[Line], seeds: Sequence[int], out: Pat
     return [[results[i, seed] for seed in seeds] for i in range(len(lines))]
 
 
-def _train_one(env_id: str, line: Line, seed: int, out: Path) -> Result:
+def _be_quiet() -> None:
+    """A worker's output would run into that of the others."""
+    sys.stdout = sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
+
+
+def _run(module: str, argv: list[str]) -> str:
+    """Runs a command in this process. Returns what went wrong, in one line, or nothing."""
+    try:
+        status = import_module(module).main(argv)
+    except ANTICIPATED as error:
+        return " ".join(str(error).split())
+    return "" if status == DONE else "it was interrupted"
+
+
+def _train_one(env_id: str, line: Line, seed: int, out: Path, workers: ProcessPoolExecutor) -> Result:
     """Takes a finished run with these settings, goes on with an interrupted one, or trains a new one."""
     matching = _matching(env_id, line, seed, out)
     if not any(map(_finished, matching)):
-        command = [sys.executable, "-m", COMMANDS[line.agent]]
         unfinished = [run for run in matching if line.agent == "a2c" and any(run.glob("checkpoints/*.pt"))]
         if unfinished:
-            command += ["--resume", str(unfinished[-1])]
+            argv = ["--resume", str(unfinished[-1])]
         else:
-            command += [env_id, "--seed", str(seed), "--out", str(out), *line.arguments]
-        done = subprocess.run(command, capture_output=True, text=True)
-        if done.returncode:
-            message = done.stderr.strip() or "no message"
-            raise RunFailed(message.splitlines()[-1].removeprefix("error: "))
+            argv = [env_id, "--seed", str(seed), "--out", str(out), *line.arguments]
+        try:
+            problem = workers.submit(_run, COMMANDS[line.agent], argv).result()
+        except BrokenProcessPool:
+            problem = "the process that trained it, or another beside it, was killed; the same command goes on"
+        if problem:
+            raise RunFailed(problem)
         matching = _matching(env_id, line, seed, out)
     directory = next((run for run in reversed(matching) if _finished(run)), None)
     if directory is None:
