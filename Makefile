@@ -3,7 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help train test lint figures lockstep information clean
+.PHONY: help train test lint figures lockstep bench information clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z]*\):.*##/\1\t/p' $(MAKEFILE_LIST)
@@ -19,7 +19,7 @@ lint: .venv/installed-dev  ## style and types
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-figures: .venv/installed-box2d  ## make every committed table and figure of results/ again (three hours on two cores)
+figures: .venv/installed-box2d  ## make every committed table and figure of results/ again (an hour on two cores)
 	for env in CartPole-v1 Acrobot-v1 LunarLander-v3; do \
 		$(BIN)/python -m rl.compare $$env --seeds 0-9 --total-timesteps 100000 || exit 1; \
 	done
@@ -41,6 +41,9 @@ figures: .venv/installed-box2d  ## make every committed table and figure of resu
 
 lockstep: .venv/installed  ## our updates beside Stable-Baselines3's, in many combinations (ten minutes)
 	$(BIN)/python -m rl.lockstep
+
+bench: .venv/installed-bench  ## time training beside Stable-Baselines3, Gymnasium and rejax (ten minutes, on a quiet machine)
+	$(BIN)/python -m rl.bench --jax $(BIN)/python
 
 information: .venv/installed-dev  ## accuracy and speed of rl.information beside torch and SciPy (a minute, on a quiet machine)
 	$(BIN)/python -m rl.information
@@ -64,4 +67,8 @@ clean:  ## remove the virtual environment and caches; runs and results stay
 
 .venv/installed-box2d: .venv/bin/python pyproject.toml
 	$(BIN)/python -m pip install --quiet --editable '.[box2d]'
+	@touch $@ .venv/installed
+
+.venv/installed-bench: .venv/bin/python pyproject.toml
+	$(BIN)/python -m pip install --quiet --editable '.[box2d,mujoco,bench]'
 	@touch $@ .venv/installed

@@ -15,10 +15,10 @@ from agents.descent import Descent
 from agents.engines import choose
 from agents.networks import Policy, Value, encode, input_size
 from agents.settings import A2CSettings, Engine
+from agents.shift import Shift
 from envs import EnvLike, environment_seeds, make
 from envs.spaces import to_env_action
 from rl.config import RunSettings, gather, recipe, schema
-from rl.distributions import Categorical
 from rl.loop import Chunks, Hook, Loop
 from rl.normalize import ObservationNormalizer, RewardNormalizer
 from rl.returns import explained_variance, gae, td_error
@@ -92,7 +92,7 @@ class A2C(A2CSettings):
         ent_coef = self.descent.entropy_coefficient(progress)
         loss = policy_loss + self.vf_coef * value_loss - ent_coef * entropy
 
-        shift = _Shift(self.policy, obs, batch.behavior)
+        shift = Shift(self.policy, obs, batch.behavior)
         metrics = self.descent.step(loss, progress, shift) | shift.js()
         self.descent.adapt_entropy_coefficient(entropy.detach(), progress)
         if self.obs_norm:
@@ -240,23 +240,3 @@ class A2C(A2CSettings):
         self.descent = Descent(self.policy, self.value, self)
         self.obs_norm = ObservationNormalizer(size) if self.normalize_observations else None
         self.reward_norm = RewardNormalizer(self.worlds.num_envs, self.gamma) if self.normalize_rewards else None
-
-
-class _Shift:
-    """How far the policy moved from the one that acted: means over the rollout's states."""
-
-    def __init__(self, policy: Policy, obs: Tensor, behavior: Tensor) -> None:
-        self.policy, self.obs = policy, obs
-        self.before = self.after = policy.distribution(behavior)
-
-    @torch.no_grad()
-    def __call__(self) -> Tensor:
-        """KL(π_before ‖ π as it is now)."""
-        self.after = self.policy(self.obs)
-        return self.before.kl(self.after).mean()  # type: ignore[arg-type]  # of one family
-
-    def js(self) -> dict[str, Tensor]:
-        """JS(π_before, π at the last call), which exists in closed form for discrete actions."""
-        if isinstance(self.before, Categorical) and isinstance(self.after, Categorical):
-            return {"train/policy_shift_js": self.before.js(self.after).mean()}
-        return {}

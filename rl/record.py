@@ -32,7 +32,7 @@ except ImportError:  # not on Windows
 Columns = dict[str, NDArray[np.float64]]
 
 LATEST = 100  # episodes over which training returns are averaged, as everywhere in the field
-_PACKAGES = ("actor-critic", "torch", "numpy", "gymnasium", "stable-baselines3")
+_PACKAGES = ("actor-critic", "torch", "numba", "numpy", "gymnasium", "stable-baselines3")
 
 
 def create_run_directory(out: Path, env_id: str, agent: str, seed: int, settings: Mapping[str, object]) -> Path:
@@ -77,9 +77,9 @@ def _version(package: str) -> str:
 class Recorder:
     """A hook that writes metrics.csv, one row every `log_interval` updates, and episodes.csv, one row an episode.
 
-    Metrics are means over the row's updates (and the largest policy shift among them); rollout/* are means over the
-    last 100 episodes. Wall-clock columns, time/*, come last. `solved_at` is the step at which the mean return of
-    the last 100 episodes first reached the environment's reward threshold.
+    Metrics are means over the row's updates (and the largest policy shift among them, those that were measured);
+    rollout/* are means over the last 100 episodes. Wall-clock columns, time/*, come last. `solved_at` is the step at
+    which the mean return of the last 100 episodes first reached the environment's reward threshold.
     """
 
     def __init__(self, directory: Path, log_interval: int, reward_threshold: float | None) -> None:

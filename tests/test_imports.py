@@ -33,7 +33,7 @@ FLOORS: list[list[str]] = [
         "agents.fused.network", "agents.fused.optimizers", "agents.fused.products", "agents.fused.shared",
         "agents.networks", "agents.optimizers", "agents.sb3",
         "agents.sb3.baseline", "agents.sb3.carry", "agents.sb3.model", "agents.sb3.precise", "agents.sb3.replay",
-        "agents.settings", "agents.storage",
+        "agents.settings", "agents.shift", "agents.storage",
     ],
     ["rl.bench", "rl.bench.rejax_rates", "rl.bench.report", "rl.bench.systems", "rl.bench.timing"],
     [
