@@ -25,6 +25,11 @@ figures: .venv/installed-box2d  ## make every committed table and figure of resu
 	done
 	$(BIN)/python -m rl.compare Pendulum-v1 --seeds 0-9 --total-timesteps 200000
 	$(BIN)/python -m rl.compare Pendulum-v1 --seeds 0-9 --name recipe --line recipe
+	$(BIN)/python -m rl.compare CartPole-v1 --seeds 0-19 --total-timesteps 100000 --name engines \
+		--line 'fused, 1 step' configs/sb3-defaults.yaml n_steps=1 engine=fused \
+		--line 'torch, 1 step' configs/sb3-defaults.yaml n_steps=1 engine=torch \
+		--line 'fused, 5 steps' configs/sb3-defaults.yaml n_steps=5 engine=fused \
+		--line 'torch, 5 steps' configs/sb3-defaults.yaml n_steps=5 engine=torch
 	$(BIN)/python -m rl.compare CartPole-v1 --seeds 0-9 --total-timesteps 100000 --name ablation --line recipe \
 		--line 'without normalization' normalize_observations=false normalize_rewards=false \
 		--line 'small ε' rms_prop_eps=1e-5 --line 'critic not faster' critic_lr_scale=1

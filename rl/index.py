@@ -20,6 +20,7 @@ _SHOWS = {
     "comparison": "Ours beside Stable-Baselines3's A2C at its hyper-parameters, one step and five; and our recipe.",
     "recipe": "Our recipe alone, for as many steps as it is made for.",
     "ablation": "The recipe, and the recipe without one of its parts.",
+    "engines": "The fused engine beside the torch engine, at Stable-Baselines3's hyper-parameters.",
     "learning-rate": "Constant and adaptive learning rates, from a good one and from one ten times too large.",
     "entropy": "No entropy bonus, a constant one, and one that holds the entropy above a target.",
 }

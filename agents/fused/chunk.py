@@ -6,9 +6,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agents.fused.heads import sample_categorical
-from agents.fused.learn import DONE, learn, normalize_rows
+from agents.fused.learn import DONE, learn
 from agents.fused.memory import Doubles, Floats, Integers
 from agents.fused.network import copy_row, forward, output_of
+from agents.fused.norms import normalize_rows
 from envs.compiling import kernel, part
 from envs.physics import step_worlds
 
@@ -78,6 +79,22 @@ def act_once(m, t, raw, noise):
     act_rows(options, params.theta, policy.layers, policy.outputs, batch, scratch.work, noise, begin, end)
 
 
+@part
+def note_successor(raw, successors, row, envs, over, last, next_obs, i, extra):
+    """What follows a row of the rollout: the row below; where an episode ended, a row of its own, behind all others.
+
+    extra: rows taken so far. Returns that now.
+    """
+    successor = row + envs
+    if over and not last:
+        successor = extra
+        extra += 1
+    if over or last:
+        copy_row(next_obs, i, raw, successor)
+    successors[row] = successor
+    return extra
+
+
 @kernel
 def turn(m, t, steps, extra, obs, noise, next_obs, reward, terminated, truncated, progress, measure, report):
     """Takes in step t of worlds that are stepped outside, learns after the last of a rollout, and acts on obs again.
@@ -92,13 +109,7 @@ def turn(m, t, steps, extra, obs, noise, next_obs, reward, terminated, truncated
         row = t * envs + i
         over = terminated[i] or truncated[i]
         batch.reward[t, i], batch.terminated[t, i], batch.truncated[t, i] = reward[i], terminated[i], truncated[i]
-        successor = row + envs
-        if over and t < steps - 1:
-            successor = extra
-            extra += 1
-        if over or t == steps - 1:
-            copy_row(next_obs, i, batch.raw, successor)
-        batch.successor[row] = successor
+        extra = note_successor(batch.raw, batch.successor, row, envs, over, t == steps - 1, next_obs, i, extra)
     if t == steps - 1:
         encode_rows(options, batch, norms, rows, extra)
         status = learn(
@@ -153,13 +164,7 @@ def advance(gaussian, batch, w, t, steps, extra, now, episodes, ended, buffers):
         terminations[t, i], truncations[t, i] = terminated[i], truncated[i]
         ret[i] += reward[i]
         count[i] += 1
-        successor = first + envs + i
-        if over and t < steps - 1:
-            successor = extra
-            extra += 1
-        if over or t == steps - 1:
-            copy_row(next_obs, i, raw, successor)
-        successors[first + i] = successor
+        extra = note_successor(raw, successors, first + i, envs, over, t == steps - 1, next_obs, i, extra)
         if over:
             returns[ended], lengths[ended], times[ended] = ret[i], count[i], now
             ret[i], count[i] = 0.0, 0

@@ -6,6 +6,7 @@ import numpy as np
 
 from agents.fused.heads import categorical_js, categorical_kl, categorical_loss, gaussian_kl, gaussian_loss
 from agents.fused.network import backward, forward, output_of
+from agents.fused.norms import merge_moments, scale_rewards
 from agents.fused.optimizers import descend, sum_of_squares
 from envs.compiling import kernel, part
 
@@ -22,52 +23,6 @@ _SHIFT_GAIN = 1 / (4 * _SHIFT_HORIZON)
 def between(line, progress):
     """A linear schedule's value."""
     return line[0] + (line[1] - line[0]) * progress
-
-
-@kernel
-def merge_moments(count, mean, m2, x):
-    """Adds a batch, float64[B, D], to running moments: `rl.normalize.RunningMoments.update`."""
-    rows, total = len(x), count[0] + len(x)
-    for k in range(x.shape[1]):
-        batch_mean, batch_m2 = 0.0, 0.0
-        for r in range(rows):
-            batch_mean += x[r, k]
-        batch_mean /= rows
-        for r in range(rows):
-            batch_m2 += (x[r, k] - batch_mean) ** 2
-        delta = batch_mean - mean[k]
-        m2[k] += batch_m2 + delta * delta * (count[0] * rows / total)
-        mean[k] += delta * (rows / total)
-    count[0] = total
-
-
-@kernel
-def normalize_rows(norms, raw, x):
-    """x = clip((raw − μ) / √(σ² + 1e-8), ±10)."""
-    count = norms.obs_count[0]
-    for k in range(raw.shape[1]):
-        mean = norms.obs_mean[k]
-        deviation = math.sqrt((norms.obs_m2[k] / count if count > 0 else 1.0) + 1e-8)
-        for r in range(len(raw)):
-            x[r, k] = min(max((raw[r, k] - mean) / deviation, -10.0), 10.0)
-
-
-@kernel
-def scale_rewards(norms, gamma, steps, reward, terminated, truncated):
-    """Learns the spread of the discounted return, then divides by it: `rl.normalize.RewardNormalizer`."""
-    envs = len(norms.returns)
-    for t in range(steps):
-        for i in range(envs):
-            norms.returns[i] = gamma * norms.returns[i] + reward[t, i]
-        merge_moments(norms.reward_count, norms.reward_mean, norms.reward_m2, norms.returns.reshape(envs, 1))
-        for i in range(envs):
-            if terminated[t, i] or truncated[t, i]:
-                norms.returns[i] = 0.0
-    number = reward.dtype.type
-    deviation = number(math.sqrt(norms.reward_m2[0] / norms.reward_count[0] + 1e-8))
-    for t in range(steps):
-        for i in range(envs):
-            reward[t, i] = min(max(reward[t, i] / deviation, number(-10)), number(10))
 
 
 @part

@@ -1,0 +1,92 @@
+"""The benchmark measures what it says and writes it down; how fast anything is, no test says."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from rl.bench import report, systems, timing
+from rl.bench.systems import Shape
+from rl.command import RunFailed
+
+
+def rates(*each: float) -> dict[str, object]:
+    return {"median": sorted(each)[len(each) // 2], "each": list(each)}
+
+
+CONTENT = {
+    "shapes": {
+        shape: {
+            name: rates(speed, speed, 2 * speed)
+            for name, speed in {
+                report.SB3: 1000.0, report.TORCH: 2000.0, report.FUSED: 50_000.0, report.GYMNASIUM: 9000.0,
+                report.NATIVE: 90_000.0, report.LIMIT: 200_000.0,
+            }.items()
+        }
+        for shape in ("8 × 1", "8 × 5")
+    },
+    "python": {"CartPole-v1, 8 × 1": {name: rates(1000.0) for name in ("random", "fused", "torch", "SB3")}},
+    "seeds": {"ours, fused, threads": rates(3e6), "ours, fused, processes": rates(4e6), "SB3, processes": rates(2e4)},
+    "rejax": {"8 × 5": rates(7e4), "16 seeds of 8 × 5": rates(1e6)},
+    "shell": [
+        {"command": f"python -m rl.{name}", "seconds": 3.25, "solved_at": solved, "score": 499.5}
+        for name, solved in (("train", 80_000), ("train", 80_000), ("baseline", None))
+    ],
+    "command": "python -m rl.bench", "machine": "a machine", "repeats": 3,
+}  # fmt: skip
+
+
+def test_tables() -> None:
+    text = report.tables(CONTENT)
+    assert "| ours, fused | 50,000 | 50,000 |" in text
+    assert "| rejax |  | 70,000 |" in text
+    assert "| **ours, fused ÷ SB3** | 50 | 50 |" in text
+    assert "| **ours, fused ÷ matrix products only** | 0.25 | 0.25 |" in text
+    assert "| SB3, processes | 20,000 | 200.00 |" in text
+    assert "| rejax, vmap over seeds | 1,000,000 | 4.00 |" in text
+    assert "| CartPole-v1, 8 × 1 | 1,000 | 1,000 | 1,000 | 1,000 | 1.00 |" in text
+    assert "| `python -m rl.baseline` |  | 3.2 | not solved | 499.5 |" in text
+
+
+def test_figure(tmp_path: Path) -> None:
+    report.figure(CONTENT, tmp_path / "bench")
+    assert (tmp_path / "bench.png").stat().st_size > 10_000
+    assert (tmp_path / "bench.pdf").exists()
+
+
+def test_systems_take_turns() -> None:
+    calls: list[str] = []
+
+    def build(name: str) -> systems.Run:
+        def run(steps: int) -> None:
+            assert steps % 40 == 0
+            calls.append(name)
+
+        return run
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(timing, "_steps_in", lambda run, unit, seconds: 80)
+        measured = timing.interleaved({name: lambda name=name: build(name) for name in "ab"}, 40, 3, 0.1)
+    assert calls == ["a", "b"] * 3
+    assert [len(rate.each) for rate in measured.values()] == [3, 3]
+
+
+@pytest.mark.slow
+def test_every_system_runs() -> None:
+    shape = Shape(2, 3)
+    runs = [systems.stable_baselines(shape), systems.gymnasium(shape), systems.native(shape), systems.products(shape)]
+    for run in (*runs, systems.ours("fused", shape), systems.ours("torch", shape)):
+        run(60)
+
+
+def test_a_rival_that_is_not_there_is_named() -> None:
+    with pytest.raises(RunFailed, match=r"cannot run rejax: .*No module named"):
+        timing.rival(sys.executable, 1)
+
+
+@pytest.mark.slow
+def test_warm() -> None:
+    done = subprocess.run([sys.executable, "-m", "rl.bench", "--warm"], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.endswith("the kernels are on disk\n")
