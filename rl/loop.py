@@ -9,7 +9,7 @@ import numpy as np
 from envs import Worlds, environment_seeds
 from rl.rollout import Actor, Array, Chunk, Episode, Metrics, Plan, Rollout, collect
 
-_INTERVAL = 100  # updates between two measures of the policy shift where no hook asks for more
+_INTERVAL, _MEASURES = 100, 10  # in so many updates, or in the hooks' interval, the policy shift is measured so often
 SELDOM = 2**60  # the `interval` of a hook that need not see any update in particular
 _LONGEST = 20_000  # environment steps in one call: Ctrl-C and the progress bar wait for its end
 
@@ -82,7 +82,7 @@ class Loop:
         num_envs = self.worlds.num_envs
         intervals = [hook.interval if isinstance(hook, PatientHook) else 1 for hook in hooks]
         patience = min(intervals, default=SELDOM)
-        interval = patience if patience < SELDOM else _INTERVAL
+        interval = max(min(patience, _INTERVAL) // _MEASURES, 1)
         while self.step + num_envs <= until:
             start = time.perf_counter()
             self._between_iterations = False
