@@ -87,8 +87,9 @@ def _stepping(envs: gym.vector.VectorEnv) -> Run:
 
 def products(shape: Shape) -> Run:
     """Only the matrix products of an update, of the same shapes and by the same kernel: the limit of one core."""
+    from numba import njit
+
     from agents.fused.products import PAD, matmul
-    from envs.compiling import kernel
 
     rows, more = shape.rows, shape.rows + shape.envs
     sizes = [(4, 64), (64, 64), (64, PAD)]  # of a network's three layers
@@ -99,7 +100,7 @@ def products(shape: Shape) -> Run:
     flat = np.random.default_rng(0).normal(size=(2, room)).astype(np.float32)
     result, nothing = np.zeros(room, np.float32), np.zeros(64, np.float32)
 
-    @kernel
+    @njit
     def updates(count, dimensions, flat, result, nothing):  # type: ignore[no-untyped-def]
         for _ in range(count):
             for d in range(len(dimensions)):
