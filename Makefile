@@ -48,7 +48,7 @@ lockstep: .venv/installed  ## our updates beside Stable-Baselines3's, in many co
 	$(BIN)/python -m rl.lockstep
 
 bench: .venv/installed-bench  ## time training beside Stable-Baselines3, Gymnasium and rejax (ten minutes, on a quiet machine)
-	$(BIN)/python -m rl.bench --jax $(BIN)/python
+	$(BIN)/python -m rl.bench --repeats 5 --jax $(BIN)/python
 
 information: .venv/installed-dev  ## accuracy and speed of rl.information beside torch and SciPy (a minute, on a quiet machine)
 	$(BIN)/python -m rl.information
