@@ -43,13 +43,15 @@ def parameters(agent: A2C) -> Tensor:
 
 
 def remembered(agent: A2C) -> Tensor:
-    """All that the optimizer and the adaptive coefficients remember."""
+    """All that the optimizer, the adaptive coefficients and the normalizers remember."""
     groups = agent.descent.optimizer.param_groups
     states = [agent.descent.optimizer.state[p] for group in groups for p in group["params"]]
     numbers = [torch.as_tensor(value, dtype=torch.float64).flatten() for s in states for _, value in sorted(s.items())]
     descent = agent.descent
     own = [descent.step_factor.value, descent.entropy_factor.value, descent.mean_shift, float(descent.shifts)]
-    return torch.cat([*numbers, torch.tensor(own)])
+    norms = [norm.moments for norm in (agent.obs_norm, agent.reward_norm) if norm]
+    moments = [x.flatten() for norm in norms for x in (norm.count, norm.mean, norm.m2 / norm.count)]
+    return torch.cat([*numbers, *moments, torch.tensor(own)])
 
 
 def side_by_side(env_id: str, updates: int, **settings: Any) -> tuple[float, float, dict[str, float]]:

@@ -68,8 +68,8 @@ class Norms(NamedTuple):
     obs_mean: Doubles
     obs_m2: Doubles
     reward_count: Doubles
-    reward_m2: Doubles
     reward_mean: Doubles
+    reward_m2: Doubles
     returns: Doubles  # [N], discounted, under way
 
 
