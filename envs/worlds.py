@@ -131,8 +131,7 @@ class Worlds(VectorWrapper):
             except ValueError:  # of another number of environments
                 return False
             self._seeds = None
-            self._return[:] = cast("list[float]", state["return"])
-            self._length[:] = cast("list[int]", state["length"])
+            self._load_running(state)
             return True
         if self.native is not None or state.get("snapshots") is None:
             return False
@@ -141,9 +140,12 @@ class Worlds(VectorWrapper):
             cast(SyncVectorEnv, self.env).set_attr("snapshot", state["snapshots"])
         except ValueError:  # made of other layers, by another version of Gymnasium perhaps
             return False
+        self._load_running(state)
+        return True
+
+    def _load_running(self, state: dict[str, object]) -> None:
         self._return[:] = cast("list[float]", state["return"])
         self._length[:] = cast("list[int]", state["length"])
-        return True
 
     def _guarded(self, call: Callable[[], Result]) -> Result:
         try:
@@ -156,12 +158,8 @@ class Worlds(VectorWrapper):
     def _check_finite(self, values: Array, what: str) -> None:
         if not (self._checks_obs or what == "reward"):
             return
-        # a float32 that is not finite shows in the sum, which is the quickest to look at
-        suspect = values.sum() if values.dtype == np.float32 else np.abs(values).max()
-        if not abs(suspect) <= _LARGEST:  # not for NaN either
-            finite = np.abs(values) <= _LARGEST
-            if finite.all():  # and only their sum is too large
-                return
+        finite = np.isfinite(values) if values.dtype == np.float32 else np.abs(values) <= _LARGEST  # false for NaN too
+        if not finite.all():
             i = int(np.flatnonzero(~finite.reshape(self.num_envs, -1).all(1))[0])
             raise EnvironmentFailure(
                 f"environment {i} ({self.env_id}) returned a non-finite {what}, {np.asarray(values[i]).tolist()}, "

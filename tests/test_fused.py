@@ -127,8 +127,9 @@ def test_policy_shift_is_that_of_the_information_module(gap: float, actions: int
     before = RNG.normal(size=(50, actions)) * 3
     after = before + gap * RNG.normal(size=(50, actions))
     work, (p, q) = np.empty(2 * actions), (torch.from_numpy(x) for x in (before, after))
-    kl = [categorical_kl(before, after, r, actions, work)[0] for r in range(50)]
-    js = [categorical_js(before, after, r, actions, work) for r in range(50)]
+    pairs = [categorical_kl(before, after, r, actions, work) for r in range(50)]
+    kl = [pair[0] for pair in pairs]
+    js = [categorical_js(before, after, r, actions, *pairs[r], work) for r in range(50)]
     np.testing.assert_allclose(kl, information.kl_from_logits(p, q), rtol=1e-9, atol=1e-25)
     np.testing.assert_allclose(js, information.js_from_logits(p, q), rtol=1e-7, atol=1e-25)
     log_std = RNG.normal(size=actions)

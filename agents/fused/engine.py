@@ -83,7 +83,7 @@ class Fused:
             continuous = rollout.action.reshape(steps * envs, -1).numpy()
         else:
             discrete = rollout.action.reshape(-1).numpy()
-        report = np.empty((1, METRICS))
+        report = np.empty(METRICS)
         status = update_once(
             memory,
             encode(space, rollout.obs).flatten(0, 1).numpy(),
@@ -95,12 +95,12 @@ class Fused:
             rollout.terminated.numpy(),
             rollout.truncated.numpy(),
             progress,
-            report[0],
+            report,
         )
         if status != DONE:
-            raise _error(status, report[0])
-        self.shared.write_back(report[0])
-        numbers = torch.from_numpy(report[0]).to(torch.get_default_dtype()).unbind()
+            raise _error(status, report)
+        self.shared.write_back(report)
+        numbers = torch.from_numpy(report).to(torch.get_default_dtype()).unbind()
         return {name: numbers[k] for name, k in self._names.items()}
 
     def chunk(self, worlds: "Worlds", plan: Plan, obs: Array) -> Chunk:

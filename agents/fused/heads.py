@@ -122,9 +122,11 @@ def categorical_kl(before, after, r, actions, e):
 
 
 @kernel
-def categorical_js(before, after, r, actions, e):
-    """JS(p, q) = ½ Σ m ψ(tanh(r/2)), m = (p + q)/2, r = ln(p/q) = KL(p‖q) + Σ p δ − δ. e: float64[2 · actions]."""
-    kl, mean = categorical_kl(before, after, r, actions, e)
+def categorical_js(before, after, r, actions, kl, mean, e):
+    """JS(p, q) = ½ Σ m ψ(tanh(r/2)), m = (p + q)/2, r = ln(p/q) = KL(p‖q) + Σ p δ − δ.
+
+    kl, mean: KL(p‖q) and Σ p δ; e: float64[2 · actions].
+    """
     _, rest = exponentials(before, r, actions, e, 0)
     _, others = exponentials(after, r, actions, e, actions)
     js = 0.0

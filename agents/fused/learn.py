@@ -102,8 +102,8 @@ def policy_gradient(options, batch, work, theta, grad, out, delta, advantage, ro
 
 
 @part
-def policy_shift(options, theta, layers, batch, scratch, rows, js):
-    """Means over the rollout's states of KL(π_before ‖ π as it is now) and, if asked for, JS; else NaN."""
+def policy_shift(options, theta, layers, batch, scratch, rows):
+    """Means over the rollout's states of KL(π_before ‖ π as it is now) and of JS, NaN for Gaussians."""
     capacity = len(batch.x)
     forward(theta, layers, scratch.delta, capacity, options.relu, batch.x, 0, rows)
     now = output_of(scratch.delta, layers, len(layers) - 1, capacity)
@@ -112,10 +112,10 @@ def policy_shift(options, theta, layers, batch, scratch, rows, js):
         if options.gaussian:
             kl_sum += gaussian_kl(before, now, r, theta, size)
         else:
-            kl_sum += categorical_kl(before, now, r, size, work)[0]
-            if js:
-                js_sum += categorical_js(before, now, r, size, work)
-    return kl_sum / rows, js_sum / rows if js and not options.gaussian else np.nan
+            kl, mean = categorical_kl(before, now, r, size, work)
+            kl_sum += kl
+            js_sum += categorical_js(before, now, r, size, kl, mean, work)
+    return kl_sum / rows, np.nan if options.gaussian else js_sum / rows
 
 
 @part
@@ -130,14 +130,14 @@ def step_within(options, params, layers, batch, scratch, adaptive, rows, scale, 
     if not measure:
         report[KL] = report[JS] = np.nan
         return
-    kl, js = policy_shift(options, theta, layers, batch, scratch, rows, True)
+    kl, js = policy_shift(options, theta, layers, batch, scratch, rows)
     attempt = 0
     while bound > 0 and kl > bound and attempt < 10:
         number = theta.dtype.type
         share = number(0.95 * math.sqrt(bound / kl)) if attempt < 9 else number(0)
         for k in range(params.split):
             theta[k] = start[k] + share * (theta[k] - start[k])
-        kl, js = policy_shift(options, theta, layers, batch, scratch, rows, True)
+        kl, js = policy_shift(options, theta, layers, batch, scratch, rows)
         attempt += 1
     report[KL], report[JS] = kl, js
 
