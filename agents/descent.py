@@ -13,10 +13,10 @@ from agents.optimizers import optimizer
 from agents.settings import A2CSettings
 from rl.schedules import value_at
 
-_FASTEST = math.log(1.2)  # a factor changes by at most a fifth an update, up or down
-_ENTROPY_GAIN = 0.01  # of the coefficient, an update and a nat
-_SHIFT_HORIZON = 50  # updates over which the policy shift is averaged before it is compared with its target
-_SHIFT_GAIN = 1 / (4 * _SHIFT_HORIZON)  # the largest without overshoot: critical damping of gain and horizon
+FASTEST = math.log(1.2)  # a factor changes by at most a fifth an update, up or down
+ENTROPY_GAIN = 0.01  # of the coefficient, an update and a nat
+SHIFT_HORIZON = 50  # updates over which the policy shift is averaged before it is compared with its target
+SHIFT_GAIN = 1 / (4 * SHIFT_HORIZON)  # the largest without overshoot: critical damping of gain and horizon
 
 
 def gradient_error(loss: float) -> FloatingPointError:
@@ -38,7 +38,7 @@ class Factor:
 
     def move(self, change: float) -> None:
         """f ← f · e^change, with |change| ≤ ln 1.2 and f in [1/100, 100], even if nothing answers."""
-        step = min(max(change, -_FASTEST), _FASTEST)
+        step = min(max(change, -FASTEST), FASTEST)
         self.value = min(max(self.value * math.exp(step), 0.01), 100.0)
 
 
@@ -63,7 +63,7 @@ class Descent:
         """
         if self.settings.target_entropy is not None:
             missing = value_at(self.settings.target_entropy, progress) - float(entropy)
-            self.entropy_factor.move(_ENTROPY_GAIN * missing)
+            self.entropy_factor.move(ENTROPY_GAIN * missing)
 
     def step(self, loss: Tensor, progress: float, shift: Callable[[], Tensor]) -> dict[str, Tensor]:
         """One step on the loss. shift() is the KL divergence from the policy that acted to the policy as it is now.
@@ -118,10 +118,10 @@ class Descent:
         It is the mean over some updates that is steered: single updates differ by orders of magnitude, most of them
         near 0, and a step that follows each of them grows until the next large one destroys the policy.
         """
-        self.shifts = min(self.shifts + 1, _SHIFT_HORIZON)
+        self.shifts = min(self.shifts + 1, SHIFT_HORIZON)
         self.mean_shift += (kl - self.mean_shift) / self.shifts
         measured = max(self.mean_shift, 0.01 * target)  # a policy that does not move at all raises f by 1 % an update
-        self.step_factor.move(_SHIFT_GAIN * 0.5 * math.log(target / measured))
+        self.step_factor.move(SHIFT_GAIN * 0.5 * math.log(target / measured))
 
     def state_dict(self) -> dict[str, object]:
         return {

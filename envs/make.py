@@ -50,33 +50,33 @@ def make(
     if max_episode_steps is not None and max_episode_steps < 1:
         raise EnvironmentUsageError(f"max_episode_steps must be positive, got {max_episode_steps}")
     if isinstance(env, VectorEnv):
-        size = None if num_envs == env.num_envs else num_envs
-        given: dict[str, object] = {
-            "num_envs": size,
-            "max_episode_steps": max_episode_steps,
-            "env_kwargs": env_kwargs or None,
-        }
-        _adopt(env, given)
-        return Worlds(env, _name_of(env), environment_seeds(seed, env.num_envs, seeding), _threshold(env.spec))
-    if num_envs is not None and num_envs < 1:
+        given = {"num_envs": None if num_envs == env.num_envs else num_envs, "max_episode_steps": max_episode_steps}
+        _adopt(env, given | {"env_kwargs": env_kwargs or None, "backend": None if backend == "auto" else backend})
+        vector, name, spec = env, _name_of(env), env.spec
+    elif num_envs is not None and num_envs < 1:
         raise EnvironmentUsageError(f"num_envs must be at least 1, got {num_envs}")
-    build, count = builder(env, num_envs, max_episode_steps, env_kwargs)
-    first = build()
-    name = _name_of(first) if not isinstance(env, str) else env
-    check_observation_space(first.observation_space, name)
-    check_action_space(first.action_space, name)
-    if isinstance(env, str) and backend != "sync" and _is_native(first, name, env_kwargs):
-        native = NativeVectorEnv(name, count, max_episode_steps)
-        return Worlds(native, name, environment_seeds(seed, count, seeding), _threshold(first.spec))
-    if backend == "native":
-        raise EnvironmentUsageError(
-            f"there is no native {name}{' with env_kwargs' if env_kwargs else ''}; native are {', '.join(WORLDS)}"
-        )
+    else:
+        build, count = builder(env, num_envs, max_episode_steps, env_kwargs)
+        first = build()
+        name, spec = _name_of(first) if not isinstance(env, str) else env, first.spec
+        check_observation_space(first.observation_space, name)
+        check_action_space(first.action_space, name)
+        native = isinstance(env, str) and _is_native(first, name, env_kwargs)
+        if backend == "native" and not native:
+            raise EnvironmentUsageError(
+                f"there is no native {name}{' with env_kwargs' if env_kwargs else ''}; native are {', '.join(WORLDS)}"
+            )
+        take_native = native and backend != "sync"
+        vector = NativeVectorEnv(name, count, max_episode_steps) if take_native else _rows(first, build, count, name)
+    return Worlds(vector, name, environment_seeds(seed, vector.num_envs, seeding), _threshold(spec))
+
+
+def _rows(first: AnyEnv, build: Callable[[], AnyEnv], count: int, name: str) -> Rows:
+    """The first environment and its copies. Raises EnvironmentUsageError if a copy is an environment again."""
     copies = [first, *(build() for _ in range(count - 1))]
     if len({id(copy.unwrapped) for copy in copies}) < count:
         raise EnvironmentUsageError(f"the function returns the same {name} every time; it must build a new one")
-    rows = Rows([bounded(copy, i, name) for i, copy in enumerate(copies)])
-    return Worlds(rows, name, environment_seeds(seed, count, seeding), _threshold(first.spec))
+    return Rows([bounded(copy, i, name) for i, copy in enumerate(copies)])
 
 
 def builder(
@@ -139,7 +139,7 @@ def _limited(build: Callable[[], AnyEnv], max_episode_steps: int | None) -> AnyE
     return gym.wrappers.TimeLimit(env.env if isinstance(env, gym.wrappers.TimeLimit) else env, max_episode_steps)
 
 
-def _adopt(env: VectorEnv, given: dict[str, object]) -> None:
+def _adopt(env: VectorEnv, given: Mapping[str, object]) -> None:
     """Refuses what cannot apply to a vector environment, and puts the boundary around each environment in it."""
     for name, value in given.items():
         if value is not None:

@@ -67,16 +67,21 @@ def act_rows(options, theta, layers, outputs, batch, work, noise, begin, end):
             discrete[r] = sample_categorical(out, r, size, noise[r - begin, 0], work)
 
 
+@part
+def act_on(options, params, policy, batch, scratch, norms, obs, noise, begin):
+    """Puts observations, [N, D], into the rows of the batch from `begin` on, and acts on them."""
+    end = begin + len(obs)
+    for i in range(len(obs)):
+        copy_row(obs, i, batch.raw, begin + i)
+    encode_rows(options, batch, norms, begin, end)
+    act_rows(options, params.theta, policy.layers, policy.outputs, batch, scratch.work, noise, begin, end)
+
+
 @kernel
 def act_once(m, t, raw, noise):
     """Acts on observations that come from outside, those of step t of a rollout. raw: float[N, D]."""
     settings, params, policy, _, batch, scratch, norms, _ = m
-    options = settings[0]
-    begin, end = t * len(raw), (t + 1) * len(raw)
-    for r in range(len(raw)):
-        copy_row(raw, r, batch.raw, begin + r)
-    encode_rows(options, batch, norms, begin, end)
-    act_rows(options, params.theta, policy.layers, policy.outputs, batch, scratch.work, noise, begin, end)
+    act_on(settings[0], params, policy, batch, scratch, norms, raw, noise, t * len(raw))
 
 
 @part
@@ -116,11 +121,7 @@ def turn(m, t, steps, extra, obs, noise, next_obs, reward, terminated, truncated
             options, params, policy, value, batch, scratch, norms, adaptive, steps, extra, progress, measure, report
         )
     if status == DONE and len(noise) > 0:
-        begin = (t + 1) % steps * envs
-        for i in range(envs):
-            copy_row(obs, i, batch.raw, begin + i)
-        encode_rows(options, batch, norms, begin, begin + envs)
-        act_rows(options, params.theta, policy.layers, policy.outputs, batch, scratch.work, noise, begin, begin + envs)
+        act_on(options, params, policy, batch, scratch, norms, obs, noise, (t + 1) % steps * envs)
     return extra, status
 
 
@@ -188,11 +189,8 @@ def run_chunk(m, w, noise, updates, steps, step, iteration, until, interval, rep
         extra = rows + envs  # rows of x behind the observations and their last successors
         for t in range(steps):
             begin, end = t * envs, (t + 1) * envs
-            for i in range(envs):
-                copy_row(w.obs, i, batch.raw, begin + i)
-            encode_rows(options, batch, norms, begin, end)
             draws = noise[u * rows + begin : u * rows + end]
-            act_rows(options, params.theta, policy.layers, policy.outputs, batch, scratch.work, draws, begin, end)
+            act_on(options, params, policy, batch, scratch, norms, w.obs, draws, begin)
             now = step + u * rows + end
             extra, ended = advance(options.gaussian, batch, w, t, steps, extra, now, episodes, ended, buffers)
         encode_rows(options, batch, norms, rows, extra)

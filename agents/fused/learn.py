@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 
+from agents.descent import ENTROPY_GAIN, FASTEST, SHIFT_GAIN, SHIFT_HORIZON
 from agents.fused.heads import categorical_js, categorical_kl, categorical_loss, gaussian_kl, gaussian_loss
 from agents.fused.network import backward, forward, output_of
 from agents.fused.norms import merge_moments, scale_rewards
@@ -13,10 +14,6 @@ from envs.compiling import kernel, part
 DONE, GRADIENT_NOT_FINITE, SHIFT_NOT_FINITE = range(3)
 KL, GRAD_NORM, LEARNING_RATE, JS, POLICY_LOSS, VALUE_LOSS, ENTROPY, ENT_COEF, EXPLAINED, LOSS, CRITIC_RATE = range(11)
 METRICS = 11  # numbers that an update reports
-_FASTEST = math.log(1.2)  # these four as in agents.descent
-_ENTROPY_GAIN = 0.01
-_SHIFT_HORIZON = 50
-_SHIFT_GAIN = 1 / (4 * _SHIFT_HORIZON)
 
 
 @kernel
@@ -148,17 +145,17 @@ def adapt(options, state, progress, report):
     `Descent.adapt_entropy_coefficient`."""
     if options.target_shift[0] > 0:
         target = between(options.target_shift, progress)
-        state[3] = min(state[3] + 1, _SHIFT_HORIZON)
+        state[3] = min(state[3] + 1, SHIFT_HORIZON)
         state[2] += (report[KL] - state[2]) / state[3]
-        state[0] = moved(state[0], _SHIFT_GAIN * 0.5 * math.log(target / max(state[2], 0.01 * target)))
+        state[0] = moved(state[0], SHIFT_GAIN * 0.5 * math.log(target / max(state[2], 0.01 * target)))
     if not math.isnan(options.target_entropy[0]):
         missing = between(options.target_entropy, progress) - report[ENTROPY]
-        state[1] = moved(state[1], _ENTROPY_GAIN * missing)
+        state[1] = moved(state[1], ENTROPY_GAIN * missing)
 
 
 @kernel
 def moved(factor, change):
-    step = min(max(change, -_FASTEST), _FASTEST)
+    step = min(max(change, -FASTEST), FASTEST)
     return min(max(factor * math.exp(step), 0.01), 100.0)
 
 

@@ -18,25 +18,18 @@ def sum_of_squares(grad):
 
 
 @fast_kernel
-def rmsprop(theta, grad, square, scale, rate, eps):
-    """s ← α s + (1 − α) g², θ ← θ − rate · g / (√s + ε), where g is scale · grad."""
+def rmsprop(theta, grad, square, scale, rate, inside, outside):
+    """s ← α s + (1 − α) g², θ ← θ − rate · g / (√(s + inside) + outside), where g is scale · grad.
+
+    ε is outside the root in torch's form, and inside in TensorFlow's.
+    """
     number = theta.dtype.type
-    scale, rate, eps, keep, take = number(scale), number(rate), number(eps), number(0.99), number(1 - 0.99)
+    scale, rate, inside, outside = number(scale), number(rate), number(inside), number(outside)
+    keep, take = number(0.99), number(1 - 0.99)
     for k in range(len(theta)):
         g = scale * grad[k]
         square[k] = keep * square[k] + take * g * g
-        theta[k] -= rate * g / (np.sqrt(square[k]) + eps)
-
-
-@fast_kernel
-def rmsprop_tf_like(theta, grad, square, scale, rate, eps):
-    """The same with θ ← θ − rate · g / √(s + ε)."""
-    number = theta.dtype.type
-    scale, rate, eps, keep, take = number(scale), number(rate), number(eps), number(0.99), number(1 - 0.99)
-    for k in range(len(theta)):
-        g = scale * grad[k]
-        square[k] = keep * square[k] + take * g * g
-        theta[k] -= rate * g / np.sqrt(square[k] + eps)
+        theta[k] -= rate * g / (np.sqrt(square[k] + inside) + outside)
 
 
 @fast_kernel
@@ -60,8 +53,8 @@ def descend(params, optimizer, scale, actor_rate, critic_rate, eps, step):
     for begin, end, rate in ((0, params.split, actor_rate), (params.split, len(params.theta), critic_rate)):
         theta, grad, square = params.theta[begin:end], params.grad[begin:end], params.square[begin:end]
         if optimizer == RMSPROP:
-            rmsprop(theta, grad, square, scale, rate, eps)
+            rmsprop(theta, grad, square, scale, rate, 0.0, eps)
         elif optimizer == RMSPROP_TF_LIKE:
-            rmsprop_tf_like(theta, grad, square, scale, rate, eps)
+            rmsprop(theta, grad, square, scale, rate, eps, 0.0)
         else:
             adam(theta, grad, square, params.mean[begin:end], scale, rate, eps, step)

@@ -8,21 +8,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from agents.fused import memory as layout
 from agents.fused.learn import CRITIC_RATE, LEARNING_RATE
-from agents.fused.memory import (
-    OPTIONS,
-    Batch,
-    Doubles,
-    Memory,
-    Net,
-    Norms,
-    Parameters,
-    Scratch,
-    layers_of,
-    padded,
-    views,
-    zeros,
-)  # fmt: skip
+from agents.fused.memory import OPTIONS, Batch, Doubles, Memory, Net, Norms, Parameters, Scratch, zeros
 from agents.fused.optimizers import ADAM, RMSPROP, RMSPROP_TF_LIKE
 from agents.networks import input_size
 from rl.normalize import RunningMoments
@@ -46,8 +34,8 @@ class Shared:
         self.agent = agent
         self.gaussian = agent.policy.log_std is not None
         self.size = cast(nn.Linear, agent.policy.net[-1]).out_features  # number of actions, or their dimension
-        self.policy, split = layers_of(agent.policy.net, padded(self.size) if self.gaussian else 0)
-        self.value, total = layers_of(agent.value.net, split)
+        self.policy, split = layout.layers_of(agent.policy.net, layout.padded(self.size) if self.gaussian else 0)
+        self.value, total = layout.layers_of(agent.value.net, split)
         self.adaptive = np.zeros(5)
         self._kind, self._optimizer = _optimizer_of(agent), type(agent.descent.optimizer)
         self._theta, self._grad, self._start = torch.zeros(total), torch.zeros(total), torch.zeros(split)
@@ -151,7 +139,7 @@ class Shared:
     def _places(self, flat: Tensor) -> list[tuple[Tensor, Tensor]]:
         """Every parameter of the agent, and where it lies in a flat tensor."""
         policy, value = self.agent.policy, self.agent.value
-        pairs = views(policy.net, self.policy, flat) + views(value.net, self.value, flat)
+        pairs = layout.views(policy.net, self.policy, flat) + layout.views(value.net, self.value, flat)
         return pairs if policy.log_std is None else [(policy.log_std, flat[: self.size]), *pairs]
 
 

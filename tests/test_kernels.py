@@ -1,0 +1,51 @@
+"""Kernels of the fused engine, one by one, against NumPy and the information module."""
+
+import numpy as np
+import pytest
+import torch
+
+from agents.fused.heads import categorical_js, categorical_kl, gaussian_kl
+from agents.fused.products import PAD, matmul, transpose
+from rl import information
+
+RNG = np.random.default_rng(0)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("shape", [(1, 1, 16), (5, 3, 64), (8, 64, 16), (7, 20, 144), (33, 130, 80)])
+def test_matmul(shape: tuple[int, int, int], dtype: type) -> None:
+    rows, depth, columns = shape
+    x, w, b = (RNG.normal(size=size).astype(dtype) for size in ((rows, depth + 2), (depth, columns), columns))
+    y = np.full((rows, columns), np.nan, dtype)
+    matmul(x, w, b, y)
+    np.testing.assert_allclose(y, x[:, :depth] @ w + b, rtol=1e-5, atol=2e-5 if dtype == np.float32 else 1e-13)
+    gradient = np.full((depth + 2, columns), np.nan, dtype)
+    matmul(x.T, y, np.zeros(columns, dtype), gradient)
+    np.testing.assert_allclose(gradient, x.T @ y, rtol=2e-5, atol=1e-3 if dtype == np.float32 else 1e-11)
+
+
+@pytest.mark.parametrize("rows", [1, 4, 16, 33, 64])
+def test_transpose(rows: int) -> None:
+    w = RNG.normal(size=(rows, 48)).astype(np.float32)
+    turned = np.full((48, -(-rows // PAD) * PAD), np.nan, np.float32)
+    transpose(w, turned)
+    np.testing.assert_array_equal(turned[:, :rows], w.T)
+    assert not turned[:, rows:].any()
+
+
+@pytest.mark.parametrize("gap", [0.0, 1e-6, 1e-3, 1.0, 30.0, 700.0, 1e4])
+@pytest.mark.parametrize("actions", [2, 5])
+def test_policy_shift_is_that_of_the_information_module(gap: float, actions: int) -> None:
+    before = RNG.normal(size=(50, actions)) * 3
+    after = before + gap * RNG.normal(size=(50, actions))
+    work, (p, q) = np.empty(2 * actions), (torch.from_numpy(x) for x in (before, after))
+    pairs = [categorical_kl(before, after, r, actions, work) for r in range(50)]
+    kl = [pair[0] for pair in pairs]
+    js = [categorical_js(before, after, r, actions, *pairs[r], work) for r in range(50)]
+    np.testing.assert_allclose(kl, information.kl_from_logits(p, q), rtol=1e-9, atol=1e-25)
+    np.testing.assert_allclose(js, information.js_from_logits(p, q), rtol=1e-7, atol=1e-25)
+    log_std = RNG.normal(size=actions)
+    kl = [gaussian_kl(np.hstack([before, 0 * after]), after, r, log_std, actions) for r in range(50)]
+    log_stds = torch.from_numpy(log_std).expand(50, actions)
+    expected = information.gaussian_kl(p, torch.zeros(50, actions).double(), q, log_stds)
+    np.testing.assert_allclose(kl, expected, rtol=1e-9)
