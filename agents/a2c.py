@@ -11,18 +11,21 @@ from gymnasium import spaces
 from torch import Generator, Tensor
 
 from agents import storage
+from agents.architecture import networks, normalized_part
 from agents.descent import Descent
 from agents.engines import choose
-from agents.networks import Policy, Value, encode, input_size
+from agents.exploration import StateDependentNoise
+from agents.forward import legal_of, next_value, on_rollout, past_of, step
+from agents.networks import encode, input_size
 from agents.settings import A2CSettings, Engine
 from agents.shift import Shift
 from envs import EnvLike, environment_seeds, make
-from envs.spaces import to_env_action
+from envs.spaces import batched, factors, to_env_action
 from rl.config import RunSettings, gather, recipe, schema
 from rl.loop import Chunks, Hook, Loop
 from rl.normalize import ObservationNormalizer, RewardNormalizer
 from rl.returns import explained_variance, gae, td_error
-from rl.rollout import Array, Choice, Metrics, Rollout
+from rl.rollout import FREE, Array, Choice, Given, Metrics, Rollout
 from rl.schedules import highest
 from rl.threads import torch_threads
 from rl.typed import ConfigError
@@ -39,7 +42,7 @@ class A2C(A2CSettings):
         super().__post_init__()
         self.worlds = make(
             self.env, self.num_envs, self.seed, max_episode_steps=self.max_episode_steps, env_kwargs=self.env_kwargs,
-            backend=self.backend,
+            backend=self.backend, action_masks=self.action_masks,
         )  # fmt: skip
         if self.normalize_advantage and self.worlds.num_envs * self.n_steps == 1:
             raise ConfigError("normalize_advantage needs more than one step an update: raise num_envs or n_steps")
@@ -51,24 +54,32 @@ class A2C(A2CSettings):
         self.loop = Loop(self, self.worlds, self.seed)
 
     def _check_target_entropy(self) -> None:
-        actions = self.worlds.policy_action_space
-        if self.target_entropy is None or not isinstance(actions, spaces.Discrete):
+        choices = math.prod(factors(self.worlds.policy_action_space))
+        if self.target_entropy is None or isinstance(self.worlds.policy_action_space, spaces.Box):
             return
-        if highest(self.target_entropy) >= math.log(actions.n):
+        if highest(self.target_entropy) >= math.log(choices):
             raise ConfigError(
-                f"target_entropy must be below ln {actions.n} = {math.log(actions.n):.3f}, the entropy of "
+                f"target_entropy must be below ln {choices} = {math.log(choices):.3f}, the entropy of "
                 f"uniform actions, got {self.target_entropy}"
             )
 
     # --- the algorithm ---
 
-    def act(self, obs: Array, deterministic: bool = False, generator: Generator | None = None) -> Choice:
+    @torch.no_grad()
+    def act(
+        self, obs: Array, deterministic: bool = False, generator: Generator | None = None, given: Given = FREE
+    ) -> Choice:
         """a ~ π_θ(·|s), or its mode. obs: [N, …]. Draws from `generator`, by default the agent's own."""
         if self.fused:
             return self.fused.act(obs, deterministic, generator or self.generator)
-        with torch.no_grad():
-            pi = self.policy(self._encoded(torch.as_tensor(obs)))
-            return Choice(pi.mode() if deterministic else pi.sample(generator or self.generator), pi.raw)
+        pi, hidden, state = step(self.policy, self._encoded(torch.as_tensor(obs)), given)
+        if deterministic:
+            action = pi.mode()
+        elif self.noise is not None and generator is None:  # in training, where it goes on from step to step
+            action = self.noise(pi, hidden, cast(Tensor, self.policy.log_std), self.generator)
+        else:
+            action = pi.sample(generator or self.generator)
+        return Choice(action, pi.raw, state)
 
     def update(self, batch: Rollout, progress: float = 0.0) -> Metrics:
         """One gradient step on a rollout; progress: the share of training done, for the schedules.
@@ -82,7 +93,7 @@ class A2C(A2CSettings):
         if self.fused:  # the same in compiled kernels
             return self.fused.update(batch, progress)
         obs, next_obs, reward = self._inputs(batch)
-        pi, v = self.policy(obs), self.value(obs)
+        pi, v = on_rollout(self.policy, self.value, obs, batch)
         advantage, target = self._estimate(batch, reward, v.detach(), next_obs)
         if self.normalize_advantage:
             advantage = (advantage - advantage.mean()) / (advantage.std() + 1e-8)
@@ -92,7 +103,7 @@ class A2C(A2CSettings):
         ent_coef = self.descent.entropy_coefficient(progress)
         loss = policy_loss + self.vf_coef * value_loss - ent_coef * entropy
 
-        shift = Shift(self.policy, obs, batch.behavior)
+        shift = Shift(self.policy, batch.behavior, lambda: self.policy(obs, past_of(batch), legal_of(batch)))
         metrics = self.descent.step(loss, progress, shift) | shift.js()
         self.descent.adapt_entropy_coefficient(entropy.detach(), progress)
         if self.obs_norm:
@@ -109,11 +120,12 @@ class A2C(A2CSettings):
     def estimate(self, batch: Rollout) -> tuple[Tensor, Tensor]:
         """Â and the target of V_φ, float32[T, N], of this rollout as the agent is now; changes nothing."""
         reward = self.reward_norm(batch.reward) if self.reward_norm else batch.reward
-        return self._estimate(batch, reward, self.value(self._encoded(batch.obs)), self._encoded(batch.next_obs))
+        _, v = on_rollout(self.policy, self.value, self._encoded(batch.obs), batch)
+        return self._estimate(batch, reward, v, self._encoded(batch.next_obs))
 
     @torch.no_grad()
     def _estimate(self, batch: Rollout, reward: Tensor, v: Tensor, next_obs: Tensor) -> tuple[Tensor, Tensor]:
-        delta = td_error(v, reward, self.gamma * (~batch.terminated), self.value(next_obs))
+        delta = td_error(v, reward, self.gamma * (~batch.terminated), next_value(self.value, next_obs, batch))
         advantage = gae(delta, batch.ended, self.gamma * self.gae_lambda)
         return advantage, v + advantage
 
@@ -154,23 +166,24 @@ class A2C(A2CSettings):
         return self
 
     def predict(
-        self, observation: Array, state: None = None, episode_start: None = None, deterministic: bool = False
-    ) -> tuple[Array, None]:
-        """The action for one observation or a batch, as the environment wants it; and None, for SB3's state.
+        self, observation: object, state: Tensor | None = None, episode_start: Array | None = None,
+        deterministic: bool = False, action_masks: Array | None = None,
+    ) -> tuple[Array, Tensor | None]:  # fmt: skip
+        """The action for one observation or a batch, as the environment wants it; and what a recurrent agent remembers.
 
-        Leaves the generator of training alone. Raises ValueError if the observation has another shape than the space.
+        state: what the call before returned; episode_start: bool[N], where to forget it; action_masks: bool[N, A], the
+        legal actions. Leaves the generator of training alone. Raises ValueError if the observation has another form
+        than the environment's, or is not finite.
         """
-        obs = np.asarray(observation)
-        shape = self.obs_space.shape
-        assert shape is not None
-        single = obs.shape == shape
-        if not single and obs.shape[1:] != shape:
-            raise ValueError(f"observation has shape {obs.shape}; expected {shape} or (N, *{shape})")
+        obs, single = batched(self.worlds.env_obs_space, observation)
         if obs.dtype.kind == "f" and not np.isfinite(obs).all():
             raise ValueError(f"observation is not finite: {obs.tolist()}")
-        action = self.act(obs[None] if single else obs, deterministic, self._predicting).action
-        env_action = to_env_action(self.worlds.env_action_space, action.numpy(force=True))
-        return (env_action[0] if single else env_action), None
+        if state is not None and episode_start is not None:
+            state = state.masked_fill(torch.as_tensor(episode_start, dtype=torch.bool).reshape(-1, 1), 0.0)
+        legal = None if action_masks is None else np.asarray(action_masks, bool).reshape(len(obs), -1)
+        choice = self.act(obs, deterministic, self._predicting, Given(legal, state))
+        env_action = to_env_action(self.worlds.env_action_space, choice.action.numpy(force=True))
+        return (env_action[0] if single else env_action), choice.state
 
     def save(self, path: str | Path, extra: Mapping[str, object] | None = None) -> Path:
         """Writes everything that an exact resume needs, and `extra` beside it, to `path` (.pt is added if missing).
@@ -204,39 +217,25 @@ class A2C(A2CSettings):
 
     def state_dict(self) -> dict[str, object]:
         """All that `update` and `act` change."""
-        normalizers = (self.obs_norm, self.reward_norm)
-        return {
-            "policy": self.policy.state_dict(),
-            "value": self.value.state_dict(),
-            "descent": self.descent.state_dict(),
-            "generators": [self.generator.get_state(), self._predicting.get_state()],
-            "normalizers": [None if norm is None else norm.state_dict() for norm in normalizers],
-        }
+        return storage.state_of(self)
 
     def load_state_dict(self, state: Mapping[str, object]) -> None:
-        self.policy.load_state_dict(cast("dict[str, Tensor]", state["policy"]))
-        self.value.load_state_dict(cast("dict[str, Tensor]", state["value"]))
-        self.descent.load_state_dict(cast("dict[str, object]", state["descent"]))
-        generators = cast("list[Tensor]", state["generators"])
-        for generator, saved in zip((self.generator, self._predicting), generators, strict=True):
-            generator.set_state(saved)
-        for norm, saved_norm in zip(
-            (self.obs_norm, self.reward_norm), cast("list[object]", state["normalizers"]), strict=True
-        ):
-            if norm is not None:
-                norm.load_state_dict(cast("dict[str, object]", saved_norm))
+        storage.set_state(self, state)
 
     # --- construction ---
 
     def _build(self) -> None:
         """Networks, optimizer and generators, each random stream a child of the seed."""
-        size = input_size(self.obs_space)
-        init, self.generator, self._predicting = (
+        init, *self.generators = (
             Generator().manual_seed(environment_seeds(self.seed, 1, key=key)[0]) for key in (1, 2, 3)
         )
-        actions = self.worlds.policy_action_space
-        self.policy = Policy(size, actions, self.net_arch, self.activation, self.log_std_init, init)
-        self.value = Value(size, self.net_arch, self.activation, init)
+        self.generator, self._predicting = self.generators
+        space, flat = self.worlds.env_obs_space, self.obs_space
+        self.policy, self.value = networks(self, space, flat, self.worlds.policy_action_space, init)
+        frequency = self.n_steps if self.sde_sample_freq < 0 else self.sde_sample_freq
+        self.noise = StateDependentNoise(frequency) if self.use_sde else None
         self.descent = Descent(self.policy, self.value, self)
-        self.obs_norm = ObservationNormalizer(size) if self.normalize_observations else None
+        self.obs_norm: ObservationNormalizer | None = None
+        if self.normalize_observations:
+            self.obs_norm = ObservationNormalizer(input_size(flat), normalized_part(self, space, flat))
         self.reward_norm = RewardNormalizer(self.worlds.num_envs, self.gamma) if self.normalize_rewards else None

@@ -4,6 +4,7 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 import torch
+from gymnasium import spaces
 
 from rl.typed import ConfigError
 
@@ -35,6 +36,16 @@ def _obstacle(agent: "A2C") -> str:
     for name in ("act", "update", "_estimate", "_inputs", "_encoded"):
         if getattr(type(agent), name).__module__ != "agents.a2c":
             return f"{type(agent).__name__} has its own {name}"
+    if not agent.policy.trunk.empty:
+        return "it has plain hidden layers only: no convolutions, memory, shared layers or modules of one's own"
+    actions = agent.worlds.policy_action_space
+    if not isinstance(actions, spaces.Box | spaces.Discrete):
+        return f"it has Discrete and Box actions, these are {type(actions).__name__}"
+    for name in ("use_sde", "squash_output", "state_dependent_std"):
+        if getattr(agent, name):
+            return f"it has Gaussians of a fixed log-std only, {name} is true"
+    if agent.worlds.masked:
+        return "it does not know action masks"
     if torch.get_default_device().type != "cpu":
         return f"it runs on the CPU, torch's default device is {torch.get_default_device()}"
     return ""

@@ -11,6 +11,8 @@ from rl.schedules import Schedule, highest, lowest
 from rl.typed import ConfigError, convert
 
 Engine = Literal["auto", "torch", "fused"]
+Sharing = Literal["auto", "nothing", "features", "all"]
+_NETWORKS = ("auto", "mlp", "cnn")
 
 
 @dataclass(eq=False)  # an agent is compared by identity
@@ -48,9 +50,18 @@ class A2CSettings:
 
     net_arch: tuple[int, ...] = (64, 64)  # hidden layers of π_θ and of V_φ, which share nothing
     activation: Activation = "tanh"
+    network: str = "auto"  # before the hidden layers: auto (cnn for uint8 images), mlp, cnn, or module:Class
+    features_dim: int = 512  # what convolutions make of an image
+    gru_size: int | None = None  # units of a memory between them and the hidden layers; null is none
+    shared_layers: Sharing = "auto"  # by π_θ and V_φ: nothing, features (convolutions, memory), or all but the last
     log_std_init: float = 0.0  # of Gaussian policies
+    state_dependent_std: bool = False  # the log-std is an output of the network
+    use_sde: bool = False  # generalized state-dependent exploration
+    sde_sample_freq: int = -1  # steps after which its noise is drawn anew; −1 is n_steps
+    squash_output: bool = False  # through tanh into the bounds of the actions
 
     engine: Engine = "auto"  # fused kernels, or torch; auto takes the fastest that fits
+    action_masks: bool | None = None  # obey action_mask in the environments' infos; null does where an id has one
     backend: Backend = "auto"  # of the environments: native (compiled) or sync; auto takes native where there is one
     max_episode_steps: int | None = None  # a time limit in place of the registered one
     env_kwargs: dict[str, object] | None = None  # arguments of the environment's constructor
@@ -65,6 +76,10 @@ class A2CSettings:
         self._check_lower_bounds()
         if self.rms_prop_tf_like and not self.use_rms_prop:
             raise ConfigError("rms_prop_tf_like needs use_rms_prop: it is a form of RMSprop")
+        if self.network not in _NETWORKS and ":" not in self.network:
+            raise ConfigError(f"network must be one of {', '.join(_NETWORKS)}, or module:Class, got {self.network!r}")
+        if self.sde_sample_freq == 0:
+            raise ConfigError("sde_sample_freq must be positive, or −1 for n_steps, got 0")
         if self.threads > (os.cpu_count() or 1):
             raise ConfigError(f"threads is {self.threads}; this machine has {os.cpu_count()} processors")
         if not all(width >= 1 for width in self.net_arch):
@@ -74,7 +89,8 @@ class A2CSettings:
                 raise ConfigError(f"{name} must lie between 0 and 1, got {getattr(self, name)}")
 
     def _check_lower_bounds(self) -> None:
-        at_least: dict[str, float] = dict.fromkeys(("n_steps", "threads"), 1)
+        at_least: dict[str, float] = dict.fromkeys(("n_steps", "threads", "features_dim"), 1)
+        at_least |= {"gru_size": 1} if self.gru_size is not None else {}
         at_least |= dict.fromkeys(("seed", "vf_coef", "max_grad_norm", "critic_lr_scale"), 0)
         for name, bound in at_least.items():
             if not getattr(self, name) >= bound:

@@ -5,12 +5,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar, cast
 
 from gymnasium.vector import VectorEnv
+from torch import Tensor
 
+from agents.exploration import StateDependentNoise
 from agents.settings import Engine
 from envs import EnvLike
 from rl import checkpoint
 from rl.checkpoint import CheckpointError
 from rl.config import merge, schema, values
+from rl.normalize import ObservationNormalizer, RewardNormalizer
 from rl.typed import plain
 
 if TYPE_CHECKING:
@@ -62,8 +65,36 @@ def load(cls: type[Agent], path: str | Path, env: EnvLike | None, engine: Engine
     return agent
 
 
+def state_of(agent: "A2C") -> dict[str, object]:
+    """See `A2C.state_dict`."""
+    return {
+        "policy": agent.policy.state_dict(),
+        "value": agent.value.state_dict(),
+        "descent": agent.descent.state_dict(),
+        "generators": [generator.get_state() for generator in agent.generators],
+        "parts": [None if part is None else part.state_dict() for part in _parts(agent)],
+    }
+
+
+def set_state(agent: "A2C", state: Mapping[str, object]) -> None:
+    """The inverse of `state_of`."""
+    agent.policy.load_state_dict(cast("dict[str, Tensor]", state["policy"]))
+    agent.value.load_state_dict(cast("dict[str, Tensor]", state["value"]))
+    agent.descent.load_state_dict(cast("dict[str, object]", state["descent"]))
+    for generator, saved in zip(agent.generators, cast("list[Tensor]", state["generators"]), strict=True):
+        generator.set_state(saved)
+    for part, own in zip(_parts(agent), cast("list[object]", state["parts"]), strict=True):
+        if part is not None:
+            part.load_state_dict(cast("dict[str, object]", own))
+
+
+def _parts(agent: "A2C") -> tuple[ObservationNormalizer | RewardNormalizer | StateDependentNoise | None, ...]:
+    """What only some agents have."""
+    return agent.obs_norm, agent.reward_norm, agent.noise
+
+
 def _spaces(agent: "A2C") -> list[str]:
-    return [repr(agent.obs_space), repr(agent.worlds.env_action_space)]
+    return [repr(agent.worlds.env_obs_space), repr(agent.worlds.env_action_space)]
 
 
 def _with_suffix(path: str | Path) -> Path:

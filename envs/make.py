@@ -12,9 +12,11 @@ from gymnasium.envs.registration import EnvSpec
 from gymnasium.vector import SyncVectorEnv, VectorEnv
 
 from envs.errors import EnvironmentUsageError, UnknownEnvironment
+from envs.flat import Flattened
+from envs.masks import gives_masks, maskable
 from envs.native import WORLDS, NativeVectorEnv
 from envs.rows import Rows, bounded
-from envs.spaces import check_action_space, check_observation_space
+from envs.spaces import check_action_space, check_observation_space, is_flat
 from envs.worlds import Worlds
 
 AnyEnv = gym.Env[object, object]
@@ -34,6 +36,7 @@ def make(
     max_episode_steps: int | None = None,
     env_kwargs: Mapping[str, object] | None = None,
     backend: Backend = "auto",
+    action_masks: bool | None = None,
 ) -> Worlds:
     """N copies of an environment side by side, in this process.
 
@@ -43,7 +46,10 @@ def make(
     that no two seeds share a stream; "sb3" uses seed + i. max_episode_steps: a time limit in place of the
     registered one. env_kwargs: arguments of the environment's constructor, for an id only. backend: "sync" steps
     Gymnasium's environments in turn; "native" takes compiled ones, which there are of classic control and which go
-    through the same states; "auto" takes those where it can: for an id, without env_kwargs.
+    through the same states; "auto" takes those where it can: for an id, without env_kwargs. action_masks: whether the
+    `action_mask` in the environments' infos is obeyed; None obeys where an id has one, and refuses to guess elsewhere.
+
+    Observations that are neither Box nor Discrete are flattened, as Gymnasium's FlattenObservation does.
 
     Raises UnknownEnvironment (with the nearest known id), UnsupportedSpace, or EnvironmentUsageError.
     """
@@ -52,14 +58,16 @@ def make(
     if isinstance(env, VectorEnv):
         given = {"num_envs": None if num_envs == env.num_envs else num_envs, "max_episode_steps": max_episode_steps}
         _adopt(env, given | {"env_kwargs": env_kwargs or None, "backend": None if backend == "auto" else backend})
-        vector, name, spec = env, _name_of(env), env.spec
+        name, spec = _name_of(env), env.spec
+        space = check_observation_space(env.single_observation_space, name)
+        vector = env if is_flat(space) else Flattened(env)
     elif num_envs is not None and num_envs < 1:
         raise EnvironmentUsageError(f"num_envs must be at least 1, got {num_envs}")
     else:
         build, count = builder(env, num_envs, max_episode_steps, env_kwargs)
         first = build()
         name, spec = _name_of(first) if not isinstance(env, str) else env, first.spec
-        check_observation_space(first.observation_space, name)
+        space = check_observation_space(first.observation_space, name)
         check_action_space(first.action_space, name)
         native = isinstance(env, str) and _is_native(first, name, env_kwargs)
         if backend == "native" and not native:
@@ -68,7 +76,18 @@ def make(
             )
         take_native = native and backend != "sync"
         vector = NativeVectorEnv(name, count, max_episode_steps) if take_native else _rows(first, build, count, name)
-    return Worlds(vector, name, environment_seeds(seed, vector.num_envs, seeding), _threshold(spec))
+        if action_masks is None and isinstance(env, str):
+            action_masks = not native and maskable(first.action_space) and _gives_masks(build)
+    seeds = environment_seeds(seed, vector.num_envs, seeding)
+    return Worlds(vector, name, seeds, _threshold(spec), space, action_masks)
+
+
+def _gives_masks(build: Callable[[], AnyEnv]) -> bool:
+    copy = build()
+    try:
+        return gives_masks(copy)
+    finally:
+        copy.close()
 
 
 def _rows(first: AnyEnv, build: Callable[[], AnyEnv], count: int, name: str) -> Rows:
@@ -76,7 +95,11 @@ def _rows(first: AnyEnv, build: Callable[[], AnyEnv], count: int, name: str) -> 
     copies = [first, *(build() for _ in range(count - 1))]
     if len({id(copy.unwrapped) for copy in copies}) < count:
         raise EnvironmentUsageError(f"the function returns the same {name} every time; it must build a new one")
-    return Rows([bounded(copy, i, name) for i, copy in enumerate(copies)])
+    return Rows([bounded(_flattened(copy), i, name) for i, copy in enumerate(copies)])
+
+
+def _flattened(env: AnyEnv) -> AnyEnv:
+    return env if is_flat(env.observation_space) else gym.wrappers.FlattenObservation(env)
 
 
 def builder(

@@ -12,6 +12,8 @@ steps long, so that seconds of training settle the values below (γ is the agent
 | ContextAction-v0 | one step, the action must equal the observed context | π(a = s) → 1 |
 | ShiftedAction-v0 | one step, action −1 of `Discrete(3, start=-1)` pays 1, the others −1 | π(first) → 1 |
 | ContinuousTarget-v0 | one step, reward −(a − 0.5)², a ∈ [−1, 1] | mean → 0.5 |
+| Recall-v0 | three steps, only the first shows the context, action 1 pays it at the last | needs a memory: return 1/2 |
+| ForbiddenAction-v0 | one step, one of three actions is legal by `action_mask`, any other raises | return 1 |
 | TimeLimit-v0 | 0 → 1 → 1 → …, reward 1 in state 1 for ever, cut off at 5 steps | V(1) = 1/(1 − γ), V(0) = γ/(1 − γ) |
 """
 
@@ -103,6 +105,36 @@ class ContinuousTarget(Probe):
         return self.show(0.0), -float((np.asarray(action)[0] - 0.5) ** 2), True, False, {}
 
 
+class Recall(Probe):
+    """Without a memory the last step looks the same in both contexts, and the best that can be paid is 0."""
+
+    def first(self) -> float:
+        self.hidden, self.count = self.context(), 0
+        return self.hidden
+
+    def step(self, action: object) -> Step:
+        self.count += 1
+        last = self.count == 3
+        return self.show(0.0), self.hidden * float(last and action == 1), last, False, {}
+
+
+class ForbiddenAction(Probe):
+    actions = spaces.Discrete(3)
+
+    def reset(self, *, seed: int | None = None, options: Infos | None = None) -> tuple[Obs, Infos]:
+        obs, _ = super().reset(seed=seed)
+        return obs, self.infos()
+
+    def infos(self) -> Infos:
+        self.legal = int(self.np_random.integers(3))
+        return {"action_mask": (np.arange(3) == self.legal).astype(np.int8)}
+
+    def step(self, action: object) -> Step:
+        if action != self.legal:
+            raise ValueError(f"action {action} is forbidden")
+        return self.show(0.0), 1.0, True, False, self.infos()
+
+
 class TimeLimit(Probe):
     """The time limit is Gymnasium's own wrapper, so the last observation shows state 1 and the reset shows 0."""
 
@@ -113,6 +145,8 @@ class TimeLimit(Probe):
 
 # Gymnasium's checker would warn of the reused buffer, which is meant
 for name in ("ConstantReward", "ObservedReward", "DelayedReward", "ActionReward", "ContextAction", "ShiftedAction"):
+    gym.register(f"{name}-v0", entry_point=f"envs.probes:{name}", disable_env_checker=True)
+for name in ("Recall", "ForbiddenAction"):
     gym.register(f"{name}-v0", entry_point=f"envs.probes:{name}", disable_env_checker=True)
 gym.register("ContinuousTarget-v0", entry_point="envs.probes:ContinuousTarget", disable_env_checker=True)
 gym.register("TimeLimit-v0", entry_point="envs.probes:TimeLimit", max_episode_steps=5, disable_env_checker=True)

@@ -1,6 +1,7 @@
 """`Rows`: Gymnasium's `SyncVectorEnv` in SAME_STEP mode, stepped with less around the environments' own steps."""
 
 from collections.abc import Sequence
+from copy import deepcopy
 from functools import partial
 from typing import cast
 
@@ -29,7 +30,7 @@ class Boundary(gym.Wrapper[object, object, object, object]):
             obs, info = self.env.reset(seed=seed, options=options)
         except (Exception, SystemExit) as error:
             raise EnvironmentFailure(f"{self.name} raised {type(error).__name__} in reset: {error}") from error
-        return np.array(obs, copy=True), info
+        return _copied(obs), info
 
     def step(self, action: object) -> tuple[object, float, bool, bool, Infos]:
         try:
@@ -37,7 +38,7 @@ class Boundary(gym.Wrapper[object, object, object, object]):
         except (Exception, SystemExit) as error:
             raise EnvironmentFailure(f"{self.name} raised {type(error).__name__} in step: {error}") from error
         # the automatic reset that may follow would overwrite a reused buffer: copy the observation now
-        return np.array(obs, copy=True), float(reward), bool(terminated), bool(truncated), info
+        return _copied(obs), float(reward), bool(terminated), bool(truncated), info
 
     @property
     def snapshot(self) -> list[dict[str, Encoded]] | None:
@@ -91,6 +92,10 @@ class Rows(SyncVectorEnv):
 
 def bounded(env: Copy, i: int, name: str) -> Boundary:
     return env if isinstance(env, Boundary) else Boundary(env, f"environment {i} ({name})")
+
+
+def _copied(obs: object) -> object:
+    return deepcopy(obs) if isinstance(obs, dict | tuple) else np.array(obs, copy=True)
 
 
 def _same(env: Boundary) -> gym.Env[object, object]:

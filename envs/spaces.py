@@ -1,55 +1,156 @@
-"""Which Gymnasium spaces are supported, and the way from a policy's action to the environment's."""
+"""Which Gymnasium spaces are supported, and the ways between them and what a policy sees and does."""
 
+from collections.abc import Iterator, Mapping, Sequence
+from typing import cast
+
+import gymnasium as gym
 import numpy as np
 from gymnasium import spaces
+from gymnasium.vector.utils import batch_space, iterate
 from numpy.typing import NDArray
 
 from envs.errors import UnsupportedSpace
 
-
-def check_observation_space(space: object, env_id: str) -> spaces.Box | spaces.Discrete:
-    """Returns the space if it is Box (not an image) or Discrete. Raises UnsupportedSpace otherwise."""
-    if isinstance(space, spaces.Discrete):
-        return space
-    if isinstance(space, spaces.Box) and not (space.dtype == np.uint8 and len(space.shape) > 1):
-        return space
-    kind = "image observations" if isinstance(space, spaces.Box) else f"{type(space).__name__} observations"
-    raise UnsupportedSpace(
-        f"{env_id} has {kind}, {_one_line(space)}; supported are Box vectors (flattened) and Discrete (one-hot): "
-        "wrap it in gymnasium.wrappers.FlattenObservation or choose a vector version"
-    )
+Array = NDArray[np.generic]
+Space = gym.Space[object]
+Flat = spaces.Box | spaces.Discrete
+Actions = spaces.Box | spaces.Discrete | spaces.MultiDiscrete | spaces.MultiBinary
+_LEAVES = (spaces.Box, spaces.Discrete, spaces.MultiDiscrete, spaces.MultiBinary)
 
 
-def check_action_space(space: object, env_id: str) -> spaces.Box | spaces.Discrete:
-    """Returns the space if it is Discrete or a floating-point Box. Raises UnsupportedSpace otherwise."""
-    if isinstance(space, spaces.Discrete):
+def check_observation_space(space: object, env_id: str) -> Space:
+    """Returns the space if it is Box, Discrete, MultiDiscrete, MultiBinary, or a Dict or Tuple of these, nested or not.
+
+    Raises UnsupportedSpace otherwise.
+    """
+    for path, leaf in _walk(space, ""):
+        if not isinstance(leaf, _LEAVES):
+            kind = f"{type(leaf).__name__} observations"
+            remedy = "wrap it in gymnasium.wrappers.TransformObservation"
+            if path:
+                kind += f" in its part {path}"
+                remedy = "leave that part out with gymnasium.wrappers.FilterObservation"
+            raise UnsupportedSpace(
+                f"{env_id} has {kind}, {_one_line(leaf)}; supported are Box, Discrete, MultiDiscrete, MultiBinary, and "
+                f"Dict and Tuple of these: {remedy}"
+            )
+    return cast(Space, space)
+
+
+def check_action_space(space: object, env_id: str) -> Actions:
+    """Returns the space if it is Discrete, MultiDiscrete, MultiBinary or a floating-point Box.
+
+    Raises UnsupportedSpace otherwise, with the nearest space that would do.
+    """
+    if isinstance(space, spaces.Discrete | spaces.MultiDiscrete | spaces.MultiBinary):
         return space
     if isinstance(space, spaces.Box) and np.issubdtype(space.dtype, np.floating):
         return space
     raise UnsupportedSpace(
-        f"{env_id} has {type(space).__name__} actions, {_one_line(space)}; "
-        "supported are Discrete and floating-point Box: wrap it in gymnasium.wrappers.TransformAction"
+        f"{env_id} has {type(space).__name__} actions, {_one_line(space)}; supported are Discrete, MultiDiscrete, "
+        f"MultiBinary and floating-point Box: wrap it in gymnasium.wrappers.TransformAction, {_nearest(space)}"
     )
+
+
+def _nearest(space: object) -> str:
+    leaves = [leaf for _, leaf in _walk(space, "")]
+    if isinstance(space, spaces.Box) or all(isinstance(leaf, spaces.Discrete) for leaf in leaves):
+        return "with a MultiDiscrete space of the same choices"
+    if all(isinstance(leaf, spaces.Box) for leaf in leaves):
+        return "with one Box that holds all parts side by side"
+    return "with a Box for numbers, or a MultiDiscrete for choices"
+
+
+def _walk(space: object, path: str) -> Iterator[tuple[str, object]]:
+    """Every space inside that is no container, in the order in which Gymnasium flattens them, and where it is."""
+    if isinstance(space, spaces.Dict):
+        for key, inner in space.spaces.items():
+            yield from _walk(inner, f"{path}[{key!r}]")
+    elif isinstance(space, spaces.Tuple):
+        for i, inner in enumerate(space.spaces):
+            yield from _walk(inner, f"{path}[{i}]")
+    else:
+        yield path, space
+
+
+def leaves(space: Space) -> list[Space]:
+    """The spaces that an observation is made of, in the order in which `gymnasium.spaces.flatten` puts them."""
+    return [cast(Space, leaf) for _, leaf in _walk(space, "")]
+
+
+def is_flat(space: object) -> bool:
+    """Whether observations are arrays as they are; others pass through Gymnasium's FlattenObservation."""
+    return isinstance(space, spaces.Box | spaces.Discrete)
 
 
 def _one_line(space: object) -> str:
     return " ".join(str(space).split())  # NumPy breaks long bounds over lines
 
 
-def policy_action_space(space: spaces.Box | spaces.Discrete) -> spaces.Box | spaces.Discrete:
-    """The space that a policy acts in: Discrete counts from 0, whatever the environment's `start`."""
-    return spaces.Discrete(int(space.n)) if isinstance(space, spaces.Discrete) else space
+def batched(space: Space, observation: object) -> tuple[Array, bool]:
+    """One observation of the space, or a batch of them as vector environments give it, as rows of the flat space.
+
+    Returns [N, …] and whether it was one. Raises ValueError if the observation has another form than the space.
+    """
+    part, array = _first_leaf(space, observation)
+    shape = part.shape or ()
+    single = array.shape == shape
+    if not single and array.shape[1:] != shape:
+        raise ValueError(f"observation has shape {array.shape}; expected {shape} or (N, {', '.join(map(str, shape))})")
+    if is_flat(space):
+        return (array[None] if single else array), single
+    rows = [observation] if single else iterate(batch_space(space, len(array)), observation)
+    try:
+        return np.stack([np.asarray(spaces.flatten(space, row)) for row in rows]), single
+    except (KeyError, IndexError, TypeError, ValueError) as error:
+        raise ValueError(f"observation does not fit {_one_line(space)}: {type(error).__name__}: {error}") from None
 
 
-def to_env_action(space: spaces.Box | spaces.Discrete, action: NDArray[np.generic]) -> NDArray[np.generic]:
-    """A batch of policy actions, int[N] or float[N, A], as the environment wants them.
+def _first_leaf(space: Space, observation: object) -> tuple[Space, Array]:
+    try:
+        while isinstance(space, spaces.Dict | spaces.Tuple):
+            key = next(iter(space.spaces)) if isinstance(space, spaces.Dict) else 0
+            space = cast(Space, space[key])  # type: ignore[index]
+            observation = cast("Mapping[object, object]", observation)[key]
+    except (KeyError, IndexError, TypeError):
+        raise ValueError(f"observation has no part {key!r}, which the space has") from None
+    return space, np.asarray(observation)
 
-    Discrete: shifted by `start`. Box: reshaped to [N, *shape] and clipped to the bounds. The rollout keeps what
-    the policy sampled, so this result is for the environment only.
+
+def policy_action_space(space: Actions) -> Actions:
+    """The space that a policy acts in: choices count from 0, whatever the environment's `start`, in one row."""
+    if isinstance(space, spaces.Discrete):
+        return spaces.Discrete(int(space.n))
+    if isinstance(space, spaces.MultiDiscrete):
+        return spaces.MultiDiscrete(space.nvec.flatten())
+    if isinstance(space, spaces.MultiBinary):
+        return spaces.MultiBinary(int(np.prod(space.shape)))
+    return space
+
+
+def factors(space: Actions) -> tuple[int, ...]:
+    """The number of choices of each part of a policy's discrete action; () for a Box."""
+    if isinstance(space, spaces.Discrete):
+        return (int(space.n),)
+    if isinstance(space, spaces.MultiDiscrete):
+        return tuple(int(n) for n in space.nvec.flatten())
+    return (2,) * int(np.prod(space.shape)) if isinstance(space, spaces.MultiBinary) else ()
+
+
+def to_env_action(space: Actions, action: Array) -> Array:
+    """A batch of policy actions, int[N], int[N, K] or float[N, A], as the environment wants them.
+
+    Discrete, MultiDiscrete: shifted by `start`. Box: clipped to the bounds. All but Discrete: reshaped to
+    [N, *shape]. The rollout keeps what the policy sampled, so this result is for the environment only.
     """
     if isinstance(space, spaces.Discrete):
         index = action.astype(np.int64, copy=False)
         return index + int(space.start) if space.start else index
-    shaped = action.reshape(len(action), *space.shape)
-    bounded: NDArray[np.generic] = np.clip(shaped, space.low, space.high).astype(space.dtype)
+    shaped = action.reshape(len(action), *cast("Sequence[int]", space.shape))
+    if isinstance(space, spaces.MultiDiscrete):
+        choices: Array = np.add(shaped, space.start, dtype=space.dtype, casting="unsafe")
+        return choices
+    if isinstance(space, spaces.MultiBinary):
+        return shaped.astype(space.dtype)
+    bounded: Array = np.clip(shaped, space.low, space.high).astype(space.dtype)
     return bounded

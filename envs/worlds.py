@@ -9,9 +9,10 @@ from gymnasium.vector import AutoresetMode, SyncVectorEnv, VectorEnv, VectorWrap
 from numpy.typing import NDArray
 
 from envs.errors import EnvironmentFailure, EnvironmentUsageError
+from envs.masks import KEY, check_maskable, legal_actions
 from envs.native import NativeVectorEnv
 from envs.rows import Boundary
-from envs.spaces import check_action_space, check_observation_space, policy_action_space, to_env_action
+from envs.spaces import Flat, Space, check_action_space, policy_action_space, to_env_action
 
 Array = NDArray[np.generic]
 _LARGEST = float(np.finfo(np.float32).max)  # a larger float64 would reach the networks as infinity
@@ -22,7 +23,10 @@ Result = TypeVar("Result")
 class Worlds(VectorWrapper):
     """N environments in SAME_STEP mode, with the traps of the vector interface taken out.
 
-    `step` takes the policy's actions (Discrete counts from 0; Box may lie outside its bounds) and adds to `infos`:
+    `obs_space` is that of the observations shown here, Box or Discrete; `env_obs_space` the environment's own, of which
+    it is the flat form. `legal` are the actions allowed now, bool[N, A], if the environments' action masks are obeyed.
+
+    `step` takes the policy's actions (choices count from 0; Box may lie outside its bounds) and adds to `infos`:
 
     - `next_obs`: [N, …], the true successor of every row, the last observation of the episode where one ended;
     - `episode`: {"r": float64[N], "l": int64[N]} with the mask `_episode`, where an episode ended: its undiscounted
@@ -32,7 +36,11 @@ class Worlds(VectorWrapper):
     Raises EnvironmentFailure when an environment raises or returns a non-finite observation or reward.
     """
 
-    def __init__(self, env: VectorEnv, env_id: str, seeds: list[int] | None, reward_threshold: float | None) -> None:
+    def __init__(
+        self, env: VectorEnv, env_id: str, seeds: list[int] | None, reward_threshold: float | None,
+        env_obs_space: Space, masked: bool | None = False,
+    ) -> None:  # fmt: skip
+        """masked: whether action masks are obeyed; None refuses environments that turn out to have any."""
         super().__init__(env)
         mode = env.metadata.get("autoreset_mode")
         if mode not in (AutoresetMode.SAME_STEP, AutoresetMode.SAME_STEP.value):
@@ -43,12 +51,16 @@ class Worlds(VectorWrapper):
         self.env_id = env_id
         self.reward_threshold = reward_threshold
         self.env_action_space = check_action_space(env.single_action_space, env_id)
-        self.obs_space = check_observation_space(env.single_observation_space, env_id)
+        self.env_obs_space = env_obs_space
+        self.obs_space = cast(Flat, env.single_observation_space)
         self.policy_action_space = policy_action_space(self.env_action_space)
         self.single_action_space = self.policy_action_space
         self.action_space = gym.vector.utils.batch_space(self.single_action_space, env.num_envs)
         if seeds is not None:
             self.action_space.seed(seeds[0])
+        if masked:
+            check_maskable(self.env_action_space, env_id)
+        self.masked, self.legal = masked, cast("NDArray[np.bool_] | None", None)
         self._seeds = seeds
         self._checks_obs = isinstance(self.obs_space, gym.spaces.Box) and self.obs_space.dtype.kind == "f"
         self._return = np.zeros(self.num_envs)
@@ -86,6 +98,7 @@ class Worlds(VectorWrapper):
         self._length[chosen] = 0
         obs = np.array(obs, copy=True)
         self._check_finite(obs, "observation at reset")
+        self._read_masks(infos, chosen)
         return obs, infos
 
     def step(self, actions: Array) -> tuple[Array, NDArray[np.float64], NDArray[np.bool_], NDArray[np.bool_], Infos]:
@@ -105,7 +118,21 @@ class Worlds(VectorWrapper):
             infos |= {"episode": {"r": self._return.copy(), "l": self._length.copy()}, "_episode": ended}
             self._return[ended] = 0.0
             self._length[ended] = 0
+        if self.masked:
+            self._read_masks(infos, None)
         return obs, reward, terminated, truncated, infos
+
+    def _read_masks(self, infos: Infos, chosen: NDArray[np.bool_] | None) -> None:
+        """chosen: the environments that these infos are of, after the reset of some."""
+        if self.masked:
+            if chosen is not None and not chosen.all():
+                assert self.legal is not None
+                infos = {KEY: np.where(chosen[:, None], np.asarray(infos[KEY]), self.legal)}
+            self.legal = legal_actions(infos, self.env_action_space, self.num_envs, self.env_id)
+        elif self.masked is None and KEY in infos:
+            raise EnvironmentUsageError(
+                f"{self.env_id} gives an {KEY} in its infos: pass action_masks=True to obey it, False not to"
+            )
 
     @property
     def current_obs(self) -> Array:
@@ -115,13 +142,16 @@ class Worlds(VectorWrapper):
 
     def state_dict(self) -> dict[str, object]:
         """Episode accumulators, and the environments' own state where every one is plain data (else None)."""
+        legal = None if self.legal is None else self.legal.copy()
+        running: dict[str, object] = {
+            "return": self._return.tolist(), "length": self._length.tolist(), "legal": legal
+        }  # fmt: skip
         if self.native is not None:
-            own = self.native.state_dict()
-            return {"return": self._return.tolist(), "length": self._length.tolist(), "native": own}
+            return running | {"native": self.native.state_dict()}
         inner = self.env.envs if isinstance(self.env, SyncVectorEnv) else []
         snapshots = [env.snapshot if isinstance(env, Boundary) else None for env in inner] or [None]
         whole = None if any(state is None for state in snapshots) else list(snapshots)
-        return {"return": self._return.tolist(), "length": self._length.tolist(), "snapshots": whole}
+        return running | {"snapshots": whole}
 
     def load_state_dict(self, state: dict[str, object]) -> bool:
         """Goes on where `state_dict` was taken. Returns False, leaving fresh episodes, if it cannot."""
@@ -146,6 +176,7 @@ class Worlds(VectorWrapper):
     def _load_running(self, state: dict[str, object]) -> None:
         self._return[:] = cast("list[float]", state["return"])
         self._length[:] = cast("list[int]", state["length"])
+        self.legal = cast("NDArray[np.bool_] | None", state.get("legal"))
 
     def _guarded(self, call: Callable[[], Result]) -> Result:
         try:

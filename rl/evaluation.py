@@ -8,8 +8,10 @@ import torch
 from numpy.typing import NDArray
 
 from envs import EnvLike, Worlds, environment_seeds, make
+from envs.spaces import Actions, factors
+from rl.distributions import MultiCategorical
 from rl.loop import Loop
-from rl.rollout import Actor, Array, Choice
+from rl.rollout import FREE, Actor, Array, Choice, Given
 from rl.threads import torch_threads
 
 _PARALLEL = 20  # environments at most
@@ -23,25 +25,32 @@ class Trained(Actor, Protocol):
     env: EnvLike
     max_episode_steps: int | None
     env_kwargs: dict[str, object] | None
+    worlds: Worlds
     loop: Loop
 
 
 class UniformPolicy:
-    """Uniformly random actions: over a Discrete space, or over a bounded Box."""
+    """Uniformly random actions: over the legal ones of a discrete space, or over a bounded Box."""
 
-    def __init__(self, actions: gym.spaces.Box | gym.spaces.Discrete) -> None:
+    def __init__(self, actions: Actions) -> None:
         """Raises ValueError if the Box is not bounded: no distribution over it is uniform."""
-        self.actions = actions
+        self.actions, self.factors = actions, factors(actions)
         if isinstance(actions, gym.spaces.Box) and not actions.is_bounded():
             raise ValueError(f"no distribution over {actions} is uniform")
 
-    def act(self, obs: Array, deterministic: bool = False, generator: torch.Generator | None = None) -> Choice:
+    def act(
+        self, obs: Array, deterministic: bool = False, generator: torch.Generator | None = None, given: Given = FREE
+    ) -> Choice:
         """One action a row; there is no mode, so `deterministic` changes nothing. The raw parameters are empty."""
-        count, raw = len(obs), torch.zeros(len(obs), 0)
-        if isinstance(self.actions, gym.spaces.Discrete):
-            return Choice(torch.randint(int(self.actions.n), (count,), generator=generator), raw)
-        low, high = (torch.as_tensor(x).flatten().float() for x in (self.actions.low, self.actions.high))
-        return Choice(low + (high - low) * torch.rand(count, len(low), generator=generator), raw)
+        count, raw, generator = len(obs), torch.zeros(len(obs), 0), generator or torch.default_generator
+        if isinstance(self.actions, gym.spaces.Box):
+            low, high = (torch.as_tensor(x).flatten().float() for x in (self.actions.low, self.actions.high))
+            return Choice(low + (high - low) * torch.rand(count, len(low), generator=generator), raw)
+        logits = torch.zeros(count, sum(self.factors))
+        if given.legal is not None:
+            logits.masked_fill_(~torch.from_numpy(given.legal), -torch.inf)
+        action = MultiCategorical(logits, self.factors).sample(generator)
+        return Choice(action[:, 0] if isinstance(self.actions, gym.spaces.Discrete) else action, raw)
 
 
 class Evaluation(NamedTuple):
@@ -88,7 +97,9 @@ def evaluate(
         raise ValueError(f"episodes must be at least 1, got {episodes}")
     count = min(episodes, _PARALLEL) if isinstance(env, str) else None
     start = environment_seeds(seed, 1, key=_STREAMS)[0]
-    worlds = make(env, count, start, max_episode_steps=max_episode_steps, env_kwargs=env_kwargs)
+    worlds = make(
+        env, count, start, max_episode_steps=max_episode_steps, env_kwargs=env_kwargs, action_masks=_obeys_masks(agent)
+    )
     _check_observations(agent, worlds)
     generator = torch.Generator().manual_seed(start)
     patience = np.inf if max_episode_steps is not None or worlds.has_time_limit else _PATIENCE
@@ -107,6 +118,12 @@ def _check_observations(agent: Actor, worlds: Worlds) -> None:
     own, given = getattr(agent, "obs_space", None), worlds.obs_space
     if own is not None and _form(own) != _form(given):
         raise ValueError(f"the agent was trained on observations {own}; {worlds.env_id} gives {given}")
+
+
+def _obeys_masks(agent: Actor) -> bool | None:
+    """None lets the environment decide, for an actor that does not say."""
+    own = getattr(agent, "worlds", None)
+    return own.masked if isinstance(own, Worlds) else None
 
 
 def _form(space: gym.Space[object]) -> tuple[object, ...]:
@@ -143,9 +160,10 @@ def _play(
     returns, lengths = np.zeros(episodes), np.zeros(episodes, np.int64)
     running, played, cut = np.zeros(n), np.zeros(n, np.int64), 0
     obs, _ = worlds.reset()
+    given = Given(worlds.legal)
     while any(assigned):
-        action = agent.act(obs, deterministic, generator).action.numpy(force=True)
-        obs, reward, terminated, truncated, _ = worlds.step(action)
+        choice = agent.act(obs, deterministic, generator, given)
+        obs, reward, terminated, truncated, _ = worlds.step(choice.action.numpy(force=True))
         running += reward
         played += 1
         late = (played >= patience) & ~(terminated | truncated)
@@ -158,4 +176,5 @@ def _play(
         running[over], played[over] = 0.0, 0
         if late.any():
             obs, _ = worlds.reset(options={"reset_mask": late})
+        given = given.after(choice, worlds.legal, over)
     return Evaluation(returns, lengths, deterministic, cut)

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple, Protocol, cast, runtime_checkable
 
 import numpy as np
+from torch import Tensor
 
 from envs import Worlds, environment_seeds
 from rl.rollout import Actor, Array, Chunk, Episode, Metrics, Plan, Rollout, collect
@@ -69,6 +70,7 @@ class Loop:
         self.seconds = 0.0
         self.exact = True
         self._obs: Array | None = None
+        self._state: Tensor | None = None  # of a recurrent agent
         self._between_iterations = True
 
     def run(self, until: int, hooks: Sequence[Hook] = ()) -> None:
@@ -90,7 +92,7 @@ class Loop:
             plan = Plan(1, n_steps, self.step, self.iteration, until, interval)
             run = self.agent.chunk
             chunk = self._one(plan, self._obs) if run is None else self._many(plan, self._obs, patience, run)
-            self._obs, self._between_iterations = chunk.obs, chunk.failure is None
+            self._obs, self._state, self._between_iterations = chunk.obs, chunk.state, chunk.failure is None
             self.step += chunk.updates * n_steps * num_envs
             self.iteration += chunk.updates
             self.seconds += time.perf_counter() - start
@@ -102,8 +104,10 @@ class Loop:
                 return
 
     def _one(self, plan: Plan, obs: Array) -> Chunk:
-        rollout, obs, episodes = collect(self.worlds, self.agent, obs, plan.n_steps, plan.step)
-        return Chunk(1, self.agent.update(rollout, plan.step / plan.until), episodes, obs)
+        rollout, obs, episodes = collect(self.worlds, self.agent, obs, plan.n_steps, plan.step, self._state)
+        metrics, memory = self.agent.update(rollout, plan.step / plan.until), rollout.memory
+        state = None if memory is None else memory.after[-1].masked_fill(rollout.ended[-1, :, None], 0.0)
+        return Chunk(1, metrics, episodes, obs, state=state)
 
     def _many(self, plan: Plan, obs: Array, patience: int, run: Chunks) -> Chunk:
         """Up to the next update that a hook must see, and for a fraction of a second at most."""
@@ -115,6 +119,7 @@ class Loop:
     def begin_anew(self, seeds: list[int | None] | None = None) -> None:
         """Resets every environment, because its episode was lost or somebody else has used it."""
         self._obs, _ = self.worlds.reset(seed=seeds)
+        self._state = None
         self.agent.begin_episodes()
         self._between_iterations = True
 
@@ -126,6 +131,7 @@ class Loop:
             "iteration": self.iteration,
             "seconds": self.seconds,
             "obs": np.asarray(self._obs) if whole else None,
+            "state": self._state if whole else None,
             "worlds": self.worlds.state_dict() if whole else None,
         }
 
@@ -135,7 +141,7 @@ class Loop:
         saved = cast("dict[str, object] | None", state["worlds"]) if with_worlds else None
         self.exact = self.step == 0 or (saved is not None and self.worlds.load_state_dict(saved))
         if self.exact and saved is not None:
-            self._obs = cast(Array, state["obs"])
+            self._obs, self._state = cast(Array, state["obs"]), cast("Tensor | None", state.get("state"))
         elif self.step:  # fresh episodes, from streams that this run has not used
             seeds: list[int | None] = list(environment_seeds(self.seed, self.worlds.num_envs, key=self.step))
             self.begin_anew(seeds)

@@ -49,15 +49,24 @@ class RunningMoments:
 class ObservationNormalizer:
     """x ↦ clip((x − μ) / √(σ² + 1e-8), ±10), per feature, with the running μ and σ² of training observations."""
 
-    def __init__(self, size: int) -> None:
-        self.moments = RunningMoments((size,))
+    def __init__(self, size: int, part: Tensor | None = None) -> None:
+        """part: bool[D], the features that are normalized; the others stay as they are. None is all."""
+        self.part = part
+        self.moments = RunningMoments((size if part is None else int(part.sum()),))
 
     def update(self, obs: Tensor) -> None:
         """obs: float32[T, N, D]."""
-        self.moments.update(obs.flatten(0, 1))
+        self.moments.update((obs if self.part is None else obs[..., self.part]).flatten(0, 1))
 
     def __call__(self, obs: Tensor) -> Tensor:
         """obs: float[..., D]. Returns [..., D] in torch's default type; before the first update, obs clipped."""
+        if self.part is None:
+            return self._normalized(obs)
+        result = obs.to(torch.get_default_dtype(), copy=True)
+        result[..., self.part] = self._normalized(obs[..., self.part])
+        return result
+
+    def _normalized(self, obs: Tensor) -> Tensor:
         centered = obs - self.moments.mean  # in float64: a large mean would drown the rest in float32
         return (centered / (self.moments.var + 1e-8).sqrt()).clamp(-10.0, 10.0).to(torch.get_default_dtype())
 

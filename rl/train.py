@@ -137,13 +137,13 @@ def _resume(args: Namespace) -> Run:
 def _print_header(this: Run) -> None:
     agent = this.agent
     size = sum(p.numel() for p in (*agent.policy.parameters(), *agent.value.parameters()))
-    hidden = "-".join(map(str, agent.net_arch))
     normalized = [what for what, norm in (("observations", agent.obs_norm), ("rewards", agent.reward_norm)) if norm]
     lines = {
         "environment": f"{agent.env}, {agent.worlds.num_envs} side by side ({agent.worlds.backend})",
-        "spaces": f"{agent.obs_space} → {agent.worlds.env_action_space}",
+        "spaces": f"{agent.worlds.env_obs_space} → {agent.worlds.env_action_space}"
+        + (", action masks obeyed" if agent.worlds.masked else ""),
         "normalized": " and ".join(normalized) or "nothing",
-        "networks": f"π_θ and V_φ apart, {hidden} {agent.activation} each, {size:,} parameters",
+        "networks": f"{_networks(agent)}, {size:,} parameters",
         "optimizer": f"{type(agent.descent.optimizer).__name__}, learning rate {agent.learning_rate} "
         f"(critic × {agent.critic_lr_scale:g}), {agent.n_steps} × {agent.worlds.num_envs} steps an update",
         "engine": describe(agent),
@@ -158,6 +158,17 @@ def _print_header(this: Run) -> None:
     if agent.fused:
         agent.fused.warm(agent.worlds, lambda: print(f"{'compiling':>12}  kernels for this machine, once", flush=True))
     print(flush=True)
+
+
+def _networks(agent: A2C) -> str:
+    hidden = "-".join(map(str, agent.net_arch)) or "no"
+    trunk, value = agent.policy.trunk, agent.value
+    before = [] if trunk.encoder is None else [trunk.encoder.describe()]
+    before += [] if trunk.memory is None else [f"a memory of {trunk.memory.size} units"]
+    shared = "π_θ and V_φ apart"
+    if value.shares:
+        shared = "π_θ and V_φ share all but the last layer" if trunk.shared else "π_θ and V_φ share what comes first"
+    return "; ".join([shared, *before, f"{hidden} hidden {agent.activation} units each"])
 
 
 def _train(this: Run) -> bool:

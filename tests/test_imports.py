@@ -16,11 +16,12 @@ FLOORS: list[list[str]] = [
         "rl.information", "rl.information.bernoulli", "rl.information.categorical", "rl.information.checks",
         "rl.information.closed_form", "rl.information.gaussian", "rl.information.losses", "rl.information.pairs",
         "rl.information.probabilities", "rl.information.products", "rl.information.rivals", "rl.information.series",
-        "rl.distributions", "rl.distributions.continuous", "rl.distributions.discrete", "rl.distributions.protocol",
+        "rl.distributions", "rl.distributions.bounded",
+        "rl.distributions.continuous", "rl.distributions.discrete", "rl.distributions.protocol",
         "rl.returns", "rl.rollout", "rl.normalize", "rl.schedules", "rl.statistics", "rl.threads",
     ],
     [
-        "envs", "envs.compiling", "envs.errors", "envs.make", "envs.native", "envs.pcg64", "envs.physics",
+        "envs", "envs.compiling", "envs.errors", "envs.flat", "envs.make", "envs.masks", "envs.native", "envs.pcg64", "envs.physics",
         "envs.probes", "envs.rows", "envs.snapshot", "envs.spaces", "envs.worlds",
     ],
     [
@@ -28,7 +29,8 @@ FLOORS: list[list[str]] = [
         "rl.loop", "rl.markdown", "rl.progress", "rl.record", "rl.report", "rl.typed",
     ],
     [
-        "agents", "agents.a2c", "agents.descent", "agents.engines", "agents.fused", "agents.fused.chunk",
+        "agents", "agents.a2c", "agents.architecture", "agents.descent", "agents.engines", "agents.exploration",
+        "agents.features", "agents.forward", "agents.heads", "agents.fused", "agents.fused.chunk",
         "agents.fused.engine", "agents.fused.heads", "agents.fused.learn", "agents.fused.memory",
         "agents.fused.network", "agents.fused.norms",
         "agents.fused.optimizers", "agents.fused.products", "agents.fused.shared",

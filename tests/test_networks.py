@@ -3,7 +3,8 @@ import pytest
 import torch
 from gymnasium import spaces
 
-from agents.networks import Policy, Value, encode, input_size, mlp
+from agents.heads import Head
+from agents.networks import Policy, Trunk, Value, encode, input_size, mlp
 from rl.distributions import Categorical, DiagonalGaussian
 
 
@@ -39,11 +40,11 @@ def test_initialization_is_orthogonal_and_leaves_the_global_generator_alone() ->
 def test_heads() -> None:
     generator = torch.Generator().manual_seed(0)
     x = torch.zeros(5, 3, 4)
-    discrete = Policy(4, spaces.Discrete(6), (8,), "relu", 0.0, generator)(x)
+    discrete = Policy(Trunk(4), Head(spaces.Discrete(6)), (8,), "relu", 0.0, generator)(x)
     assert isinstance(discrete, Categorical)
     assert discrete.logits.shape == (5, 3, 6)
-    box = Policy(4, spaces.Box(-1, 1, (2, 3)), (), "relu", -0.5, generator)(x)
+    box = Policy(Trunk(4), Head(spaces.Box(-1, 1, (2, 3))), (), "relu", -0.5, generator)(x)
     assert isinstance(box, DiagonalGaussian)
     assert box.mean.shape == (5, 3, 6)
     assert box.log_std.unique().item() == -0.5
-    assert Value(4, (8, 8), "tanh", generator)(x).shape == (5, 3)
+    assert Value(Trunk(4), False, (8, 8), "tanh", generator)(x).shape == (5, 3)

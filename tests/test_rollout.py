@@ -87,7 +87,7 @@ def test_discrete_observations_stay_integers():
 class Pusher:
     """Always asks for more than the bounds allow."""
 
-    def act(self, obs, deterministic=False):
+    def act(self, obs, deterministic=False, generator=None, given=None):
         return Choice(torch.full((len(obs), 1), 9.0), torch.zeros(len(obs), 2))
 
 

@@ -1,0 +1,60 @@
+"""Both networks on observations: a step at a time to act, a rollout at a time to learn."""
+
+import math
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from agents.features import Past
+from agents.networks import Policy, Value
+from rl.distributions import Distribution
+from rl.rollout import Given, Rollout
+
+
+class Step(NamedTuple):
+    """π_θ at one observation of each environment."""
+
+    pi: Distribution
+    hidden: Tensor  # float32[N, L], the last hidden layer
+    state: Tensor | None  # float32[N, H], what a memory holds now
+
+
+def step(policy: Policy, x: Tensor, given: Given) -> Step:
+    """x: float32[N, D]."""
+    memory, past = policy.trunk.memory, None
+    if memory is not None:
+        state = torch.zeros(len(x), memory.size) if given.state is None else given.state
+        past = Past(state, torch.zeros(1, len(x), dtype=torch.bool))
+    seen = policy.trunk(x[None], past)
+    raw, hidden = policy.raw(seen.features[0], None if given.legal is None else torch.from_numpy(given.legal))
+    return Step(policy.distribution(raw), hidden, None if seen.memory is None else seen.memory[0])
+
+
+def past_of(batch: Rollout) -> Past | None:
+    return None if batch.memory is None else Past(batch.memory.first, batch.ended)
+
+
+def legal_of(batch: Rollout) -> Tensor | None:
+    """bool[T, N, A], which actions were allowed; None if all were. Real actions have no parameter of −inf."""
+    legal = batch.behavior > -math.inf
+    return None if bool(legal.all()) else legal
+
+
+def on_rollout(policy: Policy, value: Value, x: Tensor, batch: Rollout) -> tuple[Distribution, Tensor]:
+    """π_θ and V_φ at the observations of a rollout; what they share is computed once. x: those, float32[T, N, D]."""
+    past = past_of(batch)
+    features = policy.trunk(x, past).features
+    pi = policy.distribution(policy.raw(features, legal_of(batch))[0])
+    return pi, value.of(features) if value.shares else value(x, past)
+
+
+def next_value(value: Value, x_next: Tensor, batch: Rollout) -> Tensor:
+    """V_φ(s′), float32[T, N]: a memory has seen s when it sees s′. x_next: float32[T, N, D]."""
+    v: Tensor
+    if batch.memory is None:
+        v = value(x_next)
+        return v
+    rows = x_next.flatten(0, 1)[None]
+    v = value(rows, Past(batch.memory.after.flatten(0, 1), torch.zeros(rows.shape[:2], dtype=torch.bool)))
+    return v.reshape(batch.reward.shape)

@@ -1,0 +1,112 @@
+"""Gaussians whose spread depends on the state, and Gaussians within bounds."""
+
+import numpy as np
+import pytest
+import torch
+from gymnasium import spaces
+
+from agents import A2C
+from agents.forward import step
+from rl import evaluate
+from rl.distributions import BoundedGaussian, TanhGaussian
+from rl.rollout import FREE, collect
+from rl.typed import ConfigError
+from tests.matrix import LINE, Match
+from tests.toys import Shaped
+
+KINDS = {
+    "squashed": {"squash_output": True},
+    "state": {"state_dependent_std": True},
+    "gSDE": {"use_sde": True},
+    "gSDE, squashed": {"use_sde": True, "squash_output": True},
+    "state, squashed": {"state_dependent_std": True, "squash_output": True},
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_target_is_learned(kind):
+    def build():
+        return Match(LINE, spaces.Box(-1, 1, (2,)))
+
+    settings = {"num_envs": 16, "n_steps": 4, "learning_rate": 3e-3, "use_rms_prop": False, "max_policy_shift": 0.05}
+    initial = -3.0 if "gSDE" in kind else -1.0  # there h(s)² adds 64 terms to σ²
+    agent = A2C(build, **settings, log_std_init=initial, **KINDS[kind]).learn(16_000)
+    assert evaluate(agent, build, 20).mean > 0.9
+    assert evaluate(agent, build, 200, deterministic=False).mean > 0.75
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_acted_is_what_is_learned_from_and_the_gradient_reaches_every_parameter(kind):
+    agent = A2C("Pendulum-v1", num_envs=3, n_steps=4, ent_coef=0.01, **KINDS[kind])
+    rollout, _, _ = collect(agent.worlds, agent, agent.worlds.reset()[0], 4, 0)
+    pi = agent.policy(agent._encoded(rollout.obs))
+    torch.testing.assert_close(pi.raw, rollout.behavior)
+    assert torch.isfinite(pi.log_prob(rollout.action)).all()
+    agent.update(rollout)
+    assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in agent.policy.parameters())
+
+
+def test_bounded_actions_stay_inside_and_reach_both_ends():
+    low, high = np.array([-3.0, 0.0], np.float32), np.array([1.0, 10.0], np.float32)
+    agent = A2C(lambda: Shaped(LINE, spaces.Box(low, high)), num_envs=64, squash_output=True, log_std_init=1.0)
+    action = agent.act(agent.worlds.reset()[0]).action.numpy()
+    assert (action >= low).all()
+    assert (action <= high).all()
+    assert (action.min(0) < low + 0.1 * (high - low)).all()
+    assert (action.max(0) > high - 0.1 * (high - low)).all()
+
+
+def test_bounded_gaussian_is_a_change_of_units():
+    mean, log_std = torch.randn(5, 2, dtype=torch.float64), torch.randn(5, 2, dtype=torch.float64) / 4
+    low, high = torch.tensor([-3.0, 0.0], dtype=torch.float64), torch.tensor([1.0, 10.0], dtype=torch.float64)
+    p, unit = BoundedGaussian(mean, log_std, low, high), TanhGaussian(mean, log_std)
+    one = BoundedGaussian(mean, log_std, -torch.ones(2).double(), torch.ones(2).double())
+    action = unit.sample(torch.Generator().manual_seed(0))
+    scaled = low + (action + 1) * (high - low) / 2
+    torch.testing.assert_close(one.log_prob(action), unit.log_prob(action))
+    torch.testing.assert_close(p.log_prob(scaled), unit.log_prob(action) - np.log(2.0) - np.log(5.0))
+    torch.testing.assert_close(p.entropy(), unit.entropy() + np.log(2.0) + np.log(5.0))
+    torch.testing.assert_close(p.sample(torch.Generator().manual_seed(0)), scaled)
+    with pytest.raises(ValueError, match="outside the bounds"):
+        p.log_prob(high + torch.ones(5, 2))
+    with pytest.raises(ValueError, match="below high"):
+        BoundedGaussian(mean, log_std, high, low)
+
+
+def test_the_density_integrates_to_one():
+    low, high = torch.tensor([-1.0], dtype=torch.float64), torch.tensor([4.0], dtype=torch.float64)
+    p = BoundedGaussian(*(torch.full((100_000, 1), x, dtype=torch.float64) for x in (0.3, -0.5)), low, high)
+    grid = torch.linspace(-1 + 2.5e-5, 4 - 2.5e-5, 100_000, dtype=torch.float64)[:, None]
+    assert p.log_prob(grid).exp().mean() * 5 == pytest.approx(1, abs=1e-4)
+
+
+def test_noise_stays_for_as_many_steps_as_it_should_and_has_the_policys_spread():
+    agent = A2C("Pendulum-v1", num_envs=2000, n_steps=8, use_sde=True, sde_sample_freq=3, log_std_init=-0.5)
+    obs = np.repeat(agent.worlds.reset()[0][:1], 2000, 0)
+    actions = [agent.act(obs).action for _ in range(6)]
+    assert torch.equal(actions[0], actions[2])
+    assert not torch.equal(actions[2], actions[3])
+    pi = step(agent.policy, agent._encoded(torch.as_tensor(obs)), FREE).pi
+    spread = pi.raw[0, 1].exp().item()
+    assert actions[0].std().item() == pytest.approx(spread, rel=0.05)
+    assert actions[0].mean().item() == pytest.approx(pi.raw[0, 0].item(), abs=0.1 * spread)
+
+
+@pytest.mark.parametrize(
+    ("settings", "actions", "words"),
+    [
+        ({"squash_output": True}, spaces.Discrete(2), "squash_output is for Box actions"),
+        ({"use_sde": True}, spaces.MultiBinary(2), "use_sde is for Box actions"),
+        ({"squash_output": True}, spaces.Box(0, np.inf, (1,)), "needs bounds on both sides"),
+        ({"use_sde": True, "state_dependent_std": True}, LINE, "choose one"),
+        ({"sde_sample_freq": 0}, LINE, "sde_sample_freq"),
+        ({"network": "cnn"}, LINE, "network cnn needs images"),
+        ({"network": "resnet"}, LINE, "network must be one of"),
+        ({"network": "nosuch:Module"}, LINE, "network nosuch:Module cannot be used"),
+        ({"shared_layers": "all", "net_arch": []}, LINE, "needs hidden layers"),
+        ({"gru_size": 0}, LINE, "gru_size must be at least 1"),
+    ],
+)
+def test_settings_that_do_not_fit(settings, actions, words):
+    with pytest.raises(ConfigError, match=words):
+        A2C(lambda: Shaped(LINE, actions), num_envs=1, **settings)

@@ -1,0 +1,98 @@
+"""Actions that an environment forbids are never taken, in training or afterwards."""
+
+import gymnasium as gym
+import numpy as np
+import pytest
+import torch
+from gymnasium import spaces
+
+from agents import A2C
+from envs import EnvironmentFailure, EnvironmentUsageError, UnsupportedSpace, make
+from rl import evaluate
+from rl.evaluation import UniformPolicy
+from rl.rollout import collect
+from tests.toys import LINE, Shaped
+
+FORBIDDEN = "envs.probes:ForbiddenAction-v0"  # raises at any forbidden action
+
+
+class Masked(Shaped):
+    """Any actions; the infos hold these masks in turn."""
+
+    def __init__(self, action_space, masks):
+        super().__init__(LINE, action_space)
+        self.masks, self.calls = masks, 0
+
+    def infos(self):
+        mask = self.masks[self.calls % len(self.masks)]
+        self.calls += 1
+        return {} if mask is None else {"action_mask": mask}
+
+    def reset(self, *, seed=None, options=None):
+        return super().reset(seed=seed)[0], self.infos()
+
+    def step(self, action):
+        obs, *rest, _ = super().step(action)
+        return obs, *rest, self.infos()
+
+
+@pytest.mark.parametrize("settings", [{}, {"gru_size": 4}, {"n_steps": 4, "ent_coef": 0.01, "max_policy_shift": 1e-3}])
+def test_forbidden_actions_are_never_taken(settings):
+    agent = A2C(FORBIDDEN, num_envs=4, **settings).learn(2_000)
+    assert agent.worlds.masked
+    assert agent.engine_in_use == "torch"
+    assert evaluate(agent, FORBIDDEN, 50, deterministic=False).mean == 1.0
+    assert evaluate(agent, FORBIDDEN, 50).mean == 1.0
+    assert evaluate(UniformPolicy(spaces.Discrete(3)), FORBIDDEN, 50).mean == 1.0
+
+
+def test_masks_can_be_ignored():
+    with pytest.raises(EnvironmentFailure, match="forbidden"):
+        A2C(FORBIDDEN, num_envs=4, action_masks=False).learn(1_000)
+
+
+def test_a_resumed_run_obeys_the_mask_that_it_left(tmp_path):
+    whole = A2C(FORBIDDEN, num_envs=3).learn(300)
+    A2C(FORBIDDEN, num_envs=3).learn(150).save(tmp_path / "half")
+    resumed = A2C.load(tmp_path / "half")
+    assert resumed.loop.exact
+    resumed.learn(150)
+    for ours, theirs in zip(resumed.policy.parameters(), whole.policy.parameters(), strict=True):
+        assert torch.equal(ours, theirs)
+
+
+def test_a_function_whose_environments_give_masks_must_be_told_what_to_do_with_them():
+    build = gym.envs.registration.registry["ForbiddenAction-v0"]
+    with pytest.raises(EnvironmentUsageError, match="action_masks=True"):
+        A2C(lambda: gym.make(build), num_envs=2).learn(10)
+    assert A2C(lambda: gym.make(build), num_envs=2, action_masks=True).learn(10).loop.step == 10
+
+
+def test_masks_of_several_parts_stand_side_by_side():
+    masks = [np.array([1, 0, 0, 1, 1], np.int8), np.array([0, 1, 1, 0, 0], bool)]
+    agent = A2C(lambda: Masked(spaces.MultiDiscrete([2, 3]), masks), num_envs=1, n_steps=40, action_masks=True)
+    rollout, _, _ = collect(agent.worlds, agent, agent.worlds.reset()[0], 40, 0)
+    first, second = rollout.action[::2, 0], rollout.action[1::2, 0]
+    assert first[:, 0].tolist() == [0] * 20
+    assert set(first[:, 1].tolist()) == {1, 2}
+    assert second.tolist() == [[1, 0]] * 20
+    metrics = agent.update(rollout)
+    assert all(torch.isfinite(value).all() for value in metrics.values())
+
+
+@pytest.mark.parametrize(
+    ("masks", "words"),
+    [
+        pytest.param([np.ones(3), None], "gave no action_mask", id="missing later"),
+        pytest.param([np.ones(4)], r"shape \(4,\)", id="shape"),
+        pytest.param([np.ones(3), np.zeros(3)], "allows no action", id="nothing allowed"),
+    ],
+)
+def test_masks_that_cannot_be_obeyed(masks, words):
+    with pytest.raises(EnvironmentFailure, match=words):
+        A2C(lambda: Masked(spaces.Discrete(3), masks), num_envs=1, action_masks=True).learn(5)
+
+
+def test_masks_are_for_choices():
+    with pytest.raises(UnsupportedSpace, match="Box actions, which no mask can forbid"):
+        make(lambda: Shaped(LINE, LINE), 1, action_masks=True)
