@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-HEAVY = ("stable_baselines3", "ray", "numba", "matplotlib", "tensorboard", "torch.utils.tensorboard")
+HEAVY = ("stable_baselines3", "ray", "numba", "matplotlib", "optuna", "tensorboard", "torch.utils.tensorboard")
 
 # docs/architecture.md draws these floors; a file may import from lower floors, and from its own
 FLOORS: list[list[str]] = [
@@ -25,7 +25,8 @@ FLOORS: list[list[str]] = [
     ],
     [
         "rl", "rl.checkpoint", "rl.command", "rl.conclude", "rl.config", "rl.evaluation", "rl.figures", "rl.launch",
-        "rl.loop", "rl.markdown", "rl.progress", "rl.record", "rl.report", "rl.typed",
+        "rl.loop", "rl.markdown", "rl.progress", "rl.ranking", "rl.record", "rl.report", "rl.search", "rl.study",
+        "rl.typed",
     ],
     [
         "agents", "agents.a2c", "agents.descent", "agents.engines", "agents.fused", "agents.fused.chunk",
@@ -40,7 +41,7 @@ FLOORS: list[list[str]] = [
     [
         "rl.baseline", "rl.bench.__main__", "rl.compare", "rl.evaluate", "rl.index",
         "rl.information.__main__", "rl.lockstep", "rl.plot",
-        "rl.train",
+        "rl.sweep", "rl.train",
     ],
 ]  # fmt: skip
 FLOOR = {module: height for height, floor in enumerate(FLOORS) for module in floor}
