@@ -1,15 +1,17 @@
 """Many runs side by side, ours and Stable-Baselines3's, each taken as it is, gone on with, or begun."""
 
 import os
+import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from importlib import import_module
-from multiprocessing import get_context
+from multiprocessing import active_children, get_context
 from pathlib import Path
-from typing import NamedTuple
+from types import FrameType
+from typing import NamedTuple, NoReturn
 
 from tqdm import tqdm
 
@@ -79,6 +81,7 @@ def training(jobs: int) -> Iterator[Train]:
     """Yields what takes a run as it is, goes on with it, or begins it, in as many processes as there are jobs.
 
     Runs take turns in the processes, since importing takes longer than many a run. The future raises RunFailed.
+    Ctrl-C and SIGTERM raise KeyboardInterrupt once the runs under way have saved themselves.
     """
     workers = ProcessPoolExecutor(jobs, get_context("spawn"), _be_quiet)
     with workers, ThreadPoolExecutor(jobs) as pool:
@@ -86,11 +89,21 @@ def training(jobs: int) -> Iterator[Train]:
         def train(env_id: str, line: Line, seed: int, out: Path) -> "Future[Result]":
             return pool.submit(_train_one, workers, env_id, line, seed, out)
 
+        previous = signal.signal(signal.SIGTERM, _pass_on)
         try:
             yield train
         except KeyboardInterrupt:  # the runs under way have had it too, and save themselves
             pool.shutdown(cancel_futures=True)
             raise
+        finally:
+            signal.signal(signal.SIGTERM, previous)
+
+
+def _pass_on(number: int, frame: FrameType | None) -> NoReturn:
+    """SIGTERM comes to this process alone, where Ctrl-C in a terminal comes to those that it started too."""
+    for process in active_children():
+        process.terminate()
+    raise KeyboardInterrupt
 
 
 def train_all(env_id: str, lines: Sequence[Line], seeds: Sequence[int], out: Path, jobs: int) -> list[list[Result]]:

@@ -56,7 +56,7 @@ def ranking(of: Findings) -> str:
     ]  # fmt: skip
     for trial in of.best[:_SHOWN]:
         settings = changed(of.settings(trial), of.usual, of.space)
-        text.append(row([str(trial.number), settings, *(f"{x:.4g}" for x in (trial.score or 0.0, *trial.scores))]))
+        text.append(row([str(trial.number), settings, *(f"{x:.5g}" for x in (trial.score or 0.0, *trial.scores))]))
     if of.importances:
         text += ["", "Share of the variance between scores that a setting explains (PED-ANOVA):", ""]
         text += [row(["setting", "importance"]), rule(1, 1)]

@@ -4,12 +4,14 @@ import json
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from pathlib import Path
 from statistics import fmean
 from typing import TYPE_CHECKING, Literal, NamedTuple, cast
 
+from rl.record import lock
 from rl.search import Parameters, Space, draw
-from rl.typed import ConfigError, plain
+from rl.typed import ConfigError, plain, text_of
 
 if TYPE_CHECKING:
     import optuna
@@ -52,10 +54,22 @@ class Search:
     if Optuna is not installed.
     """
 
-    def __init__(self, file: Path, space: Space, about: Mapping[str, object]) -> None:
+    def __init__(self, directory: Path, space: Space, about: Mapping[str, object]) -> None:
         """about: all that the scores depend on; a search goes on only where it is the same."""
+        if find_spec("optuna") is None:
+            raise ConfigError("the search needs Optuna: pip install 'actor-critic[tune]'")
         self._space = space
-        self._study = _load(file, _described(space, about))
+        directory.mkdir(parents=True, exist_ok=True)
+        self._lock = lock(directory)
+        try:
+            self._study = _load(directory / "study.log", _described(space, about))
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Lets another process have it."""
+        self._lock.close()
 
     def ended(self) -> list[Tried]:
         """In order of their numbers."""
@@ -95,10 +109,15 @@ class Search:
         trial.set_user_attr("settings", {key: plain(value) for key, value in settings.items()})
         return Candidate(trial, settings, _folder(trial))
 
-    def twin(self, candidate: Candidate) -> Tried | None:
-        """A trial with the same settings that has ended."""
+    def end_as_twin(self, candidate: Candidate) -> Tried | None:
+        """Ends the trial as one with the same settings has ended, if there is one."""
         settings = {key: plain(value) for key, value in candidate.settings.items()}
-        return next((trial for trial in self.ended() if trial.settings == settings), None)
+        twin = next((trial for trial in self.ended() if trial.settings == settings), None)
+        if twin is None:
+            return None
+        for score in twin.scores:
+            self.take_score(candidate, score)
+        return self.finish(candidate) if twin.end == "finished" else self.give_up(candidate, twin.reason)
 
     def take_score(self, candidate: Candidate, score: float) -> bool:
         """Of the next seed. Returns whether the trial is worth another: its mean is not below the median."""
@@ -136,29 +155,29 @@ class Search:
 
 
 def _load(file: Path, about: Mapping[str, object]) -> "optuna.Study":
-    try:
-        import optuna
-    except ImportError:
-        raise ConfigError("the search needs Optuna: pip install 'actor-critic[tune]'") from None
+    import optuna
     from optuna.storages.journal import JournalFileBackend
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    study = optuna.create_study(
-        storage=optuna.storages.JournalStorage(JournalFileBackend(str(file))),
-        sampler=_sampler(0),
-        pruner=optuna.pruners.MedianPruner(n_startup_trials=_STARTUP),
-        study_name="search",
-        direction="maximize",
-        load_if_exists=True,
-    )
+    file.with_name(f"{file.name}.lock").unlink(missing_ok=True)  # Optuna's own, left by a process that was killed
+    try:
+        study = optuna.create_study(
+            storage=optuna.storages.JournalStorage(JournalFileBackend(str(file))),
+            pruner=optuna.pruners.MedianPruner(n_startup_trials=_STARTUP),
+            study_name="search",
+            direction="maximize",
+            load_if_exists=True,
+        )
+    except (ValueError, LookupError) as error:
+        raise ConfigError(f"{file} cannot be read ({error}); delete it to begin anew") from None
     before = study.user_attrs.get("about")
     if before is None:
         study.set_user_attr("about", dict(about))
     elif before != about:
         key = next(key for key in {**about, **before} if about.get(key) != before.get(key))
+        was, now = (text_of(one[key]) if key in one else "not there" for one in (before, about))
         raise ConfigError(
-            f"{file} holds a search with {key} {before.get(key, 'left out')}, now {about.get(key, 'left out')}; "
-            "go on with the same command, or begin another by --name"
+            f"{file.parent} holds another search: its {key} is {was}, now {now}; give this one another --name"
         )
     return study
 
