@@ -61,10 +61,11 @@ def ranking(of: Findings) -> str:
         text += ["", "Share of the variance between scores that a setting explains (PED-ANOVA):", ""]
         text += [row(["setting", "importance"]), rule(1, 1)]
         text += [row([f"`{name}`", f"{share:.2f}"]) for name, share in of.importances.items()]
-    reasons = {trial.reason: trial.number for trial in of.trials if trial.reason}
-    if reasons:
+    failed = [trial for trial in of.trials if trial.end == "failed"]
+    if failed:
+        reasons = {trial.reason: trial.number for trial in reversed(failed)}  # the first trial of each
         text += ["", "Why trials failed, each reason once:", ""]
-        text += [f"- trial {number}: {reason}" for reason, number in reasons.items()]
+        text += [f"- trial {number}: {reason}" for reason, number in sorted(reasons.items(), key=lambda pair: pair[1])]
     return "\n".join(text) + "\n"
 
 

@@ -143,9 +143,9 @@ class Search:
         scores = {trial.value for trial in self._trials("COMPLETE")}
         if len(scores) < _STARTUP:
             return {}
-        evaluator = optuna.importance.PedAnovaImportanceEvaluator()
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of settings that were drawn in one way only
+            evaluator = optuna.importance.PedAnovaImportanceEvaluator()
             return optuna.importance.get_param_importances(self._study, evaluator=evaluator)
 
     def _trials(self, *states: str) -> "list[optuna.trial.FrozenTrial]":

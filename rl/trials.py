@@ -74,7 +74,8 @@ class Trials:
                     ended += 1
                 else:
                     self._submit(train, candidate)
-            for future in wait(self._under_way, return_when=FIRST_COMPLETED).done:
+            wait(self._under_way, return_when=FIRST_COMPLETED)
+            for future in [future for future in self._under_way if future.done()]:  # in the order of their beginning
                 candidate, over = self._under_way[future], self._take(self._under_way[future], future)
                 del self._under_way[future]  # not before its score is taken
                 if over:
