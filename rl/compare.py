@@ -20,7 +20,7 @@ from rl import config, figures
 from rl.command import DONE, Parser, run
 from rl.config import RunSettings
 from rl.evaluation import UniformPolicy, evaluate
-from rl.launch import COMMANDS, Line, train_all
+from rl.launch import COMMANDS, Line, budget, parse_seeds, prepare, train_all
 from rl.record import machine, write_json
 from rl.report import Comparison, as_plain, comparison_table, line_statistics, sweep_table
 from rl.typed import ConfigError, plain
@@ -74,8 +74,8 @@ def main(argv: list[str]) -> int:
     given = config.merge({"--jobs": int, "--threshold": float}, [("command line", _given(args, "jobs", "threshold"))])
     presets = _presets(args)
     if presets and args.total_timesteps is None:  # one budget for all lines
-        args.total_timesteps = _budget(args.env)
-    lines, seeds = _lines(args, presets), _seeds(args.seeds)
+        args.total_timesteps = budget(args.env, (A2C, RunSettings))
+    lines, seeds = _lines(args, presets), parse_seeds(args.seeds)
     own = [_check_environment(args.env, line) for line in lines]
     threshold = cast("float | None", given.get("--threshold", own[0]))
     random = _random(args.env, lines[0])
@@ -128,13 +128,6 @@ def _presets(args: Namespace) -> list[str]:
     return [name for name in PRESETS if name != "recipe"]
 
 
-def _budget(env_id: str) -> str:
-    """Steps of training of the environment's recipe, or 100,000."""
-    recipe = config.recipe(env_id)
-    settings = config.gather(config.schema(A2C, RunSettings), env_id, "a2c", recipe) if recipe else {}
-    return str(settings.get("total_timesteps", RunSettings.total_timesteps))
-
-
 def _lines(args: Namespace, presets: list[str]) -> list[Line]:
     lines = [_preset(args, name) for name in presets] + [_line(args, *line) for line in args.line]
     values: tuple[tuple[str, list[object]], ...] = (
@@ -171,14 +164,7 @@ def _line(args: Namespace, label: str, *own: str) -> Line:
 
 def _build(args: Namespace, label: str, agent: str, file: Path | None, own: list[str]) -> Line:
     """The file's settings, over them the line's own, and over them those of the command."""
-    known = config.schema(A2C, RunSettings)
-    total, assignments = args.total_timesteps, [*args.set, *own]
-    arguments = ["--config", str(file)] if file else []
-    arguments += ["--total-timesteps", total] if total else []
-    arguments += [part for assignment in assignments for part in ("--set", assignment)]
-    chosen = config.gather(known, args.env, agent, file, assignments, {"total_timesteps": total})
-    settings = {key: plain(value) for key, value in (_usual() | chosen).items() if key != "seed"}
-    return Line(label, agent, settings, arguments)
+    return prepare(label, agent, args.env, (A2C, RunSettings), file, [*args.set, *own], args.total_timesteps)
 
 
 def _usual() -> dict[str, object]:
@@ -188,18 +174,6 @@ def _usual() -> dict[str, object]:
 
 def _given(args: Namespace, *names: str) -> dict[str, object]:
     return {f"--{name}": getattr(args, name) for name in names if getattr(args, name) is not None}
-
-
-def _seeds(text: str) -> list[int]:
-    """ "0-3,7" → [0, 1, 2, 3, 7]."""
-    try:
-        parts = [part.split("-") for part in text.split(",")]
-        seeds = [seed for first, *last in parts for seed in range(int(first), int(last[0] if last else first) + 1)]
-    except ValueError:
-        seeds = []
-    if not seeds:
-        raise ConfigError(f"--seeds takes a range such as 0-9 or a list such as 0,3,7, got {text!r}")
-    return list(dict.fromkeys(seeds))
 
 
 def _check_environment(env_id: str, line: Line) -> float | None:

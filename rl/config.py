@@ -74,11 +74,11 @@ def nearest(word: str, known: Iterable[str]) -> str:
     return f"; did you mean {close[0]!r}?" if close else ""
 
 
-def assignment(text: str) -> tuple[str, str]:
-    """ "key=value" → (key, value), of a `--set` flag."""
+def assignment(text: str, flag: str = "--set") -> tuple[str, str]:
+    """ "key=value" → (key, value), of a flag."""
     key, equals, value = text.partition("=")
     if not equals or not key.strip():
-        raise ConfigError(f"--set takes key=value, got {text!r}")
+        raise ConfigError(f"{flag} takes key=value, got {text!r}")
     return key.strip(), value.strip()
 
 
@@ -126,10 +126,11 @@ def read_yaml(path: Path) -> dict[str, object]:
     return data
 
 
-def write_yaml(path: Path, settings: Mapping[str, object]) -> None:
-    """The inverse of `read_yaml`, keys in the order given."""
+def write_yaml(path: Path, settings: Mapping[str, object], comment: str = "") -> None:
+    """The inverse of `read_yaml`, keys in the order given. comment: a line to stand above them."""
     content = {key: plain(value) for key, value in settings.items()}
-    write_text(path, yaml.safe_dump(content, sort_keys=False, default_flow_style=None, allow_unicode=True))
+    text = yaml.safe_dump(content, sort_keys=False, default_flow_style=None, allow_unicode=True)
+    write_text(path, (f"# {comment}\n" if comment else "") + text)
 
 
 def write_text(path: Path, text: str) -> None:
@@ -146,7 +147,11 @@ def directory_name(env_id: str) -> str:
 
 def recipe(env_id: str) -> Path | None:
     """The tuned settings that ship for an environment, if there are any."""
-    name = directory_name(env_id) + ".yaml"
+    return shipped(directory_name(env_id) + ".yaml")
+
+
+def shipped(name: str) -> Path | None:
+    """A file of configs/, which ships with the package, if there is one of this name."""
     package = Path(__file__).parent
     candidates = (package / "configs" / name, package.parent / "configs" / name)  # installed; in a checkout
     return next((path for path in candidates if path.is_file()), None)

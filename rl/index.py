@@ -55,7 +55,8 @@ def main(argv: list[str]) -> int:
     parser = Parser(prog="rl.index", description="Write the index of results, and the aggregate over environments.")
     parser.add_argument("--results", type=Path, default=Path("results"), metavar="DIR")
     args = parser.parse_args(argv)
-    pages = [_read(file) for file in sorted(args.results.glob("*/*.json")) if file.parent.name != "bench"]
+    found = [_read(file) for file in sorted(args.results.glob("*/*.json")) if file.parent.name != "bench"]
+    pages = [page for page in found if page is not None]
     compared = [page for page in pages if page.name == "comparison"]
     if not compared:
         raise ConfigError(f"{args.results} holds no comparison yet: python -m rl.compare CartPole-v1 makes one")
@@ -76,9 +77,12 @@ def main(argv: list[str]) -> int:
     return DONE
 
 
-def _read(file: Path) -> Page:
+def _read(file: Path) -> Page | None:
+    """None if it is of a search (`rl.sweep`), which compares nothing."""
     try:
         page = Page(file.parent.name, file.stem, json.loads(file.read_text(encoding="utf-8")))
+        if "trials" in page.content:
+            return None
         assert page.budget, page.scores
     except (ValueError, LookupError, TypeError, AttributeError, StopIteration) as error:
         raise ConfigError(f"{file} is not what rl.compare writes ({error!r}); make it again") from None

@@ -1,21 +1,24 @@
 """Many runs side by side, ours and Stable-Baselines3's, each taken as it is, gone on with, or begun."""
 
 import os
+import signal
 import sys
-from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor, as_completed
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from importlib import import_module
-from multiprocessing import get_context
+from multiprocessing import active_children, get_context
 from pathlib import Path
-from typing import NamedTuple
+from types import FrameType
+from typing import NamedTuple, NoReturn
 
 from tqdm import tqdm
 
 from rl import config
-from rl.command import ANTICIPATED, DONE, RunFailed
+from rl.command import ANTICIPATED, DONE, FAILED, RunFailed
 from rl.record import Result, read_result
-from rl.typed import ConfigError
+from rl.typed import ConfigError, plain
 
 COMMANDS = {"a2c": "rl.train", "sb3": "rl.baseline"}
 
@@ -29,28 +32,94 @@ class Line(NamedTuple):
     arguments: list[str]  # of its command, which give these settings
 
 
-def train_all(env_id: str, lines: Sequence[Line], seeds: Sequence[int], out: Path, jobs: int) -> list[list[Result]]:
-    """For each line the result of every seed, in order. Raises RunFailed if any run failed, after the others ended.
+Train = Callable[[str, Line, int, Path], "Future[Result]"]  # of an environment, a line, a seed and a parent of runs
 
-    Runs take turns in as many processes as there are jobs, since importing takes longer than many a run.
+
+class RunInterrupted(RunFailed):
+    """The run had Ctrl-C or SIGTERM; the same command goes on with it."""
+
+
+class WorkerLost(RunFailed):
+    """A process that trained was killed from outside; the others beside it go with it."""
+
+
+def prepare(
+    label: str, agent: str, env_id: str, kinds: Sequence[type], file: Path | None, assignments: Sequence[str],
+    total_timesteps: str | None,
+) -> Line:  # fmt: skip
+    """The file's settings, and over them the assignments. kinds: the dataclasses whose settings these are."""
+    arguments = ["--config", str(file)] if file else []
+    arguments += ["--total-timesteps", total_timesteps] if total_timesteps else []
+    arguments += [part for assignment in assignments for part in ("--set", assignment)]
+    flags = {"total_timesteps": total_timesteps}
+    chosen = config.gather(config.schema(*kinds), env_id, agent, file, assignments, flags)
+    complete = config.defaults(*kinds) | chosen
+    return Line(label, agent, {key: plain(value) for key, value in complete.items() if key != "seed"}, arguments)
+
+
+def budget(env_id: str, kinds: Sequence[type]) -> str:
+    """Steps of training of the environment's recipe, or the default."""
+    file = config.recipe(env_id)
+    settings = config.gather(config.schema(*kinds), env_id, "a2c", file) if file else {}
+    return str((config.defaults(*kinds) | settings)["total_timesteps"])
+
+
+def parse_seeds(text: str) -> list[int]:
+    """ "0-3,7" → [0, 1, 2, 3, 7]."""
+    try:
+        parts = [part.split("-") for part in text.split(",")]
+        found = [seed for first, *last in parts for seed in range(int(first), int(last[0] if last else first) + 1)]
+    except ValueError:
+        found = []
+    if not found:
+        raise ConfigError(f"--seeds takes a range such as 0-9 or a list such as 0,3,7, got {text!r}")
+    return list(dict.fromkeys(found))
+
+
+@contextmanager
+def training(jobs: int) -> Iterator[Train]:
+    """Yields what takes a run as it is, goes on with it, or begins it, in as many processes as there are jobs.
+
+    Runs take turns in the processes, since importing takes longer than many a run. The future raises RunFailed.
+    Ctrl-C and SIGTERM raise KeyboardInterrupt once the runs under way have saved themselves.
     """
-    results: dict[tuple[int, int], Result] = {}
-    failures: list[str] = []
-    tasks = [(i, seed) for seed in seeds for i in range(len(lines))]
     workers = ProcessPoolExecutor(jobs, get_context("spawn"), _be_quiet)
-    with workers, ThreadPoolExecutor(jobs) as pool, tqdm(total=len(tasks), unit=" runs", disable=None) as bar:
-        futures = {pool.submit(_train_one, env_id, lines[i], seed, out, workers): (i, seed) for i, seed in tasks}
+    with workers, ThreadPoolExecutor(jobs) as pool:
+
+        def train(env_id: str, line: Line, seed: int, out: Path) -> "Future[Result]":
+            return pool.submit(_train_one, workers, env_id, line, seed, out)
+
+        previous = signal.signal(signal.SIGTERM, _pass_on)
         try:
-            for future in as_completed(futures):
-                i, seed = futures[future]
-                try:
-                    results[i, seed] = future.result()
-                except RunFailed as failure:
-                    failures.append(f"{lines[i].label}, seed {seed}: {failure}")
-                bar.update()
+            yield train
         except KeyboardInterrupt:  # the runs under way have had it too, and save themselves
             pool.shutdown(cancel_futures=True)
             raise
+        finally:
+            signal.signal(signal.SIGTERM, previous)
+
+
+def _pass_on(number: int, frame: FrameType | None) -> NoReturn:
+    """SIGTERM comes to this process alone, where Ctrl-C in a terminal comes to those that it started too."""
+    for process in active_children():
+        process.terminate()
+    raise KeyboardInterrupt
+
+
+def train_all(env_id: str, lines: Sequence[Line], seeds: Sequence[int], out: Path, jobs: int) -> list[list[Result]]:
+    """For each line the result of every seed, in order. Raises RunFailed if any run failed, after the others ended."""
+    results: dict[tuple[int, int], Result] = {}
+    failures: list[str] = []
+    tasks = [(i, seed) for seed in seeds for i in range(len(lines))]
+    with training(jobs) as train, tqdm(total=len(tasks), unit=" runs", disable=None) as bar:
+        futures = {train(env_id, lines[i], seed, out): (i, seed) for i, seed in tasks}
+        for future in as_completed(futures):
+            i, seed = futures[future]
+            try:
+                results[i, seed] = future.result()
+            except RunFailed as failure:
+                failures.append(f"{lines[i].label}, seed {seed}: {failure}")
+            bar.update()
     if failures:
         raise RunFailed("; ".join(failures))
     return [[results[i, seed] for seed in seeds] for i in range(len(lines))]
@@ -61,16 +130,15 @@ def _be_quiet() -> None:
     sys.stdout = sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
 
 
-def _run(module: str, argv: list[str]) -> str:
-    """Runs a command in this process. Returns what went wrong, in one line, or nothing."""
+def _run(module: str, argv: list[str]) -> tuple[int, str]:
+    """Runs a command in this process. Returns its status, and in one line what went wrong."""
     try:
-        status = import_module(module).main(argv)
+        return import_module(module).main(argv), "it was interrupted"
     except ANTICIPATED as error:
-        return " ".join(str(error).split())
-    return "" if status == DONE else "it was interrupted"
+        return FAILED, " ".join(str(error).split())
 
 
-def _train_one(env_id: str, line: Line, seed: int, out: Path, workers: ProcessPoolExecutor) -> Result:
+def _train_one(workers: ProcessPoolExecutor, env_id: str, line: Line, seed: int, out: Path) -> Result:
     """Takes a finished run with these settings, goes on with an interrupted one, or trains a new one."""
     matching = _matching(env_id, line, seed, out)
     if not any(map(_finished, matching)):
@@ -80,11 +148,12 @@ def _train_one(env_id: str, line: Line, seed: int, out: Path, workers: ProcessPo
         else:
             argv = [env_id, "--seed", str(seed), "--out", str(out), *line.arguments]
         try:
-            problem = workers.submit(_run, COMMANDS[line.agent], argv).result()
+            status, problem = workers.submit(_run, COMMANDS[line.agent], argv).result()
         except BrokenProcessPool:
-            problem = "the process that trained it, or another beside it, was killed; the same command goes on"
-        if problem:
-            raise RunFailed(problem)
+            text = "the process that trained it, or another beside it, was killed; the same command goes on"
+            raise WorkerLost(text) from None
+        if status != DONE:
+            raise RunFailed(problem) if status == FAILED else RunInterrupted(problem)
         matching = _matching(env_id, line, seed, out)
     directory = next((run for run in reversed(matching) if _finished(run)), None)
     if directory is None:

@@ -89,7 +89,7 @@ class Recorder:
         self._window: list[Tensor] = []
         self._names: list[str] = []
         self.solved_at: int | None = None
-        self._lock = _lock(directory)
+        self._lock = lock(directory)
         self._metrics = _Table(directory / "metrics.csv")
         self._episodes = _Table(directory / "episodes.csv")
         self._episodes.header(["step", "return", "length", "time/seconds"])
@@ -157,7 +157,7 @@ class Recorder:
             table.cut(size)
 
 
-def _lock(directory: Path) -> TextIO:
+def lock(directory: Path) -> TextIO:
     """Holds a run directory for this process, as long as the file is open. Raises ConfigError if another holds it."""
     file = (directory / ".lock").open("w", encoding="utf-8")
     if fcntl is not None:

@@ -149,7 +149,7 @@ def sweep_table(of: Comparison) -> str:
     """A row a line: the settings in which lines differ, and scores over seeds."""
     lines, results, usual, threshold = of.lines, of.results, of.usual, of.threshold
     apart = {key for key in usual if any(line.settings[key] != lines[0].settings[key] for line in lines)}
-    common = _changed(lines[0].settings, usual, set(usual) - apart)
+    common = changed(lines[0].settings, usual, set(usual) - apart)
     steps = f"{results[0][0].summary['total_timesteps']:,}"
     heads = ["line", "settings", "deterministic", "worst seed", "stochastic", "all along"]
     heads += [] if threshold is None else [f"{threshold:g} reached by", "at step"]
@@ -170,7 +170,7 @@ def sweep_table(of: Comparison) -> str:
     ]
     for line, runs in zip(lines, results, strict=True):
         x = line_statistics(runs, threshold)
-        cells = [line.label, _changed(line.settings, usual, apart), str(x.mean), f"{x.worst:.1f}"]
+        cells = [line.label, changed(line.settings, usual, apart), str(x.mean), f"{x.worst:.1f}"]
         cells += [str(x.stochastic_mean), str(x.all_along)]
         if threshold is not None:
             cells += [f"{x.steps.hits} of {x.steps.runs}", _moment(x.steps)]
@@ -178,7 +178,7 @@ def sweep_table(of: Comparison) -> str:
     return "\n".join(text) + "\n"
 
 
-def _changed(settings: Mapping[str, object], usual: Mapping[str, object], keys: Iterable[str] | None = None) -> str:
+def changed(settings: Mapping[str, object], usual: Mapping[str, object], keys: Iterable[str] | None = None) -> str:
     """The settings that are not the defaults, among these keys."""
     among = set(usual if keys is None else keys)
     changed = [f"`{key}: {value}`" for key, value in settings.items() if key in among and value != plain(usual[key])]

@@ -1,5 +1,6 @@
 """Values of settings: from the text of YAML and flags to the type that a setting declares, and back."""
 
+import json
 import math
 import re
 import types
@@ -48,6 +49,12 @@ def plain(value: object) -> object:
     if isinstance(value, Linear):
         return str(value)
     return list(value) if isinstance(value, tuple) else value
+
+
+def text_of(value: object) -> str:
+    """A setting as a flag gives it: null, true, [64, 64]. `convert` is the inverse."""
+    value = plain(value)
+    return value if isinstance(value, str) else json.dumps(value)
 
 
 def _convert_union(value: object, kinds: tuple[object, ...]) -> object:

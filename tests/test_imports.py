@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-HEAVY = ("stable_baselines3", "ray", "numba", "matplotlib", "tensorboard", "torch.utils.tensorboard")
+HEAVY = ("stable_baselines3", "ray", "numba", "matplotlib", "optuna", "tensorboard", "torch.utils.tensorboard")
 
 # docs/architecture.md draws these floors; a file may import from lower floors, and from its own
 FLOORS: list[list[str]] = [
@@ -26,7 +26,8 @@ FLOORS: list[list[str]] = [
     ],
     [
         "rl", "rl.checkpoint", "rl.command", "rl.conclude", "rl.config", "rl.evaluation", "rl.figures", "rl.launch",
-        "rl.loop", "rl.markdown", "rl.progress", "rl.record", "rl.report", "rl.typed",
+        "rl.loop", "rl.markdown", "rl.progress", "rl.ranking", "rl.record", "rl.report", "rl.search", "rl.study",
+        "rl.typed",
     ],
     [
         "agents", "agents.a2c", "agents.architecture", "agents.descent", "agents.engines", "agents.exploration",
@@ -38,11 +39,11 @@ FLOORS: list[list[str]] = [
         "agents.sb3.baseline", "agents.sb3.carry", "agents.sb3.model", "agents.sb3.precise", "agents.sb3.replay",
         "agents.settings", "agents.shift", "agents.storage",
     ],
-    ["rl.bench", "rl.bench.rejax_rates", "rl.bench.report", "rl.bench.systems", "rl.bench.timing"],
+    ["rl.bench", "rl.bench.rejax_rates", "rl.bench.report", "rl.bench.systems", "rl.bench.timing", "rl.trials"],
     [
         "rl.baseline", "rl.bench.__main__", "rl.compare", "rl.evaluate", "rl.index",
         "rl.information.__main__", "rl.lockstep", "rl.plot",
-        "rl.train",
+        "rl.sweep", "rl.train",
     ],
 ]  # fmt: skip
 FLOOR = {module: height for height, floor in enumerate(FLOORS) for module in floor}

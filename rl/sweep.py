@@ -1,0 +1,156 @@
+"""`python -m rl.sweep ENV`: searches hyper-parameters with seeds of their own; the best make a recipe.
+
+Every trial trains the tuning seeds one after another, and ends early where it is below the median of the trials before
+it. The search lives in OUT/ENV/sweep-NAME/; the same command goes on with it, and with more `--trials` takes it
+further. Table and numbers go to RESULTS/ENV/NAME.md and .json.
+"""
+
+import shlex
+from argparse import Namespace
+from contextlib import closing
+from pathlib import Path
+from typing import cast
+
+from gymnasium import spaces
+
+from envs import make
+from rl import config
+from rl.command import DONE, INTERRUPTED, Parser, RunFailed, run
+from rl.launch import budget, parse_seeds
+from rl.ranking import Findings, numbers, ranking, recipe
+from rl.record import machine, write_json
+from rl.search import Parameters, propose, read_space
+from rl.study import Search, Tried
+from rl.trials import KINDS, Plan, Trials
+from rl.typed import ConfigError, plain, text_of
+
+
+def main(argv: list[str]) -> int:
+    args = _parser().parse_args(argv)
+    if "/" in args.name:
+        raise ConfigError(f"--name is the name of files, not a path, got {args.name!r}")
+    total, jobs = (_positive(args, name) for name in ("trials", "jobs"))
+    plan = _plan(args)
+    proposals = [_proposal(plan, texts) for texts in args.proposals]
+    command = shlex.join(["python", "-m", "rl.sweep", *argv])
+    directory = args.out / config.directory_name(args.env) / f"sweep-{args.name}"
+    with closing(Search(directory, plan.space, plan.about())) as search:
+        for proposal in proposals:
+            search.queue(proposal)
+        try:
+            Trials(plan, search, directory, lambda tried: _say(search, tried)).train(total, jobs)
+        except KeyboardInterrupt:
+            print(f"interrupted after {len(search.ended())} of {total} trials; go on with: {command}")
+            return INTERRUPTED
+        base = plan.line("base", {}).settings
+        usual = config.defaults(*KINDS)
+        found = Findings(
+            args.env, command, machine(), plan.seeds, base, plan.space, usual, search.ended(), search.importances()
+        )
+    _write(found, args)
+    return DONE
+
+
+def _parser() -> Parser:
+    parser = Parser(prog="rl.sweep", description="Search hyper-parameters; tabulate the best; write a recipe.")
+    parser.add_argument("env", metavar="ENV")
+    parser.add_argument("--trials", default="50", metavar="N", help="of the search in all (default 50)")
+    parser.add_argument("--seeds", default="100-101", metavar="A-B", help="to tune with (default 100-101)")
+    parser.add_argument("--total-timesteps", metavar="N", help="of every run (default: the recipe's)")
+    parser.add_argument("--jobs", default="2", metavar="J", help="trials side by side, one thread each (default 2)")
+    parser.add_argument("--space", type=Path, metavar="FILE", help="YAML (default: configs/search/default.yaml)")
+    parser.add_argument(
+        "--set", action="append", default=[], metavar="KEY=VALUE", help="a setting of every trial, not searched then"
+    )
+    parser.add_argument(
+        "--try", action="append", default=[], nargs="+", metavar="KEY=VALUE", dest="proposals",
+        help="a trial to come first; others of its settings are the defaults; repeatable",
+    )  # fmt: skip
+    parser.add_argument("--name", default="search", help="of the search and the files written (default search)")
+    parser.add_argument("--out", type=Path, default=Path("results/runs"), metavar="DIR", help="parent of the search")
+    parser.add_argument("--results", type=Path, default=Path("results"), metavar="DIR", help="parent of ENV's results")
+    parser.add_argument(
+        "--write", nargs="?", type=Path, const=Path(), metavar="FILE",
+        help="write the best trial as a recipe (FILE is configs/ENV.yaml by default)",
+    )  # fmt: skip
+    return parser
+
+
+def _plan(args: Namespace) -> Plan:
+    """Raises ConfigError, or as `envs.make` does, on what no trial can be blamed for."""
+    given = [config.assignment(text)[0] for text in args.set]
+    for key, flag in (("seed", "--seeds"), ("total_timesteps", "--total-timesteps")):
+        if key in given:
+            raise ConfigError(f"--set {key}: a search takes it from {flag}")
+    space = read_space(args.space or _shipped_space(), config.schema(*KINDS))
+    space = {key: form for key, form in space.items() if key not in given}
+    steps = args.total_timesteps or budget(args.env, KINDS)
+    fixed = ["eval_episodes=20", f"checkpoint_interval={steps}", *args.set]
+    plan = Plan(args.env, parse_seeds(args.seeds), steps, fixed, space)
+    limit, kwargs = (plan.line("base", {}).settings[key] for key in ("max_episode_steps", "env_kwargs"))
+    worlds = make(args.env, 1, max_episode_steps=limit, env_kwargs=kwargs)  # type: ignore[arg-type]
+    worlds.close()
+    if "log_std_init" in space and not isinstance(worlds.policy_action_space, spaces.Box):
+        print("note: log_std_init is of Gaussian policies, and not searched here")
+        space.pop("log_std_init")
+    if not space:
+        raise ConfigError("--set fixes every setting of the space: nothing is left to search")
+    return plan
+
+
+def _shipped_space() -> Path:
+    path = config.shipped("search/default.yaml")
+    if path is None:
+        raise ConfigError("configs/search/default.yaml is missing; name a space by --space FILE")
+    return path
+
+
+def _proposal(plan: Plan, texts: list[str]) -> Parameters:
+    """Of one `--try`."""
+    pairs = dict(config.assignment(text, "--try") for text in texts)
+    wanted = config.merge(config.schema(*KINDS), [("--try", pairs)])
+    try:
+        return propose(plan.space, wanted, config.defaults(*KINDS))
+    except ConfigError as error:
+        raise ConfigError(f"--try: {error}") from None
+
+
+def _positive(args: Namespace, name: str) -> int:
+    flag = f"--{name}"
+    number = cast(int, config.merge({flag: int}, [("command line", {flag: getattr(args, name)})])[flag])
+    if number < 1:
+        raise ConfigError(f"{flag} must be at least 1, got {number}")
+    return number
+
+
+def _say(search: Search, tried: Tried) -> None:
+    """A line on a trial that has ended."""
+    best = search.best()
+    leader = f"best {best.score:.5g} (trial {best.number})" if best else "none finished"
+    scores = " ".join(f"{score:.5g}" for score in tried.scores) or "–"
+    end = tried.end + (f" ({tried.reason})" if tried.reason else "")
+    usual = config.defaults(*KINDS)
+    changed = [f"{key}={text_of(x)}" for key, x in tried.settings.items() if x != plain(usual[key])]
+    print(f"trial {tried.number:3}  {end}  {scores}  {leader}  {' '.join(changed)}", flush=True)
+
+
+def _write(found: Findings, args: Namespace) -> None:
+    """Table, numbers and recipe."""
+    if not found.best:
+        last = next((trial.reason for trial in reversed(found.trials) if trial.reason), "stopped early")
+        raise RunFailed(f"none of {len(found.trials)} trials finished; the last: {last}")
+    directory = args.results / config.directory_name(args.env)
+    directory.mkdir(parents=True, exist_ok=True)
+    write_json(directory / f"{args.name}.json", numbers(found))
+    table = ranking(found)
+    config.write_text(directory / f"{args.name}.md", table)
+    print(f"\n{table}\nwritten to {directory}")
+    if args.write is not None:
+        file = Path("configs", f"{config.directory_name(args.env)}.yaml") if args.write == Path() else args.write
+        file.parent.mkdir(parents=True, exist_ok=True)
+        config.write_yaml(file, recipe(found), f"Found by `{found.command}`")
+        print(f"the best trial is {file}")
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,199 @@
+"""`rl.search` and `rl.study`: the space, the draws, and the search that goes on where it was left."""
+
+import math
+from pathlib import Path
+
+import pytest
+from optuna.trial import FixedTrial
+
+from agents import A2C
+from rl.config import RunSettings, defaults, schema, shipped
+from rl.schedules import Linear, Schedule
+from rl.search import Range, Space, draw, parse, propose, read_space
+from rl.study import Search
+from rl.typed import ConfigError
+
+KNOWN, USUAL = schema(A2C, RunSettings), defaults(A2C, RunSettings)
+RATE = "one_of(log(1e-4, 5e-3), linear(log(1e-4, 5e-3), 0))"
+SPACE: Space = {"gamma": parse("uniform(0.9, 1)", float), "n_steps": parse("one_of(1, 2, 4)", int)}
+
+
+def default_space() -> Space:
+    path = shipped("search/default.yaml")
+    assert path is not None
+    return read_space(path, KNOWN)
+
+
+# --- the space ---
+
+
+def test_default_space_holds_what_it_draws() -> None:
+    """Settings → draws → settings, for the defaults and for values of every form."""
+    space = default_space()
+    wanted: dict[str, object] = {
+        "num_envs": 16, "learning_rate": Linear(1e-3, 0.0), "ent_coef": 1e-4, "net_arch": (128, 128),
+        "max_policy_shift": 0.002, "use_rms_prop": False, "activation": "relu", "log_std_init": -2.0,
+    }  # fmt: skip
+    drawn = draw(space, FixedTrial(dict(propose(space, wanted, USUAL))))
+    assert drawn == {**{key: USUAL[key] for key in space}, **wanted}
+    assert {key: type(drawn[key]) for key in ("num_envs", "gamma", "normalize_rewards", "net_arch")} == {
+        "num_envs": int, "gamma": float, "normalize_rewards": bool, "net_arch": tuple,
+    }  # fmt: skip
+
+
+def test_a_draw_written_twice_is_one_draw() -> None:
+    form = parse(RATE, Schedule)
+    name = "learning_rate log(0.0001, 0.005)"
+    constant = {"learning_rate": "log(0.0001, 0.005)", name: 2e-3}
+    assert form.find(2e-3, "learning_rate", "learning_rate") == constant
+    assert form.draw(FixedTrial(dict(constant)), "learning_rate", "learning_rate") == 2e-3
+    falling = {**constant, "learning_rate": "linear(log(0.0001, 0.005), 0.0)"}
+    assert form.find(Linear(2e-3, 0.0), "learning_rate", "learning_rate") == falling
+    assert form.draw(FixedTrial(dict(falling)), "learning_rate", "learning_rate") == Linear(2e-3, 0.0)
+    both = parse("linear(log(1e-4, 1e-2), log(1e-4, 1e-2))", Schedule)
+    assert both.find(Linear(1e-3, 1e-3), "x", "x") == {"x log(0.0001, 0.01)": 1e-3}
+    for value in (Linear(1e-3, 1e-4), Linear(1.0, 1e-3), 1e-3):
+        assert both.find(value, "x", "x") is None
+
+
+def test_numbers_keep_four_digits_and_stay_within() -> None:
+    assert parse("log(1e-4, 1e-2)", float).draw(FixedTrial({"x": 0.00123456}), "x", "x") == 0.001235
+    assert parse("uniform(0.9, 0.99995)", float).draw(FixedTrial({"x": 0.99995}), "x", "x") == 0.99995
+    whole = parse("log(1, 64)", int)
+    assert isinstance(whole, Range)
+    assert whole.draw(FixedTrial({"x": 7}), "x", "x") == 7
+    assert isinstance(whole.draw(FixedTrial({"x": 7}), "x", "x"), int)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("gama: one_of(0.9, 0.99)", "unknown setting 'gama'; did you mean 'gamma'?"),
+        ("seed: one_of(0, 1)", "seed is the same for all trials"),
+        ("gamma: 0.9", "gamma must be log(low, high), uniform(low, high), one_of(a, b, …)"),
+        ("gamma: onc_of(0.9, 0.99)", "or linear(initial, final); did you mean 'one_of'?, got 'onc_of(0.9, 0.99)'"),
+        ("gamma: one_of(0.9, high)", "gamma: high is not a number, got 'one_of(0.9, high)'"),
+        ("gamma: one_of(0.9)", "one_of takes two alternatives or more, no two alike"),
+        ("gamma: one_of(0.9, 0.90)", "no two alike"),
+        ("gamma: uniform(0.9)", "uniform takes two numbers, the lower first"),
+        ("gamma: uniform(1, 0.9)", "the lower first"),
+        ("ent_coef: log(0, 1e-2)", "log takes positive numbers"),
+        ("n_steps: uniform(1, 2.5)", "2.5 is not a whole number"),
+        ("use_rms_prop: uniform(0, 1)", "0 is not true or false"),
+        ("activation: one_of(tanh, sigmoid)", "sigmoid is not one of tanh, relu"),
+        ("gamma: linear(0.9, 1)", "linear(1, 0) is not a number"),
+        ("learning_rate: linear(1e-3)", "a setting is drawn from log(low, high)"),
+        ("# nothing", "holds no setting to search"),
+    ],
+)
+def test_mistakes_in_a_space(text: str, words: str, tmp_path: Path) -> None:
+    file = tmp_path / "space.yaml"
+    file.write_text(text)
+    with pytest.raises(ConfigError) as error:
+        read_space(file, KNOWN)
+    assert words in str(error.value)
+    assert str(error.value).startswith(str(file))
+    assert "\n" not in str(error.value)
+
+
+def test_proposals() -> None:
+    assert propose(SPACE, {"gamma": 0.95}, {"n_steps": 1, "gamma": 0.99}) == {"gamma": 0.95, "n_steps": "1"}
+    assert propose(SPACE, {}, {"n_steps": 3, "gamma": 0.5}) == {}, "what the space does not hold is drawn"
+    with pytest.raises(ConfigError, match=r"gamma=0.5 is not in the space, uniform\(0.9, 1.0\)"):
+        propose(SPACE, {"gamma": 0.5}, USUAL)
+    with pytest.raises(ConfigError, match=r"n_step is not searched; did you mean 'n_steps'\?"):
+        propose(SPACE, {"n_step": 1}, USUAL)
+
+
+# --- the study ---
+
+
+def test_a_search_goes_on(tmp_path: Path) -> None:
+    first = Search(tmp_path, SPACE, {"env": "x"})
+    first.queue({"gamma": 0.95, "n_steps": "4"})
+    proposed, drawn, lost = first.ask(), first.ask(), first.ask()
+    assert proposed.settings == {"gamma": 0.95, "n_steps": 4}
+    assert first.take_score(proposed, 1.0)
+    assert first.take_score(proposed, 4.0)
+    assert first.finish(proposed).score == 2.5
+    assert first.give_up(lost, "a reason").end == "failed"
+    with pytest.raises(ConfigError, match="another process is training in"):
+        Search(tmp_path, SPACE, {"env": "x"})
+    first.close()
+    (tmp_path / "study.log.lock").symlink_to(tmp_path / "study.log")  # as a process leaves it that was killed
+
+    again = Search(tmp_path, SPACE, {"env": "x"})
+    again.queue({"gamma": 0.95, "n_steps": "4"})  # not twice
+    again.take_up()
+    taken_up = again.ask()
+    assert (taken_up.settings, taken_up.folder) == (drawn.settings, drawn.folder)
+    assert again.ask().settings not in (proposed.settings, drawn.settings)
+    assert [(trial.number, trial.end, trial.scores, trial.reason) for trial in again.ended()] == [
+        (0, "finished", [1.0, 4.0], ""), (2, "failed", [], "a reason"),
+    ]  # fmt: skip
+    best = again.best()
+    assert best is not None
+    assert (best.number, best.settings) == (0, {"gamma": 0.95, "n_steps": 4})
+    again.close()
+
+    for space, about, words in (
+        (SPACE, {"env": "y"}, "its env is x, now y"),
+        ({**SPACE, "gamma": parse("uniform(0.8, 1)", float)}, {"env": "x"}, r"uniform\(0.9, 1.0\), now uniform\(0.8"),
+        (SPACE, {"env": "x", "more": 1}, "its more is not there, now 1"),
+    ):
+        with pytest.raises(ConfigError, match=words):
+            Search(tmp_path, space, about)
+    (tmp_path / "study.log").write_text("{}\nbroken\n")
+    with pytest.raises(ConfigError, match=r"study\.log cannot be read"):
+        Search(tmp_path, SPACE, {"env": "x"})
+
+
+def test_the_same_search_draws_the_same(tmp_path: Path) -> None:
+    drawn = []
+    for name in ("a", "b"):
+        search = Search(tmp_path / name, default_space(), {})
+        for score in range(14):  # ten of them at random, the others by TPE
+            candidate = search.ask()
+            search.take_score(candidate, math.sin(score))
+            search.finish(candidate)
+        drawn.append([trial.settings for trial in search.ended()])
+        shares = search.importances()
+        assert sum(shares.values()) == pytest.approx(1)
+        assert {name.split()[0] for name in shares} <= default_space().keys()
+        search.close()
+    assert drawn[0] == drawn[1]
+    assert len({str(settings) for settings in drawn[0]}) == 14
+
+
+def test_below_the_median_is_not_worth_another_seed(tmp_path: Path) -> None:
+    search = Search(tmp_path, SPACE, {})
+    for score in range(8):
+        candidate = search.ask()
+        assert search.take_score(candidate, float(score)), "the first eight all go on"
+        search.finish(candidate)
+    worse, better = search.ask(), search.ask()
+    assert not search.take_score(worse, 3.0)  # the median is 3.5
+    assert search.give_up(worse).end == "stopped"
+    assert search.take_score(better, 4.0)
+    search.close()
+
+
+def test_tried_before_and_killed_twice(tmp_path: Path) -> None:
+    search = Search(tmp_path, {"n_steps": parse("one_of(1, 2)", int)}, {})
+    first = search.ask()
+    search.take_score(first, 5.0)
+    search.finish(first)
+    settings = first.settings
+    while (other := search.ask()).settings != settings:
+        assert search.end_as_twin(other) is None
+        assert search.put_back(other) is None, "another process tries again"
+        again = search.ask()
+        assert again.settings == other.settings
+        failed = search.put_back(again)
+        assert failed is not None
+        assert "was killed, twice" in failed.reason
+        assert (same := search.end_as_twin(search.ask())) is None or same.end in ("finished", "failed")
+    twin = search.end_as_twin(other)
+    assert twin is not None
+    assert (twin.end, twin.score) == ("finished", 5.0)
+    search.close()

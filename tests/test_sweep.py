@@ -1,0 +1,185 @@
+"""`python -m rl.sweep`: searches that train, and searches whose runs are made up."""
+
+import json
+import sys
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+import rl.command
+import rl.index
+import rl.sweep
+import rl.trials
+from agents import A2C
+from rl import config
+from rl.command import RunFailed
+from rl.config import RunSettings
+from rl.launch import Line, RunInterrupted, Train, WorkerLost
+from rl.record import Result
+from rl.study import Tried
+
+SPACE = "gamma: uniform(0.9, 1)\ntarget_policy_shift: one_of(null, 1e-3)\nmax_policy_shift: one_of(null, 1e-3)\n"
+INVALID = "target_policy_shift must stay below max_policy_shift 0.001, got 0.001"
+Score = Callable[[Line, int], float]  # of a line and a seed; raises as a run fails
+
+
+def sweep(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, *argv: str) -> int:
+    space = tmp_path / "space.yaml"
+    space.write_text(SPACE)
+    where = ["--out", str(tmp_path / "runs"), "--results", str(tmp_path / "results")]
+    where += [] if "--space" in argv else ["--space", str(space)]
+    monkeypatch.setattr(sys, "argv", ["rl.sweep", "CartPole-v1", *argv, *where])
+    with pytest.raises(SystemExit) as exit_:
+        rl.command.run(rl.sweep.main)
+    return int(exit_.value.code or 0)
+
+
+def make_up(monkeypatch: pytest.MonkeyPatch, score: Score) -> None:
+    """In place of processes that train."""
+
+    def train(env_id: str, line: Line, seed: int, out: Path) -> "Future[Result]":
+        out.mkdir(parents=True, exist_ok=True)
+        future: Future[Result] = Future()
+        try:
+            future.set_result(Result(out, {"eval_mean": score(line, seed)}))
+        except RunFailed as failure:
+            future.set_exception(failure)
+        return future
+
+    @contextmanager
+    def training(jobs: int) -> Iterator[Train]:
+        yield train
+
+    monkeypatch.setattr(rl.trials, "training", training)
+
+
+def written(tmp_path: Path) -> list[Tried]:
+    """The trials of search.json."""
+    content = json.loads((tmp_path / "results/CartPole-v1/search.json").read_text())
+    return [Tried(**{name: trial[name] for name in Tried._fields}) for trial in content["trials"]]
+
+
+def ends(tmp_path: Path) -> list[tuple[str, int, str]]:
+    return [(trial.end, len(trial.scores), trial.reason) for trial in written(tmp_path)]
+
+
+@pytest.mark.slow
+def test_a_search_that_trains(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    recipe = tmp_path / "configs" / "found.yaml"
+    arguments = ["--seeds", "100", "--total-timesteps", "2000", "--set", "eval_episodes=2", "--jobs", "1"]
+    arguments += ["--try", "gamma=0.95", "--try", "target_policy_shift=1e-3", "max_policy_shift=1e-3"]
+    arguments += ["--write", str(recipe)]
+    assert sweep(monkeypatch, tmp_path, *arguments, "--trials", "2") == 0
+    assert ends(tmp_path) == [("finished", 1, ""), ("failed", 0, INVALID)]
+    make_up(monkeypatch, lambda line, seed: -1.0)  # from here on, for time
+    assert sweep(monkeypatch, tmp_path, *arguments, "--trials", "3") == 0
+    assert [end[:2] for end in ends(tmp_path)[:2]] == [("finished", 1), ("failed", 0)], "not tried again"
+    assert len(ends(tmp_path)) == 3
+    out = capsys.readouterr().out
+    assert out.count("trial   0  finished") == 1
+    assert f"trial   1  failed ({INVALID})" in out
+    table = (tmp_path / "results/CartPole-v1/search.md").read_text()
+    assert table in out
+    assert f"- trial 1: {INVALID}" in table
+    assert "`total_timesteps: 2000`, `checkpoint_interval: 2000`, `eval_episodes: 2`" in table
+    assert {path.name for path in (tmp_path / "runs/CartPole-v1/sweep-search").iterdir()} == {".lock", "study.log"}
+
+    assert recipe.read_text().startswith("# Found by `python -m rl.sweep CartPole-v1 --seeds 100")
+    settings = config.gather(config.schema(A2C, RunSettings), "CartPole-v1", "a2c", recipe)
+    assert settings["total_timesteps"] == 2000
+    assert settings["gamma"] == 0.95
+    assert "eval_episodes" not in settings
+
+    monkeypatch.setattr(sys, "argv", ["rl.index", "--results", str(tmp_path / "results")])
+    with pytest.raises(SystemExit):
+        rl.command.run(rl.index.main)
+    assert "holds no comparison yet" in capsys.readouterr().err, "a search is no comparison"
+
+
+def test_trials_that_stop_fail_and_lose_their_process(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    runs: list[tuple[str, int]] = []
+
+    def score(line: Line, seed: int) -> float:
+        runs.append((line.label, seed))
+        if len(runs) in (3, 4):
+            raise WorkerLost("killed")
+        if line.settings["target_policy_shift"] is not None:
+            raise RunFailed("the gradient is not finite (step 7; kept a checkpoint at step 7; traceback in somewhere)")
+        gamma = line.settings["gamma"]
+        assert isinstance(gamma, float)
+        return -gamma
+
+    make_up(monkeypatch, score)
+    assert sweep(monkeypatch, tmp_path, "--trials", "24", "--jobs", "3") == 0
+    tried = ends(tmp_path)
+    assert len(tried) == 24
+    assert {end for end in tried if end[0] == "failed"} == {
+        ("failed", 0, "the gradient is not finite"),
+        ("failed", 0, INVALID),
+    }
+    assert {end for end in tried if end[0] != "failed"} == {("finished", 2, ""), ("stopped", 1, "")}
+    assert max(runs.count(run) for run in runs) == 1, "trials whose process was killed have new numbers"
+    best = min(float(str(trial.settings["gamma"])) for trial in written(tmp_path) if trial.end == "finished")
+    assert f"best {-best:.5g}" in capsys.readouterr().out.splitlines()[23]
+    assert best < 0.93
+    assert "| `gamma` |" in (tmp_path / "results/CartPole-v1/search.md").read_text()
+    assert not list((tmp_path / "runs/CartPole-v1/sweep-search").glob("trial-*"))
+
+
+def test_interrupted_and_nothing_found(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted(line: Line, seed: int) -> float:
+        raise RunInterrupted("it was interrupted")
+
+    def failing(line: Line, seed: int) -> float:
+        raise RunFailed("out of luck")
+
+    make_up(monkeypatch, interrupted)
+    assert sweep(monkeypatch, tmp_path, "--trials", "4", "--try", "gamma=0.95") == rl.command.INTERRUPTED
+    assert "interrupted after 0 of 4 trials; go on with: python -m rl.sweep CartPole-v1" in capsys.readouterr().out
+    assert not (tmp_path / "results").exists()
+    make_up(monkeypatch, failing)
+    assert sweep(monkeypatch, tmp_path, "--trials", "4", "--try", "gamma=0.95") == rl.command.FAILED
+    captured = capsys.readouterr()
+    assert "gamma=0.95" in captured.out.splitlines()[0], "what was under way comes first"
+    assert captured.out.count("gamma=0.95 ") + captured.out.count("gamma=0.95\n") == 1
+    assert "none of 4 trials finished; the last: " in captured.err
+
+
+@pytest.mark.parametrize(
+    ("argv", "words"),
+    [
+        (["--trials", "0"], "--trials must be at least 1, got 0"),
+        (["--jobs", "x"], "--jobs must be a whole number"),
+        (["--name", "a/b"], "--name is the name of files"),
+        (["--seeds", "x"], "--seeds takes a range"),
+        (["--set", "seed=1"], "--set seed: a search takes it from --seeds"),
+        (["--set", "total_timesteps=1"], "takes it from --total-timesteps"),
+        (["--set", "gama=1"], "did you mean 'gamma'?"),
+        (
+            ["--set", "gamma=1", "--set", "target_policy_shift=null", "--set", "max_policy_shift=null"],
+            "nothing is left",
+        ),
+        (["--try", "gamma"], "--try takes key=value, got 'gamma'"),
+        (["--try", "gamma=0.5"], "--try: gamma=0.5 is not in the space, uniform(0.9, 1.0)"),
+        (["--try", "n_steps=5"], "--try: n_steps is not searched"),
+        (["--space", "nowhere.yaml"], "cannot read nowhere.yaml"),
+        (["--set", "env_kwargs={x: 1}"], "unexpected keyword argument"),
+    ],
+)
+def test_usage_errors(
+    argv: list[str], words: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert sweep(monkeypatch, tmp_path, *argv) == 2
+    err = capsys.readouterr().err
+    assert err.count("\n") == 1
+    assert words in err
+    assert [path.name for path in tmp_path.iterdir()] == ["space.yaml"]
