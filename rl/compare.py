@@ -11,16 +11,14 @@ from argparse import Namespace
 from pathlib import Path
 from typing import NamedTuple, cast
 
-from gymnasium import spaces
-
 from agents import A2C
 from agents.settings import A2CSettings
 from envs import make
 from rl import config, figures
 from rl.command import DONE, Parser, run
 from rl.config import RunSettings
-from rl.evaluation import UniformPolicy, evaluate
-from rl.launch import COMMANDS, Line, train_all
+from rl.evaluation import evaluate_uniform
+from rl.launch import COMMANDS, Line, parse_seeds, prepare, train_all
 from rl.record import machine, write_json
 from rl.report import Comparison, as_plain, comparison_table, line_statistics, sweep_table
 from rl.typed import ConfigError, plain
@@ -75,17 +73,18 @@ def main(argv: list[str]) -> int:
     presets = _presets(args)
     if presets and args.total_timesteps is None:  # one budget for all lines
         args.total_timesteps = _budget(args.env)
-    lines, seeds = _lines(args, presets), _seeds(args.seeds)
+    lines, seeds = _lines(args, presets), parse_seeds(args.seeds)
     own = [_check_environment(args.env, line) for line in lines]
     threshold = cast("float | None", given.get("--threshold", own[0]))
-    random = _random(args.env, lines[0])
+    limit, kwargs = lines[0].max_episode_steps, lines[0].env_kwargs
+    random = evaluate_uniform(args.env, max_episode_steps=limit, env_kwargs=kwargs)
     results = train_all(args.env, lines, seeds, args.out, max(cast(int, given["--jobs"]), 1))
     directory = args.results / config.directory_name(args.env)
     directory.mkdir(parents=True, exist_ok=True)
     comparison = Comparison(
         f"{args.env}: {args.name}, {len(seeds)} seeds",
         shlex.join(["python", "-m", "rl.compare", *argv]),
-        machine(), lines, results, _usual(), threshold, random,
+        machine(), lines, results, _usual(), threshold, random and random.mean,
     )  # fmt: skip
     print(_write(comparison, directory / args.name, sweep=not presets))
     print(f"written to {directory}")
@@ -171,14 +170,7 @@ def _line(args: Namespace, label: str, *own: str) -> Line:
 
 def _build(args: Namespace, label: str, agent: str, file: Path | None, own: list[str]) -> Line:
     """The file's settings, over them the line's own, and over them those of the command."""
-    known = config.schema(A2C, RunSettings)
-    total, assignments = args.total_timesteps, [*args.set, *own]
-    arguments = ["--config", str(file)] if file else []
-    arguments += ["--total-timesteps", total] if total else []
-    arguments += [part for assignment in assignments for part in ("--set", assignment)]
-    chosen = config.gather(known, args.env, agent, file, assignments, {"total_timesteps": total})
-    settings = {key: plain(value) for key, value in (_usual() | chosen).items() if key != "seed"}
-    return Line(label, agent, settings, arguments)
+    return prepare(label, agent, args.env, (A2C, RunSettings), file, [*args.set, *own], args.total_timesteps)
 
 
 def _usual() -> dict[str, object]:
@@ -190,18 +182,6 @@ def _given(args: Namespace, *names: str) -> dict[str, object]:
     return {f"--{name}": getattr(args, name) for name in names if getattr(args, name) is not None}
 
 
-def _seeds(text: str) -> list[int]:
-    """ "0-3,7" → [0, 1, 2, 3, 7]."""
-    try:
-        parts = [part.split("-") for part in text.split(",")]
-        seeds = [seed for first, *last in parts for seed in range(int(first), int(last[0] if last else first) + 1)]
-    except ValueError:
-        seeds = []
-    if not seeds:
-        raise ConfigError(f"--seeds takes a range such as 0-9 or a list such as 0,3,7, got {text!r}")
-    return list(dict.fromkeys(seeds))
-
-
 def _check_environment(env_id: str, line: Line) -> float | None:
     """Builds the environment once, and checks what SB3 cannot do, so that a mistake ends the command before any run
     starts. Returns the environment's reward threshold."""
@@ -210,28 +190,9 @@ def _check_environment(env_id: str, line: Line) -> float | None:
 
         of_agent = {key: value for key, value in line.settings.items() if key in config.schema(A2CSettings)}
         check_settings(A2CSettings(env_id, **of_agent))  # type: ignore[arg-type]
-    worlds = make(env_id, 1, max_episode_steps=_limit(line), env_kwargs=_kwargs(line))
+    worlds = make(env_id, 1, max_episode_steps=line.max_episode_steps, env_kwargs=line.env_kwargs)
     worlds.close()
     return worlds.reward_threshold
-
-
-def _random(env_id: str, line: Line) -> float | None:
-    """The mean return of 100 episodes of uniformly random actions; None where they have no bounds."""
-    worlds = make(env_id, 1, max_episode_steps=_limit(line), env_kwargs=_kwargs(line))
-    worlds.close()
-    actions = worlds.policy_action_space
-    if isinstance(actions, spaces.Box) and not actions.is_bounded():
-        return None
-    policy = UniformPolicy(actions)
-    return evaluate(policy, env_id, 100, False, max_episode_steps=_limit(line), env_kwargs=_kwargs(line)).mean
-
-
-def _limit(line: Line) -> int | None:
-    return cast("int | None", line.settings["max_episode_steps"])
-
-
-def _kwargs(line: Line) -> dict[str, object] | None:
-    return cast("dict[str, object] | None", line.settings["env_kwargs"])
 
 
 if __name__ == "__main__":

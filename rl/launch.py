@@ -2,20 +2,21 @@
 
 import os
 import sys
-from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor, as_completed
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from importlib import import_module
 from multiprocessing import get_context
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 from tqdm import tqdm
 
 from rl import config
 from rl.command import ANTICIPATED, DONE, RunFailed
 from rl.record import Result, read_result
-from rl.typed import ConfigError
+from rl.typed import ConfigError, plain
 
 COMMANDS = {"a2c": "rl.train", "sb3": "rl.baseline"}
 
@@ -28,29 +29,73 @@ class Line(NamedTuple):
     settings: dict[str, object]  # complete but for the seed, as config.yaml holds them
     arguments: list[str]  # of its command, which give these settings
 
+    @property
+    def max_episode_steps(self) -> int | None:
+        return cast("int | None", self.settings["max_episode_steps"])
 
-def train_all(env_id: str, lines: Sequence[Line], seeds: Sequence[int], out: Path, jobs: int) -> list[list[Result]]:
-    """For each line the result of every seed, in order. Raises RunFailed if any run failed, after the others ended.
+    @property
+    def env_kwargs(self) -> dict[str, object] | None:
+        return cast("dict[str, object] | None", self.settings["env_kwargs"])
 
-    Runs take turns in as many processes as there are jobs, since importing takes longer than many a run.
+
+Train = Callable[[str, Line, int, Path], "Future[Result]"]  # of an environment, a line, a seed and a parent of runs
+
+
+def prepare(
+    label: str, agent: str, env_id: str, kinds: Sequence[type], file: Path | None, assignments: Sequence[str],
+    total_timesteps: str | None,
+) -> Line:  # fmt: skip
+    """The file's settings, and over them the assignments. kinds: the dataclasses whose settings these are."""
+    arguments = ["--config", str(file)] if file else []
+    arguments += ["--total-timesteps", total_timesteps] if total_timesteps else []
+    arguments += [part for assignment in assignments for part in ("--set", assignment)]
+    flags = {"total_timesteps": total_timesteps}
+    chosen = config.gather(config.schema(*kinds), env_id, agent, file, assignments, flags)
+    complete = config.defaults(*kinds) | chosen
+    return Line(label, agent, {key: plain(value) for key, value in complete.items() if key != "seed"}, arguments)
+
+
+def parse_seeds(text: str) -> list[int]:
+    """ "0-3,7" → [0, 1, 2, 3, 7]."""
+    try:
+        parts = [part.split("-") for part in text.split(",")]
+        found = [seed for first, *last in parts for seed in range(int(first), int(last[0] if last else first) + 1)]
+    except ValueError:
+        found = []
+    if not found:
+        raise ConfigError(f"--seeds takes a range such as 0-9 or a list such as 0,3,7, got {text!r}")
+    return list(dict.fromkeys(found))
+
+
+@contextmanager
+def training(jobs: int) -> Iterator[Train]:
+    """Yields what takes a run as it is, goes on with it, or begins it, in as many processes as there are jobs.
+
+    Runs take turns in the processes, since importing takes longer than many a run. The future raises RunFailed.
     """
-    results: dict[tuple[int, int], Result] = {}
-    failures: list[str] = []
-    tasks = [(i, seed) for seed in seeds for i in range(len(lines))]
     workers = ProcessPoolExecutor(jobs, get_context("spawn"), _be_quiet)
-    with workers, ThreadPoolExecutor(jobs) as pool, tqdm(total=len(tasks), unit=" runs", disable=None) as bar:
-        futures = {pool.submit(_train_one, env_id, lines[i], seed, out, workers): (i, seed) for i, seed in tasks}
+    with workers, ThreadPoolExecutor(jobs) as pool:
         try:
-            for future in as_completed(futures):
-                i, seed = futures[future]
-                try:
-                    results[i, seed] = future.result()
-                except RunFailed as failure:
-                    failures.append(f"{lines[i].label}, seed {seed}: {failure}")
-                bar.update()
+            yield lambda env_id, line, seed, out: pool.submit(_train_one, workers, env_id, line, seed, out)
         except KeyboardInterrupt:  # the runs under way have had it too, and save themselves
             pool.shutdown(cancel_futures=True)
             raise
+
+
+def train_all(env_id: str, lines: Sequence[Line], seeds: Sequence[int], out: Path, jobs: int) -> list[list[Result]]:
+    """For each line the result of every seed, in order. Raises RunFailed if any run failed, after the others ended."""
+    results: dict[tuple[int, int], Result] = {}
+    failures: list[str] = []
+    tasks = [(i, seed) for seed in seeds for i in range(len(lines))]
+    with training(jobs) as train, tqdm(total=len(tasks), unit=" runs", disable=None) as bar:
+        futures = {train(env_id, lines[i], seed, out): (i, seed) for i, seed in tasks}
+        for future in as_completed(futures):
+            i, seed = futures[future]
+            try:
+                results[i, seed] = future.result()
+            except RunFailed as failure:
+                failures.append(f"{lines[i].label}, seed {seed}: {failure}")
+            bar.update()
     if failures:
         raise RunFailed("; ".join(failures))
     return [[results[i, seed] for seed in seeds] for i in range(len(lines))]
@@ -70,10 +115,11 @@ def _run(module: str, argv: list[str]) -> str:
     return "" if status == DONE else "it was interrupted"
 
 
-def _train_one(env_id: str, line: Line, seed: int, out: Path, workers: ProcessPoolExecutor) -> Result:
+def _train_one(workers: ProcessPoolExecutor, env_id: str, line: Line, seed: int, out: Path) -> Result:
     """Takes a finished run with these settings, goes on with an interrupted one, or trains a new one."""
-    matching = _matching(env_id, line, seed, out)
-    if not any(map(_finished, matching)):
+    done = finished(env_id, line, seed, out)
+    if done is None:
+        matching = _matching(env_id, line, seed, out)
         unfinished = [run for run in matching if line.agent == "a2c" and any(run.glob("checkpoints/*.pt"))]
         if unfinished:
             argv = ["--resume", str(unfinished[-1])]
@@ -85,15 +131,16 @@ def _train_one(env_id: str, line: Line, seed: int, out: Path, workers: ProcessPo
             problem = "the process that trained it, or another beside it, was killed; the same command goes on"
         if problem:
             raise RunFailed(problem)
-        matching = _matching(env_id, line, seed, out)
-    directory = next((run for run in reversed(matching) if _finished(run)), None)
-    if directory is None:
+        done = finished(env_id, line, seed, out)
+    if done is None:
         raise RunFailed("its run directory is not where it was expected")
-    return read_result(directory)
+    return done
 
 
-def _finished(run: Path) -> bool:
-    return (run / "summary.json").is_file()
+def finished(env_id: str, line: Line, seed: int, out: Path) -> Result | None:
+    """The newest finished run of exactly these settings, if there is one."""
+    runs = [run for run in _matching(env_id, line, seed, out) if (run / "summary.json").is_file()]
+    return read_result(runs[-1]) if runs else None
 
 
 def _matching(env_id: str, line: Line, seed: int, out: Path) -> list[Path]:
