@@ -5,10 +5,11 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from importlib import import_module
 from multiprocessing import get_context
 from pathlib import Path
+from queue import SimpleQueue
 from typing import NamedTuple, cast
 
 from tqdm import tqdm
@@ -73,8 +74,7 @@ def training(jobs: int) -> Iterator[Train]:
 
     Runs take turns in the processes, since importing takes longer than many a run. The future raises RunFailed.
     """
-    workers = ProcessPoolExecutor(jobs, get_context("spawn"), _be_quiet)
-    with workers, ThreadPoolExecutor(jobs) as pool:
+    with closing(_Workers(jobs)) as workers, ThreadPoolExecutor(jobs) as pool:
         try:
             yield lambda env_id, line, seed, out: pool.submit(_train_one, workers, env_id, line, seed, out)
         except KeyboardInterrupt:  # the runs under way have had it too, and save themselves
@@ -101,6 +101,37 @@ def train_all(env_id: str, lines: Sequence[Line], seeds: Sequence[int], out: Pat
     return [[results[i, seed] for seed in seeds] for i in range(len(lines))]
 
 
+class _Workers:
+    """Processes in which commands take turns. One that is killed costs its own run only: another takes its place."""
+
+    def __init__(self, jobs: int) -> None:
+        self._jobs, self._idle = jobs, SimpleQueue[ProcessPoolExecutor]()
+        for _ in range(jobs):
+            self._idle.put(_process())
+
+    def run(self, module: str, argv: list[str]) -> str:
+        """Waits for a process, and for the command in it. Returns what went wrong, in one line, or nothing."""
+        process = self._idle.get()
+        try:
+            return process.submit(_run, module, argv).result()
+        except BrokenProcessPool:
+            process.shutdown(wait=False)
+            process = _process()
+            return "the process that trained it was killed; the same command goes on"
+        except Exception as error:  # a fault of the code's own; runs beside it and after it are worth having
+            return f"{type(error).__name__}: {' '.join(str(error).split())}"
+        finally:
+            self._idle.put(process)
+
+    def close(self) -> None:
+        for _ in range(self._jobs):
+            self._idle.get().shutdown()
+
+
+def _process() -> ProcessPoolExecutor:
+    return ProcessPoolExecutor(1, get_context("spawn"), _be_quiet)
+
+
 def _be_quiet() -> None:
     """A worker's output would run into that of the others."""
     sys.stdout = sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
@@ -115,7 +146,7 @@ def _run(module: str, argv: list[str]) -> str:
     return "" if status == DONE else "it was interrupted"
 
 
-def _train_one(workers: ProcessPoolExecutor, env_id: str, line: Line, seed: int, out: Path) -> Result:
+def _train_one(workers: _Workers, env_id: str, line: Line, seed: int, out: Path) -> Result:
     """Takes a finished run with these settings, goes on with an interrupted one, or trains a new one."""
     done = finished(env_id, line, seed, out)
     if done is None:
@@ -125,10 +156,7 @@ def _train_one(workers: ProcessPoolExecutor, env_id: str, line: Line, seed: int,
             argv = ["--resume", str(unfinished[-1])]
         else:
             argv = [env_id, "--seed", str(seed), "--out", str(out), *line.arguments]
-        try:
-            problem = workers.submit(_run, COMMANDS[line.agent], argv).result()
-        except BrokenProcessPool:
-            problem = "the process that trained it, or another beside it, was killed; the same command goes on"
+        problem = workers.run(COMMANDS[line.agent], argv)
         if problem:
             raise RunFailed(problem)
         done = finished(env_id, line, seed, out)
