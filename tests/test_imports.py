@@ -26,6 +26,7 @@ FLOORS: list[list[str]] = [
     [
         "rl", "rl.checkpoint", "rl.command", "rl.conclude", "rl.config", "rl.evaluation", "rl.figures", "rl.launch",
         "rl.loop", "rl.markdown", "rl.progress", "rl.record", "rl.report", "rl.typed",
+        "rl.zoo", "rl.zoo.figure", "rl.zoo.report",
     ],
     [
         "agents", "agents.a2c", "agents.descent", "agents.engines", "agents.fused", "agents.fused.chunk",
@@ -36,7 +37,7 @@ FLOORS: list[list[str]] = [
         "agents.sb3.baseline", "agents.sb3.carry", "agents.sb3.model", "agents.sb3.precise", "agents.sb3.replay",
         "agents.settings", "agents.shift", "agents.storage",
     ],
-    ["rl.bench", "rl.bench.rejax_rates", "rl.bench.report", "rl.bench.systems", "rl.bench.timing"],
+    ["rl.bench", "rl.bench.rejax_rates", "rl.bench.report", "rl.bench.systems", "rl.bench.timing", "rl.zoo.suite"],
     [
         "rl.baseline", "rl.bench.__main__", "rl.compare", "rl.evaluate", "rl.index",
         "rl.information.__main__", "rl.lockstep", "rl.plot",

@@ -26,4 +26,4 @@ def test_a_killed_process_costs_its_own_run_only(monkeypatch: pytest.MonkeyPatch
     workers.close()
     assert problems[::2] == ["", "", ""]
     assert problems[1] == "the process that trained it was killed; the same command goes on"
-    assert problems[3] == "KeyError: \"a fault of the code's own\""
+    assert problems[3] == 'KeyError: "a fault of the code\'s own"'
