@@ -38,7 +38,7 @@ def draw(of: Report, path: Path) -> None:
         curves, *below = figure.subfigures(len(heights), 1, height_ratios=heights, squeeze=False)[:, 0]
         panels = curves.subplots(rows, columns, squeeze=False)
         for axes, entry in zip(panels.flat, entries, strict=False):
-            _draw_curves(axes, entry)
+            _draw_curves(axes, entry, len(of.seeds))
         for axes in panels.flat[len(entries) :]:
             axes.set_axis_off()
         curves.supxlabel("environment steps", fontsize="medium")
@@ -54,7 +54,7 @@ def draw(of: Report, path: Path) -> None:
         figures.save(figure, path)
 
 
-def _draw_curves(axes: "Axes", entry: Entry) -> None:
+def _draw_curves(axes: "Axes", entry: Entry, seeds: int) -> None:
     """Every seed thin, their interquartile mean bold, and at the end the score that the table holds to rl-zoo's."""
     from matplotlib.ticker import MaxNLocator
 
@@ -72,7 +72,8 @@ def _draw_curves(axes: "Axes", entry: Entry) -> None:
     axes.axhline(entry.published.mean, color=_ZOO, ls="--", lw=1.1, label="rl-baselines3-zoo, evaluation")
     if entry.random is not None:
         axes.axhline(entry.random, color=_RANDOM, ls=":", lw=1, label="random actions")
-    axes.set_title(entry.env, fontsize="medium")
+    partly = f" ({len(runs)} of {seeds})" if len(runs) < seeds else ""
+    axes.set_title(entry.env + partly, fontsize="medium")
     figures.finish(axes)
     axes.set_xlim(left=0)
     axes.xaxis.set_major_locator(MaxNLocator(3, steps=[1, 2, 5, 10]))
@@ -103,7 +104,7 @@ def _draw_scores(axes: "Axes", entries: list[Entry]) -> None:
     axes.set_xticks([], minor=True)
     axes.set_yticks(range(len(rows) + 1), [*(env for env, _ in rows), "all of them"])
     axes.set_ylim(len(rows) + 0.6, -0.6)
-    axes.set_xlabel("normalized score (0: random actions, 1: rl-baselines3-zoo; logarithmic above 1)")
+    axes.set_xlabel("normalized score (0: random actions, 1: rl-baselines3-zoo; logarithmic beyond ±1)")
     axes.grid(alpha=0.25, axis="x")
     axes.spines[["top", "right"]].set_visible(False)
 

@@ -154,12 +154,12 @@ def _row(entry: Entry, ours: Standing | None, seeds: int) -> str:
         nothing = "no recipe" if entry.settings is None else "not run"
         return row([entry.env, nothing, *[""] * 4, score, "", budget, *[""] * 3])
     partly = f" ({len(entry.runs)} of {seeds} seeds)" if len(entry.runs) < seeds else ""
-    verdict = "≥" if ours.reaches else "falls short"
+    verdict, share = "≥" if ours.reaches else "falls short", f"{100 * ours.share:.3g} %"
     return row([
         entry.env + partly,
         verdict if published.deterministic else f"{verdict} (stochastic)",
         str(ours.mean), str(ours.iqm), f"{ours.worst:.1f}", str(ours.stochastic), score,
-        f"{ours.timesteps:,}", budget, f"{ours.share:.0%}" if ours.share <= 1 else f"**{ours.share:.0%}, more**",
+        f"{ours.timesteps:,}", budget, share if ours.share <= 1 else f"**{share}, more**",
         f"{ours.seconds:,.1f}", f"{ours.steps_per_second:,.0f}",
     ])  # fmt: skip
 

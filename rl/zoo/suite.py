@@ -41,7 +41,7 @@ class Candidate:
         absent = [seed for seed in seeds if seed not in self.runs]
         idle = [str(seed) for seed in absent if seed not in self.failures]
         missing = [f"seed {seed} failed: {text}" for seed, text in self.failures.items()]
-        missing += [f"seed{'s' if len(idle) > 1 else ''} {', '.join(idle)} not run"] if idle and self.line else []
+        missing += [f"seed{'s' if len(idle) > 1 else ''} {', '.join(idle)} not finished"] if idle and self.line else []
         missing += [self.obstacle] if absent and self.obstacle else []
         runs = [self.runs[seed] for seed in seeds if seed in self.runs]
         return Entry(self.env, self.line and self.line.settings, runs, self.random, "; ".join(missing))
@@ -114,9 +114,11 @@ def _candidate(env_id: str, assignments: Sequence[str], seeds: Sequence[int], ou
 
 def _play_randomly(candidate: Candidate, line: Line) -> None:
     """Fills in what random actions score, how long a run may take, and what stands in the way of one."""
-    start = time.perf_counter()
+    limit, kwargs = line.max_episode_steps, line.env_kwargs
     try:
-        played = evaluate_uniform(candidate.env, max_episode_steps=line.max_episode_steps, env_kwargs=line.env_kwargs)
+        evaluate_uniform(candidate.env, 1, max_episode_steps=limit, env_kwargs=kwargs)  # imports and compiles
+        start = time.perf_counter()
+        played = evaluate_uniform(candidate.env, max_episode_steps=limit, env_kwargs=kwargs)
     except UnknownEnvironment as error:
         candidate.chosen, candidate.obstacle = False, str(error)
         return
