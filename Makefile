@@ -3,7 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help train test lint figures lockstep bench information clean
+.PHONY: help train test lint figures zoo lockstep bench information clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z]*\):.*##/\1\t/p' $(MAKEFILE_LIST)
@@ -44,6 +44,10 @@ figures: .venv/installed-box2d  ## make every committed table and figure of resu
 	done
 	$(BIN)/python -m rl.index
 
+zoo: .venv/installed-zoo  ## train every recipe beside the scores of rl-baselines3-zoo (hours; the same command goes on)
+	$(BIN)/python -m rl.compare --suite zoo
+	$(BIN)/python -m rl.index
+
 lockstep: .venv/installed  ## our updates beside Stable-Baselines3's, in many combinations (ten minutes)
 	$(BIN)/python -m rl.lockstep
 
@@ -72,6 +76,10 @@ clean:  ## remove the virtual environment and caches; runs and results stay
 
 .venv/installed-box2d: .venv/bin/python pyproject.toml
 	$(BIN)/python -m pip install --quiet --editable '.[box2d]'
+	@touch $@ .venv/installed
+
+.venv/installed-zoo: .venv/bin/python pyproject.toml
+	$(BIN)/python -m pip install --quiet --editable '.[box2d,mujoco,atari]'
 	@touch $@ .venv/installed
 
 .venv/installed-bench: .venv/bin/python pyproject.toml

@@ -2,8 +2,9 @@
 
 The lines: single-step and five-step updates at Stable-Baselines3's hyper-parameters, by either side, and our recipe for
 the environment. `--agents` chooses among them; `--line LABEL KEY=VALUE …` adds lines with settings of their own, or
-makes a sweep if it stands alone. A run that is there already, finished and with the same settings, is taken as it is;
-one of ours that was interrupted goes on from its checkpoint.
+makes a sweep if it stands alone. `--suite zoo` trains every recipe, in the environments of rl-baselines3-zoo, to hold
+the scores to those published there. A run that is there already, finished and with the same settings, is taken as it
+is; one of ours that was interrupted goes on from its checkpoint.
 """
 
 import shlex
@@ -11,19 +12,18 @@ from argparse import Namespace
 from pathlib import Path
 from typing import NamedTuple, cast
 
-from gymnasium import spaces
-
 from agents import A2C
 from agents.settings import A2CSettings
 from envs import make
 from rl import config, figures
 from rl.command import DONE, Parser, run
 from rl.config import RunSettings
-from rl.evaluation import UniformPolicy, evaluate
+from rl.evaluation import evaluate_uniform
 from rl.launch import COMMANDS, Line, budget, parse_seeds, prepare, train_all
 from rl.record import machine, write_json
 from rl.report import Comparison, as_plain, comparison_table, line_statistics, sweep_table
 from rl.typed import ConfigError, plain
+from rl.zoo import suite
 
 
 class Preset(NamedTuple):
@@ -45,8 +45,10 @@ PRESETS = {
 
 def _parser() -> Parser:
     parser = Parser(prog="rl.compare", description="Train many seeds, ours beside Stable-Baselines3's; tabulate, draw.")
-    parser.add_argument("env", metavar="ENV")
-    parser.add_argument("--seeds", default="0-9", metavar="A-B", help="0-9, or 0,3,7 (default 0-9)")
+    parser.add_argument("env", nargs="?", metavar="ENV")
+    parser.add_argument("--suite", choices=["zoo"], help="every recipe beside rl-baselines3-zoo, in place of ENV")
+    parser.add_argument("--only", nargs="+", default=[], metavar="ENV", help="which of it to train (default all)")
+    parser.add_argument("--seeds", metavar="A-B", help="0-9, or 0,3,7 (default 0-9; of a suite 0-4)")
     parser.add_argument(
         "--agents", nargs="+", choices=PRESETS, metavar="AGENT",
         help=f"which of {', '.join(PRESETS)} (default all, or none beside --line)",
@@ -55,7 +57,7 @@ def _parser() -> Parser:
         "--line", action="append", default=[], nargs="+", metavar=("LABEL", "KEY=VALUE"),
         help="a further line: its label, settings over the recipe, a YAML file in its place, agent=sb3; repeatable",
     )  # fmt: skip
-    parser.add_argument("--name", default="comparison", help="of the files written (default comparison)")
+    parser.add_argument("--name", help="of the files written (default comparison)")
     parser.add_argument("--jobs", default="2", metavar="J", help="runs side by side, one thread each (default 2)")
     parser.add_argument("--total-timesteps", metavar="N", help="of every line (default: the recipe's)")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="a setting of every line")
@@ -69,25 +71,46 @@ def _parser() -> Parser:
 
 def main(argv: list[str]) -> int:
     args = _parser().parse_args(argv)
-    if "/" in args.name:
-        raise ConfigError(f"--name is the name of files, not a path, got {args.name!r}")
-    given = config.merge({"--jobs": int, "--threshold": float}, [("command line", _given(args, "jobs", "threshold"))])
-    presets = _presets(args)
+    if (args.env is None) == (args.suite is None):
+        raise ConfigError("name an environment, such as CartPole-v1, or --suite zoo: one of them, not both")
+    return _compare(args, argv) if args.suite is None else _suite(args, argv)
+
+
+def _suite(args: Namespace, argv: list[str]) -> int:
+    """Every recipe, beside what rl-baselines3-zoo publishes."""
+    for name in ("agents", "line", "name", "total_timesteps", "threshold"):
+        if getattr(args, name) not in (None, []):
+            flag = f"--{name.replace('_', '-')}"
+            raise ConfigError(f"{flag} does not go with --suite, which trains recipes; --set goes over all of them")
+    seeds = parse_seeds("0-4" if args.seeds is None else args.seeds)
+    suite.run(_made(argv), args.only, args.set, seeds, args.out, args.results / args.suite, _jobs(args))
+    return DONE
+
+
+def _compare(args: Namespace, argv: list[str]) -> int:
+    """The lines side by side, in one environment."""
+    if args.only:
+        raise ConfigError("--only chooses environments of a suite; give it beside --suite zoo")
+    name = "comparison" if args.name is None else args.name
+    if "/" in name:
+        raise ConfigError(f"--name is the name of files, not a path, got {name!r}")
+    given = config.merge({"--threshold": float}, [("command line", _given(args, "threshold"))])
+    jobs, presets = _jobs(args), _presets(args)
     if presets and args.total_timesteps is None:  # one budget for all lines
         args.total_timesteps = budget(args.env, (A2C, RunSettings))
-    lines, seeds = _lines(args, presets), parse_seeds(args.seeds)
+    lines, seeds = _lines(args, presets), parse_seeds("0-9" if args.seeds is None else args.seeds)
     own = [_check_environment(args.env, line) for line in lines]
     threshold = cast("float | None", given.get("--threshold", own[0]))
-    random = _random(args.env, lines[0])
-    results = train_all(args.env, lines, seeds, args.out, max(cast(int, given["--jobs"]), 1))
+    limit, kwargs = lines[0].max_episode_steps, lines[0].env_kwargs
+    random = evaluate_uniform(args.env, max_episode_steps=limit, env_kwargs=kwargs)
+    results = train_all(args.env, lines, seeds, args.out, jobs)
     directory = args.results / config.directory_name(args.env)
     directory.mkdir(parents=True, exist_ok=True)
     comparison = Comparison(
-        f"{args.env}: {args.name}, {len(seeds)} seeds",
-        shlex.join(["python", "-m", "rl.compare", *argv]),
-        machine(), lines, results, _usual(), threshold, random,
+        f"{args.env}: {name}, {len(seeds)} seeds", _made(argv), machine(), lines, results, _usual(), threshold,
+        random and random.mean,
     )  # fmt: skip
-    print(_write(comparison, directory / args.name, sweep=not presets))
+    print(_write(comparison, directory / name, sweep=not presets))
     print(f"written to {directory}")
     return DONE
 
@@ -172,6 +195,14 @@ def _usual() -> dict[str, object]:
     return {key: plain(value) for key, value in config.defaults(A2C, RunSettings).items() if key != "seed"}
 
 
+def _made(argv: list[str]) -> str:
+    return shlex.join(["python", "-m", "rl.compare", *argv])
+
+
+def _jobs(args: Namespace) -> int:
+    return max(cast(int, config.merge({"--jobs": int}, [("command line", _given(args, "jobs"))])["--jobs"]), 1)
+
+
 def _given(args: Namespace, *names: str) -> dict[str, object]:
     return {f"--{name}": getattr(args, name) for name in names if getattr(args, name) is not None}
 
@@ -184,28 +215,9 @@ def _check_environment(env_id: str, line: Line) -> float | None:
 
         of_agent = {key: value for key, value in line.settings.items() if key in config.schema(A2CSettings)}
         check_settings(A2CSettings(env_id, **of_agent))  # type: ignore[arg-type]
-    worlds = make(env_id, 1, max_episode_steps=_limit(line), env_kwargs=_kwargs(line))
+    worlds = make(env_id, 1, max_episode_steps=line.max_episode_steps, env_kwargs=line.env_kwargs)
     worlds.close()
     return worlds.reward_threshold
-
-
-def _random(env_id: str, line: Line) -> float | None:
-    """The mean return of 100 episodes of uniformly random actions; None where they have no bounds."""
-    worlds = make(env_id, 1, max_episode_steps=_limit(line), env_kwargs=_kwargs(line))
-    worlds.close()
-    actions = worlds.policy_action_space
-    if isinstance(actions, spaces.Box) and not actions.is_bounded():
-        return None
-    policy = UniformPolicy(actions)
-    return evaluate(policy, env_id, 100, False, max_episode_steps=_limit(line), env_kwargs=_kwargs(line)).mean
-
-
-def _limit(line: Line) -> int | None:
-    return cast("int | None", line.settings["max_episode_steps"])
-
-
-def _kwargs(line: Line) -> dict[str, object] | None:
-    return cast("dict[str, object] | None", line.settings["env_kwargs"])
 
 
 if __name__ == "__main__":

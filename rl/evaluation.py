@@ -113,6 +113,19 @@ def evaluate(
             cast(Trained, agent).loop.begin_anew()
 
 
+def evaluate_uniform(
+    env_id: str, episodes: int = 100, *, max_episode_steps: int | None, env_kwargs: dict[str, object] | None
+) -> Evaluation | None:
+    """Episodes of uniformly random actions; None where actions have no bounds."""
+    worlds = make(env_id, 1, max_episode_steps=max_episode_steps, env_kwargs=env_kwargs)
+    worlds.close()
+    actions = worlds.policy_action_space
+    if isinstance(actions, gym.spaces.Box) and not actions.is_bounded():
+        return None
+    policy = UniformPolicy(actions)
+    return evaluate(policy, env_id, episodes, False, max_episode_steps=max_episode_steps, env_kwargs=env_kwargs)
+
+
 def _check_observations(agent: Actor, worlds: Worlds) -> None:
     """Raises ValueError if the agent says what it observes and it is not what these worlds show."""
     own, given = getattr(agent, "obs_space", None), worlds.obs_space

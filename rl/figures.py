@@ -59,7 +59,7 @@ def learning_curve(directory: Path, env_id: str, agent: str, seed: int, threshol
             borderaxespad=0.1,
         )  # fmt: skip
     for axes in (top, middle, bottom):
-        _finish(axes)
+        finish(axes)
     path = directory / "learning_curve.png"
     figure.savefig(path, dpi=150)
     return path
@@ -79,7 +79,7 @@ def sweep(lines: Mapping[str, Sequence[Result]], path: Path, title: str, thresho
         _draw_curves(axes, runs, "step", column)
         axes.set_ylabel(label)
         axes.set_yscale(scale)
-        _finish(axes, ticks=4)
+        finish(axes, ticks=4)
     _draw_threshold(panels[0, 0], threshold)
     for axes in panels[1]:
         axes.set_xlabel("environment steps")
@@ -111,7 +111,7 @@ def comparison(lines: Mapping[str, Sequence[Result]], path: Path, title: str, re
             axes.set_ylabel(label)
             axes.set_yscale(scale)
             axes.set_xlabel("environment steps" if x == "step" else "seconds of training, one thread")
-            _finish(axes, ticks=4)
+            finish(axes, ticks=4)
         for axes, key, mode in (
             (deterministic, "eval_mean", "deterministic"), (stochastic, "eval_stochastic_mean", "stochastic"),
         ):  # fmt: skip
@@ -123,7 +123,7 @@ def comparison(lines: Mapping[str, Sequence[Result]], path: Path, title: str, re
                 draw(score, color="0.4", ls=dots, lw=1, label=f"{name}, {score:.4g}", zorder=0)
         _legend(figure, steps)
         figure.suptitle(f"{title}\n{_CAPTION}", fontsize="medium")
-        _save(figure, path)
+        save(figure, path)
 
 
 def _episodes(lines: Mapping[str, Sequence[Result]]) -> str:
@@ -188,13 +188,13 @@ def _differs(lines: Mapping[str, Sequence[Columns]], column: str) -> bool:
     return len({value for seeds in lines.values() for run in seeds for value in run[column]}) > 1
 
 
-def _save(figure: "Figure", path: Path) -> None:
+def save(figure: "Figure", path: Path) -> None:
     """As PNG, and as PDF without a date, so that the same runs give the same file."""
     figure.savefig(path.with_suffix(".png"), dpi=200)
     figure.savefig(path.with_suffix(".pdf"), metadata={"CreationDate": None})
 
 
-def _finish(axes: "Axes", ticks: int = 6) -> None:
+def finish(axes: "Axes", ticks: int = 6) -> None:
     from matplotlib.ticker import MaxNLocator
 
     axes.xaxis.set_major_locator(MaxNLocator(ticks))
@@ -223,4 +223,4 @@ def aggregate(tasks: Mapping[str, Sequence[NDArray[np.float64]]], path: Path, ti
         axes.spines[["top", "right"]].set_visible(False)
         _legend(figure, axes)
         figure.suptitle(f"{title}; bands: 95 % interval", fontsize="medium")
-        _save(figure, path)
+        save(figure, path)

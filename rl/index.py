@@ -10,12 +10,11 @@ from rl import config, figures
 from rl.command import DONE, Parser, run
 from rl.markdown import paragraph, row, rule
 from rl.record import write_json
-from rl.statistics import Interval, bootstrap, iqm, normalized, probability_of_improvement
+from rl.statistics import Interval, Scores, bootstrap, iqm, probability_of_improvement
 from rl.typed import ConfigError
+from rl.zoo import PUBLISHED
 
-# Scores of Stable-Baselines3's A2C with tuned hyper-parameters, one best run each, up to 1,000,000 steps.
-# Source: rl-baselines3-zoo, benchmark.md (LunarLander there is version 2).
-_ZOO = {"CartPole-v1": 500.0, "Acrobot-v1": -83.4, "Pendulum-v1": -163.0, "LunarLander-v3": 155.8}
+_OTHERS = ("zoo/zoo.md", "lockstep.md", "bench/bench.md", "information/accuracy.md", "information/speed.md")
 _SHOWS = {
     "comparison": "Ours beside Stable-Baselines3's A2C at its hyper-parameters, one step and five; and our recipe.",
     "recipe": "Our recipe alone, for as many steps as it is made for.",
@@ -44,6 +43,11 @@ class Page(NamedTuple):
         """Deterministic scores, one a seed, by line."""
         return {label: [summary["eval_mean"] for summary in seeds] for label, seeds in self.runs.items()}
 
+    def normalized(self, label: str) -> Scores | None:
+        """Scores of a line, 0 as random actions and 1 as rl-baselines3-zoo; None where that is not known."""
+        published = PUBLISHED.get(self.env)
+        return published and published.normalize(self.scores[label], cast("float | None", self.content["random"]))
+
     @property
     def budget(self) -> str:
         """Seeds and steps."""
@@ -55,21 +59,17 @@ def main(argv: list[str]) -> int:
     parser = Parser(prog="rl.index", description="Write the index of results, and the aggregate over environments.")
     parser.add_argument("--results", type=Path, default=Path("results"), metavar="DIR")
     args = parser.parse_args(argv)
-    found = [_read(file) for file in sorted(args.results.glob("*/*.json")) if file.parent.name != "bench"]
-    pages = [page for page in found if page is not None]
+    files = [file for file in sorted(args.results.glob("*/*.json")) if file.parent.name not in ("bench", "zoo")]
+    pages = [page for page in map(_read, files) if page is not None]
     compared = [page for page in pages if page.name == "comparison"]
     if not compared:
         raise ConfigError(f"{args.results} holds no comparison yet: python -m rl.compare CartPole-v1 makes one")
     made = shlex.join(["python", "-m", "rl.index", *argv])
     text = ["# Results", "", f"Made by `{made}` from the files of the commands below.", ""]
-    others = [
-        file
-        for file in ("lockstep.md", "bench/bench.md", "information/accuracy.md", "information/speed.md")
-        if (args.results / file).is_file()
-    ]
+    others = [file for file in _OTHERS if (args.results / file).is_file()]
     text += [f"Beside them: {', '.join(f'[{file}]({file})' for file in others)}.", ""] if others else []
     text += _overview(compared)
-    text += _aggregate([page for page in compared if page.env in _ZOO], args.results)
+    text += _aggregate(compared, args.results)
     for page in sorted(pages, key=lambda page: page.name != "comparison"):
         text += _entry(page)
     config.write_text(args.results / "README.md", "\n".join(text).rstrip() + "\n")
@@ -103,18 +103,14 @@ def _overview(compared: Sequence[Page]) -> list[str]:
 
 
 def _aggregate(compared: Sequence[Page], results: Path) -> list[str]:
-    """Over the environments whose reference score is known, for the lines that all of them have."""
+    """Over the environments whose scores can be normalized, for the lines that all of them have."""
+    compared = [page for page in compared if page.normalized(next(iter(page.scores))) is not None]
     labels = (
         [label for label in compared[0].scores if all(label in page.scores for page in compared)] if compared else []
     )
     if len(compared) < 2 or not labels:
         return []
-    tasks = {
-        label: [
-            normalized(page.scores[label], cast(float, page.content["random"]), _ZOO[page.env]) for page in compared
-        ]
-        for label in labels
-    }
+    tasks = {label: [cast(Scores, page.normalized(label)) for page in compared] for label in labels}
     statistics = {label: bootstrap(tasks[label], iqm) for label in labels}
     against = [label for label in labels if label.startswith("SB3")]
     chances = {

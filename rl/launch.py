@@ -6,12 +6,13 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from importlib import import_module
 from multiprocessing import active_children, get_context
 from pathlib import Path
+from queue import SimpleQueue
 from types import FrameType
-from typing import NamedTuple, NoReturn
+from typing import NamedTuple, NoReturn, cast
 
 from tqdm import tqdm
 
@@ -31,8 +32,13 @@ class Line(NamedTuple):
     settings: dict[str, object]  # complete but for the seed, as config.yaml holds them
     arguments: list[str]  # of its command, which give these settings
 
+    @property
+    def max_episode_steps(self) -> int | None:
+        return cast("int | None", self.settings["max_episode_steps"])
 
-Train = Callable[[str, Line, int, Path], "Future[Result]"]  # of an environment, a line, a seed and a parent of runs
+    @property
+    def env_kwargs(self) -> dict[str, object] | None:
+        return cast("dict[str, object] | None", self.settings["env_kwargs"])
 
 
 class RunInterrupted(RunFailed):
@@ -40,7 +46,10 @@ class RunInterrupted(RunFailed):
 
 
 class WorkerLost(RunFailed):
-    """A process that trained was killed from outside; the others beside it go with it."""
+    """The process that trained was killed from outside; the same command goes on with its run."""
+
+
+Train = Callable[[str, Line, int, Path], "Future[Result]"]  # of an environment, a line, a seed and a parent of runs
 
 
 def prepare(
@@ -83,15 +92,10 @@ def training(jobs: int) -> Iterator[Train]:
     Runs take turns in the processes, since importing takes longer than many a run. The future raises RunFailed.
     Ctrl-C and SIGTERM raise KeyboardInterrupt once the runs under way have saved themselves.
     """
-    workers = ProcessPoolExecutor(jobs, get_context("spawn"), _be_quiet)
-    with workers, ThreadPoolExecutor(jobs) as pool:
-
-        def train(env_id: str, line: Line, seed: int, out: Path) -> "Future[Result]":
-            return pool.submit(_train_one, workers, env_id, line, seed, out)
-
+    with closing(_Workers(jobs)) as workers, ThreadPoolExecutor(jobs) as pool:
         previous = signal.signal(signal.SIGTERM, _pass_on)
         try:
-            yield train
+            yield lambda env_id, line, seed, out: pool.submit(_train_one, workers, env_id, line, seed, out)
         except KeyboardInterrupt:  # the runs under way have had it too, and save themselves
             pool.shutdown(cancel_futures=True)
             raise
@@ -125,6 +129,39 @@ def train_all(env_id: str, lines: Sequence[Line], seeds: Sequence[int], out: Pat
     return [[results[i, seed] for seed in seeds] for i in range(len(lines))]
 
 
+class _Workers:
+    """Processes in which commands take turns. One that is killed costs its own run only: another takes its place."""
+
+    def __init__(self, jobs: int) -> None:
+        self._jobs, self._idle = jobs, SimpleQueue[ProcessPoolExecutor]()
+        for _ in range(jobs):
+            self._idle.put(_process())
+
+    def run(self, module: str, argv: list[str]) -> None:
+        """Waits for a process, and for the command in it. Raises RunFailed unless it is done."""
+        process = self._idle.get()
+        try:
+            status, problem = process.submit(_run, module, argv).result()
+        except BrokenProcessPool:
+            process.shutdown(wait=False)
+            process = _process()
+            raise WorkerLost("the process that trained it was killed; the same command goes on") from None
+        except Exception as error:  # a fault of the code's own; runs beside it and after it are worth having
+            raise RunFailed(f"{type(error).__name__}: {' '.join(str(error).split())}") from error
+        finally:
+            self._idle.put(process)
+        if status != DONE:
+            raise RunFailed(problem) if status == FAILED else RunInterrupted(problem)
+
+    def close(self) -> None:
+        for _ in range(self._jobs):
+            self._idle.get().shutdown()
+
+
+def _process() -> ProcessPoolExecutor:
+    return ProcessPoolExecutor(1, get_context("spawn"), _be_quiet)
+
+
 def _be_quiet() -> None:
     """A worker's output would run into that of the others."""
     sys.stdout = sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
@@ -138,31 +175,27 @@ def _run(module: str, argv: list[str]) -> tuple[int, str]:
         return FAILED, " ".join(str(error).split())
 
 
-def _train_one(workers: ProcessPoolExecutor, env_id: str, line: Line, seed: int, out: Path) -> Result:
+def _train_one(workers: _Workers, env_id: str, line: Line, seed: int, out: Path) -> Result:
     """Takes a finished run with these settings, goes on with an interrupted one, or trains a new one."""
-    matching = _matching(env_id, line, seed, out)
-    if not any(map(_finished, matching)):
+    done = finished(env_id, line, seed, out)
+    if done is None:
+        matching = _matching(env_id, line, seed, out)
         unfinished = [run for run in matching if line.agent == "a2c" and any(run.glob("checkpoints/*.pt"))]
         if unfinished:
             argv = ["--resume", str(unfinished[-1])]
         else:
             argv = [env_id, "--seed", str(seed), "--out", str(out), *line.arguments]
-        try:
-            status, problem = workers.submit(_run, COMMANDS[line.agent], argv).result()
-        except BrokenProcessPool:
-            text = "the process that trained it, or another beside it, was killed; the same command goes on"
-            raise WorkerLost(text) from None
-        if status != DONE:
-            raise RunFailed(problem) if status == FAILED else RunInterrupted(problem)
-        matching = _matching(env_id, line, seed, out)
-    directory = next((run for run in reversed(matching) if _finished(run)), None)
-    if directory is None:
+        workers.run(COMMANDS[line.agent], argv)
+        done = finished(env_id, line, seed, out)
+    if done is None:
         raise RunFailed("its run directory is not where it was expected")
-    return read_result(directory)
+    return done
 
 
-def _finished(run: Path) -> bool:
-    return (run / "summary.json").is_file()
+def finished(env_id: str, line: Line, seed: int, out: Path) -> Result | None:
+    """The newest finished run of exactly these settings, if there is one."""
+    runs = [run for run in _matching(env_id, line, seed, out) if (run / "summary.json").is_file()]
+    return read_result(runs[-1]) if runs else None
 
 
 def _matching(env_id: str, line: Line, seed: int, out: Path) -> list[Path]:

@@ -52,35 +52,24 @@ class Trials:
     def train(self, total: int, jobs: int) -> None:
         """Until so many trials have ended. Raises KeyboardInterrupt after Ctrl-C, when the runs under way are saved."""
         self._search.take_up()
-        while len(self._search.ended()) < total:
-            try:
-                with training(jobs) as train:
-                    self._train(train, total, jobs)
-            except WorkerLost:  # new processes try again
-                for candidate in self._under_way.values():
-                    failed = self._search.put_back(candidate)
-                    if failed is not None:
-                        self._say(failed)
-                self._under_way.clear()
-            except RunInterrupted:
-                raise KeyboardInterrupt from None
+        try:
+            with training(jobs) as train:
+                self._train(train, total, jobs)
+        except RunInterrupted:
+            raise KeyboardInterrupt from None
 
     def _train(self, train: Train, total: int, jobs: int) -> None:
-        ended = len(self._search.ended())
-        while self._under_way or ended < total:
-            while len(self._under_way) < jobs and ended + len(self._under_way) < total:
+        while self._under_way or len(self._search.ended()) < total:
+            while len(self._under_way) < jobs and len(self._search.ended()) + len(self._under_way) < total:
                 candidate = self._search.ask()
-                if self._settle(candidate):
-                    ended += 1
-                else:
+                if not self._settle(candidate):
                     self._submit(train, candidate)
             wait(self._under_way, return_when=FIRST_COMPLETED)
             for future in [future for future in self._under_way if future.done()]:  # in the order of their beginning
-                candidate, over = self._under_way[future], self._take(self._under_way[future], future)
+                candidate = self._under_way[future]
+                another = self._take(candidate, future)
                 del self._under_way[future]  # not before its score is taken
-                if over:
-                    ended += 1
-                else:
+                if another:
                     self._submit(train, candidate)
 
     def _settle(self, candidate: Candidate) -> bool:
@@ -104,11 +93,16 @@ class Trials:
         self._under_way[train(self._plan.env_id, line, seed, self._directory / candidate.folder)] = candidate
 
     def _take(self, candidate: Candidate, future: "Future[Result]") -> bool:
-        """The score of a run. Returns whether the trial has ended; its runs are deleted then."""
+        """The score of a run. Returns whether the trial goes on with another; if not, its runs are deleted."""
         try:
             score = future.result().summary["eval_mean"]
-        except (WorkerLost, RunInterrupted):
+        except RunInterrupted:
             raise
+        except WorkerLost:
+            lost = self._search.put_back(candidate)
+            if lost is not None:
+                self._say(lost)
+            return False
         except RunFailed as failure:
             what, _, _ = str(failure).partition(" (step ")  # what follows is about its run directory
             end = self._search.give_up(candidate, what)
@@ -117,9 +111,9 @@ class Trials:
             if len(candidate.scores) == len(self._plan.seeds):
                 end = self._search.finish(candidate)
             elif worth_another:
-                return False
+                return True
             else:
                 end = self._search.give_up(candidate)
         shutil.rmtree(self._directory / candidate.folder, ignore_errors=True)
         self._say(end)
-        return True
+        return False

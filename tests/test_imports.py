@@ -21,13 +21,14 @@ FLOORS: list[list[str]] = [
         "rl.returns", "rl.rollout", "rl.normalize", "rl.schedules", "rl.statistics", "rl.threads",
     ],
     [
-        "envs", "envs.compiling", "envs.errors", "envs.flat", "envs.make", "envs.masks", "envs.native", "envs.pcg64", "envs.physics",
+        "envs", "envs.compiling", "envs.errors", "envs.flat", "envs.make", "envs.masks", "envs.native", "envs.pcg64",
+        "envs.physics",
         "envs.probes", "envs.rows", "envs.snapshot", "envs.spaces", "envs.worlds",
     ],
     [
         "rl", "rl.checkpoint", "rl.command", "rl.conclude", "rl.config", "rl.evaluation", "rl.figures", "rl.launch",
         "rl.loop", "rl.markdown", "rl.progress", "rl.ranking", "rl.record", "rl.report", "rl.search", "rl.study",
-        "rl.typed",
+        "rl.typed", "rl.zoo", "rl.zoo.figure", "rl.zoo.report",
     ],
     [
         "agents", "agents.a2c", "agents.architecture", "agents.descent", "agents.engines", "agents.exploration",
@@ -39,7 +40,10 @@ FLOORS: list[list[str]] = [
         "agents.sb3.baseline", "agents.sb3.carry", "agents.sb3.model", "agents.sb3.precise", "agents.sb3.replay",
         "agents.settings", "agents.shift", "agents.storage",
     ],
-    ["rl.bench", "rl.bench.rejax_rates", "rl.bench.report", "rl.bench.systems", "rl.bench.timing", "rl.trials"],
+    [
+        "rl.bench", "rl.bench.rejax_rates", "rl.bench.report", "rl.bench.systems", "rl.bench.timing", "rl.trials",
+        "rl.zoo.suite",
+    ],
     [
         "rl.baseline", "rl.bench.__main__", "rl.compare", "rl.evaluate", "rl.index",
         "rl.information.__main__", "rl.lockstep", "rl.plot",

@@ -1,0 +1,246 @@
+"""`python -m rl.compare --suite zoo`: every recipe, held to what rl-baselines3-zoo publishes."""
+
+import json
+import sys
+from collections.abc import Iterator
+from concurrent.futures import Future
+from contextlib import contextmanager
+from pathlib import Path
+
+import gymnasium as gym
+import pytest
+
+import rl.command
+import rl.compare
+import rl.index
+from envs import UnknownEnvironment
+from rl import config
+from rl.command import RunFailed
+from rl.launch import Line, Train
+from rl.record import Result
+from rl.zoo import PUBLISHED, Published, suite
+from rl.zoo.report import Entry, Report, aggregate, as_json, standing, table
+from rl.zoo.suite import Candidate
+
+SEVERAL = ("CartPole-v1", "Acrobot-v1", "MountainCar-v0", "Pendulum-v1")
+RECIPE, PLAY_RANDOMLY = config.recipe, suite.evaluate_uniform
+
+
+def run(monkeypatch: pytest.MonkeyPatch, main: object, *argv: str) -> int:
+    monkeypatch.setattr(sys, "argv", ["command", *argv])
+    with pytest.raises(SystemExit) as exit_:
+        rl.command.run(main)
+    return int(exit_.value.code or 0)
+
+
+def result(seed: int, mean: float, stochastic: float | None = None, steps: int = 500_000) -> Result:
+    summary = {
+        "seed": seed, "total_timesteps": steps, "eval_mean": mean, "eval_episodes": 100, "train_seconds": 2.0 + seed,
+        "eval_stochastic_mean": mean if stochastic is None else stochastic, "steps_per_second": 1000.0 * (1 + seed),
+    }  # fmt: skip
+    return Result(Path(f"run-{seed}"), summary)
+
+
+def entry(env: str, *means: float, random: float | None = 0.0, missing: str = "", **more: int) -> Entry:
+    return Entry(env, {}, [result(seed, mean, **more) for seed, mean in enumerate(means)], random, missing)
+
+
+def rows(of: Report) -> dict[str, list[str]]:
+    """The table's cells, by environment."""
+    split = [line.strip("| ").split(" | ") for line in table(of).splitlines() if line.startswith("| ")]
+    return {cells[0]: cells[1:] for cells in split[1:]}
+
+
+@pytest.fixture
+def four(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A suite of four environments, one without a recipe, one without its package."""
+
+    def play_randomly(env_id: str, *episodes: int, **more: object) -> object:
+        if env_id == "Acrobot-v1":
+            raise UnknownEnvironment("'Acrobot-v1' needs a package that is not installed: pip install acrobatics")
+        return PLAY_RANDOMLY(env_id, *episodes, **more)
+
+    monkeypatch.setattr(suite, "PUBLISHED", {env: PUBLISHED[env] for env in SEVERAL})
+    monkeypatch.setattr(config, "recipe", lambda env: None if env == "MountainCar-v0" else RECIPE(env))
+    monkeypatch.setattr(suite, "evaluate_uniform", play_randomly)
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("four")
+def test_suite(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ["--suite", "zoo", "--seeds", "0-1", "--set", "total_timesteps=2000", "--set", "eval_episodes=2"]
+    arguments += ["--out", str(tmp_path / "runs"), "--results", str(tmp_path / "results")]
+    assert run(monkeypatch, rl.compare.main, *arguments, "--only", "CartPole-v1", "MountainCar-v0") == 0
+    assert "note: MountainCar-v0 is left out: no recipe ships for it\n" in capsys.readouterr().out
+    first = sorted(path.name for path in (tmp_path / "runs").iterdir())
+    assert first == ["CartPole-v1"]
+
+    assert run(monkeypatch, rl.compare.main, *arguments) == 0
+    out = capsys.readouterr().out
+    assert "note: Acrobot-v1 is left out: 'Acrobot-v1' needs a package that is not installed" in out
+    directory = tmp_path / "results/zoo"
+    assert (directory / "zoo.md").read_text() in out
+    assert (directory / "zoo.png").stat().st_size > 30_000
+    assert (directory / "zoo.pdf").read_bytes().startswith(b"%PDF")
+    written = json.loads((directory / "zoo.json").read_text())
+    assert {of["env"]: [run["seed"] for run in of["runs"]] for of in written["environments"]} == {
+        "CartPole-v1": [0, 1], "Acrobot-v1": [], "MountainCar-v0": [], "Pendulum-v1": [0, 1],
+    }  # fmt: skip
+    assert [of["missing"] for of in written["environments"][::3]] == [None, None]
+    for of in written["environments"][::3]:
+        assert of["settings"]["total_timesteps"] == 2000
+        assert {run["eval_episodes"] for run in of["runs"]} == {2}
+        assert of["statistics"]["timesteps"] <= 2000
+    runs = sorted((tmp_path / "runs").glob("*/*/*"))
+    assert len(runs) == 4
+
+    assert run(monkeypatch, rl.compare.main, *arguments) == 0
+    assert sorted((tmp_path / "runs").glob("*/*/*")) == runs, "finished runs are not trained again"
+
+    (tmp_path / "results/CartPole-v1").mkdir()
+    page = {"command": "", "random": 20.0, "lines": [{"label": "recipe", "runs": written["environments"][0]["runs"]}]}
+    (tmp_path / "results/CartPole-v1/comparison.json").write_text(json.dumps(page))
+    assert run(monkeypatch, rl.index.main, "--results", str(tmp_path / "results")) == 0
+    assert "Beside them: [zoo/zoo.md](zoo/zoo.md)." in (tmp_path / "results/README.md").read_text()
+
+
+@pytest.mark.parametrize(
+    ("argv", "words"),
+    [
+        ([], "name an environment, such as CartPole-v1, or --suite zoo"),
+        (["CartPole-v1", "--suite", "zoo"], "one of them, not both"),
+        (["--suite", "atari"], "invalid choice: 'atari'"),
+        (["CartPole-v1", "--only", "CartPole-v1"], "give it beside --suite zoo"),
+        (["--suite", "zoo", "--only", "CartPol-v1"], "'CartPol-v1' is not in the suite; did you mean 'CartPole-v1'?"),
+        (["--suite", "zoo", "--total-timesteps", "100"], "--total-timesteps does not go with --suite"),
+        (["--suite", "zoo", "--line", "a"], "--line does not go with --suite"),
+        (["--suite", "zoo", "--set", "gama=0.9"], "did you mean 'gamma'?"),
+        (["--suite", "zoo", "--seeds", "x"], "--seeds takes a range"),
+        (["--suite", "zoo", "--jobs", "x"], "--jobs must be a whole number"),
+        (["--suite", "zoo", "--only", "MountainCar-v0"], "nothing of the suite can be trained here: MountainCar-v0"),
+    ],
+)
+@pytest.mark.usefixtures("four")
+def test_usage_errors(
+    argv: list[str], words: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    where = ["--out", str(tmp_path / "runs"), "--results", str(tmp_path / "results")]
+    assert run(monkeypatch, rl.compare.main, *argv, *where) == 2
+    err = capsys.readouterr().err
+    assert err.count("\n") == 1
+    assert words in err
+    assert not list(tmp_path.iterdir())
+
+
+def test_longest_first_and_failures_lose_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    started: list[tuple[str, int]] = []
+
+    @contextmanager
+    def training(jobs: int) -> Iterator[Train]:
+        def start(env_id: str, line: Line, seed: int, out: Path) -> "Future[Result]":
+            started.append((env_id, seed))
+            future: Future[Result] = Future()
+            if (env_id, seed) == ("Pendulum-v1", 1):
+                future.set_exception(RunFailed("the loss is not finite"))
+            else:
+                future.set_result(result(seed, 1.0))
+            return future
+
+        yield start
+
+    monkeypatch.setattr(suite, "training", training)
+    line, written = Line("recipe", "a2c", {}, []), []
+    short = Candidate("CartPole-v1", line, {0: result(0, 1.0)}, chosen=True, seconds=1.0)
+    long = Candidate("Pendulum-v1", line, {}, chosen=True, seconds=2.0)
+    other = Candidate("Acrobot-v1", line, {}, seconds=3.0)
+    absent = Candidate("MountainCar-v0", None, {}, obstacle="no recipe ships for it")
+    everything = [short, other, absent, long]
+    suite.train(everything, [0, 1, 2], Path(), 2, lambda: written.append([len(each.runs) for each in everything]))
+    assert started == [
+        ("Pendulum-v1", 0),
+        ("Pendulum-v1", 1),
+        ("Pendulum-v1", 2),
+        ("CartPole-v1", 1),
+        ("CartPole-v1", 2),
+    ]
+    assert len(written) == 1, "after the first environment that is complete; the end is the caller's"
+    assert {each.env: each.entry([0, 1, 2]).missing for each in everything} == {
+        "CartPole-v1": "",
+        "Acrobot-v1": "seeds 0, 1, 2 not finished",
+        "MountainCar-v0": "no recipe ships for it",
+        "Pendulum-v1": "seed 1 failed: the loss is not finite",
+    }
+    assert [run.summary["seed"] for run in long.entry([0, 1, 2]).runs] == [0, 2]
+
+
+def test_verdicts() -> None:
+    of = Report("command", "machine", [0, 1, 2, 3], [
+        entry("CartPole-v1", 500.0, 500.0, 500.0, 500.0),
+        entry("Acrobot-v1", -80.0, -80.0, -90.0, -90.0, random=-500.0, steps=600_000),
+        entry("Pendulum-v1", -150.0, -160.0, random=-1_300.0, missing="seed 2 failed; seed 3 not finished"),
+        Entry("Hopper-v5", {}, [], None, "seeds 0, 1, 2, 3 not finished"),
+        Entry("Walker2d-v5", None, [], None, "no recipe ships for it"),
+        Entry("ALE/Pong-v5", {}, [result(seed, 20.0, 10.0 + seed) for seed in range(4)], -20.0, ""),
+        entry("Ant-v5", 900.0, 900.0, 900.0, 900.0, random=-47.5),
+    ])  # fmt: skip
+    cells = rows(of)
+    assert {env: row[0] for env, row in cells.items()} == {
+        "CartPole-v1": "≥",
+        "Acrobot-v1": "falls short",
+        "Pendulum-v1 (2 of 4 seeds)": "≥",
+        "Hopper-v5": "not run",
+        "Walker2d-v5": "no recipe",
+        "ALE/Pong-v5": "falls short (stochastic)",
+        "Ant-v5": "≥",
+    }
+    assert cells["Acrobot-v1"] == [
+        "falls short", "-85.0 [-90.0, -80.0]", "-85.0 [-90.0, -80.0]", "-90.0", "-85.0 [-90.0, -80.0]", "-83.4 ± 17.2",
+        "600,000", "500,000", "**120 %, more**", "3.5", "2,500",
+    ]  # fmt: skip
+    assert cells["ALE/Pong-v5"][5] == "17.3 ± 3.2 (PongNoFrameskip-v4)"
+    text = " ".join(table(of).split())
+    for words in (
+        "At least rl-zoo's score in 3 of 5 environments that were run.",
+        "Acrobot-v1 (-85.0 against -83.4; the interval reaches it)",
+        "ALE/Pong-v5 (11.5 against 17.3; the interval does not reach it)",
+        "of all seeds in 4 environments is 0.98",
+        "Not normalized: Ant-v5 (rl-zoo's -44.0 is not above the -47.5 of random actions",
+        "Trained for more steps than rl-zoo: Acrobot-v1.",
+        "Hopper-v5 (seeds 0, 1, 2, 3 not finished); Walker2d-v5 (no recipe ships for it)",
+        "evaluated on 100 episodes each",
+    ):
+        assert words in text, words
+    assert "nothing" not in text
+    numbers = as_json(of)
+    assert json.loads(json.dumps(numbers, allow_nan=False)) == numbers
+
+
+def test_numbers() -> None:
+    of = entry("LunarLander-v3", 100.0, 150.0, 160.0, 170.0, 200.0, random=-170.0, steps=50_000)
+    ours = standing(of)
+    assert ours.iqm.value == 160.0
+    assert ours.mean.value == 156.0
+    assert ours.worst == 100.0
+    assert ours.reaches
+    assert not standing(of._replace(runs=of.runs[:4])).reaches
+    assert (ours.timesteps, ours.share, ours.seconds, ours.steps_per_second) == (50_000, 0.25, 4.0, 3000.0)
+    assert of.normalized is not None
+    assert of.normalized[3] == pytest.approx(340 / 325.751)
+    assert of._replace(random=None).normalized is None
+    overall = aggregate([of, of._replace(random=None), of._replace(runs=[])])
+    assert overall is not None
+    assert overall.value == pytest.approx(330 / 325.751)
+    assert aggregate([]) is None
+
+
+def test_nothing_to_normalize_by_where_random_actions_are_as_good() -> None:
+    published = Published("X-v0", 10.0, 5.0, 1)
+    assert published.normalize([10.0], 5.0) is None
+    scores = published.normalize([10.0, 4.9, 0.0], 4.9)
+    assert scores is not None
+    assert scores.tolist() == pytest.approx([1.0, 0.0, -4.9 / 5.1])
+
+
+@pytest.mark.parametrize("env_id", [env for env in PUBLISHED if not env.startswith("ALE/")])  # not Gymnasium's own
+def test_environments_exist(env_id: str) -> None:
+    assert gym.spec(env_id).id == env_id
