@@ -50,7 +50,7 @@ def pictures(space: Space, network: str) -> list[Picture]:
 
 
 def _is_image(space: spaces.Box, any_number: bool) -> bool:
-    if len(space.shape) not in (2, 3) or not (any_number or space.dtype == np.uint8):
+    if len(space.shape) not in (2, 3) or not (any_number or space.dtype in (np.uint8, np.bool_)):
         return False
     return sorted(space.shape)[-2] >= _SMALLEST
 
