@@ -1,10 +1,12 @@
 """Many runs side by side: what one of them does to the others."""
 
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from rl.launch import _Workers
+from rl.command import RunFailed
+from rl.launch import WorkerLost, _Workers
 
 FATAL = """
 import os, signal
@@ -22,8 +24,11 @@ def test_a_killed_process_costs_its_own_run_only(monkeypatch: pytest.MonkeyPatch
     (tmp_path / "fatal.py").write_text(FATAL)
     monkeypatch.syspath_prepend(tmp_path)  # which spawned processes inherit
     workers = _Workers(1)
-    problems = [workers.run("fatal", argv) for argv in ([], ["killed"], [], ["wrong"], [])]
-    workers.close()
-    assert problems[::2] == ["", "", ""]
-    assert problems[1] == "the process that trained it was killed; the same command goes on"
-    assert problems[3] == 'KeyError: "a fault of the code\'s own"'
+    with closing(_Workers(1)) as workers:
+        workers.run("fatal", [])
+        with pytest.raises(WorkerLost, match="the process that trained it was killed; the same command goes on"):
+            workers.run("fatal", ["killed"])
+        workers.run("fatal", [])
+        with pytest.raises(RunFailed, match="KeyError: .a fault of the code's own"):
+            workers.run("fatal", ["wrong"])
+        workers.run("fatal", [])
