@@ -23,7 +23,6 @@ def main(argv):
 def test_a_killed_process_costs_its_own_run_only(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     (tmp_path / "fatal.py").write_text(FATAL)
     monkeypatch.syspath_prepend(tmp_path)  # which spawned processes inherit
-    workers = _Workers(1)
     with closing(_Workers(1)) as workers:
         workers.run("fatal", [])
         with pytest.raises(WorkerLost, match="the process that trained it was killed; the same command goes on"):

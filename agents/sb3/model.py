@@ -13,14 +13,18 @@ from stable_baselines3.common.utils import LinearSchedule
 from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv, VecNormalize
 from torch import nn, optim
 
+from agents.features import pictures
 from agents.settings import A2CSettings
 from envs import builder
-from envs.spaces import check_action_space, check_observation_space
+from envs.spaces import check_action_space, check_observation_space, is_flat
 from rl.schedules import Linear, Schedule
 from rl.typed import ConfigError
 
 ACTIVATIONS: dict[str, type[nn.Module]] = {"tanh": nn.Tanh, "relu": nn.ReLU}
 _SAME = ("n_steps", "gamma", "gae_lambda", "vf_coef", "max_grad_norm", "normalize_advantage")  # name and meaning
+_OURS_INSIDE = (  # what no carried weights could do without
+    "network", "gru_size", "shared_layers", "state_dependent_std", "use_sde", "squash_output", "action_masks",
+)  # fmt: skip
 _OURS_ALONE = ("critic_lr_scale", "target_policy_shift", "max_policy_shift", "target_entropy")
 
 
@@ -55,6 +59,12 @@ def check_settings(settings: A2CSettings, drop: Collection[str] = ()) -> None:
     known = (*_OURS_ALONE, "ent_coef")
     if unknown := [name for name in drop if name not in known]:
         raise ConfigError(f"drop takes settings that Stable-Baselines3 lacks, {', '.join(known)}; got {unknown[0]!r}")
+    for name in _OURS_INSIDE:
+        if getattr(settings, name) not in (usual[name], "mlp", "nothing", False):
+            raise ConfigError(
+                f"{name} is {getattr(settings, name)}; only plain networks are carried to Stable-Baselines3's A2C and "
+                "trained beside it: leave it at its default"
+            )
     used = [name for name in _OURS_ALONE if getattr(settings, name) != usual[name]]
     used += ["ent_coef"] if isinstance(settings.ent_coef, Linear) else []
     if left := [name for name in used if name not in drop]:
@@ -77,8 +87,14 @@ def _environments(settings: A2CSettings) -> VecEnv:
 
     envs: VecEnv = DummyVecEnv([monitored] * count)
     name = str(env)
-    check_observation_space(envs.observation_space, name)
+    observations = check_observation_space(envs.observation_space, name)
     actions = check_action_space(envs.action_space, name)
+    plain = is_flat(observations) and not pictures(observations, settings.network)
+    if not (plain and isinstance(actions, spaces.Discrete | spaces.Box)):
+        raise ConfigError(
+            f"{name} has observations {observations} and actions {actions}; Stable-Baselines3's A2C is set beside ours "
+            "for vectors or Discrete observations, and Discrete or Box actions"
+        )
     if isinstance(actions, spaces.Discrete) and actions.start != 0:
         raise ConfigError(f"Stable-Baselines3 takes no {actions}, whose actions do not count from 0")
     if settings.normalize_observations or settings.normalize_rewards:
