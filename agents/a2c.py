@@ -23,7 +23,7 @@ from rl.loop import Chunks, Hook, Loop
 from rl.normalize import ObservationNormalizer, RewardNormalizer
 from rl.returns import explained_variance, gae, td_error
 from rl.rollout import Array, Choice, Metrics, Rollout
-from rl.schedules import highest
+from rl.schedules import highest, value_at
 from rl.threads import torch_threads
 from rl.typed import ConfigError
 
@@ -90,7 +90,7 @@ class A2C(A2CSettings):
         value_loss = (target - v).square().mean()
         entropy = pi.entropy().mean()
         ent_coef = self.descent.entropy_coefficient(progress)
-        loss = policy_loss + self.vf_coef * value_loss - ent_coef * entropy
+        loss = policy_loss + value_at(self.vf_coef, progress) * value_loss - ent_coef * entropy
 
         shift = Shift(self.policy, obs, batch.behavior)
         metrics = self.descent.step(loss, progress, shift) | shift.js()

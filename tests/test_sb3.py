@@ -21,7 +21,7 @@ from agents.sb3.carry import parameters
 from rl.checkpoint import CheckpointError
 from rl.evaluation import evaluate
 from rl.loop import Status
-from rl.schedules import Linear
+from rl.schedules import Cosine, Linear, Schedule, value_at
 from rl.typed import ConfigError
 
 IDS = ["CartPole-v1", "Pendulum-v1"]
@@ -141,6 +141,16 @@ def test_normalizers_are_carried() -> None:
         from_sb3(model)
 
 
+@pytest.mark.parametrize("schedule", [3e-4, Linear(1e-3, 1e-4), Linear(1e-3, 1e-4, 0.3), Cosine(1e-3, 0.0)])
+def test_schedules_of_the_learning_rate_both_ways(schedule: Schedule, tmp_path: Path) -> None:
+    to_sb3(A2C("CartPole-v1", num_envs=1, learning_rate=schedule)).learn(50).save(tmp_path / "a2c.zip")
+    model = sb3.A2C.load(tmp_path / "a2c.zip")
+    agent = from_sb3(model, "CartPole-v1")
+    assert agent.learning_rate == schedule
+    for done in (0.0, 0.1, 0.5, 0.9):
+        assert model.lr_schedule(1 - done) == pytest.approx(value_at(schedule, done), rel=1e-12)
+
+
 def test_environment_settings_are_found() -> None:
     env = gym.make("CartPole-v1", max_episode_steps=20, sutton_barto_reward=True)
     agent = from_sb3(sb3.A2C("MlpPolicy", env, device="cpu"))
@@ -205,6 +215,9 @@ def test_settings_that_sb3_lacks() -> None:
         to_sb3(agent, drop=["critic_lr_scale", "max_policy_shift"])
     model = to_sb3(agent, drop=["critic_lr_scale", "max_policy_shift", "ent_coef"])
     assert model.ent_coef == 0.1
+    for name, value in {"vf_coef": Linear(0.5, 0.1), "max_grad_norm": Linear(1.0, 0.5)}.items():
+        with pytest.raises(ConfigError, match=rf"no counterpart of {name}: .*drop=\['{name}'\]"):
+            to_sb3(A2C("CartPole-v1", **{name: value}))  # type: ignore[arg-type]
     with pytest.raises(ConfigError, match="drop takes settings that Stable-Baselines3 lacks"):
         to_sb3(agent, drop=["gamma"])
 
