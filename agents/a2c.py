@@ -20,7 +20,7 @@ from envs import EnvLike, environment_seeds, make
 from envs.spaces import to_env_action
 from rl.config import RunSettings, gather, recipe, schema
 from rl.loop import Chunks, Hook, Loop
-from rl.normalize import ObservationNormalizer, RewardNormalizer
+from rl.normalize import ObservationNormalizer, RewardNormalizer, scale_and_clip
 from rl.returns import explained_variance, gae, td_error
 from rl.rollout import Array, Choice, Metrics, Rollout
 from rl.schedules import highest, value_at
@@ -108,7 +108,8 @@ class A2C(A2CSettings):
     @torch.no_grad()
     def estimate(self, batch: Rollout) -> tuple[Tensor, Tensor]:
         """Â and the target of V_φ, float32[T, N], of this rollout as the agent is now; changes nothing."""
-        reward = self.reward_norm(batch.reward) if self.reward_norm else batch.reward
+        reward = scale_and_clip(batch.reward, self.reward_scale, self.reward_clip)
+        reward = self.reward_norm(reward) if self.reward_norm else reward
         return self._estimate(batch, reward, self.value(self._encoded(batch.obs)), self._encoded(batch.next_obs))
 
     @torch.no_grad()
@@ -119,7 +120,7 @@ class A2C(A2CSettings):
 
     def _inputs(self, batch: Rollout) -> tuple[Tensor, Tensor, Tensor]:
         """Encoded observations and successors, float32[T, N, D], and rewards as the critic sees them."""
-        reward = batch.reward.to(torch.get_default_dtype())
+        reward = scale_and_clip(batch.reward.to(torch.get_default_dtype()), self.reward_scale, self.reward_clip)
         if self.reward_norm:
             self.reward_norm.update(reward, batch.ended)
             reward = self.reward_norm(reward)
@@ -238,5 +239,6 @@ class A2C(A2CSettings):
         self.policy = Policy(size, actions, self.net_arch, self.activation, self.log_std_init, init)
         self.value = Value(size, self.net_arch, self.activation, init)
         self.descent = Descent(self.policy, self.value, self)
-        self.obs_norm = ObservationNormalizer(size) if self.normalize_observations else None
-        self.reward_norm = RewardNormalizer(self.worlds.num_envs, self.gamma) if self.normalize_rewards else None
+        envs, bound = self.worlds.num_envs, self.clip_normalized
+        self.obs_norm = ObservationNormalizer(size, bound) if self.normalize_observations else None
+        self.reward_norm = RewardNormalizer(envs, self.gamma, bound) if self.normalize_rewards else None

@@ -16,8 +16,8 @@ Engine = Literal["auto", "torch", "fused"]
 _LOWER_BOUNDS = (  # of a setting that is not null, in every moment of its schedule
     (("n_steps", "threads"), 1, "be at least 1"),
     (("seed", "learning_rate", "ent_coef", "vf_coef", "max_grad_norm", "critic_lr_scale"), 0, "not be negative"),
-    (("rms_prop_eps",), math.ulp(0.0), "be positive"),
-    (("target_policy_shift", "max_policy_shift"), math.ulp(0.0), "be positive or null"),
+    (("rms_prop_eps", "reward_scale", "clip_normalized"), math.ulp(0.0), "be positive"),
+    (("target_policy_shift", "max_policy_shift", "reward_clip"), math.ulp(0.0), "be positive or null"),
 )
 
 
@@ -51,8 +51,11 @@ class A2CSettings:
     target_entropy: Schedule | None = (
         None  # ours: mean entropy in nats below which ent_coef, then its first value, rises
     )
+    reward_scale: float = 1.0  # ours: multiplies the rewards that the critic sees; returns are reported as they are
+    reward_clip: float | None = None  # ours: clips them to ± this after it and before normalization; Atari: 1
     normalize_observations: bool = False  # by their running mean and deviation: `rl.normalize`
     normalize_rewards: bool = False  # by the running deviation of the discounted return
+    clip_normalized: float = 10.0  # clips what is normalized to ± this: VecNormalize's clip_obs and clip_reward
 
     net_arch: tuple[int, ...] = (64, 64)  # hidden layers of π_θ and of V_φ, which share nothing
     activation: Activation = "tanh"

@@ -37,6 +37,11 @@ VARIANTS: dict[str, dict[str, Any]] = {
         "max_policy_shift": Linear(1e-6, 1e-8), "target_policy_shift": Exponential(5e-7, 5e-9),
         "target_entropy": Linear(0.6, 0.3, 0.5),
     },
+    "scaled and clipped rewards": {"n_steps": 3, "reward_scale": 0.3, "reward_clip": 0.2},
+    "clipped, then normalized": {
+        "n_steps": 2, "reward_clip": 1.5, "normalize_rewards": True, "normalize_observations": True,
+        "clip_normalized": 0.8,
+    },
     "wide": {"net_arch": (130,), "max_grad_norm": 100.0, "vf_coef": 0.25},
 }  # fmt: skip
 ENVS = ("CartPole-v1", "Pendulum-v1", "FrozenLake-v1")

@@ -8,7 +8,7 @@ from agents.descent import ENTROPY_GAIN, FASTEST, SHIFT_GAIN, SHIFT_HORIZON
 from agents.fused.coefficients import coefficients
 from agents.fused.heads import categorical_js, categorical_kl, categorical_loss, gaussian_kl, gaussian_loss
 from agents.fused.network import backward, forward, output_of
-from agents.fused.norms import merge_moments, scale_rewards
+from agents.fused.norms import merge_moments, normalize_rewards, scale_and_clip
 from agents.fused.optimizers import descend, sum_of_squares
 from envs.compiling import kernel, part
 
@@ -20,8 +20,10 @@ METRICS = 11  # numbers that an update reports
 @part
 def see_rewards(options, batch, norms, steps):
     """The rewards as the critic sees them, in place of those of the environment: as in `A2C._inputs`."""
+    if options.reward_scale != 1 or options.reward_bound < math.inf:
+        scale_and_clip(batch.reward, options.reward_scale, options.reward_bound)
     if options.normalize_reward:
-        scale_rewards(norms, options.gamma, steps, batch.reward, batch.terminated, batch.truncated)
+        normalize_rewards(norms, options.gamma, options.bound, steps, batch.reward, batch.terminated, batch.truncated)
 
 
 @part

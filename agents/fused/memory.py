@@ -87,6 +87,9 @@ OPTIONS = np.dtype(
         ("gamma", np.float64),
         ("decay", np.float64),  # γλ
         ("eps", np.float64),
+        ("reward_scale", np.float64),
+        ("reward_bound", np.float64),  # infinite for none
+        ("bound", np.float64),  # of what is normalized
         ("learning_rate", *_SCHEDULE),
         ("critic_scale", *_SCHEDULE),
         ("ent_coef", *_SCHEDULE),

@@ -168,10 +168,16 @@ def _normalization(model: sb3.A2C) -> dict[str, object]:
     norm = model.get_vec_normalize_env()
     if norm is None:
         return {}
-    for name, value in {"clip_obs": 10.0, "clip_reward": 10.0, "epsilon": 1e-8, "gamma": model.gamma}.items():
+    for name, value in {"epsilon": 1e-8, "gamma": model.gamma}.items():
         if getattr(norm, name) != value:
             raise ConfigError(f"the model's VecNormalize has {name}={getattr(norm, name)}; A2C has {value}")
-    return {"normalize_observations": norm.norm_obs, "normalize_rewards": norm.norm_reward}
+    bound, other = norm.clip_obs, norm.clip_reward
+    if norm.norm_obs and norm.norm_reward and bound != other:
+        raise ConfigError(
+            f"the model's VecNormalize has clip_obs={bound} and clip_reward={other}; A2C has one for both"
+        )
+    bound = bound if norm.norm_obs else other
+    return {"normalize_observations": norm.norm_obs, "normalize_rewards": norm.norm_reward, "clip_normalized": bound}
 
 
 def _environment(model: sb3.A2C) -> tuple[str, dict[str, object]]:

@@ -22,7 +22,9 @@ from rl.typed import ConfigError
 ACTIVATIONS: dict[str, type[nn.Module]] = {"tanh": nn.Tanh, "relu": nn.ReLU}
 _SAME = ("n_steps", "gamma", "gae_lambda", "normalize_advantage")  # name and meaning
 _NUMBERS = ("ent_coef", "vf_coef", "max_grad_norm")  # likewise, where they are no schedules
-_OURS_ALONE = ("critic_lr_scale", "target_policy_shift", "max_policy_shift", "target_entropy")
+_OURS_ALONE = (
+    "critic_lr_scale", "target_policy_shift", "max_policy_shift", "target_entropy", "reward_scale", "reward_clip"
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -98,8 +100,9 @@ def _environments(settings: A2CSettings) -> VecEnv:
         if settings.normalize_observations and not isinstance(envs.observation_space, spaces.Box):
             raise ConfigError("VecNormalize normalizes no Discrete observations; unset normalize_observations")
         envs = VecNormalize(
-            envs, norm_obs=settings.normalize_observations, norm_reward=settings.normalize_rewards, gamma=settings.gamma
-        )
+            envs, norm_obs=settings.normalize_observations, norm_reward=settings.normalize_rewards,
+            clip_obs=settings.clip_normalized, clip_reward=settings.clip_normalized, gamma=settings.gamma,
+        )  # fmt: skip
     return envs
 
 
