@@ -14,8 +14,8 @@ from agents.descent import Factor
 from rl import checkpoint
 from rl.checkpoint import CheckpointError
 from rl.loop import Status
-from rl.rollout import Rollout, collect
-from rl.schedules import Cosine, Exponential, Linear, value_at
+from rl.rollout import collect
+from rl.schedules import Linear, value_at
 from rl.threads import torch_threads
 from rl.typed import ConfigError
 
@@ -126,35 +126,6 @@ def test_the_factor_multiplies_the_schedule() -> None:
     np.testing.assert_allclose(metrics["pi"], schedule * [1.0, *factors[:-1]])
     np.testing.assert_allclose(metrics["v"], schedule * 0.5)
     assert factors[-1] < 0.9
-
-
-@pytest.mark.parametrize("progress", [0.0, 0.4, 0.9])
-def test_schedules_of_the_other_coefficients(progress: float) -> None:
-    scale, bound, limit = Linear(4.0, 1.0, 0.5), Exponential(1e-3, 1e-5), Linear(1e-6, 1e-8)
-    agent = make(engine="torch", learning_rate=1e-2, critic_lr_scale=scale, max_grad_norm=bound, max_policy_shift=limit)
-    metrics = agent.update(first_rollout(agent), progress)
-    gradient = torch.cat([p.grad.flatten() for net in (agent.policy, agent.value) for p in net.parameters()])
-    assert float(metrics["train/grad_norm"]) > 1e-2
-    assert float(gradient.norm()) == pytest.approx(value_at(bound, progress), rel=1e-3)
-    actor, critic = (group["lr"] for group in agent.descent.optimizer.param_groups)
-    assert (actor, critic) == pytest.approx((1e-2, 1e-2 * value_at(scale, progress)))
-    assert 0.5 < float(metrics["train/policy_shift_kl"]) / value_at(limit, progress) <= 1
-
-
-@pytest.mark.parametrize("progress", [0.0, 0.5, 0.9])
-def test_a_schedule_of_the_value_loss(progress: float) -> None:
-    weight = Cosine(1.0, 0.1)
-    norms = []
-    for vf_coef in (0.0, 1.0, weight):
-        agent = make(vf_coef=vf_coef)
-        norms.append(float(agent.update(first_rollout(agent), progress)["train/grad_norm"]))
-    policy, whole, weighted = norms
-    share = math.sqrt((weighted**2 - policy**2) / (whole**2 - policy**2))
-    assert share == pytest.approx(value_at(weight, progress), rel=1e-4)
-
-
-def first_rollout(agent: A2C) -> Rollout:
-    return collect(agent.worlds, agent, agent.worlds.reset()[0], agent.n_steps, 0)[0]
 
 
 def test_a_schedule_of_the_target_shift() -> None:

@@ -1,12 +1,16 @@
-"""Numbers, and ramps between two of them."""
+"""Numbers, and ramps between two of them: their values, their text, and what they do in an update."""
 
 import math
 
 import numpy as np
 import pytest
+import torch
 
+from agents import A2C
+from rl.rollout import Rollout, collect
 from rl.schedules import Cosine, Exponential, Linear, Ramp, Schedule, highest, lowest, numbers_of, stays_below, value_at
 from rl.typed import ConfigError, convert, plain
+from tests.test_descent import make
 
 SHAPES = (Linear, Cosine, Exponential)
 
@@ -119,3 +123,35 @@ def test_ramps_that_are_none(shape: type[Ramp], numbers: tuple[float, ...], word
 def test_text_that_is_no_schedule(text: str, words: str) -> None:
     with pytest.raises(ConfigError, match=words):
         convert(text, Schedule | None)
+
+
+# --- in an update ---
+
+
+@pytest.mark.parametrize("progress", [0.0, 0.4, 0.9])
+def test_schedules_of_the_other_coefficients(progress: float) -> None:
+    scale, bound, limit = Linear(4.0, 1.0, 0.5), Exponential(1e-3, 1e-5), Linear(1e-6, 1e-8)
+    agent = make(engine="torch", learning_rate=1e-2, critic_lr_scale=scale, max_grad_norm=bound, max_policy_shift=limit)
+    metrics = agent.update(first_rollout(agent), progress)
+    gradient = torch.cat([p.grad.flatten() for net in (agent.policy, agent.value) for p in net.parameters()])
+    assert float(metrics["train/grad_norm"]) > 1e-2
+    assert float(gradient.norm()) == pytest.approx(value_at(bound, progress), rel=1e-3)
+    actor, critic = (group["lr"] for group in agent.descent.optimizer.param_groups)
+    assert (actor, critic) == pytest.approx((1e-2, 1e-2 * value_at(scale, progress)))
+    assert 0.5 < float(metrics["train/policy_shift_kl"]) / value_at(limit, progress) <= 1
+
+
+@pytest.mark.parametrize("progress", [0.0, 0.5, 0.9])
+def test_a_schedule_of_the_value_loss(progress: float) -> None:
+    weight = Cosine(1.0, 0.1)
+    norms = []
+    for vf_coef in (0.0, 1.0, weight):
+        agent = make(vf_coef=vf_coef)
+        norms.append(float(agent.update(first_rollout(agent), progress)["train/grad_norm"]))
+    policy, whole, weighted = norms
+    share = math.sqrt((weighted**2 - policy**2) / (whole**2 - policy**2))
+    assert share == pytest.approx(value_at(weight, progress), rel=1e-4)
+
+
+def first_rollout(agent: A2C) -> Rollout:
+    return collect(agent.worlds, agent, agent.worlds.reset()[0], agent.n_steps, 0)[0]
