@@ -23,10 +23,10 @@ from envs import EnvLike, environment_seeds, make
 from envs.spaces import batched, factors, to_env_action
 from rl.config import RunSettings, gather, recipe, schema
 from rl.loop import Chunks, Hook, Loop
-from rl.normalize import ObservationNormalizer, RewardNormalizer
+from rl.normalize import ObservationNormalizer, RewardNormalizer, scale_and_clip
 from rl.returns import explained_variance, gae, td_error
 from rl.rollout import FREE, Array, Choice, Given, Metrics, Rollout
-from rl.schedules import highest
+from rl.schedules import highest, value_at
 from rl.threads import torch_threads
 from rl.typed import ConfigError
 
@@ -101,7 +101,7 @@ class A2C(A2CSettings):
         value_loss = (target - v).square().mean()
         entropy = pi.entropy().mean()
         ent_coef = self.descent.entropy_coefficient(progress)
-        loss = policy_loss + self.vf_coef * value_loss - ent_coef * entropy
+        loss = policy_loss + value_at(self.vf_coef, progress) * value_loss - ent_coef * entropy
 
         shift = Shift(self.policy, batch.behavior, lambda: self.policy(obs, past_of(batch), legal_of(batch)))
         metrics = self.descent.step(loss, progress, shift) | shift.js()
@@ -119,7 +119,8 @@ class A2C(A2CSettings):
     @torch.no_grad()
     def estimate(self, batch: Rollout) -> tuple[Tensor, Tensor]:
         """Â and the target of V_φ, float32[T, N], of this rollout as the agent is now; changes nothing."""
-        reward = self.reward_norm(batch.reward) if self.reward_norm else batch.reward
+        reward = scale_and_clip(batch.reward, self.reward_scale, self.reward_clip)
+        reward = self.reward_norm(reward) if self.reward_norm else reward
         _, v = on_rollout(self.policy, self.value, self._encoded(batch.obs), batch)
         return self._estimate(batch, reward, v, self._encoded(batch.next_obs))
 
@@ -131,7 +132,7 @@ class A2C(A2CSettings):
 
     def _inputs(self, batch: Rollout) -> tuple[Tensor, Tensor, Tensor]:
         """Encoded observations and successors, float32[T, N, D], and rewards as the critic sees them."""
-        reward = batch.reward.to(torch.get_default_dtype())
+        reward = scale_and_clip(batch.reward.to(torch.get_default_dtype()), self.reward_scale, self.reward_clip)
         if self.reward_norm:
             self.reward_norm.update(reward, batch.ended)
             reward = self.reward_norm(reward)
@@ -235,7 +236,8 @@ class A2C(A2CSettings):
         frequency = self.n_steps if self.sde_sample_freq < 0 else self.sde_sample_freq
         self.noise = StateDependentNoise(frequency) if self.use_sde else None
         self.descent = Descent(self.policy, self.value, self)
+        envs, bound = self.worlds.num_envs, self.clip_normalized
         self.obs_norm: ObservationNormalizer | None = None
         if self.normalize_observations:
-            self.obs_norm = ObservationNormalizer(input_size(flat), normalized_part(self, space, flat))
-        self.reward_norm = RewardNormalizer(self.worlds.num_envs, self.gamma) if self.normalize_rewards else None
+            self.obs_norm = ObservationNormalizer(input_size(flat), bound, normalized_part(self, space, flat))
+        self.reward_norm = RewardNormalizer(envs, self.gamma, bound) if self.normalize_rewards else None

@@ -71,17 +71,18 @@ class Descent:
         Raises FloatingPointError if the gradient is not finite, before any parameter changes, or if shift() is not.
         """
         learning_rate = value_at(self.settings.learning_rate, progress)
-        rates = (learning_rate * self.step_factor.value, learning_rate * self.settings.critic_lr_scale)
+        critic_scale = value_at(self.settings.critic_lr_scale, progress)
+        rates = (learning_rate * self.step_factor.value, learning_rate * critic_scale)
         for group, rate in zip(self.optimizer.param_groups, rates, strict=True):
             group["lr"] = rate
         self.optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
-        grad_norm = clip_grad_norm_(
-            [*self.policy.parameters(), *self.value.parameters()], self.settings.max_grad_norm, foreach=True
-        )
+        max_norm = value_at(self.settings.max_grad_norm, progress)
+        grad_norm = clip_grad_norm_([*self.policy.parameters(), *self.value.parameters()], max_norm, foreach=True)
         if not bool(torch.isfinite(grad_norm)):
             raise gradient_error(float(loss.detach()))
-        kl = self._step_within(self.settings.max_policy_shift, shift)
+        limit = self.settings.max_policy_shift
+        kl = self._step_within(None if limit is None else value_at(limit, progress), shift)
         if not bool(torch.isfinite(kl)):
             raise shift_error(rates[0])
         if self.settings.target_policy_shift is not None:

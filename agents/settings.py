@@ -1,5 +1,6 @@
 """The settings of A2C: names, meanings and defaults of Stable-Baselines3 where the thing is the same."""
 
+import math
 import os
 from dataclasses import KW_ONLY, dataclass
 from typing import Literal
@@ -7,12 +8,19 @@ from typing import Literal
 from agents.networks import Activation
 from envs import Backend, EnvLike
 from rl.config import schema
-from rl.schedules import Schedule, highest, lowest
+from rl.schedules import Schedule, lowest, stays_below
 from rl.typed import ConfigError, convert
 
 Engine = Literal["auto", "torch", "fused"]
 Sharing = Literal["auto", "nothing", "features", "all"]
 _NETWORKS = ("auto", "mlp", "cnn")
+
+_LOWER_BOUNDS = (  # of a setting that is not null, in every moment of its schedule
+    (("n_steps", "threads", "features_dim", "gru_size"), 1, "be at least 1"),
+    (("seed", "learning_rate", "ent_coef", "vf_coef", "max_grad_norm", "critic_lr_scale"), 0, "not be negative"),
+    (("rms_prop_eps", "reward_scale", "clip_normalized"), math.ulp(0.0), "be positive"),
+    (("target_policy_shift", "max_policy_shift", "reward_clip"), math.ulp(0.0), "be positive or null"),
+)
 
 
 @dataclass(eq=False)  # an agent is compared by identity
@@ -27,26 +35,29 @@ class A2CSettings:
     seed: int = 0  # of every random stream
     num_envs: int | None = None  # environments side by side; null is 8, or 1 for an environment object
 
-    learning_rate: Schedule = 7e-4  # a number, or linear(initial, final) over the run
+    learning_rate: Schedule = 7e-4  # a number, or a ramp over the run such as linear(7e-4, 0): `rl.schedules`
     n_steps: int = 1  # steps of each environment an update; 1 is single-step TD
     gamma: float = 0.99  # discount
     gae_lambda: float = 1.0  # 1 is the n-step advantage
     ent_coef: Schedule = 0.0  # weight of the entropy bonus
-    vf_coef: float = 0.5  # weight of the value loss
-    max_grad_norm: float = 0.5  # bound of the gradient's norm over all parameters together
+    vf_coef: Schedule = 0.5  # weight of the value loss
+    max_grad_norm: Schedule = 0.5  # bound of the gradient's norm over all parameters together
     use_rms_prop: bool = True  # RMSprop (α = 0.99), or else Adam
     rms_prop_tf_like: bool = False  # RMSprop with ε inside the root: `agents.optimizers.RMSpropTFLike`
     rms_prop_eps: float = 1e-5  # ε of either
     normalize_advantage: bool = False  # to mean 0 and deviation 1 over the rollout
 
-    critic_lr_scale: float = 1.0  # ours: learning rate of V_φ over that of π_θ
+    critic_lr_scale: Schedule = 1.0  # ours: learning rate of V_φ over that of π_θ
     target_policy_shift: Schedule | None = None  # ours: mean KL(π_before ‖ π_after) that the step of π_θ adapts to
-    max_policy_shift: float | None = None  # ours: bound of that KL, in nats; a longer step is shortened
+    max_policy_shift: Schedule | None = None  # ours: bound of that KL, in nats; a longer step is shortened
     target_entropy: Schedule | None = (
         None  # ours: mean entropy in nats below which ent_coef, then its first value, rises
     )
+    reward_scale: float = 1.0  # ours: multiplies the rewards that the critic sees; returns are reported as they are
+    reward_clip: float | None = None  # ours: clips them to ± this after it and before normalization; Atari: 1
     normalize_observations: bool = False  # by their running mean and deviation: `rl.normalize`
     normalize_rewards: bool = False  # by the running deviation of the discounted return
+    clip_normalized: float = 10.0  # clips what is normalized to ± this: VecNormalize's clip_obs and clip_reward
 
     net_arch: tuple[int, ...] = (64, 64)  # hidden layers of π_θ and of V_φ, which share nothing
     activation: Activation = "tanh"
@@ -89,25 +100,15 @@ class A2CSettings:
                 raise ConfigError(f"{name} must lie between 0 and 1, got {getattr(self, name)}")
 
     def _check_lower_bounds(self) -> None:
-        at_least: dict[str, float] = dict.fromkeys(("n_steps", "threads", "features_dim"), 1)
-        at_least |= {"gru_size": 1} if self.gru_size is not None else {}
-        at_least |= dict.fromkeys(("seed", "vf_coef", "max_grad_norm", "critic_lr_scale"), 0)
-        for name, bound in at_least.items():
-            if not getattr(self, name) >= bound:
-                raise ConfigError(f"{name} must be at least {bound}, got {getattr(self, name)}")
-        for name in ("learning_rate", "ent_coef"):
-            if not lowest(getattr(self, name)) >= 0:
-                raise ConfigError(f"{name} must not be negative, got {getattr(self, name)}")
-        for name in ("target_policy_shift", "max_policy_shift"):
-            bound = getattr(self, name)
-            if bound is not None and not lowest(bound) > 0:
-                raise ConfigError(f"{name} must be positive or null, got {bound}")
+        for names, bound, words in _LOWER_BOUNDS:
+            for name in names:
+                value = getattr(self, name)
+                if value is not None and not lowest(value) >= bound:
+                    raise ConfigError(f"{name} must {words}, got {value}")
         target, limit = self.target_policy_shift, self.max_policy_shift
-        if target is not None and limit is not None and not highest(target) < limit:
+        if target is not None and limit is not None and not stays_below(target, limit):
             raise ConfigError(f"target_policy_shift must stay below max_policy_shift {limit}, got {target}")
         if self.target_entropy is not None and not lowest(self.ent_coef) > 0:
             raise ConfigError(
                 f"target_entropy needs a positive ent_coef, such as 0.01, to start from, got {self.ent_coef}"
             )
-        if not self.rms_prop_eps > 0:
-            raise ConfigError(f"rms_prop_eps must be positive, got {self.rms_prop_eps}")

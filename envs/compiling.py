@@ -32,7 +32,8 @@ class Kernel(Protocol):
 def _folder() -> str:
     """Where compiled kernels of this version lie: beside the package, or where the user keeps such things."""
     kernels = [*(_PACKAGE / "envs").glob("*.py"), *(_PACKAGE / "agents/fused").glob("*.py")]
-    sources = sorted([*kernels, _PACKAGE / "agents/descent.py"])  # whose constants are compiled in
+    compiled_in = [_PACKAGE / "agents/descent.py", _PACKAGE / "rl/schedules.py"]  # constants; the value of a schedule
+    sources = sorted([*kernels, *compiled_in])
     name = hashlib.sha256(b"".join(source.read_bytes() for source in sources)).hexdigest()[:16]
     home = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
     given = os.environ.get("NUMBA_CACHE_DIR")

@@ -1,7 +1,8 @@
-"""Running moments, and the two normalizers built on them: observations, and rewards by the spread of returns.
+"""Rewards as the critic sees them; running moments, and the two normalizers built on them: observations, and rewards
+by the spread of returns.
 
-Both belong to the agent and are saved with it; they learn from training rollouts only, so evaluation sees them
-frozen.
+The normalizers belong to the agent and are saved with it; they learn from training rollouts only, so evaluation sees
+them frozen.
 """
 
 from collections.abc import Mapping
@@ -9,6 +10,12 @@ from typing import cast
 
 import torch
 from torch import Tensor
+
+
+def scale_and_clip(reward: Tensor, scale: float, bound: float | None) -> Tensor:
+    """r ↦ clip(scale · r, ±bound), or scale · r without a bound. reward: float[…]."""
+    scaled = scale * reward
+    return scaled if bound is None else scaled.clamp(-bound, bound)
 
 
 class RunningMoments:
@@ -47,11 +54,11 @@ class RunningMoments:
 
 
 class ObservationNormalizer:
-    """x ↦ clip((x − μ) / √(σ² + 1e-8), ±10), per feature, with the running μ and σ² of training observations."""
+    """x ↦ clip((x − μ) / √(σ² + 1e-8), ±bound), per feature, with the running μ and σ² of training observations."""
 
-    def __init__(self, size: int, part: Tensor | None = None) -> None:
+    def __init__(self, size: int, bound: float = 10.0, part: Tensor | None = None) -> None:
         """part: bool[D], the features that are normalized; the others stay as they are. None is all."""
-        self.part = part
+        self.part, self.bound = part, bound
         self.moments = RunningMoments((size if part is None else int(part.sum()),))
 
     def update(self, obs: Tensor) -> None:
@@ -68,7 +75,8 @@ class ObservationNormalizer:
 
     def _normalized(self, obs: Tensor) -> Tensor:
         centered = obs - self.moments.mean  # in float64: a large mean would drown the rest in float32
-        return (centered / (self.moments.var + 1e-8).sqrt()).clamp(-10.0, 10.0).to(torch.get_default_dtype())
+        scaled = centered / (self.moments.var + 1e-8).sqrt()
+        return scaled.clamp(-self.bound, self.bound).to(torch.get_default_dtype())
 
     def state_dict(self) -> dict[str, object]:
         return self.moments.state_dict()
@@ -78,14 +86,14 @@ class ObservationNormalizer:
 
 
 class RewardNormalizer:
-    """r ↦ clip(r / √(σ² + 1e-8), ±10), where σ² is the running variance of the discounted return so far.
+    """r ↦ clip(r / √(σ² + 1e-8), ±bound), where σ² is the running variance of the discounted return so far.
 
     The return of each environment is R ← γ R (1 − ended) + r, as in Stable-Baselines3's VecNormalize. Rewards are
     scaled and not shifted, so the optimal policy stays what it was.
     """
 
-    def __init__(self, num_envs: int, gamma: float) -> None:
-        self.moments = RunningMoments(())
+    def __init__(self, num_envs: int, gamma: float, bound: float = 10.0) -> None:
+        self.moments, self.bound = RunningMoments(()), bound
         self.gamma = gamma
         self.returns = torch.zeros(num_envs, dtype=torch.float64)
 
@@ -97,7 +105,7 @@ class RewardNormalizer:
             self.returns.masked_fill_(end, 0.0)
 
     def __call__(self, reward: Tensor) -> Tensor:
-        return (reward / (self.moments.var + 1e-8).sqrt().to(reward.dtype)).clamp(-10.0, 10.0)
+        return (reward / (self.moments.var + 1e-8).sqrt().to(reward.dtype)).clamp(-self.bound, self.bound)
 
     def state_dict(self) -> dict[str, object]:
         return {**self.moments.state_dict(), "returns": self.returns.clone()}

@@ -10,10 +10,10 @@ from typing import Literal, Union, cast, get_args, get_origin
 import numpy as np
 import yaml
 
-from rl.schedules import Linear
+from rl.schedules import RAMPS, Ramp
 
 _NUMBER = r"([-+]?[\d.]+(?:[eE][-+]?\d+)?)"
-_LINEAR = re.compile(rf"linear\(\s*{_NUMBER}\s*,\s*{_NUMBER}\s*\)")
+_RAMP = re.compile(rf"({'|'.join(RAMPS)})\(\s*{_NUMBER}\s*,\s*{_NUMBER}\s*(?:,\s*{_NUMBER}\s*)?\)")
 
 
 YAML_LEAKS = (ValueError, TypeError, LookupError, AttributeError, RecursionError)  # of PyYAML's own constructors
@@ -40,13 +40,15 @@ def convert(value: object, kind: object) -> object:
     parse, description = _PARSERS[cast(type, kind)]
     try:
         return parse(value)
+    except ConfigError:
+        raise
     except (ValueError, TypeError, OverflowError):
         raise ConfigError(description) from None
 
 
 def plain(value: object) -> object:
     """A setting as YAML and checkpoints hold it: schedules as text, tuples as lists. `convert` is the inverse."""
-    if isinstance(value, Linear):
+    if isinstance(value, Ramp):
         return str(value)
     return list(value) if isinstance(value, tuple) else value
 
@@ -134,13 +136,17 @@ def _to_none(value: object) -> None:
         raise ValueError
 
 
-def _to_linear(value: object) -> Linear:
-    match = _LINEAR.fullmatch(value) if isinstance(value, str) else None
-    if isinstance(value, Linear):
+def _to_ramp(value: object) -> Ramp:
+    match = _RAMP.fullmatch(value) if isinstance(value, str) else None
+    if isinstance(value, Ramp):
         return value
     if match is None:
         raise ValueError
-    return Linear(float(match[1]), float(match[2]))
+    numbers = [float(number) for number in match.groups()[1:] if number is not None]
+    try:
+        return RAMPS[match[1]](*numbers)
+    except ValueError as error:
+        raise ConfigError(f"another schedule ({error})") from None
 
 
 _PARSERS: dict[type, tuple[Callable[[object], object], str]] = {
@@ -149,5 +155,5 @@ _PARSERS: dict[type, tuple[Callable[[object], object], str]] = {
     bool: (_to_bool, "true or false"),
     str: (_to_str, "text"),
     type(None): (_to_none, "null"),
-    Linear: (_to_linear, "linear(initial, final)"),
+    Ramp: (_to_ramp, "linear(initial, final), cosine(initial, final) or exponential(initial, final)"),
 }

@@ -7,7 +7,7 @@ from typing import Literal
 import pytest
 
 from rl.config import ConfigError, RunSettings, assignment, merge, nearest, read_yaml, schema, values, write_yaml
-from rl.schedules import Linear
+from rl.schedules import Cosine, Exponential, Linear, Schedule
 
 
 @dataclasses.dataclass
@@ -20,7 +20,7 @@ class Settings:
     net_arch: tuple[int, ...] = (64, 64)
     activation: Literal["tanh", "relu"] = "tanh"
     max_episode_steps: int | None = None
-    learning_rate: float | Linear = 7e-4
+    learning_rate: Schedule = 7e-4
     env_kwargs: dict[str, object] | None = None
     derived: int = dataclasses.field(default=0, init=False)
 
@@ -55,6 +55,9 @@ KNOWN = schema(Settings)
         ("max_episode_steps", "200", 200),
         ("learning_rate", "linear(7e-4, 0)", Linear(7e-4, 0.0)),
         ("learning_rate", "linear(7e-4,0)", Linear(7e-4, 0.0)),
+        ("learning_rate", "linear(7e-4, 0, 0.5)", Linear(7e-4, 0.0, 0.5)),
+        ("learning_rate", "cosine( 7e-4 , 1e-5 )", Cosine(7e-4, 1e-5)),
+        ("learning_rate", "exponential(7e-4, 7e-6, 1)", Exponential(7e-4, 7e-6)),
         ("learning_rate", "3e-4", 3e-4),
         ("env_kwargs", {"g": 9.8}, {"g": 9.8}),
         ("env_kwargs", "{g: 9.8, m: [1, 2]}", {"g": 9.8, "m": [1, 2]}),
@@ -99,6 +102,7 @@ def test_accepted(key: str, given: object, expected: object) -> None:
         ("learning_rate", "linear(1)", "a number or linear(initial, final)"),
         ("learning_rate", "linear(1.2.3, 0)", "a number or linear(initial, final)"),
         ("learning_rate", True, "a number or linear(initial, final)"),
+        ("learning_rate", "exponential(1e-3, 0)", "a number or another schedule (exponential(0.001, 0.0) needs ends"),
         ("env_kwargs", [1], "a mapping such as {key: value} or null"),
         ("env_kwargs", "a\nb", "a mapping such as {key: value} or null"),
     ],
@@ -225,6 +229,7 @@ def test_empty_yaml_holds_no_settings(tmp_path: Path, content: str) -> None:
         Settings("x"),
         Settings("x", gamma=1e-20, n_steps=10**18, normalize=True, note="1e6", net_arch=(), activation="relu"),
         Settings("x", gamma=1e16, note="null", max_episode_steps=5, learning_rate=Linear(1e-5, 0.0), net_arch=(1,)),
+        Settings("x", learning_rate=Exponential(0.1 + 0.2, 1e-20, 1 / 3)),
         Settings("x", gamma=0.1 + 0.2, note="a: b\n# γ", env_kwargs={"a": {"b": [1, 2.5, None, "x", True]}}),
     ],
 )

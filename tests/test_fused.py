@@ -10,11 +10,12 @@ import torch
 from torch import Tensor
 
 from agents import A2C
+from agents.fused.coefficients import value_at as compiled_value_at
 from agents.optimizers import RMSpropTFLike
 from agents.sb3.precise import double_precision
 from rl.loop import Status
 from rl.rollout import collect
-from rl.schedules import Linear
+from rl.schedules import Cosine, Exponential, Linear, Ramp, numbers_of, value_at
 from rl.typed import ConfigError
 
 RNG = np.random.default_rng(0)
@@ -30,8 +31,19 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "entropy target": {"target_entropy": 0.6, "ent_coef": 0.01},
     "three odd layers, ReLU": {"net_arch": (33, 7, 20), "activation": "relu"},
     "no hidden layer": {"net_arch": (), "n_steps": 2},
+    "schedules of all": {
+        "n_steps": 2, "learning_rate": Cosine(1e-4, 1e-6), "critic_lr_scale": Linear(3.0, 0.5, 0.5),
+        "vf_coef": Exponential(1.0, 0.1), "max_grad_norm": Cosine(0.1, 10.0, 0.8), "ent_coef": Cosine(0.02, 0.01, 0.3),
+        "max_policy_shift": Linear(1e-6, 1e-8), "target_policy_shift": Exponential(5e-7, 5e-9),
+        "target_entropy": Linear(0.6, 0.3, 0.5),
+    },
+    "scaled and clipped rewards": {"n_steps": 3, "reward_scale": 0.3, "reward_clip": 0.2},
+    "clipped, then normalized": {
+        "n_steps": 2, "reward_clip": 1.5, "normalize_rewards": True, "normalize_observations": True,
+        "clip_normalized": 0.8,
+    },
     "wide": {"net_arch": (130,), "max_grad_norm": 100.0, "vf_coef": 0.25},
-}
+}  # fmt: skip
 ENVS = ("CartPole-v1", "Pendulum-v1", "FrozenLake-v1")
 
 
@@ -102,6 +114,14 @@ def test_acting_leaves_no_trace_and_draws_what_torch_draws() -> None:
         torch.testing.assert_close(ours.raw, theirs.raw, rtol=1e-5, atol=1e-7)
     assert torch.equal(fused.act(obs, deterministic=True).action, reference.act(obs, deterministic=True).action)
     assert torch.equal(parameters(fused), parameters(reference))
+
+
+@pytest.mark.parametrize("shape", [Linear, Cosine, Exponential])
+def test_schedules_are_computed_alike(shape: type[Ramp]) -> None:
+    for progress in RNG.random(300):
+        for ramp in (shape(*RNG.random(2)), shape(*RNG.random(3))):
+            ours, theirs = compiled_value_at(np.array(numbers_of(ramp)), progress), value_at(ramp, progress)
+            assert ours == (theirs if shape is Linear else pytest.approx(theirs, rel=1e-15))
 
 
 # --- whole runs ---

@@ -33,8 +33,8 @@ FLOORS: list[list[str]] = [
     [
         "agents", "agents.a2c", "agents.architecture", "agents.descent", "agents.engines", "agents.exploration",
         "agents.features", "agents.forward", "agents.heads", "agents.fused", "agents.fused.chunk",
-        "agents.fused.engine", "agents.fused.heads", "agents.fused.learn", "agents.fused.memory",
-        "agents.fused.network", "agents.fused.norms",
+        "agents.fused.coefficients", "agents.fused.engine", "agents.fused.heads", "agents.fused.learn",
+        "agents.fused.memory", "agents.fused.network", "agents.fused.norms",
         "agents.fused.optimizers", "agents.fused.products", "agents.fused.shared",
         "agents.networks", "agents.optimizers", "agents.sb3",
         "agents.sb3.baseline", "agents.sb3.carry", "agents.sb3.model", "agents.sb3.precise", "agents.sb3.replay",

@@ -1,4 +1,5 @@
-"""Running moments against NumPy; normalizers against a plain loop and Stable-Baselines3's VecNormalize."""
+"""Running moments against NumPy; normalizers against a plain loop and Stable-Baselines3's VecNormalize; rewards scaled
+and clipped against environments that do it themselves."""
 
 import gymnasium as gym
 import numpy as np
@@ -8,7 +9,10 @@ from stable_baselines3.common.running_mean_std import RunningMeanStd
 from stable_baselines3.common.vec_env import DummyVecEnv, VecNormalize
 from torch import Tensor
 
-from rl.normalize import ObservationNormalizer, RewardNormalizer, RunningMoments
+from agents import A2C
+from agents.settings import Engine
+from rl.loop import Status
+from rl.normalize import ObservationNormalizer, RewardNormalizer, RunningMoments, scale_and_clip
 
 GAMMA = 0.97
 
@@ -136,3 +140,48 @@ def test_another_number_of_environments_starts_its_returns_anew() -> None:
     other.load_state_dict(normalizer.state_dict())
     assert other.returns.tolist() == [0.0] * 5
     assert torch.equal(other.moments.var, normalizer.moments.var)
+
+
+def test_bounds_of_what_is_normalized() -> None:
+    assert ObservationNormalizer(2, 0.5)(torch.tensor([[0.4, -2.0]])).tolist() == [[0.4000000059604645, -0.5]]
+    normalizer = RewardNormalizer(1, GAMMA, 0.5)
+    normalizer.update(torch.tensor([[1.0], [-1.0]]), torch.ones(2, 1, dtype=torch.bool))
+    assert normalizer(torch.tensor([0.25, 7.0])).tolist() == [0.25, 0.5]
+
+
+# --- rewards as the critic sees them ---
+
+
+def test_rewards_are_scaled_then_clipped() -> None:
+    reward = torch.tensor([[-8.0, -1.0, 0.0], [0.5, 2.0, 9.0]])
+    assert scale_and_clip(reward, 0.5, None).equal(reward / 2)
+    assert scale_and_clip(reward, 0.5, 2.0).tolist() == [[-2.0, -0.5, 0.0], [0.25, 1.0, 2.0]]
+    whole = torch.arange(-3.0, 4.0)
+    assert scale_and_clip(whole, 1.0, 1.0).equal(whole.sign())  # what is done to the rewards of Atari
+
+
+def bounded() -> gym.Env:  # type: ignore[type-arg]
+    return gym.wrappers.TransformReward(gym.make("Pendulum-v1"), lambda r: min(max(0.5 * float(r), -1.0), 1.0))
+
+
+@pytest.mark.parametrize("engine", ["torch", "fused"])
+@pytest.mark.parametrize("normalized", [False, True])
+def test_rewards_as_if_the_environment_had_done_it(engine: Engine, normalized: bool) -> None:
+    """The same parameters; but returns are reported, and rollouts keep rewards, as they came."""
+    settings = {"num_envs": 2, "n_steps": 3, "max_episode_steps": 20, "engine": engine, "normalize_rewards": normalized}
+    returns: list[list[float]] = []
+    agents = []
+    for env, own in ((bounded, {}), ("Pendulum-v1", {"backend": "sync", "reward_scale": 0.5, "reward_clip": 1.0})):
+        seen: list[float] = []
+
+        def note(status: Status, seen: list[float] = seen) -> None:
+            seen.extend(episode.ret for episode in status.episodes)
+
+        agents.append(A2C(env, **settings, **own).learn(300, [note]))  # type: ignore[arg-type]
+        returns.append(seen)
+    for p, q in zip(agents[0].policy.parameters(), agents[1].policy.parameters(), strict=True):
+        assert torch.equal(p, q)
+    for p, q in zip(agents[0].value.parameters(), agents[1].value.parameters(), strict=True):
+        assert torch.equal(p, q)
+    assert min(returns[0]) >= -20 > min(returns[1])
+    assert len(returns[0]) == len(returns[1]) > 10

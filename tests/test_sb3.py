@@ -21,7 +21,7 @@ from agents.sb3.carry import parameters
 from rl.checkpoint import CheckpointError
 from rl.evaluation import evaluate
 from rl.loop import Status
-from rl.schedules import Linear
+from rl.schedules import Cosine, Linear, Schedule, value_at
 from rl.typed import ConfigError
 
 IDS = ["CartPole-v1", "Pendulum-v1"]
@@ -136,9 +136,25 @@ def test_normalizers_are_carried() -> None:
     for ours, theirs in ((back.obs_rms, venv.obs_rms), (back.ret_rms, venv.ret_rms)):
         for name in ("mean", "var", "count"):
             np.testing.assert_allclose(getattr(ours, name), getattr(theirs, name), rtol=1e-12)
-    venv.clip_obs = 5.0
-    with pytest.raises(ConfigError, match=r"clip_obs=5\.0; A2C has 10\.0"):
+    venv.clip_obs = 0.5
+    with pytest.raises(ConfigError, match=r"clip_obs=0\.5 and clip_reward=10\.0; A2C has one for both"):
         from_sb3(model)
+    venv.clip_reward = 0.5
+    agent, expected = from_sb3(model), model.predict(venv.normalize_obs(obs), deterministic=True)[0]
+    np.testing.assert_allclose(agent.predict(obs, deterministic=True)[0], expected, atol=1e-6)
+    back = to_sb3(agent).get_vec_normalize_env()
+    assert back is not None
+    assert (back.clip_obs, back.clip_reward) == (agent.clip_normalized, agent.clip_normalized) == (0.5, 0.5)
+
+
+@pytest.mark.parametrize("schedule", [3e-4, Linear(1e-3, 1e-4), Linear(1e-3, 1e-4, 0.3), Cosine(1e-3, 0.0)])
+def test_schedules_of_the_learning_rate_both_ways(schedule: Schedule, tmp_path: Path) -> None:
+    to_sb3(A2C("CartPole-v1", num_envs=1, learning_rate=schedule)).learn(50).save(tmp_path / "a2c.zip")
+    model = sb3.A2C.load(tmp_path / "a2c.zip")
+    agent = from_sb3(model, "CartPole-v1")
+    assert agent.learning_rate == schedule
+    for done in (0.0, 0.1, 0.5, 0.9):
+        assert model.lr_schedule(1 - done) == pytest.approx(value_at(schedule, done), rel=1e-12)
 
 
 def test_environment_settings_are_found() -> None:
@@ -205,6 +221,11 @@ def test_settings_that_sb3_lacks() -> None:
         to_sb3(agent, drop=["critic_lr_scale", "max_policy_shift"])
     model = to_sb3(agent, drop=["critic_lr_scale", "max_policy_shift", "ent_coef"])
     assert model.ent_coef == 0.1
+    for name, value in {
+        "vf_coef": Linear(0.5, 0.1), "max_grad_norm": Linear(1.0, 0.5), "reward_scale": 0.1, "reward_clip": 1.0
+    }.items():  # fmt: skip
+        with pytest.raises(ConfigError, match=rf"no counterpart of {name}: .*drop=\['{name}'\]"):
+            to_sb3(A2C("CartPole-v1", **{name: value}))  # type: ignore[arg-type]
     with pytest.raises(ConfigError, match="drop takes settings that Stable-Baselines3 lacks"):
         to_sb3(agent, drop=["gamma"])
 

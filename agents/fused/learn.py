@@ -5,9 +5,10 @@ import math
 import numpy as np
 
 from agents.descent import ENTROPY_GAIN, FASTEST, SHIFT_GAIN, SHIFT_HORIZON
+from agents.fused.coefficients import coefficients
 from agents.fused.heads import categorical_js, categorical_kl, categorical_loss, gaussian_kl, gaussian_loss
 from agents.fused.network import backward, forward, output_of
-from agents.fused.norms import merge_moments, scale_rewards
+from agents.fused.norms import merge_moments, normalize_rewards, scale_and_clip
 from agents.fused.optimizers import descend, sum_of_squares
 from envs.compiling import kernel, part
 
@@ -16,10 +17,13 @@ KL, GRAD_NORM, LEARNING_RATE, JS, POLICY_LOSS, VALUE_LOSS, ENTROPY, ENT_COEF, EX
 METRICS = 11  # numbers that an update reports
 
 
-@kernel
-def between(line, progress):
-    """A linear schedule's value."""
-    return line[0] + (line[1] - line[0]) * progress
+@part
+def see_rewards(options, batch, norms, steps):
+    """The rewards as the critic sees them, in place of those of the environment: as in `A2C._inputs`."""
+    if options.reward_scale != 1 or options.reward_bound < math.inf:
+        scale_and_clip(batch.reward, options.reward_scale, options.reward_bound)
+    if options.normalize_reward:
+        normalize_rewards(norms, options.gamma, options.bound, steps, batch.reward, batch.terminated, batch.truncated)
 
 
 @part
@@ -116,9 +120,9 @@ def policy_shift(options, theta, layers, batch, scratch, rows):
 
 
 @part
-def step_within(options, params, layers, batch, scratch, adaptive, rows, scale, rates, measure, report):
+def step_within(options, params, layers, batch, scratch, adaptive, rows, scale, rates, bound, measure, report):
     """The optimizer's step, shortened until its KL divergence is below the bound: `Descent._step_within`."""
-    theta, start, bound = params.theta, params.start, options.max_shift
+    theta, start = params.theta, params.start
     if bound > 0:
         for k in range(params.split):
             start[k] = theta[k]
@@ -140,17 +144,15 @@ def step_within(options, params, layers, batch, scratch, adaptive, rows, scale, 
 
 
 @part
-def adapt(options, state, progress, report):
+def adapt(target_shift, target_entropy, state, report):
     """Moves the factors of the step and of the entropy bonus towards their targets: `Descent._adapt_step` and
     `Descent.adapt_entropy_coefficient`."""
-    if options.target_shift[0] > 0:
-        target = between(options.target_shift, progress)
+    if target_shift > 0:
         state[3] = min(state[3] + 1, SHIFT_HORIZON)
         state[2] += (report[KL] - state[2]) / state[3]
-        state[0] = moved(state[0], SHIFT_GAIN * 0.5 * math.log(target / max(state[2], 0.01 * target)))
-    if not math.isnan(options.target_entropy[0]):
-        missing = between(options.target_entropy, progress) - report[ENTROPY]
-        state[1] = moved(state[1], ENTROPY_GAIN * missing)
+        state[0] = moved(state[0], SHIFT_GAIN * 0.5 * math.log(target_shift / max(state[2], 0.01 * target_shift)))
+    if not math.isnan(target_entropy):
+        state[1] = moved(state[1], ENTROPY_GAIN * (target_entropy - report[ENTROPY]))
 
 
 @kernel
@@ -169,14 +171,14 @@ def learn(options, params, policy, value, batch, scratch, norms, adaptive, steps
     theta, grad, x, relu = params.theta, params.grad, batch.x, options.relu
     rows, capacity = steps * batch.reward.shape[1], len(x)
     turned, nothing, deltas = scratch.turned, scratch.nothing, scratch.delta
-    if options.normalize_reward:
-        scale_rewards(norms, options.gamma, steps, batch.reward, batch.terminated, batch.truncated)
+    see_rewards(options, batch, norms, steps)
     forward(theta, value.layers, value.outputs, capacity, relu, x, 0, x_rows)
     v = output_of(value.outputs, value.layers, len(value.layers) - 1, capacity)[:, 0]
     advantages(options, batch, scratch, steps, v)
-    ent_coef = between(options.ent_coef, progress) * adaptive[1]
+    now = coefficients(options, progress)
+    ent_coef = now.ent_coef * adaptive[1]
     delta = output_of(deltas, value.layers, len(value.layers) - 1, capacity)
-    value_gradient(options.vf_coef, delta, scratch.target.reshape(-1), rows, v, report)
+    value_gradient(now.vf_coef, delta, scratch.target.reshape(-1), rows, v, report)
     backward(theta, grad, value.layers, value.outputs, deltas, capacity, relu, x, turned, nothing, rows)
     out = output_of(policy.outputs, policy.layers, len(policy.layers) - 1, capacity)
     delta = output_of(deltas, policy.layers, len(policy.layers) - 1, capacity)
@@ -184,19 +186,18 @@ def learn(options, params, policy, value, batch, scratch, norms, adaptive, steps
         options, batch, scratch.work, theta, grad, out, delta, scratch.advantage.reshape(-1), rows, ent_coef, report
     )
     backward(theta, grad, policy.layers, policy.outputs, deltas, capacity, relu, x, turned, nothing, rows)
-    report[LOSS] = report[POLICY_LOSS] + options.vf_coef * report[VALUE_LOSS] - ent_coef * report[ENTROPY]
+    report[LOSS] = report[POLICY_LOSS] + now.vf_coef * report[VALUE_LOSS] - ent_coef * report[ENTROPY]
     norm = math.sqrt(sum_of_squares(grad))
-    learning_rate = between(options.learning_rate, progress)
-    rates = (learning_rate * adaptive[0], learning_rate * options.critic_scale)
+    rates = (now.learning_rate * adaptive[0], now.learning_rate * now.critic_scale)
     report[GRAD_NORM], report[LEARNING_RATE], report[CRITIC_RATE] = norm, rates[0], rates[1]
     status = DONE if norm < math.inf else GRADIENT_NOT_FINITE
     if status == DONE:
-        scale = min(options.max_grad_norm / (norm + 1e-6), 1.0)
-        needed = measure or options.max_shift > 0 or options.target_shift[0] > 0
-        step_within(options, params, policy.layers, batch, scratch, adaptive, rows, scale, rates, needed, report)
+        scale, bound = min(now.max_grad_norm / (norm + 1e-6), 1.0), now.max_shift
+        needed = measure or bound > 0 or now.target_shift > 0
+        step_within(options, params, policy.layers, batch, scratch, adaptive, rows, scale, rates, bound, needed, report)
         status = SHIFT_NOT_FINITE if needed and not report[KL] < math.inf else DONE
     if status == DONE:
-        adapt(options, adaptive, progress, report)
+        adapt(now.target_shift, now.target_entropy, adaptive, report)
         if options.normalize_obs:
             merge_moments(norms.obs_count, norms.obs_mean, norms.obs_m2, batch.raw[:rows])
     return status

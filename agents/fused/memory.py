@@ -73,8 +73,8 @@ class Norms(NamedTuple):
     returns: Doubles  # [N], discounted, under way
 
 
-# Settings of the agent as numbers, in one record, since a scalar costs a call as much as an array does. The pairs are
-# schedules, at the beginning and the end of training, or NaN for none.
+# Settings of the agent as numbers, in one record, since a scalar costs a call as much as an array does.
+_SCHEDULE = (np.float64, 4)  # `rl.schedules.numbers_of`
 OPTIONS = np.dtype(
     [
         ("gaussian", np.bool_),
@@ -86,15 +86,18 @@ OPTIONS = np.dtype(
         ("optimizer", np.int64),
         ("gamma", np.float64),
         ("decay", np.float64),  # γλ
-        ("vf_coef", np.float64),
-        ("max_grad_norm", np.float64),
         ("eps", np.float64),
-        ("critic_scale", np.float64),
-        ("max_shift", np.float64),  # 0: none
-        ("learning_rate", np.float64, 2),
-        ("ent_coef", np.float64, 2),
-        ("target_shift", np.float64, 2),
-        ("target_entropy", np.float64, 2),
+        ("reward_scale", np.float64),
+        ("reward_bound", np.float64),  # infinite for none
+        ("bound", np.float64),  # of what is normalized
+        ("learning_rate", *_SCHEDULE),
+        ("critic_scale", *_SCHEDULE),
+        ("ent_coef", *_SCHEDULE),
+        ("vf_coef", *_SCHEDULE),
+        ("max_grad_norm", *_SCHEDULE),
+        ("max_shift", *_SCHEDULE),
+        ("target_shift", *_SCHEDULE),
+        ("target_entropy", *_SCHEDULE),
     ],
     align=True,
 )

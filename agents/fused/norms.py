@@ -1,4 +1,4 @@
-"""Running moments and the normalizers built on them: `rl.normalize` in compiled form."""
+"""Rewards as the critic sees them, running moments, and the normalizers built on them: `rl.normalize`, compiled."""
 
 import math
 
@@ -23,18 +23,27 @@ def merge_moments(count, mean, m2, x):
 
 
 @kernel
-def normalize_rows(norms, raw, x):
-    """x = clip((raw − μ) / √(σ² + 1e-8), ±10)."""
+def normalize_rows(norms, bound, raw, x):
+    """x = clip((raw − μ) / √(σ² + 1e-8), ±bound)."""
     count = norms.obs_count[0]
     for k in range(raw.shape[1]):
         mean = norms.obs_mean[k]
         deviation = math.sqrt((norms.obs_m2[k] / count if count > 0 else 1.0) + 1e-8)
         for r in range(len(raw)):
-            x[r, k] = min(max((raw[r, k] - mean) / deviation, -10.0), 10.0)
+            x[r, k] = min(max((raw[r, k] - mean) / deviation, -bound), bound)
 
 
 @kernel
-def scale_rewards(norms, gamma, steps, reward, terminated, truncated):
+def scale_and_clip(reward, scale, bound):
+    """r ← clip(scale · r, ±bound). reward: [T, N]."""
+    scale, bound = reward.dtype.type(scale), reward.dtype.type(bound)
+    for t in range(reward.shape[0]):
+        for i in range(reward.shape[1]):
+            reward[t, i] = min(max(scale * reward[t, i], -bound), bound)
+
+
+@kernel
+def normalize_rewards(norms, gamma, bound, steps, reward, terminated, truncated):
     """Learns the spread of the discounted return, then divides by it: `rl.normalize.RewardNormalizer`."""
     envs = len(norms.returns)
     for t in range(steps):
@@ -45,7 +54,8 @@ def scale_rewards(norms, gamma, steps, reward, terminated, truncated):
             if terminated[t, i] or truncated[t, i]:
                 norms.returns[i] = 0.0
     number = reward.dtype.type
+    bound = number(bound)
     deviation = number(math.sqrt(norms.reward_m2[0] / norms.reward_count[0] + 1e-8))
     for t in range(steps):
         for i in range(envs):
-            reward[t, i] = min(max(reward[t, i] / deviation, number(-10)), number(10))
+            reward[t, i] = min(max(reward[t, i] / deviation, -bound), bound)

@@ -14,7 +14,7 @@ from agents.fused.memory import OPTIONS, Batch, Doubles, Memory, Net, Norms, Par
 from agents.fused.optimizers import ADAM, RMSPROP, RMSPROP_TF_LIKE
 from agents.networks import input_size
 from rl.normalize import RunningMoments
-from rl.schedules import Linear, Schedule
+from rl.schedules import numbers_of
 from rl.typed import ConfigError
 
 if TYPE_CHECKING:
@@ -155,15 +155,18 @@ def options_of(agent: "A2C") -> NDArray[np.void]:
         _optimizer_of(agent),
         agent.gamma,
         agent.gamma * agent.gae_lambda,
-        agent.vf_coef,
-        agent.max_grad_norm,
         agent.rms_prop_eps,
-        agent.critic_lr_scale,
-        agent.max_policy_shift or 0.0,
-        _line(agent.learning_rate),
-        _line(agent.ent_coef),
-        _line(agent.target_policy_shift),
-        _line(agent.target_entropy),
+        agent.reward_scale,
+        np.inf if agent.reward_clip is None else agent.reward_clip,
+        agent.clip_normalized,
+        numbers_of(agent.learning_rate),
+        numbers_of(agent.critic_lr_scale),
+        numbers_of(agent.ent_coef),
+        numbers_of(agent.vf_coef),
+        numbers_of(agent.max_grad_norm),
+        numbers_of(agent.max_policy_shift),
+        numbers_of(agent.target_policy_shift),
+        numbers_of(agent.target_entropy),
     )
     return np.array([numbers], OPTIONS)
 
@@ -172,13 +175,6 @@ def _optimizer_of(agent: "A2C") -> int:
     if not agent.use_rms_prop:
         return ADAM
     return RMSPROP_TF_LIKE if agent.rms_prop_tf_like else RMSPROP
-
-
-def _line(schedule: Schedule | None) -> tuple[float, float]:
-    """At the beginning and at the end; NaN for none."""
-    if schedule is None:
-        return (np.nan, np.nan)
-    return (schedule.initial, schedule.final) if isinstance(schedule, Linear) else (float(schedule), float(schedule))
 
 
 def _arrays(moments: RunningMoments) -> tuple[Doubles, Doubles, Doubles]:

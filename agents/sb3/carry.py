@@ -12,11 +12,12 @@ from stable_baselines3.common.policies import ActorCriticPolicy
 from stable_baselines3.common.running_mean_std import RunningMeanStd
 from stable_baselines3.common.sb2_compat.rmsprop_tf_like import RMSpropTFLike
 from stable_baselines3.common.torch_layers import FlattenExtractor
+from stable_baselines3.common.utils import LinearSchedule
 from stable_baselines3.common.vec_env import VecNormalize
 from torch import nn, optim
 
 from agents.a2c import A2C
-from agents.sb3.model import ACTIVATIONS, build, linears
+from agents.sb3.model import ACTIVATIONS, Remaining, build, linears
 from agents.settings import Engine
 from envs import EnvLike
 from rl.checkpoint import CheckpointError
@@ -123,7 +124,12 @@ def _settings(model: sb3.A2C) -> dict[str, object]:
 
 
 def _learning_rate(model: sb3.A2C) -> Schedule:
-    """A number or a straight line; SB3 admits any function of the share of training that remains."""
+    """A number, a line, or the ramp of `to_sb3`; SB3 admits any function of the share of training that remains."""
+    given = getattr(model.lr_schedule, "value_schedule", None)
+    if isinstance(given, Remaining):
+        return given.ramp
+    if isinstance(given, LinearSchedule):
+        return Linear(given.start, given.end, given.end_fraction)
     shares = np.linspace(0.0, 1.0, 101)
     rates = np.array([model.lr_schedule(1 - share) for share in shares])
     first, last = (float(f"{rate:.12g}") for rate in (rates[0], rates[-1]))  # without the rounding of the function
@@ -162,10 +168,16 @@ def _normalization(model: sb3.A2C) -> dict[str, object]:
     norm = model.get_vec_normalize_env()
     if norm is None:
         return {}
-    for name, value in {"clip_obs": 10.0, "clip_reward": 10.0, "epsilon": 1e-8, "gamma": model.gamma}.items():
+    for name, value in {"epsilon": 1e-8, "gamma": model.gamma}.items():
         if getattr(norm, name) != value:
             raise ConfigError(f"the model's VecNormalize has {name}={getattr(norm, name)}; A2C has {value}")
-    return {"normalize_observations": norm.norm_obs, "normalize_rewards": norm.norm_reward}
+    bound, other = norm.clip_obs, norm.clip_reward
+    if norm.norm_obs and norm.norm_reward and bound != other:
+        raise ConfigError(
+            f"the model's VecNormalize has clip_obs={bound} and clip_reward={other}; A2C has one for both"
+        )
+    bound = bound if norm.norm_obs else other
+    return {"normalize_observations": norm.norm_obs, "normalize_rewards": norm.norm_reward, "clip_normalized": bound}
 
 
 def _environment(model: sb3.A2C) -> tuple[str, dict[str, object]]:

@@ -1,7 +1,7 @@
 """From our settings to a Stable-Baselines3 model of the same meaning."""
 
 from collections.abc import Collection, Sequence
-from dataclasses import fields
+from dataclasses import dataclass, fields
 
 import gymnasium as gym
 import stable_baselines3 as sb3
@@ -17,15 +17,28 @@ from agents.features import pictures
 from agents.settings import A2CSettings
 from envs import builder
 from envs.spaces import check_action_space, check_observation_space, is_flat
-from rl.schedules import Linear, Schedule
+from rl.schedules import Linear, Ramp, Schedule, value_at
 from rl.typed import ConfigError
 
 ACTIVATIONS: dict[str, type[nn.Module]] = {"tanh": nn.Tanh, "relu": nn.ReLU}
-_SAME = ("n_steps", "gamma", "gae_lambda", "vf_coef", "max_grad_norm", "normalize_advantage")  # name and meaning
+_SAME = ("n_steps", "gamma", "gae_lambda", "normalize_advantage")  # name and meaning
+_NUMBERS = ("ent_coef", "vf_coef", "max_grad_norm")  # likewise, where they are no schedules
 _OURS_INSIDE = (  # what no carried weights could do without
     "network", "gru_size", "shared_layers", "state_dependent_std", "use_sde", "squash_output", "action_masks",
 )  # fmt: skip
-_OURS_ALONE = ("critic_lr_scale", "target_policy_shift", "max_policy_shift", "target_entropy")
+_OURS_ALONE = (
+    "critic_lr_scale", "target_policy_shift", "max_policy_shift", "target_entropy", "reward_scale", "reward_clip"
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Remaining:
+    """A ramp as SB3 asks for it, by the share of training that remains."""
+
+    ramp: Ramp
+
+    def __call__(self, progress_remaining: float) -> float:
+        return value_at(self.ramp, 1 - progress_remaining)
 
 
 def build(settings: A2CSettings, drop: Collection[str] = ()) -> sb3.A2C:
@@ -39,7 +52,9 @@ def build(settings: A2CSettings, drop: Collection[str] = ()) -> sb3.A2C:
         "MlpPolicy",
         _environments(settings),
         learning_rate=_schedule(settings.learning_rate),
-        ent_coef=_number(settings.ent_coef),
+        ent_coef=value_at(settings.ent_coef, 0.0),
+        vf_coef=value_at(settings.vf_coef, 0.0),
+        max_grad_norm=value_at(settings.max_grad_norm, 0.0),
         policy_kwargs={
             "net_arch": list(settings.net_arch),
             "activation_fn": ACTIVATIONS[settings.activation],
@@ -56,7 +71,7 @@ def build(settings: A2CSettings, drop: Collection[str] = ()) -> sb3.A2C:
 def check_settings(settings: A2CSettings, drop: Collection[str] = ()) -> None:
     """Raises ConfigError if a setting is in use that SB3's A2C does not have, unless its name is in `drop`."""
     usual = {field.name: field.default for field in fields(A2CSettings)}
-    known = (*_OURS_ALONE, "ent_coef")
+    known = (*_OURS_ALONE, *_NUMBERS)
     if unknown := [name for name in drop if name not in known]:
         raise ConfigError(f"drop takes settings that Stable-Baselines3 lacks, {', '.join(known)}; got {unknown[0]!r}")
     for name in _OURS_INSIDE:
@@ -66,7 +81,7 @@ def check_settings(settings: A2CSettings, drop: Collection[str] = ()) -> None:
                 "trained beside it: leave it at its default"
             )
     used = [name for name in _OURS_ALONE if getattr(settings, name) != usual[name]]
-    used += ["ent_coef"] if isinstance(settings.ent_coef, Linear) else []
+    used += [name for name in _NUMBERS if isinstance(getattr(settings, name), Ramp)]
     if left := [name for name in used if name not in drop]:
         name = left[0]
         raise ConfigError(
@@ -101,19 +116,16 @@ def _environments(settings: A2CSettings) -> VecEnv:
         if settings.normalize_observations and not isinstance(envs.observation_space, spaces.Box):
             raise ConfigError("VecNormalize normalizes no Discrete observations; unset normalize_observations")
         envs = VecNormalize(
-            envs, norm_obs=settings.normalize_observations, norm_reward=settings.normalize_rewards, gamma=settings.gamma
-        )
+            envs, norm_obs=settings.normalize_observations, norm_reward=settings.normalize_rewards,
+            clip_obs=settings.clip_normalized, clip_reward=settings.clip_normalized, gamma=settings.gamma,
+        )  # fmt: skip
     return envs
 
 
-def _schedule(learning_rate: Schedule) -> float | LinearSchedule:
+def _schedule(learning_rate: Schedule) -> float | LinearSchedule | Remaining:
     if isinstance(learning_rate, Linear):
-        return LinearSchedule(learning_rate.initial, learning_rate.final, 1.0)
-    return learning_rate
-
-
-def _number(coefficient: Schedule) -> float:
-    return coefficient.initial if isinstance(coefficient, Linear) else coefficient
+        return LinearSchedule(learning_rate.initial, learning_rate.final, learning_rate.share)
+    return Remaining(learning_rate) if isinstance(learning_rate, Ramp) else learning_rate
 
 
 def _optimizer(settings: A2CSettings) -> type[optim.Optimizer]:
