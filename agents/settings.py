@@ -5,7 +5,7 @@ from dataclasses import KW_ONLY, dataclass
 from typing import Literal
 
 from agents.networks import Activation
-from envs import Backend, EnvLike
+from envs import Backend, EnvLike, Variant
 from rl.config import schema
 from rl.schedules import Schedule, highest, lowest
 from rl.typed import ConfigError, convert
@@ -54,7 +54,14 @@ class A2CSettings:
     backend: Backend = "auto"  # of the environments: native (compiled) or sync; auto takes native where there is one
     max_episode_steps: int | None = None  # a time limit in place of the registered one
     env_kwargs: dict[str, object] | None = None  # arguments of the environment's constructor
+    frame_stack: int = 1  # the last k observations as one
+    atari_preprocessing: bool = False  # frames skipped by 4, 84 × 84, gray, as `envs.Variant` says
     threads: int = 1  # of torch during training; more are slower for networks of this size
+
+    @property
+    def variant(self) -> Variant:
+        """How each environment is built, beside its id."""
+        return Variant(self.max_episode_steps, self.env_kwargs, self.frame_stack, self.atari_preprocessing)
 
     def __post_init__(self) -> None:
         for name, kind in schema(A2CSettings).items():
@@ -74,7 +81,7 @@ class A2CSettings:
                 raise ConfigError(f"{name} must lie between 0 and 1, got {getattr(self, name)}")
 
     def _check_lower_bounds(self) -> None:
-        at_least: dict[str, float] = dict.fromkeys(("n_steps", "threads"), 1)
+        at_least: dict[str, float] = dict.fromkeys(("n_steps", "threads", "frame_stack"), 1)
         at_least |= dict.fromkeys(("seed", "vf_coef", "max_grad_norm", "critic_lr_scale"), 0)
         for name, bound in at_least.items():
             if not getattr(self, name) >= bound:

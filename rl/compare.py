@@ -205,33 +205,30 @@ def _seeds(text: str) -> list[int]:
 def _check_environment(env_id: str, line: Line) -> float | None:
     """Builds the environment once, and checks what SB3 cannot do, so that a mistake ends the command before any run
     starts. Returns the environment's reward threshold."""
+    settings = _settings(env_id, line)
     if line.agent == "sb3":
         from agents.sb3 import check_settings  # two seconds
 
-        of_agent = {key: value for key, value in line.settings.items() if key in config.schema(A2CSettings)}
-        check_settings(A2CSettings(env_id, **of_agent))  # type: ignore[arg-type]
-    worlds = make(env_id, 1, max_episode_steps=_limit(line), env_kwargs=_kwargs(line))
+        check_settings(settings)
+    worlds = make(env_id, 1, variant=settings.variant)
     worlds.close()
     return worlds.reward_threshold
 
 
 def _random(env_id: str, line: Line) -> float | None:
     """The mean return of 100 episodes of uniformly random actions; None where they have no bounds."""
-    worlds = make(env_id, 1, max_episode_steps=_limit(line), env_kwargs=_kwargs(line))
+    settings = _settings(env_id, line)
+    worlds = make(env_id, 1, variant=settings.variant)
     worlds.close()
     actions = worlds.policy_action_space
     if isinstance(actions, spaces.Box) and not actions.is_bounded():
         return None
-    policy = UniformPolicy(actions)
-    return evaluate(policy, env_id, 100, False, max_episode_steps=_limit(line), env_kwargs=_kwargs(line)).mean
+    return evaluate(UniformPolicy(actions), env_id, 100, False, variant=settings.variant).mean
 
 
-def _limit(line: Line) -> int | None:
-    return cast("int | None", line.settings["max_episode_steps"])
-
-
-def _kwargs(line: Line) -> dict[str, object] | None:
-    return cast("dict[str, object] | None", line.settings["env_kwargs"])
+def _settings(env_id: str, line: Line) -> A2CSettings:
+    known = config.schema(A2CSettings)
+    return A2CSettings(env_id, **{key: value for key, value in line.settings.items() if key in known})  # type: ignore[arg-type]
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from envs import EnvLike, Worlds, environment_seeds, make
+from envs import EnvLike, Variant, Worlds, environment_seeds, make
 from rl.loop import Loop
 from rl.rollout import Actor, Array, Choice
 from rl.threads import torch_threads
@@ -21,9 +21,10 @@ class Trained(Actor, Protocol):
     """An agent that knows its environment."""
 
     env: EnvLike
-    max_episode_steps: int | None
-    env_kwargs: dict[str, object] | None
     loop: Loop
+
+    @property
+    def variant(self) -> Variant: ...
 
 
 class UniformPolicy:
@@ -74,24 +75,27 @@ def evaluate(
     deterministic: bool = True,
     seed: int = 0,
     *,
-    max_episode_steps: int | None = None,
-    env_kwargs: dict[str, object] | None = None,
+    variant: Variant | None = None,
 ) -> Evaluation:
     """Plays `episodes` whole episodes and changes nothing in the agent: its normalizers and generators stay.
 
     Episode k is played by environment k mod N, so that short episodes are not favored (taking the first that end
     would). The same agent, environment and seed give the same result. Without a time limit, an episode is cut off
     after 30,000 steps. An environment object that the agent trains on is reset, and its training episodes begin anew.
+    variant: as for `envs.make`; by default the agent's, if `env` is its own.
     Raises ValueError if episodes < 1 or the environment's observations are not the agent's, and as `envs.make` does.
     """
     if episodes < 1:
         raise ValueError(f"episodes must be at least 1, got {episodes}")
     count = min(episodes, _PARALLEL) if isinstance(env, str) else None
     start = environment_seeds(seed, 1, key=_STREAMS)[0]
-    worlds = make(env, count, start, max_episode_steps=max_episode_steps, env_kwargs=env_kwargs)
+    trained = getattr(agent, "env", None)
+    own = cast(Trained, agent) if env is trained or (isinstance(env, str) and env == trained) else None
+    variant = (own.variant if own else Variant()) if variant is None else variant
+    worlds = make(env, count, start, variant=variant)
     _check_observations(agent, worlds)
     generator = torch.Generator().manual_seed(start)
-    patience = np.inf if max_episode_steps is not None or worlds.has_time_limit else _PATIENCE
+    patience = np.inf if variant.max_episode_steps is not None or worlds.has_time_limit else _PATIENCE
     try:
         with torch_threads(1):
             return _play(agent, worlds, episodes, deterministic, generator, patience)
@@ -115,12 +119,7 @@ def _form(space: gym.Space[object]) -> tuple[object, ...]:
 
 def evaluate_both(agent: Trained, episodes: int, seed: int) -> tuple[Evaluation, Evaluation]:
     """The deterministic and the stochastic evaluation of an agent on its own environment."""
-    limit, kwargs = agent.max_episode_steps, agent.env_kwargs
-    deterministic, stochastic = (
-        evaluate(agent, agent.env, episodes, mode, seed, max_episode_steps=limit, env_kwargs=kwargs)
-        for mode in (True, False)
-    )
-    return deterministic, stochastic
+    return evaluate(agent, agent.env, episodes, True, seed), evaluate(agent, agent.env, episodes, False, seed)
 
 
 def summarize(deterministic: Evaluation, stochastic: Evaluation) -> dict[str, float | int]:

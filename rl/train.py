@@ -141,7 +141,7 @@ def _print_header(this: Run) -> None:
     normalized = [what for what, norm in (("observations", agent.obs_norm), ("rewards", agent.reward_norm)) if norm]
     lines = {
         "environment": f"{agent.env}, {agent.worlds.num_envs} side by side ({agent.worlds.backend})",
-        "spaces": f"{agent.obs_space} → {agent.worlds.env_action_space}",
+        "spaces": " ".join(f"{agent.obs_space} → {agent.worlds.env_action_space}".split()),  # NumPy breaks long bounds
         "normalized": " and ".join(normalized) or "nothing",
         "networks": f"π_θ and V_φ apart, {hidden} {agent.activation} each, {size:,} parameters",
         "optimizer": f"{type(agent.descent.optimizer).__name__}, learning rate {agent.learning_rate} "
