@@ -51,7 +51,7 @@ class A2CSettings:
     log_std_init: float = 0.0  # of Gaussian policies
 
     engine: Engine = "auto"  # fused kernels, or torch; auto takes the fastest that fits
-    backend: Backend = "auto"  # of the environments: native (compiled) or sync; auto takes native where there is one
+    backend: Backend = "auto"  # how environments are stepped: see `envs.make`; auto takes native where there is one
     max_episode_steps: int | None = None  # a time limit in place of the registered one
     env_kwargs: dict[str, object] | None = None  # arguments of the environment's constructor
     frame_stack: int = 1  # the last k observations as one

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Literal
 
+import gymnasium as gym
 import numpy as np
 from gymnasium.envs.registration import EnvSpec
 from gymnasium.vector import SyncVectorEnv, VectorEnv
@@ -10,13 +11,14 @@ from gymnasium.vector import SyncVectorEnv, VectorEnv
 from envs.building import EnvLike, builder, name_of
 from envs.errors import EnvironmentUsageError
 from envs.native import WORLDS, NativeVectorEnv
+from envs.processes import Processes
 from envs.rows import Rows, bounded
 from envs.spaces import check_action_space, check_observation_space
 from envs.variant import AnyEnv, Variant
 from envs.worlds import Worlds
 
 Seeding = Literal["spawn", "sb3"]
-Backend = Literal["auto", "sync", "native"]
+Backend = Literal["auto", "sync", "native", "async"]
 
 
 def make(
@@ -36,8 +38,9 @@ def make(
     environment i from child i of SeedSequence(seed), so that no two seeds share a stream; "sb3" uses seed + i.
 
     backend: "sync" steps Gymnasium's environments in turn. "native" takes compiled ones, which there are of classic
-    control and which go through the same states. "auto" takes native where it can, for an id and with nothing changed
-    but the time limit, and else sync.
+    control and which go through the same states. "async" steps each in a process of its own, which pays where a step
+    takes a millisecond or more; a function is called there. "auto" takes native where it can, for an id and with
+    nothing changed but the time limit, and else sync.
 
     Raises UnknownEnvironment (with the nearest known id), UnsupportedSpace, or EnvironmentUsageError.
     """
@@ -64,11 +67,16 @@ def _build(
     env: str | AnyEnv | Callable[[], AnyEnv], num_envs: int | None, variant: Variant, backend: Backend
 ) -> tuple[VectorEnv, str]:
     """The vector environment that the backend means, and its name."""
+    if backend == "async" and isinstance(env, gym.Env):
+        raise EnvironmentUsageError("backend=async builds in other processes: pass an id or a function, not an object")
     build, count = builder(env, num_envs, variant)
     first = build()
     name = env if isinstance(env, str) else name_of(first)
     check_observation_space(first.observation_space, name)
     check_action_space(first.action_space, name)
+    if backend == "async":
+        first.close()
+        return Processes(build, count, name, first), name
     changed = sorted(variant.changes.keys() - {"max_episode_steps"})
     native = isinstance(env, str) and not changed and _is_native(first, name)
     if backend == "native" and not native:

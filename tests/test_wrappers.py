@@ -22,7 +22,7 @@ def rows_of(env, num_envs, variant):
     return Rows([bounded(build(), i, str(env)) for i in range(count)])
 
 
-@pytest.mark.parametrize("backend", ["sync"])
+@pytest.mark.parametrize("backend", ["sync", "async"])
 @pytest.mark.parametrize("env", [Counter, ReusedBuffer])
 def test_vectors_are_stacked_and_the_first_stands_in_for_those_before_it(env, backend):
     worlds = make(env, 2, variant=Variant(frame_stack=3), backend=backend)
