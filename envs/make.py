@@ -8,9 +8,10 @@ import numpy as np
 from gymnasium.envs.registration import EnvSpec
 from gymnasium.vector import SyncVectorEnv, VectorEnv
 
-from envs.building import EnvLike, builder, name_of
+from envs.building import NUM_ENVS, EnvLike, builder, name_of
 from envs.errors import EnvironmentUsageError
 from envs.native import WORLDS, NativeVectorEnv
+from envs.pool import Pool
 from envs.processes import Processes
 from envs.rows import Rows, bounded
 from envs.spaces import check_action_space, check_observation_space
@@ -18,7 +19,7 @@ from envs.variant import AnyEnv, Variant
 from envs.worlds import Worlds
 
 Seeding = Literal["spawn", "sb3"]
-Backend = Literal["auto", "sync", "native", "async"]
+Backend = Literal["auto", "sync", "native", "async", "envpool"]
 
 
 def make(
@@ -39,8 +40,8 @@ def make(
 
     backend: "sync" steps Gymnasium's environments in turn. "native" takes compiled ones, which there are of classic
     control and which go through the same states. "async" steps each in a process of its own, which pays where a step
-    takes a millisecond or more; a function is called there. "auto" takes native where it can, for an id and with
-    nothing changed but the time limit, and else sync.
+    takes a millisecond or more; a function is called there. "envpool" takes envpool's own environments, by its own
+    ids. "auto" takes native where it can, for an id and with nothing changed but the time limit, and else sync.
 
     Raises UnknownEnvironment (with the nearest known id), UnsupportedSpace, or EnvironmentUsageError.
     """
@@ -50,6 +51,8 @@ def make(
         vector, name = env, name_of(env)
     elif num_envs is not None and num_envs < 1:
         raise EnvironmentUsageError(f"num_envs must be at least 1, got {num_envs}")
+    elif backend == "envpool":
+        vector, name = _pool(env, num_envs, variant)
     else:
         vector, name = _build(env, num_envs, variant, backend)
     return Worlds(vector, name, environment_seeds(seed, vector.num_envs, seeding), _threshold(vector.spec))
@@ -85,6 +88,13 @@ def _build(
     if native and backend != "sync":
         return NativeVectorEnv(name, count, variant.max_episode_steps), name
     return _rows(first, build, count, name), name
+
+
+def _pool(env: object, num_envs: int | None, variant: Variant) -> tuple[VectorEnv, str]:
+    if not isinstance(env, str):
+        raise EnvironmentUsageError(f"backend=envpool takes an id, got {env!r}; take backend=sync")
+    variant.check()
+    return Pool(env, num_envs or NUM_ENVS, variant), env
 
 
 def _rows(first: AnyEnv, build: Callable[[], AnyEnv], count: int, name: str) -> Rows:

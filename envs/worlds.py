@@ -10,12 +10,13 @@ from numpy.typing import NDArray
 
 from envs.errors import EnvironmentFailure, EnvironmentUsageError
 from envs.native import NativeVectorEnv
+from envs.pool import Pool
 from envs.processes import Processes, Snapshot
 from envs.rows import Boundary
 from envs.spaces import check_action_space, check_observation_space, policy_action_space, to_env_action
 
 Array = NDArray[np.generic]
-_BACKENDS = {NativeVectorEnv: "native", SyncVectorEnv: "sync", AsyncVectorEnv: "async"}
+_BACKENDS = {NativeVectorEnv: "native", SyncVectorEnv: "sync", AsyncVectorEnv: "async", Pool: "envpool"}
 _LARGEST = float(np.finfo(np.float32).max)  # a larger float64 would reach the networks as infinity
 Infos = dict[str, object]
 Result = TypeVar("Result")
@@ -133,14 +134,14 @@ class Worlds(VectorWrapper):
             self._seeds = None
             self._load_running(state)
             return True
-        if self.native is not None or state.get("snapshots") is None:
+        if state.get("snapshots") is None or not isinstance(self.env, SyncVectorEnv | Processes):
             return False
         self.reset()  # sets up what only a reset sets up; every captured value is then overwritten
         try:
             if isinstance(self.env, Processes):
                 self.env.restore(cast("list[Snapshot]", state["snapshots"]))
             else:
-                cast(SyncVectorEnv, self.env).set_attr("snapshot", state["snapshots"])
+                self.env.set_attr("snapshot", state["snapshots"])
         except ValueError:  # made of other layers, by another version of Gymnasium perhaps
             return False
         self._load_running(state)

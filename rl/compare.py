@@ -19,7 +19,7 @@ from envs import make
 from rl import config, figures
 from rl.command import DONE, Parser, run
 from rl.config import RunSettings
-from rl.evaluation import UniformPolicy, evaluate
+from rl.evaluation import UniformPolicy, evaluate, evaluation_backend
 from rl.launch import COMMANDS, Line, train_all
 from rl.record import machine, write_json
 from rl.report import Comparison, as_plain, comparison_table, line_statistics, sweep_table
@@ -210,7 +210,7 @@ def _check_environment(env_id: str, line: Line) -> float | None:
         from agents.sb3 import check_settings  # two seconds
 
         check_settings(settings)
-    worlds = make(env_id, 1, variant=settings.variant)
+    worlds = make(env_id, 1, variant=settings.variant, backend=evaluation_backend(settings.backend))
     worlds.close()
     return worlds.reward_threshold
 
@@ -218,12 +218,13 @@ def _check_environment(env_id: str, line: Line) -> float | None:
 def _random(env_id: str, line: Line) -> float | None:
     """The mean return of 100 episodes of uniformly random actions; None where they have no bounds."""
     settings = _settings(env_id, line)
-    worlds = make(env_id, 1, variant=settings.variant)
+    worlds = make(env_id, 1, variant=settings.variant, backend=evaluation_backend(settings.backend))
     worlds.close()
     actions = worlds.policy_action_space
     if isinstance(actions, spaces.Box) and not actions.is_bounded():
         return None
-    return evaluate(UniformPolicy(actions), env_id, 100, False, variant=settings.variant).mean
+    policy, backend = UniformPolicy(actions), evaluation_backend(settings.backend)
+    return evaluate(policy, env_id, 100, False, variant=settings.variant, backend=backend).mean
 
 
 def _settings(env_id: str, line: Line) -> A2CSettings:

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from envs import EnvLike, Variant, Worlds, environment_seeds, make
+from envs import Backend, EnvLike, Variant, Worlds, environment_seeds, make
 from rl.loop import Loop
 from rl.rollout import Actor, Array, Choice
 from rl.threads import torch_threads
@@ -21,6 +21,7 @@ class Trained(Actor, Protocol):
     """An agent that knows its environment."""
 
     env: EnvLike
+    backend: Backend
     loop: Loop
 
     @property
@@ -76,13 +77,14 @@ def evaluate(
     seed: int = 0,
     *,
     variant: Variant | None = None,
+    backend: Backend | None = None,
 ) -> Evaluation:
     """Plays `episodes` whole episodes and changes nothing in the agent: its normalizers and generators stay.
 
     Episode k is played by environment k mod N, so that short episodes are not favored (taking the first that end
     would). The same agent, environment and seed give the same result. Without a time limit, an episode is cut off
     after 30,000 steps. An environment object that the agent trains on is reset, and its training episodes begin anew.
-    variant: as for `envs.make`; by default the agent's, if `env` is its own.
+    variant, backend: as for `envs.make`; if `env` is the agent's own, by default its variant and `evaluation_backend`.
     Raises ValueError if episodes < 1 or the environment's observations are not the agent's, and as `envs.make` does.
     """
     if episodes < 1:
@@ -92,7 +94,8 @@ def evaluate(
     trained = getattr(agent, "env", None)
     own = cast(Trained, agent) if env is trained or (isinstance(env, str) and env == trained) else None
     variant = (own.variant if own else Variant()) if variant is None else variant
-    worlds = make(env, count, start, variant=variant)
+    backend = (evaluation_backend(own.backend) if own else "auto") if backend is None else backend
+    worlds = make(env, count, start, variant=variant, backend=backend)
     _check_observations(agent, worlds)
     generator = torch.Generator().manual_seed(start)
     patience = np.inf if variant.max_episode_steps is not None or worlds.has_time_limit else _PATIENCE
@@ -104,6 +107,11 @@ def evaluate(
             worlds.close()
         elif getattr(agent, "env", None) is env:
             cast(Trained, agent).loop.begin_anew()
+
+
+def evaluation_backend(backend: Backend) -> Backend:
+    """The backend to evaluate on: the environments of envpool are its own, all others are the same on every backend."""
+    return "envpool" if backend == "envpool" else "auto"
 
 
 def _check_observations(agent: Actor, worlds: Worlds) -> None:

@@ -31,7 +31,7 @@ FLOORS: list[list[str]] = [
     ],
     [
         "envs", "envs.building", "envs.compiling", "envs.errors", "envs.make", "envs.native", "envs.pcg64",
-        "envs.physics", "envs.probes", "envs.processes", "envs.rows", "envs.snapshot", "envs.spaces",
+        "envs.physics", "envs.pool", "envs.probes", "envs.processes", "envs.rows", "envs.snapshot", "envs.spaces",
         "envs.variant", "envs.worlds",
     ],
     [

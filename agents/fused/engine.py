@@ -134,7 +134,7 @@ class Fused:
         deadline, step, extra, status = time.perf_counter() + _SHARE, plan.step, 0, DONE
         raw, noise, ended = self._raw(obs), self._noise(envs, self.agent.generator), list[Episode]()
         act_once(memory, 0, raw, noise)
-        take = self._turn(memory, raw, noise) if worlds.backend in ("sync", "async") else turn
+        take = self._turn(memory, raw, noise) if worlds.backend in ("sync", "async", "envpool") else turn
         try:
             for whole, report in enumerate(reports):
                 progress, measure = step / plan.until, (plan.iteration + whole + 1) % plan.interval == 0
