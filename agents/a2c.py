@@ -41,8 +41,8 @@ class A2C(A2CSettings):
     def __post_init__(self) -> None:
         super().__post_init__()
         self.worlds = make(
-            self.env, self.num_envs, self.seed, max_episode_steps=self.max_episode_steps, env_kwargs=self.env_kwargs,
-            backend=self.backend, action_masks=self.action_masks,
+            self.env, self.num_envs, self.seed, variant=self.variant, backend=self.backend,
+            action_masks=self.action_masks,
         )  # fmt: skip
         if self.normalize_advantage and self.worlds.num_envs * self.n_steps == 1:
             raise ConfigError("normalize_advantage needs more than one step an update: raise num_envs or n_steps")

@@ -6,7 +6,7 @@ from dataclasses import KW_ONLY, dataclass
 from typing import Literal
 
 from agents.networks import Activation
-from envs import Backend, EnvLike
+from envs import Backend, EnvLike, Variant
 from rl.config import schema
 from rl.schedules import Schedule, lowest, stays_below
 from rl.typed import ConfigError, convert
@@ -16,7 +16,7 @@ Sharing = Literal["auto", "nothing", "features", "all"]
 _NETWORKS = ("auto", "mlp", "cnn")
 
 _LOWER_BOUNDS = (  # of a setting that is not null, in every moment of its schedule
-    (("n_steps", "threads", "features_dim", "gru_size"), 1, "be at least 1"),
+    (("n_steps", "threads", "features_dim", "gru_size", "frame_stack"), 1, "be at least 1"),
     (("seed", "learning_rate", "ent_coef", "vf_coef", "max_grad_norm", "critic_lr_scale"), 0, "not be negative"),
     (("rms_prop_eps", "reward_scale", "clip_normalized"), math.ulp(0.0), "be positive"),
     (("target_policy_shift", "max_policy_shift", "reward_clip"), math.ulp(0.0), "be positive or null"),
@@ -73,10 +73,18 @@ class A2CSettings:
 
     engine: Engine = "auto"  # fused kernels, or torch; auto takes the fastest that fits
     action_masks: bool | None = None  # obey action_mask in the environments' infos; null does where an id has one
-    backend: Backend = "auto"  # of the environments: native (compiled) or sync; auto takes native where there is one
+    backend: Backend = "auto"  # how environments are stepped: see `envs.make`; auto takes native where there is one
     max_episode_steps: int | None = None  # a time limit in place of the registered one
     env_kwargs: dict[str, object] | None = None  # arguments of the environment's constructor
+    frame_stack: int = 1  # the last k observations as one
+    wrappers: tuple[str, ...] = ()  # module:Class of Gymnasium wrappers, from the inside out
+    atari_preprocessing: bool = False  # frames skipped by 4, 84 × 84, gray, as `envs.Variant` says
     threads: int = 1  # of torch during training; more are slower for networks of this size
+
+    @property
+    def variant(self) -> Variant:
+        """How each environment is built, beside its id."""
+        return Variant(**{name: getattr(self, name) for name in Variant._fields})
 
     def __post_init__(self) -> None:
         for name, kind in schema(A2CSettings).items():

@@ -50,10 +50,10 @@ def load(cls: type[Agent], path: str | Path, env: EnvLike | None, engine: Engine
     settings = merge(schema(cls), [(str(file), cast("dict[str, object]", content["settings"]))])
     if engine is not None:
         settings |= {"engine": engine}
-    if env is not None and not isinstance(env, str):
-        settings |= {"num_envs": None, "env_kwargs": None, "backend": "auto"}  # the environment is built already
+    if env is not None and not isinstance(env, str):  # built already
+        settings |= {"num_envs": None, "env_kwargs": None, "atari_preprocessing": False, "backend": "auto"}
         if isinstance(env, VectorEnv):
-            settings |= {"max_episode_steps": None}
+            settings |= {"max_episode_steps": None, "frame_stack": 1}
     agent = cls(cast(EnvLike, target), **settings)  # type: ignore[arg-type]
     if _spaces(agent) != content["spaces"]:
         raise CheckpointError(f"{file} is for the spaces {content['spaces']}; {target} has {_spaces(agent)}")

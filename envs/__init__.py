@@ -1,7 +1,9 @@
 """Worlds for agents: `make` is the only way in."""
 
+from envs.building import EnvLike, builder
 from envs.errors import EnvironmentFailure, EnvironmentUsageError, UnknownEnvironment, UnsupportedSpace
-from envs.make import Backend, EnvLike, builder, environment_seeds, make
+from envs.make import Backend, environment_seeds, make
+from envs.variant import Variant
 from envs.worlds import Worlds
 
 __all__ = [
@@ -11,6 +13,7 @@ __all__ = [
     "EnvironmentUsageError",
     "UnknownEnvironment",
     "UnsupportedSpace",
+    "Variant",
     "Worlds",
     "builder",
     "environment_seeds",

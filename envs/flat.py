@@ -2,15 +2,21 @@
 
 from typing import cast
 
+import gymnasium as gym
 import numpy as np
 from gymnasium import spaces
 from gymnasium.vector import VectorEnv, VectorWrapper
 from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
 
-from envs.spaces import Array, Space, batched
+from envs.spaces import Array, Space, batched, is_flat
 
 Infos = dict[str, object]
+
+
+def flattened(env: gym.Env[object, object]) -> gym.Env[object, object]:
+    """With observations as they are if they are Box or Discrete, and else in one row."""
+    return env if is_flat(env.observation_space) else gym.wrappers.FlattenObservation(env)
 
 
 class Flattened(VectorWrapper):

@@ -1,5 +1,7 @@
 """Which actions an environment allows in each state: `action_mask` in its infos, as in Gymnasium's Taxi."""
 
+from collections.abc import Callable
+
 import gymnasium as gym
 import numpy as np
 from gymnasium import spaces
@@ -24,12 +26,15 @@ def check_maskable(space: Actions, env_id: str) -> None:
         )
 
 
-def gives_masks(env: gym.Env[object, object]) -> bool:
-    """Whether the first infos of this environment hold a mask. Resets it, so it should be a copy of no further use."""
+def gives_masks(build: Callable[[], gym.Env[object, object]]) -> bool:
+    """Whether the first infos of this environment hold a mask: of a copy, which is then closed."""
+    copy = build()
     try:
-        _, info = env.reset(seed=0)
+        _, info = copy.reset(seed=0)
     except (Exception, SystemExit):  # whoever uses the environment will be told
         return False
+    finally:
+        copy.close()
     return KEY in info
 
 

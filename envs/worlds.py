@@ -5,16 +5,19 @@ from typing import TypeVar, cast
 
 import gymnasium as gym
 import numpy as np
-from gymnasium.vector import AutoresetMode, SyncVectorEnv, VectorEnv, VectorWrapper
+from gymnasium.vector import AsyncVectorEnv, AutoresetMode, SyncVectorEnv, VectorEnv, VectorWrapper
 from numpy.typing import NDArray
 
 from envs.errors import EnvironmentFailure, EnvironmentUsageError
 from envs.masks import KEY, check_maskable, legal_actions
 from envs.native import NativeVectorEnv
+from envs.pool import Pool
+from envs.processes import Processes, Snapshot
 from envs.rows import Boundary
 from envs.spaces import Flat, Space, check_action_space, policy_action_space, to_env_action
 
 Array = NDArray[np.generic]
+_BACKENDS = {NativeVectorEnv: "native", SyncVectorEnv: "sync", AsyncVectorEnv: "async", Pool: "envpool"}
 _LARGEST = float(np.finfo(np.float32).max)  # a larger float64 would reach the networks as infinity
 Infos = dict[str, object]
 Result = TypeVar("Result")
@@ -74,9 +77,8 @@ class Worlds(VectorWrapper):
     @property
     def backend(self) -> str:
         """How these environments are stepped, in a word."""
-        if self.native is not None:
-            return "native"
-        return "sync" if isinstance(self.env, SyncVectorEnv) else type(self.env).__name__
+        names = [name for kind, name in _BACKENDS.items() if isinstance(self.env, kind)]
+        return names[0] if names else type(self.env).__name__
 
     @property
     def running(self) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
@@ -148,8 +150,7 @@ class Worlds(VectorWrapper):
         }  # fmt: skip
         if self.native is not None:
             return running | {"native": self.native.state_dict()}
-        inner = self.env.envs if isinstance(self.env, SyncVectorEnv) else []
-        snapshots = [env.snapshot if isinstance(env, Boundary) else None for env in inner] or [None]
+        snapshots = self._snapshots() or [None]
         whole = None if any(state is None for state in snapshots) else list(snapshots)
         return running | {"snapshots": whole}
 
@@ -163,15 +164,25 @@ class Worlds(VectorWrapper):
             self._seeds = None
             self._load_running(state)
             return True
-        if self.native is not None or state.get("snapshots") is None:
+        if state.get("snapshots") is None or not isinstance(self.env, SyncVectorEnv | Processes):
             return False
         self.reset()  # sets up what only a reset sets up; every captured value is then overwritten
         try:
-            cast(SyncVectorEnv, self.env).set_attr("snapshot", state["snapshots"])
+            if isinstance(self.env, Processes):
+                self.env.restore(cast("list[Snapshot]", state["snapshots"]))
+            else:
+                self.env.set_attr("snapshot", state["snapshots"])
         except ValueError:  # made of other layers, by another version of Gymnasium perhaps
             return False
         self._load_running(state)
         return True
+
+    def _snapshots(self) -> list[Snapshot]:
+        """Of each environment; None for one that is not plain data. Empty where they cannot be had."""
+        if isinstance(self.env, Processes):
+            return self.env.snapshots()
+        inner = self.env.envs if isinstance(self.env, SyncVectorEnv) else []
+        return [env.snapshot if isinstance(env, Boundary) else None for env in inner]
 
     def _load_running(self, state: dict[str, object]) -> None:
         self._return[:] = cast("list[float]", state["return"])

@@ -76,8 +76,7 @@ def _train(model: sb3.A2C, directory: Path, recorder: Recorder, threads: int, to
 
 
 def _as_ours(model: sb3.A2C, settings: A2CSettings) -> A2C:
-    limit, kwargs = settings.max_episode_steps, settings.env_kwargs
-    return from_sb3(model, settings.env, max_episode_steps=limit, env_kwargs=kwargs)
+    return from_sb3(model, settings.env, variant=settings.variant)
 
 
 def _settings(args: Namespace) -> tuple[A2CSettings, RunSettings]:

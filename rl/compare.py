@@ -18,7 +18,7 @@ from envs import make
 from rl import config, figures
 from rl.command import DONE, Parser, run
 from rl.config import RunSettings
-from rl.evaluation import evaluate_uniform
+from rl.evaluation import evaluate_uniform, evaluation_backend
 from rl.launch import COMMANDS, Line, budget, parse_seeds, prepare, train_all
 from rl.record import machine, write_json
 from rl.report import Comparison, as_plain, comparison_table, line_statistics, sweep_table
@@ -101,8 +101,7 @@ def _compare(args: Namespace, argv: list[str]) -> int:
     lines, seeds = _lines(args, presets), parse_seeds("0-9" if args.seeds is None else args.seeds)
     own = [_check_environment(args.env, line) for line in lines]
     threshold = cast("float | None", given.get("--threshold", own[0]))
-    limit, kwargs = lines[0].max_episode_steps, lines[0].env_kwargs
-    random = evaluate_uniform(args.env, max_episode_steps=limit, env_kwargs=kwargs)
+    random = evaluate_uniform(args.env, variant=lines[0].variant, backend=evaluation_backend(lines[0].backend))
     results = train_all(args.env, lines, seeds, args.out, jobs)
     directory = args.results / config.directory_name(args.env)
     directory.mkdir(parents=True, exist_ok=True)
@@ -213,9 +212,9 @@ def _check_environment(env_id: str, line: Line) -> float | None:
     if line.agent == "sb3":
         from agents.sb3 import check_settings  # two seconds
 
-        of_agent = {key: value for key, value in line.settings.items() if key in config.schema(A2CSettings)}
-        check_settings(A2CSettings(env_id, **of_agent))  # type: ignore[arg-type]
-    worlds = make(env_id, 1, max_episode_steps=line.max_episode_steps, env_kwargs=line.env_kwargs)
+        known = config.schema(A2CSettings)
+        check_settings(A2CSettings(env_id, **{key: line.settings[key] for key in known}))  # type: ignore[arg-type]
+    worlds = make(env_id, 1, variant=line.variant, backend=evaluation_backend(line.backend))
     worlds.close()
     return worlds.reward_threshold
 

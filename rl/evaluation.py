@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from envs import EnvLike, Worlds, environment_seeds, make
+from envs import Backend, EnvLike, Variant, Worlds, environment_seeds, make
 from envs.spaces import Actions, factors
 from rl.distributions import MultiCategorical
 from rl.loop import Loop
@@ -23,10 +23,12 @@ class Trained(Actor, Protocol):
     """An agent that knows its environment."""
 
     env: EnvLike
-    max_episode_steps: int | None
-    env_kwargs: dict[str, object] | None
+    backend: Backend
     worlds: Worlds
     loop: Loop
+
+    @property
+    def variant(self) -> Variant: ...
 
 
 class UniformPolicy:
@@ -83,26 +85,29 @@ def evaluate(
     deterministic: bool = True,
     seed: int = 0,
     *,
-    max_episode_steps: int | None = None,
-    env_kwargs: dict[str, object] | None = None,
+    variant: Variant | None = None,
+    backend: Backend | None = None,
 ) -> Evaluation:
     """Plays `episodes` whole episodes and changes nothing in the agent: its normalizers and generators stay.
 
     Episode k is played by environment k mod N, so that short episodes are not favored (taking the first that end
     would). The same agent, environment and seed give the same result. Without a time limit, an episode is cut off
     after 30,000 steps. An environment object that the agent trains on is reset, and its training episodes begin anew.
+    variant, backend: as for `envs.make`; if `env` is the agent's own, by default its variant and `evaluation_backend`.
     Raises ValueError if episodes < 1 or the environment's observations are not the agent's, and as `envs.make` does.
     """
     if episodes < 1:
         raise ValueError(f"episodes must be at least 1, got {episodes}")
     count = min(episodes, _PARALLEL) if isinstance(env, str) else None
     start = environment_seeds(seed, 1, key=_STREAMS)[0]
-    worlds = make(
-        env, count, start, max_episode_steps=max_episode_steps, env_kwargs=env_kwargs, action_masks=_obeys_masks(agent)
-    )
+    trained = getattr(agent, "env", None)
+    own = cast(Trained, agent) if env is trained or (isinstance(env, str) and env == trained) else None
+    variant = (own.variant if own else Variant()) if variant is None else variant
+    backend = (evaluation_backend(own.backend) if own else "auto") if backend is None else backend
+    worlds = make(env, count, start, variant=variant, backend=backend, action_masks=_obeys_masks(agent))
     _check_observations(agent, worlds)
     generator = torch.Generator().manual_seed(start)
-    patience = np.inf if max_episode_steps is not None or worlds.has_time_limit else _PATIENCE
+    patience = np.inf if variant.max_episode_steps is not None or worlds.has_time_limit else _PATIENCE
     try:
         with torch_threads(1):
             return _play(agent, worlds, episodes, deterministic, generator, patience)
@@ -114,16 +119,21 @@ def evaluate(
 
 
 def evaluate_uniform(
-    env_id: str, episodes: int = 100, *, max_episode_steps: int | None, env_kwargs: dict[str, object] | None
+    env_id: str, episodes: int = 100, *, variant: Variant | None = None, backend: Backend = "auto"
 ) -> Evaluation | None:
     """Episodes of uniformly random actions; None where actions have no bounds."""
-    worlds = make(env_id, 1, max_episode_steps=max_episode_steps, env_kwargs=env_kwargs)
+    variant = variant or Variant()
+    worlds = make(env_id, 1, variant=variant, backend=backend)
     worlds.close()
     actions = worlds.policy_action_space
     if isinstance(actions, gym.spaces.Box) and not actions.is_bounded():
         return None
-    policy = UniformPolicy(actions)
-    return evaluate(policy, env_id, episodes, False, max_episode_steps=max_episode_steps, env_kwargs=env_kwargs)
+    return evaluate(UniformPolicy(actions), env_id, episodes, False, variant=variant, backend=backend)
+
+
+def evaluation_backend(backend: Backend) -> Backend:
+    """The backend to evaluate on: the environments of envpool are its own, all others are the same on every backend."""
+    return "envpool" if backend == "envpool" else "auto"
 
 
 def _check_observations(agent: Actor, worlds: Worlds) -> None:
@@ -145,12 +155,7 @@ def _form(space: gym.Space[object]) -> tuple[object, ...]:
 
 def evaluate_both(agent: Trained, episodes: int, seed: int) -> tuple[Evaluation, Evaluation]:
     """The deterministic and the stochastic evaluation of an agent on its own environment."""
-    limit, kwargs = agent.max_episode_steps, agent.env_kwargs
-    deterministic, stochastic = (
-        evaluate(agent, agent.env, episodes, mode, seed, max_episode_steps=limit, env_kwargs=kwargs)
-        for mode in (True, False)
-    )
-    return deterministic, stochastic
+    return evaluate(agent, agent.env, episodes, True, seed), evaluate(agent, agent.env, episodes, False, seed)
 
 
 def summarize(deterministic: Evaluation, stochastic: Evaluation) -> dict[str, float | int]:

@@ -16,6 +16,7 @@ from typing import NamedTuple, NoReturn, cast
 
 from tqdm import tqdm
 
+from envs import Backend, Variant
 from rl import config
 from rl.command import ANTICIPATED, DONE, FAILED, RunFailed
 from rl.record import Result, read_result
@@ -33,12 +34,13 @@ class Line(NamedTuple):
     arguments: list[str]  # of its command, which give these settings
 
     @property
-    def max_episode_steps(self) -> int | None:
-        return cast("int | None", self.settings["max_episode_steps"])
+    def variant(self) -> Variant:
+        """How the environment of its runs is built."""
+        return Variant(**{name: self.settings[name] for name in Variant._fields})  # type: ignore[arg-type]
 
     @property
-    def env_kwargs(self) -> dict[str, object] | None:
-        return cast("dict[str, object] | None", self.settings["env_kwargs"])
+    def backend(self) -> Backend:
+        return cast(Backend, self.settings["backend"])
 
 
 class RunInterrupted(RunFailed):

@@ -16,6 +16,7 @@ from gymnasium import spaces
 from envs import make
 from rl import config
 from rl.command import DONE, INTERRUPTED, Parser, RunFailed, run
+from rl.evaluation import evaluation_backend
 from rl.launch import budget, parse_seeds
 from rl.ranking import Findings, numbers, ranking, recipe
 from rl.record import machine, write_json
@@ -87,8 +88,8 @@ def _plan(args: Namespace) -> Plan:
     steps = args.total_timesteps or budget(args.env, KINDS)
     fixed = ["eval_episodes=20", f"checkpoint_interval={steps}", *args.set]
     plan = Plan(args.env, parse_seeds(args.seeds), steps, fixed, space)
-    limit, kwargs = (plan.line("base", {}).settings[key] for key in ("max_episode_steps", "env_kwargs"))
-    worlds = make(args.env, 1, max_episode_steps=limit, env_kwargs=kwargs)  # type: ignore[arg-type]
+    base = plan.line("base", {})
+    worlds = make(args.env, 1, variant=base.variant, backend=evaluation_backend(base.backend))
     worlds.close()
     if "log_std_init" in space and not isinstance(worlds.policy_action_space, spaces.Box):
         print("note: log_std_init is of Gaussian policies, and not searched here")

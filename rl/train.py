@@ -140,7 +140,7 @@ def _print_header(this: Run) -> None:
     normalized = [what for what, norm in (("observations", agent.obs_norm), ("rewards", agent.reward_norm)) if norm]
     lines = {
         "environment": f"{agent.env}, {agent.worlds.num_envs} side by side ({agent.worlds.backend})",
-        "spaces": f"{agent.worlds.env_obs_space} → {agent.worlds.env_action_space}"
+        "spaces": " ".join(f"{agent.worlds.env_obs_space} → {agent.worlds.env_action_space}".split())  # NumPy breaks
         + (", action masks obeyed" if agent.worlds.masked else ""),
         "normalized": " and ".join(normalized) or "nothing",
         "networks": f"{_networks(agent)}, {size:,} parameters",

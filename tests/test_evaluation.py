@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from agents.a2c import A2C
-from envs import make
+from envs import Variant, make
 from rl import evaluation
 from rl.evaluation import evaluate, evaluate_both, summarize
 from tests.toys import Counter, Idle, Numbered, OneOrNineteen, numbered, same_step
@@ -55,14 +55,18 @@ def test_episode_k_is_played_by_environment_k_mod_n(episodes):
 
 @pytest.mark.parametrize("episodes", [1, 20, 33])
 def test_an_id_gives_exactly_the_episodes_asked_for(episodes):
-    result = evaluate(Idle(), "tests.toys:Counter-v0", episodes, env_kwargs={"length": 4})
+    result = evaluate(Idle(), "tests.toys:Counter-v0", episodes, variant=Variant(env_kwargs={"length": 4}))
     assert result.returns.tolist() == [10.0] * episodes
     assert result.lengths.tolist() == [4] * episodes
     assert (result.mean, result.std, result.cut) == (10.0, 0.0, 0)
 
 
 def test_max_episode_steps_applies():
-    assert evaluate(Idle(), "tests.toys:Counter-v0", 3, max_episode_steps=2).lengths.tolist() == [2, 2, 2]
+    assert evaluate(Idle(), "tests.toys:Counter-v0", 3, variant=Variant(max_episode_steps=2)).lengths.tolist() == [
+        2,
+        2,
+        2,
+    ]
 
 
 def test_statistics_and_text():
@@ -142,7 +146,7 @@ def test_without_a_time_limit_an_episode_is_cut_off_and_the_next_starts_anew(env
     monkeypatch.setattr(evaluation, "_PATIENCE", 3)
     made = env()
     kwargs = {"length": None} if isinstance(made, str) else None
-    result = evaluate(Idle(), made, episodes, env_kwargs=kwargs)
+    result = evaluate(Idle(), made, episodes, variant=Variant(env_kwargs=kwargs))
     ends = [False, True] * 3 if not isinstance(made, (str, Counter)) else [False] * episodes
     assert result.lengths.tolist() == [2 if end else 3 for end in ends]
     assert result.returns.tolist() == [3.0 if end else 6.0 for end in ends]

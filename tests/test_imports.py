@@ -8,7 +8,10 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-HEAVY = ("stable_baselines3", "ray", "numba", "matplotlib", "optuna", "tensorboard", "torch.utils.tensorboard")
+HEAVY = (
+    "stable_baselines3", "envpool", "ale_py", "cv2", "ray", "numba", "matplotlib", "optuna", "tensorboard",
+    "torch.utils.tensorboard",
+)  # fmt: skip
 
 # docs/architecture.md draws these floors; a file may import from lower floors, and from its own
 FLOORS: list[list[str]] = [
@@ -21,9 +24,9 @@ FLOORS: list[list[str]] = [
         "rl.returns", "rl.rollout", "rl.normalize", "rl.schedules", "rl.statistics", "rl.threads",
     ],
     [
-        "envs", "envs.compiling", "envs.errors", "envs.flat", "envs.make", "envs.masks", "envs.native", "envs.pcg64",
-        "envs.physics",
-        "envs.probes", "envs.rows", "envs.snapshot", "envs.spaces", "envs.worlds",
+        "envs", "envs.building", "envs.compiling", "envs.errors", "envs.flat", "envs.make", "envs.masks",
+        "envs.native", "envs.pcg64", "envs.physics", "envs.pool", "envs.probes", "envs.processes", "envs.rows",
+        "envs.snapshot", "envs.spaces", "envs.variant", "envs.worlds",
     ],
     [
         "rl", "rl.checkpoint", "rl.command", "rl.conclude", "rl.config", "rl.evaluation", "rl.figures", "rl.launch",

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from gymnasium import spaces
 
-from envs import EnvironmentUsageError, UnknownEnvironment, UnsupportedSpace, environment_seeds, make
+from envs import EnvironmentUsageError, UnknownEnvironment, UnsupportedSpace, Variant, environment_seeds, make
 from tests.toys import LINE, Counter, Shaped, same_step
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*share an object, therefore:UserWarning")  # as the probes do
@@ -69,7 +69,9 @@ def test_the_registered_reward_threshold_comes_along():
         pytest.param("cartpole-v1", UnknownEnvironment, ["'cartpole-v1'", "'CartPole-v1'"], id="case"),
         pytest.param("CartPole-v99", UnknownEnvironment, ["'CartPole-v99'", "'CartPole-v1'"], id="version"),
         pytest.param("envs.probes:TimeLimt-v0", UnknownEnvironment, ["'TimeLimit-v0'"], id="nearest in a module"),
-        pytest.param("xqzjxqzj-v0", UnknownEnvironment, ["'xqzjxqzj-v0'", "pprint_registry"], id="nothing near"),
+        pytest.param(
+            "xqzjxqzjxqzjxqzj-v0", UnknownEnvironment, ["'xqzjxqzjxqzjxqzj-v0'", "pprint_registry"], id="nothing near"
+        ),
         pytest.param("nomodule:Foo-v0", UnknownEnvironment, ["cannot import 'nomodule'"], id="module"),
         pytest.param("envs.nosuch:Foo-v0", UnknownEnvironment, ["cannot import 'envs.nosuch'"], id="submodule"),
         pytest.param("", EnvironmentUsageError, ["cannot build ''"], id="empty"),
@@ -104,7 +106,7 @@ def test_a_missing_package_is_named_by_its_extra(env, module, extra):
 
 @pytest.mark.parametrize("package", ["Box2D", "MuJoCo", "pygame", "warpdrive"])
 def test_a_missing_package_is_named_and_an_extra_that_is_named_exists(package):
-    message = refusal(UnknownEnvironment, "tests.toys:Needs-v0", env_kwargs={"package": package})
+    message = refusal(UnknownEnvironment, "tests.toys:Needs-v0", variant=Variant(env_kwargs={"package": package}))
     extras = re.findall(r"actor-critic\[(.*?)\]", message)
     assert set(extras) <= EXTRAS.keys()
     assert extras or package in message
@@ -113,16 +115,30 @@ def test_a_missing_package_is_named_and_an_extra_that_is_named_exists(package):
 @pytest.mark.parametrize(
     ("env", "kwargs", "words"),
     [
-        pytest.param("CartPole-v1", {"env_kwargs": {"nope": 1}}, ["'CartPole-v1'", "'nope'"], id="unknown argument"),
-        pytest.param("CartPole-v1", {"max_episode_steps": 0}, ["positive"], id="no steps"),
-        pytest.param(Counter, {"max_episode_steps": 0}, ["positive"], id="no steps, function"),
+        pytest.param(
+            "CartPole-v1",
+            {"variant": Variant(env_kwargs={"nope": 1})},
+            ["'CartPole-v1'", "'nope'"],
+            id="unknown argument",
+        ),
+        pytest.param("CartPole-v1", {"variant": Variant(max_episode_steps=0)}, ["positive"], id="no steps"),
+        pytest.param(Counter, {"variant": Variant(max_episode_steps=0)}, ["positive"], id="no steps, function"),
         pytest.param("CartPole-v1", {"num_envs": 0}, ["num_envs", "0"], id="no environment"),
         pytest.param(Counter(), {"num_envs": 2}, ["num_envs=2", "function"], id="one object for two"),
-        pytest.param(Counter(), {"env_kwargs": {"length": 2}}, ["env_kwargs"], id="object built already"),
-        pytest.param(Counter, {"env_kwargs": {"length": 2}}, ["env_kwargs"], id="function"),
-        pytest.param(same_step(Counter()), {"env_kwargs": {"length": 2}}, ["env_kwargs"], id="vector, env_kwargs"),
+        pytest.param(
+            Counter(), {"variant": Variant(env_kwargs={"length": 2})}, ["env_kwargs"], id="object built already"
+        ),
+        pytest.param(Counter, {"variant": Variant(env_kwargs={"length": 2})}, ["env_kwargs"], id="function"),
+        pytest.param(
+            same_step(Counter()),
+            {"variant": Variant(env_kwargs={"length": 2})},
+            ["env_kwargs"],
+            id="vector, env_kwargs",
+        ),
         pytest.param(same_step(Counter()), {"num_envs": 2}, ["num_envs"], id="vector, num_envs"),
-        pytest.param(same_step(Counter()), {"max_episode_steps": 2}, ["max_episode_steps"], id="vector, limit"),
+        pytest.param(
+            same_step(Counter()), {"variant": Variant(max_episode_steps=2)}, ["max_episode_steps"], id="vector, limit"
+        ),
     ],
 )
 def test_arguments_that_cannot_be_met_are_refused_in_one_line(env, kwargs, words):
@@ -131,7 +147,7 @@ def test_arguments_that_cannot_be_met_are_refused_in_one_line(env, kwargs, words
 
 
 def test_env_kwargs_reach_the_constructor():
-    worlds = make("FrozenLake-v1", 4, env_kwargs={"is_slippery": False})
+    worlds = make("FrozenLake-v1", 4, variant=Variant(env_kwargs={"is_slippery": False}))
     worlds.reset()
     left, down, right = np.arange(3)
     steps = [worlds.step(np.full(4, action)) for action in (left, right, right, down, down, down, right)]
@@ -150,11 +166,11 @@ def test_env_kwargs_reach_the_constructor():
 )
 @pytest.mark.parametrize(("limit", "length"), [(None, 5), (3, 3), (7, 7)])
 def test_max_episode_steps_takes_the_place_of_the_registered_limit(env, limit, length):
-    assert episode_length(make(env, 1, max_episode_steps=limit)) == (length, True)
+    assert episode_length(make(env, 1, variant=Variant(max_episode_steps=limit))) == (length, True)
 
 
 def test_max_episode_steps_limits_what_had_no_limit():
-    assert episode_length(make(lambda: Counter(None), 2, max_episode_steps=4)) == (4, True)
+    assert episode_length(make(lambda: Counter(None), 2, variant=Variant(max_episode_steps=4))) == (4, True)
 
 
 WIDE = spaces.Box(np.arange(40), np.arange(40) + 1, dtype=np.int32)

@@ -6,7 +6,7 @@ import pytest
 from gymnasium import spaces
 from numpy.typing import NDArray
 
-from envs import EnvironmentUsageError, make
+from envs import EnvironmentUsageError, Variant, make
 from envs.native import WORLDS, NativeVectorEnv
 from envs.pcg64 import uniform
 from rl import checkpoint
@@ -51,7 +51,9 @@ def test_a_million_steps(env_id: str) -> None:
 
 @pytest.mark.parametrize("env_id", WORLDS)
 def test_the_same_behind_make(env_id: str) -> None:
-    native, sync = (make(env_id, 3, 5, backend=backend, max_episode_steps=40) for backend in ("native", "sync"))
+    native, sync = (
+        make(env_id, 3, 5, backend=backend, variant=Variant(max_episode_steps=40)) for backend in ("native", "sync")
+    )
     assert (native.backend, sync.backend) == ("native", "sync")
     assert native.obs_space == sync.obs_space
     assert native.env_action_space == sync.env_action_space
@@ -70,17 +72,20 @@ def test_the_same_behind_make(env_id: str) -> None:
 
 def test_auto_takes_native_only_where_nothing_is_changed() -> None:
     assert make("CartPole-v1", 1).backend == "native"
-    assert make("Pendulum-v1", 1, env_kwargs={"g": 9.81}).backend == "sync"
+    assert make("Pendulum-v1", 1, variant=Variant(env_kwargs={"g": 9.81})).backend == "sync"
     assert make(lambda: gym.make("CartPole-v1"), 1).backend == "sync"
     assert make("FrozenLake-v1", 1).backend == "sync"
     with pytest.raises(EnvironmentUsageError, match="no native Pendulum-v1 with env_kwargs; native are CartPole-v1"):
-        make("Pendulum-v1", 1, env_kwargs={"g": 9.81}, backend="native")
+        make("Pendulum-v1", 1, variant=Variant(env_kwargs={"g": 9.81}), backend="native")
     with pytest.raises(EnvironmentUsageError, match="no native FrozenLake-v1"):
         make("FrozenLake-v1", 1, backend="native")
 
 
 def test_a_saved_world_goes_on(tmp_path) -> None:  # type: ignore[no-untyped-def]
-    worlds, other = make("Acrobot-v1", 2, max_episode_steps=30), make("Acrobot-v1", 2, 9, max_episode_steps=30)
+    worlds, other = (
+        make("Acrobot-v1", 2, variant=Variant(max_episode_steps=30)),
+        make("Acrobot-v1", 2, 9, variant=Variant(max_episode_steps=30)),
+    )
     worlds.reset()
     actions = [worlds.action_space.sample() for _ in range(100)]
     for action in actions[:50]:

@@ -4,7 +4,7 @@ import gymnasium as gym
 import numpy as np
 import pytest
 
-from envs import make
+from envs import Variant, make
 from envs.snapshot import capture, restore
 from rl import checkpoint
 from tests import toys
@@ -41,7 +41,7 @@ def reloaded(state, path):
 @pytest.mark.parametrize("k", [0, 7, LIMIT])
 def test_a_loaded_world_goes_on_exactly(env_id, k, tmp_path):
     def build(seed):
-        return make(env_id, 2, seed, max_episode_steps=LIMIT)
+        return make(env_id, 2, seed, variant=Variant(max_episode_steps=LIMIT))
 
     worlds = build(0)
     worlds.reset()

@@ -7,7 +7,7 @@ from gymnasium import spaces
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
 from stable_baselines3.common.vec_env import DummyVecEnv
 
-from envs import EnvironmentFailure, EnvironmentUsageError, make
+from envs import EnvironmentFailure, EnvironmentUsageError, Variant, make
 from envs.spaces import to_env_action
 from tests.toys import LINE, Counter, Failing, Float32Vector, ReusedBuffer, Shaped, Tenth, numbered, same_step
 
@@ -180,7 +180,7 @@ def test_trap_9_later_resets_do_not_replay_one_episode():
 
 
 def test_trap_9_automatic_resets_do_not_replay_one_episode():
-    worlds = make("CartPole-v1", 1, max_episode_steps=1)
+    worlds = make("CartPole-v1", 1, variant=Variant(max_episode_steps=1))
     starts = [worlds.reset()[0], *(obs for obs, *_ in run(worlds, 7))]
     assert len(np.unique(np.concatenate(starts), axis=0)) == 8
 
@@ -309,7 +309,7 @@ def test_a_state_of_other_layers_is_declined() -> None:
     worlds = make("CartPole-v1", 2, backend="sync")
     worlds.reset()
     state = worlds.state_dict()
-    other = make("CartPole-v1", 2, max_episode_steps=7, backend="sync")
+    other = make("CartPole-v1", 2, variant=Variant(max_episode_steps=7), backend="sync")
     assert other.load_state_dict(state)
     snapshots = state["snapshots"]
     assert isinstance(snapshots, list)

@@ -1,8 +1,10 @@
 """Environments for tests: known numbers, and misbehavior on purpose. Importing this module registers two of them."""
 
+import time
 from collections import defaultdict
 from collections.abc import Callable
 from enum import IntEnum
+from multiprocessing import parent_process
 
 import gymnasium as gym
 import numpy as np
@@ -76,6 +78,59 @@ class Numbered(Counter):
     def step(self, action):
         obs, _, terminated, truncated, info = super().step(action)
         return obs, float(terminated) * (100 * self.i + self.episode), terminated, truncated, info
+
+
+class Wanderer(gym.Env):
+    """A random walk that the action pushes; terminates beyond ±3, truncates after 9 steps; both can fall together."""
+
+    def __init__(self):
+        self.observation_space, self.action_space = spaces.Box(-np.inf, np.inf, (2, 3), np.float64), spaces.Discrete(3)
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        self.place, self.count = self.np_random.normal(size=(2, 3)), 0
+        return self.place, {"start": float(self.place[0, 0])}
+
+    def step(self, action):
+        self.place += self.np_random.normal(size=(2, 3)) + (action - 1)  # in place: its buffer is reused
+        self.count += 1
+        return self.place, float(self.place.sum()), bool(abs(self.place).max() > 3), self.count == 9, {}
+
+
+class Sluggish(Counter):
+    """Takes a while for every step after the first."""
+
+    def step(self, action):
+        time.sleep(0.0 if self.count == 0 else 0.5)
+        return super().step(action)
+
+
+class AtHome(Counter):
+    """Can be built in the first process only."""
+
+    def __init__(self):
+        if parent_process() is not None:
+            raise OSError("no display\nhere")
+        super().__init__()
+
+
+class Picture(gym.Env):
+    """Frames of one color, which is the number of the step; and 7 where an episode begins."""
+
+    def __init__(self, shape: tuple[int, ...] = (6, 5, 2), length: int = 4):
+        self.observation_space, self.action_space = spaces.Box(0, 255, shape, np.uint8), spaces.Discrete(2)
+        self.frame, self.length = np.zeros(shape, np.uint8), length
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        self.count = 0
+        self.frame[:] = 7
+        return self.frame, {}
+
+    def step(self, action):
+        self.count += 1
+        self.frame[:] = self.count
+        return self.frame, 1.0, self.count == self.length, False, {}
 
 
 class Tenth(Counter):

@@ -134,7 +134,7 @@ class Fused:
         deadline, step, extra, status = time.perf_counter() + _SHARE, plan.step, 0, DONE
         raw, noise, ended = self._raw(obs), self._noise(envs, self.agent.generator), list[Episode]()
         act_once(memory, 0, raw, noise)
-        take = self._turn(memory, raw, noise) if worlds.backend == "sync" else turn
+        take = self._turn(memory, raw, noise) if worlds.backend in ("sync", "async", "envpool") else turn
         try:
             for whole, report in enumerate(reports):
                 progress, measure = step / plan.until, (plan.iteration + whole + 1) % plan.interval == 0
@@ -163,7 +163,7 @@ class Fused:
     def _turn(self, memory: Memory, raw: NDArray[np.floating], noise: NDArray[np.floating]) -> Kernel:
         """`turn` for arguments of these types, without the look at them that takes most of a call.
 
-        Only for worlds that always return arrays of the same types, as `envs.rows.Rows` does.
+        Only for worlds that always return arrays of the same types, as those that `envs.make` builds do.
         """
         if raw.dtype not in self._turns:
             flags, report = np.empty(len(raw), np.bool_), np.empty(METRICS)

@@ -19,7 +19,7 @@ from torch import nn, optim
 from agents.a2c import A2C
 from agents.sb3.model import ACTIVATIONS, Remaining, build, linears
 from agents.settings import Engine
-from envs import EnvLike
+from envs import EnvLike, Variant
 from rl.checkpoint import CheckpointError
 from rl.normalize import RunningMoments
 from rl.schedules import Linear, Schedule
@@ -37,16 +37,16 @@ def from_sb3(
     model: sb3.A2C | str | Path,
     env: EnvLike | None = None,
     *,
-    max_episode_steps: int | None = None,
-    env_kwargs: dict[str, object] | None = None,
+    variant: Variant = Variant(),  # noqa: B008 - immutable
     engine: Engine = "auto",
 ) -> A2C:
     """Our agent with an SB3 model's settings, parameters, optimizer state, normalizers and counters.
 
     model: an A2C of Stable-Baselines3 with MlpPolicy, or the zip of one. A zip holds pickled code: open only those
     that you trust. VecNormalize is carried with the model's environment, so a zip needs
-    `sb3.A2C.load(zip, env=VecNormalize.load(…))` first. env, max_episode_steps, env_kwargs, engine: as for
-    `A2C`; by default the environment is the model's, which a zip does not know. Random generators are not carried.
+    `sb3.A2C.load(zip, env=VecNormalize.load(…))` first. env and engine: as for `A2C`; variant: its settings that
+    change the environment. By default the environment is the model's, which a zip does not know. Random generators are
+    not carried.
 
     Raises ConfigError, a ValueError, if the model is anything that `A2C` cannot be: another algorithm, policy,
     architecture, optimizer or space; CheckpointError if the zip cannot be read.
@@ -55,10 +55,9 @@ def from_sb3(
     _check_algorithm(theirs)
     policy = theirs.policy
     settings = _settings(theirs) | _network(policy) | _optimizer(policy.optimizer) | _normalization(theirs)
-    of_env: dict[str, object] = {"max_episode_steps": max_episode_steps, "env_kwargs": env_kwargs}
     if env is None:
-        env, of_env = _environment(theirs)
-    settings |= of_env | {"engine": engine}
+        env, variant = _environment(theirs)
+    settings |= variant._asdict() | {"engine": engine}
     if isinstance(env, str) or (callable(env) and not isinstance(env, gym.Env)):
         settings["num_envs"] = theirs.n_envs
     agent = A2C(env, **settings)  # type: ignore[arg-type]
@@ -180,7 +179,7 @@ def _normalization(model: sb3.A2C) -> dict[str, object]:
     return {"normalize_observations": norm.norm_obs, "normalize_rewards": norm.norm_reward, "clip_normalized": bound}
 
 
-def _environment(model: sb3.A2C) -> tuple[str, dict[str, object]]:
+def _environment(model: sb3.A2C) -> tuple[str, Variant]:
     """The id of the model's environments, and what they were made with beside it."""
     envs = model.get_env()
     if envs is None:
@@ -194,10 +193,7 @@ def _environment(model: sb3.A2C) -> tuple[str, dict[str, object]]:
     kwargs = {key: value for key, value in spec.kwargs.items() if registered.kwargs.get(key) != value}
     kwargs.pop("render_mode", None)
     limit = spec.max_episode_steps
-    return spec.id, {
-        "env_kwargs": kwargs or None,
-        "max_episode_steps": limit if limit != registered.max_episode_steps else None,
-    }
+    return spec.id, Variant(limit if limit != registered.max_episode_steps else None, kwargs or None)
 
 
 def parameters(agent: A2C, policy: ActorCriticPolicy) -> list[tuple[nn.Parameter, nn.Parameter]]:

@@ -95,7 +95,7 @@ def _environments(settings: A2CSettings) -> VecEnv:
     env = settings.env
     if isinstance(env, VectorEnv):
         raise ConfigError("Stable-Baselines3 cannot step a Gymnasium vector environment; pass an id or a function")
-    make_one, count = builder(env, settings.num_envs, settings.max_episode_steps, settings.env_kwargs)
+    make_one, count = builder(env, settings.num_envs, settings.variant)
 
     def monitored() -> gym.Env[object, object]:
         return Monitor(make_one())

@@ -114,11 +114,11 @@ def _candidate(env_id: str, assignments: Sequence[str], seeds: Sequence[int], ou
 
 def _play_randomly(candidate: Candidate, line: Line) -> None:
     """Fills in what random actions score, how long a run may take, and what stands in the way of one."""
-    limit, kwargs = line.max_episode_steps, line.env_kwargs
+    variant = line.variant._replace(max_episode_steps=None)  # the registered limit is what published scores have
     try:
-        evaluate_uniform(candidate.env, 1, max_episode_steps=limit, env_kwargs=kwargs)  # imports and compiles
+        evaluate_uniform(candidate.env, 1, variant=variant)  # imports and compiles
         start = time.perf_counter()
-        played = evaluate_uniform(candidate.env, max_episode_steps=limit, env_kwargs=kwargs)
+        played = evaluate_uniform(candidate.env, variant=variant)
     except UnknownEnvironment as error:
         candidate.chosen, candidate.obstacle = False, str(error)
         return
