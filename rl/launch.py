@@ -3,7 +3,7 @@
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import closing, contextmanager
@@ -11,7 +11,7 @@ from importlib import import_module
 from multiprocessing import active_children, get_context
 from pathlib import Path
 from queue import SimpleQueue
-from types import FrameType
+from types import FrameType, MappingProxyType
 from typing import NamedTuple, NoReturn, cast
 
 from tqdm import tqdm
@@ -32,6 +32,7 @@ class Line(NamedTuple):
     agent: str  # "a2c", which `rl.train` trains, or "sb3", which `rl.baseline` does
     settings: dict[str, object]  # complete but for the seed, as config.yaml holds them
     arguments: list[str]  # of its command, which give these settings
+    usual: Mapping[str, object] = MappingProxyType({})  # defaults, which a run older than a setting was trained with
 
     @property
     def variant(self) -> Variant:
@@ -65,7 +66,11 @@ def prepare(
     flags = {"total_timesteps": total_timesteps}
     chosen = config.gather(config.schema(*kinds), env_id, agent, file, assignments, flags)
     complete = config.defaults(*kinds) | chosen
-    return Line(label, agent, {key: plain(value) for key, value in complete.items() if key != "seed"}, arguments)
+    settings, usual = (
+        {key: plain(value) for key, value in values.items() if key != "seed"}
+        for values in (complete, config.defaults(*kinds))
+    )
+    return Line(label, agent, settings, arguments, usual)
 
 
 def budget(env_id: str, kinds: Sequence[type]) -> str:
@@ -204,7 +209,7 @@ def _matching(env_id: str, line: Line, seed: int, out: Path) -> list[Path]:
     """Run directories of exactly these settings, oldest first."""
     expected = {"env": env_id, "agent": line.agent, **line.settings, "seed": seed}
     runs = sorted((out / config.directory_name(env_id) / line.agent).glob(f"{seed}-*/config.yaml"))
-    return [file.parent for file in runs if _read(file) == expected]
+    return [file.parent for file in runs if {**line.usual, **_read(file)} == expected]
 
 
 def _read(file: Path) -> dict[str, object]:

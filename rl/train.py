@@ -114,10 +114,10 @@ def _resume(args: Namespace) -> Run:
         for name, value in (("total_timesteps", args.total_timesteps), ("engine", args.engine))
         if value is not None
     ]
-    chosen = config.merge({"env": str, "agent": str, **config.schema(A2C, RunSettings)}, layers)
+    usual = config.defaults(A2C, RunSettings)  # of settings that are newer than the run
+    chosen = usual | config.merge({"env": str, "agent": str, **config.schema(A2C, RunSettings)}, layers)
     trained = {"env": agent.env, "agent": "a2c", **config.values(agent)}
     changed = [key for key, value in trained.items() if chosen.get(key) != value]
-    changed += [key for key in config.schema(RunSettings) if key not in chosen]
     if changed:
         raise ConfigError(f"{directory / 'config.yaml'}: {changed[0]} is not what the run was trained with; restore it")
     settings = _run_settings(chosen)
