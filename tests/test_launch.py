@@ -5,8 +5,11 @@ from pathlib import Path
 
 import pytest
 
+from agents import A2C
 from rl.command import RunFailed
-from rl.launch import WorkerLost, _Workers
+from rl.config import RunSettings, read_yaml, write_yaml
+from rl.launch import WorkerLost, _Workers, finished, prepare
+from rl.train import main as train
 
 FATAL = """
 import os, signal
@@ -31,3 +34,19 @@ def test_a_killed_process_costs_its_own_run_only(monkeypatch: pytest.MonkeyPatch
         with pytest.raises(RunFailed, match="KeyError: .a fault of the code's own"):
             workers.run("fatal", ["wrong"])
         workers.run("fatal", [])
+
+
+def test_a_run_older_than_a_setting_was_trained_with_its_default(tmp_path: Path) -> None:
+    own = ["eval_episodes=1", "n_steps=5"]
+    arguments = [part for text in own for part in ("--set", text)]
+    train(["envs.probes:TimeLimit-v0", "--total-timesteps", "400", "--out", str(tmp_path), *arguments])
+    (file,) = tmp_path.glob("*/a2c/*/config.yaml")
+    settings = read_yaml(file)
+    del settings["vf_coef"]
+    write_yaml(file, settings)
+    line = prepare("line", "a2c", "envs.probes:TimeLimit-v0", (A2C, RunSettings), None, own, "400")
+    assert finished("envs.probes:TimeLimit-v0", line, 0, tmp_path) is not None
+    assert train(["--resume", str(file.parent), "--total-timesteps", "800"]) == 0
+    del settings["n_steps"]  # which was not the default
+    write_yaml(file, settings)
+    assert finished("envs.probes:TimeLimit-v0", line, 0, tmp_path) is None

@@ -146,10 +146,35 @@ def test_atari_frames_are_skipped_once(atari):
 
 
 def test_an_agent_learns_on_atari(atari):
-    try:
-        agent = A2C(PONG, num_envs=2, n_steps=2, frame_stack=4, atari_preprocessing=True, max_episode_steps=20)
-    except UnsupportedSpace:
-        pytest.skip("image observations are refused")
+    agent = A2C(PONG, num_envs=2, n_steps=2, frame_stack=4, atari_preprocessing=True, max_episode_steps=20)
     agent.learn(16)
     assert agent.obs_space.shape == (4, 84, 84)
     assert evaluate(agent, PONG, 2).lengths.tolist() == [20, 20]
+
+
+def test_wrappers_by_name():
+    names = ("gymnasium.wrappers:NormalizeReward", "gymnasium.wrappers:RecordEpisodeStatistics")
+    worlds = make("Pendulum-v1", 1, variant=Variant(wrappers=names))
+    assert worlds.backend == "sync"  # nothing native is wrapped
+    outer = worlds.env.envs[0].env
+    assert type(outer) is gym.wrappers.RecordEpisodeStatistics
+    assert type(outer.env) is gym.wrappers.NormalizeReward
+    agent = A2C("Pendulum-v1", num_envs=2, wrappers=names).learn(20)
+    assert evaluate(agent, "Pendulum-v1", 1).lengths.tolist() == [200]
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("nosuch:Wrapper", "ModuleNotFoundError"),
+        ("gymnasium.wrappers:Nosuch", "AttributeError"),
+        ("gymnasium.wrappers:TimeLimit", "TypeError"),
+        ("builtins:len", "TypeError"),
+        ("builtins:repr", "makes no gymnasium.Env"),
+    ],
+)
+def test_wrappers_that_do_not_fit(name, words):
+    with pytest.raises(EnvironmentUsageError, match=words) as refused:
+        make("CartPole-v1", 1, variant=Variant(wrappers=(name,)))
+    assert name in str(refused.value)
+    assert "\n" not in str(refused.value)
