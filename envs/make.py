@@ -61,6 +61,8 @@ def make(
         vector = env if is_flat(space) else Flattened(env)
     elif num_envs is not None and num_envs < 1:
         raise EnvironmentUsageError(f"num_envs must be at least 1, got {num_envs}")
+    elif backend == "async" and isinstance(env, gym.Env):
+        raise EnvironmentUsageError("backend=async builds in other processes: pass an id or a function, not an object")
     elif backend == "envpool":
         vector, name = _pool(env, num_envs, variant)
         space = vector.single_observation_space
@@ -76,7 +78,7 @@ def make(
         if native:
             vector = NativeVectorEnv(name, count, variant.max_episode_steps)
         else:
-            vector = _python(env, first, build, count, name, backend)
+            vector = _python(first, build, count, name, backend)
     seeds = environment_seeds(seed, vector.num_envs, seeding)
     return Worlds(vector, name, seeds, _threshold(vector.spec), space, action_masks)
 
@@ -89,16 +91,12 @@ def environment_seeds(seed: int, count: int, seeding: Seeding = "spawn", key: in
     return [int(child.generate_state(1)[0] >> 1) for child in children]  # 31 bits: some simulators take an int32
 
 
-def _python(
-    env: object, first: AnyEnv, build: Callable[[], AnyEnv], count: int, name: str, backend: Backend
-) -> VectorEnv:
+def _python(first: AnyEnv, build: Callable[[], AnyEnv], count: int, name: str, backend: Backend) -> VectorEnv:
     """Gymnasium's environments, in turn or in processes of their own."""
     if backend == "native":
         raise EnvironmentUsageError(f"there is no native {name}; native are {', '.join(WORLDS)}")
     if backend != "async":
         return _rows(first, build, count, name)
-    if isinstance(env, gym.Env):
-        raise EnvironmentUsageError("backend=async builds in other processes: pass an id or a function, not an object")
     first.close()
     return Processes(partial(_flat, build), count, name, flattened(first))
 

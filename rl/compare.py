@@ -213,7 +213,7 @@ def _check_environment(env_id: str, line: Line) -> float | None:
         from agents.sb3 import check_settings  # two seconds
 
         known = config.schema(A2CSettings)
-        check_settings(A2CSettings(env_id, **{key: line.settings[key] for key in known}))  # type: ignore[arg-type]
+        check_settings(A2CSettings(env_id, **{key: value for key, value in line.settings.items() if key in known}))  # type: ignore[arg-type]
     worlds = make(env_id, 1, variant=line.variant, backend=evaluation_backend(line.backend))
     worlds.close()
     return worlds.reward_threshold

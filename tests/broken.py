@@ -47,11 +47,11 @@ class Exit(Broken):
         sys.exit(0)
 
 
-class PictureSpace(Broken):
+class TextSpace(Broken):
     def __init__(self) -> None:
         super().__init__()
-        self.observation_space = spaces.Dict({"image": spaces.Box(0, 255, (8, 8, 3), np.uint8)})
+        self.observation_space = spaces.Dict({"note": spaces.Text(5)})
 
 
-for name in ("NanReward", "RaiseInStep", "Hang", "Exit", "PictureSpace"):
+for name in ("NanReward", "RaiseInStep", "Hang", "Exit", "TextSpace"):
     gym.register(f"{name}-v0", entry_point=f"tests.broken:{name}")

@@ -58,8 +58,8 @@ def blind_network(patch: pytest.MonkeyPatch) -> None:
 
 
 def blind_policy(patch: pytest.MonkeyPatch) -> None:
-    forward = Policy.forward
-    patch.setattr(Policy, "forward", lambda self, x: forward(self, torch.zeros_like(x)))
+    raw = Policy.raw
+    patch.setattr(Policy, "raw", lambda self, features, legal=None: raw(self, torch.zeros_like(features), legal))
 
 
 def no_discount(patch: pytest.MonkeyPatch) -> None:

@@ -144,9 +144,9 @@ def test_resume_gives_the_same_metrics(command, tmp_path: Path) -> None:  # type
         (["CartPole-v1", "--config", "broken.yaml"], "broken.yaml is not YAML"),
         (["CartPole-v1", "--config", "list.yaml"], "must hold settings"),
         (["CartPole-v1", "--config", "other.yaml"], "its env is not CartPole-v1"),
-        (["tests.broken:PictureSpace-v0"], "Dict observations"),
+        (["tests.broken:TextSpace-v0"], "Text observations in its part ['note']"),
         ([], "name an environment"),
-        (["Blackjack-v1"], "Tuple observations"),
+        (["Blackjack-v1", "--set", "use_sde=true"], "use_sde is for Box actions"),
         (["--resume", "nowhere"], "cannot read nowhere/config.yaml"),
     ],
 )  # fmt: skip
