@@ -21,7 +21,7 @@ def test_every_observation_space_with_every_action_space_is_learned(observations
         lambda: Match(space, action_space), num_envs=16, use_rms_prop=False, learning_rate=5e-3, features_dim=32,
         net_arch=(32,), log_std_init=-1.0, max_policy_shift=0.05,
     )  # fmt: skip
-    agent.learn(16 * 300)
+    agent.learn(16 * 200)
     result = evaluate(agent, lambda: Match(space, action_space), 40)
     assert result.mean > 0.85  # one action for both contexts pays 0.5 at most
 
