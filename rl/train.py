@@ -108,7 +108,8 @@ def _resume(args: Namespace) -> Run:
         raise ConfigError(f"{directory} is a run of {saved.get('env')}, not of {args.env}")
     file = checkpoint.newest(directory / "checkpoints")
     agent = A2C.load(file, engine=args.engine)
-    layers = [(str(directory / "config.yaml"), saved)]
+    usual = config.defaults(A2C, RunSettings)
+    layers = [(str(directory / "config.yaml"), config.complete(saved, usual))]
     layers += [
         (f"--{name.replace('_', '-')}", {name: value})
         for name, value in (("total_timesteps", args.total_timesteps), ("engine", args.engine))
@@ -117,7 +118,6 @@ def _resume(args: Namespace) -> Run:
     chosen = config.merge({"env": str, "agent": str, **config.schema(A2C, RunSettings)}, layers)
     trained = {"env": agent.env, "agent": "a2c", **config.values(agent)}
     changed = [key for key, value in trained.items() if chosen.get(key) != value]
-    changed += [key for key in config.schema(RunSettings) if key not in chosen]
     if changed:
         raise ConfigError(f"{directory / 'config.yaml'}: {changed[0]} is not what the run was trained with; restore it")
     settings = _run_settings(chosen)

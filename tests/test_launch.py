@@ -5,8 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from agents import A2C
+from rl import config
 from rl.command import RunFailed
-from rl.launch import WorkerLost, _Workers
+from rl.launch import WorkerLost, _matching, _Workers, prepare
 
 FATAL = """
 import os, signal
@@ -28,6 +30,20 @@ def test_a_killed_process_costs_its_own_run_only(monkeypatch: pytest.MonkeyPatch
         with pytest.raises(WorkerLost, match="the process that trained it was killed; the same command goes on"):
             workers.run("fatal", ["killed"])
         workers.run("fatal", [])
-        with pytest.raises(RunFailed, match="KeyError: .a fault of the code's own"):
+        with pytest.raises(RunFailed, match=r"KeyError: .a fault of the code's own"):
             workers.run("fatal", ["wrong"])
         workers.run("fatal", [])
+
+
+def test_a_run_older_than_a_setting_counts_as_having_its_default(tmp_path: Path) -> None:
+    kinds = (A2C, config.RunSettings)
+    usual = prepare("recipe", "a2c", "Counter-v0", kinds, None, [], None)
+    changed = prepare("recipe", "a2c", "Counter-v0", kinds, None, ["frame_stack=2"], None)
+    run = tmp_path / "Counter-v0" / "a2c" / "7-20200101-000000"
+    run.mkdir(parents=True)
+    saved = {"env": "Counter-v0", "agent": "a2c", "seed": 7, **usual.settings}
+    del saved["frame_stack"], saved["wrappers"]
+    config.write_yaml(run / "config.yaml", saved)
+    assert _matching("Counter-v0", usual, 7, tmp_path) == [run]
+    assert _matching("Counter-v0", usual, 8, tmp_path) == []
+    assert _matching("Counter-v0", changed, 7, tmp_path) == []
