@@ -137,6 +137,12 @@ def factors(space: Actions) -> tuple[int, ...]:
     return (2,) * int(np.prod(space.shape)) if isinstance(space, spaces.MultiBinary) else ()
 
 
+def span(space: spaces.Box) -> NDArray[np.float32]:
+    """high − low as single precision holds it: infinity where a bound is missing, or out of its range."""
+    with np.errstate(over="ignore"):
+        return space.high.astype(np.float32) - space.low.astype(np.float32)
+
+
 def to_env_action(space: Actions, action: Array) -> Array:
     """A batch of policy actions, int[N], int[N, K] or float[N, A], as the environment wants them.
 
