@@ -59,15 +59,17 @@ class Rows(SyncVectorEnv):
         super().__init__([partial(_same, env) for env in envs], copy=False, autoreset_mode=AutoresetMode.SAME_STEP)
         self._bounded = list(envs)
         self._bare = [env.env for env in envs]
+        self._scalars = self.single_action_space.shape == () and isinstance(self.single_action_space, gym.spaces.Box)
 
     def step(self, actions: Array) -> tuple[Array, NDArray[np.float64], NDArray[np.bool_], NDArray[np.bool_], Infos]:
         obs = np.empty_like(self._observations)
         reward, terminated, truncated = [], [], []
         infos: Infos = {}
         final: dict[int, Array] = {}
+        given = [np.asarray(action) for action in actions] if self._scalars else actions
         for i, env in enumerate(self._bare):
             try:
-                obs[i], r, over, cut, info = env.step(actions[i])
+                obs[i], r, over, cut, info = env.step(given[i])
             except (Exception, SystemExit) as error:
                 name = self._bounded[i].name
                 raise EnvironmentFailure(f"{name} raised {type(error).__name__} in step: {error}") from error

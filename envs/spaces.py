@@ -21,10 +21,10 @@ _LEAVES = (spaces.Box, spaces.Discrete, spaces.MultiDiscrete, spaces.MultiBinary
 def check_observation_space(space: object, env_id: str) -> Space:
     """Returns the space if it is Box, Discrete, MultiDiscrete, MultiBinary, or a Dict or Tuple of these, nested or not.
 
-    Raises UnsupportedSpace otherwise.
+    Raises UnsupportedSpace otherwise, and if there is nothing to observe.
     """
     for path, leaf in _walk(space, ""):
-        if not isinstance(leaf, _LEAVES):
+        if not isinstance(leaf, _LEAVES) or leaf.dtype.itemsize > 8:  # torch has no wider numbers
             kind = f"{type(leaf).__name__} observations"
             remedy = "wrap it in gymnasium.wrappers.TransformObservation"
             if path:
@@ -34,6 +34,8 @@ def check_observation_space(space: object, env_id: str) -> Space:
                 f"{env_id} has {kind}, {_one_line(leaf)}; supported are Box, Discrete, MultiDiscrete, MultiBinary, and "
                 f"Dict and Tuple of these: {remedy}"
             )
+    if not spaces.flatdim(cast(Space, space)):
+        raise UnsupportedSpace(f"{env_id} has observations without any number, {_one_line(space)}")
     return cast(Space, space)
 
 
@@ -42,6 +44,8 @@ def check_action_space(space: object, env_id: str) -> Actions:
 
     Raises UnsupportedSpace otherwise, with the nearest space that would do.
     """
+    if isinstance(space, _LEAVES) and not spaces.flatdim(cast(Space, space)):
+        raise UnsupportedSpace(f"{env_id} has actions without any number, {_one_line(space)}")
     if isinstance(space, spaces.Discrete | spaces.MultiDiscrete | spaces.MultiBinary):
         return space
     if isinstance(space, spaces.Box) and np.issubdtype(space.dtype, np.floating):
@@ -81,6 +85,12 @@ def leaves(space: Space) -> list[Space]:
 def is_flat(space: object) -> bool:
     """Whether observations are arrays as they are; others pass through Gymnasium's FlattenObservation."""
     return isinstance(space, spaces.Box | spaces.Discrete)
+
+
+def channels_last(shape: tuple[int, ...]) -> bool:
+    """Of an image [·, ·, ·]: the smallest dimension holds the channels, the last one of equals, as in
+    Stable-Baselines3. False puts them first."""
+    return shape[2] <= min(shape[:2])
 
 
 def _one_line(space: object) -> str:
@@ -151,7 +161,7 @@ def to_env_action(space: Actions, action: Array) -> Array:
     """
     if isinstance(space, spaces.Discrete):
         index = action.astype(np.int64, copy=False)
-        return index + int(space.start) if space.start else index
+        return (index + int(space.start) if space.start else index).astype(space.dtype, copy=False)
     shaped = action.reshape(len(action), *cast("Sequence[int]", space.shape))
     if isinstance(space, spaces.MultiDiscrete):
         choices: Array = np.add(shaped, space.start, dtype=space.dtype, casting="unsafe")

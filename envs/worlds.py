@@ -200,7 +200,7 @@ class Worlds(VectorWrapper):
     def _check_finite(self, values: Array, what: str) -> None:
         if not (self._checks_obs or what == "reward"):
             return
-        finite = np.isfinite(values) if values.dtype == np.float32 else np.abs(values) <= _LARGEST  # false for NaN too
+        finite = np.abs(values) <= _LARGEST if values.dtype == np.float64 else np.isfinite(values)  # false for NaN too
         if not finite.all():
             i = int(np.flatnonzero(~finite.reshape(self.num_envs, -1).all(1))[0])
             raise EnvironmentFailure(
