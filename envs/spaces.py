@@ -15,6 +15,7 @@ Array = NDArray[np.generic]
 Space = gym.Space[object]
 Flat = spaces.Box | spaces.Discrete
 Actions = spaces.Box | spaces.Discrete | spaces.MultiDiscrete | spaces.MultiBinary
+_LONGEST = 160  # characters of a space in a message
 _LEAVES = (spaces.Box, spaces.Discrete, spaces.MultiDiscrete, spaces.MultiBinary)
 
 
@@ -31,11 +32,11 @@ def check_observation_space(space: object, env_id: str) -> Space:
                 kind += f" in its part {path}"
                 remedy = "leave that part out with gymnasium.wrappers.FilterObservation"
             raise UnsupportedSpace(
-                f"{env_id} has {kind}, {_one_line(leaf)}; supported are Box, Discrete, MultiDiscrete, MultiBinary, and "
+                f"{env_id} has {kind}, {brief(leaf)}; supported are Box, Discrete, MultiDiscrete, MultiBinary, and "
                 f"Dict and Tuple of these: {remedy}"
             )
     if not spaces.flatdim(cast(Space, space)):
-        raise UnsupportedSpace(f"{env_id} has observations without any number, {_one_line(space)}")
+        raise UnsupportedSpace(f"{env_id} has observations without any number, {brief(space)}")
     return cast(Space, space)
 
 
@@ -45,13 +46,13 @@ def check_action_space(space: object, env_id: str) -> Actions:
     Raises UnsupportedSpace otherwise, with the nearest space that would do.
     """
     if isinstance(space, _LEAVES) and not spaces.flatdim(cast(Space, space)):
-        raise UnsupportedSpace(f"{env_id} has actions without any number, {_one_line(space)}")
+        raise UnsupportedSpace(f"{env_id} has actions without any number, {brief(space)}")
     if isinstance(space, spaces.Discrete | spaces.MultiDiscrete | spaces.MultiBinary):
         return space
     if isinstance(space, spaces.Box) and np.issubdtype(space.dtype, np.floating):
         return space
     raise UnsupportedSpace(
-        f"{env_id} has {type(space).__name__} actions, {_one_line(space)}; supported are Discrete, MultiDiscrete, "
+        f"{env_id} has {type(space).__name__} actions, {brief(space)}; supported are Discrete, MultiDiscrete, "
         f"MultiBinary and floating-point Box: wrap it in gymnasium.wrappers.TransformAction, {_nearest(space)}"
     )
 
@@ -93,8 +94,10 @@ def channels_last(shape: tuple[int, ...]) -> bool:
     return shape[2] <= min(shape[:2])
 
 
-def _one_line(space: object) -> str:
-    return " ".join(str(space).split())  # NumPy breaks long bounds over lines
+def brief(space: object) -> str:
+    """A space in one line, without the middle of a long one."""
+    text = " ".join(str(space).split())  # NumPy breaks long bounds over lines
+    return text if len(text) <= _LONGEST else f"{text[: _LONGEST // 2]} … {text[-_LONGEST // 2 :]}"
 
 
 def batched(space: Space, observation: object) -> tuple[Array, bool]:
@@ -113,7 +116,7 @@ def batched(space: Space, observation: object) -> tuple[Array, bool]:
     try:
         return np.stack([np.asarray(spaces.flatten(space, row)) for row in rows]), single
     except (KeyError, IndexError, TypeError, ValueError) as error:
-        raise ValueError(f"observation does not fit {_one_line(space)}: {type(error).__name__}: {error}") from None
+        raise ValueError(f"observation does not fit {brief(space)}: {type(error).__name__}: {error}") from None
 
 
 def _first_leaf(space: Space, observation: object) -> tuple[Space, Array]:
