@@ -53,6 +53,8 @@ class Remote(AnyEnv):
         """Builds the environment. Returns what went wrong, or nothing."""
         try:
             self.env = bounded(self.build(), self.i, self.name)
+        except EnvironmentUsageError as error:
+            return str(error)
         except (Exception, SystemExit) as error:
             return f"{type(error).__name__}: {' '.join(str(error).split())}"
         spaces = (self.env.observation_space, self.env.action_space)

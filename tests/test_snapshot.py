@@ -108,7 +108,7 @@ def test_a_declined_load_leaves_fresh_episodes():
     fresh = make(toys.Opaque, 1)
     assert fresh.load_state_dict(worlds.state_dict()) is False
     fresh.reset()
-    assert fresh.state_dict() == {"return": [0.0], "length": [0], "snapshots": None}
+    assert fresh.state_dict() == {"return": [0.0], "length": [0], "legal": None, "snapshots": None}
 
 
 def test_a_snapshot_does_not_follow_the_environment():
