@@ -51,7 +51,7 @@ def _trunk(settings: A2CSettings, space: Space, flat: Flat, generator: Generator
     elif images:
         encoder = Features(images, size, settings.features_dim, generator)
     elif settings.network == "cnn":
-        raise ConfigError(f"network cnn needs images, Boxes of two or three dimensions; observations are {space}")
+        raise ConfigError(f"network cnn needs images of 5 × 5 pixels or more; observations are {space}")
     inputs = size if encoder is None else encoder.size
     memory = Memory(inputs, settings.gru_size, generator) if settings.gru_size else None
     return Trunk(size, encoder, memory)

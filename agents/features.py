@@ -9,7 +9,7 @@ import torch
 from gymnasium import spaces
 from torch import Generator, Tensor, nn
 
-from envs.spaces import Space, leaves
+from envs.spaces import Space, channels_last, leaves
 from rl.typed import ConfigError
 
 _NATURE = ((32, 8, 4), (64, 4, 2), (64, 3, 1))  # filters, kernel, stride
@@ -34,25 +34,19 @@ class Picture(NamedTuple):
 
 
 def pictures(space: Space, network: str) -> list[Picture]:
-    """The images of an observation space: with network "auto" every uint8 Box of two or three dimensions that is at
-    least 5 pixels wide, with "cnn" every Box of such a form, with anything else none.
-
-    The smallest of three dimensions holds the channels, the last one of equals, as in Stable-Baselines3.
+    """The images of an observation space: with network "auto" every uint8 Box [H, W], [H, W, C] or [C, H, W] of at
+    least 5 × 5 pixels, with "cnn" every Box of such a form, with anything else none. See `envs.spaces.channels_last`.
     """
     found, start = list[Picture](), 0
     for leaf in leaves(space):
-        if network in ("auto", "cnn") and isinstance(leaf, spaces.Box) and _is_image(leaf, any_number=network == "cnn"):
-            shape = leaf.shape if len(leaf.shape) == 3 else (1, *leaf.shape)
-            last = shape[2] <= min(shape[:2])
-            found.append(Picture(start, cast("tuple[int, int, int]", shape), last, _scale(leaf)))
+        if isinstance(leaf, spaces.Box) and len(leaf.shape) in (2, 3):
+            shape = cast("tuple[int, int, int]", leaf.shape if len(leaf.shape) == 3 else (1, *leaf.shape))
+            last = channels_last(shape)
+            large = min(shape[:2] if last else shape[1:]) >= _SMALLEST
+            if large and (network == "cnn" or (network == "auto" and leaf.dtype in (np.uint8, np.bool_))):
+                found.append(Picture(start, shape, last, _scale(leaf)))
         start += spaces.flatdim(leaf)
     return found
-
-
-def _is_image(space: spaces.Box, any_number: bool) -> bool:
-    if len(space.shape) not in (2, 3) or not (any_number or space.dtype in (np.uint8, np.bool_)):
-        return False
-    return sorted(space.shape)[-2] >= _SMALLEST
 
 
 def _scale(space: spaces.Box) -> float:

@@ -3,11 +3,12 @@
 import math
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from gymnasium import spaces
 from torch import Tensor
 
-from envs.spaces import Actions, factors
+from envs.spaces import Actions, factors, span
 from rl.distributions import (
     Bernoulli,
     BoundedGaussian,
@@ -43,17 +44,21 @@ class Head:
                 raise ConfigError(f"{name} is for Box actions; these are {self.actions}")
         if self.state_dependent_std and self.use_sde:
             raise ConfigError("use_sde and state_dependent_std are two ways to the same: choose one")
-        if self.squash_output and isinstance(self.actions, spaces.Box) and not self.actions.is_bounded():
-            raise ConfigError(f"squash_output needs bounds on both sides, {self.actions} lacks some: leave it off")
+        if self.squash_output and isinstance(self.actions, spaces.Box):
+            width = span(self.actions)
+            if not ((width > 0) & np.isfinite(width)).all():
+                raise ConfigError(
+                    f"squash_output needs bounds on both sides, with room between them that single precision can hold; "
+                    f"{self.actions} lacks some: leave it off"
+                )
 
     @property
     def size(self) -> int:
         """A, the number of real actions, or of logits."""
         if isinstance(self.actions, spaces.Box):
             return math.prod(self.actions.shape)
-        return (
-            len(factors(self.actions)) if isinstance(self.actions, spaces.MultiBinary) else sum(factors(self.actions))
-        )
+        parts = factors(self.actions)
+        return len(parts) if isinstance(self.actions, spaces.MultiBinary) else sum(parts)
 
     @property
     def outputs(self) -> int:
@@ -74,9 +79,8 @@ class Head:
             mean, offset = out.chunk(2, -1)
             return torch.cat([mean, (initial + offset).clamp(*_LOG_STD)], -1)
         if self.use_sde:
-            variance = (
-                hidden.detach().square() @ (2 * log_std).exp()
-            )  # learned through W only, as Stable-Baselines3 does
+            fixed = hidden.detach()  # learned through W only, as Stable-Baselines3 does
+            variance = fixed.square() @ (2 * log_std).exp()
             return torch.cat([out, 0.5 * (variance + 1e-6).log()], -1)
         return torch.cat([out, log_std.expand_as(out)], -1)
 
@@ -91,7 +95,6 @@ class Head:
         mean, log_std = raw.chunk(2, -1)
         if not self.squash_output:
             return DiagonalGaussian(mean, log_std, validate=False)
-        low, high = (
-            torch.as_tensor(bound, dtype=raw.dtype).flatten() for bound in (self.actions.low, self.actions.high)
-        )
+        bounds = (self.actions.low, self.actions.high)
+        low, high = (torch.as_tensor(bound, dtype=raw.dtype).flatten() for bound in bounds)
         return BoundedGaussian(mean, log_std, low, high, validate=False)

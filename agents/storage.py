@@ -83,7 +83,8 @@ def set_state(agent: "A2C", state: Mapping[str, object]) -> None:
     agent.descent.load_state_dict(cast("dict[str, object]", state["descent"]))
     for generator, saved in zip(agent.generators, cast("list[Tensor]", state["generators"]), strict=True):
         generator.set_state(saved)
-    for part, own in zip(_parts(agent), cast("list[object]", state["parts"]), strict=True):
+    saved_parts = state["parts"] if "parts" in state else [*cast("list[object]", state["normalizers"]), None]
+    for part, own in zip(_parts(agent), cast("list[object]", saved_parts), strict=True):
         if part is not None:
             part.load_state_dict(cast("dict[str, object]", own))
 

@@ -71,8 +71,7 @@ def _build(env_id: str, variant: Variant) -> AnyEnv:
         remedy = f"pip install 'actor-critic[{extra}]'" if extra else str(error).strip().splitlines()[0]
         raise UnknownEnvironment(f"{env_id!r} needs a package that is not installed: {remedy}") from error
     except (Exception, SystemExit) as error:
-        first_line = str(error).strip().splitlines()[0] if str(error).strip() else "no message"
-        raise EnvironmentUsageError(f"cannot build {env_id!r}: {type(error).__name__}: {first_line}") from error
+        raise EnvironmentUsageError(f"cannot build {env_id!r}: {_reason(error)}") from error
     return _finished(env, variant, env_id)
 
 
@@ -95,13 +94,26 @@ def _atari(env_id: str, variant: Variant) -> AnyEnv:
 
 
 def _from_function(build: Callable[[], AnyEnv], variant: Variant) -> AnyEnv:
-    env = build()
+    try:
+        env = build()
+    except EnvironmentUsageError:
+        raise
+    except (Exception, SystemExit) as error:
+        raise EnvironmentUsageError(f"the function cannot build an environment: {_reason(error)}") from error
     if not isinstance(env, gym.Env):
         raise EnvironmentUsageError(f"the function must return a gymnasium.Env, it returned {env!r}")
     return _finished(limited(env, variant.max_episode_steps), variant, name_of(env))
 
 
+def _reason(error: BaseException) -> str:
+    first_line = str(error).strip().splitlines()[0] if str(error).strip() else "no message"
+    return f"{type(error).__name__}: {first_line}"
+
+
 def _finished(env: AnyEnv, variant: Variant, name: str) -> AnyEnv:
+    for part in ("observation_space", "action_space"):
+        if getattr(env, part, None) is None:
+            raise EnvironmentUsageError(f"{name} has no {part}; every gymnasium.Env must set one")
     env = wrapped(env, variant.wrappers)
     return stacked(env, variant.frame_stack, name) if variant.frame_stack > 1 else env
 

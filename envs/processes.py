@@ -26,7 +26,7 @@ from gymnasium.vector.async_vector_env import AsyncState, _async_worker
 from numpy.typing import NDArray
 
 from envs.errors import EnvironmentFailure, EnvironmentUsageError
-from envs.rows import Array, Boundary, Infos, bounded
+from envs.rows import Array, Boundary, Infos, bounded, merged
 from envs.snapshot import Encoded
 from envs.variant import AnyEnv
 
@@ -53,6 +53,8 @@ class Remote(AnyEnv):
         """Builds the environment. Returns what went wrong, or nothing."""
         try:
             self.env = bounded(self.build(), self.i, self.name)
+        except EnvironmentUsageError as error:
+            return str(error)
         except (Exception, SystemExit) as error:
             return f"{type(error).__name__}: {' '.join(str(error).split())}"
         spaces = (self.env.observation_space, self.env.action_space)
@@ -60,23 +62,15 @@ class Remote(AnyEnv):
 
     def reset(self, *, seed: int | None = None, options: Infos | None = None) -> tuple[object, Infos]:
         try:
-            obs, info = cast(Boundary, self.env).reset(seed=seed, options=options)
-            return self._checked(obs), info
+            return cast(Boundary, self.env).reset(seed=seed, options=options)
         except EnvironmentFailure as failure:
             return self.observation_space.sample(), {_FAILURE: str(failure)}
 
     def step(self, action: object) -> tuple[object, float, bool, bool, Infos]:
         try:
-            obs, reward, terminated, truncated, info = cast(Boundary, self.env).step(action)
-            return self._checked(obs), reward, terminated, truncated, info
+            return cast(Boundary, self.env).step(action)
         except EnvironmentFailure as failure:
             return self.observation_space.sample(), 0.0, False, False, {_FAILURE: str(failure)}
-
-    def _checked(self, obs: object) -> object:
-        if np.shape(cast(Array, obs)) != self.observation_space.shape:
-            shapes = f"{np.shape(cast(Array, obs))}, not {self.observation_space.shape}"
-            raise EnvironmentFailure(f"{cast(Boundary, self.env).name} returned an observation of shape {shapes}")
-        return obs
 
     def snapshot(self) -> bytes:
         """Pickled here, since torch would send its tensors as shared memory."""
@@ -150,6 +144,9 @@ class Processes(AsyncVectorEnv):
         states = [pickle.dumps(state) for state in snapshots]
         if len(states) != self.num_envs or not all(self._exchange(partial(self.call, "restore", states))):
             raise ValueError("the saved state is of other environments")
+
+    def _add_info(self, vector_infos: Infos, env_info: Infos, env_num: int) -> Infos:
+        return merged(super()._add_info, vector_infos, env_info, env_num, self.num_envs)
 
     def close_extras(self, timeout: float | None = None, terminate: bool = False) -> None:
         """Asks every process to end, and kills those that have not after `timeout`, by default five seconds, or one

@@ -1,6 +1,6 @@
 """`Rows`: Gymnasium's `SyncVectorEnv` in SAME_STEP mode, stepped with less around the environments' own steps."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from copy import deepcopy
 from functools import partial
 from typing import cast
@@ -12,10 +12,12 @@ from numpy.typing import NDArray
 
 from envs.errors import EnvironmentFailure
 from envs.snapshot import Encoded, capture, restore
+from envs.spaces import Flat, brief, is_flat
 
 Array = NDArray[np.generic]
 Infos = dict[str, object]
 Copy = gym.Env[object, object]
+_MISFITS = (TypeError, ValueError, OverflowError, AttributeError, LookupError)
 
 
 class Boundary(gym.Wrapper[object, object, object, object]):
@@ -24,21 +26,39 @@ class Boundary(gym.Wrapper[object, object, object, object]):
     def __init__(self, env: Copy, name: str) -> None:
         super().__init__(env)
         self.name = name
+        self._space = env.observation_space if is_flat(env.observation_space) else None
 
     def reset(self, *, seed: int | None = None, options: Infos | None = None) -> tuple[object, Infos]:
         try:
             obs, info = self.env.reset(seed=seed, options=options)
         except (Exception, SystemExit) as error:
             raise EnvironmentFailure(f"{self.name} raised {type(error).__name__} in reset: {error}") from error
-        return _copied(obs), info
+        return self._copied(obs), info
 
     def step(self, action: object) -> tuple[object, float, bool, bool, Infos]:
         try:
             obs, reward, terminated, truncated, info = self.env.step(action)
+            reward, terminated, truncated = float(reward), bool(terminated), bool(truncated)
         except (Exception, SystemExit) as error:
             raise EnvironmentFailure(f"{self.name} raised {type(error).__name__} in step: {error}") from error
         # the automatic reset that may follow would overwrite a reused buffer: copy the observation now
-        return _copied(obs), float(reward), bool(terminated), bool(truncated), info
+        return self._copied(obs), reward, terminated, truncated, info
+
+    def _copied(self, obs: object) -> object:
+        return deepcopy(obs) if self._space is None else np.array(self.fitting(obs), copy=True)
+
+    def fitting(self, obs: object) -> Array:
+        """A flat observation as an array. Raises EnvironmentFailure if it is not of its space's form.
+
+        Without this, NumPy would repeat what is too short, and cut 0.7 to 0 where the space has integers.
+        """
+        row, space = np.asarray(obs), cast(Flat, self._space)
+        if row.shape != space.shape or not np.can_cast(row.dtype, space.dtype, "same_kind"):
+            raise EnvironmentFailure(
+                f"{self.name} returned an observation of shape {row.shape} and type {row.dtype}; its space is "
+                f"{brief(space)}"
+            )
+        return row
 
     @property
     def snapshot(self) -> list[dict[str, Encoded]] | None:
@@ -59,21 +79,26 @@ class Rows(SyncVectorEnv):
         super().__init__([partial(_same, env) for env in envs], copy=False, autoreset_mode=AutoresetMode.SAME_STEP)
         self._bounded = list(envs)
         self._bare = [env.env for env in envs]
+        self._form = self.single_observation_space.shape, self.single_observation_space.dtype
+        self._scalars = self.single_action_space.shape == () and isinstance(self.single_action_space, gym.spaces.Box)
 
     def step(self, actions: Array) -> tuple[Array, NDArray[np.float64], NDArray[np.bool_], NDArray[np.bool_], Infos]:
-        obs = np.empty_like(self._observations)
+        obs, (shape, dtype) = np.empty_like(self._observations), self._form
         reward, terminated, truncated = [], [], []
         infos: Infos = {}
         final: dict[int, Array] = {}
+        given = [np.asarray(action) for action in actions] if self._scalars else actions
         for i, env in enumerate(self._bare):
             try:
-                obs[i], r, over, cut, info = env.step(actions[i])
+                row, r, over, cut, info = env.step(given[i])
+                reward.append(float(r))
+                terminated.append(bool(over))
+                truncated.append(bool(cut))
             except (Exception, SystemExit) as error:
                 name = self._bounded[i].name
                 raise EnvironmentFailure(f"{name} raised {type(error).__name__} in step: {error}") from error
-            reward.append(float(r))
-            terminated.append(bool(over))
-            truncated.append(bool(cut))
+            good = type(row) is np.ndarray and row.dtype is dtype and row.shape == shape
+            obs[i] = row if good else self._bounded[i].fitting(row)
             if over or cut:
                 final[i] = obs[i].copy()
                 infos = self._add_info(infos, {"final_obs": final[i], "final_info": info}, i)
@@ -89,13 +114,34 @@ class Rows(SyncVectorEnv):
         infos["next_obs"] = next_obs
         return obs, np.array(reward), np.array(terminated), np.array(truncated), infos
 
+    def _add_info(self, vector_infos: Infos, env_info: Infos, env_num: int) -> Infos:
+        return merged(super()._add_info, vector_infos, env_info, env_num, self.num_envs)
+
+
+def merged(add: Callable[[Infos, Infos, int], Infos], infos: Infos, info: Infos, i: int, count: int) -> Infos:
+    """The infos of `count` environments with that of environment i, as `add`, Gymnasium's own, puts it in.
+
+    A value that does not fit into the array made for another environment's makes it an array of objects.
+    """
+    try:
+        return add(infos, info, i)
+    except _MISFITS:
+        for key, value in info.items():
+            try:
+                add(infos, {key: value}, i)
+            except _MISFITS:
+                found, mask = infos.get(key), infos.get(f"_{key}")
+                values, given = np.full(count, None, object), np.zeros(count, bool)
+                if isinstance(found, np.ndarray) and isinstance(mask, np.ndarray):
+                    for j in np.flatnonzero(mask):
+                        values[j], given[j] = found[j], True
+                values[i], given[i] = value, True
+                infos[key], infos[f"_{key}"] = values, given
+        return infos
+
 
 def bounded(env: Copy, i: int, name: str) -> Boundary:
     return env if isinstance(env, Boundary) else Boundary(env, f"environment {i} ({name})")
-
-
-def _copied(obs: object) -> object:
-    return deepcopy(obs) if isinstance(obs, dict | tuple) else np.array(obs, copy=True)
 
 
 def _same(env: Boundary) -> gym.Env[object, object]:

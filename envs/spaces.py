@@ -15,25 +15,28 @@ Array = NDArray[np.generic]
 Space = gym.Space[object]
 Flat = spaces.Box | spaces.Discrete
 Actions = spaces.Box | spaces.Discrete | spaces.MultiDiscrete | spaces.MultiBinary
+_LONGEST = 160  # characters of a space in a message
 _LEAVES = (spaces.Box, spaces.Discrete, spaces.MultiDiscrete, spaces.MultiBinary)
 
 
 def check_observation_space(space: object, env_id: str) -> Space:
     """Returns the space if it is Box, Discrete, MultiDiscrete, MultiBinary, or a Dict or Tuple of these, nested or not.
 
-    Raises UnsupportedSpace otherwise.
+    Raises UnsupportedSpace otherwise, and if there is nothing to observe.
     """
     for path, leaf in _walk(space, ""):
-        if not isinstance(leaf, _LEAVES):
+        if not isinstance(leaf, _LEAVES) or leaf.dtype.itemsize > 8:  # torch has no wider numbers
             kind = f"{type(leaf).__name__} observations"
             remedy = "wrap it in gymnasium.wrappers.TransformObservation"
             if path:
                 kind += f" in its part {path}"
                 remedy = "leave that part out with gymnasium.wrappers.FilterObservation"
             raise UnsupportedSpace(
-                f"{env_id} has {kind}, {_one_line(leaf)}; supported are Box, Discrete, MultiDiscrete, MultiBinary, and "
+                f"{env_id} has {kind}, {brief(leaf)}; supported are Box, Discrete, MultiDiscrete, MultiBinary, and "
                 f"Dict and Tuple of these: {remedy}"
             )
+    if not spaces.flatdim(cast(Space, space)):
+        raise UnsupportedSpace(f"{env_id} has observations without any number, {brief(space)}")
     return cast(Space, space)
 
 
@@ -42,12 +45,14 @@ def check_action_space(space: object, env_id: str) -> Actions:
 
     Raises UnsupportedSpace otherwise, with the nearest space that would do.
     """
+    if isinstance(space, _LEAVES) and not spaces.flatdim(cast(Space, space)):
+        raise UnsupportedSpace(f"{env_id} has actions without any number, {brief(space)}")
     if isinstance(space, spaces.Discrete | spaces.MultiDiscrete | spaces.MultiBinary):
         return space
     if isinstance(space, spaces.Box) and np.issubdtype(space.dtype, np.floating):
         return space
     raise UnsupportedSpace(
-        f"{env_id} has {type(space).__name__} actions, {_one_line(space)}; supported are Discrete, MultiDiscrete, "
+        f"{env_id} has {type(space).__name__} actions, {brief(space)}; supported are Discrete, MultiDiscrete, "
         f"MultiBinary and floating-point Box: wrap it in gymnasium.wrappers.TransformAction, {_nearest(space)}"
     )
 
@@ -83,8 +88,16 @@ def is_flat(space: object) -> bool:
     return isinstance(space, spaces.Box | spaces.Discrete)
 
 
-def _one_line(space: object) -> str:
-    return " ".join(str(space).split())  # NumPy breaks long bounds over lines
+def channels_last(shape: tuple[int, ...]) -> bool:
+    """Of an image [·, ·, ·]: the smallest dimension holds the channels, the last one of equals, as in
+    Stable-Baselines3. False puts them first."""
+    return shape[2] <= min(shape[:2])
+
+
+def brief(space: object) -> str:
+    """A space in one line, without the middle of a long one."""
+    text = " ".join(str(space).split())  # NumPy breaks long bounds over lines
+    return text if len(text) <= _LONGEST else f"{text[: _LONGEST // 2]} … {text[-_LONGEST // 2 :]}"
 
 
 def batched(space: Space, observation: object) -> tuple[Array, bool]:
@@ -103,7 +116,7 @@ def batched(space: Space, observation: object) -> tuple[Array, bool]:
     try:
         return np.stack([np.asarray(spaces.flatten(space, row)) for row in rows]), single
     except (KeyError, IndexError, TypeError, ValueError) as error:
-        raise ValueError(f"observation does not fit {_one_line(space)}: {type(error).__name__}: {error}") from None
+        raise ValueError(f"observation does not fit {brief(space)}: {type(error).__name__}: {error}") from None
 
 
 def _first_leaf(space: Space, observation: object) -> tuple[Space, Array]:
@@ -137,6 +150,12 @@ def factors(space: Actions) -> tuple[int, ...]:
     return (2,) * int(np.prod(space.shape)) if isinstance(space, spaces.MultiBinary) else ()
 
 
+def span(space: spaces.Box) -> NDArray[np.float32]:
+    """high − low as single precision holds it: infinity where a bound is missing, or out of its range."""
+    with np.errstate(over="ignore"):
+        return space.high.astype(np.float32) - space.low.astype(np.float32)
+
+
 def to_env_action(space: Actions, action: Array) -> Array:
     """A batch of policy actions, int[N], int[N, K] or float[N, A], as the environment wants them.
 
@@ -145,7 +164,7 @@ def to_env_action(space: Actions, action: Array) -> Array:
     """
     if isinstance(space, spaces.Discrete):
         index = action.astype(np.int64, copy=False)
-        return index + int(space.start) if space.start else index
+        return (index + int(space.start) if space.start else index).astype(space.dtype, copy=False)
     shaped = action.reshape(len(action), *cast("Sequence[int]", space.shape))
     if isinstance(space, spaces.MultiDiscrete):
         choices: Array = np.add(shaped, space.start, dtype=space.dtype, casting="unsafe")

@@ -12,6 +12,7 @@ from gymnasium.spaces import Box
 from gymnasium.wrappers import FrameStackObservation, TimeLimit, TransformObservation
 
 from envs.errors import EnvironmentUsageError, UnsupportedSpace
+from envs.spaces import channels_last
 
 AnyEnv = gym.Env[object, object]
 
@@ -59,7 +60,7 @@ def stacked(env: AnyEnv, count: int, name: str) -> AnyEnv:
     """The last `count` observations as one; the first of an episode stands in for those before it.
 
     Vectors [D] become [k, D], gray images [H, W] become [k, H, W], and images with channels one image with k times
-    the channels: [H, W, k·C], or [k·C, H, W] where the first axis is the smallest. Raises UnsupportedSpace for
+    the channels: [H, W, k·C] or [k·C, H, W]. Raises UnsupportedSpace for
     anything but a Box.
     """
     space = env.observation_space
@@ -69,7 +70,7 @@ def stacked(env: AnyEnv, count: int, name: str) -> AnyEnv:
     frames: AnyEnv = FrameStackObservation(copied, count)
     if len(space.shape) != 3:
         return frames
-    join = partial(np.concatenate, axis=0 if np.argmin(space.shape) == 0 else -1)
+    join = partial(np.concatenate, axis=-1 if channels_last(space.shape) else 0)
     low, high = (join([bound] * count) for bound in (space.low, space.high))
     return TransformObservation(frames, join, Box(low, high, dtype=space.dtype.type))
 

@@ -13,7 +13,7 @@ from envs.masks import KEY, check_maskable, legal_actions
 from envs.native import NativeVectorEnv
 from envs.pool import Pool
 from envs.processes import Processes, Snapshot
-from envs.rows import Boundary
+from envs.rows import Boundary, Rows
 from envs.spaces import Flat, Space, check_action_space, policy_action_space, to_env_action
 
 Array = NDArray[np.generic]
@@ -64,6 +64,7 @@ class Worlds(VectorWrapper):
         if masked:
             check_maskable(self.env_action_space, env_id)
         self.masked, self.legal = masked, cast("NDArray[np.bool_] | None", None)
+        self._foreign = not isinstance(env, Rows | NativeVectorEnv | Pool)  # these give successors, in new arrays
         self._seeds = seeds
         self._checks_obs = isinstance(self.obs_space, gym.spaces.Box) and self.obs_space.dtype.kind == "f"
         self._return = np.zeros(self.num_envs)
@@ -106,9 +107,11 @@ class Worlds(VectorWrapper):
     def step(self, actions: Array) -> tuple[Array, NDArray[np.float64], NDArray[np.bool_], NDArray[np.bool_], Infos]:
         env_actions = to_env_action(self.env_action_space, actions)
         obs, reward, terminated, truncated, infos = self._guarded(lambda: self.env.step(env_actions))
-        if "next_obs" not in infos:  # not one of ours, so it may go on using its arrays
+        if self._foreign:  # it may go on using its arrays
             obs, reward = np.array(obs, copy=True), np.array(reward, np.float64)
             infos = infos | {"next_obs": _successors(obs, terminated | truncated, infos)}
+        if "_episode" in infos:  # of the environments' own making
+            infos = {key: value for key, value in infos.items() if key not in ("episode", "_episode")}
         next_obs = cast(Array, infos["next_obs"])
         self._return += reward
         self._length += 1
@@ -200,7 +203,7 @@ class Worlds(VectorWrapper):
     def _check_finite(self, values: Array, what: str) -> None:
         if not (self._checks_obs or what == "reward"):
             return
-        finite = np.isfinite(values) if values.dtype == np.float32 else np.abs(values) <= _LARGEST  # false for NaN too
+        finite = np.abs(values) <= _LARGEST if values.dtype == np.float64 else np.isfinite(values)  # false for NaN too
         if not finite.all():
             i = int(np.flatnonzero(~finite.reshape(self.num_envs, -1).all(1))[0])
             raise EnvironmentFailure(

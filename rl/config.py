@@ -47,6 +47,11 @@ def defaults(*settings: type) -> dict[str, object]:
     return {field.name: field.default for cls in settings for field in _settings_of(cls)}
 
 
+def complete(settings: Mapping[str, object], usual: Mapping[str, object]) -> dict[str, object]:
+    """As YAML holds them, with the defaults, `usual`, of those missing: a run lacks settings that are newer than it."""
+    return {key: plain(value) for key, value in {**usual, **settings}.items()}
+
+
 def _settings_of(cls: type) -> list[dataclasses.Field[object]]:
     return [field for field in dataclasses.fields(cls) if field.init and field.name != "env"]
 

@@ -8,7 +8,7 @@ import torch
 from numpy.typing import NDArray
 
 from envs import Backend, EnvLike, Variant, Worlds, environment_seeds, make
-from envs.spaces import Actions, factors
+from envs.spaces import Actions, factors, span
 from rl.distributions import MultiCategorical
 from rl.loop import Loop
 from rl.rollout import FREE, Actor, Array, Choice, Given
@@ -31,13 +31,18 @@ class Trained(Actor, Protocol):
     def variant(self) -> Variant: ...
 
 
+def has_uniform(actions: Actions) -> bool:
+    """Whether there is a uniform distribution: over any choices, and over a Box with bounds."""
+    return not isinstance(actions, gym.spaces.Box) or bool(np.isfinite(span(actions)).all())
+
+
 class UniformPolicy:
     """Uniformly random actions: over the legal ones of a discrete space, or over a bounded Box."""
 
     def __init__(self, actions: Actions) -> None:
         """Raises ValueError if the Box is not bounded: no distribution over it is uniform."""
         self.actions, self.factors = actions, factors(actions)
-        if isinstance(actions, gym.spaces.Box) and not actions.is_bounded():
+        if not has_uniform(actions):
             raise ValueError(f"no distribution over {actions} is uniform")
 
     def act(
@@ -126,7 +131,7 @@ def evaluate_uniform(
     worlds = make(env_id, 1, variant=variant, backend=backend)
     worlds.close()
     actions = worlds.policy_action_space
-    if isinstance(actions, gym.spaces.Box) and not actions.is_bounded():
+    if not has_uniform(actions):
         return None
     return evaluate(UniformPolicy(actions), env_id, episodes, False, variant=variant, backend=backend)
 

@@ -3,7 +3,7 @@
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import closing, contextmanager
@@ -11,7 +11,7 @@ from importlib import import_module
 from multiprocessing import active_children, get_context
 from pathlib import Path
 from queue import SimpleQueue
-from types import FrameType, MappingProxyType
+from types import FrameType
 from typing import NamedTuple, NoReturn, cast
 
 from tqdm import tqdm
@@ -20,7 +20,7 @@ from envs import Backend, Variant
 from rl import config
 from rl.command import ANTICIPATED, DONE, FAILED, RunFailed
 from rl.record import Result, read_result
-from rl.typed import ConfigError, plain
+from rl.typed import ConfigError
 
 COMMANDS = {"a2c": "rl.train", "sb3": "rl.baseline"}
 
@@ -32,7 +32,7 @@ class Line(NamedTuple):
     agent: str  # "a2c", which `rl.train` trains, or "sb3", which `rl.baseline` does
     settings: dict[str, object]  # complete but for the seed, as config.yaml holds them
     arguments: list[str]  # of its command, which give these settings
-    usual: Mapping[str, object] = MappingProxyType({})  # defaults, which a run older than a setting was trained with
+    usual: dict[str, object]  # the defaults
 
     @property
     def variant(self) -> Variant:
@@ -65,11 +65,9 @@ def prepare(
     arguments += [part for assignment in assignments for part in ("--set", assignment)]
     flags = {"total_timesteps": total_timesteps}
     chosen = config.gather(config.schema(*kinds), env_id, agent, file, assignments, flags)
-    complete = config.defaults(*kinds) | chosen
-    settings, usual = (
-        {key: plain(value) for key, value in values.items() if key != "seed"}
-        for values in (complete, config.defaults(*kinds))
-    )
+    usual = config.defaults(*kinds)
+    settings = config.complete(chosen, usual)
+    del settings["seed"]
     return Line(label, agent, settings, arguments, usual)
 
 
@@ -206,10 +204,10 @@ def finished(env_id: str, line: Line, seed: int, out: Path) -> Result | None:
 
 
 def _matching(env_id: str, line: Line, seed: int, out: Path) -> list[Path]:
-    """Run directories of exactly these settings, oldest first."""
+    """Run directories of exactly these settings, oldest first; a setting newer than a run counts as its default."""
     expected = {"env": env_id, "agent": line.agent, **line.settings, "seed": seed}
     runs = sorted((out / config.directory_name(env_id) / line.agent).glob(f"{seed}-*/config.yaml"))
-    return [file.parent for file in runs if {**line.usual, **_read(file)} == expected]
+    return [file.parent for file in runs if config.complete(_read(file), line.usual) == expected]
 
 
 def _read(file: Path) -> dict[str, object]:

@@ -21,7 +21,7 @@ def main(argv: list[str]) -> int:
     parser.add_argument("runs", nargs="+", type=Path, metavar="RUN", help="a run directory, or a folder of them")
     parser.add_argument("--out", type=Path, default=Path("runs"), metavar="NAME", help="NAME.png, NAME.pdf (runs)")
     args = parser.parse_args(argv)
-    found = {directory: config.read_yaml(directory / "config.yaml") for directory in _directories(args.runs)}
+    found = {directory: _settings(directory) for directory in _directories(args.runs)}
     environments = sorted({str(settings.get("env")) for settings in found.values()})
     if len(environments) > 1:
         raise ConfigError(f"the runs are of {' and '.join(environments)}; draw one environment at a time")
@@ -35,6 +35,10 @@ def main(argv: list[str]) -> int:
         print(f"{label}: {len(results)} run{'s' if len(results) > 1 else ''}")
     print(f"written to {args.out.with_suffix('.png')} and {args.out.with_suffix('.pdf')}")
     return DONE
+
+
+def _settings(directory: Path) -> dict[str, object]:
+    return config.complete(config.read_yaml(directory / "config.yaml"), config.defaults(A2CSettings, RunSettings))
 
 
 def _directories(given: Sequence[Path]) -> list[Path]:

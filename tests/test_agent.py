@@ -256,3 +256,13 @@ def test_observations_that_cannot_be() -> None:
         A2C("CartPole-v1").predict(np.full(4, np.nan))
     with pytest.raises(ValueError, match="is not in Discrete"):
         A2C("FrozenLake-v1").predict(np.int64(99))
+
+
+def test_a_state_from_before_exploration_noise_was_part_of_it_is_read() -> None:
+    settings = {"num_envs": 2, "normalize_observations": True, "normalize_rewards": True}
+    agent, other = A2C("CartPole-v1", **settings).learn(40), A2C("CartPole-v1", **settings, seed=1)
+    state = agent.state_dict()
+    state["normalizers"] = state.pop("parts")[:2]
+    other.load_state_dict(state)
+    assert torch.equal(other.obs_norm.moments.mean, agent.obs_norm.moments.mean)
+    assert torch.equal(other.reward_norm.moments.m2, agent.reward_norm.moments.m2)

@@ -126,7 +126,7 @@ def test_an_environment_that_shows_another_shape_is_named():
         return env
 
     worlds = make(build, 2, backend="async")
-    with pytest.raises(EnvironmentFailure, match=r"environment 0 \(Counter\) returned an .* shape \(2,\), not \(1,\)"):
+    with pytest.raises(EnvironmentFailure, match=r"environment 0 \(Counter\) returned an observation of shape \(2,\)"):
         worlds.reset()
     worlds.close()
 
@@ -148,14 +148,14 @@ def test_a_process_that_is_killed_is_named_and_the_others_end():
 @pytest.mark.parametrize(
     ("env", "message"),
     [
-        (toys.AtHome, r"environment 0 \(AtHome\) cannot be built in its process: OSError: no display here"),
+        (toys.AtHome, r"environment 0 \(AtHome\) cannot be built in its process: .* OSError: no display"),
         (toys.Counter(), "pass an id or a function, not an object"),
         (lambda: toys.Wanderer() if multiprocessing.parent_process() else toys.Counter(), "not those of the first"),
     ],
 )
 def test_what_cannot_be_built_in_processes_is_refused_in_one_line(env, message):
     with pytest.raises(EnvironmentUsageError, match=message) as refused:
-        make(env, 2, backend="async")
+        make(env, 1, backend="async")
     assert "\n" not in str(refused.value)
     assert not multiprocessing.active_children()
 

@@ -63,7 +63,7 @@ def test_a_run_of_sb3_is_a_run(
         (["CartPole-v9"], "did you mean 'CartPole-v1'?"),
         (["CartPole-v1", "--set", "target_entropy=0.1", "--set", "ent_coef=0.1"], "no counterpart of target_entropy"),
         (["CartPole-v1", "--set", "n_step=1"], "did you mean 'n_steps'?"),
-        (["Blackjack-v1"], "set beside ours for vectors"),
+        (["Blackjack-v1"], "observations Tuple(Discrete(32)"),
     ],
 )
 def test_usage_errors(
@@ -110,6 +110,14 @@ def test_what_cannot_be_drawn(
     ):
         assert command(rl.plot, monkeypatch, *argv) == 2
         assert words in capsys.readouterr().err
+
+
+def test_a_line_of_older_runs_is_named_by_what_they_hold(tmp_path: Path) -> None:
+    for name, settings in (("0", {}), ("1", {"n_steps": 5})):
+        (tmp_path / name).mkdir()
+        config.write_yaml(tmp_path / name / "config.yaml", {"env": "A-v0", "agent": "a2c", "seed": 0, **settings})
+    found = {tmp_path / name: rl.plot._settings(tmp_path / name) for name in ("0", "1")}
+    assert list(rl.plot._lines(found)) == ["a2c", "a2c, n_steps 5"]
 
 
 def test_first_reached(tmp_path: Path) -> None:

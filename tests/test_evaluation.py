@@ -4,11 +4,12 @@ import gymnasium as gym
 import numpy as np
 import pytest
 import torch
+from gymnasium import spaces
 
 from agents.a2c import A2C
 from envs import Variant, make
 from rl import evaluation
-from rl.evaluation import evaluate, evaluate_both, summarize
+from rl.evaluation import evaluate, evaluate_both, has_uniform, summarize
 from tests.toys import Counter, Idle, Numbered, OneOrNineteen, numbered, same_step
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*share an object, therefore:UserWarning")  # as the probes do
@@ -173,3 +174,8 @@ def test_both_evaluations_and_their_summary():
         "eval_episodes": 30,
         "eval_cut": 0,
     }
+
+
+def test_nothing_is_uniform_over_bounds_that_single_precision_cannot_hold() -> None:
+    assert not has_uniform(spaces.Box(-1e300, 1e300, (1,), np.float64))
+    assert has_uniform(spaces.Box(-2, -2, (1,), np.float32))

@@ -73,6 +73,16 @@ def test_bounded_gaussian_is_a_change_of_units():
         BoundedGaussian(mean, log_std, high, low)
 
 
+def test_rounding_does_not_carry_an_action_past_its_bounds():
+    low, high = torch.tensor([-0.1, -3.3, -0.37]), torch.tensor([0.3, 0.11, 0.23])
+    edge = BoundedGaussian(torch.tensor([[30.0] * 3, [-30.0] * 3]), torch.zeros(2, 3), low, high)
+    action = edge.sample(torch.Generator().manual_seed(0))
+    torch.testing.assert_close(action, torch.stack([high, low]))
+    assert (action >= low).all()
+    assert (action <= high).all()
+    assert torch.isfinite(edge.log_prob(action)).all()
+
+
 def test_the_density_integrates_to_one():
     low, high = torch.tensor([-1.0], dtype=torch.float64), torch.tensor([4.0], dtype=torch.float64)
     p = BoundedGaussian(*(torch.full((100_000, 1), x, dtype=torch.float64) for x in (0.3, -0.5)), low, high)
@@ -98,6 +108,13 @@ def test_noise_stays_for_as_many_steps_as_it_should_and_has_the_policys_spread()
         ({"squash_output": True}, spaces.Discrete(2), "squash_output is for Box actions"),
         ({"use_sde": True}, spaces.MultiBinary(2), "use_sde is for Box actions"),
         ({"squash_output": True}, spaces.Box(0, np.inf, (1,)), "needs bounds on both sides"),
+        ({"squash_output": True}, spaces.Box(-3e38, 3e38, (1,), np.float64), "single precision can hold"),
+        ({"squash_output": True}, spaces.Box(-1e300, 1e300, (1,), np.float64), "single precision can hold"),
+        (
+            {"squash_output": True},
+            spaces.Box(np.array([0, 1], np.float32), np.ones(2, np.float32)),
+            "with room between them",
+        ),
         ({"use_sde": True, "state_dependent_std": True}, LINE, "choose one"),
         ({"sde_sample_freq": 0}, LINE, "sde_sample_freq"),
         ({"network": "cnn"}, LINE, "network cnn needs images"),

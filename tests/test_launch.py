@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from agents import A2C
+from rl import config
 from rl.command import RunFailed
-from rl.config import RunSettings, read_yaml, write_yaml
-from rl.launch import WorkerLost, _Workers, finished, prepare
+from rl.launch import WorkerLost, _matching, _Workers, finished, prepare
 from rl.train import main as train
 
 FATAL = """
@@ -31,7 +31,7 @@ def test_a_killed_process_costs_its_own_run_only(monkeypatch: pytest.MonkeyPatch
         with pytest.raises(WorkerLost, match="the process that trained it was killed; the same command goes on"):
             workers.run("fatal", ["killed"])
         workers.run("fatal", [])
-        with pytest.raises(RunFailed, match="a fault of the code's own"):
+        with pytest.raises(RunFailed, match=r"KeyError: .a fault of the code's own"):
             workers.run("fatal", ["wrong"])
         workers.run("fatal", [])
 
@@ -41,12 +41,26 @@ def test_a_run_older_than_a_setting_was_trained_with_its_default(tmp_path: Path)
     arguments = [part for text in own for part in ("--set", text)]
     train(["envs.probes:TimeLimit-v0", "--total-timesteps", "400", "--out", str(tmp_path), *arguments])
     (file,) = tmp_path.glob("*/a2c/*/config.yaml")
-    settings = read_yaml(file)
+    settings = config.read_yaml(file)
     del settings["vf_coef"]
-    write_yaml(file, settings)
-    line = prepare("line", "a2c", "envs.probes:TimeLimit-v0", (A2C, RunSettings), None, own, "400")
+    config.write_yaml(file, settings)
+    line = prepare("line", "a2c", "envs.probes:TimeLimit-v0", (A2C, config.RunSettings), None, own, "400")
     assert finished("envs.probes:TimeLimit-v0", line, 0, tmp_path) is not None
     assert train(["--resume", str(file.parent), "--total-timesteps", "800"]) == 0
     del settings["n_steps"]  # which was not the default
-    write_yaml(file, settings)
+    config.write_yaml(file, settings)
     assert finished("envs.probes:TimeLimit-v0", line, 0, tmp_path) is None
+
+
+def test_a_run_older_than_a_setting_counts_as_having_its_default(tmp_path: Path) -> None:
+    kinds = (A2C, config.RunSettings)
+    usual = prepare("recipe", "a2c", "Counter-v0", kinds, None, [], None)
+    changed = prepare("recipe", "a2c", "Counter-v0", kinds, None, ["frame_stack=2"], None)
+    run = tmp_path / "Counter-v0" / "a2c" / "7-20200101-000000"
+    run.mkdir(parents=True)
+    saved = {"env": "Counter-v0", "agent": "a2c", "seed": 7, **usual.settings}
+    del saved["frame_stack"], saved["wrappers"]
+    config.write_yaml(run / "config.yaml", saved)
+    assert _matching("Counter-v0", usual, 7, tmp_path) == [run]
+    assert _matching("Counter-v0", usual, 8, tmp_path) == []
+    assert _matching("Counter-v0", changed, 7, tmp_path) == []

@@ -6,8 +6,9 @@ import torch
 from gymnasium import spaces
 
 from agents import A2C
+from agents.features import pictures
 from envs import make
-from envs.spaces import batched
+from envs.spaces import batched, to_env_action
 from rl import evaluate
 from tests.matrix import ACTIONS, OBSERVATIONS, Match
 from tests.toys import Shaped
@@ -16,7 +17,23 @@ from tests.toys import Shaped
 @pytest.mark.parametrize("actions", ACTIONS)
 @pytest.mark.parametrize("observations", OBSERVATIONS)
 def test_every_observation_space_with_every_action_space_is_learned(observations, actions):
-    space, action_space = OBSERVATIONS[observations], ACTIONS[actions]
+    check_learned(OBSERVATIONS[observations], ACTIONS[actions])
+
+
+@pytest.mark.parametrize(
+    ("space", "action_space"),
+    [
+        pytest.param(spaces.Box(-1, 1, (3,), np.float16), spaces.Discrete(3), id="half precision"),
+        pytest.param(spaces.Box(0, 3, (3,), np.uint16), spaces.Discrete(3), id="unsigned"),
+        pytest.param(OBSERVATIONS["vector"], spaces.Box(-1, 1, (), np.float32), id="a single real action"),
+        pytest.param(OBSERVATIONS["vector"], spaces.Discrete(1), id="no choice"),
+    ],
+)
+def test_rare_spaces_are_learned(space, action_space):
+    check_learned(space, action_space)
+
+
+def check_learned(space, action_space):
     agent = A2C(
         lambda: Match(space, action_space), num_envs=16, use_rms_prop=False, learning_rate=5e-3, features_dim=32,
         net_arch=(32,), log_std_init=-1.0, max_policy_shift=0.05,
@@ -24,6 +41,34 @@ def test_every_observation_space_with_every_action_space_is_learned(observations
     agent.learn(16 * 200)
     result = evaluate(agent, lambda: Match(space, action_space), 40)
     assert result.mean > 0.85  # one action for both contexts pays 0.5 at most
+
+
+def test_actions_have_the_type_of_their_space():
+    space = spaces.Discrete(3, start=4)
+    space.dtype = np.dtype(np.int8)  # an argument in recent versions of Gymnasium
+    action = to_env_action(space, np.array([0, 2]))
+    assert (action.dtype, action.tolist()) == (np.int8, [4, 6])
+
+
+@pytest.mark.parametrize(
+    ("shape", "images"),
+    [
+        ((5, 5), [((1, 5, 5), False)]),
+        ((4, 5), []),
+        ((5, 5, 3), [((5, 5, 3), True)]),
+        ((3, 5, 9), [((3, 5, 9), False)]),
+        ((4, 4, 3), []),
+        ((10, 4, 10), []),  # of 10 channels and too few rows, whichever way
+        ((40, 3, 40), []),
+        ((6, 6, 6), [((6, 6, 6), True)]),
+        ((2, 8, 8, 3), []),
+    ],
+)
+def test_which_boxes_are_images(shape, images):
+    space = spaces.Box(0, 255, shape, np.uint8)
+    assert [(image.shape, image.channels_last) for image in pictures(space, "auto")] == images
+    agent = A2C(lambda: Shaped(space, spaces.Discrete(2)), num_envs=1, features_dim=4)
+    assert agent.act(agent.worlds.reset()[0]).action.shape == (1,)
 
 
 @pytest.mark.parametrize("observations", OBSERVATIONS)

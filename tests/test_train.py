@@ -303,6 +303,21 @@ def test_resume_refuses_a_config_that_was_edited(command, tmp_path: Path) -> Non
     assert "gamma is not what the run was trained with" in err
 
 
+def test_a_run_older_than_a_setting_goes_on_with_its_default(command, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    assert command("CartPole-v1", *SHORT, "--set", "n_steps=2")[0] == 0
+    file = run_of(tmp_path) / "config.yaml"
+    settings = yaml.safe_load(file.read_text())
+    for newer in ("frame_stack", "reward_clip", "log_interval"):
+        del settings[newer]
+    file.write_text(yaml.safe_dump(settings))
+    assert command("--resume", str(file.parent), "--total-timesteps", "4000")[0] == 0
+    del settings["n_steps"]
+    file.write_text(yaml.safe_dump(settings))
+    status, _, err = command("--resume", str(file.parent), "--total-timesteps", "6000")
+    assert status == 2
+    assert "n_steps is not what the run was trained with" in err
+
+
 def test_one_process_a_run(command, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
     assert command("CartPole-v1", *SHORT)[0] == 0
     run = run_of(tmp_path)

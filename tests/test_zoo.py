@@ -149,7 +149,7 @@ def test_longest_first_and_failures_lose_nothing(monkeypatch: pytest.MonkeyPatch
         yield start
 
     monkeypatch.setattr(suite, "training", training)
-    line, written = Line("recipe", "a2c", {}, []), []
+    line, written = Line("recipe", "a2c", {}, [], {}), []
     short = Candidate("CartPole-v1", line, {0: result(0, 1.0)}, chosen=True, seconds=1.0)
     long = Candidate("Pendulum-v1", line, {}, chosen=True, seconds=2.0)
     other = Candidate("Acrobot-v1", line, {}, seconds=3.0)

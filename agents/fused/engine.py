@@ -173,7 +173,7 @@ class Fused:
 
     def _raw(self, obs: Array) -> NDArray[np.floating]:
         """Observations as rows of numbers, float[N, D]."""
-        if isinstance(self.agent.obs_space, spaces.Box) and obs.dtype.kind == "f":
+        if isinstance(self.agent.obs_space, spaces.Box) and obs.dtype in (np.float32, np.float64):
             return cast("NDArray[np.floating]", obs.reshape(len(obs), -1))
         return encode(self.agent.obs_space, torch.as_tensor(obs)).numpy()
 

@@ -47,8 +47,8 @@ class BoundedGaussian:
         return self.inner.raw
 
     def scaled(self, unit: Tensor) -> Tensor:
-        """From [−1, 1] to the bounds."""
-        return self.low + self.half * (unit + 1)
+        """From [−1, 1] to the bounds, which rounding would otherwise pass."""
+        return (self.low + self.half * (unit + 1)).clamp(self.low, self.high)
 
     def sample(self, generator: Generator) -> Tensor:
         return self.scaled(self.inner.sample(generator))
