@@ -28,6 +28,6 @@ def test_a_killed_process_costs_its_own_run_only(monkeypatch: pytest.MonkeyPatch
         with pytest.raises(WorkerLost, match="the process that trained it was killed; the same command goes on"):
             workers.run("fatal", ["killed"])
         workers.run("fatal", [])
-        with pytest.raises(RunFailed, match="KeyError: .a fault of the code's own"):
+        with pytest.raises(RunFailed, match=r"KeyError: .a fault of the code's own"):
             workers.run("fatal", ["wrong"])
         workers.run("fatal", [])

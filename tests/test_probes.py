@@ -59,7 +59,7 @@ def blind_network(patch: pytest.MonkeyPatch) -> None:
 
 def blind_policy(patch: pytest.MonkeyPatch) -> None:
     forward = Policy.forward
-    patch.setattr(Policy, "forward", lambda self, x: forward(self, torch.zeros_like(x)))
+    patch.setattr(Policy, "forward", lambda self, x, *more: forward(self, torch.zeros_like(x), *more))
 
 
 def no_discount(patch: pytest.MonkeyPatch) -> None:
