@@ -22,8 +22,9 @@ from rl.evaluation import evaluate_uniform, evaluation_backend
 from rl.launch import COMMANDS, Line, budget, parse_seeds, prepare, train_all
 from rl.record import machine, write_json
 from rl.report import Comparison, as_plain, comparison_table, line_statistics, sweep_table
+from rl.suites import training as suites
 from rl.typed import ConfigError, plain
-from rl.zoo import suite
+from rl.zoo.suite import ZOO
 
 
 class Preset(NamedTuple):
@@ -42,13 +43,16 @@ PRESETS = {
     "recipe": Preset("ours, recipe", "a2c", None),
 }
 
+SUITES = {suite.name: suite for suite in (ZOO,)}
+
 
 def _parser() -> Parser:
     parser = Parser(prog="rl.compare", description="Train many seeds, ours beside Stable-Baselines3's; tabulate, draw.")
     parser.add_argument("env", nargs="?", metavar="ENV")
-    parser.add_argument("--suite", choices=["zoo"], help="every recipe beside rl-baselines3-zoo, in place of ENV")
+    about = "; ".join(f"{suite.name}, {suite.about}" for suite in SUITES.values())
+    parser.add_argument("--suite", choices=SUITES, help=f"many environments in place of ENV: {about}")
     parser.add_argument("--only", nargs="+", default=[], metavar="ENV", help="which of it to train (default all)")
-    parser.add_argument("--seeds", metavar="A-B", help="0-9, or 0,3,7 (default 0-9; of a suite 0-4)")
+    parser.add_argument("--seeds", metavar="A-B", help="0-9, or 0,3,7 (default 0-9, or the suite's own)")
     parser.add_argument(
         "--agents", nargs="+", choices=PRESETS, metavar="AGENT",
         help=f"which of {', '.join(PRESETS)} (default all, or none beside --line)",
@@ -72,25 +76,28 @@ def _parser() -> Parser:
 def main(argv: list[str]) -> int:
     args = _parser().parse_args(argv)
     if (args.env is None) == (args.suite is None):
-        raise ConfigError("name an environment, such as CartPole-v1, or --suite zoo: one of them, not both")
+        raise ConfigError(
+            f"name an environment, such as CartPole-v1, or --suite {' or '.join(SUITES)}: one of them, not both"
+        )
     return _compare(args, argv) if args.suite is None else _suite(args, argv)
 
 
 def _suite(args: Namespace, argv: list[str]) -> int:
-    """Every recipe, beside what rl-baselines3-zoo publishes."""
+    """Many environments, each with the suite's own settings."""
+    suite = SUITES[args.suite]
     for name in ("agents", "line", "name", "total_timesteps", "threshold"):
         if getattr(args, name) not in (None, []):
             flag = f"--{name.replace('_', '-')}"
-            raise ConfigError(f"{flag} does not go with --suite, which trains recipes; --set goes over all of them")
-    seeds = parse_seeds("0-4" if args.seeds is None else args.seeds)
-    suite.run(_made(argv), args.only, args.set, seeds, args.out, args.results / args.suite, _jobs(args))
+            raise ConfigError(f"{flag} does not go with --suite, which has its own lines; --set goes over all of them")
+    seeds = parse_seeds(suite.seeds if args.seeds is None else args.seeds)
+    suites.run(suite, _made(argv), args.only, args.set, seeds, args.out, args.results, _jobs(args))
     return DONE
 
 
 def _compare(args: Namespace, argv: list[str]) -> int:
     """The lines side by side, in one environment."""
     if args.only:
-        raise ConfigError("--only chooses environments of a suite; give it beside --suite zoo")
+        raise ConfigError("--only chooses environments of a suite; give it beside --suite")
     name = "comparison" if args.name is None else args.name
     if "/" in name:
         raise ConfigError(f"--name is the name of files, not a path, got {name!r}")
