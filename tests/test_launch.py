@@ -5,8 +5,11 @@ from pathlib import Path
 
 import pytest
 
+from agents.settings import A2CSettings
+from envs import Variant, make
 from rl.command import RunFailed
-from rl.launch import WorkerLost, _Workers
+from rl.config import RunSettings
+from rl.launch import WorkerLost, _Workers, prepare
 
 FATAL = """
 import os, signal
@@ -31,3 +34,13 @@ def test_a_killed_process_costs_its_own_run_only(monkeypatch: pytest.MonkeyPatch
         with pytest.raises(RunFailed, match=r"KeyError: .a fault of the code's own"):
             workers.run("fatal", ["wrong"])
         workers.run("fatal", [])
+
+
+def test_a_line_knows_how_its_environment_is_built() -> None:
+    def variant(*assignments: str) -> Variant:
+        return prepare("", "a2c", "CartPole-v1", (A2CSettings, RunSettings), None, assignments, None).variant
+
+    assert variant() == Variant()
+    assert make("CartPole-v1", 1, variant=variant()).backend == "native"
+    own = variant("wrappers=[gymnasium.wrappers:OrderEnforcing]", "env_kwargs={sutton_barto_reward: true}")
+    assert own == Variant(env_kwargs={"sutton_barto_reward": True}, wrappers=("gymnasium.wrappers:OrderEnforcing",))
