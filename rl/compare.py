@@ -3,8 +3,9 @@
 The lines: single-step and five-step updates at Stable-Baselines3's hyper-parameters, by either side, and our recipe for
 the environment. `--agents` chooses among them; `--line LABEL KEY=VALUE …` adds lines with settings of their own, or
 makes a sweep if it stands alone. `--suite zoo` trains every recipe, in the environments of rl-baselines3-zoo, to hold
-the scores to those published there. A run that is there already, finished and with the same settings, is taken as it
-is; one of ours that was interrupted goes on from its checkpoint.
+the scores to those published there; `--suite unseen` trains environments that no recipe is made for, at the defaults,
+to hold the scores to those of random actions. A run that is there already, finished and with the same settings, is
+taken as it is; one of ours that was interrupted goes on from its checkpoint.
 """
 
 import shlex
@@ -24,6 +25,7 @@ from rl.record import machine, write_json
 from rl.report import Comparison, as_plain, comparison_table, line_statistics, sweep_table
 from rl.suites import training as suites
 from rl.typed import ConfigError, plain
+from rl.unseen.suite import UNSEEN
 from rl.zoo.suite import ZOO
 
 
@@ -43,7 +45,7 @@ PRESETS = {
     "recipe": Preset("ours, recipe", "a2c", None),
 }
 
-SUITES = {suite.name: suite for suite in (ZOO,)}
+SUITES = {suite.name: suite for suite in (ZOO, UNSEEN)}
 
 
 def _parser() -> Parser:

@@ -1,23 +1,19 @@
 """`python -m rl.compare --suite zoo`: every recipe, held to what rl-baselines3-zoo publishes."""
 
 import json
-import sys
 from collections.abc import Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
 from pathlib import Path
 
 import gymnasium as gym
-import numpy as np
 import pytest
 
-import rl.command
 import rl.compare
 import rl.index
 from envs import UnknownEnvironment
 from rl import config
 from rl.command import RunFailed
-from rl.evaluation import Evaluation
 from rl.launch import Line, Train
 from rl.record import Result
 from rl.suites import training as suites
@@ -26,39 +22,14 @@ from rl.suites.training import Candidate
 from rl.zoo import PUBLISHED, Published
 from rl.zoo.report import aggregate, as_json, normalized, standing, table
 from rl.zoo.suite import ZOO
+from tests.suites import played, result, rows, run
 
 SEVERAL = ("CartPole-v1", "Acrobot-v1", "MountainCar-v0", "Pendulum-v1")
 RECIPE, PLAY_RANDOMLY = config.recipe, suites.evaluate_uniform
 
 
-def run(monkeypatch: pytest.MonkeyPatch, main: object, *argv: str) -> int:
-    monkeypatch.setattr(sys, "argv", ["command", *argv])
-    with pytest.raises(SystemExit) as exit_:
-        rl.command.run(main)
-    return int(exit_.value.code or 0)
-
-
-def result(seed: int, mean: float, stochastic: float | None = None, steps: int = 500_000) -> Result:
-    summary = {
-        "seed": seed, "total_timesteps": steps, "eval_mean": mean, "eval_episodes": 100, "train_seconds": 2.0 + seed,
-        "eval_stochastic_mean": mean if stochastic is None else stochastic, "steps_per_second": 1000.0 * (1 + seed),
-    }  # fmt: skip
-    return Result(Path(f"run-{seed}"), summary)
-
-
-def played(mean: float) -> Evaluation:
-    """Random actions."""
-    return Evaluation(np.array([mean]), np.ones(1, np.int64), deterministic=False, cut=0)
-
-
 def entry(env: str, *means: float, random: float = 0.0, missing: str = "", **more: int) -> Entry:
     return Entry(env, {}, [result(seed, mean, **more) for seed, mean in enumerate(means)], played(random), missing)
-
-
-def rows(of: Report) -> dict[str, list[str]]:
-    """The table's cells, by environment."""
-    split = [line.strip("| ").split(" | ") for line in table(of).splitlines() if line.startswith("| ")]
-    return {cells[0]: cells[1:] for cells in split[1:]}
 
 
 @pytest.fixture
@@ -193,7 +164,7 @@ def test_verdicts() -> None:
         Entry("ALE/Pong-v5", {}, [result(seed, 20.0, 10.0 + seed) for seed in range(4)], played(-20.0), ""),
         entry("Ant-v5", 900.0, 900.0, 900.0, 900.0, random=-47.5),
     ])  # fmt: skip
-    cells = rows(of)
+    cells = rows(table(of))
     assert {env: row[0] for env, row in cells.items()} == {
         "CartPole-v1": "≥",
         "Acrobot-v1": "falls short",

@@ -3,6 +3,8 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
+import numpy as np
+
 from rl.evaluation import Evaluation
 from rl.markdown import paragraph
 from rl.record import Result
@@ -24,6 +26,9 @@ class Entry(NamedTuple):
     def column(self, key: str) -> list[float]:
         """A number of `summary.json`, one a run."""
         return [run.summary[key] for run in self.runs]
+
+    def median(self, key: str) -> float:
+        return float(np.median(self.column(key)))
 
 
 class Report(NamedTuple):

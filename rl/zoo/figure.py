@@ -20,9 +20,6 @@ _TICKS = (-1.0, -0.75, -0.5, -0.25, 0.0, 0.25, 0.5, 0.75, 1.0, 2.0, 3.0, 5.0, 10
 
 def draw(of: Report, path: Path) -> None:
     """Draws what is finished into `path`.png and `path`.pdf. Raises ValueError if nothing is."""
-    import matplotlib as mpl
-    from matplotlib.figure import Figure  # costs 0.7 s: only for those who draw
-
     if not of.finished:
         raise ValueError("no run is finished")
     shown = [
@@ -32,8 +29,7 @@ def draw(of: Report, path: Path) -> None:
     found = [(entry.env, normalized(entry)) for entry in of.finished]
     scored = [(env, task) for env, task in found if task is not None]
     heights = [panels.height(shown), *([0.17 * (len(scored) + 1) + 0.6] if scored else [])]  # inches
-    with mpl.rc_context({"font.size": 7, "pdf.fonttype": 42}):
-        figure = Figure(figsize=(panels.WIDTH, sum(heights) + 0.9), layout="constrained")
+    with panels.page(sum(heights)) as figure:
         curves, *below = figure.subfigures(len(heights), 1, height_ratios=heights, squeeze=False)[:, 0]
         panels.draw(curves, shown, len(of.seeds))
         for part in below:

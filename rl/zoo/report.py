@@ -45,19 +45,17 @@ class Standing(NamedTuple):
 
 def standing(entry: Entry) -> Standing:
     """Raises ValueError if no run of it is finished."""
-    deterministic, stochastic, timesteps, seconds, speed = map(
-        entry.column, ("eval_mean", "eval_stochastic_mean", "total_timesteps", "train_seconds", "steps_per_second")
-    )
-    published = PUBLISHED[entry.env]
+    deterministic, published = entry.column("eval_mean"), PUBLISHED[entry.env]
+    timesteps = int(max(entry.column("total_timesteps")))
     return Standing(
         mean=mean_interval(deterministic),
         iqm=bootstrap([deterministic], iqm),
         worst=min(deterministic),
-        stochastic=mean_interval(stochastic),
-        timesteps=int(max(timesteps)),
-        share=max(timesteps) / published.timesteps,
-        seconds=float(np.median(seconds)),
-        steps_per_second=float(np.median(speed)),
+        stochastic=mean_interval(entry.column("eval_stochastic_mean")),
+        timesteps=timesteps,
+        share=timesteps / published.timesteps,
+        seconds=entry.median("train_seconds"),
+        steps_per_second=entry.median("steps_per_second"),
         reaches=bool(np.mean(scores(entry)) >= published.mean),
     )
 
