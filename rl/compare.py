@@ -221,7 +221,7 @@ def _check_environment(env_id: str, line: Line) -> float | None:
     if line.agent == "sb3":
         from agents.sb3 import check_settings  # two seconds
 
-        known = config.schema(A2CSettings)
+        known = config.schema(A2CSettings).keys() - {"seed"}  # which a line does not have
         check_settings(A2CSettings(env_id, **{key: line.settings[key] for key in known}))  # type: ignore[arg-type]
     worlds = make(env_id, 1, variant=line.variant, backend=evaluation_backend(line.backend))
     worlds.close()
