@@ -68,9 +68,8 @@ def table(of: Report) -> str:
     found = {entry.env: ours for entry, ours in done}
     rows = [_row(of, entry, found.get(entry.env)) for entry in of.entries]
     return report.page(
-        of, _TITLE, _explained(of), [row(_HEADS), rule(4, len(_HEADS) - 4), *rows],
-        [_overall(done), _margins(of), _without_end(of.finished)],
-        "![training curves](unseen.png)",
+        of, _TITLE, _explained(of), [row(_HEADS), rule(4, len(_HEADS) - 4), *rows, "", *_margins(of)],
+        [_overall(done), _without_end(of.finished)], "![training curves](unseen.png)",
     )  # fmt: skip
 
 
@@ -124,10 +123,10 @@ def _overall(done: Sequence[tuple[Entry, Standing]]) -> str:
     return f"{text} Falls short: {'; '.join(behind)}." if behind else text
 
 
-def _margins(of: Report) -> str:
-    margins = [(entry.env, CHALLENGES[entry.env]) for entry in of.entries]
-    reasons = [f"{env}: {_number(challenge.margin)}, {challenge.reason}" for env, challenge in margins]
-    return f"Margins, fixed in the code before the runs. {'; '.join(reasons)}."
+def _margins(of: Report) -> list[str]:
+    """A table of their reasons."""
+    rows = [row([entry.env, CHALLENGES[entry.env].reason]) for entry in of.entries]
+    return [row(["environment", "why this margin, which stood in the code before the runs"]), rule(2, 0), *rows]
 
 
 def _without_end(done: Sequence[Entry]) -> str:
@@ -151,7 +150,7 @@ def draw(of: Report, path: Path) -> None:
         raise ValueError("no run is finished")
     shown = [Panel(entry, entry.column("eval_stochastic_mean"), _line(goal(entry))) for entry in of.finished]
     with panels.page(panels.height(shown)) as figure:
-        panels.draw(figure, shown, len(of.seeds))
+        panels.draw(figure.subfigures(1, 1, squeeze=False)[0, 0], shown, len(of.seeds))
         panels.conclude(figure, f"{_TITLE}, {len(of.seeds)} seeds", path)
 
 
