@@ -3,7 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help train test lint figures zoo lockstep bench information clean
+.PHONY: help train test lint figures zoo unseen lockstep bench information clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z]*\):.*##/\1\t/p' $(MAKEFILE_LIST)
@@ -48,6 +48,10 @@ zoo: .venv/installed-zoo  ## train every recipe beside the scores of rl-baseline
 	$(BIN)/python -m rl.compare --suite zoo
 	$(BIN)/python -m rl.index
 
+unseen: .venv/installed-unseen  ## train ten environments without a recipe, beside random actions (ten minutes on two cores)
+	$(BIN)/python -m rl.compare --suite unseen
+	$(BIN)/python -m rl.index
+
 lockstep: .venv/installed  ## our updates beside Stable-Baselines3's, in many combinations (ten minutes)
 	$(BIN)/python -m rl.lockstep
 
@@ -80,6 +84,10 @@ clean:  ## remove the virtual environment and caches; runs and results stay
 
 .venv/installed-zoo: .venv/bin/python pyproject.toml
 	$(BIN)/python -m pip install --quiet --editable '.[box2d,mujoco,atari]'
+	@touch $@ .venv/installed
+
+.venv/installed-unseen: .venv/bin/python pyproject.toml
+	$(BIN)/python -m pip install --quiet --editable '.[box2d,mujoco,unseen]'
 	@touch $@ .venv/installed
 
 .venv/installed-bench: .venv/bin/python pyproject.toml

@@ -15,6 +15,7 @@ steps long, so that seconds of training settle the values below (γ is the agent
 | Recall-v0 | three steps, only the first shows the context, action 1 pays it at the last | needs a memory: return 1/2 |
 | ForbiddenAction-v0 | one step, one of three actions is legal by `action_mask`, any other raises | return 1 |
 | TimeLimit-v0 | 0 → 1 → 1 → …, reward 1 in state 1 for ever, cut off at 5 steps | V(1) = 1/(1 − γ), V(0) = γ/(1 − γ) |
+| GridWorld-v0 | two places on a 5 × 5 grid as a `Dict`, four moves, the target pays 1, cut off at 10 steps | return 1 |
 """
 
 from typing import cast
@@ -26,6 +27,7 @@ from numpy.typing import NDArray
 
 Obs = NDArray[np.float32]
 Infos = dict[str, object]
+Places = dict[str, NDArray[np.int64]]
 Step = tuple[Obs, float, bool, bool, Infos]
 
 
@@ -143,10 +145,37 @@ class TimeLimit(Probe):
         return self.show(1.0), reward, False, False, {}
 
 
+class GridWorld(gym.Env[Places, np.int64]):
+    """The GridWorld of Gymnasium's tutorial "Create a custom environment". No target is more than 8 moves away."""
+
+    side = 5
+    moves = ((1, 0), (0, 1), (-1, 0), (0, -1))
+
+    def __init__(self) -> None:
+        place = spaces.Box(0, self.side - 1, (2,), np.int64)
+        self.observation_space = cast("spaces.Space[Places]", spaces.Dict({"agent": place, "target": place}))
+        self.action_space = spaces.Discrete(len(self.moves))
+
+    def reset(self, *, seed: int | None = None, options: Infos | None = None) -> tuple[Places, Infos]:
+        super().reset(seed=seed)
+        agent, target = self.np_random.choice(self.side**2, 2, replace=False)
+        self.agent, self.target = (np.array(divmod(int(cell), self.side)) for cell in (agent, target))
+        return self.show(), {}
+
+    def show(self) -> Places:
+        return {"agent": self.agent, "target": self.target.copy()}
+
+    def step(self, action: np.int64) -> tuple[Places, float, bool, bool, Infos]:
+        self.agent = np.clip(self.agent + self.moves[action], 0, self.side - 1)
+        arrived = bool((self.agent == self.target).all())
+        return self.show(), float(arrived), arrived, False, {}
+
+
 # Gymnasium's checker would warn of the reused buffer, which is meant
 for name in ("ConstantReward", "ObservedReward", "DelayedReward", "ActionReward", "ContextAction", "ShiftedAction"):
     gym.register(f"{name}-v0", entry_point=f"envs.probes:{name}", disable_env_checker=True)
 for name in ("Recall", "ForbiddenAction"):
     gym.register(f"{name}-v0", entry_point=f"envs.probes:{name}", disable_env_checker=True)
 gym.register("ContinuousTarget-v0", entry_point="envs.probes:ContinuousTarget", disable_env_checker=True)
+gym.register("GridWorld-v0", entry_point="envs.probes:GridWorld", max_episode_steps=10, disable_env_checker=True)
 gym.register("TimeLimit-v0", entry_point="envs.probes:TimeLimit", max_episode_steps=5, disable_env_checker=True)

@@ -3,8 +3,9 @@
 The lines: single-step and five-step updates at Stable-Baselines3's hyper-parameters, by either side, and our recipe for
 the environment. `--agents` chooses among them; `--line LABEL KEY=VALUE …` adds lines with settings of their own, or
 makes a sweep if it stands alone. `--suite zoo` trains every recipe, in the environments of rl-baselines3-zoo, to hold
-the scores to those published there. A run that is there already, finished and with the same settings, is taken as it
-is; one of ours that was interrupted goes on from its checkpoint.
+the scores to those published there; `--suite unseen` trains environments that no recipe is made for, at the defaults,
+to hold the scores to those of random actions. A run that is there already, finished and with the same settings, is
+taken as it is; one of ours that was interrupted goes on from its checkpoint.
 """
 
 import shlex
@@ -22,8 +23,10 @@ from rl.evaluation import evaluate_uniform, evaluation_backend
 from rl.launch import COMMANDS, Line, budget, parse_seeds, prepare, train_all
 from rl.record import machine, write_json
 from rl.report import Comparison, as_plain, comparison_table, line_statistics, sweep_table
+from rl.suites import training as suites
 from rl.typed import ConfigError, plain
-from rl.zoo import suite
+from rl.unseen.suite import UNSEEN
+from rl.zoo.suite import ZOO
 
 
 class Preset(NamedTuple):
@@ -42,13 +45,16 @@ PRESETS = {
     "recipe": Preset("ours, recipe", "a2c", None),
 }
 
+SUITES = {suite.name: suite for suite in (ZOO, UNSEEN)}
+
 
 def _parser() -> Parser:
     parser = Parser(prog="rl.compare", description="Train many seeds, ours beside Stable-Baselines3's; tabulate, draw.")
     parser.add_argument("env", nargs="?", metavar="ENV")
-    parser.add_argument("--suite", choices=["zoo"], help="every recipe beside rl-baselines3-zoo, in place of ENV")
+    about = "; ".join(f"{suite.name}, {suite.about}" for suite in SUITES.values())
+    parser.add_argument("--suite", choices=SUITES, help=f"many environments in place of ENV: {about}")
     parser.add_argument("--only", nargs="+", default=[], metavar="ENV", help="which of it to train (default all)")
-    parser.add_argument("--seeds", metavar="A-B", help="0-9, or 0,3,7 (default 0-9; of a suite 0-4)")
+    parser.add_argument("--seeds", metavar="A-B", help="0-9, or 0,3,7 (default 0-9, or the suite's own)")
     parser.add_argument(
         "--agents", nargs="+", choices=PRESETS, metavar="AGENT",
         help=f"which of {', '.join(PRESETS)} (default all, or none beside --line)",
@@ -72,25 +78,28 @@ def _parser() -> Parser:
 def main(argv: list[str]) -> int:
     args = _parser().parse_args(argv)
     if (args.env is None) == (args.suite is None):
-        raise ConfigError("name an environment, such as CartPole-v1, or --suite zoo: one of them, not both")
+        raise ConfigError(
+            f"name an environment, such as CartPole-v1, or --suite {' or '.join(SUITES)}: one of them, not both"
+        )
     return _compare(args, argv) if args.suite is None else _suite(args, argv)
 
 
 def _suite(args: Namespace, argv: list[str]) -> int:
-    """Every recipe, beside what rl-baselines3-zoo publishes."""
+    """Many environments, each with the suite's own settings."""
+    suite = SUITES[args.suite]
     for name in ("agents", "line", "name", "total_timesteps", "threshold"):
         if getattr(args, name) not in (None, []):
             flag = f"--{name.replace('_', '-')}"
-            raise ConfigError(f"{flag} does not go with --suite, which trains recipes; --set goes over all of them")
-    seeds = parse_seeds("0-4" if args.seeds is None else args.seeds)
-    suite.run(_made(argv), args.only, args.set, seeds, args.out, args.results / args.suite, _jobs(args))
+            raise ConfigError(f"{flag} does not go with --suite, which has its own lines; --set goes over all of them")
+    seeds = parse_seeds(suite.seeds if args.seeds is None else args.seeds)
+    suites.run(suite, _made(argv), args.only, args.set, seeds, args.out, args.results, _jobs(args))
     return DONE
 
 
 def _compare(args: Namespace, argv: list[str]) -> int:
     """The lines side by side, in one environment."""
     if args.only:
-        raise ConfigError("--only chooses environments of a suite; give it beside --suite zoo")
+        raise ConfigError("--only chooses environments of a suite; give it beside --suite")
     name = "comparison" if args.name is None else args.name
     if "/" in name:
         raise ConfigError(f"--name is the name of files, not a path, got {name!r}")
@@ -212,8 +221,8 @@ def _check_environment(env_id: str, line: Line) -> float | None:
     if line.agent == "sb3":
         from agents.sb3 import check_settings  # two seconds
 
-        known = config.schema(A2CSettings)
-        check_settings(A2CSettings(env_id, **{key: value for key, value in line.settings.items() if key in known}))  # type: ignore[arg-type]
+        known = config.schema(A2CSettings).keys() - {"seed"}  # which a line does not have
+        check_settings(A2CSettings(env_id, **{key: line.settings[key] for key in known}))  # type: ignore[arg-type]
     worlds = make(env_id, 1, variant=line.variant, backend=evaluation_backend(line.backend))
     worlds.close()
     return worlds.reward_threshold

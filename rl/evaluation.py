@@ -16,7 +16,7 @@ from rl.threads import torch_threads
 
 _PARALLEL = 20  # environments at most
 _STREAMS = 4  # the family of streams that evaluation draws from; training uses others
-_PATIENCE = 30_000  # steps of one episode after which an environment without a time limit is cut off
+PATIENCE = 30_000  # steps of one episode after which an environment without a time limit is cut off
 
 
 class Trained(Actor, Protocol):
@@ -79,7 +79,7 @@ class Evaluation(NamedTuple):
 
     def __str__(self) -> str:
         mode = "deterministic" if self.deterministic else "stochastic"
-        cut = f"; {self.cut} cut off after {_PATIENCE:,} steps" if self.cut else ""
+        cut = f"; {self.cut} cut off after {PATIENCE:,} steps" if self.cut else ""
         return f"{self.mean:.2f} ± {self.std:.2f} (mean ± std of {len(self.returns)} {mode} episodes{cut})"
 
 
@@ -112,7 +112,7 @@ def evaluate(
     worlds = make(env, count, start, variant=variant, backend=backend, action_masks=_obeys_masks(agent))
     _check_observations(agent, worlds)
     generator = torch.Generator().manual_seed(start)
-    patience = np.inf if variant.max_episode_steps is not None or worlds.has_time_limit else _PATIENCE
+    patience = np.inf if variant.max_episode_steps is not None or worlds.has_time_limit else PATIENCE
     try:
         with torch_threads(1):
             return _play(agent, worlds, episodes, deterministic, generator, patience)

@@ -14,7 +14,11 @@ from rl.statistics import Interval, Scores, bootstrap, iqm, probability_of_impro
 from rl.typed import ConfigError
 from rl.zoo import PUBLISHED
 
-_OTHERS = ("zoo/zoo.md", "lockstep.md", "bench/bench.md", "information/accuracy.md", "information/speed.md")
+_OTHERS = (
+    "zoo/zoo.md", "unseen/unseen.md", "lockstep.md", "bench/bench.md", "information/accuracy.md",
+    "information/speed.md",
+)  # fmt: skip
+_OTHER_FOLDERS = {file.partition("/")[0] for file in _OTHERS}
 _SHOWS = {
     "comparison": "Ours beside Stable-Baselines3's A2C at its hyper-parameters, one step and five; and our recipe.",
     "recipe": "Our recipe alone, for as many steps as it is made for.",
@@ -59,7 +63,7 @@ def main(argv: list[str]) -> int:
     parser = Parser(prog="rl.index", description="Write the index of results, and the aggregate over environments.")
     parser.add_argument("--results", type=Path, default=Path("results"), metavar="DIR")
     args = parser.parse_args(argv)
-    files = [file for file in sorted(args.results.glob("*/*.json")) if file.parent.name not in ("bench", "zoo")]
+    files = [file for file in sorted(args.results.glob("*/*.json")) if file.parent.name not in _OTHER_FOLDERS]
     pages = [page for page in map(_read, files) if page is not None]
     compared = [page for page in pages if page.name == "comparison"]
     if not compared:

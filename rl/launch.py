@@ -12,7 +12,7 @@ from multiprocessing import active_children, get_context
 from pathlib import Path
 from queue import SimpleQueue
 from types import FrameType
-from typing import NamedTuple, NoReturn, cast
+from typing import NamedTuple, NoReturn, cast, get_type_hints
 
 from tqdm import tqdm
 
@@ -20,7 +20,7 @@ from envs import Backend, Variant
 from rl import config
 from rl.command import ANTICIPATED, DONE, FAILED, RunFailed
 from rl.record import Result, read_result
-from rl.typed import ConfigError
+from rl.typed import ConfigError, convert
 
 COMMANDS = {"a2c": "rl.train", "sb3": "rl.baseline"}
 
@@ -37,7 +37,8 @@ class Line(NamedTuple):
     @property
     def variant(self) -> Variant:
         """How the environment of its runs is built."""
-        return Variant(**{name: self.settings[name] for name in Variant._fields})  # type: ignore[arg-type]
+        kinds = get_type_hints(Variant)  # settings hold lists, as YAML does
+        return Variant(**{name: convert(self.settings[name], kind) for name, kind in kinds.items()})  # type: ignore[arg-type]
 
     @property
     def backend(self) -> Backend:

@@ -65,11 +65,11 @@ def line_statistics(runs: Sequence[Result], threshold: float | None) -> LineStat
     )
 
 
-def as_plain(value: LineStatistics | Interval | Reached | float) -> object:
-    """As JSON holds it, which has no infinity: null where a threshold was never reached."""
+def as_plain(value: LineStatistics | Interval | Reached | float | None) -> object:
+    """As JSON holds it, which has no infinity: null where a threshold was never reached, or a score is unknown."""
     if isinstance(value, LineStatistics | Interval | Reached):
         return {name: as_plain(part) for name, part in value._asdict().items()}
-    return value if np.isfinite(value) else None
+    return value if value is not None and np.isfinite(value) else None
 
 
 def first_reached(run: Result, threshold: float) -> tuple[float, float] | None:

@@ -31,7 +31,8 @@ FLOORS: list[list[str]] = [
     [
         "rl", "rl.checkpoint", "rl.command", "rl.conclude", "rl.config", "rl.evaluation", "rl.figures", "rl.launch",
         "rl.loop", "rl.markdown", "rl.progress", "rl.ranking", "rl.record", "rl.report", "rl.search", "rl.study",
-        "rl.typed", "rl.zoo", "rl.zoo.figure", "rl.zoo.report",
+        "rl.suites", "rl.suites.panels", "rl.suites.report", "rl.typed", "rl.unseen", "rl.unseen.report", "rl.zoo",
+        "rl.zoo.figure", "rl.zoo.report",
     ],
     [
         "agents", "agents.a2c", "agents.architecture", "agents.descent", "agents.engines", "agents.exploration",
@@ -44,8 +45,8 @@ FLOORS: list[list[str]] = [
         "agents.settings", "agents.shift", "agents.storage",
     ],
     [
-        "rl.bench", "rl.bench.rejax_rates", "rl.bench.report", "rl.bench.systems", "rl.bench.timing", "rl.trials",
-        "rl.zoo.suite",
+        "rl.bench", "rl.bench.rejax_rates", "rl.bench.report", "rl.bench.systems", "rl.bench.timing",
+        "rl.suites.training", "rl.trials", "rl.unseen.suite", "rl.zoo.suite",
     ],
     [
         "rl.baseline", "rl.bench.__main__", "rl.compare", "rl.evaluate", "rl.index",

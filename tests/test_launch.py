@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from agents import A2C
+from envs import Variant, make
 from rl import config
 from rl.command import RunFailed
 from rl.launch import WorkerLost, _matching, _Workers, finished, prepare
@@ -64,3 +65,13 @@ def test_a_run_older_than_a_setting_counts_as_having_its_default(tmp_path: Path)
     assert _matching("Counter-v0", usual, 7, tmp_path) == [run]
     assert _matching("Counter-v0", usual, 8, tmp_path) == []
     assert _matching("Counter-v0", changed, 7, tmp_path) == []
+
+
+def test_a_line_knows_how_its_environment_is_built() -> None:
+    def variant(*assignments: str) -> Variant:
+        return prepare("", "a2c", "CartPole-v1", (A2C, config.RunSettings), None, assignments, None).variant
+
+    assert variant() == Variant()
+    assert make("CartPole-v1", 1, variant=variant()).backend == "native"
+    own = variant("wrappers=[gymnasium.wrappers:OrderEnforcing]", "env_kwargs={sutton_barto_reward: true}")
+    assert own == Variant(env_kwargs={"sutton_barto_reward": True}, wrappers=("gymnasium.wrappers:OrderEnforcing",))

@@ -1,7 +1,10 @@
 """Probes: worlds with known answers; and for each, the mutations of its part that it must catch."""
 
+import gymnasium as gym
+import numpy as np
 import pytest
 import torch
+from gymnasium.wrappers import FlattenObservation, TransformObservation
 
 import agents.a2c
 import envs.worlds
@@ -12,6 +15,7 @@ from agents.settings import Engine
 from envs.rows import Rows
 from envs.worlds import Worlds
 from rl.distributions import Categorical, DiagonalGaussian
+from rl.evaluation import evaluate, evaluate_uniform
 
 GAMMA = 0.9
 SETTLED = 1 / (1 - GAMMA)
@@ -143,3 +147,26 @@ def test_probe_catches(name: str, mutation: object, monkeypatch: pytest.MonkeyPa
     settings = {"vf_coef": 0.0} if mutation is critic_not_trained else {}
     with pytest.raises((AssertionError, envs.EnvironmentFailure)):
         check(name, **settings)
+
+
+def check_grid_world(engine: Engine = "fused") -> None:
+    agent = A2C("envs.probes:GridWorld-v0", engine=engine, gamma=GAMMA, net_arch=(32,), learning_rate=5e-3)
+    assert evaluate(agent.learn(16_000), "envs.probes:GridWorld-v0", deterministic=False).mean > 0.95
+
+
+@pytest.mark.parametrize("engine", ["torch", "fused"])
+def test_grid_world(engine: Engine) -> None:
+    random = evaluate_uniform("envs.probes:GridWorld-v0", 1_000)
+    assert random is not None
+    assert random.mean == pytest.approx(0.23, abs=0.04)
+    assert random.lengths.max() == 10
+    check_grid_world(engine)
+
+
+def test_grid_world_catches_a_part_that_is_not_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    def flatten(env: gym.Env[object, object]) -> gym.Env[object, object]:
+        return TransformObservation(FlattenObservation(env), lambda row: row * np.array([1, 1, 0, 0]), None)
+
+    monkeypatch.setattr(gym.wrappers, "FlattenObservation", flatten)
+    with pytest.raises(AssertionError):
+        check_grid_world()

@@ -1,7 +1,6 @@
 """`python -m rl.compare --suite zoo`: every recipe, held to what rl-baselines3-zoo publishes."""
 
 import json
-import sys
 from collections.abc import Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
@@ -10,7 +9,6 @@ from pathlib import Path
 import gymnasium as gym
 import pytest
 
-import rl.command
 import rl.compare
 import rl.index
 from envs import UnknownEnvironment
@@ -18,37 +16,20 @@ from rl import config
 from rl.command import RunFailed
 from rl.launch import Line, Train
 from rl.record import Result
-from rl.zoo import PUBLISHED, Published, suite
-from rl.zoo.report import Entry, Report, aggregate, as_json, standing, table
-from rl.zoo.suite import Candidate
+from rl.suites import training as suites
+from rl.suites.report import Entry, Report
+from rl.suites.training import Candidate
+from rl.zoo import PUBLISHED, Published
+from rl.zoo.report import aggregate, as_json, normalized, standing, table
+from rl.zoo.suite import ZOO
+from tests.suites import played, result, rows, run
 
 SEVERAL = ("CartPole-v1", "Acrobot-v1", "MountainCar-v0", "Pendulum-v1")
-RECIPE, PLAY_RANDOMLY = config.recipe, suite.evaluate_uniform
+RECIPE, PLAY_RANDOMLY = config.recipe, suites.evaluate_uniform
 
 
-def run(monkeypatch: pytest.MonkeyPatch, main: object, *argv: str) -> int:
-    monkeypatch.setattr(sys, "argv", ["command", *argv])
-    with pytest.raises(SystemExit) as exit_:
-        rl.command.run(main)
-    return int(exit_.value.code or 0)
-
-
-def result(seed: int, mean: float, stochastic: float | None = None, steps: int = 500_000) -> Result:
-    summary = {
-        "seed": seed, "total_timesteps": steps, "eval_mean": mean, "eval_episodes": 100, "train_seconds": 2.0 + seed,
-        "eval_stochastic_mean": mean if stochastic is None else stochastic, "steps_per_second": 1000.0 * (1 + seed),
-    }  # fmt: skip
-    return Result(Path(f"run-{seed}"), summary)
-
-
-def entry(env: str, *means: float, random: float | None = 0.0, missing: str = "", **more: int) -> Entry:
-    return Entry(env, {}, [result(seed, mean, **more) for seed, mean in enumerate(means)], random, missing)
-
-
-def rows(of: Report) -> dict[str, list[str]]:
-    """The table's cells, by environment."""
-    split = [line.strip("| ").split(" | ") for line in table(of).splitlines() if line.startswith("| ")]
-    return {cells[0]: cells[1:] for cells in split[1:]}
+def entry(env: str, *means: float, random: float = 0.0, missing: str = "", **more: int) -> Entry:
+    return Entry(env, {}, [result(seed, mean, **more) for seed, mean in enumerate(means)], played(random), missing)
 
 
 @pytest.fixture
@@ -60,9 +41,9 @@ def four(monkeypatch: pytest.MonkeyPatch) -> None:
             raise UnknownEnvironment("'Acrobot-v1' needs a package that is not installed: pip install acrobatics")
         return PLAY_RANDOMLY(env_id, *episodes, **more)
 
-    monkeypatch.setattr(suite, "PUBLISHED", {env: PUBLISHED[env] for env in SEVERAL})
+    monkeypatch.setitem(rl.compare.SUITES, "zoo", ZOO._replace(envs=SEVERAL))
     monkeypatch.setattr(config, "recipe", lambda env: None if env == "MountainCar-v0" else RECIPE(env))
-    monkeypatch.setattr(suite, "evaluate_uniform", play_randomly)
+    monkeypatch.setattr(suites, "evaluate_uniform", play_randomly)
 
 
 @pytest.mark.slow
@@ -110,7 +91,7 @@ def test_suite(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.C
         ([], "name an environment, such as CartPole-v1, or --suite zoo"),
         (["CartPole-v1", "--suite", "zoo"], "one of them, not both"),
         (["--suite", "atari"], "invalid choice: 'atari'"),
-        (["CartPole-v1", "--only", "CartPole-v1"], "give it beside --suite zoo"),
+        (["CartPole-v1", "--only", "CartPole-v1"], "give it beside --suite"),
         (["--suite", "zoo", "--only", "CartPol-v1"], "'CartPol-v1' is not in the suite; did you mean 'CartPole-v1'?"),
         (["--suite", "zoo", "--total-timesteps", "100"], "--total-timesteps does not go with --suite"),
         (["--suite", "zoo", "--line", "a"], "--line does not go with --suite"),
@@ -148,14 +129,14 @@ def test_longest_first_and_failures_lose_nothing(monkeypatch: pytest.MonkeyPatch
 
         yield start
 
-    monkeypatch.setattr(suite, "training", training)
+    monkeypatch.setattr(suites, "training", training)
     line, written = Line("recipe", "a2c", {}, [], {}), []
     short = Candidate("CartPole-v1", line, {0: result(0, 1.0)}, chosen=True, seconds=1.0)
     long = Candidate("Pendulum-v1", line, {}, chosen=True, seconds=2.0)
     other = Candidate("Acrobot-v1", line, {}, seconds=3.0)
     absent = Candidate("MountainCar-v0", None, {}, obstacle="no recipe ships for it")
     everything = [short, other, absent, long]
-    suite.train(everything, [0, 1, 2], Path(), 2, lambda: written.append([len(each.runs) for each in everything]))
+    suites.train(everything, [0, 1, 2], Path(), 2, lambda: written.append([len(each.runs) for each in everything]))
     assert started == [
         ("Pendulum-v1", 0),
         ("Pendulum-v1", 1),
@@ -180,10 +161,10 @@ def test_verdicts() -> None:
         entry("Pendulum-v1", -150.0, -160.0, random=-1_300.0, missing="seed 2 failed; seed 3 not finished"),
         Entry("Hopper-v5", {}, [], None, "seeds 0, 1, 2, 3 not finished"),
         Entry("Walker2d-v5", None, [], None, "no recipe ships for it"),
-        Entry("ALE/Pong-v5", {}, [result(seed, 20.0, 10.0 + seed) for seed in range(4)], -20.0, ""),
+        Entry("ALE/Pong-v5", {}, [result(seed, 20.0, 10.0 + seed) for seed in range(4)], played(-20.0), ""),
         entry("Ant-v5", 900.0, 900.0, 900.0, 900.0, random=-47.5),
     ])  # fmt: skip
-    cells = rows(of)
+    cells = rows(table(of))
     assert {env: row[0] for env, row in cells.items()} == {
         "CartPole-v1": "≥",
         "Acrobot-v1": "falls short",
@@ -224,9 +205,10 @@ def test_numbers() -> None:
     assert ours.reaches
     assert not standing(of._replace(runs=of.runs[:4])).reaches
     assert (ours.timesteps, ours.share, ours.seconds, ours.steps_per_second) == (50_000, 0.25, 4.0, 3000.0)
-    assert of.normalized is not None
-    assert of.normalized[3] == pytest.approx(340 / 325.751)
-    assert of._replace(random=None).normalized is None
+    task = normalized(of)
+    assert task is not None
+    assert task[3] == pytest.approx(340 / 325.751)
+    assert normalized(of._replace(random=None)) is None
     overall = aggregate([of, of._replace(random=None), of._replace(runs=[])])
     assert overall is not None
     assert overall.value == pytest.approx(330 / 325.751)

@@ -1,161 +1,40 @@
-"""Every recipe trained from several seeds, longest first, and written down whenever an environment is complete."""
+"""The suite of all recipes, as `python -m rl.compare --suite zoo` trains it."""
 
-import time
-from collections import Counter
-from collections.abc import Callable, Sequence
-from concurrent.futures import as_completed
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import cast
-
-from tqdm import tqdm
+from collections.abc import Sequence
 
 from agents.settings import A2CSettings
-from envs import UnknownEnvironment
+from envs import Variant
 from rl import config
-from rl.command import RunFailed
-from rl.config import RunSettings, nearest
-from rl.evaluation import evaluate_uniform
-from rl.launch import Line, finished, prepare, training
-from rl.record import Result, machine, write_json
-from rl.typed import ConfigError
-from rl.zoo import PUBLISHED, figure
-from rl.zoo.report import Entry, Report, as_json, table
+from rl.config import RunSettings
+from rl.launch import Line, prepare
+from rl.suites.training import Suite
+from rl.zoo import PUBLISHED
+from rl.zoo.figure import draw
+from rl.zoo.report import as_json, table
 
 
-@dataclass
-class Candidate:
-    """An environment of the suite: its recipe, and its runs so far."""
-
-    env: str
-    line: Line | None  # None where no recipe ships
-    runs: dict[int, Result]  # by seed, those that are finished
-    chosen: bool = False  # whether this command trains it
-    obstacle: str = ""  # why it cannot be trained here
-    random: float | None = None  # mean return of uniformly random actions
-    seconds: float = 0.0  # that the environment alone takes in a run, by a guess
-    failures: dict[int, str] = field(default_factory=dict)  # by seed
-
-    def entry(self, seeds: Sequence[int]) -> Entry:
-        """What the report says of it."""
-        absent = [seed for seed in seeds if seed not in self.runs]
-        idle = [str(seed) for seed in absent if seed not in self.failures]
-        missing = [f"seed {seed} failed: {text}" for seed, text in self.failures.items()]
-        missing += [f"seed{'s' if len(idle) > 1 else ''} {', '.join(idle)} not finished"] if idle and self.line else []
-        missing += [self.obstacle] if absent and self.obstacle else []
-        runs = [self.runs[seed] for seed in seeds if seed in self.runs]
-        return Entry(self.env, self.line and self.line.settings, runs, self.random, "; ".join(missing))
-
-
-def run(
-    made: str,
-    only: Sequence[str],
-    assignments: Sequence[str],
-    seeds: Sequence[int],
-    out: Path,
-    directory: Path,
-    jobs: int,
-) -> None:
-    """Trains what is missing of the suite, and writes the report into the directory.
-
-    made: the command, for the report. only: environments to train; all of the suite if it is empty. assignments:
-    settings over every recipe. out: parent of run directories. Raises RunFailed if a run failed, after the others
-    ended and the report was written.
-    """
-    candidates, on = survey(only, assignments, seeds, out), machine()
-    for note in left_out(candidates, only):
-        print(f"note: {note}")
-
-    def report() -> Report:
-        return Report(made, on, seeds, [candidate.entry(seeds) for candidate in candidates])
-
-    try:
-        train(candidates, seeds, out, jobs, lambda: write_report(report(), directory))
-    finally:
-        write_report(report(), directory)
-    print(f"{table(report())}written to {directory}")
-    failures = [f"{each.env}, seed {seed}: {text}" for each in candidates for seed, text in each.failures.items()]
-    if failures:
-        raise RunFailed("; ".join(failures))
-
-
-def survey(only: Sequence[str], assignments: Sequence[str], seeds: Sequence[int], out: Path) -> list[Candidate]:
-    """Every environment of the suite, with its finished runs. only: which to train; all if it is empty.
-
-    Raises ConfigError if one of `only` is not in the suite, or if there is nothing to train and nothing trained.
-    """
-    for env_id in only:
-        if env_id not in PUBLISHED:
-            raise ConfigError(f"--only: {env_id!r} is not in the suite{nearest(env_id, PUBLISHED)}")
-    candidates = [_candidate(env_id, assignments, seeds, out) for env_id in PUBLISHED]
-    for candidate in tqdm(candidates, desc="random actions", unit=" environments", disable=None, leave=False):
-        candidate.chosen = candidate.line is not None and (not only or candidate.env in only)
-        if candidate.line and (candidate.chosen or candidate.runs):
-            _play_randomly(candidate, candidate.line)
-    if not any(candidate.chosen or candidate.runs for candidate in candidates):
-        raise ConfigError(f"nothing of the suite can be trained here: {'; '.join(left_out(candidates, only))}")
-    return candidates
-
-
-def left_out(candidates: Sequence[Candidate], only: Sequence[str]) -> list[str]:
-    """The environments that were asked for and cannot be trained, each with the reason."""
-    asked = [candidate for candidate in candidates if not only or candidate.env in only]
-    return [f"{candidate.env} is left out: {candidate.obstacle}" for candidate in asked if candidate.obstacle]
-
-
-def _candidate(env_id: str, assignments: Sequence[str], seeds: Sequence[int], out: Path) -> Candidate:
+def line(env_id: str, assignments: Sequence[str]) -> Line | None:
+    """None where no recipe ships."""
     recipe = config.recipe(env_id)
     if recipe is None:
-        return Candidate(env_id, None, {}, obstacle="no recipe ships for it")
-    line = prepare("recipe", "a2c", env_id, (A2CSettings, RunSettings), recipe, assignments, None)
-    results = {seed: finished(env_id, line, seed, out) for seed in seeds}
-    return Candidate(env_id, line, {seed: result for seed, result in results.items() if result is not None})
+        return None
+    return prepare("recipe", "a2c", env_id, (A2CSettings, RunSettings), recipe, assignments, None)
 
 
-def _play_randomly(candidate: Candidate, line: Line) -> None:
-    """Fills in what random actions score, how long a run may take, and what stands in the way of one."""
-    variant = line.variant._replace(max_episode_steps=None)  # the registered limit is what published scores have
-    try:
-        evaluate_uniform(candidate.env, 1, variant=variant)  # imports and compiles
-        start = time.perf_counter()
-        played = evaluate_uniform(candidate.env, variant=variant)
-    except UnknownEnvironment as error:
-        candidate.chosen, candidate.obstacle = False, str(error)
-        return
-    if played is not None:
-        steps = cast(int, line.settings["total_timesteps"])
-        candidate.random = played.mean
-        candidate.seconds = steps * (time.perf_counter() - start) / int(played.lengths.sum())
+def registered(line: Line) -> Variant:
+    """With the registered time limit, which published scores have."""
+    return line.variant._replace(max_episode_steps=None)
 
 
-def train(
-    candidates: Sequence[Candidate], seeds: Sequence[int], out: Path, jobs: int, write: Callable[[], None]
-) -> None:
-    """Trains what is missing, and calls `write` whenever an environment is complete while others are not.
-
-    Environments that take longest come first, so that no process idles while another still has a long run before it.
-    """
-    order = sorted((each for each in candidates if each.chosen), key=lambda each: each.seconds, reverse=True)
-    tasks = [(each, cast(Line, each.line), seed) for each in order for seed in seeds if seed not in each.runs]
-    waiting = Counter(each.env for each, _, _ in tasks)
-    with training(jobs) as start, tqdm(total=len(tasks), unit=" runs", disable=None) as bar:
-        futures = {start(each.env, line, seed, out): (each, seed) for each, line, seed in tasks}
-        for future in as_completed(futures):
-            each, seed = futures[future]
-            try:
-                each.runs[seed] = future.result()
-            except RunFailed as failure:
-                each.failures[seed] = str(failure)
-            bar.update()
-            waiting[each.env] -= 1
-            if not waiting[each.env] and waiting.total():
-                write()
-
-
-def write_report(of: Report, directory: Path) -> None:
-    """`zoo.md`, `zoo.json`, and `zoo.png` and `.pdf` once there is something to draw."""
-    directory.mkdir(parents=True, exist_ok=True)
-    write_json(directory / "zoo.json", as_json(of))
-    if any(entry.runs for entry in of.entries):
-        figure.draw(of, directory / "zoo")
-    config.write_text(directory / "zoo.md", table(of))
+ZOO = Suite(
+    name="zoo",
+    about="every recipe beside rl-baselines3-zoo",
+    envs=tuple(PUBLISHED),
+    seeds="0-4",
+    line=line,
+    without="no recipe ships for it",
+    variant=registered,
+    table=table,
+    as_json=as_json,
+    draw=draw,
+)

@@ -1,0 +1,38 @@
+"""What the tests of the suites share: commands, runs and tables."""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import rl.command
+from rl.evaluation import Evaluation
+from rl.record import Result
+
+
+def run(monkeypatch: pytest.MonkeyPatch, main: object, *argv: str) -> int:
+    monkeypatch.setattr(sys, "argv", ["command", *argv])
+    with pytest.raises(SystemExit) as exit_:
+        rl.command.run(main)
+    return int(exit_.value.code or 0)
+
+
+def result(seed: int, mean: float, stochastic: float | None = None, steps: int = 500_000, cut: int = 0) -> Result:
+    summary = {
+        "seed": seed, "total_timesteps": steps, "eval_mean": mean, "eval_episodes": 100, "train_seconds": 2.0 + seed,
+        "eval_stochastic_mean": mean if stochastic is None else stochastic, "steps_per_second": 1000.0 * (1 + seed),
+        "eval_cut": cut,
+    }  # fmt: skip
+    return Result(Path(f"run-{seed}"), summary)
+
+
+def played(mean: float, cut: int = 0) -> Evaluation:
+    """Random actions."""
+    return Evaluation(np.full(100, mean), np.ones(100, np.int64), deterministic=False, cut=cut)
+
+
+def rows(table: str) -> dict[str, list[str]]:
+    """The table's cells, by environment."""
+    split = [line.strip("| ").split(" | ") for line in table.splitlines() if line.startswith("| ")]
+    return {cells[0]: cells[1:] for cells in split[1:]}
