@@ -1,32 +1,30 @@
 """A2C: advantage actor-critic, from scratch. Single-step TD by default; n-step and GAE generalize it."""
 
-import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Self, cast
 
 import numpy as np
 import torch
-from gymnasium import spaces
 from torch import Generator, Tensor
 
 from agents import storage
 from agents.architecture import networks, normalized_part
-from agents.descent import Descent
+from agents.descent import Descent, check_target_entropy
 from agents.engines import choose
 from agents.exploration import StateDependentNoise
-from agents.forward import legal_of, next_value, on_rollout, past_of, step
+from agents.forward import Objective, legal_of, next_value, on_rollout, past_of, step
 from agents.networks import encode, input_size
 from agents.settings import A2CSettings, Engine
 from agents.shift import Shift
 from envs import EnvLike, environment_seeds, make
-from envs.spaces import batched, factors, to_env_action
+from envs.spaces import batched, to_env_action
 from rl.config import RunSettings, gather, recipe, schema
 from rl.loop import Chunks, Hook, Loop
 from rl.normalize import ObservationNormalizer, RewardNormalizer, scale_and_clip
 from rl.returns import explained_variance, gae, td_error
 from rl.rollout import FREE, Array, Choice, Given, Metrics, Rollout
-from rl.schedules import highest, value_at
+from rl.schedules import value_at
 from rl.threads import torch_threads
 from rl.typed import ConfigError
 
@@ -47,21 +45,11 @@ class A2C(A2CSettings):
         if self.normalize_advantage and self.worlds.num_envs * self.n_steps == 1:
             raise ConfigError("normalize_advantage needs more than one step an update: raise num_envs or n_steps")
         self.obs_space = self.worlds.obs_space
-        self._check_target_entropy()
+        check_target_entropy(self.target_entropy, self.worlds.policy_action_space)
         with torch_threads(1):  # more make other orthogonal matrices of the same seed
             self._build()
         self.fused, self.engine_note = choose(self)
         self.loop = Loop(self, self.worlds, self.seed)
-
-    def _check_target_entropy(self) -> None:
-        choices = math.prod(factors(self.worlds.policy_action_space))
-        if self.target_entropy is None or isinstance(self.worlds.policy_action_space, spaces.Box):
-            return
-        if highest(self.target_entropy) >= math.log(choices):
-            raise ConfigError(
-                f"target_entropy must be below ln {choices} = {math.log(choices):.3f}, the entropy of "
-                f"uniform actions, got {self.target_entropy}"
-            )
 
     # --- the algorithm ---
 
@@ -72,7 +60,7 @@ class A2C(A2CSettings):
         """a ~ π_θ(·|s), or its mode. obs: [N, …]. Draws from `generator`, by default the agent's own."""
         if self.fused:
             return self.fused.act(obs, deterministic, generator or self.generator)
-        pi, hidden, state = step(self.policy, self._encoded(torch.as_tensor(obs)), given)
+        pi, hidden, state = step(self.policy, self.encoded(torch.as_tensor(obs)), given)
         if deterministic:
             action = pi.mode()
         elif self.noise is not None and generator is None:  # in training, where it goes on from step to step
@@ -92,6 +80,10 @@ class A2C(A2CSettings):
         """
         if self.fused:  # the same in compiled kernels
             return self.fused.update(batch, progress)
+        return self.descend(self.objective(batch, progress), batch, progress)
+
+    def objective(self, batch: Rollout, progress: float = 0.0) -> Objective:
+        """The loss of `update`, with what it was made of."""
         obs, next_obs, reward = self._inputs(batch)
         pi, v = on_rollout(self.policy, self.value, obs, batch)
         advantage, target = self._estimate(batch, reward, v.detach(), next_obs)
@@ -102,27 +94,31 @@ class A2C(A2CSettings):
         entropy = pi.entropy().mean()
         ent_coef = self.descent.entropy_coefficient(progress)
         loss = policy_loss + value_at(self.vf_coef, progress) * value_loss - ent_coef * entropy
-
-        shift = Shift(self.policy, batch.behavior, lambda: self.policy(obs, past_of(batch), legal_of(batch)))
-        metrics = self.descent.step(loss, progress, shift) | shift.js()
-        self.descent.adapt_entropy_coefficient(entropy.detach(), progress)
-        if self.obs_norm:
-            self.obs_norm.update(encode(self.obs_space, batch.obs))
-        return metrics | {
+        measured = {
             "train/policy_loss": policy_loss.detach(),
             "train/value_loss": value_loss.detach(),
             "train/entropy": entropy.detach(),
             "train/ent_coef": torch.tensor(ent_coef),
             "train/explained_variance": explained_variance(v.detach(), target),
         }
+        return Objective(loss, pi, obs, measured)
+
+    def descend(self, of: Objective, batch: Rollout, progress: float = 0.0) -> Metrics:
+        """The optimizer's step on an objective of this rollout, to whose loss others may have added."""
+        shift = Shift(self.policy, batch.behavior, lambda: self.policy(of.obs, past_of(batch), legal_of(batch)))
+        metrics = self.descent.step(of.loss, progress, shift) | shift.js()
+        self.descent.adapt_entropy_coefficient(of.metrics["train/entropy"], progress)
+        if self.obs_norm:
+            self.obs_norm.update(encode(self.obs_space, batch.obs))
+        return metrics | of.metrics
 
     @torch.no_grad()
     def estimate(self, batch: Rollout) -> tuple[Tensor, Tensor]:
         """Â and the target of V_φ, float32[T, N], of this rollout as the agent is now; changes nothing."""
         reward = scale_and_clip(batch.reward, self.reward_scale, self.reward_clip)
         reward = self.reward_norm(reward) if self.reward_norm else reward
-        _, v = on_rollout(self.policy, self.value, self._encoded(batch.obs), batch)
-        return self._estimate(batch, reward, v, self._encoded(batch.next_obs))
+        _, v = on_rollout(self.policy, self.value, self.encoded(batch.obs), batch)
+        return self._estimate(batch, reward, v, self.encoded(batch.next_obs))
 
     @torch.no_grad()
     def _estimate(self, batch: Rollout, reward: Tensor, v: Tensor, next_obs: Tensor) -> tuple[Tensor, Tensor]:
@@ -136,9 +132,10 @@ class A2C(A2CSettings):
         if self.reward_norm:
             self.reward_norm.update(reward, batch.ended)
             reward = self.reward_norm(reward)
-        return self._encoded(batch.obs), self._encoded(batch.next_obs), reward
+        return self.encoded(batch.obs), self.encoded(batch.next_obs), reward
 
-    def _encoded(self, obs: Tensor) -> Tensor:
+    def encoded(self, obs: Tensor) -> Tensor:
+        """Observations as the networks see them, float32[..., D]. obs: [..., *shape], as the environment gave them."""
         x = encode(self.obs_space, obs)
         return self.obs_norm(x) if self.obs_norm else x.to(torch.get_default_dtype())
 

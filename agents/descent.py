@@ -5,13 +5,16 @@ from collections.abc import Callable, Mapping
 from typing import cast
 
 import torch
+from gymnasium import spaces
 from torch import Tensor
 from torch.nn.utils import clip_grad_norm_
 
 from agents.networks import Policy, Value
 from agents.optimizers import optimizer
 from agents.settings import A2CSettings
-from rl.schedules import value_at
+from envs.spaces import Actions, factors
+from rl.schedules import Schedule, highest, value_at
+from rl.typed import ConfigError
 
 FASTEST = math.log(1.2)  # a factor changes by at most a fifth an update, up or down
 ENTROPY_GAIN = 0.01  # of the coefficient, an update and a nat
@@ -28,6 +31,18 @@ def gradient_error(loss: float) -> FloatingPointError:
 
 def shift_error(learning_rate: float) -> FloatingPointError:
     return FloatingPointError(f"a step of learning rate {learning_rate:g} moved the policy infinitely far; lower it")
+
+
+def check_target_entropy(target: Schedule | None, actions: Actions) -> None:
+    """Raises ConfigError if no policy over these actions has an entropy above the target."""
+    choices = math.prod(factors(actions))
+    if target is None or isinstance(actions, spaces.Box):
+        return
+    if highest(target) >= math.log(choices):
+        raise ConfigError(
+            f"target_entropy must be below ln {choices} = {math.log(choices):.3f}, the entropy of "
+            f"uniform actions, got {target}"
+        )
 
 
 class Factor:

@@ -33,7 +33,7 @@ def choose(agent: "A2C") -> "tuple[Fused | None, str]":
 def _obstacle(agent: "A2C") -> str:
     if agent.threads > 1:
         return f"it runs on one thread, threads is {agent.threads}"
-    for name in ("act", "update", "_estimate", "_inputs", "_encoded"):
+    for name in ("act", "update", "_estimate", "_inputs", "encoded", "objective", "descend"):
         if getattr(type(agent), name).__module__ != "agents.a2c":
             return f"{type(agent).__name__} has its own {name}"
     if not agent.policy.trunk.empty:

@@ -20,6 +20,15 @@ class Step(NamedTuple):
     state: Tensor | None  # float32[N, H], what a memory holds now
 
 
+class Objective(NamedTuple):
+    """The loss of an update, and what it was made of."""
+
+    loss: Tensor
+    pi: Distribution  # π_θ at the rollout's observations, differentiable
+    obs: Tensor  # float32[T, N, D], those observations as the networks see them
+    metrics: dict[str, Tensor]
+
+
 def step(policy: Policy, x: Tensor, given: Given) -> Step:
     """x: float32[N, D]."""
     memory, past = policy.trunk.memory, None

@@ -43,7 +43,7 @@ def test_learning_sees_what_acting_saw(n_steps) -> None:
     state = None
     for _ in range(4):
         rollout, obs, _ = collect(agent.worlds, agent, obs, n_steps, 0, state)
-        pi, _ = on_rollout(agent.policy, agent.value, agent._encoded(rollout.obs), rollout)
+        pi, _ = on_rollout(agent.policy, agent.value, agent.encoded(rollout.obs), rollout)
         torch.testing.assert_close(pi.raw, rollout.behavior)
         assert rollout.memory is not None
         state = rollout.memory.after[-1].masked_fill(rollout.ended[-1, :, None], 0.0)
@@ -62,7 +62,7 @@ def test_the_successor_is_seen_with_the_memory_of_the_state_before() -> None:
     agent = A2C(RECALL, gru_size=8, num_envs=4, n_steps=3, gamma=0.5)
     rollout, _, _ = collect(agent.worlds, agent, agent.worlds.reset()[0], 3, 0)
     advantage, target = agent.estimate(rollout)
-    _, v = on_rollout(agent.policy, agent.value, agent._encoded(rollout.obs), rollout)
+    _, v = on_rollout(agent.policy, agent.value, agent.encoded(rollout.obs), rollout)
     # λ = 1 and the episode ends with the rollout: the target is the discounted return, whatever V(s′) between
     expected = torch.stack([rollout.reward[2] * 0.5**k for k in (2, 1, 0)])
     torch.testing.assert_close(target, expected)
