@@ -6,7 +6,7 @@ from typing import Self, cast
 
 import numpy as np
 import torch
-from torch import Generator, Tensor
+from torch import Generator, Tensor, nn
 
 from agents import storage
 from agents.architecture import networks, normalized_part
@@ -19,7 +19,8 @@ from agents.settings import A2CSettings, Engine
 from agents.shift import Shift
 from envs import EnvLike, environment_seeds, make
 from envs.spaces import batched, to_env_action
-from rl.config import RunSettings, gather, recipe, schema
+from rl.checkpoint import CheckpointError
+from rl.config import RunSettings, gather, recipe, schema, values
 from rl.loop import Chunks, Hook, Loop
 from rl.normalize import ObservationNormalizer, RewardNormalizer, scale_and_clip
 from rl.returns import explained_variance, gae, td_error
@@ -143,6 +144,20 @@ class A2C(A2CSettings):
     def engine_in_use(self) -> str:
         return "fused" if self.fused else "torch"
 
+    def use_torch(self, reason: str) -> None:
+        """Has the torch engine from now on, for an algorithm that needs it. Raises ConfigError if `fused` is set."""
+        if self.engine == "fused":
+            raise ConfigError(f"engine fused does not fit: {reason}")
+        self.fused, self.engine_note = None, f"not fused: {reason}"
+
+    @property
+    def settings(self) -> dict[str, object]:
+        return values(self)
+
+    @property
+    def networks(self) -> list[nn.Module]:
+        return [self.policy, self.value]
+
     @property
     def chunk(self) -> Chunks | None:
         """Several iterations in one call, if the engine can."""
@@ -201,7 +216,7 @@ class A2C(A2CSettings):
             raise ConfigError(f"no recipe ships for {env_id!r}; pass the settings as keywords: A2C({env_id!r}, …)")
         known = schema(cls, RunSettings)
         chosen = {key: value for key, value in gather(known, env_id, "a2c", file).items() if key in schema(cls)}
-        return cls(env_id, **(chosen | {"seed": seed}))  # type: ignore[arg-type]
+        return cls.build(env_id, chosen | {"seed": seed})
 
     @classmethod
     def load(cls, path: str | Path, env: EnvLike | None = None, engine: Engine | None = None) -> Self:
@@ -211,7 +226,15 @@ class A2C(A2CSettings):
         place of the saved.
         Raises CheckpointError if the file is damaged, foreign, or of an agent for other spaces.
         """
-        return storage.load(cls, path, env, engine)
+        file, content = storage.read(path)
+        if content.get("agent") != cls.__name__:
+            raise CheckpointError(f"{file} holds an agent of type {content.get('agent')}, not {cls.__name__}")
+        return storage.restore(cls.build, schema(cls), file, content, env, engine)
+
+    @classmethod
+    def build(cls, env: EnvLike, settings: Mapping[str, object]) -> Self:
+        """From settings in a mapping."""
+        return cls(env, **settings)  # type: ignore[arg-type]
 
     def state_dict(self) -> dict[str, object]:
         """All that `update` and `act` change."""

@@ -7,9 +7,9 @@ from typing import Literal
 
 from agents.networks import Activation
 from envs import Backend, EnvLike, Variant
-from rl.config import schema
+from rl.config import convert_settings
 from rl.schedules import Schedule, lowest, stays_below
-from rl.typed import ConfigError, convert
+from rl.typed import ConfigError
 
 Engine = Literal["auto", "torch", "fused"]
 Sharing = Literal["auto", "nothing", "features", "all"]
@@ -87,11 +87,7 @@ class A2CSettings:
         return Variant(**{name: getattr(self, name) for name in Variant._fields})
 
     def __post_init__(self) -> None:
-        for name, kind in schema(A2CSettings).items():
-            try:
-                setattr(self, name, convert(getattr(self, name), kind))
-            except ConfigError as error:
-                raise ConfigError(f"{name} must be {error}, got {getattr(self, name)!r}") from None
+        convert_settings(self, A2CSettings)
         self._check_lower_bounds()
         if self.rms_prop_tf_like and not self.use_rms_prop:
             raise ConfigError("rms_prop_tf_like needs use_rms_prop: it is a form of RMSprop")

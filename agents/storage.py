@@ -1,35 +1,53 @@
 """An agent as a checkpoint: its settings, its state, and where its training was."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar, cast
+from typing import TYPE_CHECKING, Protocol, TypeVar, cast
 
 from gymnasium.vector import VectorEnv
 from torch import Tensor
 
 from agents.exploration import StateDependentNoise
 from agents.settings import Engine
-from envs import EnvLike
+from envs import EnvLike, Worlds
 from rl import checkpoint
 from rl.checkpoint import CheckpointError
-from rl.config import merge, schema, values
+from rl.config import merge
+from rl.loop import Loop
 from rl.normalize import ObservationNormalizer, RewardNormalizer
 from rl.typed import plain
 
 if TYPE_CHECKING:
     from agents.a2c import A2C
 
-Agent = TypeVar("Agent", bound="A2C")
+
+class Stored(Protocol):
+    """What a checkpoint is made of."""
+
+    @property
+    def env(self) -> EnvLike: ...
+    @property
+    def worlds(self) -> Worlds: ...
+    @property
+    def settings(self) -> Mapping[str, object]: ...
+
+    loop: Loop
+
+    def state_dict(self) -> dict[str, object]: ...
+    def load_state_dict(self, state: Mapping[str, object]) -> None: ...
 
 
-def save(agent: "A2C", path: str | Path, extra: Mapping[str, object] | None) -> Path:
+Agent = TypeVar("Agent", bound=Stored)
+
+
+def save(agent: Stored, path: str | Path, extra: Mapping[str, object] | None) -> Path:
     """See `A2C.save`."""
     file = _with_suffix(path)
     content = {
         "agent": type(agent).__name__,
         "env": agent.env if isinstance(agent.env, str) else None,
         "spaces": _spaces(agent),
-        "settings": {key: plain(value) for key, value in values(agent).items()},
+        "settings": {key: plain(value) for key, value in agent.settings.items()},
         "state": agent.state_dict(),
         "loop": agent.loop.state_dict(),
         "extra": dict(extra or {}),
@@ -38,23 +56,28 @@ def save(agent: "A2C", path: str | Path, extra: Mapping[str, object] | None) -> 
     return file
 
 
-def load(cls: type[Agent], path: str | Path, env: EnvLike | None, engine: Engine | None = None) -> Agent:
-    """See `A2C.load`."""
+def read(path: str | Path) -> tuple[Path, dict[str, object]]:
+    """The file, whose suffix may be left out, and what `save` wrote."""
     file = _with_suffix(path)
-    content = checkpoint.load(file)
-    if content.get("agent") != cls.__name__:
-        raise CheckpointError(f"{file} holds an agent of type {content.get('agent')}, not {cls.__name__}")
+    return file, checkpoint.load(file)
+
+
+def restore(
+    build: Callable[[EnvLike, Mapping[str, object]], Agent], known: Mapping[str, object], file: Path,
+    content: Mapping[str, object], env: EnvLike | None, engine: Engine | None = None,
+) -> Agent:  # fmt: skip
+    """The agent that a checkpoint holds, by `read`. known: its settings, see `rl.config.schema`. See `A2C.load`."""
     target = content["env"] if env is None else env
     if target is None:
         raise CheckpointError(f"{file} was trained on an environment object, which no file can hold: pass env=")
-    settings = merge(schema(cls), [(str(file), cast("dict[str, object]", content["settings"]))])
+    settings = merge(known, [(str(file), cast("dict[str, object]", content["settings"]))])
     if engine is not None:
         settings |= {"engine": engine}
     if env is not None and not isinstance(env, str):  # built already
         settings |= {"num_envs": None, "env_kwargs": None, "atari_preprocessing": False, "backend": "auto"}
         if isinstance(env, VectorEnv):
             settings |= {"max_episode_steps": None, "frame_stack": 1}
-    agent = cls(cast(EnvLike, target), **settings)  # type: ignore[arg-type]
+    agent = build(cast(EnvLike, target), settings)
     if _spaces(agent) != content["spaces"]:
         raise CheckpointError(f"{file} is for the spaces {content['spaces']}; {target} has {_spaces(agent)}")
     try:
@@ -94,7 +117,7 @@ def _parts(agent: "A2C") -> tuple[ObservationNormalizer | RewardNormalizer | Sta
     return agent.obs_norm, agent.reward_norm, agent.noise
 
 
-def _spaces(agent: "A2C") -> list[str]:
+def _spaces(agent: Stored) -> list[str]:
     return [repr(agent.worlds.env_obs_space), repr(agent.worlds.env_action_space)]
 
 

@@ -20,6 +20,7 @@ from rl.config import RunSettings
 from rl.progress import ProgressBar
 from rl.record import Recorder, create_run_directory
 from rl.threads import torch_threads
+from rl.typed import ConfigError
 
 
 def main(argv: list[str]) -> int:
@@ -85,6 +86,8 @@ def _settings(args: Namespace) -> tuple[A2CSettings, RunSettings]:
     chosen = config.gather(known, args.env, "sb3", args.config, args.set, flags)
     of_run = {key: value for key, value in chosen.items() if key in config.schema(RunSettings)}
     of_agent = {key: value for key, value in chosen.items() if key not in of_run}
+    if of_run.get("warm_start") is not None:
+        raise ConfigError("Stable-Baselines3's baseline has no counterpart of warm_start")
     return A2CSettings(args.env, **of_agent), RunSettings(**of_run)  # type: ignore[arg-type]
 
 

@@ -10,17 +10,18 @@ taken as it is; one of ours that was interrupted goes on from its checkpoint.
 
 import shlex
 from argparse import Namespace
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple, cast
 
-from agents import A2C
+from agents import A2C, registry
 from agents.settings import A2CSettings
 from envs import make
 from rl import config, figures
 from rl.command import DONE, Parser, run
 from rl.config import RunSettings
 from rl.evaluation import evaluate_uniform, evaluation_backend
-from rl.launch import COMMANDS, Line, budget, parse_seeds, prepare, train_all
+from rl.launch import BASELINE, Line, budget, parse_seeds, prepare, train_all
 from rl.record import machine, write_json
 from rl.report import Comparison, as_plain, comparison_table, line_statistics, sweep_table
 from rl.suites import training as suites
@@ -115,7 +116,7 @@ def _compare(args: Namespace, argv: list[str]) -> int:
     directory = args.results / config.directory_name(args.env)
     directory.mkdir(parents=True, exist_ok=True)
     comparison = Comparison(
-        f"{args.env}: {name}, {len(seeds)} seeds", _made(argv), machine(), lines, results, _usual(), threshold,
+        f"{args.env}: {name}, {len(seeds)} seeds", _made(argv), machine(), lines, results, _usual(lines), threshold,
         random and random.mean,
     )  # fmt: skip
     print(_write(comparison, directory / name, sweep=not presets))
@@ -187,20 +188,21 @@ def _line(args: Namespace, label: str, *own: str) -> Line:
         raise ConfigError(f"--line {label}: one YAML file at most, got {', '.join(files)}")
     assignments = [item for item in own if item not in files]
     agents = [item.removeprefix("agent=") for item in assignments if item.startswith("agent=")] or ["a2c"]
-    if agents[-1] not in COMMANDS:
-        raise ConfigError(f"--line {label}: agent is one of {', '.join(COMMANDS)}, got {agents[-1]!r}")
-    file = Path(files[0]) if files else config.recipe(args.env)
+    if agents[-1] not in (known := (*registry.NAMES, BASELINE)):
+        raise ConfigError(f"--line {label}: agent is one of {', '.join(known)}, got {agents[-1]!r}")
+    file = Path(files[0]) if files else config.recipe(args.env, "a2c" if agents[-1] == BASELINE else agents[-1])
     return _build(args, label, agents[-1], file, [item for item in assignments if not item.startswith("agent=")])
 
 
 def _build(args: Namespace, label: str, agent: str, file: Path | None, own: list[str]) -> Line:
     """The file's settings, over them the line's own, and over them those of the command."""
-    return prepare(label, agent, args.env, (A2C, RunSettings), file, [*args.set, *own], args.total_timesteps)
+    kinds = (A2C,) if agent == BASELINE else registry.kinds(agent)
+    return prepare(label, agent, args.env, (*kinds, RunSettings), file, [*args.set, *own], args.total_timesteps)
 
 
-def _usual() -> dict[str, object]:
-    """The default of every setting but the seed, as config.yaml holds it."""
-    return {key: plain(value) for key, value in config.defaults(A2C, RunSettings).items() if key != "seed"}
+def _usual(lines: Sequence[Line]) -> dict[str, object]:
+    """The default of every setting of these lines but the seed, as config.yaml holds it."""
+    return {key: plain(value) for line in lines for key, value in line.usual.items() if key != "seed"}
 
 
 def _made(argv: list[str]) -> str:
@@ -218,7 +220,7 @@ def _given(args: Namespace, *names: str) -> dict[str, object]:
 def _check_environment(env_id: str, line: Line) -> float | None:
     """Builds the environment once, and checks what SB3 cannot do, so that a mistake ends the command before any run
     starts. Returns the environment's reward threshold."""
-    if line.agent == "sb3":
+    if line.agent == BASELINE:
         from agents.sb3 import check_settings  # two seconds
 
         known = config.schema(A2CSettings).keys() - {"seed"}  # which a line does not have

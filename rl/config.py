@@ -17,18 +17,19 @@ class RunSettings:
     """What a run needs to know beside the agent's own settings. Steps count over all environments.
 
     log_interval: updates a row of metrics.csv; checkpoint_interval: steps between checkpoints; eval_episodes:
-    episodes of each of the two final evaluations.
+    episodes of each of the two final evaluations; warm_start: a run or checkpoint whose networks this one begins with.
     """
 
     total_timesteps: int = 100_000
     log_interval: int = 100
     checkpoint_interval: int = 50_000
     eval_episodes: int = 100
+    warm_start: str | None = None
 
     def __post_init__(self) -> None:
-        for field in dataclasses.fields(self):
-            if getattr(self, field.name) < 1:
-                raise ConfigError(f"{field.name} must be at least 1, got {getattr(self, field.name)}")
+        for name, value in values(self).items():
+            if isinstance(value, int) and value < 1:
+                raise ConfigError(f"{name} must be at least 1, got {value}")
 
 
 def schema(*settings: type) -> dict[str, object]:
@@ -47,13 +48,22 @@ def defaults(*settings: type) -> dict[str, object]:
     return {field.name: field.default for cls in settings for field in _settings_of(cls)}
 
 
+def convert_settings(instance: object, cls: type) -> None:
+    """Converts the settings that this dataclass declares in place. Raises ConfigError on a wrong type."""
+    for name, kind in schema(cls).items():
+        try:
+            setattr(instance, name, convert(getattr(instance, name), kind))
+        except ConfigError as error:
+            raise ConfigError(f"{name} must be {error}, got {getattr(instance, name)!r}") from None
+
+
 def complete(settings: Mapping[str, object], usual: Mapping[str, object]) -> dict[str, object]:
     """As YAML holds them, with the defaults, `usual`, of those missing: a run lacks settings that are newer than it."""
     return {key: plain(value) for key, value in {**usual, **settings}.items()}
 
 
 def _settings_of(cls: type) -> list[dataclasses.Field[object]]:
-    return [field for field in dataclasses.fields(cls) if field.init and field.name != "env"]
+    return [field for field in dataclasses.fields(cls) if field.init and field.name not in ("env", "agent")]
 
 
 def merge(known: Mapping[str, object], layers: Iterable[tuple[str, Mapping[str, object]]]) -> dict[str, object]:
@@ -150,9 +160,9 @@ def directory_name(env_id: str) -> str:
     return env_id.replace("/", "-").replace(":", "-")
 
 
-def recipe(env_id: str) -> Path | None:
-    """The tuned settings that ship for an environment, if there are any."""
-    return shipped(directory_name(env_id) + ".yaml")
+def recipe(env_id: str, agent: str = "a2c") -> Path | None:
+    """The tuned settings that ship for an environment and an agent, if there are any."""
+    return shipped(f"{directory_name(env_id)}{'' if agent == 'a2c' else f'.{agent}'}.yaml")
 
 
 def shipped(name: str) -> Path | None:

@@ -22,11 +22,14 @@ PATIENCE = 30_000  # steps of one episode after which an environment without a t
 class Trained(Actor, Protocol):
     """An agent that knows its environment."""
 
-    env: EnvLike
-    backend: Backend
-    worlds: Worlds
     loop: Loop
 
+    @property
+    def env(self) -> EnvLike: ...
+    @property
+    def backend(self) -> Backend: ...
+    @property
+    def worlds(self) -> Worlds: ...
     @property
     def variant(self) -> Variant: ...
 

@@ -22,14 +22,14 @@ from rl.command import ANTICIPATED, DONE, FAILED, RunFailed
 from rl.record import Result, read_result
 from rl.typed import ConfigError, convert
 
-COMMANDS = {"a2c": "rl.train", "sb3": "rl.baseline"}
+BASELINE = "sb3"  # the agent that `rl.baseline` trains; `rl.train` trains all others
 
 
 class Line(NamedTuple):
     """One line of a comparison: settings that every seed of it shares."""
 
     label: str
-    agent: str  # "a2c", which `rl.train` trains, or "sb3", which `rl.baseline` does
+    agent: str  # as `rl.train --agent` knows it, or "sb3"
     settings: dict[str, object]  # complete but for the seed, as config.yaml holds them
     arguments: list[str]  # of its command, which give these settings
     usual: dict[str, object]  # the defaults
@@ -186,12 +186,13 @@ def _train_one(workers: _Workers, env_id: str, line: Line, seed: int, out: Path)
     done = finished(env_id, line, seed, out)
     if done is None:
         matching = _matching(env_id, line, seed, out)
-        unfinished = [run for run in matching if line.agent == "a2c" and any(run.glob("checkpoints/*.pt"))]
+        unfinished = [run for run in matching if line.agent != BASELINE and any(run.glob("checkpoints/*.pt"))]
         if unfinished:
             argv = ["--resume", str(unfinished[-1])]
         else:
             argv = [env_id, "--seed", str(seed), "--out", str(out), *line.arguments]
-        workers.run(COMMANDS[line.agent], argv)
+            argv += [] if line.agent in ("a2c", BASELINE) else ["--agent", line.agent]
+        workers.run("rl.baseline" if line.agent == BASELINE else "rl.train", argv)
         done = finished(env_id, line, seed, out)
     if done is None:
         raise RunFailed("its run directory is not where it was expected")

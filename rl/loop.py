@@ -24,8 +24,8 @@ class Agent(Actor, Protocol):
     `chunk` makes several iterations in one call; None if the agent cannot.
     """
 
-    n_steps: int
-
+    @property
+    def n_steps(self) -> int: ...
     @property
     def chunk(self) -> Chunks | None: ...
     def update(self, batch: Rollout, progress: float = 0.0) -> Metrics: ...

@@ -6,6 +6,7 @@ Runs with the same settings but for the seed make one line, with its mean and in
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from agents import registry
 from agents.settings import A2CSettings
 from rl import config, figures
 from rl.command import DONE, Parser, run
@@ -38,7 +39,14 @@ def main(argv: list[str]) -> int:
 
 
 def _settings(directory: Path) -> dict[str, object]:
-    return config.complete(config.read_yaml(directory / "config.yaml"), config.defaults(A2CSettings, RunSettings))
+    settings = config.read_yaml(directory / "config.yaml")
+    return config.complete(settings, _usual(settings.get("agent")))
+
+
+def _usual(agent: object) -> dict[str, object]:
+    """The defaults of the settings of a run with this agent."""
+    kinds = registry.kinds(str(agent)) if agent in registry.NAMES else (A2CSettings,)
+    return {key: plain(value) for key, value in config.defaults(*kinds, RunSettings).items()}
 
 
 def _directories(given: Sequence[Path]) -> list[Path]:
@@ -71,7 +79,7 @@ def _lines(found: Mapping[Path, dict[str, object]]) -> dict[str, list[Result]]:
 
 def _label(settings: Mapping[str, object], among: Sequence[Mapping[str, object]]) -> str:
     """The agent, and its settings that are not the defaults and not those of every other line."""
-    usual = {key: plain(value) for key, value in config.defaults(A2CSettings, RunSettings).items()}
+    usual = _usual(settings.get("agent"))
     apart = [key for key in usual if any(other.get(key) != settings.get(key) for other in among)]
     changed = [f"{key} {settings[key]}" for key in apart if settings.get(key) != usual[key]]
     text = ", ".join(["SB3" if settings.get("agent") == "sb3" else str(settings.get("agent", "run")), *changed])

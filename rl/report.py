@@ -148,7 +148,7 @@ def _pairs_table(of: Comparison, statistics: Sequence[LineStatistics]) -> list[s
 def sweep_table(of: Comparison) -> str:
     """A row a line: the settings in which lines differ, and scores over seeds."""
     lines, results, usual, threshold = of.lines, of.results, of.usual, of.threshold
-    apart = {key for key in usual if any(line.settings[key] != lines[0].settings[key] for line in lines)}
+    apart = {key for key in usual if any(line.settings.get(key) != lines[0].settings.get(key) for line in lines)}
     common = changed(lines[0].settings, usual, set(usual) - apart)
     steps = f"{results[0][0].summary['total_timesteps']:,}"
     heads = ["line", "settings", "deterministic", "worst seed", "stochastic", "all along"]

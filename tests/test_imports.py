@@ -40,13 +40,13 @@ FLOORS: list[list[str]] = [
         "agents.fused.coefficients", "agents.fused.engine", "agents.fused.heads", "agents.fused.learn",
         "agents.fused.memory", "agents.fused.network", "agents.fused.norms",
         "agents.fused.optimizers", "agents.fused.products", "agents.fused.shared",
-        "agents.networks", "agents.optimizers", "agents.sb3",
+        "agents.method", "agents.networks", "agents.optimizers", "agents.registry", "agents.sb3",
         "agents.sb3.baseline", "agents.sb3.carry", "agents.sb3.model", "agents.sb3.precise", "agents.sb3.replay",
         "agents.settings", "agents.shift", "agents.storage",
     ],
     [
         "rl.bench", "rl.bench.rejax_rates", "rl.bench.report", "rl.bench.systems", "rl.bench.timing",
-        "rl.suites.training", "rl.trials", "rl.unseen.suite", "rl.zoo.suite",
+        "rl.header", "rl.runs", "rl.suites.training", "rl.trials", "rl.unseen.suite", "rl.zoo.suite",
     ],
     [
         "rl.baseline", "rl.bench.__main__", "rl.compare", "rl.evaluate", "rl.index",

@@ -1,0 +1,143 @@
+"""GAIL: the policy is the generator of a GAN; the discriminator's opinion of a transition is its reward."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal, cast
+
+import torch
+from torch import Generator, Tensor, nn
+
+from agents.discriminator import Discriminator, Encoding, Moves
+from agents.method import Method
+from agents.offline import recorded
+from envs import environment_seeds
+from rl import gan
+from rl.demonstrations import Demonstrations
+from rl.rollout import Metrics, Rollout
+from rl.typed import ConfigError
+
+RewardForm = Literal["logit", "positive", "negative", "constant"]
+_STREAM = 6  # the family of random streams that minibatches come from
+_MEASURED = ("discriminator_value", "discriminator_accuracy", "discriminator_entropy", "jsd")
+
+
+def reward_of(logit: Tensor, form: RewardForm) -> Tensor:
+    """The reward of a transition, D = σ(logit) being the probability that it is the expert's.
+
+    logit: ln D − ln(1 − D), of either sign; positive: −ln(1 − D), which favors long episodes whatever is done in them;
+    negative: ln D, which favors short ones; constant: 1, the control of what length alone explains.
+    Source: Ho & Ermon 2016 (positive, by their sign of D); Fu et al. 2018 (logit); Kostrikov et al. 2019 (the biases).
+    """
+    if form == "positive":
+        return gan.generator_loss(logit, "minimax").neg()
+    raise NotImplementedError
+
+
+@dataclass(eq=False, kw_only=True)
+class GAIL(Method):
+    """Rewards r(s, a) from a discriminator between the recorded transitions and the policy's, learned by `agent`.
+
+    After every `batch_size` transitions of the policy the discriminator makes `discriminator_steps` steps, on as many
+    of the latest `buffer_size` and of the expert's; then the rollout's rewards are replaced, and the A2C updates as on
+    any other. Returns are reported as the environment gives them. `gail/…` is measured on held-out episodes of the
+    expert and on transitions of the policy that the discriminator has not seen.
+    Source: Ho & Ermon 2016, "Generative adversarial imitation learning".
+    """
+
+    demonstrations: str = ""  # the file, by `python -m rl.demos`
+    episodes: int | None = None  # the first so many; null takes all
+    reward: RewardForm = "logit"
+    absorbing: bool = False  # episodes that terminate go on in an absorbing state, as in Kostrikov et al. 2019
+    next_obs: bool = False  # the discriminator sees s′ too
+    batch_size: int = 256  # transitions of either kind, a step of the discriminator
+    buffer_size: int = 4096  # latest transitions of the policy to draw from
+    discriminator_steps: int = 1
+    discriminator_lr: float = 3e-4  # of Adam
+    discriminator_arch: tuple[int, ...] = (64, 64)
+    gradient_penalty: float = 1.0  # 0 for none
+    spectral_norm: bool = False
+    validation_fraction: float = 0.2  # of the expert's episodes, held out to measure
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name in ("batch_size", "buffer_size", "discriminator_steps"):
+            if getattr(self, name) < 1:
+                raise ConfigError(f"{name} must be at least 1, got {getattr(self, name)}")
+        for name in ("discriminator_lr", "gradient_penalty"):
+            if getattr(self, name) < 0:
+                raise ConfigError(f"{name} must not be negative, got {getattr(self, name)}")
+        agent = self.agent
+        given = recorded(agent, self.demonstrations, self.episodes)
+        train, held_out = given.split(self.validation_fraction, agent.seed)
+        actions = agent.worlds.policy_action_space
+        self.encoding = Encoding.of(_moves(train), agent.obs_space, actions, self.next_obs, self.absorbing)
+        self.generator = Generator().manual_seed(environment_seeds(agent.seed, 1, key=_STREAM)[0])
+        self.discriminator = Discriminator(
+            self.encoding.size, self.discriminator_arch, self.discriminator_lr, self.gradient_penalty,
+            self.spectral_norm, self.generator,
+        )  # fmt: skip
+        self.expert, self.held_out = self._seen(_moves(train)), self._seen(_moves(held_out))
+        self.buffer, self.fresh = self.expert[:0], 0
+        self._measured = {f"gail/{name}": torch.tensor(torch.nan) for name in _MEASURED}
+
+    def update(self, batch: Rollout, progress: float = 0.0) -> Metrics:
+        moves = Moves(*(x.flatten(0, 1) for x in (batch.obs, batch.action, batch.next_obs, batch.terminated)))
+        self._learn(self._seen(moves))
+        reward = self._reward(moves).reshape(batch.reward.shape)
+        metrics = self.agent.update(batch._replace(reward=reward), progress)
+        return {**metrics, **self._measured, "gail/reward": reward.mean()}
+
+    def _learn(self, new: Tensor) -> None:
+        """Steps of the discriminator, if enough transitions have come; measures it before on those."""
+        self.buffer = torch.cat([self.buffer, new])[-self.buffer_size :]
+        self.fresh += len(new)
+        if self.fresh < self.batch_size:
+            return
+        self._measured = self.discriminator.measure(self.held_out, self.buffer[-self.fresh :])
+        self.fresh = 0
+        for _ in range(self.discriminator_steps):
+            self.discriminator.step(self._some(self.expert), self._some(self.buffer))
+
+    def _some(self, of: Tensor) -> Tensor:
+        return of[torch.randint(len(of), (self.batch_size,), generator=self.generator)]
+
+    def _seen(self, moves: Moves) -> Tensor:
+        """Transitions as the discriminator sees them; one more for each that leads to the absorbing state."""
+        x = self.encoding(moves)
+        gone = int(moves.terminated.sum()) if self.absorbing else 0
+        return torch.cat([x, self.encoding.at_rest().expand(gone, -1)])
+
+    def _reward(self, moves: Moves) -> Tensor:
+        """r(s, a), float32[B]; where an episode terminates, with γ / (1 − γ) times that of the absorbing state."""
+        reward = reward_of(self.discriminator.logit(self.encoding(moves)), self.reward)
+        if self.absorbing:
+            rest = reward_of(self.discriminator.logit(self.encoding.at_rest()), self.reward)
+            reward = reward + moves.terminated * rest * self.agent.gamma / (1 - self.agent.gamma)
+        return reward
+
+    @property
+    def networks(self) -> list[nn.Module]:
+        return [*self.agent.networks, self.discriminator.network]
+
+    def describe(self) -> str:
+        kept = "spectral norm" if self.spectral_norm else f"gradient penalty {self.gradient_penalty:g}"
+        return f"imitates {len(self.expert):,} transitions of {self.demonstrations}, {self.reward} rewards, {kept}"
+
+    def own_state(self) -> dict[str, object]:
+        return {
+            "discriminator": self.discriminator.state_dict(),
+            "generator": self.generator.get_state(),
+            "buffer": self.buffer,
+            "fresh": self.fresh,
+            "measured": self._measured,
+        }
+
+    def set_own_state(self, state: Mapping[str, object]) -> None:
+        self.discriminator.load_state_dict(cast("dict[str, object]", state["discriminator"]))
+        self.generator.set_state(cast(Tensor, state["generator"]))
+        self.buffer, self.fresh = cast(Tensor, state["buffer"]), cast(int, state["fresh"])
+        self._measured = cast("dict[str, Tensor]", state["measured"])
+
+
+def _moves(of: Demonstrations) -> Moves:
+    return Moves(*(torch.from_numpy(x) for x in (of.obs, of.action, of.next_obs, of.terminated)))

@@ -1,0 +1,190 @@
+"""Learning from recorded transitions: epochs of minibatches, held-out episodes, early stopping."""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple, Protocol, cast
+
+import torch
+from torch import Generator, Tensor
+
+from agents.a2c import A2C
+from agents.networks import encode
+from agents.shift import Shift
+from envs import Worlds, environment_seeds
+from rl.demonstrations import Demonstrations, load
+from rl.distributions import Distribution
+from rl.loop import SELDOM, Hook, Loop, Status
+from rl.rollout import Array, Chunk, Metrics, Plan
+from rl.typed import ConfigError
+
+_STREAM = 5  # the family of random streams that the order of transitions comes from
+
+
+class Transitions(NamedTuple):
+    """Some recorded transitions."""
+
+    obs: Tensor  # [B, …], as the environment gave it
+    action: Tensor  # [B] or [B, A], as `Rollout.action`
+    legal: Tensor | None  # bool[B, A], the actions allowed
+
+    def take(self, index: Tensor) -> "Transitions":
+        return Transitions(self.obs[index], self.action[index], None if self.legal is None else self.legal[index])
+
+    def policy(self, agent: A2C) -> Distribution:
+        """π_θ at these observations."""
+        return agent.policy(agent.encoded(self.obs), None, self.legal)
+
+
+def recorded(agent: A2C, path: str, episodes: int | None = None) -> Demonstrations:
+    """Demonstrations for an agent: of its environment and spaces. episodes: the first so many; None takes all.
+
+    Raises ConfigError if no file is named, and as `rl.demonstrations.load` does.
+    """
+    if not path:
+        raise ConfigError("name the file to learn from, demonstrations=FILE; python -m rl.demos RUN makes one")
+    worlds = agent.worlds
+    spaces = {"obs_space": agent.obs_space, "action_space": worlds.policy_action_space}
+    given = load(path, env_id=worlds.env_id, **spaces)
+    return given if episodes is None else given.take(episodes)
+
+
+class Student(Protocol):
+    """What learns from transitions."""
+
+    agent: A2C
+    loop: Loop
+
+    def learn_from(self, batch: Transitions, progress: float) -> Metrics: ...
+    def held_out_loss(self, batch: Transitions) -> Tensor: ...
+
+
+def transitions(of: Demonstrations) -> Transitions:
+    legal = None if of.legal is None else torch.from_numpy(of.legal)
+    return Transitions(torch.from_numpy(of.obs), torch.from_numpy(of.action), legal)
+
+
+class Epochs:
+    """Minibatches of transitions in random order, epoch after epoch; what `A2C.chunk` is to training in worlds.
+
+    After each epoch the loss on held-out episodes is measured; `finished` once it has not improved for `patience`
+    epochs.
+    """
+
+    def __init__(
+        self, student: Student, given: Demonstrations, batch_size: int, fraction: float, patience: int
+    ) -> None:
+        """fraction: of the episodes, to hold out; 0 holds out none, and nothing ends early.
+
+        Gives the agent's observation normalizer the statistics of what is left.
+        """
+        agent = student.agent
+        train, held_out = given.split(fraction, agent.seed) if fraction else (given, None)
+        self.student, self.patience = student, patience
+        self.train = transitions(train)
+        self.held_out = None if held_out is None else transitions(held_out)
+        if batch_size > len(self.train.obs):
+            raise ConfigError(f"batch_size is {batch_size}, there are {len(self.train.obs)} transitions to learn from")
+        self._generator = Generator().manual_seed(environment_seeds(agent.seed, 1, key=_STREAM)[0])
+        if agent.obs_norm:
+            agent.obs_norm.update(encode(agent.obs_space, self.train.obs))
+        self._order, self._position = torch.zeros(0, dtype=torch.int64), 0
+        self._best: dict[str, Tensor] = {}
+        self.epoch, self.stale, self.loss, self.lowest = 0, 0, math.nan, math.inf
+
+    @property
+    def finished(self) -> bool:
+        return self.held_out is not None and self.stale >= self.patience
+
+    def chunk(self, worlds: Worlds, plan: Plan, obs: Array) -> Chunk:
+        """Some updates on the next minibatches, of as many transitions as a rollout would have; worlds stay."""
+        size, rows = plan.n_steps * worlds.num_envs, list[Metrics]()
+        while len(rows) < plan.updates and not self.finished:
+            batch = self.train.take(self._next(size))
+            rows.append(self.student.learn_from(batch, (plan.step + len(rows) * size) / plan.until))
+            if self._position + size > len(self._order):
+                self._end_epoch()
+            rows[-1] = {**rows[-1], "validation/loss": torch.tensor(self.loss), "train/epoch": torch.tensor(self.epoch)}
+        return Chunk(len(rows), {name: torch.stack([row[name] for row in rows]) for name in rows[0]}, (), obs)
+
+    def _next(self, size: int) -> Tensor:
+        if self._position + size > len(self._order):
+            self._order = torch.randperm(len(self.train.obs), generator=self._generator)
+            self._position = 0
+        self._position += size
+        return self._order[self._position - size : self._position]
+
+    def _end_epoch(self) -> None:
+        self.epoch += 1
+        if self.held_out is None:
+            return
+        with torch.no_grad():
+            self.loss = float(self.student.held_out_loss(self.held_out))
+        self.stale += 1
+        if self.loss < self.lowest:
+            self.lowest, self.stale = self.loss, 0
+            self._best = {key: x.clone() for key, x in self.student.agent.policy.state_dict().items()}
+
+    def run(self, learn: Callable[[int, Sequence[Hook]], object], total: int, hooks: Sequence[Hook]) -> None:
+        """Learns from so many further transitions at most; at the end the policy is the best of all epochs.
+
+        learn: `Method.learn`. A hook that ends training leaves the policy as it is then, to go on from.
+        """
+        loop = self.student.loop
+        until = loop.step + total
+        if not self.finished:
+            learn(total, [*hooks, Until(lambda: self.finished)])
+        if self._best and (self.finished or loop.step + loop.worlds.num_envs > until):
+            self.student.agent.policy.load_state_dict(self._best)
+
+    def describe(self) -> str:
+        held = f"{len(self.held_out.obs):,} held out" if self.held_out is not None else "none held out"
+        return f"{len(self.train.obs):,} recorded transitions, {held}"
+
+    def state_dict(self) -> dict[str, object]:
+        return {
+            "generator": self._generator.get_state(),
+            "order": self._order,
+            "position": self._position,
+            "best": self._best,
+            "epochs": [self.epoch, self.stale, self.loss, self.lowest],
+            "transitions": len(self.train.obs),
+        }
+
+    def load_state_dict(self, state: Mapping[str, object]) -> None:
+        if state["transitions"] != len(self.train.obs):
+            raise ConfigError("the demonstrations are not those that the checkpoint was trained on; restore the file")
+        self._generator.set_state(cast(Tensor, state["generator"]))
+        self._order, self._position = cast(Tensor, state["order"]), cast(int, state["position"])
+        self._best = cast("dict[str, Tensor]", state["best"])
+        self.epoch, self.stale, self.loss, self.lowest = cast("tuple[int, int, float, float]", state["epochs"])
+
+
+class Until:
+    """A hook that ends training once `finished` says so."""
+
+    interval = SELDOM
+
+    def __init__(self, finished: Callable[[], bool]) -> None:
+        self._finished = finished
+
+    def __call__(self, status: Status) -> bool:
+        return not self._finished()
+
+
+def fit(agent: A2C, batch: Transitions, pi: Distribution, loss: Tensor, progress: float) -> Metrics:
+    """One gradient step on a loss − ent_coef · mean H(π). pi: π_θ at the observations, which the loss comes from."""
+    entropy = pi.entropy().mean()
+    total = loss - agent.descent.entropy_coefficient(progress) * entropy
+    shift = Shift(agent.policy, pi.raw.detach(), lambda: batch.policy(agent))
+    metrics = agent.descent.step(total, progress, shift) | shift.js()
+    agent.descent.adapt_entropy_coefficient(entropy.detach(), progress)
+    return metrics | {"train/entropy": entropy.detach()}
+
+
+def steps_of(batch_size: int, num_envs: int) -> int:
+    """n_steps, so that an update counts `batch_size` transitions. Raises ConfigError unless num_envs divides it."""
+    if batch_size < 1 or batch_size % num_envs:
+        raise ConfigError(f"batch_size must be a multiple of num_envs {num_envs}, got {batch_size}")
+    return batch_size // num_envs
+
+
