@@ -30,9 +30,9 @@ FLOORS: list[list[str]] = [
     ],
     [
         "rl", "rl.checkpoint", "rl.command", "rl.conclude", "rl.config", "rl.evaluation", "rl.figures", "rl.launch",
-        "rl.loop", "rl.markdown", "rl.progress", "rl.ranking", "rl.record", "rl.report", "rl.search", "rl.study",
-        "rl.suites", "rl.suites.panels", "rl.suites.report", "rl.typed", "rl.unseen", "rl.unseen.report", "rl.zoo",
-        "rl.zoo.figure", "rl.zoo.report",
+        "rl.loop", "rl.markdown", "rl.play", "rl.progress", "rl.ranking", "rl.record", "rl.report", "rl.search",
+        "rl.study", "rl.suites", "rl.suites.panels", "rl.suites.report", "rl.typed", "rl.unseen", "rl.unseen.report",
+        "rl.zoo", "rl.zoo.figure", "rl.zoo.report",
     ],
     [
         "agents", "agents.a2c", "agents.architecture", "agents.descent", "agents.engines", "agents.exploration",
