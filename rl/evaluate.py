@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import cast
 
 from agents import A2C
-from rl import checkpoint
+from agents.trained import trained
 from rl.command import DONE, Parser, run
 from rl.config import RunSettings, merge, read_yaml, schema
 from rl.evaluation import evaluate_both
@@ -18,13 +18,11 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--seed", metavar="S", help="seed of the evaluation (default: the run's)")
     args = parser.parse_args(argv)
     settings = RunSettings()
-    file = args.run
     if args.run.is_dir():
         known = schema(A2C, RunSettings) | {"env": str, "agent": str}
         saved = merge(known, [(str(args.run / "config.yaml"), read_yaml(args.run / "config.yaml"))])
         settings = RunSettings(eval_episodes=cast(int, saved.get("eval_episodes", settings.eval_episodes)))
-        file = checkpoint.newest(args.run / "checkpoints")
-    agent = A2C.load(file)
+    agent, file = trained(args.run)
     chosen = merge(
         {"--episodes": int, "--seed": int},
         [("command line", {"--episodes": args.episodes or settings.eval_episodes, "--seed": args.seed or agent.seed})],

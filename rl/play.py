@@ -49,6 +49,7 @@ class Stage(NamedTuple):
     """Environments that wait for an actor to play so many episodes."""
 
     worlds: Worlds
+    variant: Variant
     episodes: int
     generator: torch.Generator
     patience: float  # steps after which an episode is cut off
@@ -99,7 +100,8 @@ def stage(
     limited = variant.max_episode_steps is not None or worlds.has_time_limit
     try:
         with torch_threads(1):
-            yield Stage(worlds, episodes, torch.Generator().manual_seed(start), np.inf if limited else PATIENCE)
+            patience = np.inf if limited else PATIENCE
+            yield Stage(worlds, variant, episodes, torch.Generator().manual_seed(start), patience)
     finally:
         if not isinstance(env, gym.Env | gym.vector.VectorEnv):  # what the caller built, the caller closes
             worlds.close()
