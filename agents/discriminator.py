@@ -87,7 +87,9 @@ class Encoding:
 
     def _action(self, action: Tensor) -> Tensor:
         if isinstance(self.actions, spaces.Box):
-            low, high = (torch.as_tensor(x, dtype=torch.float32).flatten() for x in (self.actions.low, self.actions.high))
+            low, high = (
+                torch.as_tensor(x, dtype=torch.float32).flatten() for x in (self.actions.low, self.actions.high)
+            )
             return torch.minimum(torch.maximum(action.flatten(1).float(), low), high)
         columns = action.reshape(len(action), -1).long()
         return torch.cat([one_hot(columns[:, k], n) for k, n in enumerate(self._factors)], -1).float()
@@ -104,7 +106,11 @@ class Discriminator:
         self, inputs: int, hidden: tuple[int, ...], learning_rate: float, penalty: float, spectral: bool,
         generator: Generator,
     ) -> None:  # fmt: skip
-        self.network, self.penalty, self.generator = mlp([inputs, *hidden, 1], "tanh", 1.0, generator), penalty, generator
+        self.network, self.penalty, self.generator = (
+            mlp([inputs, *hidden, 1], "tanh", 1.0, generator),
+            penalty,
+            generator,
+        )
         if spectral:
             for layer in self.network:
                 if isinstance(layer, nn.Linear):

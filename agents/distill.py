@@ -1,4 +1,4 @@
-"""Policy distillation: a student learns to act as its teachers, on the states it comes to itself or on recorded ones."""
+"""Policy distillation: a student learns to act as its teachers, on the states it comes to or on recorded ones."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -69,7 +69,7 @@ class Distill(Method):
         own, ent_coef = value_at(self.rl_coef, progress), self.agent.descent.entropy_coefficient(progress)
         loss = own * of.loss if own else -ent_coef * of.pi.entropy().mean()
         measured = self._measured(distilled, self.masters.forward_kl(taught, of.pi))
-        return self.agent.descend(of._replace(loss=loss + distilled), batch, progress) | measured
+        return {**self.agent.descend(of._replace(loss=loss + distilled), batch, progress), **measured}
 
     def learn_from(self, batch: Transitions, progress: float) -> Metrics:
         """One gradient step on recorded states."""
@@ -77,7 +77,7 @@ class Distill(Method):
         taught = self.masters.distributions(batch.obs, batch.legal)
         distilled = value_at(self.distill_coef, progress) * self.masters.loss(taught, pi)
         kl = self.masters.forward_kl(taught, pi)
-        return fit(self.agent, batch, pi, distilled, progress) | self._measured(distilled, kl)
+        return {**fit(self.agent, batch, pi, distilled, progress), **self._measured(distilled, kl)}
 
     def held_out_loss(self, batch: Transitions) -> Tensor:
         """mean KL(teacher ‖ student)."""

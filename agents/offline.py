@@ -32,7 +32,8 @@ class Transitions(NamedTuple):
 
     def policy(self, agent: A2C) -> Distribution:
         """π_θ at these observations."""
-        return agent.policy(agent.encoded(self.obs), None, self.legal)
+        pi: Distribution = agent.policy(agent.encoded(self.obs), None, self.legal)
+        return pi
 
 
 def recorded(agent: A2C, path: str, episodes: int | None = None) -> Demonstrations:
@@ -186,5 +187,3 @@ def steps_of(batch_size: int, num_envs: int) -> int:
     if batch_size < 1 or batch_size % num_envs:
         raise ConfigError(f"batch_size must be a multiple of num_envs {num_envs}, got {batch_size}")
     return batch_size // num_envs
-
-

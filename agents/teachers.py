@@ -43,7 +43,7 @@ class Teachers:
         return [teacher.policy(teacher.encoded(obs), None, legal) for teacher in self.policies]
 
     def loss(self, taught: Sequence[Distribution], pi: Distribution) -> Tensor:
-        """τ² · mean D(teacher, student), both at temperature τ: their logits divided by it; τ² keeps the gradient's size.
+        """τ² · mean D(teacher, student), the logits of both divided by the temperature τ; τ² keeps the gradient's size.
 
         Forward, D is KL(teacher ‖ student), reverse KL(student ‖ teacher), js the Jensen-Shannon divergence.
         Source: Hinton et al. 2015, "Distilling the knowledge in a neural network".
@@ -69,7 +69,9 @@ def _load(run: str, student: A2C) -> A2C:
     teacher = inner(load(run, engine="torch"))
     ours, theirs = ((a.worlds.env_obs_space, a.worlds.env_action_space) for a in (student, teacher))
     if ours != theirs:
-        raise ConfigError(f"teachers: {run} was trained on {theirs[0]} → {theirs[1]}, the student has {ours[0]} → {ours[1]}")
+        raise ConfigError(
+            f"teachers: {run} was trained on {theirs[0]} → {theirs[1]}, the student has {ours[0]} → {ours[1]}"
+        )
     if teacher.gru_size is not None:
         raise ConfigError(f"teachers: {run} has a memory, which cannot follow the student's steps; take one without")
     return teacher

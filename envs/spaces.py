@@ -173,3 +173,34 @@ def to_env_action(space: Actions, action: Array) -> Array:
         return shaped.astype(space.dtype)
     bounded: Array = np.clip(shaped, space.low, space.high).astype(space.dtype)
     return bounded
+
+
+def to_policy_action(space: Actions, env_action: Array) -> Array:
+    """The inverse of `to_env_action`: environment actions [N, *shape] as int64[N], int64[N, K] or float32[N, A].
+
+    Raises ValueError if they have another shape or type, or are not of the space. A Box need not contain them: what
+    lies outside is clipped for the environment. It must be finite.
+    """
+    shape = cast("tuple[int, ...]", space.shape)
+    kinds = "f" if isinstance(space, spaces.Box) else "iub"
+    if env_action.shape[1:] != shape or not env_action.ndim or env_action.dtype.kind not in kinds:
+        raise ValueError(
+            f"actions are {env_action.dtype}{list(env_action.shape)}; {brief(space)} needs "
+            f"{'numbers' if kinds == 'f' else 'whole numbers'} of shape {['N', *shape]}".replace("'", "")
+        )
+    if isinstance(space, spaces.Box):
+        if not np.isfinite(env_action).all():
+            raise ValueError(f"actions are not finite in row {first_row(~np.isfinite(env_action))}")
+        return env_action.reshape(len(env_action), -1).astype(np.float32)
+    start = 0 if isinstance(space, spaces.MultiBinary) else space.start
+    choice: NDArray[np.int64] = env_action.astype(np.int64) - start
+    outside = (choice < 0) | (choice >= np.reshape(factors(space), shape))
+    if outside.any():
+        row = first_row(outside)
+        raise ValueError(f"action {env_action[row].tolist()} in row {row} is not of {brief(space)}")
+    return choice if isinstance(space, spaces.Discrete) else choice.reshape(len(choice), -1)
+
+
+def first_row(mask: NDArray[np.bool_]) -> int:
+    """The number of the first row in which anything is true."""
+    return int(np.argmax(mask.reshape(len(mask), -1).any(1)))

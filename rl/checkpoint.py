@@ -1,8 +1,6 @@
 """Checkpoints: one file, written whole or not at all, read without running code."""
 
-import hashlib
 import io
-import os
 import pickle
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,11 +9,10 @@ from typing import cast
 import numpy as np
 import torch
 
+from rl import sealed
+
 FORMAT = 1
 _MARK = "actor-critic checkpoint"
-# The file is a zip archive that torch.load reads; its SHA-256 stands in the archive's comment, the last bytes.
-_NO_COMMENT, _DIGEST_LENGTH = b"\x00\x00", (64).to_bytes(2, "little")
-_TAIL = len(_DIGEST_LENGTH) + 64
 
 
 class CheckpointError(ValueError):
@@ -23,23 +20,10 @@ class CheckpointError(ValueError):
 
 
 def save(path: Path, content: Mapping[str, object]) -> None:
-    """Writes nested dicts, lists, tuples, numbers, text, tensors and NumPy arrays.
-
-    A neighboring temporary file is synced and then renamed, so that a crash leaves the old file or the new one.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
+    """Writes nested dicts, lists, tuples, numbers, text, tensors and NumPy arrays, whole or not at all."""
     buffer = io.BytesIO()
     torch.save({"mark": _MARK, "format": FORMAT, "content": _to_tensors(dict(content))}, buffer)
-    archive = buffer.getvalue()[: -len(_NO_COMMENT)]
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with temporary.open("wb") as file:
-            file.write(archive + _DIGEST_LENGTH + _digest(archive))
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    sealed.write(path, buffer.getvalue())
 
 
 def load(path: Path) -> dict[str, object]:
@@ -50,13 +34,13 @@ def load(path: Path) -> dict[str, object]:
         raw = path.read_bytes()
     except OSError as error:
         raise CheckpointError(f"cannot read {path}: {error.strerror}") from None
-    archive, length, digest = raw[:-_TAIL], raw[-_TAIL : -_TAIL + 2], raw[-_TAIL + 2 :]
-    if length != _DIGEST_LENGTH:
+    intact = sealed.intact(raw)
+    if intact is None:
         raise CheckpointError(
             f"{path} is not a readable checkpoint: it is cut off, or was not written by this package; "
             "delete it to use the one before"
         )
-    if digest != _digest(archive):
+    if not intact:
         raise CheckpointError(f"{path} is not a readable checkpoint: wrong checksum; delete it to use the one before")
     try:
         data = torch.load(io.BytesIO(raw), weights_only=True, map_location="cpu")
@@ -67,10 +51,6 @@ def load(path: Path) -> dict[str, object]:
     if data["format"] != FORMAT:
         raise CheckpointError(f"{path} has format {data['format']}, this version reads format {FORMAT}")
     return cast("dict[str, object]", _from_tensors(data["content"]))
-
-
-def _digest(archive: bytes) -> bytes:
-    return hashlib.sha256(archive).hexdigest().encode()
 
 
 def newest(directory: Path) -> Path:

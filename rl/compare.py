@@ -20,8 +20,9 @@ from envs import make
 from rl import config, figures
 from rl.command import DONE, Parser, run
 from rl.config import RunSettings
-from rl.evaluation import evaluate_uniform, evaluation_backend
+from rl.evaluation import evaluate_uniform
 from rl.launch import BASELINE, Line, budget, parse_seeds, prepare, train_all
+from rl.play import evaluation_backend
 from rl.record import machine, write_json
 from rl.report import Comparison, as_plain, comparison_table, line_statistics, sweep_table
 from rl.suites import training as suites

@@ -5,8 +5,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from rl.config import RunSettings
-from rl.evaluation import Evaluation, Trained, evaluate_both, summarize
+from rl.evaluation import Evaluation, evaluate_both, summarize
 from rl.figures import learning_curve
+from rl.play import Trained
 from rl.record import Recorder, write_json
 
 

@@ -1,37 +1,18 @@
 """Unbiased evaluation: a fixed number of whole episodes, assigned to environments before any is played."""
 
-from typing import NamedTuple, Protocol, cast
+from typing import NamedTuple
 
 import gymnasium as gym
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from envs import Backend, EnvLike, Variant, Worlds, environment_seeds, make
+from envs import Backend, EnvLike, Variant, make
 from envs.spaces import Actions, factors, span
+from rl import play
 from rl.distributions import MultiCategorical
-from rl.loop import Loop
+from rl.play import Trained, stage
 from rl.rollout import FREE, Actor, Array, Choice, Given
-from rl.threads import torch_threads
-
-_PARALLEL = 20  # environments at most
-_STREAMS = 4  # the family of streams that evaluation draws from; training uses others
-PATIENCE = 30_000  # steps of one episode after which an environment without a time limit is cut off
-
-
-class Trained(Actor, Protocol):
-    """An agent that knows its environment."""
-
-    loop: Loop
-
-    @property
-    def env(self) -> EnvLike: ...
-    @property
-    def backend(self) -> Backend: ...
-    @property
-    def worlds(self) -> Worlds: ...
-    @property
-    def variant(self) -> Variant: ...
 
 
 def has_uniform(actions: Actions) -> bool:
@@ -82,7 +63,7 @@ class Evaluation(NamedTuple):
 
     def __str__(self) -> str:
         mode = "deterministic" if self.deterministic else "stochastic"
-        cut = f"; {self.cut} cut off after {PATIENCE:,} steps" if self.cut else ""
+        cut = f"; {self.cut} cut off after {play.PATIENCE:,} steps" if self.cut else ""
         return f"{self.mean:.2f} ± {self.std:.2f} (mean ± std of {len(self.returns)} {mode} episodes{cut})"
 
 
@@ -104,26 +85,15 @@ def evaluate(
     variant, backend: as for `envs.make`; if `env` is the agent's own, by default its variant and `evaluation_backend`.
     Raises ValueError if episodes < 1 or the environment's observations are not the agent's, and as `envs.make` does.
     """
-    if episodes < 1:
-        raise ValueError(f"episodes must be at least 1, got {episodes}")
-    count = min(episodes, _PARALLEL) if isinstance(env, str) else None
-    start = environment_seeds(seed, 1, key=_STREAMS)[0]
-    trained = getattr(agent, "env", None)
-    own = cast(Trained, agent) if env is trained or (isinstance(env, str) and env == trained) else None
-    variant = (own.variant if own else Variant()) if variant is None else variant
-    backend = (evaluation_backend(own.backend) if own else "auto") if backend is None else backend
-    worlds = make(env, count, start, variant=variant, backend=backend, action_masks=_obeys_masks(agent))
-    _check_observations(agent, worlds)
-    generator = torch.Generator().manual_seed(start)
-    patience = np.inf if variant.max_episode_steps is not None or worlds.has_time_limit else PATIENCE
-    try:
-        with torch_threads(1):
-            return _play(agent, worlds, episodes, deterministic, generator, patience)
-    finally:
-        if not isinstance(env, gym.Env | gym.vector.VectorEnv):  # what the caller built, the caller closes
-            worlds.close()
-        elif getattr(agent, "env", None) is env:
-            cast(Trained, agent).loop.begin_anew()
+    with stage(agent, env, episodes, seed, variant, backend) as prepared:
+        returns, lengths, cut = np.zeros(episodes), np.zeros(episodes, np.int64), 0
+        for step in prepared.play(agent, deterministic):
+            playing = step.episode >= 0
+            k = step.episode[playing]
+            returns[k] += step.reward[playing]
+            lengths[k] += 1
+            cut += int(step.cut[playing].sum())
+    return Evaluation(returns, lengths, deterministic, cut)
 
 
 def evaluate_uniform(
@@ -137,28 +107,6 @@ def evaluate_uniform(
     if not has_uniform(actions):
         return None
     return evaluate(UniformPolicy(actions), env_id, episodes, False, variant=variant, backend=backend)
-
-
-def evaluation_backend(backend: Backend) -> Backend:
-    """The backend to evaluate on: the environments of envpool are its own, all others are the same on every backend."""
-    return "envpool" if backend == "envpool" else "auto"
-
-
-def _check_observations(agent: Actor, worlds: Worlds) -> None:
-    """Raises ValueError if the agent says what it observes and it is not what these worlds show."""
-    own, given = getattr(agent, "obs_space", None), worlds.obs_space
-    if own is not None and _form(own) != _form(given):
-        raise ValueError(f"the agent was trained on observations {own}; {worlds.env_id} gives {given}")
-
-
-def _obeys_masks(agent: Actor) -> bool | None:
-    """None lets the environment decide, for an actor that does not say."""
-    own = getattr(agent, "worlds", None)
-    return own.masked if isinstance(own, Worlds) else None
-
-
-def _form(space: gym.Space[object]) -> tuple[object, ...]:
-    return type(space), space.shape, getattr(space, "n", None)
 
 
 def evaluate_both(agent: Trained, episodes: int, seed: int) -> tuple[Evaluation, Evaluation]:
@@ -176,31 +124,3 @@ def summarize(deterministic: Evaluation, stochastic: Evaluation) -> dict[str, fl
         "eval_episodes": len(deterministic.returns),
         "eval_cut": deterministic.cut + stochastic.cut,
     }
-
-
-def _play(
-    agent: Actor, worlds: Worlds, episodes: int, deterministic: bool, generator: torch.Generator, patience: float
-) -> Evaluation:
-    n = worlds.num_envs
-    assigned = [list(range(i, episodes, n)) for i in range(n)]
-    returns, lengths = np.zeros(episodes), np.zeros(episodes, np.int64)
-    running, played, cut = np.zeros(n), np.zeros(n, np.int64), 0
-    obs, _ = worlds.reset()
-    given = Given(worlds.legal)
-    while any(assigned):
-        choice = agent.act(obs, deterministic, generator, given)
-        obs, reward, terminated, truncated, _ = worlds.step(choice.action.numpy(force=True))
-        running += reward
-        played += 1
-        late = (played >= patience) & ~(terminated | truncated)
-        over = terminated | truncated | late
-        for i in np.flatnonzero(over):
-            if assigned[i]:
-                k = assigned[i].pop(0)
-                returns[k], lengths[k] = running[i], played[i]
-                cut += bool(late[i])
-        running[over], played[over] = 0.0, 0
-        if late.any():
-            obs, _ = worlds.reset(options={"reset_mask": late})
-        given = given.after(choice, worlds.legal, over)
-    return Evaluation(returns, lengths, deterministic, cut)

@@ -48,10 +48,14 @@ def create_run_directory(out: Path, env_id: str, agent: str, seed: int, settings
             name = f"{seed}-{stamp}-{attempt}"
     directory = parent / name
     write_yaml(directory / "config.yaml", settings)
-    versions = {name: _version(name) for name in _PACKAGES}
-    versions |= {"python": platform.python_version(), "platform": platform.platform()}
-    write_json(directory / "versions.json", versions)
+    write_json(directory / "versions.json", versions())
     return directory
+
+
+def versions() -> dict[str, str]:
+    """Of this package, of those that its numbers depend on, of Python and of the system."""
+    packages = {name: _version(name) for name in _PACKAGES}
+    return packages | {"python": platform.python_version(), "platform": platform.platform()}
 
 
 def write_json(path: Path, content: Mapping[str, object]) -> None:
@@ -63,8 +67,8 @@ def machine() -> str:
     cpu = Path("/proc/cpuinfo")
     names = re.findall(r"model name\s*: (.+)", cpu.read_text(encoding="utf-8")) if cpu.is_file() else []
     model = names[0] if names else platform.processor() or platform.machine()
-    versions = ", ".join(f"{name} {_version(name)}" for name in _PACKAGES[1:])
-    return f"{model}, {os.cpu_count()} cores; Python {platform.python_version()}, {versions}"
+    packages = ", ".join(f"{name} {_version(name)}" for name in _PACKAGES[1:])
+    return f"{model}, {os.cpu_count()} cores; Python {platform.python_version()}, {packages}"
 
 
 def _version(package: str) -> str:

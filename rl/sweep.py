@@ -16,8 +16,8 @@ from gymnasium import spaces
 from envs import make
 from rl import config
 from rl.command import DONE, INTERRUPTED, Parser, RunFailed, run
-from rl.evaluation import evaluation_backend
 from rl.launch import budget, parse_seeds
+from rl.play import evaluation_backend
 from rl.ranking import Findings, numbers, ranking, recipe
 from rl.record import machine, write_json
 from rl.search import Parameters, propose, read_space

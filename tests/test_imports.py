@@ -9,7 +9,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 HEAVY = (
-    "stable_baselines3", "envpool", "ale_py", "cv2", "ray", "numba", "matplotlib", "optuna", "tensorboard",
+    "stable_baselines3", "envpool", "ale_py", "cv2", "ray", "numba", "matplotlib", "minari", "optuna", "tensorboard",
     "torch.utils.tensorboard",
 )  # fmt: skip
 
@@ -29,9 +29,11 @@ FLOORS: list[list[str]] = [
         "envs.snapshot", "envs.spaces", "envs.variant", "envs.worlds",
     ],
     [
-        "rl", "rl.checkpoint", "rl.command", "rl.conclude", "rl.config", "rl.evaluation", "rl.figures", "rl.launch",
-        "rl.loop", "rl.markdown", "rl.progress", "rl.ranking", "rl.record", "rl.report", "rl.search", "rl.study",
-        "rl.suites", "rl.suites.panels", "rl.suites.report", "rl.typed", "rl.unseen", "rl.unseen.report", "rl.zoo",
+        "rl", "rl.checkpoint", "rl.command", "rl.conclude", "rl.config", "rl.demonstrations",
+        "rl.demonstrations.checks", "rl.demonstrations.data", "rl.demonstrations.files", "rl.demonstrations.minari",
+        "rl.demonstrations.recording", "rl.evaluation", "rl.figures", "rl.launch", "rl.loop", "rl.markdown", "rl.play",
+        "rl.progress", "rl.ranking", "rl.record", "rl.report", "rl.sealed", "rl.search", "rl.study", "rl.suites",
+        "rl.suites.panels", "rl.suites.report", "rl.typed", "rl.unseen", "rl.unseen.report", "rl.zoo",
         "rl.zoo.figure", "rl.zoo.report",
     ],
     [
@@ -40,7 +42,8 @@ FLOORS: list[list[str]] = [
         "agents.fused.coefficients", "agents.fused.engine", "agents.fused.heads", "agents.fused.learn",
         "agents.fused.memory", "agents.fused.network", "agents.fused.norms",
         "agents.fused.optimizers", "agents.fused.products", "agents.fused.shared",
-        "agents.method", "agents.networks", "agents.optimizers", "agents.registry", "agents.sb3",
+        "agents.clone", "agents.discriminator", "agents.distill", "agents.gail", "agents.method", "agents.mutual",
+        "agents.networks", "agents.offline", "agents.optimizers", "agents.registry", "agents.teachers", "agents.sb3",
         "agents.sb3.baseline", "agents.sb3.carry", "agents.sb3.model", "agents.sb3.precise", "agents.sb3.replay",
         "agents.settings", "agents.shift", "agents.storage",
     ],
@@ -49,7 +52,7 @@ FLOORS: list[list[str]] = [
         "rl.header", "rl.runs", "rl.suites.training", "rl.trials", "rl.unseen.suite", "rl.zoo.suite",
     ],
     [
-        "rl.baseline", "rl.bench.__main__", "rl.compare", "rl.evaluate", "rl.index",
+        "rl.baseline", "rl.bench.__main__", "rl.compare", "rl.demos", "rl.evaluate", "rl.index",
         "rl.information.__main__", "rl.lockstep", "rl.plot",
         "rl.sweep", "rl.train",
     ],

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from rl.evaluation import PATIENCE
 from rl.markdown import row, rule
+from rl.play import PATIENCE
 from rl.report import as_plain
 from rl.statistics import Interval, mean_interval
 from rl.suites import panels, report

@@ -1,0 +1,84 @@
+"""Minari's data sets as demonstrations."""
+
+from collections.abc import Iterable
+from typing import Protocol, cast
+
+import numpy as np
+
+from envs.spaces import Array, Space, batched, check_action_space, check_observation_space, to_policy_action
+from rl.demonstrations.checks import check
+from rl.demonstrations.data import DemonstrationError, Demonstrations
+from rl.demonstrations.recording import describe
+
+PREFIX = "minari:"
+
+
+class Episode(Protocol):
+    """T steps, as Minari documents them."""
+
+    observations: object  # [T + 1, …], or a dict or tuple of such
+    actions: object  # [T, …], the environment's
+    rewards: Array  # [T]
+    terminations: Array  # bool[T]
+    truncations: Array  # bool[T]
+
+
+class Dataset(Protocol):
+    """The part of `minari.MinariDataset` that is used."""
+
+    observation_space: Space
+    action_space: Space
+
+    def iterate_episodes(self) -> Iterable[Episode]: ...
+
+
+def from_minari(dataset: Dataset, env_id: str | None = None) -> Demonstrations:
+    """Every episode of a data set. One that neither terminated nor was truncated counts as truncated in its last step.
+
+    env_id: what the environment is called, by default as the data set says.
+    Raises UnsupportedSpace for spaces that agents here cannot use, and DemonstrationError if the data is broken.
+    """
+    spec = getattr(getattr(dataset, "spec", None), "env_spec", None)
+    name = str(getattr(getattr(dataset, "spec", None), "dataset_id", "the data set"))
+    env_id = env_id or (str(spec.id) if spec is not None else None)
+    if env_id is None:
+        raise DemonstrationError(f"{name}: does not say which environment it comes from; pass env_id to from_minari")
+    obs_space = check_observation_space(dataset.observation_space, name)
+    action_space = check_action_space(dataset.action_space, name)
+    columns: list[tuple[Array, ...]] = []
+    for episode in dataset.iterate_episodes():
+        try:
+            obs, _ = batched(obs_space, episode.observations)
+            action = to_policy_action(action_space, np.asarray(episode.actions))
+        except ValueError as error:
+            raise DemonstrationError(f"{name}: {error}") from None
+        terminated, truncated = (np.array(flags, bool) for flags in (episode.terminations, episode.truncations))
+        if not len(truncated):
+            continue
+        truncated[-1] |= not terminated[-1]
+        first = np.arange(len(truncated)) == 0
+        reward = np.asarray(episode.rewards, np.float32)
+        columns.append((obs[:-1], action, reward, obs[1:], terminated, truncated, first))
+    if not columns:
+        raise DemonstrationError(f"{name}: holds no step of any episode")
+    obs, action, reward, next_obs, terminated, truncated, first = map(np.concatenate, zip(*columns, strict=True))
+    about = describe(obs_space, action_space) | {"source": PREFIX + name}
+    demonstrations = Demonstrations(
+        env_id, obs, action, reward, next_obs, terminated, truncated, first, about=about
+    )  # fmt: skip
+    check(demonstrations, name)
+    return demonstrations
+
+
+def installed(address: str) -> Demonstrations:
+    """Of "minari:NAME", which must be on this machine. Raises DemonstrationError if it, or Minari, is not."""
+    name = address.removeprefix(PREFIX)
+    try:
+        import minari
+    except ModuleNotFoundError:
+        raise DemonstrationError(f"{address}: needs Minari: pip install 'actor-critic[minari]'") from None
+    try:
+        dataset = minari.load_dataset(name)
+    except (FileNotFoundError, ValueError) as error:
+        raise DemonstrationError(f"{address}: {error}; `minari download {name}` fetches a published one") from None
+    return from_minari(cast(Dataset, dataset))

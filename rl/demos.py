@@ -1,0 +1,66 @@
+"""`python -m rl.demos RUN --episodes N`: a trained agent plays, and what it does is kept as demonstrations."""
+
+from pathlib import Path
+from typing import cast
+
+import numpy as np
+
+from agents import registry
+from rl.command import DONE, Parser, run
+from rl.config import merge
+from rl.demonstrations import Demonstrations, record, save
+from rl.typed import ConfigError
+
+_TYPES = {"--episodes": int, "--seed": int, "--min-return": float}
+
+
+def main(argv: list[str]) -> int:
+    args = _parser().parse_args(argv)
+    file = registry.checkpoint_of(args.run)
+    agent = registry.load(file)
+    flags = {"--episodes": args.episodes, "--seed": args.seed or agent.seed, "--min-return": args.min_return}
+    given = {flag: text for flag, text in flags.items() if text is not None}
+    chosen = merge(_TYPES, [("command line", given)])
+    episodes, seed = cast(int, chosen["--episodes"]), cast(int, chosen["--seed"])
+    if episodes < 1 or seed < 0:
+        raise ConfigError("--episodes must be at least 1 and --seed must not be negative")
+    out = args.out or (args.run if args.run.is_dir() else file.parent) / "demonstrations.npz"
+    print(f"{agent.env}, {file}, step {agent.loop.step:,}, seed {seed}")
+    played = record(agent, agent.env, episodes, seed, deterministic=not args.stochastic)
+    kept = _at_least(played, cast("float | None", chosen.get("--min-return")))
+    origin = {"run": str(args.run), "checkpoint": file.name, "step": agent.loop.step}
+    path = save(out, kept._replace(about={**kept.about, **origin}))
+    returns, mode = kept.returns, "stochastic" if args.stochastic else "deterministic"
+    print(f"{returns.mean():.2f} ± {returns.std():.2f} (mean ± std of {len(returns)} {mode} episodes)")
+    print(f"{len(returns)} episodes, {kept.transitions:,} transitions, {path}, {path.stat().st_size:,} bytes")
+    return DONE
+
+
+def _parser() -> Parser:
+    parser = Parser(prog="rl.demos", description="Record demonstrations of a trained agent.")
+    parser.add_argument("run", type=Path, metavar="RUN", help="a run directory, or a checkpoint file")
+    parser.add_argument("--episodes", required=True, metavar="N", help="episodes to play, each of them whole")
+    parser.add_argument("--seed", metavar="S", help="seed of environments and actions (default: the run's)")
+    parser.add_argument("--stochastic", action="store_true", help="draw actions (default: the most probable)")
+    parser.add_argument("--min-return", metavar="R", help="keep those of the episodes that return at least this")
+    parser.add_argument("--out", type=Path, metavar="FILE", help="(default: demonstrations.npz in RUN)")
+    return parser
+
+
+def _at_least(played: Demonstrations, least: float | None) -> Demonstrations:
+    """The episodes of at least this return. Raises ConfigError if there are none."""
+    if least is None:
+        return played
+    returns = played.returns
+    good = np.flatnonzero(returns >= least).tolist()
+    if not good:
+        raise ConfigError(
+            f"--min-return {least:g}: none of {len(returns)} episodes returned more than {returns.max():g}"
+        )
+    print(f"{len(good)} of {len(returns)} episodes returned at least {least:g}")
+    kept = played.select(good)
+    return kept._replace(about={**kept.about, "min_return": least, "played": len(returns)})
+
+
+if __name__ == "__main__":
+    run(main)
