@@ -19,7 +19,7 @@ def print_header(this: Run) -> None:
         "normalized": " and ".join(normalized) or "nothing",
         "networks": f"{_networks(agent)}, {size:,} parameters",
         "optimizer": f"{type(agent.descent.optimizer).__name__}, learning rate {agent.learning_rate} "
-        f"(critic × {agent.critic_lr_scale}), {agent.n_steps} × {agent.worlds.num_envs} steps an update",
+        f"(critic × {agent.critic_lr_scale}), {this.agent.n_steps} × {this.agent.worlds.num_envs} steps an update",
         "engine": describe(agent),
         "seed": str(agent.seed),
         "settings": this.source,
