@@ -82,7 +82,7 @@ class Encoding:
     @staticmethod
     def _nowhere(state: Tensor) -> Tensor:
         nowhere = torch.zeros_like(state)
-        nowhere[:, -1] = 1
+        nowhere[:, -1] = 10
         return nowhere
 
     def _action(self, action: Tensor) -> Tensor:
@@ -126,7 +126,7 @@ class Discriminator:
     def step(self, expert: Tensor, policy: Tensor) -> None:
         """One gradient step. float32[B, F] each."""
         self.network.train()
-        loss = gan.discriminator_loss(self._logit(expert), self._logit(policy))
+        loss = gan.discriminator_loss(self._logit(expert), self._logit(policy), validate=False)
         if self.penalty:
             loss = loss + self.penalty * self._roughness(expert, policy)
         self.optimizer.zero_grad()
@@ -136,12 +136,12 @@ class Discriminator:
     def measure(self, expert: Tensor, policy: Tensor) -> dict[str, Tensor]:
         """Its value, accuracy and entropy on transitions that it was not trained on; the JSD that it can tell."""
         real, fake = self.logit(expert), self.logit(policy)
-        value, both = gan.value(real, fake), torch.cat([real, fake])
+        value, both = gan.value(real, fake, validate=False), torch.cat([real, fake])
         right = torch.cat([real > 0, fake < 0]).float()
         return {
             "gail/discriminator_value": value,
             "gail/discriminator_accuracy": right.mean(),
-            "gail/discriminator_entropy": information.bernoulli_entropy_from_logits(both[:, None]).mean(),
+            "gail/discriminator_entropy": information.bernoulli_entropy_from_logits(both[:, None], reduction="mean"),
             "gail/jsd": gan.jsd_estimate(value),
         }
 

@@ -25,12 +25,15 @@ def reward_of(logit: Tensor, form: RewardForm) -> Tensor:
     """The reward of a transition, D = σ(logit) being the probability that it is the expert's.
 
     logit: ln D − ln(1 − D), of either sign; positive: −ln(1 − D), which favors long episodes whatever is done in them;
-    negative: ln D, which favors short ones; constant: 1, the control of what length alone explains.
+    negative: ln D, which favors short ones; constant: 1, the control of what length alone explains. Positive and
+    negative are a GAN's two losses of the generator, saturating and not, with the sign turned.
     Source: Ho & Ermon 2016 (positive, by their sign of D); Fu et al. 2018 (logit); Kostrikov et al. 2019 (the biases).
     """
     if form == "positive":
-        return gan.generator_loss(logit, "minimax").neg()
-    raise NotImplementedError
+        return -gan.generator_loss(logit, "saturating", reduction="none", validate=False)
+    if form == "negative":
+        return -gan.generator_loss(logit, "non-saturating", reduction="none", validate=False)
+    return logit if form == "logit" else torch.ones_like(logit)
 
 
 @dataclass(eq=False, kw_only=True)
