@@ -98,6 +98,7 @@ def _about(actor: object, prepared: Stage) -> dict[str, object]:
         "actor": getattr(actor, "__name__", type(actor).__name__),
         "variant": prepared.variant.changes,
         "backend": worlds.backend,
+        "cut_off_after": None if np.isinf(prepared.patience) else prepared.patience,
         "versions": versions(),
     }
     plain: dict[str, object] = json.loads(json.dumps(about, default=str))
