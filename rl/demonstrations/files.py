@@ -21,6 +21,7 @@ _OPTIONAL = {NAMES["legal"]}
 _KNOWN = {*NAMES.values(), "metadata"}
 _UNREADABLE = (
     zipfile.BadZipFile, zlib.error, ValueError, OSError, EOFError, KeyError, NotImplementedError, RuntimeError,
+    MemoryError,
 )  # fmt: skip
 
 
@@ -115,7 +116,8 @@ def _arrays(path: Path, raw: bytes, tested: bool) -> dict[str, Array]:
     except DemonstrationError:
         raise
     except _UNREADABLE as error:
-        raise DemonstrationError(f"{path}: damaged, cut off, or not only numbers ({error})") from None
+        reason = " ".join(str(error).split())
+        raise DemonstrationError(f"{path}: damaged, cut off, or not only numbers ({reason})") from None
     for name, array in arrays.items():
         if not isinstance(array, np.ndarray):
             raise DemonstrationError(f"{path}: {name} is not an array")
@@ -134,7 +136,7 @@ def _metadata(path: Path, array: Array) -> tuple[str, dict[str, object]]:
         )
     found, env_id = about.pop("format", None), about.pop("env_id", None)
     if type(found) is not int or found > FORMAT or found < 1:
-        raise DemonstrationError(f"{path}: has format {found}; this version reads format {FORMAT}")
+        raise DemonstrationError(f"{path}: has format {found!r}; this version reads format {FORMAT}")
     if not isinstance(env_id, str):
         raise DemonstrationError(f"{path}: its metadata must name the environment, as env_id")
     return env_id, cast("dict[str, object]", about)
