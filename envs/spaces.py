@@ -88,6 +88,11 @@ def is_flat(space: object) -> bool:
     return isinstance(space, spaces.Box | spaces.Discrete)
 
 
+def flat_form(space: Space) -> Flat:
+    """Of the observations as `Worlds` shows them."""
+    return cast(Flat, space if is_flat(space) else spaces.flatten_space(space))
+
+
 def channels_last(shape: tuple[int, ...]) -> bool:
     """Of an image [·, ·, ·]: the smallest dimension holds the channels, the last one of equals, as in
     Stable-Baselines3. False puts them first."""

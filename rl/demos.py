@@ -8,7 +8,8 @@ import numpy as np
 from agents import registry
 from rl.command import DONE, Parser, run
 from rl.config import merge
-from rl.demonstrations import Demonstrations, record, save
+from rl.demonstrations import Demonstrations, record, save, target
+from rl.evaluation import Evaluation
 from rl.typed import ConfigError
 
 _TYPES = {"--episodes": int, "--seed": int, "--min-return": float}
@@ -24,15 +25,14 @@ def main(argv: list[str]) -> int:
     episodes, seed = cast(int, chosen["--episodes"]), cast(int, chosen["--seed"])
     if episodes < 1 or seed < 0:
         raise ConfigError("--episodes must be at least 1 and --seed must not be negative")
-    out = args.out or (args.run if args.run.is_dir() else file.parent) / "demonstrations.npz"
+    out = target(args.out or (args.run if args.run.is_dir() else file.parent) / "demonstrations.npz")
     print(f"{agent.env}, {file}, step {agent.loop.step:,}, seed {seed}")
     played = record(agent, agent.env, episodes, seed, deterministic=not args.stochastic)
     kept = _at_least(played, cast("float | None", chosen.get("--min-return")))
     origin = {"run": str(args.run), "checkpoint": file.name, "step": agent.loop.step}
     path = save(out, kept._replace(about={**kept.about, **origin}))
-    returns, mode = kept.returns, "stochastic" if args.stochastic else "deterministic"
-    print(f"{returns.mean():.2f} ± {returns.std():.2f} (mean ± std of {len(returns)} {mode} episodes)")
-    print(f"{len(returns)} episodes, {kept.transitions:,} transitions, {path}, {path.stat().st_size:,} bytes")
+    print(_summary(kept))
+    print(f"{kept.transitions:,} transitions, {path}, {path.stat().st_size:,} bytes")
     return DONE
 
 
@@ -54,12 +54,17 @@ def _at_least(played: Demonstrations, least: float | None) -> Demonstrations:
     returns = played.returns
     good = np.flatnonzero(returns >= least).tolist()
     if not good:
-        raise ConfigError(
-            f"--min-return {least:g}: none of {len(returns)} episodes returned more than {returns.max():g}"
-        )
+        raise ConfigError(f"--min-return {least:g}: the best of {len(returns)} episodes returned {returns.max():g}")
     print(f"{len(good)} of {len(returns)} episodes returned at least {least:g}")
     kept = played.select(good)
     return kept._replace(about={**kept.about, "min_return": least, "played": len(returns)})
+
+
+def _summary(kept: Demonstrations) -> Evaluation:
+    bounds = np.array(kept.episodes)
+    lengths, whole = bounds[:, 1] - bounds[:, 0], kept.terminated[bounds[:, 1] - 1]
+    cut = (lengths == kept.about["cut_off_after"]) & ~whole
+    return Evaluation(kept.returns, lengths, bool(kept.about["deterministic"]), int(cut.sum()))
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ import os
 from pathlib import Path
 
 # The digest stands in the archive's comment, which is the last bytes of the file and nothing to whoever reads a zip.
+_END, _END_LENGTH = b"PK\x05\x06", 22  # of a zip archive, before its comment
 _NO_COMMENT, _DIGEST_LENGTH = b"\x00\x00", (64).to_bytes(2, "little")
 _TAIL = len(_DIGEST_LENGTH) + 64
 
@@ -33,6 +34,11 @@ def intact(raw: bytes) -> bool | None:
     if raw[-_TAIL : -_TAIL + 2] != _DIGEST_LENGTH:
         return None
     return raw[-_TAIL + 2 :] == _digest(raw[:-_TAIL])
+
+
+def unsealed(raw: bytes) -> bool:
+    """Whether these bytes end as a zip archive without any comment does; part of a digest is a comment, too."""
+    return raw[-_END_LENGTH:].startswith(_END) and raw.endswith(_NO_COMMENT)
 
 
 def _digest(body: bytes) -> bytes:

@@ -8,7 +8,7 @@ import numpy as np
 from gymnasium import spaces
 from numpy.typing import NDArray
 
-from envs.spaces import Actions, Array, Flat, Space, brief, factors, first_row, is_flat, policy_action_space
+from envs.spaces import Actions, Array, Space, brief, factors, first_row, flat_form, policy_action_space
 from rl.demonstrations.data import DemonstrationError, Demonstrations, Flags
 
 NAMES = {  # of the arrays in a file and in messages, by the fields that hold them
@@ -41,7 +41,8 @@ def check(
         _check_episodes(demonstrations)
         _check_actions(demonstrations, action_space)
         if obs_space is not None:
-            _check_observations(demonstrations.obs, obs_space)
+            _check_observations("observations", demonstrations.obs, obs_space)
+            _check_observations("next_observations", demonstrations.next_obs, obs_space)
     except _Fault as fault:
         raise DemonstrationError(f"{where}: {fault}") from None
 
@@ -107,6 +108,8 @@ def _check_actions(d: Demonstrations, space: Space | None) -> None:
     if space is not None:
         choices = _choices_of(cast(Actions, space), d, choices)
     if d.action.dtype.kind == "f":
+        if d.legal is not None:
+            _refuse("action_masks are for choices, and actions are float32")
         return
     parts = cast("NDArray[np.int64]", d.action.reshape(len(d.action), -1))
     if choices is None and d.legal is not None:
@@ -120,7 +123,7 @@ def _check_actions(d: Demonstrations, space: Space | None) -> None:
         row = first_row(outside)
         _refuse(f"action {d.action[row].tolist()} in row {row} is outside its choices, which count from 0")
     if d.legal is not None:
-        _check_masks(d.legal, parts, choices or [])
+        _check_masks(d.legal, d.action, choices or [])
 
 
 def _choices_of(space: Actions, d: Demonstrations, told: list[int] | None) -> list[int]:
@@ -134,14 +137,14 @@ def _choices_of(space: Actions, d: Demonstrations, told: list[int] | None) -> li
     return own
 
 
-def _check_masks(legal: Flags, parts: NDArray[np.int64], choices: list[int]) -> None:
+def _check_masks(legal: Flags, action: Array, choices: list[int]) -> None:
     if legal.shape[1] != sum(choices):
         _refuse(f"action_masks has {legal.shape[1]} columns, actions have {sum(choices)} choices")
-    columns = parts + np.cumsum([0, *choices[:-1]])
+    columns = np.add(action.reshape(len(action), -1), np.cumsum([0, *choices[:-1]]), dtype=np.int64)
     forbidden = ~np.take_along_axis(legal, columns, axis=1)
     if forbidden.any():
         row = first_row(forbidden)
-        _refuse(f"action {parts[row].tolist()} in row {row} is one that its action_masks forbid")
+        _refuse(f"action {action[row].tolist()} in row {row} is one that its action_masks forbid")
 
 
 def _choices(d: Demonstrations) -> list[int] | None:
@@ -156,11 +159,13 @@ def _choices(d: Demonstrations) -> list[int] | None:
     return cast("list[int]", list(cast(Iterable[int], told)))
 
 
-def _check_observations(obs: Array, space: Space) -> None:
-    flat = cast(Flat, space if is_flat(space) else spaces.flatten_space(space))
+def _check_observations(name: str, obs: Array, space: Space) -> None:
+    flat = flat_form(space)
     if obs.shape[1:] != flat.shape or obs.dtype != flat.dtype:
-        _refuse(f"observations are {obs.dtype}{list(obs.shape[1:])}; those of the agent are of {brief(flat)}")
+        _refuse(f"{name} are {obs.dtype}{list(obs.shape[1:])}; those of the agent are of {brief(flat)}")
     if isinstance(flat, spaces.Discrete):
         outside = ~np.isin(obs, np.arange(flat.start, flat.start + flat.n))
         if outside.any():
-            _refuse(f"observation {obs[first_row(outside)]} in row {first_row(outside)} is not of {brief(flat)}")
+            _refuse(
+                f"{name} holds {obs[first_row(outside)]} in row {first_row(outside)}, which is not of {brief(flat)}"
+            )

@@ -1,7 +1,6 @@
 """`Demonstrations`: transitions of whole episodes, one after the other."""
 
 from collections.abc import Mapping, Sequence
-from types import MappingProxyType
 from typing import NamedTuple
 
 import numpy as np
@@ -33,7 +32,7 @@ class Demonstrations(NamedTuple):
     truncated: Flags  # [M]
     first: Flags  # [M]
     legal: Flags | None = None  # [M, A], actions that were allowed, if the environment has action masks
-    about: Mapping[str, object] = MappingProxyType({})  # where they come from: see docs/demonstrations.md
+    about: Mapping[str, object] = {}  # where they come from: see docs/demonstrations.md
 
     @property
     def transitions(self) -> int:

@@ -21,15 +21,23 @@ _OPTIONAL = {NAMES["legal"]}
 _KNOWN = {*NAMES.values(), "metadata"}
 _UNREADABLE = (
     zipfile.BadZipFile, zlib.error, ValueError, OSError, EOFError, KeyError, NotImplementedError, RuntimeError,
+    MemoryError,
 )  # fmt: skip
 
 
+def target(path: str | Path) -> Path:
+    """Where `save` writes: `.npz` is added if missing. Raises DemonstrationError for a folder."""
+    if Path(path).is_dir():
+        raise DemonstrationError(f"{path}: is a folder; name a file in it")
+    return Path(path) if str(path).endswith(".npz") else Path(f"{path}.npz")
+
+
 def save(path: str | Path, demonstrations: Demonstrations) -> Path:
-    """Writes an `.npz` (added if missing), whole or not at all; returns its path. The same data gives the same bytes.
+    """Writes them whole or not at all to `target(path)`, which it returns. The same data gives the same bytes.
 
     Raises DemonstrationError if these are not demonstrations that `load` would take.
     """
-    file = Path(path) if str(path).endswith(".npz") else Path(f"{path}.npz")
+    file = target(path)
     check(demonstrations, f"what should be saved as {file}")
     metadata = {"format": FORMAT, "env_id": demonstrations.env_id} | dict(demonstrations.about)
     arrays = {name: getattr(demonstrations, field) for field, name in NAMES.items()}
@@ -77,9 +85,14 @@ def _from_file(path: Path) -> Demonstrations:
         raw = path.read_bytes()
     except OSError as error:
         raise DemonstrationError(f"{path}: cannot read it: {error.strerror}") from None
-    if sealed.intact(raw) is False:
+    intact = sealed.intact(raw)
+    if intact is False:
         raise DemonstrationError(f"{path}: wrong checksum, the file is damaged; record it again")
-    arrays = _arrays(path, raw)
+    if not raw.startswith(b"PK"):
+        raise DemonstrationError(f"{path}: not an .npz file; numpy.savez writes one")
+    if intact is None and not sealed.unsealed(raw):
+        raise DemonstrationError(f"{path}: the file is cut off or damaged at its end; record it again")
+    arrays = _arrays(path, raw, tested=intact is True)
     unknown = sorted(arrays.keys() - _KNOWN)
     if unknown:
         raise DemonstrationError(f"{path}: unknown array {unknown[0]!r}{nearest(unknown[0], _KNOWN)}")
@@ -91,15 +104,20 @@ def _from_file(path: Path) -> Demonstrations:
     return Demonstrations(env_id=env_id, about=about, **fields)  # type: ignore[arg-type]
 
 
-def _arrays(path: Path, raw: bytes) -> dict[str, Array]:
-    if not raw.startswith(b"PK"):
-        raise DemonstrationError(f"{path}: not an .npz file; numpy.savez writes one")
-    name = ""
+def _arrays(path: Path, raw: bytes, tested: bool) -> dict[str, Array]:
+    """tested: whether a digest has vouched for these bytes; else the archive's own checksums must."""
     try:
-        with np.load(io.BytesIO(raw), allow_pickle=False) as archive:
-            arrays = {name: archive[name] for name in archive.files}
+        with zipfile.ZipFile(io.BytesIO(raw)) as archive:
+            wrong = None if tested else archive.testzip()  # NumPy does not read an array to the end, where it stands
+        if wrong is not None:
+            raise DemonstrationError(f"{path}: wrong checksum of {wrong}, the file is damaged")
+        with np.load(io.BytesIO(raw), allow_pickle=False) as loaded:
+            arrays = {name: loaded[name] for name in loaded.files}
+    except DemonstrationError:
+        raise
     except _UNREADABLE as error:
-        raise DemonstrationError(f"{path}: damaged, cut off, or more than numbers ({error})") from None
+        reason = " ".join(str(error).split())
+        raise DemonstrationError(f"{path}: damaged, cut off, or not only numbers ({reason})") from None
     for name, array in arrays.items():
         if not isinstance(array, np.ndarray):
             raise DemonstrationError(f"{path}: {name} is not an array")
@@ -110,7 +128,7 @@ def _metadata(path: Path, array: Array) -> tuple[str, dict[str, object]]:
     """The environment's id, and the rest."""
     try:
         about = json.loads(str(array))
-    except ValueError:
+    except (ValueError, RecursionError):
         about = None
     if array.dtype.kind != "U" or not isinstance(about, dict):
         raise DemonstrationError(
@@ -118,7 +136,7 @@ def _metadata(path: Path, array: Array) -> tuple[str, dict[str, object]]:
         )
     found, env_id = about.pop("format", None), about.pop("env_id", None)
     if type(found) is not int or found > FORMAT or found < 1:
-        raise DemonstrationError(f"{path}: has format {found}; this version reads format {FORMAT}")
+        raise DemonstrationError(f"{path}: has format {found!r}; this version reads format {FORMAT}")
     if not isinstance(env_id, str):
         raise DemonstrationError(f"{path}: its metadata must name the environment, as env_id")
     return env_id, cast("dict[str, object]", about)

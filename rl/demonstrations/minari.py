@@ -5,7 +5,8 @@ from typing import Protocol, cast
 
 import numpy as np
 
-from envs.spaces import Array, Space, batched, check_action_space, check_observation_space, to_policy_action
+from envs import spaces
+from envs.spaces import Array, Space
 from rl.demonstrations.checks import check
 from rl.demonstrations.data import DemonstrationError, Demonstrations
 from rl.demonstrations.recording import describe
@@ -13,7 +14,7 @@ from rl.demonstrations.recording import describe
 PREFIX = "minari:"
 
 
-class Episode(Protocol):
+class MinariEpisode(Protocol):
     """T steps, as Minari documents them."""
 
     observations: object  # [T + 1, …], or a dict or tuple of such
@@ -23,16 +24,16 @@ class Episode(Protocol):
     truncations: Array  # bool[T]
 
 
-class Dataset(Protocol):
+class MinariDataset(Protocol):
     """The part of `minari.MinariDataset` that is used."""
 
     observation_space: Space
     action_space: Space
 
-    def iterate_episodes(self) -> Iterable[Episode]: ...
+    def iterate_episodes(self) -> Iterable[MinariEpisode]: ...
 
 
-def from_minari(dataset: Dataset, env_id: str | None = None) -> Demonstrations:
+def from_minari(dataset: MinariDataset, env_id: str | None = None) -> Demonstrations:
     """Every episode of a data set. One that neither terminated nor was truncated counts as truncated in its last step.
 
     env_id: what the environment is called, by default as the data set says.
@@ -43,13 +44,13 @@ def from_minari(dataset: Dataset, env_id: str | None = None) -> Demonstrations:
     env_id = env_id or (str(spec.id) if spec is not None else None)
     if env_id is None:
         raise DemonstrationError(f"{name}: does not say which environment it comes from; pass env_id to from_minari")
-    obs_space = check_observation_space(dataset.observation_space, name)
-    action_space = check_action_space(dataset.action_space, name)
+    obs_space = spaces.check_observation_space(dataset.observation_space, name)
+    action_space = spaces.check_action_space(dataset.action_space, name)
     columns: list[tuple[Array, ...]] = []
     for episode in dataset.iterate_episodes():
         try:
-            obs, _ = batched(obs_space, episode.observations)
-            action = to_policy_action(action_space, np.asarray(episode.actions))
+            obs = _flat(obs_space, episode.observations)
+            action = spaces.to_policy_action(action_space, np.asarray(episode.actions))
         except ValueError as error:
             raise DemonstrationError(f"{name}: {error}") from None
         terminated, truncated = (np.array(flags, bool) for flags in (episode.terminations, episode.truncations))
@@ -70,6 +71,15 @@ def from_minari(dataset: Dataset, env_id: str | None = None) -> Demonstrations:
     return demonstrations
 
 
+def _flat(space: Space, observations: object) -> Array:
+    """[T + 1, …] in one row each, and of the type that such an environment shows."""
+    rows, single = spaces.batched(space, observations)
+    kind = spaces.flat_form(space).dtype
+    if single or not np.can_cast(rows.dtype, kind, "same_kind"):
+        raise ValueError(f"observations are {rows.dtype}{list(rows.shape)}, which do not fit {spaces.brief(space)}")
+    return rows.astype(kind, copy=False)
+
+
 def installed(address: str) -> Demonstrations:
     """Of "minari:NAME", which must be on this machine. Raises DemonstrationError if it, or Minari, is not."""
     name = address.removeprefix(PREFIX)
@@ -79,6 +89,8 @@ def installed(address: str) -> Demonstrations:
         raise DemonstrationError(f"{address}: needs Minari: pip install 'actor-critic[minari]'") from None
     try:
         dataset = minari.load_dataset(name)
-    except (FileNotFoundError, ValueError) as error:
-        raise DemonstrationError(f"{address}: {error}; `minari download {name}` fetches a published one") from None
-    return from_minari(cast(Dataset, dataset))
+    except FileNotFoundError:
+        raise DemonstrationError(f"{address}: not on this machine; `minari download {name}` fetches it") from None
+    except (ImportError, OSError, ValueError) as error:
+        raise DemonstrationError(f"{address}: Minari cannot open it: {' '.join(str(error).split())}") from None
+    return from_minari(cast(MinariDataset, dataset))

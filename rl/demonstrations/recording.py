@@ -42,12 +42,12 @@ def record(
         steps = [_playing(step) for step in prepared.play(player, deterministic)]
         about = _about(actor, prepared) | {"seed": seed, "deterministic": None if scripted else deterministic}
         dtype, env_id = prepared.worlds.obs_space.dtype, prepared.worlds.env_id
-    order = np.argsort(np.concatenate([step["episode"] for step in steps]), kind="stable")
+    episode = np.concatenate([step.pop("episode") for step in steps]).astype(np.int64)
+    order = np.argsort(episode, kind="stable")
 
     def joined(name: str) -> Array:
-        return np.concatenate([step[name] for step in steps])[order]
+        return np.concatenate([step.pop(name) for step in steps])[order]  # pop, since images are large
 
-    episode = joined("episode")
     demonstrations = Demonstrations(
         env_id=env_id,
         obs=joined("obs").astype(dtype, copy=False),
@@ -56,7 +56,7 @@ def record(
         next_obs=joined("next_obs").astype(dtype, copy=False),
         terminated=joined("terminated").astype(bool),
         truncated=joined("truncated").astype(bool),
-        first=np.diff(episode.astype(np.int64), prepend=-1) > 0,
+        first=np.diff(episode[order], prepend=-1) > 0,
         legal=joined("legal").astype(bool) if "legal" in steps[0] else None,
         about=about,
     )
@@ -73,7 +73,7 @@ class Scripted:
     def act(
         self, obs: Array, deterministic: bool = False, generator: torch.Generator | None = None, given: Given = FREE
     ) -> Choice:
-        actions = np.asarray(self.script(obs))
+        actions = np.asarray(self.script(obs.copy()))
         try:
             if len(np.atleast_1d(actions)) != len(obs):
                 raise ValueError(f"{len(np.atleast_1d(actions))} actions for a batch of {len(obs)} observations")
@@ -98,6 +98,7 @@ def _about(actor: object, prepared: Stage) -> dict[str, object]:
         "actor": getattr(actor, "__name__", type(actor).__name__),
         "variant": prepared.variant.changes,
         "backend": worlds.backend,
+        "cut_off_after": None if np.isinf(prepared.patience) else prepared.patience,
         "versions": versions(),
     }
     plain: dict[str, object] = json.loads(json.dumps(about, default=str))
