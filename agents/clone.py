@@ -62,7 +62,7 @@ class Clone(Method):
         """One gradient step."""
         pi = batch.policy(self.agent)
         loss = negative_log_likelihood(pi, batch.action)
-        metrics = {**fit(self.agent, batch, pi, loss, progress), "train/policy_loss": loss.detach()}
+        metrics = dict(fit(self.agent, batch, pi, loss, progress))
         if isinstance(pi, Categorical):
             metrics["train/accuracy"] = (pi.mode() == batch.action).float().mean()
         return metrics

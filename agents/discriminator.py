@@ -15,6 +15,8 @@ from agents.networks import encode, input_size, mlp
 from envs.spaces import Actions, Flat, factors
 from rl import gan, information
 
+_FAR = 10.0  # standard deviations
+
 
 class Moves(NamedTuple):
     """Transitions, one a row."""
@@ -31,7 +33,8 @@ class Encoding:
 
     s and s′ are standardized by the expert's mean and deviation; discrete actions are one-hot, real ones clipped to
     their bounds, as the environment sees them.
-    With absorbing states, one that terminates leads to the absorbing state, 0 with the flag set.
+    With absorbing states, one that terminates leads to the absorbing state: 0, and the flag. It is set to 10, so that
+    this state is not nearer to the expert's than states are that a bad policy comes to.
     """
 
     obs_space: Flat
@@ -77,12 +80,12 @@ class Encoding:
 
     def _state(self, obs: Tensor) -> Tensor:
         x = (encode(self.obs_space, obs).float() - self.mean) / self.scale
-        return torch.cat([x.clamp(-10, 10), torch.zeros(len(x), 1)], -1)
+        return torch.cat([x.clamp(-_FAR, _FAR), torch.zeros(len(x), 1)], -1)
 
     @staticmethod
     def _nowhere(state: Tensor) -> Tensor:
         nowhere = torch.zeros_like(state)
-        nowhere[:, -1] = 10
+        nowhere[:, -1] = _FAR
         return nowhere
 
     def _action(self, action: Tensor) -> Tensor:
@@ -146,14 +149,15 @@ class Discriminator:
         }
 
     def _logit(self, x: Tensor) -> Tensor:
-        logit: Tensor = self.network(x)
-        return logit.squeeze(-1)
+        logit: Tensor = self.network(x).squeeze(-1)
+        return logit
 
     def _roughness(self, expert: Tensor, policy: Tensor) -> Tensor:
         share = torch.rand(len(expert), 1, generator=self.generator)
         between = torch.lerp(expert, policy, share).requires_grad_()
         (slope,) = torch.autograd.grad(self._logit(between).sum(), between, create_graph=True)
-        return (slope.norm(dim=-1) - 1).square().mean()
+        roughness: Tensor = (slope.norm(dim=-1) - 1).square().mean()
+        return roughness
 
     def state_dict(self) -> dict[str, object]:
         return {"network": self.network.state_dict(), "optimizer": self.optimizer.state_dict()}

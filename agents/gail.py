@@ -49,13 +49,13 @@ class GAIL(Method):
 
     demonstrations: str = ""  # the file, by `python -m rl.demos`
     episodes: int | None = None  # the first so many; null takes all
-    reward: RewardForm = "logit"
-    absorbing: bool = False  # episodes that terminate go on in an absorbing state, as in Kostrikov et al. 2019
+    reward: RewardForm = "positive"
+    absorbing: bool = True  # episodes that terminate go on in an absorbing state, as in Kostrikov et al. 2019
     next_obs: bool = False  # the discriminator sees s′ too
     batch_size: int = 256  # transitions of either kind, a step of the discriminator
     buffer_size: int = 4096  # latest transitions of the policy to draw from
-    discriminator_steps: int = 1
-    discriminator_lr: float = 3e-4  # of Adam
+    discriminator_steps: int = 2
+    discriminator_lr: float = 1e-3  # of Adam
     discriminator_arch: tuple[int, ...] = (64, 64)
     gradient_penalty: float = 1.0  # 0 for none
     spectral_norm: bool = False

@@ -179,7 +179,7 @@ def fit(agent: A2C, batch: Transitions, pi: Distribution, loss: Tensor, progress
     shift = Shift(agent.policy, pi.raw.detach(), lambda: batch.policy(agent))
     metrics = agent.descent.step(total, progress, shift) | shift.js()
     agent.descent.adapt_entropy_coefficient(entropy.detach(), progress)
-    return metrics | {"train/entropy": entropy.detach()}
+    return metrics | {"train/loss": loss.detach(), "train/entropy": entropy.detach()}
 
 
 def steps_of(batch_size: int, num_envs: int) -> int:

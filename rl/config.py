@@ -161,8 +161,8 @@ def directory_name(env_id: str) -> str:
 
 
 def recipe(env_id: str, agent: str = "a2c") -> Path | None:
-    """The tuned settings that ship for an environment and an agent, if there are any."""
-    return shipped(f"{directory_name(env_id)}{'' if agent == 'a2c' else f'.{agent}'}.yaml")
+    """The tuned settings that ship for an environment, if there are any; for an agent around an A2C, those of all."""
+    return shipped(f"{directory_name(env_id)}.yaml" if agent == "a2c" else f"{agent}.yaml")
 
 
 def shipped(name: str) -> Path | None:

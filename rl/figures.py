@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _COLORS = {"episode": "#9ecae1", "mean": "#08519c", "threshold": "#d95f02", "entropy": "#1b7837", "shift": "#762a83"}
+_LOSSES = {"train/loss": ("on minibatches", "episode"), "validation/loss": ("on held-out episodes", "mean")}
 _LINE_COLORS = ("#000000", "#d55e00", "#0072b2", "#009e73", "#cc79a7", "#e69f00")  # Okabe & Ito 2008
 _LINE_STYLES = ("-", "--")
 _DOTS = (":", "--")
@@ -39,12 +40,17 @@ def learning_curve(directory: Path, env_id: str, agent: str, seed: int, threshol
     episodes, metrics = read_columns(directory / "episodes.csv"), read_columns(directory / "metrics.csv")
     figure = Figure(figsize=(7, 6), layout="constrained")
     top, middle, bottom = figure.subplots(3, 1, sharex=True, height_ratios=[2.2, 1, 1])
-    top.plot(episodes["step"], episodes["return"], ".", ms=2, color=_COLORS["episode"], label="one episode")
     steps, shift = metrics["step"], _COLORS["shift"]
-    top.plot(steps, metrics["rollout/ep_rew_mean"], color=_COLORS["mean"], label="mean of the last 100 episodes")
-    if threshold is not None:
+    recorded = "validation/loss" in metrics  # learned from recorded transitions: no episode was played
+    if recorded:
+        for name, (label, color) in _LOSSES.items():
+            top.plot(steps, metrics[name], color=_COLORS[color], label=label)
+    else:
+        top.plot(episodes["step"], episodes["return"], ".", ms=2, color=_COLORS["episode"], label="one episode")
+        top.plot(steps, metrics["rollout/ep_rew_mean"], color=_COLORS["mean"], label="mean of the last 100 episodes")
+    if threshold is not None and not recorded:
         top.axhline(threshold, color=_COLORS["threshold"], ls="--", lw=1, label=f"reward threshold, {threshold:g}")
-    top.set_ylabel("return")
+    top.set_ylabel("loss (nats)" if recorded else "return")
     figure.suptitle(f"{env_id}: {agent}, seed {seed} (1 run)", fontsize="medium")
     middle.plot(steps, metrics["train/entropy"], color=_COLORS["entropy"])
     middle.set_ylabel("entropy\n(nats)")
@@ -52,7 +58,7 @@ def learning_curve(directory: Path, env_id: str, agent: str, seed: int, threshol
     bottom.plot(steps, metrics["train/policy_shift_kl_max"], color=shift, lw=0.6, alpha=0.5, label="largest")
     bottom.set_yscale("log", nonpositive="mask")
     bottom.set_ylabel("policy shift KL\n(nats an update)")
-    bottom.set_xlabel("environment steps")
+    bottom.set_xlabel("transitions learned from" if recorded else "environment steps")
     for axes, markerscale in ((top, 4.0), (bottom, 1.0)):  # above the axes, where no data can lie under it
         axes.legend(
             loc="lower right", bbox_to_anchor=(1, 1), ncols=3, fontsize="small", frameon=False, markerscale=markerscale,
