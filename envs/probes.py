@@ -16,6 +16,7 @@ steps long, so that seconds of training settle the values below (γ is the agent
 | ForbiddenAction-v0 | one step, one of three actions is legal by `action_mask`, any other raises | return 1 |
 | TimeLimit-v0 | 0 → 1 → 1 → …, reward 1 in state 1 for ever, cut off at 5 steps | V(1) = 1/(1 − γ), V(0) = γ/(1 − γ) |
 | GridWorld-v0 | two places on a 5 × 5 grid as a `Dict`, four moves, the target pays 1, cut off at 10 steps | return 1 |
+| TicTacToe-v0 | against random moves; taken squares are masked and raise; 1 won, 0 drawn, −1 lost | return near 1 |
 """
 
 from typing import cast
@@ -28,6 +29,7 @@ from numpy.typing import NDArray
 Obs = NDArray[np.float32]
 Infos = dict[str, object]
 Places = dict[str, NDArray[np.int64]]
+Board = NDArray[np.int64]
 Step = tuple[Obs, float, bool, bool, Infos]
 
 
@@ -171,6 +173,39 @@ class GridWorld(gym.Env[Places, np.int64]):
         return self.show(), float(arrived), arrived, False, {}
 
 
+class TicTacToe(gym.Env[Board, np.int64]):
+    """Squares hold 0, or 1 of the agent, who begins, or 2 of the other, who draws uniformly among the free ones."""
+
+    lines = np.array([[0, 1, 2], [3, 4, 5], [6, 7, 8], [0, 3, 6], [1, 4, 7], [2, 5, 8], [0, 4, 8], [2, 4, 6]])
+
+    def __init__(self) -> None:
+        self.observation_space = spaces.MultiDiscrete([3] * 9)
+        self.action_space = spaces.Discrete(9)
+
+    def reset(self, *, seed: int | None = None, options: Infos | None = None) -> tuple[Board, Infos]:
+        super().reset(seed=seed)
+        self.board = np.zeros(9, np.int64)
+        return self.board.copy(), self.infos()
+
+    def infos(self) -> Infos:
+        return {"action_mask": (self.board == 0).astype(np.int8)}
+
+    def step(self, action: np.int64) -> tuple[Board, float, bool, bool, Infos]:
+        if self.board[action]:
+            raise ValueError(f"square {action} is taken")
+        self.board[action] = 1
+        if not self.over():
+            self.board[self.np_random.choice(np.flatnonzero(self.board == 0))] = 2
+        reward = float(self.won(1)) - float(self.won(2))
+        return self.board.copy(), reward, self.over(), False, self.infos()
+
+    def won(self, player: int) -> bool:
+        return bool((self.board[self.lines] == player).all(1).any())
+
+    def over(self) -> bool:
+        return self.won(1) or self.won(2) or bool(self.board.all())
+
+
 # Gymnasium's checker would warn of the reused buffer, which is meant
 for name in ("ConstantReward", "ObservedReward", "DelayedReward", "ActionReward", "ContextAction", "ShiftedAction"):
     gym.register(f"{name}-v0", entry_point=f"envs.probes:{name}", disable_env_checker=True)
@@ -178,4 +213,5 @@ for name in ("Recall", "ForbiddenAction"):
     gym.register(f"{name}-v0", entry_point=f"envs.probes:{name}", disable_env_checker=True)
 gym.register("ContinuousTarget-v0", entry_point="envs.probes:ContinuousTarget", disable_env_checker=True)
 gym.register("GridWorld-v0", entry_point="envs.probes:GridWorld", max_episode_steps=10, disable_env_checker=True)
+gym.register("TicTacToe-v0", entry_point="envs.probes:TicTacToe", disable_env_checker=True)
 gym.register("TimeLimit-v0", entry_point="envs.probes:TimeLimit", max_episode_steps=5, disable_env_checker=True)

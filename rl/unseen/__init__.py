@@ -38,6 +38,9 @@ CHALLENGES = {
         "Discrete observations, no time limit", 15_000.0, "a quarter of the way to -13, the shortest path"
     ),
     "envs.probes:GridWorld-v0": Challenge("Dict observations", 0.2, "a quarter of the way to 1, always at the target"),
+    "envs.probes:TicTacToe-v0": Challenge(
+        "MultiDiscrete observations, action masks", 0.2, "a quarter, rounded up, of the way to 1, every game won"
+    ),
     "minigrid:MiniGrid-Empty-5x5-v0": Challenge(
         "images of 7 × 7 × 3", 0.2, "a quarter of the way to 0.955, the shortest path",
         ("wrappers=[minigrid.wrappers:ImgObsWrapper]",),  # its own observations hold text
