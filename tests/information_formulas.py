@@ -268,6 +268,7 @@ FORMULAS = {
     "product_entropy_from_logits": lambda x, sizes: product_of(entropy_from_logits, [x], sizes),
     "product_kl_from_logits": lambda a, b, sizes: product_of(kl_from_logits, [a, b], sizes),
     "self_information": elementwise(lambda p: -mp.log(p) if p else mp.inf, lambda p: -1 / p),
+    "log_sigmoid": elementwise(lambda x: -mp.log1p(mp.exp(-x)), lambda x: 1 / (1 + mp.exp(x))),
     "log_tanh_slope": elementwise(lambda u: -2 * mp.log(mp.cosh(u)), lambda u: -2 * mp.tanh(u)),
     "kl_k1": elementwise(lambda x: -x, lambda x: mp.mpf(-1)),
     "kl_k2": elementwise(lambda x: x**2 / 2, lambda x: x),

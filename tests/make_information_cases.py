@@ -202,6 +202,11 @@ GROUPS = {
     "kl_k1": {"of samples": SAMPLES},
     "kl_k2": {"of samples": SAMPLES},
     "kl_k3": {"of samples": SAMPLES},
+    "log_sigmoid": {
+        "from -5 to 5": ([0.0, 0.3, -2.0, 5.0, -5.0],),
+        "20 to 1000": ([20.0, -20.0, 100.0, -100.0, 1000.0, -1000.0],),
+        "infinite": ([INF, -INF, 1.0],),
+    },
     "log_tanh_slope": {"everywhere": ([0.0, 0.5, -1.0, 3.0, -20.0, 1e4],), "near 0": ([1e-3, -1e-5],)},
     "bernoulli_entropy": {"0 and 1": ([0.0, 1.0],), "several": ([0.5, 0.1, 0.999],), "rare": ([1e-30, 1e-7],)},
     "bernoulli_entropy_from_logits": first(BITS),

@@ -44,7 +44,7 @@ EXAMPLES: dict[str, tuple[Tensor | list[int], ...]] = {
     "generalized_js_from_logits": (torch.stack([P, Q]), WEIGHTS),
     "cross_entropy_loss": (P, PROBABILITIES[1]),
     "nll_loss": (LOG_P[0], PROBABILITIES[1]),
-    "log_tanh_slope": (MEAN,),
+    **dict.fromkeys(("log_sigmoid", "log_tanh_slope"), (MEAN,)),
     "tanh_gaussian_entropy": (MEAN, LOG_STD),
     "gaussian_entropy": (LOG_STD,),
     "gaussian_kl": (MEAN, LOG_STD, -MEAN, 2 * LOG_STD),
@@ -97,6 +97,16 @@ def test_hessian_of_the_divergences_is_the_fisher_matrix(hessian: Callable[..., 
     for divergence, scale in ((information.kl_from_logits, 1.0), (information.js_from_logits, 0.25)):
         for function in (lambda x, f=divergence: f(x, logits), lambda x, f=divergence: f(logits, x)):
             torch.testing.assert_close(hessian(function, logits), scale * fisher, rtol=0, atol=1e-12)
+
+
+@FLOATS
+def test_second_derivative_of_log_sigmoid_at_extremes(dtype: torch.dtype) -> None:
+    """−σ(x) σ(−x) = −e^{−|x|} / (1 + e^{−|x|})², which 1 − σ(x) would round to 0 from 37 on."""
+    x = torch.tensor([0.0, 2.0, -20.0, 40.0, -40.0, 80.0, 1000.0, -1000.0, INF, -INF], dtype=dtype, requires_grad=True)
+    (first,) = torch.autograd.grad(information.log_sigmoid(x)[:-1].sum(), x, create_graph=True)
+    (second,) = torch.autograd.grad(first.sum(), x)
+    e = (-x.detach().abs().double()).exp()
+    torch.testing.assert_close(second, (-e / (1 + e).square()).to(dtype), rtol=8 * torch.finfo(dtype).eps, atol=0)
 
 
 @NAMES
@@ -180,9 +190,10 @@ def refused(match: str, name: str, *inputs: object, **keywords: object) -> None:
 def test_broken_numbers_are_refused_where_they_are(name: str, position: int) -> None:
     argument, logits = parameters(name)[position], parameters(name)[position].endswith("logits")
     values: list[list[float]] = [[NAN]]
-    if argument not in ("log_p", "log_q") and not name.startswith("bernoulli"):
+    certain = name.startswith(("bernoulli", "log_sigmoid"))  # bits, which infinite logits make certain
+    if argument not in ("log_p", "log_q") and not certain:
         values.append([INF])
-    if logits and not name.startswith(("bernoulli", "product")):
+    if logits and not certain and not name.startswith("product"):
         values += [[-INF] * 3, [NAN, -INF, INF]]
     if argument in ("p", "q", "joint", "target"):
         values += [[-0.25], [1.25]]

@@ -5,7 +5,12 @@ and broadcast. Keywords of nearly all of them: `base` of the logarithm (default 
 "mean", "sum"), and `validate=False`, which skips the checks for a hot path. docs/information.md has each equation.
 """
 
-from rl.information.bernoulli import bernoulli_entropy, bernoulli_entropy_from_logits, bernoulli_kl_from_logits
+from rl.information.bernoulli import (
+    bernoulli_entropy,
+    bernoulli_entropy_from_logits,
+    bernoulli_kl_from_logits,
+    log_sigmoid,
+)  # fmt: skip
 from rl.information.categorical import (
     cross_entropy_from_logits,
     entropy_from_logits,
@@ -44,7 +49,7 @@ __all__ = [
     "bernoulli_entropy", "bernoulli_entropy_from_logits", "bernoulli_kl_from_logits", "cross_entropy",
     "cross_entropy_from_logits", "cross_entropy_loss", "entropy", "entropy_from_logits", "gaussian_entropy",
     "gaussian_kl", "gaussian_log_prob", "generalized_js_from_logits", "js", "js_from_logits", "kl", "kl_from_logits",
-    "kl_k1", "kl_k2", "kl_k3", "log_softmax", "log_tanh_slope", "mutual_information", "nll_loss",
+    "kl_k1", "kl_k2", "kl_k3", "log_sigmoid", "log_softmax", "log_tanh_slope", "mutual_information", "nll_loss",
     "product_entropy_from_logits", "product_js_from_logits", "product_kl_from_logits", "self_information", "softmax",
     "tanh_gaussian_entropy",
 ]  # fmt: skip

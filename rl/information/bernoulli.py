@@ -1,12 +1,14 @@
 """Vectors of independent bits, float[..., D]: the last dimension is summed. Unsqueeze it for one bit at a time.
 
-A bit with logit x is the two-action policy with logits (0, x), and goes through the same code.
+A bit with logit x is the two-action policy with logits (0, x), and goes through the same code; `log_sigmoid`, one
+log-probability, is elementwise and shorter by itself.
 """
 
 import math
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from rl.information.categorical import entropy_from_logits, kl_from_logits
 from rl.information.checks import Reduction, check_broadcast, check_numbers, check_unit_interval, finish
@@ -53,6 +55,17 @@ def bernoulli_kl_from_logits(
     return finish(kl.sum(-1), base, reduction)
 
 
+def log_sigmoid(logits: Tensor, *, validate: bool = True) -> Tensor:
+    """ln σ(x) = −softplus(−x) = min(x, 0) − log1p(e^{−|x|}), elementwise; ln(1 − σ(x)) is `log_sigmoid(-x)`.
+
+    logits: float[...], ±inf for a certain bit. Returns float[...] ≤ 0; −inf at −inf, with gradient 1, its limit.
+    Raises ValueError on NaN.
+    """
+    if validate:
+        check_numbers("logits", logits, infinite=True)
+    return _log_sigmoid(logits)
+
+
 def two_actions(logits: Tensor) -> Tensor:
     """(0, x) of each bit, or (−x, 0) where x > 0, so that ±inf is legal: float[..., D] → float[..., D, 2]."""
     x = logits.reshape(logits.shape or (1,))
@@ -72,4 +85,10 @@ def _entropy_gradients(p: Tensor, _: Tensor) -> tuple[Tensor]:
     return ((-x).log1p() - x.log(),)
 
 
+def _log_sigmoid_gradients(logits: Tensor, _: Tensor) -> tuple[Tensor]:
+    """σ(−x), as e^{ln σ(−x)}: its derivatives keep their digits where σ is within rounding of 0 or 1."""
+    return (functional.logsigmoid(-logits.double()).exp(),)
+
+
 _entropy = closed_form(_entropy_values, _entropy_gradients)
+_log_sigmoid = closed_form(lambda logits: functional.logsigmoid(logits.double()), _log_sigmoid_gradients)
