@@ -21,6 +21,7 @@ FLOORS: list[list[str]] = [
         "rl.information.probabilities", "rl.information.products", "rl.information.rivals", "rl.information.series",
         "rl.distributions", "rl.distributions.bounded",
         "rl.distributions.continuous", "rl.distributions.discrete", "rl.distributions.protocol",
+        "rl.gan", "rl.gan.experiments", "rl.gan.games", "rl.gan.losses", "rl.gan.toys", "rl.gan.training",
         "rl.returns", "rl.rollout", "rl.normalize", "rl.schedules", "rl.statistics", "rl.threads",
     ],
     [
@@ -29,8 +30,9 @@ FLOORS: list[list[str]] = [
         "envs.snapshot", "envs.spaces", "envs.variant", "envs.worlds",
     ],
     [
-        "rl", "rl.checkpoint", "rl.command", "rl.conclude", "rl.config", "rl.evaluation", "rl.figures", "rl.launch",
-        "rl.loop", "rl.markdown", "rl.progress", "rl.ranking", "rl.record", "rl.report", "rl.search", "rl.study",
+        "rl", "rl.checkpoint", "rl.command", "rl.conclude", "rl.config", "rl.evaluation", "rl.figures",
+        "rl.gan.figure", "rl.gan.report", "rl.launch", "rl.loop", "rl.markdown", "rl.progress", "rl.ranking",
+        "rl.record", "rl.report", "rl.search", "rl.study",
         "rl.suites", "rl.suites.panels", "rl.suites.report", "rl.typed", "rl.unseen", "rl.unseen.report", "rl.zoo",
         "rl.zoo.figure", "rl.zoo.report",
     ],
@@ -49,7 +51,7 @@ FLOORS: list[list[str]] = [
         "rl.suites.training", "rl.trials", "rl.unseen.suite", "rl.zoo.suite",
     ],
     [
-        "rl.baseline", "rl.bench.__main__", "rl.compare", "rl.evaluate", "rl.index",
+        "rl.baseline", "rl.bench.__main__", "rl.compare", "rl.evaluate", "rl.gan.__main__", "rl.index",
         "rl.information.__main__", "rl.lockstep", "rl.plot",
         "rl.sweep", "rl.train",
     ],
@@ -91,6 +93,6 @@ def test_imports_point_down(path: Path) -> None:
 
 
 def test_imports_are_cheap() -> None:
-    code = f"import sys, rl, agents, envs; print([name for name in {HEAVY} if name in sys.modules])"
+    code = f"import sys, rl, rl.gan, agents, envs; print([name for name in {HEAVY} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
     assert done.stdout.strip() == "[]"
