@@ -3,7 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help train test lint figures zoo unseen lockstep bench information clean
+.PHONY: help train test lint figures zoo unseen lockstep bench information gan clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z]*\):.*##/\1\t/p' $(MAKEFILE_LIST)
@@ -60,6 +60,9 @@ bench: .venv/installed-bench  ## time training beside Stable-Baselines3, Gymnasi
 
 information: .venv/installed-dev  ## accuracy and speed of rl.information beside torch and SciPy (a minute, on a quiet machine)
 	$(BIN)/python -m rl.information
+
+gan: .venv/installed  ## generative adversarial nets where everything is known: tables and figures (two minutes)
+	$(BIN)/python -m rl.gan
 
 clean:  ## remove the virtual environment and caches; runs and results stay
 	rm -rf .venv build dist .mypy_cache .pytest_cache .ruff_cache

@@ -16,7 +16,7 @@ from rl.zoo import PUBLISHED
 
 _OTHERS = (
     "zoo/zoo.md", "unseen/unseen.md", "lockstep.md", "bench/bench.md", "information/accuracy.md",
-    "information/speed.md",
+    "information/speed.md", "gan/gan.md",
 )  # fmt: skip
 _OTHER_FOLDERS = {file.partition("/")[0] for file in _OTHERS}
 _SHOWS = {

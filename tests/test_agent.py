@@ -26,7 +26,8 @@ def parameters(agent: A2C) -> torch.Tensor:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "document", ["README.md", "docs/demonstrations.md", "docs/information.md", "docs/stable-baselines3.md"]
+    "document",
+    ["README.md", "docs/demonstrations.md", "docs/gan.md", "docs/information.md", "docs/stable-baselines3.md"],
 )
 def test_examples(document: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     blocks = re.findall(r"```python\n(.*?)```", (ROOT / document).read_text(encoding="utf-8"), re.DOTALL)

@@ -21,6 +21,7 @@ FLOORS: list[list[str]] = [
         "rl.information.probabilities", "rl.information.products", "rl.information.rivals", "rl.information.series",
         "rl.distributions", "rl.distributions.bounded",
         "rl.distributions.continuous", "rl.distributions.discrete", "rl.distributions.protocol",
+        "rl.gan", "rl.gan.experiments", "rl.gan.games", "rl.gan.losses", "rl.gan.toys", "rl.gan.training",
         "rl.returns", "rl.rollout", "rl.normalize", "rl.schedules", "rl.statistics", "rl.threads",
     ],
     [
@@ -31,8 +32,9 @@ FLOORS: list[list[str]] = [
     [
         "rl", "rl.checkpoint", "rl.command", "rl.conclude", "rl.config", "rl.demonstrations",
         "rl.demonstrations.checks", "rl.demonstrations.data", "rl.demonstrations.files", "rl.demonstrations.minari",
-        "rl.demonstrations.recording", "rl.evaluation", "rl.figures", "rl.launch", "rl.loop", "rl.markdown", "rl.play",
-        "rl.progress", "rl.ranking", "rl.record", "rl.report", "rl.sealed", "rl.search", "rl.study", "rl.suites",
+        "rl.demonstrations.recording", "rl.evaluation", "rl.figures", "rl.gan.figure", "rl.gan.report", "rl.launch",
+        "rl.loop", "rl.markdown", "rl.play", "rl.progress", "rl.ranking", "rl.record", "rl.report", "rl.sealed",
+        "rl.search", "rl.study", "rl.suites",
         "rl.suites.panels", "rl.suites.report", "rl.typed", "rl.unseen", "rl.unseen.report", "rl.zoo",
         "rl.zoo.figure", "rl.zoo.report",
     ],
@@ -52,7 +54,7 @@ FLOORS: list[list[str]] = [
         "rl.header", "rl.runs", "rl.suites.training", "rl.trials", "rl.unseen.suite", "rl.zoo.suite",
     ],
     [
-        "rl.baseline", "rl.bench.__main__", "rl.compare", "rl.demos", "rl.evaluate", "rl.index",
+        "rl.baseline", "rl.bench.__main__", "rl.compare", "rl.demos", "rl.evaluate", "rl.gan.__main__", "rl.index",
         "rl.information.__main__", "rl.lockstep", "rl.plot",
         "rl.sweep", "rl.train",
     ],
@@ -94,6 +96,6 @@ def test_imports_point_down(path: Path) -> None:
 
 
 def test_imports_are_cheap() -> None:
-    code = f"import sys, rl, agents, envs; print([name for name in {HEAVY} if name in sys.modules])"
+    code = f"import sys, rl, rl.gan, agents, envs; print([name for name in {HEAVY} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
     assert done.stdout.strip() == "[]"

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from rl import information
-from tests.test_information import BITS, INF, LOG_P, MEAN, WEIGHTS, P, refused, rows
+from tests.test_information import BITS, INF, LOG_P, MEAN, NAN, WEIGHTS, P, refused, rows
 
 pytestmark = pytest.mark.filterwarnings("ignore:.torch.jit.script:DeprecationWarning")  # torch's own, in forward mode
 
@@ -34,6 +34,11 @@ DEFECTS: dict[str, Callable[[], object]] = {
     ),
     "weights that require grad warn": lambda: information.generalized_js_from_logits(
         P, WEIGHTS.clone().requires_grad_()
+    ),
+    "a refusal of what requires grad warns": lambda: (
+        rises(r"logits\[0\].* is nan", "log_sigmoid", rows(NAN).requires_grad_())
+        and rises(r"p\[0\].* is 2", "self_information", rows(2.0).requires_grad_())
+        and rises(r"p.* sums to 1\.5", "entropy", rows(0.5, 1.0).requires_grad_())
     ),
     "RuntimeError of three shapes": lambda: rises(
         "differ in shape", "gaussian_log_prob", torch.zeros(3), torch.zeros(2, 3), torch.zeros(4, 3)

@@ -8,6 +8,7 @@ import math
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from rl.information.categorical import entropy_from_logits, kl_from_logits
 from rl.information.checks import Reduction, check_broadcast, check_numbers, check_unit_interval, finish
@@ -84,15 +85,10 @@ def _entropy_gradients(p: Tensor, _: Tensor) -> tuple[Tensor]:
     return ((-x).log1p() - x.log(),)
 
 
-def _log_sigmoid_values(logits: Tensor) -> Tensor:
-    x = logits.double()
-    return x.clamp_max(0.0) - (-x.abs()).exp().log1p()
-
-
 def _log_sigmoid_gradients(logits: Tensor, _: Tensor) -> tuple[Tensor]:
     """σ(−x), as e^{ln σ(−x)}: its derivatives keep their digits where σ is within rounding of 0 or 1."""
-    return (_log_sigmoid(-logits.double()).exp(),)
+    return (functional.logsigmoid(-logits.double()).exp(),)
 
 
 _entropy = closed_form(_entropy_values, _entropy_gradients)
-_log_sigmoid = closed_form(_log_sigmoid_values, _log_sigmoid_gradients)
+_log_sigmoid = closed_form(lambda logits: functional.logsigmoid(logits.double()), _log_sigmoid_gradients)

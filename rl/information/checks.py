@@ -28,7 +28,7 @@ def check_probabilities(name: str, p: Tensor) -> None:
     """Every row is ≥ 0 and sums to 1 within 1e-5. Raises ValueError that names argument and row."""
     check_vectors(name, p)
     check_unit_interval(name, p)
-    total = p.double().sum(-1)
+    total = p.detach().double().sum(-1)
     off = (total - 1).abs() > TOLERANCE
     if bool(off.any()):
         row = _first(off)
@@ -63,7 +63,7 @@ def check_unit_interval(name: str, p: Tensor) -> None:
     bad = ~((p >= 0) & (p <= 1 + TOLERANCE))  # NaN compares false
     if bool(bad.any()):
         entry = _first(bad)
-        _refuse(name, p, entry, f"is {float(p[entry]):g}; a probability lies between 0 and 1")
+        _refuse(name, p, entry, f"is {float(p[entry].detach()):g}; a probability lies between 0 and 1")
 
 
 def check_numbers(name: str, x: Tensor, infinite: bool = False) -> None:
@@ -72,7 +72,8 @@ def check_numbers(name: str, x: Tensor, infinite: bool = False) -> None:
     bad = x.isnan() if infinite else ~torch.isfinite(x)
     if bool(bad.any()):
         entry = _first(bad)
-        _refuse(name, x, entry, f"is {float(x[entry]):g}; {'a number' if infinite else 'a finite number'} is needed")
+        what = "a number" if infinite else "a finite number"
+        _refuse(name, x, entry, f"is {float(x[entry].detach()):g}; {what} is needed")
 
 
 def check_broadcast(events: int, /, **arguments: Tensor) -> None:
