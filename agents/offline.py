@@ -87,7 +87,7 @@ class Epochs:
             raise ConfigError(f"batch_size is {batch_size}, there are {len(self.train.obs)} transitions to learn from")
         self._generator = Generator().manual_seed(environment_seeds(agent.seed, 1, key=_STREAM)[0])
         if agent.obs_norm:
-            agent.obs_norm.update(encode(agent.obs_space, self.train.obs))
+            agent.obs_norm.update(encode(agent.obs_space, self.train.obs)[None])  # as one step of so many
         self._order, self._position = torch.zeros(0, dtype=torch.int64), 0
         self._best: dict[str, Tensor] = {}
         self.epoch, self.stale, self.loss, self.lowest = 0, 0, math.nan, math.inf
