@@ -39,8 +39,7 @@ class Clone(Method):
 
     obstacle = "cloning learns from recorded transitions"
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
+    def prepare(self) -> None:
         agent = self.agent
         if agent.gru_size is not None:
             raise ConfigError("cloning shuffles transitions, which a memory cannot learn from: leave gru_size out")

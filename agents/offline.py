@@ -49,6 +49,11 @@ def recorded(agent: A2C, path: str, episodes: int | None = None) -> Demonstratio
     return given if episodes is None else given.take(episodes)
 
 
+def check_fraction(validation_fraction: float) -> None:
+    if not 0 < validation_fraction < 1:
+        raise ConfigError(f"validation_fraction must lie between 0 and 1, got {validation_fraction}")
+
+
 class Student(Protocol):
     """What learns from transitions."""
 
@@ -79,6 +84,11 @@ class Epochs:
         Gives the agent's observation normalizer the statistics of what is left.
         """
         agent = student.agent
+        steps_of(batch_size, agent.worlds.num_envs)
+        if patience < 1:
+            raise ConfigError(f"patience must be at least 1 epoch, got {patience}")
+        if fraction:
+            check_fraction(fraction)
         train, held_out = given.split(fraction, agent.seed) if fraction else (given, None)
         self.student, self.patience = student, patience
         self.train = transitions(train)
