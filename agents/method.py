@@ -11,7 +11,6 @@ from agents import storage
 from agents.a2c import A2C
 from envs import Backend, EnvLike, Variant, Worlds
 from envs.spaces import Flat
-from rl.checkpoint import CheckpointError
 from rl.config import convert_settings, schema, values
 from rl.loop import Chunks, Hook, Loop
 from rl.rollout import FREE, Array, Choice, Given, Metrics, Rollout
@@ -129,9 +128,7 @@ class Method:
     @classmethod
     def load(cls, path: str | Path, env: EnvLike | None = None) -> Self:
         """See `A2C.load`."""
-        file, content = storage.read(path)
-        if content.get("agent") != cls.__name__:
-            raise CheckpointError(f"{file} holds an agent of type {content.get('agent')}, not {cls.__name__}")
+        file, content = storage.read(path, cls.__name__)
         return storage.restore(cls.build, schema(A2C, cls), file, content, env)
 
     @classmethod
