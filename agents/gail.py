@@ -9,7 +9,7 @@ from torch import Generator, Tensor, nn
 
 from agents.discriminator import Discriminator, Encoding, Moves
 from agents.method import Method, check_at_least
-from agents.offline import check_fraction, recorded
+from agents.offline import check_fingerprint, check_fraction, fingerprint, recorded
 from envs import environment_seeds
 from rl import gan
 from rl.demonstrations import Demonstrations
@@ -65,6 +65,7 @@ class GAIL(Method):
         agent = self.agent
         self._check()
         given = recorded(agent, self.demonstrations, self.episodes)
+        self._fingerprint = fingerprint(given)
         train, held_out = given.split(self.validation_fraction, agent.seed)
         actions = agent.worlds.policy_action_space
         self.encoding = Encoding.of(_moves(train), agent.obs_space, actions, self.next_obs, self.absorbing)
@@ -138,10 +139,12 @@ class GAIL(Method):
             "generator": self.generator.get_state(),
             "buffer": self.buffer.clone(),  # a view would be saved with all that it is a view of
             "fresh": self.fresh,
+            "demonstrations": self._fingerprint,
             "measured": self._measured,
         }
 
     def set_own_state(self, state: Mapping[str, object]) -> None:
+        check_fingerprint(state["demonstrations"], self._fingerprint)
         self.discriminator.load_state_dict(cast("dict[str, object]", state["discriminator"]))
         self.generator.set_state(cast(Tensor, state["generator"]))
         self.buffer, self.fresh = cast(Tensor, state["buffer"]), cast(int, state["fresh"])
