@@ -10,7 +10,7 @@ from torch import Tensor
 
 from agents.method import Method
 from agents.offline import Epochs, Transitions, fit, recorded, steps_of
-from envs.spaces import Actions, first_row
+from envs.spaces import Actions
 from rl import information
 from rl.demonstrations import Demonstrations
 from rl.distributions import Categorical, Distribution
@@ -31,11 +31,9 @@ def _check_bounds(given: Demonstrations, actions: Actions) -> None:
     if not isinstance(actions, spaces.Box):
         return
     action = given.action.astype(np.float32, copy=False)
-    outside = ((action < actions.low.reshape(-1)) | (action > actions.high.reshape(-1))).any(-1)
-    if outside.any():
-        raise ConfigError(
-            f"squash_output: the recorded action in row {first_row(outside)} lies outside the bounds; leave it off"
-        )
+    rows = np.nonzero((action < actions.low.reshape(-1)) | (action > actions.high.reshape(-1)))[0]
+    if len(rows):
+        raise ConfigError(f"squash_output: the recorded action in row {rows[0]} lies outside the bounds; leave it off")
 
 
 @dataclass(eq=False, kw_only=True)
