@@ -19,7 +19,6 @@ from agents.settings import A2CSettings, Engine
 from agents.shift import Shift
 from envs import EnvLike, environment_seeds, make
 from envs.spaces import batched, to_env_action
-from rl.checkpoint import CheckpointError
 from rl.config import RunSettings, gather, recipe, schema, values
 from rl.loop import Chunks, Hook, Loop
 from rl.normalize import ObservationNormalizer, RewardNormalizer, scale_and_clip
@@ -226,9 +225,7 @@ class A2C(A2CSettings):
         place of the saved.
         Raises CheckpointError if the file is damaged, foreign, or of an agent for other spaces.
         """
-        file, content = storage.read(path)
-        if content.get("agent") != cls.__name__:
-            raise CheckpointError(f"{file} holds an agent of type {content.get('agent')}, not {cls.__name__}")
+        file, content = storage.read(path, cls.__name__)
         return storage.restore(cls.build, schema(cls), file, content, env, engine)
 
     @classmethod

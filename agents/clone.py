@@ -4,11 +4,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Self
 
+import numpy as np
+from gymnasium import spaces
 from torch import Tensor
 
 from agents.method import Method
 from agents.offline import Epochs, Transitions, fit, recorded, steps_of
+from envs.spaces import Actions
 from rl import information
+from rl.demonstrations import Demonstrations
 from rl.distributions import Categorical, Distribution
 from rl.loop import Chunks, Hook
 from rl.rollout import Metrics
@@ -20,6 +24,16 @@ def negative_log_likelihood(pi: Distribution, action: Tensor) -> Tensor:
     if isinstance(pi, Categorical):
         return information.cross_entropy_loss(pi.logits, action, validate=False)
     return -pi.log_prob(action).mean()
+
+
+def _check_bounds(given: Demonstrations, actions: Actions) -> None:
+    """A policy that squashes its actions has no density outside their bounds, where others act, to be clipped."""
+    if not isinstance(actions, spaces.Box):
+        return
+    action = given.action.astype(np.float32, copy=False)
+    rows = np.nonzero((action < actions.low.reshape(-1)) | (action > actions.high.reshape(-1)))[0]
+    if len(rows):
+        raise ConfigError(f"squash_output: the recorded action in row {rows[0]} lies outside the bounds; leave it off")
 
 
 @dataclass(eq=False, kw_only=True)
@@ -39,8 +53,7 @@ class Clone(Method):
 
     obstacle = "cloning learns from recorded transitions"
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
+    def prepare(self) -> None:
         agent = self.agent
         if agent.gru_size is not None:
             raise ConfigError("cloning shuffles transitions, which a memory cannot learn from: leave gru_size out")
@@ -48,6 +61,8 @@ class Clone(Method):
             if getattr(agent, name):
                 raise ConfigError(f"{name} has no meaning for cloning, which sees no rewards and draws no actions")
         given = recorded(agent, self.demonstrations, self.episodes)
+        if agent.squash_output:
+            _check_bounds(given, agent.worlds.policy_action_space)
         self.epochs = Epochs(self, given, self.batch_size, self.validation_fraction, self.patience)
 
     @property

@@ -41,13 +41,13 @@ class Encoding:
     actions: Actions
     with_next: bool
     absorbing: bool
-    mean: Tensor  # float32[D]
+    mean: Tensor  # float[D]
     scale: Tensor
 
     @classmethod
     def of(cls, expert: Moves, obs_space: Flat, actions: Actions, with_next: bool, absorbing: bool) -> "Encoding":
         x = encode(obs_space, expert.obs)
-        scale = x.std(0).clamp(min=1e-3)
+        scale = x.std(0, correction=min(len(x) - 1, 1)).clamp(min=1e-3)
         return cls(obs_space, actions, with_next, absorbing, x.mean(0), scale)
 
     @property
@@ -70,7 +70,7 @@ class Encoding:
             after = self._state(moves.next_obs)
             gone = moves.terminated & self.absorbing
             parts.append(torch.where(gone[:, None], self._nowhere(after), after))
-        return torch.cat(parts, -1)
+        return torch.cat(parts, -1).to(torch.get_default_dtype())
 
     def at_rest(self) -> Tensor:
         """The transition from the absorbing state to itself, float32[1, size]."""
@@ -79,7 +79,7 @@ class Encoding:
         return torch.cat([here, action, here] if self.with_next else [here, action], -1)
 
     def _state(self, obs: Tensor) -> Tensor:
-        x = (encode(self.obs_space, obs).float() - self.mean) / self.scale
+        x = (encode(self.obs_space, obs) - self.mean) / self.scale
         return torch.cat([x.clamp(-_FAR, _FAR), torch.zeros(len(x), 1)], -1)
 
     @staticmethod
@@ -109,15 +109,10 @@ class Discriminator:
         self, inputs: int, hidden: tuple[int, ...], learning_rate: float, penalty: float, spectral: bool,
         generator: Generator,
     ) -> None:  # fmt: skip
-        self.network, self.penalty, self.generator = (
-            mlp([inputs, *hidden, 1], "tanh", 1.0, generator),
-            penalty,
-            generator,
-        )
+        self.penalty, self.generator = penalty, generator
+        self.network = mlp([inputs, *hidden, 1], "tanh", 1.0, generator)
         if spectral:
-            for layer in self.network:
-                if isinstance(layer, nn.Linear):
-                    spectral_norm(layer)
+            _normalize(self.network, generator)
         self.optimizer = torch.optim.Adam(self.network.parameters(), lr=learning_rate)
 
     @torch.no_grad()
@@ -165,3 +160,12 @@ class Discriminator:
     def load_state_dict(self, state: Mapping[str, object]) -> None:
         self.network.load_state_dict(cast("dict[str, Tensor]", state["network"]))
         self.optimizer.load_state_dict(cast("dict[str, object]", state["optimizer"]))
+
+
+def _normalize(network: nn.Sequential, generator: Generator) -> None:
+    """Spectral normalization, whose first vectors torch draws from the global generator: it is put back after."""
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(int(torch.randint(2**31, (), generator=generator)))
+        for layer in network:
+            if isinstance(layer, nn.Linear):
+                spectral_norm(layer)

@@ -7,12 +7,12 @@ from typing import Self
 from torch import Tensor
 
 from agents.forward import legal_of
-from agents.method import Method
+from agents.method import Method, check_at_least
 from agents.offline import Epochs, Transitions, fit, recorded, steps_of
 from agents.teachers import Direction, Teachers
 from rl.loop import Chunks, Hook
 from rl.rollout import Metrics, Rollout
-from rl.schedules import Schedule, lowest, value_at
+from rl.schedules import Schedule, value_at
 from rl.typed import ConfigError
 
 
@@ -38,12 +38,9 @@ class Distill(Method):
 
     obstacle = "distillation has a loss of its own"
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
+    def prepare(self) -> None:
         agent = self.agent
-        for name in ("distill_coef", "rl_coef"):
-            if lowest(getattr(self, name)) < 0:
-                raise ConfigError(f"{name} must not be negative, got {getattr(self, name)}")
+        check_at_least(0, distill_coef=self.distill_coef, rl_coef=self.rl_coef)
         self.masters = Teachers(self.teachers, agent, self.direction, self.temperature)
         self.epochs: Epochs | None = None
         if self.demonstrations is None:

@@ -8,8 +8,8 @@ import torch
 from torch import Generator, Tensor, nn
 
 from agents.discriminator import Discriminator, Encoding, Moves
-from agents.method import Method
-from agents.offline import recorded
+from agents.method import Method, check_at_least
+from agents.offline import check_fingerprint, check_fraction, fingerprint, recorded
 from envs import environment_seeds
 from rl import gan
 from rl.demonstrations import Demonstrations
@@ -61,16 +61,11 @@ class GAIL(Method):
     spectral_norm: bool = False
     validation_fraction: float = 0.2  # of the expert's episodes, held out to measure
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        for name in ("batch_size", "buffer_size", "discriminator_steps"):
-            if getattr(self, name) < 1:
-                raise ConfigError(f"{name} must be at least 1, got {getattr(self, name)}")
-        for name in ("discriminator_lr", "gradient_penalty"):
-            if getattr(self, name) < 0:
-                raise ConfigError(f"{name} must not be negative, got {getattr(self, name)}")
+    def prepare(self) -> None:
         agent = self.agent
+        self._check()
         given = recorded(agent, self.demonstrations, self.episodes)
+        self._fingerprint = fingerprint(given)
         train, held_out = given.split(self.validation_fraction, agent.seed)
         actions = agent.worlds.policy_action_space
         self.encoding = Encoding.of(_moves(train), agent.obs_space, actions, self.next_obs, self.absorbing)
@@ -82,6 +77,18 @@ class GAIL(Method):
         self.expert, self.held_out = self._seen(_moves(train)), self._seen(_moves(held_out))
         self.buffer, self.fresh = self.expert[:0], 0
         self._measured = {f"gail/{name}": torch.tensor(torch.nan) for name in _MEASURED}
+
+    def _check(self) -> None:
+        check_at_least(
+            1, batch_size=self.batch_size, buffer_size=self.buffer_size, discriminator_steps=self.discriminator_steps,
+            discriminator_arch=min(self.discriminator_arch, default=1),
+        )  # fmt: skip
+        check_at_least(0, discriminator_lr=self.discriminator_lr, gradient_penalty=self.gradient_penalty)
+        check_fraction(self.validation_fraction)
+        if self.absorbing and self.agent.gamma == 1:
+            raise ConfigError(
+                "absorbing counts the last reward γ / (1 − γ) times: set gamma below 1, or absorbing=false"
+            )
 
     def update(self, batch: Rollout, progress: float = 0.0) -> Metrics:
         moves = Moves(*(x.flatten(0, 1) for x in (batch.obs, batch.action, batch.next_obs, batch.terminated)))
@@ -123,19 +130,21 @@ class GAIL(Method):
         return [*self.agent.networks, self.discriminator.network]
 
     def describe(self) -> str:
-        kept = "spectral norm" if self.spectral_norm else f"gradient penalty {self.gradient_penalty:g}"
+        kept = f"gradient penalty {self.gradient_penalty:g}" + (" and spectral norm" if self.spectral_norm else "")
         return f"imitates {len(self.expert):,} transitions of {self.demonstrations}, {self.reward} rewards, {kept}"
 
     def own_state(self) -> dict[str, object]:
         return {
             "discriminator": self.discriminator.state_dict(),
             "generator": self.generator.get_state(),
-            "buffer": self.buffer,
+            "buffer": self.buffer.clone(),  # a view would be saved with all that it is a view of
             "fresh": self.fresh,
+            "demonstrations": self._fingerprint,
             "measured": self._measured,
         }
 
     def set_own_state(self, state: Mapping[str, object]) -> None:
+        check_fingerprint(state["demonstrations"], self._fingerprint)
         self.discriminator.load_state_dict(cast("dict[str, object]", state["discriminator"]))
         self.generator.set_state(cast(Tensor, state["generator"]))
         self.buffer, self.fresh = cast(Tensor, state["buffer"]), cast(int, state["fresh"])

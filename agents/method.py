@@ -11,11 +11,12 @@ from agents import storage
 from agents.a2c import A2C
 from envs import Backend, EnvLike, Variant, Worlds
 from envs.spaces import Flat
-from rl.checkpoint import CheckpointError
 from rl.config import convert_settings, schema, values
 from rl.loop import Chunks, Hook, Loop
 from rl.rollout import FREE, Array, Choice, Given, Metrics, Rollout
+from rl.schedules import Schedule, lowest
 from rl.threads import torch_threads
+from rl.typed import ConfigError
 
 
 @dataclass(eq=False)
@@ -31,10 +32,17 @@ class Method:
     obstacle: ClassVar[str] = ""  # why the fused engine does not fit; nothing if it does
 
     def __post_init__(self) -> None:
+        if not isinstance(self.agent, A2C):
+            name = type(self).__name__
+            raise ConfigError(f"{name} is built around an A2C, {name}(A2C(env), …), not around {self.agent!r}")
         convert_settings(self, type(self))
         if self.obstacle:
             self.agent.use_torch(self.obstacle)
+        self.prepare()
         self.loop = Loop(self, self.worlds, self.seed)
+
+    def prepare(self) -> None:
+        """Builds what there is beside the A2C. Raises ConfigError where a setting does not fit, before it builds."""
 
     # --- what the loop asks for ---
 
@@ -120,9 +128,7 @@ class Method:
     @classmethod
     def load(cls, path: str | Path, env: EnvLike | None = None) -> Self:
         """See `A2C.load`."""
-        file, content = storage.read(path)
-        if content.get("agent") != cls.__name__:
-            raise CheckpointError(f"{file} holds an agent of type {content.get('agent')}, not {cls.__name__}")
+        file, content = storage.read(path, cls.__name__)
         return storage.restore(cls.build, schema(A2C, cls), file, content, env)
 
     @classmethod
@@ -145,3 +151,10 @@ class Method:
 
     def set_own_state(self, state: Mapping[str, object]) -> None:
         """The inverse of `own_state`."""
+
+
+def check_at_least(bound: float, **settings: Schedule) -> None:
+    """Raises ConfigError, which names the setting, if one is less at any moment of its schedule."""
+    for name, value in settings.items():
+        if lowest(value) < bound:
+            raise ConfigError(f"{name} must be at least {bound:g}, got {value}")

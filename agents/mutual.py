@@ -9,12 +9,12 @@ from torch import Generator, Tensor, nn
 
 from agents.a2c import A2C
 from agents.forward import Objective, legal_of
-from agents.method import Method
+from agents.method import Method, check_at_least
 from envs import Worlds, make
 from rl import information
 from rl.distributions import Categorical, Distribution
 from rl.rollout import FREE, Array, Choice, Given, Memory, Metrics, Rollout
-from rl.schedules import Schedule, lowest, value_at
+from rl.schedules import Schedule, value_at
 from rl.typed import ConfigError
 
 
@@ -33,8 +33,10 @@ class Mutual(Method):
 
     obstacle = "mutual learning adds a term to the loss"
 
-    def __post_init__(self) -> None:
+    def prepare(self) -> None:
         first = self.agent
+        check_at_least(2, peers=self.peers)
+        check_at_least(0, mutual_coef=self.mutual_coef)
         if not isinstance(first.env, str):
             raise ConfigError("mutual learning needs an environment's id, to build one for every peer")
         if first.gru_size is not None or first.use_sde:
@@ -43,11 +45,6 @@ class Mutual(Method):
             first.env, self.peers * first.worlds.num_envs, first.seed, variant=first.variant, backend=first.backend,
             action_masks=first.action_masks,
         )  # fmt: skip
-        super().__post_init__()
-        if self.peers < 2:
-            raise ConfigError(f"peers must be at least 2, got {self.peers}")
-        if lowest(self.mutual_coef) < 0:
-            raise ConfigError(f"mutual_coef must not be negative, got {self.mutual_coef}")
         self.all = [first, *(self._peer(k) for k in range(1, self.peers))]
 
     def _peer(self, k: int) -> A2C:

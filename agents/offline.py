@@ -1,9 +1,11 @@
 """Learning from recorded transitions: epochs of minibatches, held-out episodes, early stopping."""
 
 import math
+import zlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple, Protocol, cast
 
+import numpy as np
 import torch
 from torch import Generator, Tensor
 
@@ -17,6 +19,7 @@ from rl.loop import SELDOM, Hook, Loop, Status
 from rl.rollout import Array, Chunk, Metrics, Plan
 from rl.typed import ConfigError
 
+_AT_ONCE = 1024  # transitions: images of all that is held out would not fit into memory
 _STREAM = 5  # the family of random streams that the order of transitions comes from
 
 
@@ -49,6 +52,22 @@ def recorded(agent: A2C, path: str, episodes: int | None = None) -> Demonstratio
     return given if episodes is None else given.take(episodes)
 
 
+def check_fraction(validation_fraction: float) -> None:
+    if not 0 < validation_fraction < 1:
+        raise ConfigError(f"validation_fraction must lie between 0 and 1, got {validation_fraction}")
+
+
+def fingerprint(of: Demonstrations) -> int:
+    """By which a checkpoint knows the transitions that it was trained on."""
+    obs, action = (np.ascontiguousarray(x).data for x in (of.obs, of.action))
+    return zlib.crc32(action, zlib.crc32(obs))
+
+
+def check_fingerprint(saved: object, now: int) -> None:
+    if saved != now:
+        raise ConfigError("the demonstrations are not those that the checkpoint was trained on; restore the file")
+
+
 class Student(Protocol):
     """What learns from transitions."""
 
@@ -79,6 +98,11 @@ class Epochs:
         Gives the agent's observation normalizer the statistics of what is left.
         """
         agent = student.agent
+        steps_of(batch_size, agent.worlds.num_envs)
+        if patience < 1:
+            raise ConfigError(f"patience must be at least 1 epoch, got {patience}")
+        if fraction:
+            check_fraction(fraction)
         train, held_out = given.split(fraction, agent.seed) if fraction else (given, None)
         self.student, self.patience = student, patience
         self.train = transitions(train)
@@ -87,9 +111,11 @@ class Epochs:
             raise ConfigError(f"batch_size is {batch_size}, there are {len(self.train.obs)} transitions to learn from")
         self._generator = Generator().manual_seed(environment_seeds(agent.seed, 1, key=_STREAM)[0])
         if agent.obs_norm:
-            agent.obs_norm.update(encode(agent.obs_space, self.train.obs))
+            agent.obs_norm.update(encode(agent.obs_space, self.train.obs)[None])  # as one step of so many
         self._order, self._position = torch.zeros(0, dtype=torch.int64), 0
         self._best: dict[str, Tensor] = {}
+        self._latest: dict[str, Tensor] = {}  # where learning goes on, while the policy is the best
+        self._fingerprint = fingerprint(given)
         self.epoch, self.stale, self.loss, self.lowest = 0, 0, math.nan, math.inf
 
     @property
@@ -98,14 +124,21 @@ class Epochs:
 
     def chunk(self, worlds: Worlds, plan: Plan, obs: Array) -> Chunk:
         """Some updates on the next minibatches, of as many transitions as a rollout would have; worlds stay."""
-        size, rows = plan.n_steps * worlds.num_envs, list[Metrics]()
+        size, rows, failure = plan.n_steps * worlds.num_envs, list[Metrics](), None
         while len(rows) < plan.updates and not self.finished:
-            batch = self.train.take(self._next(size))
-            rows.append(self.student.learn_from(batch, (plan.step + len(rows) * size) / plan.until))
-            if self._position + size > len(self._order):
-                self._end_epoch()
-            rows[-1] = {**rows[-1], "validation/loss": torch.tensor(self.loss), "train/epoch": torch.tensor(self.epoch)}
-        return Chunk(len(rows), {name: torch.stack([row[name] for row in rows]) for name in rows[0]}, (), obs)
+            try:
+                rows.append(self._step(size, (plan.step + len(rows) * size) / plan.until))
+            except (Exception, KeyboardInterrupt) as error:  # the updates before it count
+                failure = error
+                break
+        metrics = {name: torch.stack([row[name] for row in rows]) for name in rows[0]} if rows else {}
+        return Chunk(len(rows), metrics, (), obs, failure)
+
+    def _step(self, size: int, progress: float) -> Metrics:
+        metrics = self.student.learn_from(self.train.take(self._next(size)), progress)
+        if self._position + size > len(self._order):
+            self._end_epoch()
+        return {**metrics, "validation/loss": torch.tensor(self.loss), "train/epoch": torch.tensor(self.epoch)}
 
     def _next(self, size: int) -> Tensor:
         if self._position + size > len(self._order):
@@ -118,24 +151,34 @@ class Epochs:
         self.epoch += 1
         if self.held_out is None:
             return
+        parts = torch.split(torch.arange(len(self.held_out.obs)), _AT_ONCE)
         with torch.no_grad():
-            self.loss = float(self.student.held_out_loss(self.held_out))
+            losses = [len(part) * float(self.student.held_out_loss(self.held_out.take(part))) for part in parts]
+        self.loss = sum(losses) / len(self.held_out.obs)
         self.stale += 1
         if self.loss < self.lowest:
             self.lowest, self.stale = self.loss, 0
-            self._best = {key: x.clone() for key, x in self.student.agent.policy.state_dict().items()}
+            self._best = self._copy()
+
+    def _copy(self) -> dict[str, Tensor]:
+        return {key: x.clone() for key, x in self.student.agent.policy.state_dict().items()}
 
     def run(self, learn: Callable[[int, Sequence[Hook]], object], total: int, hooks: Sequence[Hook]) -> None:
         """Learns from so many further transitions at most; at the end the policy is the best of all epochs.
 
-        learn: `Method.learn`. A hook that ends training leaves the policy as it is then, to go on from.
+        learn: `Method.learn`. It goes on from the latest policy, not from the best; a hook that ends training leaves
+        the latest.
         """
-        loop = self.student.loop
+        loop, policy = self.student.loop, self.student.agent.policy
         until = loop.step + total
+        if self._latest:
+            policy.load_state_dict(self._latest)
+            self._latest = {}
         if not self.finished:
             learn(total, [*hooks, Until(lambda: self.finished)])
         if self._best and (self.finished or loop.step + loop.worlds.num_envs > until):
-            self.student.agent.policy.load_state_dict(self._best)
+            self._latest = self._copy()
+            policy.load_state_dict(self._best)
 
     def describe(self) -> str:
         held = f"{len(self.held_out.obs):,} held out" if self.held_out is not None else "none held out"
@@ -147,16 +190,16 @@ class Epochs:
             "order": self._order,
             "position": self._position,
             "best": self._best,
+            "latest": self._latest,
             "epochs": [self.epoch, self.stale, self.loss, self.lowest],
-            "transitions": len(self.train.obs),
+            "demonstrations": self._fingerprint,
         }
 
     def load_state_dict(self, state: Mapping[str, object]) -> None:
-        if state["transitions"] != len(self.train.obs):
-            raise ConfigError("the demonstrations are not those that the checkpoint was trained on; restore the file")
+        check_fingerprint(state["demonstrations"], self._fingerprint)
         self._generator.set_state(cast(Tensor, state["generator"]))
         self._order, self._position = cast(Tensor, state["order"]), cast(int, state["position"])
-        self._best = cast("dict[str, Tensor]", state["best"])
+        self._best, self._latest = (cast("dict[str, Tensor]", state[key]) for key in ("best", "latest"))
         self.epoch, self.stale, self.loss, self.lowest = cast("tuple[int, int, float, float]", state["epochs"])
 
 

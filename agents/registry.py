@@ -60,12 +60,35 @@ def checkpoint_of(run: str | Path) -> Path:
 def load(run: str | Path, env: EnvLike | None = None, engine: Engine | None = None) -> Learner:
     """The agent of a run directory or checkpoint, of whatever kind it is. See `A2C.load`."""
     file, content = storage.read(checkpoint_of(run))
+    name = _name_in(file, content)
+    build = cast(Callable[[EnvLike, Mapping[str, object]], Learner], class_of(name).build)
+    return storage.restore(build, schema(*kinds(name)), file, content, env, engine)
+
+
+def actor(run: str | Path, env: EnvLike | None = None, engine: Engine | None = None) -> A2C:
+    """The A2C that acts in a run directory or checkpoint, whatever is around it: to play, to teach, to begin with.
+
+    What its training learned from, such as demonstrations, need not be there any more. It begins new episodes if there
+    is something around it. See `A2C.load`.
+    """
+    file, content = storage.read(checkpoint_of(run))
+    cls = class_of(_name_in(file, content))
+    known = schema(A2C)
+    if issubclass(cls, Method):
+        settings, state = (cast("dict[str, object]", content[key]) for key in ("settings", "state"))
+        content["settings"] = {key: value for key, value in settings.items() if key in known}
+        content["state"] = state["agent"]
+        content["loop"] = {**cast("dict[str, object]", content["loop"]), "worlds": None}
+        engine = "torch" if cls.obstacle else engine  # as it was trained
+    return storage.restore(A2C.build, known, file, content, env, engine)
+
+
+def _name_in(file: Path, content: Mapping[str, object]) -> str:
+    """The name of the agent that a checkpoint holds."""
     named = {cls: name for name, (_, cls) in _CLASSES.items()}
     if content.get("agent") not in named:
         raise CheckpointError(f"{file} holds an agent of type {content.get('agent')}, which this version does not know")
-    name = named[str(content["agent"])]
-    build = cast(Callable[[EnvLike, Mapping[str, object]], Learner], class_of(name).build)
-    return storage.restore(build, schema(*kinds(name)), file, content, env, engine)
+    return named[str(content["agent"])]
 
 
 def inner(agent: Learner) -> A2C:
@@ -74,20 +97,21 @@ def inner(agent: Learner) -> A2C:
 
 
 def warm_start(agent: Learner, run: str | Path) -> None:
-    """Gives the agent the policy, the value network and the observation statistics of another.
+    """Gives the agent the policy, the value network and the observation statistics of another; of peers, the first.
 
     run: a run directory or a checkpoint. Raises ConfigError if their networks differ.
     """
-    own, source = inner(agent), inner(load(run, engine="torch"))
-    for name in ("net_arch", "activation", "network", "normalize_observations"):
+    own, source = inner(agent), actor(run, engine="torch")
+    source.worlds.close()
+    for name in ("net_arch", "activation", "network", "normalize_observations", "squash_output"):
         if getattr(own, name) != getattr(source, name):
             raise ConfigError(
                 f"warm_start: {name} is {getattr(source, name)} in {run} and {getattr(own, name)} here; make them equal"
             )
-    try:
-        own.policy.load_state_dict(source.policy.state_dict())
-        own.value.load_state_dict(source.value.state_dict())
-    except RuntimeError:
-        raise ConfigError(f"warm_start: the networks of {run}, trained on {source.env}, have other shapes") from None
+    here, there = ([{key: x.shape for key, x in n.state_dict().items()} for n in a.networks] for a in (own, source))
+    if here != there:
+        raise ConfigError(f"warm_start: the networks of {run}, trained on {source.env}, have other shapes")
+    own.policy.load_state_dict(source.policy.state_dict())
+    own.value.load_state_dict(source.value.state_dict())
     if own.obs_norm and source.obs_norm:
         own.obs_norm.load_state_dict(source.obs_norm.state_dict())

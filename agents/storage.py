@@ -56,10 +56,19 @@ def save(agent: Stored, path: str | Path, extra: Mapping[str, object] | None) ->
     return file
 
 
-def read(path: str | Path) -> tuple[Path, dict[str, object]]:
-    """The file, whose suffix may be left out, and what `save` wrote."""
+def read(path: str | Path, kind: str | None = None) -> tuple[Path, dict[str, object]]:
+    """The file, whose suffix may be left out, and what `save` wrote. kind: the class that it must be of, if any.
+
+    Raises CheckpointError as `rl.checkpoint.load` does, and if it is of another class.
+    """
     file = _with_suffix(path)
-    return file, checkpoint.load(file)
+    content = checkpoint.load(file)
+    if kind is not None and content.get("agent") != kind:
+        raise CheckpointError(
+            f"{file} holds an agent of type {content.get('agent')}, not {kind}; agents.registry.load takes any, "
+            "agents.registry.actor the A2C in it"
+        )
+    return file, content
 
 
 def restore(

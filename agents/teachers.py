@@ -9,7 +9,7 @@ from gymnasium import spaces
 from torch import Tensor
 
 from agents.a2c import A2C
-from agents.registry import inner, load
+from agents.registry import actor
 from rl.distributions import Distribution
 from rl.typed import ConfigError
 
@@ -66,12 +66,15 @@ class Teachers:
 
 
 def _load(run: str, student: A2C) -> A2C:
-    teacher = inner(load(run, engine="torch"))
+    teacher = actor(run, engine="torch")
+    teacher.worlds.close()
     ours, theirs = ((a.worlds.env_obs_space, a.worlds.env_action_space) for a in (student, teacher))
     if ours != theirs:
         raise ConfigError(
             f"teachers: {run} was trained on {theirs[0]} → {theirs[1]}, the student has {ours[0]} → {ours[1]}"
         )
+    if teacher.squash_output != student.squash_output:
+        raise ConfigError(f"teachers: squash_output is {teacher.squash_output} in {run}, and not here; make them equal")
     if teacher.gru_size is not None:
         raise ConfigError(f"teachers: {run} has a memory, which cannot follow the student's steps; take one without")
     return teacher

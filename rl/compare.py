@@ -25,6 +25,7 @@ from rl.launch import BASELINE, Line, budget, parse_seeds, prepare, train_all
 from rl.play import evaluation_backend
 from rl.record import machine, write_json
 from rl.report import Comparison, as_plain, comparison_table, line_statistics, sweep_table
+from rl.runs import build
 from rl.suites import training as suites
 from rl.typed import ConfigError, plain
 from rl.unseen.suite import UNSEEN
@@ -110,7 +111,7 @@ def _compare(args: Namespace, argv: list[str]) -> int:
     if presets and args.total_timesteps is None:  # one budget for all lines
         args.total_timesteps = budget(args.env, (A2C, RunSettings))
     lines, seeds = _lines(args, presets), parse_seeds("0-9" if args.seeds is None else args.seeds)
-    own = [_check_environment(args.env, line) for line in lines]
+    own = [_check(args.env, line) for line in lines]
     threshold = cast("float | None", given.get("--threshold", own[0]))
     random = evaluate_uniform(args.env, variant=lines[0].variant, backend=evaluation_backend(lines[0].backend))
     results = train_all(args.env, lines, seeds, args.out, jobs)
@@ -218,14 +219,20 @@ def _given(args: Namespace, *names: str) -> dict[str, object]:
     return {f"--{name}": getattr(args, name) for name in names if getattr(args, name) is not None}
 
 
-def _check_environment(env_id: str, line: Line) -> float | None:
-    """Builds the environment once, and checks what SB3 cannot do, so that a mistake ends the command before any run
-    starts. Returns the environment's reward threshold."""
+def _check(env_id: str, line: Line) -> float | None:
+    """Builds the agent and the environment once, and checks what SB3 cannot do, so that a mistake ends the command
+    before any run starts. Returns the environment's reward threshold."""
     if line.agent == BASELINE:
         from agents.sb3 import check_settings  # two seconds
 
         known = config.schema(A2CSettings).keys() - {"seed"}  # which a line does not have
         check_settings(A2CSettings(env_id, **{key: line.settings[key] for key in known}))  # type: ignore[arg-type]
+    else:
+        try:
+            agent, _ = build(line.agent, env_id, line.settings)
+        except ConfigError as error:
+            raise ConfigError(f"{line.label}: {error}") from None
+        agent.worlds.close()
     worlds = make(env_id, 1, variant=line.variant, backend=evaluation_backend(line.backend))
     worlds.close()
     return worlds.reward_threshold

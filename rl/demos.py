@@ -18,7 +18,7 @@ _TYPES = {"--episodes": int, "--seed": int, "--min-return": float}
 def main(argv: list[str]) -> int:
     args = _parser().parse_args(argv)
     file = registry.checkpoint_of(args.run)
-    agent = registry.load(file)
+    agent = registry.actor(file)
     flags = {"--episodes": args.episodes, "--seed": args.seed or agent.seed, "--min-return": args.min_return}
     given = {flag: text for flag, text in flags.items() if text is not None}
     chosen = merge(_TYPES, [("command line", given)])

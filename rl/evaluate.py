@@ -23,7 +23,7 @@ def main(argv: list[str]) -> int:
         chosen = merge(schema(RunSettings), [(str(args.run / "config.yaml"), layer)])
         settings = RunSettings(**chosen)  # type: ignore[arg-type]
     file = registry.checkpoint_of(args.run)
-    agent = registry.load(file)
+    agent = registry.actor(file)
     chosen = merge(
         {"--episodes": int, "--seed": int},
         [("command line", {"--episodes": args.episodes or settings.eval_episodes, "--seed": args.seed or agent.seed})],

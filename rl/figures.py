@@ -56,7 +56,8 @@ def learning_curve(directory: Path, env_id: str, agent: str, seed: int, threshol
     middle.set_ylabel("entropy\n(nats)")
     bottom.plot(steps, metrics["train/policy_shift_kl"], color=shift, label="mean of the updates measured")
     bottom.plot(steps, metrics["train/policy_shift_kl_max"], color=shift, lw=0.6, alpha=0.5, label="largest")
-    bottom.set_yscale("log", nonpositive="mask")
+    if (metrics["train/policy_shift_kl"] > 0).any():  # not of a policy that stays, with a learning rate of 0
+        bottom.set_yscale("log", nonpositive="mask")
     bottom.set_ylabel("policy shift KL\n(nats an update)")
     bottom.set_xlabel("transitions learned from" if recorded else "environment steps")
     for axes, markerscale in ((top, 4.0), (bottom, 1.0)):  # above the axes, where no data can lie under it

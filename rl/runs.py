@@ -1,17 +1,20 @@
-"""A run while it trains: its directory, its checkpoints, and what is kept when it fails."""
+"""A run: its agent, and while it trains its directory, its checkpoints, and what is kept when it fails."""
 
 import traceback
+from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
 import torch
 
+from agents import registry
 from agents.registry import Learner
 from rl.checkpoint import CheckpointError
 from rl.command import RunFailed
-from rl.config import RunSettings
+from rl.config import RunSettings, schema
 from rl.loop import SELDOM, Status
 from rl.record import Recorder
+from rl.typed import ConfigError
 
 
 class Run(NamedTuple):
@@ -23,6 +26,25 @@ class Run(NamedTuple):
     agent: Learner
     recorder: Recorder
     source: str  # where the settings came from
+
+
+def build(name: str, env_id: str, chosen: Mapping[str, object]) -> tuple[Learner, RunSettings]:
+    """A new agent and how it is to be run, from the settings of both. Raises ConfigError, and as `envs.make` does."""
+    settings = run_settings(chosen)  # checked before the environment is built
+    of_agent = {key: value for key, value in chosen.items() if key not in schema(RunSettings)}
+    try:
+        agent = registry.build(name, env_id, of_agent)
+    except (RuntimeError, MemoryError) as error:
+        raise ConfigError(f"cannot build the agent: {' '.join(str(error).split())[:120]}") from error
+    if settings.total_timesteps < agent.worlds.num_envs:
+        raise ConfigError(f"total_timesteps {settings.total_timesteps} is less than one step of every environment")
+    if settings.warm_start is not None:
+        registry.warm_start(agent, settings.warm_start)
+    return agent, settings
+
+
+def run_settings(chosen: Mapping[str, object]) -> RunSettings:
+    return RunSettings(**{key: value for key, value in chosen.items() if key in schema(RunSettings)})  # type: ignore[arg-type]
 
 
 class Checkpoints:

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import cast
 
 from agents import registry
-from agents.registry import Learner
 from rl import checkpoint, config
 from rl.checkpoint import CheckpointError
 from rl.command import DONE, INTERRUPTED, Interrupt, Parser, run
@@ -15,7 +14,7 @@ from rl.config import RunSettings
 from rl.header import print_header
 from rl.progress import ProgressBar
 from rl.record import Recorder, create_run_directory
-from rl.runs import Checkpoints, Run, checkpoint_path, failure, save
+from rl.runs import Checkpoints, Run, build, checkpoint_path, failure, run_settings, save
 from rl.typed import ConfigError
 
 _FLAGS = ("seed", "total_timesteps", "num_envs", "engine")  # settings with a flag of their own, beside --set
@@ -62,29 +61,11 @@ def _begin(args: Namespace) -> Run:
     file = args.config or config.recipe(args.env, name)
     flags = {flag: getattr(args, flag) for flag in _FLAGS}
     chosen = config.gather(config.schema(*registry.kinds(name), RunSettings), args.env, name, file, args.set, flags)
-    agent, settings = _build(name, args.env, chosen)
+    agent, settings = build(name, args.env, chosen)
     complete = {"env": args.env, "agent": name, **agent.settings, **config.values(settings)}
     directory = create_run_directory(args.out or Path("results/runs"), args.env, name, agent.seed, complete)
     recorder = Recorder(directory, settings.log_interval, agent.worlds.reward_threshold)
     return Run(directory, settings, name, agent, recorder, str(file) if file else "defaults")
-
-
-def _build(name: str, env_id: str, chosen: dict[str, object]) -> tuple[Learner, RunSettings]:
-    settings = _run_settings(chosen)  # checked before the environment is built
-    of_agent = {key: value for key, value in chosen.items() if key not in config.schema(RunSettings)}
-    try:
-        agent = registry.build(name, env_id, of_agent)
-    except (RuntimeError, MemoryError) as error:
-        raise ConfigError(f"cannot build the agent: {' '.join(str(error).split())[:120]}") from error
-    if settings.total_timesteps < agent.worlds.num_envs:
-        raise ConfigError(f"total_timesteps {settings.total_timesteps} is less than one step of every environment")
-    if settings.warm_start is not None:
-        registry.warm_start(agent, settings.warm_start)
-    return agent, settings
-
-
-def _run_settings(chosen: dict[str, object]) -> RunSettings:
-    return RunSettings(**{key: value for key, value in chosen.items() if key in config.schema(RunSettings)})  # type: ignore[arg-type]
 
 
 def _resume(args: Namespace) -> Run:
@@ -113,7 +94,7 @@ def _resume(args: Namespace) -> Run:
     changed = [key for key, value in trained.items() if chosen.get(key) != value]
     if changed:
         raise ConfigError(f"{directory / 'config.yaml'}: {changed[0]} is not what the run was trained with; restore it")
-    settings = _run_settings(chosen)
+    settings = run_settings(chosen)
     summary = directory / "summary.json"
     if summary.exists() and agent.loop.step + agent.worlds.num_envs > settings.total_timesteps:
         raise ConfigError(f"{directory} has {agent.loop.step:,} steps already; give a larger --total-timesteps")

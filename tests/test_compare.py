@@ -102,8 +102,10 @@ def test_lines_side_by_side(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> 
     [
         (["CartPole-v1", "--line", "a", "--line", "a", "gamma=0.9"], "every line needs a label of its own"),
         (["CartPole-v1", "--line", "a", "--line", "b", "gamma=0.99"], "every line needs settings of its own"),
-        (["CartPole-v1", "--line", "a", "agent=ppo"], "agent is one of a2c, sb3, got 'ppo'"),
+        (["CartPole-v1", "--line", "a", "agent=ppo"], "one of a2c, clone, gail, distill, mutual, sb3, got 'ppo'"),
         (["CartPole-v1", "--agents", "sb4"], "argument --agents: invalid choice: 'sb4'"),
+        (["CartPole-v1", "--line", "a", "agent=gail"], "a: name the file to learn from, demonstrations=FILE"),
+        (["CartPole-v1", "--line", "a", "warm_start=nowhere"], "no checkpoint at nowhere.pt"),
         (["FrozenLake-v1", "--agents", "recipe"], "no recipe ships for 'FrozenLake-v1'"),
         (
             ["CartPole-v1", "--set", "critic_lr_scale=2"],

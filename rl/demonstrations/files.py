@@ -68,7 +68,7 @@ def load(
     check(demonstrations, str(path), obs_space, action_space)
     if env_id is not None and _bare(env_id) != _bare(demonstrations.env_id):
         raise DemonstrationError(
-            f"{path}: recorded in {demonstrations.env_id}, not in {env_id}; pass env_id=None to use them all the same"
+            f"{path}: recorded in {demonstrations.env_id}, not in {env_id}; record some there, or load without env_id"
         )
     return demonstrations
 

@@ -1,0 +1,240 @@
+"""GAIL: rewards as equations of the logit, a discriminator whose optimum is known, and what reaches the inner agent."""
+
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from gymnasium import spaces
+from torch import Generator
+
+from agents import A2C
+from agents.discriminator import Discriminator, Encoding, Moves
+from agents.gail import GAIL, reward_of
+from envs.probes import ContextAction
+from rl import gan, information
+from rl.rollout import Rollout
+from rl.typed import ConfigError
+from tests.recorded import made
+
+LOGITS = torch.tensor([-1000.0, -20.0, -1.0, 0.0, 2.0, 1000.0], dtype=torch.float64)
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> str:
+    """100 episodes of 5 steps in CartPole."""
+    obs = np.random.default_rng(0).normal(0, 1, (500, 4)).astype(np.float32)
+    return made(tmp_path / "d", "CartPole-v1", obs, (obs[:, 2] > 0).astype(np.int64), length=5)
+
+
+def rollout(obs: torch.Tensor, terminated: torch.Tensor, truncated: torch.Tensor) -> Rollout:
+    shape = terminated.shape
+    return Rollout(obs, torch.ones(shape, dtype=torch.int64), torch.full(shape, 7.0), obs + 1, terminated, truncated,
+                   torch.zeros(*shape, 2))  # fmt: skip
+
+
+def relabelled(gail: GAIL, batch: Rollout, monkeypatch: pytest.MonkeyPatch) -> Rollout:
+    """What the A2C was given to learn from."""
+    seen: list[Rollout] = []
+    with monkeypatch.context() as patch:
+        patch.setattr(gail.agent, "update", lambda batch, progress: seen.append(batch) or {})
+        gail.update(batch)
+    return seen[0]
+
+
+def test_rewards_are_these_functions_of_the_logit() -> None:
+    """−ln(1 − D) = ln(1 + e^x), ln D = −ln(1 + e^−x), their sum is x: finite however sure the discriminator is."""
+    softplus = [max(x, 0.0) + math.log1p(math.exp(-abs(x))) for x in LOGITS.tolist()]
+    positive, negative = reward_of(LOGITS, "positive"), reward_of(LOGITS, "negative")
+    assert positive.tolist() == pytest.approx(softplus)
+    torch.testing.assert_close(negative, LOGITS - positive)
+    assert torch.equal(reward_of(LOGITS, "logit"), LOGITS)
+    assert reward_of(LOGITS, "constant").tolist() == [1.0] * 6
+
+
+def test_the_discriminator_finds_its_optimum() -> None:
+    """Expert and policy choose among two actions by known probabilities p and q: its logit becomes ln p/q."""
+    p, q = torch.tensor([0.8, 0.2]), torch.tensor([0.3, 0.7])
+    one, other = torch.eye(2)
+    expert, policy = torch.stack([one] * 8 + [other] * 2), torch.stack([one] * 3 + [other] * 7)
+    found = Discriminator(2, (), 0.05, 0.0, False, Generator().manual_seed(0))
+    for _ in range(500):
+        found.step(expert, policy)
+    torch.testing.assert_close(found.logit(torch.eye(2)), (p / q).log(), rtol=0, atol=1e-4)
+    measured = found.measure(expert, policy)
+    assert float(measured["gail/jsd"]) == pytest.approx(float(information.js(p, q)), abs=1e-6)
+    assert float(measured["gail/discriminator_value"]) == pytest.approx(float(gan.optimal_value(p, q)), abs=1e-6)
+    assert float(measured["gail/discriminator_accuracy"]) == pytest.approx(0.75)
+
+
+def test_gradient_penalty_by_finite_differences() -> None:
+    """mean (‖∇ logit‖ − 1)² between the two, differentiated through the gradient itself."""
+    torch.set_default_dtype(torch.float64)
+    try:
+        one = Discriminator(3, (4,), 1e-3, 1.0, False, Generator().manual_seed(0))
+        x, y = torch.randn(2, 5, 3, generator=Generator().manual_seed(1))
+
+        def penalty() -> torch.Tensor:
+            one.generator.manual_seed(2)
+            return one._roughness(x, y)
+
+        parameters = list(one.network.parameters())
+        gradients = torch.autograd.grad(penalty(), parameters, allow_unused=True)  # the last bias has no say
+        for parameter, gradient in zip(parameters, gradients, strict=True):
+            for i in range(parameter.numel()):
+                flat, h = parameter.data.view(-1), 1e-6
+                flat[i] += h
+                above = float(penalty().detach())
+                flat[i] -= 2 * h
+                slope = (above - float(penalty().detach())) / (2 * h)
+                flat[i] += h
+                assert slope == pytest.approx(0.0 if gradient is None else float(gradient.view(-1)[i]), abs=1e-8)
+    finally:
+        torch.set_default_dtype(torch.float32)
+
+
+def test_spectral_norm_bounds_every_layer_and_leaves_the_global_generator_alone() -> None:
+    """Also after large steps; asking for rewards changes nothing."""
+    before = torch.get_rng_state()
+    one = Discriminator(3, (16, 16), 0.1, 0.0, True, Generator().manual_seed(0))
+    again = Discriminator(3, (16, 16), 0.1, 0.0, True, Generator().manual_seed(0))
+    assert torch.equal(before, torch.get_rng_state())
+    draws = Generator().manual_seed(1)
+    for _ in range(50):
+        one.step(torch.randn(32, 3, generator=draws), torch.randn(32, 3, generator=draws) + 2)
+    state = {name: x.clone() for name, x in one.network.state_dict().items()}
+    x = torch.randn(8, 3, generator=draws)
+    assert torch.equal(one.logit(x), one.logit(x))
+    assert all(torch.equal(state[name], y) for name, y in one.network.state_dict().items())
+    for layer in one.network[::2]:
+        assert float(torch.linalg.matrix_norm(layer.weight.detach(), 2)) == pytest.approx(1, abs=0.02)
+        assert float(torch.linalg.matrix_norm(layer.parametrizations.weight.original.detach(), 2)) > 2, (
+            "unbounded without it"
+        )
+    assert torch.equal(again.logit(x), again.logit(x))
+    third = Discriminator(3, (16, 16), 0.1, 0.0, True, Generator().manual_seed(0))
+    assert torch.equal(again.logit(x), third.logit(x)), "the same seed gives the same network"
+
+
+@pytest.mark.parametrize("form", ["positive", "negative", "logit", "constant"])
+def test_rewards_of_a_rollout(form: str, file: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """r(s, a), and γ/(1 − γ) times the absorbing state's where an episode terminates, nowhere else."""
+    gail = GAIL(A2C("CartPole-v1", gamma=0.9), demonstrations=file, reward=form, batch_size=4)
+    obs = torch.randn(3, 8, 4, generator=Generator().manual_seed(0))
+    terminated, truncated = torch.zeros(2, 3, 8, dtype=torch.bool)
+    terminated[0, 1] = truncated[1, 2] = terminated[2, 3] = truncated[2, 3] = True
+    batch = rollout(obs, terminated, truncated)
+    seen = relabelled(gail, batch, monkeypatch)
+    moves = Moves(*(x.flatten(0, 1) for x in (batch.obs, batch.action, batch.next_obs, batch.terminated)))
+    plain = reward_of(gail.discriminator.logit(gail.encoding(moves)), form).reshape(3, 8)
+    rest = reward_of(gail.discriminator.logit(gail.encoding.at_rest()), form)
+    torch.testing.assert_close(seen.reward, plain + 9 * rest * terminated, rtol=1e-5, atol=1e-6)
+    assert all(x is y for x, y in zip(seen._replace(reward=batch.reward), batch, strict=True)), "nothing else changes"
+    without = GAIL(A2C("CartPole-v1", gamma=1.0), demonstrations=file, reward=form, absorbing=False)
+    seen = relabelled(without, batch, monkeypatch)
+    plain = reward_of(without.discriminator.logit(without.encoding(moves)), form).reshape(3, 8)
+    torch.testing.assert_close(seen.reward, plain)
+
+
+def test_the_encoding_of_a_transition() -> None:
+    """Standardized by the expert, far states at ±10; s′ only if asked for, gone where the episode terminated."""
+    space, actions = spaces.Box(-100, 100, (2,), np.float64), spaces.Box(-1, 1, (1,), np.float32)
+    expert = Moves(torch.tensor([[0.0, 5.0], [4.0, 5.0]], dtype=torch.float64), torch.zeros(2, 1), torch.zeros(2, 2), torch.zeros(2, dtype=torch.bool))  # fmt: skip  # noqa: E501
+    moves = Moves(
+        torch.tensor([[2.0, 5.0], [2 + 8**0.5, 99.0]], dtype=torch.float64), torch.tensor([[0.5], [3.0]]),
+        torch.tensor([[2.0, 5.0], [2.0, 5.0]], dtype=torch.float64), torch.tensor([False, True]),
+    )  # fmt: skip
+    seen = Encoding.of(expert, space, actions, with_next=True, absorbing=True)
+    expected = [[0, 0, 0, 0.5, 0, 0, 0], [1, 10, 0, 1, 0, 0, 10]]
+    torch.testing.assert_close(seen(moves), torch.tensor(expected, dtype=torch.float32))
+    assert seen.at_rest().tolist() == [[0, 0, 10, 0, 0, 0, 10]]
+    assert seen.size == 7
+    alone = Encoding.of(expert, space, actions, with_next=False, absorbing=True)
+    torch.testing.assert_close(alone(moves), torch.tensor(expected, dtype=torch.float32)[:, :4])
+    assert Encoding.of(Moves(*(x[:1] for x in expert)), space, actions, False, True)(moves).isfinite().all()
+    parts = Encoding.of(expert, space, spaces.MultiDiscrete([2, 3]), False, True)
+    assert parts(moves._replace(action=torch.tensor([[1, 2], [0, 0]])))[:, 3:].tolist() == [[0, 1, 0, 0, 1], [1, 0, 1, 0, 0]]  # fmt: skip  # noqa: E501
+
+
+def test_measured_on_what_the_discriminator_has_not_seen(file: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    gail = GAIL(A2C("CartPole-v1", num_envs=4), demonstrations=file, batch_size=16, absorbing=False)
+    trained, measured = set[bytes](), list[bytes]()
+
+    def rows(x: torch.Tensor) -> list[bytes]:
+        return [row.numpy().tobytes() for row in x]
+
+    step, measure = gail.discriminator.step, gail.discriminator.measure
+
+    def spied_step(expert: torch.Tensor, policy: torch.Tensor) -> None:
+        trained.update(rows(expert), rows(policy))
+        step(expert, policy)
+
+    def spied_measure(expert: torch.Tensor, policy: torch.Tensor) -> dict[str, torch.Tensor]:
+        measured.extend(rows(policy))
+        assert not trained & {*rows(expert), *rows(policy)}
+        return measure(expert, policy)
+
+    monkeypatch.setattr(gail.discriminator, "step", spied_step)
+    monkeypatch.setattr(gail.discriminator, "measure", spied_measure)
+    gail.learn(400)
+    assert len(measured) == 400
+    assert not set(rows(gail.expert)) & set(rows(gail.held_out))
+
+
+def test_returns_are_reported_as_the_environment_gives_them(file: str) -> None:
+    episodes = []
+    gail = GAIL(A2C("CartPole-v1"), demonstrations=file, reward="negative")
+    gail.learn(800, [lambda status: episodes.extend(status.episodes)])
+    assert len(episodes) > 10
+    assert all(episode.ret == episode.length for episode in episodes), "CartPole pays 1 a step"
+
+
+def test_the_engines_agree(file: str) -> None:
+    """The same rollouts give the same rewards, whichever engine is inside."""
+    rows: dict[str, list[float]] = {"torch": [], "fused": []}
+    for engine, seen in rows.items():
+        agent = A2C("CartPole-v1", n_steps=8, engine=engine, backend="sync")
+        gail = GAIL(agent, demonstrations=file, batch_size=64)
+        assert gail.engine_in_use == engine
+        gail.learn(640, [lambda status, seen=seen: seen.append(float(status.metrics["gail/reward"]))])
+    assert rows["torch"] == pytest.approx(rows["fused"], rel=1e-4)
+
+
+def test_it_imitates(tmp_path: Path) -> None:
+    """The action that belongs to the context, in an environment whose own reward is never seen."""
+    obs = np.random.default_rng(0).choice([-1, 1], (200, 1)).astype(np.float32)
+    file = made(tmp_path / "d", "ContextAction-v0", obs, (obs[:, 0] > 0).astype(np.int64))
+    agent = A2C("ContextAction-v0", n_steps=8, learning_rate=1e-3, engine="torch")
+    gail = GAIL(agent, demonstrations=file, reward="logit", absorbing=False, batch_size=64, discriminator_lr=0.01)
+    gail.learn(6400)
+    right = agent.policy(torch.tensor([[-1.0], [1.0]])).log_p.exp()
+    assert float(right[0, 0].detach()) > 0.9
+    assert float(right[1, 1].detach()) > 0.9
+
+
+@pytest.mark.parametrize(
+    ("own", "inner", "words"),
+    [
+        ({}, {"gamma": 1.0}, "set gamma below 1, or absorbing=false"),
+        ({"validation_fraction": 0}, {}, "validation_fraction must lie between 0 and 1, got 0"),
+        ({"discriminator_arch": (8, 0)}, {}, "discriminator_arch must be at least 1, got 0"),
+        ({"batch_size": 0}, {}, "batch_size must be at least 1"),
+        ({"gradient_penalty": -1}, {}, "gradient_penalty must be at least 0, got -1"),
+        ({"reward": "airl"}, {}, "reward must be one of logit, positive, negative, constant, got 'airl'"),
+        ({"episodes": 101}, {}, "101 episodes asked for; these demonstrations hold 100"),
+        ({"demonstrations": ""}, {}, "name the file to learn from, demonstrations=FILE"),
+    ],
+)
+def test_it_refuses(own: dict[str, object], inner: dict[str, float], words: str, file: str) -> None:
+    with pytest.raises(ConfigError, match=words.replace("(", r"\(").replace(")", r"\)")):
+        GAIL(A2C("CartPole-v1", **inner), **{"demonstrations": file, **own})
+
+
+def test_an_environment_object(tmp_path: Path) -> None:
+    obs = np.ones((20, 1), np.float32)
+    agent = A2C(ContextAction())
+    file = made(tmp_path / "d", agent.worlds.env_id, obs, np.ones(20, np.int64))
+    gail = GAIL(agent, demonstrations=file, batch_size=16).learn(64)
+    again = GAIL.load(gail.save(tmp_path / "g"), env=ContextAction())
+    assert torch.equal(again.buffer, gail.buffer)

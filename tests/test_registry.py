@@ -1,0 +1,129 @@
+"""Agents by name: built, stored, loaded whole or only to act, and begun where another ended."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from agents import A2C, registry
+from agents.clone import Clone
+from agents.gail import GAIL
+from agents.method import Method
+from agents.mutual import Mutual
+from rl.checkpoint import CheckpointError
+from rl.typed import ConfigError
+from tests.recorded import made
+
+SMALL = {"net_arch": (8,), "num_envs": 2}
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> str:
+    obs = np.random.default_rng(0).normal(0, 1, (60, 4)).astype(np.float32)
+    return made(tmp_path / "d", "CartPole-v1", obs, (obs[:, 2] > 0).astype(np.int64), length=5)
+
+
+def same(a: A2C, b: A2C) -> bool:
+    pairs = zip(a.networks, b.networks, strict=True)
+    return all(torch.equal(x, y) for m, n in pairs for x, y in zip(m.parameters(), n.parameters(), strict=True))
+
+
+def test_every_name_is_of_one_class() -> None:
+    for name in registry.NAMES:
+        cls = registry.class_of(name)
+        assert registry.kinds(name)[-1] is cls
+        assert (cls is A2C) == (name == "a2c")
+        assert issubclass(cls, A2C | Method)
+    with pytest.raises(ConfigError, match=r"one of a2c, .*, got 'gial'; did you mean 'gail'\?"):
+        registry.class_of("gial")
+
+
+def test_build_divides_the_settings(file: str) -> None:
+    agent = registry.build("clone", "CartPole-v1", {**SMALL, "demonstrations": file, "batch_size": 4, "gamma": 0.5})
+    assert isinstance(agent, Clone)
+    assert (agent.batch_size, agent.agent.gamma, agent.agent.net_arch) == (4, 0.5, (8,))
+    assert registry.name_of(agent) == "clone"
+    assert agent.settings.keys() == agent.agent.settings.keys() | {
+        "demonstrations", "episodes", "batch_size", "validation_fraction", "patience",
+    }  # fmt: skip
+
+
+def test_the_actor_outlives_what_it_learned_from(file: str, tmp_path: Path) -> None:
+    """A policy is played, taught and gone on from without its demonstrations; training needs them."""
+    clone = Clone(A2C("CartPole-v1", normalize_observations=True, **SMALL), demonstrations=file, batch_size=4)
+    path = clone.learn(100).save(tmp_path / "clone")
+    Path(file).unlink()
+    alone = registry.actor(path)
+    assert same(alone, clone.agent)
+    assert alone.loop.step == 100
+    assert torch.equal(alone.obs_norm.moments.mean, clone.agent.obs_norm.moments.mean)
+    assert alone.engine_in_use == clone.engine_in_use == "torch", "as it was trained"
+    begun = A2C("CartPole-v1", normalize_observations=True, seed=1, **SMALL)
+    registry.warm_start(begun, path)
+    assert same(begun, clone.agent)
+    assert torch.equal(begun.obs_norm.moments.var, clone.agent.obs_norm.moments.var)
+    with pytest.raises(ConfigError, match=r"d\.npz: no such file; python -m rl\.demos"):
+        registry.load(path)
+
+
+def test_the_actor_of_peers_is_the_first(tmp_path: Path) -> None:
+    mutual = Mutual(A2C("CartPole-v1", **SMALL), peers=3).learn(60)
+    alone = registry.actor(mutual.save(tmp_path / "m"))
+    assert same(alone, mutual.all[0])
+    assert not same(alone, mutual.all[1])
+    assert alone.worlds.num_envs == 2
+
+
+def test_the_wrong_class_says_what_to_do(file: str, tmp_path: Path) -> None:
+    clone = Clone(A2C("CartPole-v1", **SMALL), demonstrations=file, batch_size=4).save(tmp_path / "clone")
+    plain = A2C("CartPole-v1", **SMALL).save(tmp_path / "plain")
+    for cls, path, found in ((A2C, clone, "Clone"), (Clone, plain, "A2C"), (GAIL, clone, "Clone")):
+        with pytest.raises(CheckpointError) as error:
+            cls.load(path)
+        message = f"{path} holds an agent of type {found}, not {cls.__name__}; agents.registry.load takes any"
+        assert message in str(error.value)
+        assert "\n" not in str(error.value)
+        assert type(registry.load(path)).__name__ == found
+
+
+def test_an_agent_of_the_future_and_a_damaged_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Novel(A2C):
+        pass
+
+    path = Novel("CartPole-v1", engine="torch", **SMALL).save(tmp_path / "novel")
+    for take in (registry.load, registry.actor):
+        with pytest.raises(CheckpointError, match="of type Novel, which this version does not know"):
+            take(path)
+    path.write_bytes(path.read_bytes()[:-10])
+    for take in (registry.load, registry.actor):
+        with pytest.raises(CheckpointError, match="not a readable checkpoint"):
+            take(path)
+    with pytest.raises(CheckpointError, match=r"no checkpoint at .*nowhere\.pt"):
+        registry.actor(tmp_path / "nowhere")
+
+
+@pytest.mark.parametrize(
+    ("changed", "words"),
+    [
+        ({"net_arch": (4,)}, r"warm_start: net_arch is \(8,\) in .*plain.pt and \(4,\) here; make them equal"),
+        ({"activation": "relu"}, "activation is tanh"),
+        ({"normalize_observations": True}, "normalize_observations is False"),
+        ({"gru_size": 3}, "have other shapes"),
+    ],
+)
+def test_warm_start_refuses_other_networks(changed: dict[str, object], words: str, tmp_path: Path) -> None:
+    path = A2C("CartPole-v1", **SMALL).save(tmp_path / "plain")
+    agent = A2C("CartPole-v1", **{**SMALL, **changed})
+    before = [x.clone() for network in agent.networks for x in network.parameters()]
+    with pytest.raises(ConfigError, match=words):
+        registry.warm_start(agent, path)
+    after = [x for network in agent.networks for x in network.parameters()]
+    assert all(torch.equal(x, y) for x, y in zip(before, after, strict=True)), "nothing was carried over"
+
+
+def test_a_method_is_built_around_an_a2c(file: str) -> None:
+    with pytest.raises(
+        ConfigError, match=r"Clone is built around an A2C, Clone\(A2C\(env\), …\), not around 'CartPole"
+    ):
+        Clone("CartPole-v1", demonstrations=file)
