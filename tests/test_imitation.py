@@ -156,18 +156,18 @@ def test_page_beside_an_expert() -> None:
     ]  # fmt: skip
     cells = [line.strip("| ").split(" | ") for line in lines.splitlines() if line.startswith("| CartPole-v1")]
     assert [line[1:3] for line in cells] == [
-        ["GAIL", "≥ 95%"],
+        ["GAIL", "≥ 95 %"],
         ["constant reward", "**falls short**"],
         ["only positive rewards", "**falls short**"],
         ["only negative rewards", "**falls short**"],
-        ["behavior cloning", "≥ 95%"],
+        ["behavior cloning", "≥ 95 %"],
     ]
     assert cells[0][3:] == [
         "495.0 [490.0, 500.0]", "490.0", "495.0 [490.0, 500.0]", "99.0 [98.0, 100.0]", "99.0 [97.9, 100.0]",
         "386 / 819", "2.5",
     ]  # fmt: skip
     words = " ".join(text.split())
-    assert "GAIL: 95% in CartPole-v1. behavior cloning: 95% in CartPole-v1." in words
+    assert "GAIL: 95 % in CartPole-v1. behavior cloning: 95 % in CartPole-v1." in words
     assert "| only negative rewards | gail | all |" in words
     assert "`reward: negative`" in words
     assert "demonstrations:" not in words, "where a run lies is nobody's setting"

@@ -7,10 +7,11 @@ from rl.markdown import paragraph, row, rule
 from rl.report import as_plain, changes
 from rl.statistics import Interval
 
+_ENOUGH = f"{100 * BOUND:g} %"
 _PATHS = ("demonstrations", "teachers")  # settings that say where a run lies
 _EXPERT_HEADS = (
     "environment", "expert, deterministic", "stochastic", "steps", f"its {EPISODES} episodes", "transitions",
-    "random actions", f"{BOUND:.0%} of its return", f"{BOUND:.0%} of the way", "parameters, π_θ / both",
+    "random actions", f"{_ENOUGH} of its return", f"{_ENOUGH} of the way", "parameters, π_θ / both",
 )  # fmt: skip
 _LINE_HEADS = (
     "environment", "line", "verdict", "mean return", "worst seed", "stochastic", "% of the expert's",
@@ -64,10 +65,10 @@ def _explained(of: Report) -> str:
         that is learned from where a line learns from recorded transitions. Lines: {seeds}
         seed{"s" if seeds > 1 else ""} each; {episodes} episodes of evaluation, deterministic (the most likely action)
         where nothing else is said. Brackets are 95 % bootstrap intervals over seeds. % of the expert's return: of a
-        return R > 0 the mean return over R; of R < 0 it is R over the mean return, so that {BOUND:.0%} is a mean
+        return R > 0 the mean return over R; of R < 0 it is R over the mean return, so that {_ENOUGH} is a mean
         of R / {BOUND:g}. % of the way: (mean − random) / (R − random), where random is the mean return of uniformly
         random actions. The verdict is of the lower of the two. Both are of means; where an interval reaches below
-        {BOUND:.0%}, the verdict says so. Parameters are those of π_θ, and of π_θ and V_φ together."""
+        {_ENOUGH}, the verdict says so. Parameters are those of π_θ, and of π_θ and V_φ together."""
 
 
 def _expert(case: Case) -> Expert:
@@ -94,7 +95,7 @@ def _line_row(env_id: str, line: Line, ours: Standing, size: tuple[int, int]) ->
 def _verdict(ours: Standing) -> str:
     if not ours.reaches:
         return "**falls short**"
-    return f"≥ {BOUND:.0%}" if ours.surely else f"≥ {BOUND:.0%}, interval reaches below"
+    return f"≥ {_ENOUGH}" if ours.surely else f"≥ {_ENOUGH}, interval reaches below"
 
 
 def _percent(x: Interval) -> str:
@@ -112,7 +113,7 @@ def _overall(of: Report, found: dict[tuple[str, str], Standing]) -> str:
         of_line = {env: ours for (env, name), ours in found.items() if name == label}
         reached = [env for env, ours in of_line.items() if ours.reaches]
         behind = [env for env in of_line if env not in reached]
-        text.append(f"{label}: {BOUND:.0%} in {', '.join(reached) or 'no environment'}")
+        text.append(f"{label}: {_ENOUGH} in {', '.join(reached) or 'no environment'}")
         text[-1] += f"; falls short in {', '.join(behind)}." if behind else "."
     return " ".join(text)
 
