@@ -3,7 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help train test lint figures zoo unseen lockstep bench information gan clean
+.PHONY: help train test lint figures zoo unseen imitation lockstep bench information gan clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z]*\):.*##/\1\t/p' $(MAKEFILE_LIST)
@@ -50,6 +50,10 @@ zoo: .venv/installed-zoo  ## train every recipe beside the scores of rl-baseline
 
 unseen: .venv/installed-unseen  ## train ten environments without a recipe, beside random actions (ten minutes on two cores)
 	$(BIN)/python -m rl.compare --suite unseen
+	$(BIN)/python -m rl.index
+
+imitation: .venv/installed-box2d  ## cloning, GAIL, distillation, mutual learning over ten seeds (half an hour on two cores)
+	$(BIN)/python -m rl.imitation
 	$(BIN)/python -m rl.index
 
 lockstep: .venv/installed  ## our updates beside Stable-Baselines3's, in many combinations (ten minutes)

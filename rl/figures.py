@@ -83,7 +83,7 @@ def sweep(lines: Mapping[str, Sequence[Result]], path: Path, title: str, thresho
     panels = figure.subplots(2, 2, sharex=True)
     shown = (*_PANELS, next((panel for panel in _STEERED if _differs(runs, panel[0])), _ELSE))
     for axes, (column, label, scale) in zip(panels.flat, shown, strict=True):
-        _draw_curves(axes, runs, "step", column)
+        draw_curves(axes, runs, "step", column)
         axes.set_ylabel(label)
         axes.set_yscale(scale)
         finish(axes, ticks=4)
@@ -114,7 +114,7 @@ def comparison(lines: Mapping[str, Sequence[Result]], path: Path, title: str, re
             (steps, "step", returns), (seconds, "time/seconds", returns), (shift, "step", shifts),
             (entropy, "step", entropies),
         ):  # fmt: skip
-            _draw_curves(axes, runs, x, column)
+            draw_curves(axes, runs, x, column)
             axes.set_ylabel(label)
             axes.set_yscale(scale)
             axes.set_xlabel("environment steps" if x == "step" else "seconds of training, one thread")
@@ -123,7 +123,7 @@ def comparison(lines: Mapping[str, Sequence[Result]], path: Path, title: str, re
             (deterministic, "eval_mean", "deterministic"), (stochastic, "eval_stochastic_mean", "stochastic"),
         ):  # fmt: skip
             finished = {name: [run.summary[key] for run in runs if run.summary] for name, runs in lines.items()}
-            _draw_scores(axes, finished)
+            draw_scores(axes, finished)
             axes.set_xlabel(f"final return, {mode}{_episodes(lines)}")
         for (name, score), dots in zip(references.items(), cycle(_DOTS), strict=False):
             for draw in (steps.axhline, seconds.axhline, deterministic.axvline, stochastic.axvline):
@@ -139,7 +139,7 @@ def _episodes(lines: Mapping[str, Sequence[Result]]) -> str:
     return f", {counts.pop()} episodes" if len(counts) == 1 else ""
 
 
-def _draw_curves(axes: "Axes", lines: Mapping[str, Sequence[Columns]], x: str, column: str) -> None:
+def draw_curves(axes: "Axes", lines: Mapping[str, Sequence[Columns]], x: str, column: str) -> None:
     """Mean and 95 % bootstrap interval over the runs of each line; or every run, where they have no x in common."""
     for (name, seeds), (color, style) in zip(lines.items(), _styles(), strict=False):
         if any(column not in run for run in seeds):
@@ -155,7 +155,7 @@ def _draw_curves(axes: "Axes", lines: Mapping[str, Sequence[Columns]], x: str, c
         axes.plot(grid, mean, color=color, ls=style, lw=1.3, label=name)
 
 
-def _draw_scores(axes: "Axes", scores: Mapping[str, Sequence[float]]) -> None:
+def draw_scores(axes: "Axes", scores: Mapping[str, Sequence[float]]) -> None:
     """A row a line: every run as a dot, above it the interquartile mean and its 95 % bootstrap interval."""
     for row, (values, (color, _)) in enumerate(zip(scores.values(), _styles(), strict=False)):
         if not values:

@@ -15,8 +15,9 @@ from rl.typed import ConfigError
 from rl.zoo import PUBLISHED
 
 _OTHERS = (
-    "zoo/zoo.md", "unseen/unseen.md", "lockstep.md", "bench/bench.md", "information/accuracy.md",
-    "information/speed.md", "gan/gan.md",
+    "zoo/zoo.md", "unseen/unseen.md", "imitation/cloning.md", "imitation/gail.md", "imitation/distillation.md",
+    "imitation/mutual.md", "lockstep.md", "bench/bench.md", "information/accuracy.md", "information/speed.md",
+    "gan/gan.md",
 )  # fmt: skip
 _OTHER_FOLDERS = {file.partition("/")[0] for file in _OTHERS}
 _SHOWS = {

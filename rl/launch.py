@@ -53,7 +53,8 @@ class WorkerLost(RunFailed):
     """The process that trained was killed from outside; the same command goes on with its run."""
 
 
-Train = Callable[[str, Line, int, Path], "Future[Result]"]  # of an environment, a line, a seed and a parent of runs
+Task = tuple[str, Line, int]  # an environment, a line and a seed
+Train = Callable[[str, Line, int, Path], "Future[Result]"]  # of a task and a parent of runs
 
 
 def prepare(
@@ -117,22 +118,29 @@ def _pass_on(number: int, frame: FrameType | None) -> NoReturn:
 
 
 def train_all(env_id: str, lines: Sequence[Line], seeds: Sequence[int], out: Path, jobs: int) -> list[list[Result]]:
-    """For each line the result of every seed, in order. Raises RunFailed if any run failed, after the others ended."""
-    results: dict[tuple[int, int], Result] = {}
+    """For each line the result of every seed, in order. See `train_tasks`."""
+    results = iter(train_tasks([(env_id, line, seed) for seed in seeds for line in lines], out, jobs))
+    by_seed = [[next(results) for _ in lines] for _ in seeds]
+    return [[row[i] for row in by_seed] for i in range(len(lines))]
+
+
+def train_tasks(tasks: Sequence[Task], out: Path, jobs: int) -> list[Result]:
+    """The result of every task, in order. Raises RunFailed if any run failed, after the others ended."""
+    results: dict[int, Result] = {}
     failures: list[str] = []
-    tasks = [(i, seed) for seed in seeds for i in range(len(lines))]
     with training(jobs) as train, tqdm(total=len(tasks), unit=" runs", disable=None) as bar:
-        futures = {train(env_id, lines[i], seed, out): (i, seed) for i, seed in tasks}
+        futures = {train(*task, out): i for i, task in enumerate(tasks)}
         for future in as_completed(futures):
-            i, seed = futures[future]
+            i = futures[future]
             try:
-                results[i, seed] = future.result()
+                results[i] = future.result()
             except RunFailed as failure:
-                failures.append(f"{lines[i].label}, seed {seed}: {failure}")
+                env_id, line, seed = tasks[i]
+                failures.append(f"{env_id}, {line.label}, seed {seed}: {failure}")
             bar.update()
     if failures:
         raise RunFailed("; ".join(failures))
-    return [[results[i, seed] for seed in seeds] for i in range(len(lines))]
+    return [results[i] for i in range(len(tasks))]
 
 
 class _Workers:

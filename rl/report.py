@@ -58,7 +58,7 @@ def line_statistics(runs: Sequence[Result], threshold: float | None) -> LineStat
         worst=min(deterministic),
         stochastic_iqm=bootstrap([stochastic], iqm),
         stochastic_mean=mean_interval(stochastic),
-        all_along=mean_interval([_height(run) for run in runs]),
+        all_along=mean_interval([height_along(run) for run in runs]),
         steps=reached([moment and moment[0] for moment in moments]),
         seconds=reached([moment and moment[1] for moment in moments]),
         steps_per_second=float(np.median([run.summary["steps_per_second"] for run in runs])),
@@ -180,11 +180,18 @@ def sweep_table(of: Comparison) -> str:
 
 def changed(settings: Mapping[str, object], usual: Mapping[str, object], keys: Iterable[str] | None = None) -> str:
     """The settings that are not the defaults, among these keys."""
+    return ", ".join(changes(settings, usual, keys)) or "none"
+
+
+def changes(
+    settings: Mapping[str, object], usual: Mapping[str, object], keys: Iterable[str] | None = None
+) -> list[str]:
+    """Each of the settings that are not the defaults, among these keys."""
     among = set(usual if keys is None else keys)
-    changed = [f"`{key}: {value}`" for key, value in settings.items() if key in among and value != plain(usual[key])]
-    return ", ".join(changed) or "none"
+    return [f"`{key}: {value}`" for key, value in settings.items() if key in among and value != plain(usual[key])]
 
 
-def _height(run: Result) -> float:
+def height_along(run: Result) -> float:
+    """The mean height of the learning curve."""
     metrics = read_columns(run.directory / "metrics.csv")
     return area_under_curve(metrics["step"], metrics["rollout/ep_rew_mean"], float(metrics["step"][-1]))

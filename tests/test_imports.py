@@ -32,9 +32,10 @@ FLOORS: list[list[str]] = [
     [
         "rl", "rl.checkpoint", "rl.command", "rl.conclude", "rl.config", "rl.demonstrations",
         "rl.demonstrations.checks", "rl.demonstrations.data", "rl.demonstrations.files", "rl.demonstrations.minari",
-        "rl.demonstrations.recording", "rl.evaluation", "rl.figures", "rl.gan.figure", "rl.gan.report", "rl.launch",
-        "rl.loop", "rl.markdown", "rl.play", "rl.progress", "rl.ranking", "rl.record", "rl.report", "rl.sealed",
-        "rl.search", "rl.study", "rl.suites",
+        "rl.demonstrations.recording", "rl.evaluation", "rl.figures", "rl.gan.figure", "rl.gan.report", "rl.imitation",
+        "rl.imitation.figure", "rl.imitation.outcomes", "rl.imitation.peers", "rl.imitation.report",
+        "rl.launch", "rl.loop", "rl.markdown", "rl.play",
+        "rl.progress", "rl.ranking", "rl.record", "rl.report", "rl.sealed", "rl.search", "rl.study", "rl.suites",
         "rl.suites.panels", "rl.suites.report", "rl.typed", "rl.unseen", "rl.unseen.report", "rl.zoo",
         "rl.zoo.figure", "rl.zoo.report",
     ],
@@ -51,11 +52,12 @@ FLOORS: list[list[str]] = [
     ],
     [
         "rl.bench", "rl.bench.rejax_rates", "rl.bench.report", "rl.bench.systems", "rl.bench.timing",
-        "rl.header", "rl.runs", "rl.suites.training", "rl.trials", "rl.unseen.suite", "rl.zoo.suite",
+        "rl.header", "rl.imitation.training", "rl.runs", "rl.suites.training", "rl.trials", "rl.unseen.suite",
+        "rl.zoo.suite",
     ],
     [
-        "rl.baseline", "rl.bench.__main__", "rl.compare", "rl.demos", "rl.evaluate", "rl.gan.__main__", "rl.index",
-        "rl.information.__main__", "rl.lockstep", "rl.plot",
+        "rl.baseline", "rl.bench.__main__", "rl.compare", "rl.demos", "rl.evaluate", "rl.gan.__main__",
+        "rl.imitation.__main__", "rl.index", "rl.information.__main__", "rl.lockstep", "rl.plot",
         "rl.sweep", "rl.train",
     ],
 ]  # fmt: skip

@@ -1,0 +1,119 @@
+"""Experiments with the agents around an A2C: which environments, lines and settings `python -m rl.imitation` trains.
+
+The expert of an environment is an A2C with the environment's recipe, and what stands here over it; its seed is none of
+those that the lines are trained from. It plays ten whole episodes, the most likely actions, and those are all that
+cloning, GAIL and a student of recorded states learn from.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+EXPERT_SEED = 100
+EPISODES, RECORDED_WITH = 10, 1000  # of the demonstrations: how many, and their seed, no run's
+BOUND = 0.95  # of the expert's return
+
+EXPERTS: dict[str, tuple[str, ...]] = {
+    "CartPole-v1": (),
+    "Acrobot-v1": (),
+    "MountainCarContinuous-v0": (),
+    "Pendulum-v1": (),
+    "LunarLander-v3": (
+        "total_timesteps=2000000", "num_envs=16", "n_steps=16", "gamma=0.999", "gae_lambda=0.95", "ent_coef=0",
+        "learning_rate=linear(2e-3,0)", "max_policy_shift=0.01", "normalize_advantage=true",
+    ),
+}  # settings over the recipe, by environment  # fmt: skip
+
+
+class Arm(NamedTuple):
+    """One line of an experiment, in one environment."""
+
+    label: str
+    agent: str
+    settings: tuple[str, ...]  # KEY=VALUE; {expert} stands for its run directory, {demonstrations} for their file
+    recipe: str | None = None  # the agent whose recipe these settings go over; None takes the line's own agent
+
+
+class Experiment(NamedTuple):
+    """What one page shows."""
+
+    name: str  # of its files
+    title: str
+    envs: Sequence[str]
+    arms: Callable[[str], Sequence[Arm]]  # of an environment
+    judged: Sequence[str]  # labels of the lines that are meant to reach the bound; nothing if no expert is needed
+    tried: str  # what was learned on the way to these settings
+
+
+CLONING, GAIL = "behavior cloning", "GAIL"
+INDEPENDENT = "independent"
+
+_CLONE = (
+    "demonstrations={demonstrations}", "total_timesteps=500000", "num_envs=16", "learning_rate=1e-3",
+    "normalize_observations=true",
+)  # fmt: skip
+_OFTEN = "log_interval=20"  # updates, for smoother curves
+_STUDENT = (
+    "teachers=[{expert}]", "net_arch=[16,16]", "num_envs=16", "learning_rate=2e-3", "normalize_observations=true",
+    _OFTEN,
+)  # fmt: skip
+_OWN_STATES = ("n_steps=4", "total_timesteps=50000")
+_RECORDED = ("demonstrations={demonstrations}", "total_timesteps=100000")
+_DIVERGENCES = {
+    "forward": ("direction=forward",),
+    "forward, τ = 2": ("direction=forward", "temperature=2"),
+    "forward, τ = 4": ("direction=forward", "temperature=4"),
+    "reverse": ("direction=reverse",),
+    "JS": ("direction=js",),
+}
+
+
+def _clone(env_id: str) -> Arm:
+    return Arm(CLONING, "clone", _CLONE)
+
+
+def _gail(env_id: str) -> list[Arm]:
+    given = ("demonstrations={demonstrations}", _OFTEN)
+    return [
+        Arm(GAIL, "gail", given),
+        Arm("constant reward", "gail", (*given, "reward=constant", "absorbing=false")),
+        Arm("only positive rewards", "gail", (*given, "reward=positive", "absorbing=false")),
+        Arm("only negative rewards", "gail", (*given, "reward=negative", "absorbing=false")),
+        _clone(env_id),
+    ]
+
+
+def _distill(env_id: str) -> list[Arm]:
+    states = {"own states": _OWN_STATES, "recorded": _RECORDED}
+    return [
+        Arm(f"{where}: {label}", "distill", (*_STUDENT, *settings, *divergence))
+        for where, settings in states.items()
+        for label, divergence in _DIVERGENCES.items()
+    ]
+
+
+def _mutual(env_id: str) -> list[Arm]:
+    common = ("peers=2", "total_timesteps=100000", "n_steps=4", "learning_rate=2e-3", _OFTEN)
+    weights = {INDEPENDENT: 0, "mutual, 0.1": 0.1, "mutual, 1": 1}
+    return [Arm(label, "mutual", (*common, f"mutual_coef={weight}"), recipe="a2c") for label, weight in weights.items()]
+
+
+EXPERIMENTS = {
+    each.name: each
+    for each in (
+        Experiment(
+            "cloning", "Behavior cloning from ten episodes", ("CartPole-v1", "Acrobot-v1", "LunarLander-v3"),
+            lambda env_id: [_clone(env_id)], [CLONING], "",
+        ),
+        Experiment(
+            "gail", "GAIL from ten episodes", ("CartPole-v1", "Acrobot-v1", "MountainCarContinuous-v0"),
+            _gail, [GAIL, CLONING], "",
+        ),
+        Experiment(
+            "distillation", "Distillation into a tenth of the parameters", ("CartPole-v1", "Acrobot-v1"),
+            _distill, ["own states: forward", "recorded: forward"], "",
+        ),
+        Experiment(
+            "mutual", "Mutual learning beside independent learning", ("CartPole-v1", "Acrobot-v1"), _mutual, [], "",
+        ),
+    )
+}  # fmt: skip

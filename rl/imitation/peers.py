@@ -1,0 +1,111 @@
+"""The page of mutual learning, whose lines are held to peers that learn independently."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from rl.imitation import INDEPENDENT, report
+from rl.imitation.outcomes import Case, Report
+from rl.markdown import paragraph, row, rule
+from rl.record import Result, read_columns
+from rl.report import as_plain, height_along, line_statistics
+from rl.statistics import Interval, probability_of_improvement
+
+DIVERSITY = "train/peer_diversity"
+_HEADS = (
+    "environment", "line", "mean return", "worst seed", "stochastic", "all along", "diversity at the end (nats)",
+    "better than independent", "higher all along", "seconds a seed",
+)  # fmt: skip
+
+
+def page(of: Report) -> str:
+    lines = [row(_HEADS), rule(2, len(_HEADS) - 2)]
+    lines += [_row(case, k) for case in of.cases for k in range(len(case.lines))]
+    text = [*report.heading(of), paragraph(_explained(of)), "", *lines, "", *_verdicts(of)]
+    return "\n".join([*text, "", *report.ending(of)]) + "\n"
+
+
+def _explained(of: Report) -> str:
+    seeds, summary = len(of.seeds), of.cases[0].results[0][0].summary
+    steps = f"{summary['total_timesteps']:,}"
+    return f"""
+        Two peers, {steps} environment steps over both of them and {seeds} seed{"s" if seeds > 1 else ""} a line; the
+        same command, in which independent peers have mutual_coef 0. The first peer is evaluated,
+        {summary["eval_episodes"]} episodes, deterministic (the most likely action) where nothing else is said. Brackets
+        are 95 % bootstrap intervals over seeds. All along is the mean height of the learning curve, which is of all
+        peers. Diversity is the generalized Jensen-Shannon divergence of the peers, the mean of the last tenth of
+        training. Better than independent: the probability that a run scores higher than one of the independent line in
+        its deterministic evaluation, ties counted half; higher all along: the same of the learning curves."""
+
+
+def finals(runs: Sequence[Result]) -> list[float]:
+    """The deterministic evaluation of each."""
+    return [run.summary["eval_mean"] for run in runs]
+
+
+def heights(runs: Sequence[Result]) -> list[float]:
+    return [height_along(run) for run in runs]
+
+
+def diversity(runs: Sequence[Result]) -> float:
+    """Of the peers, the mean over the last tenth of training and over runs."""
+    columns = [read_columns(run.directory / "metrics.csv") for run in runs]
+    return float(np.mean([x[DIVERSITY][x["step"] >= 0.9 * x["step"][-1]].mean() for x in columns]))
+
+
+def _row(case: Case, k: int) -> str:
+    runs, x = case.results[k], line_statistics(case.results[k], None)
+    cells = [str(x.mean), f"{x.worst:.1f}", str(x.stochastic_mean), str(x.all_along), f"{diversity(runs):.3g}"]
+    against = independent(case)
+    cells += ["", ""] if runs is against else [
+        _short(probability_of_improvement([of(runs)], [of(against)])) for of in (finals, heights)
+    ]  # fmt: skip
+    seconds = float(np.median([run.summary["train_seconds"] for run in runs]))
+    return row([case.env, case.lines[k].label, *cells, f"{seconds:.1f}"])
+
+
+def independent(case: Case) -> Sequence[Result]:
+    return next(runs for line, runs in zip(case.lines, case.results, strict=True) if line.label == INDEPENDENT)
+
+
+def over_all(of: Report) -> dict[str, dict[str, Interval]]:
+    """Of each line but the independent: its probabilities of being better, mean over environments."""
+    found: dict[str, dict[str, Interval]] = {}
+    for k, line in enumerate(of.cases[0].lines):
+        if line.label == INDEPENDENT:
+            continue
+        found[line.label] = {
+            name: probability_of_improvement(
+                [measured(case.results[k]) for case in of.cases], [measured(independent(case)) for case in of.cases]
+            )
+            for name, measured in (("better", finals), ("higher all along", heights))
+        }
+    return found
+
+
+def _verdicts(of: Report) -> list[str]:
+    heads = ["line", "better than independent", "verdict", "higher all along", "verdict"]
+    rows = [row(heads), rule(1, len(heads) - 1)]
+    for label, chances in over_all(of).items():
+        rows.append(row([label, *(cell for x in chances.values() for cell in (_short(x), _verdict(x)))]))
+    return ["Mean over environments of the probabilities:", "", *rows]
+
+
+def _verdict(x: Interval) -> str:
+    if x.low > 0.5:
+        return "better"
+    return "**worse**" if x.high < 0.5 else "no difference shown"
+
+
+def _short(x: Interval) -> str:
+    return f"{x.value:.2f} [{x.low:.2f}, {x.high:.2f}]"
+
+
+def as_json(of: Report) -> dict[str, object]:
+    """As of the other pages, and the probabilities."""
+    overall = {label: {name: as_plain(x) for name, x in chances.items()} for label, chances in over_all(of).items()}
+    spread = {
+        case.env: {line.label: diversity(runs) for line, runs in zip(case.lines, case.results, strict=True)}
+        for case in of.cases
+    }
+    return {**report.as_json(of), "against_independent": overall, "diversity": spread}

@@ -1,0 +1,210 @@
+"""`python -m rl.imitation`: experts, their demonstrations, lines that learn from them, tables and figures."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import rl.imitation.__main__ as command
+from rl import config
+from rl.command import RunFailed
+from rl.demonstrations import load
+from rl.imitation import (
+    EPISODES,
+    EXPERIMENTS,
+    EXPERT_SEED,
+    EXPERTS,
+    INDEPENDENT,
+    RECORDED_WITH,
+    Experiment,
+    peers,
+    report,
+)
+from rl.imitation.outcomes import Case, Expert, Report, bounds, ratio, standing
+from rl.imitation.training import FILE, _expert_line, _line, train_experts
+from rl.launch import Line, Task, finished
+from rl.record import Result
+from rl.train import main as train
+from tests.suites import result, rows, run
+
+LINES = [("cloning", 0), ("gail", 0), ("distillation", 0), ("distillation", 5), ("mutual", 0), ("mutual", 1)]
+
+
+def only(experiment: Experiment, *arms: int) -> Experiment:
+    """The experiment in CartPole-v1 with some of its lines."""
+    chosen = [experiment.arms("CartPole-v1")[k] for k in arms]
+    return experiment._replace(
+        envs=("CartPole-v1",), arms=lambda env_id: chosen, judged=[chosen[0].label] if experiment.judged else []
+    )
+
+
+def train_here(tasks: Sequence[Task], out: Path, jobs: int) -> list[Result]:
+    """As `rl.launch.train_tasks`, in this process, since beginning others takes longer."""
+    results = []
+    for env_id, line, seed in tasks:
+        if finished(env_id, line, seed, out) is None:
+            train([env_id, "--agent", line.agent, "--seed", str(seed), "--out", str(out), *line.arguments])
+        results.append(finished(env_id, line, seed, out))
+    return [found for found in results if found is not None]
+
+
+@pytest.mark.slow
+def test_the_command(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    small = {
+        name: only(each, *(k for of, k in LINES if of == name)) for name, each in EXPERIMENTS.items()
+    }  # fmt: skip
+    monkeypatch.setattr(command, "EXPERIMENTS", small)
+    monkeypatch.setattr("rl.imitation.training.train_tasks", train_here)
+    arguments = [
+        "--seeds",
+        "0-1",
+        "--set",
+        "total_timesteps=6400",
+        "--set",
+        "eval_episodes=4",
+        "--set",
+        "log_interval=5",
+    ]
+    arguments += ["--out", str(tmp_path / "runs"), "--results", str(tmp_path)]
+    assert run(monkeypatch, command.main, *arguments) == 0
+    directory, out = tmp_path / "imitation", capsys.readouterr().out
+    for name in EXPERIMENTS:
+        assert (directory / f"{name}.md").read_text() in out
+        assert (directory / f"{name}.png").stat().st_size > 20_000
+        assert (directory / f"{name}.pdf").read_bytes().startswith(b"%PDF")
+        written = json.loads((directory / f"{name}.json").read_text())
+        assert [[run["seed"] for run in line["runs"]] for line in written["environments"][0]["lines"]] == [
+            [0, 1] for of, _ in LINES if of == name
+        ]
+    (expert,) = (tmp_path / "runs/CartPole-v1/a2c").iterdir()
+    kept = load(expert / FILE)
+    assert (len(kept.episodes), kept.about["seed"], kept.about["run"]) == (EPISODES, RECORDED_WITH, str(expert))
+    runs, made = sorted((tmp_path / "runs").glob("*/*/*")), (expert / FILE).stat().st_mtime_ns
+    assert run(monkeypatch, command.main, *arguments) == 0
+    assert sorted((tmp_path / "runs").glob("*/*/*")) == runs, "finished runs are not trained again"
+    assert (expert / FILE).stat().st_mtime_ns == made, "nor demonstrations played again"
+
+
+def test_an_expert_must_beat_random_actions(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr("rl.imitation.training._random", lambda env_id, line: 1000.0)
+    with pytest.raises(RunFailed, match=r"CartPole-v1: its expert returns [\d.]+, random actions 1000.0: no expert"):
+        train_experts(["CartPole-v1"], ["total_timesteps=64", "eval_episodes=1"], tmp_path, 1)
+
+
+@pytest.mark.parametrize("name", EXPERIMENTS)
+def test_settings_of_every_line_are_taken(name: str) -> None:
+    experiment = EXPERIMENTS[name]
+    for env_id in experiment.envs:
+        arms, given = experiment.arms(env_id), expert(env_id)
+        assert set(experiment.judged) <= {arm.label for arm in arms}
+        lines = [_line(env_id, arm, given, []) for arm in arms]
+        assert len({line.label for line in lines}) == len({str(line.settings) for line in lines}) == len(arms)
+
+
+def test_gail_has_one_setting_for_all_environments() -> None:
+    settings = [
+        {**_line(env_id, EXPERIMENTS["gail"].arms(env_id)[0], expert(env_id), []).settings, "demonstrations": ""}
+        for env_id in EXPERIMENTS["gail"].envs
+    ]
+    assert all(each == settings[0] for each in settings)
+    assert settings[0]["total_timesteps"] == 300_000, "the shipped recipe, untouched"
+
+
+def test_only_known_experiments(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(monkeypatch, command.main, "--only", "clone") == 2
+    assert "invalid choice: 'clone'" in capsys.readouterr().err
+
+
+def expert(env_id: str = "CartPole-v1", score: float = 500.0) -> Expert:
+    run = Result(Path("expert"), {**result(EXPERT_SEED, score).summary})
+    return Expert(_expert_line(env_id, []), run, Path("expert") / FILE, [score, score - 10], 1000, (4610, 9155))
+
+
+def test_shares_of_the_experts_return() -> None:
+    assert ratio(475.0, 500.0) == 0.95
+    assert ratio(-100.0, -95.0) == 0.95, "of a negative return, the expert's over the score"
+    assert ratio(-80.0, -95.0) > 1
+    assert ratio(1.0, -95.0) == float("inf")
+    assert bounds(500.0, 20.0) == (475.0, 476.0)
+    assert bounds(-95.0, -500.0) == (-100.0, pytest.approx(-115.25))
+    ours = standing([result(0, -96.0), result(1, -100.0)], -95.0, -500.0)
+    assert ours.ratio.value == pytest.approx(95 / 98)
+    assert ours.ratio.low == 0.95
+    assert ours.way.value == pytest.approx(402 / 405)
+    assert ours.reaches
+    assert ours.surely
+    assert not standing([result(0, 475.5)], 500.0, 20.0).reaches, "the stricter of the two counts"
+
+
+def of_lines(experiment: Experiment, expert: Expert | None, results: Sequence[Sequence[Result]]) -> Report:
+    arms = experiment.arms("CartPole-v1")
+    lines: list[Line] = [_line("CartPole-v1", arm, expert, []) for arm in arms]
+    case = Case("CartPole-v1", expert, 20.0, lines, results, [(386, 819)] * len(lines))
+    return Report(experiment, "command", "machine", [0, 1], [case])
+
+
+def test_page_beside_an_expert() -> None:
+    scores = [(500.0, 490.0), (20.0, 30.0), (500.0, 440.0), (10.0, 9.0), (500.0, 500.0)]
+    results = [[result(k, mean) for k, mean in enumerate(pair)] for pair in scores]
+    of = of_lines(EXPERIMENTS["gail"], expert(), results)
+    text = report.page(of)
+    experts, lines = text.partition("| environment | line")[::2]
+    assert rows(experts)["CartPole-v1"] == [
+        "500.0", "500.0", "500,000", "495.0", "1,000", "20.0", "475.0", "476.0", "4,610 / 9,155"
+    ]  # fmt: skip
+    cells = [line.strip("| ").split(" | ") for line in lines.splitlines() if line.startswith("| CartPole-v1")]
+    assert [line[1:3] for line in cells] == [
+        ["GAIL", "≥ 95 %"],
+        ["constant reward", "**falls short**"],
+        ["only positive rewards", "**falls short**"],
+        ["only negative rewards", "**falls short**"],
+        ["behavior cloning", "≥ 95 %"],
+    ]
+    assert cells[0][3:] == [
+        "495.0 [490.0, 500.0]", "490.0", "495.0 [490.0, 500.0]", "99.0 [98.0, 100.0]", "99.0 [97.9, 100.0]",
+        "386 / 819", "2.5",
+    ]  # fmt: skip
+    words = " ".join(text.split())
+    assert "GAIL: 95 % in CartPole-v1. behavior cloning: 95 % in CartPole-v1." in words
+    assert "| only negative rewards | gail | all |" in words
+    assert "`reward: negative`" in words
+    assert "demonstrations:" not in words, "where a run lies is nobody's setting"
+    numbers = report.as_json(of)
+    assert json.loads(json.dumps(numbers, allow_nan=False)) == json.loads(json.dumps(numbers))
+
+
+def test_page_of_peers(tmp_path: Path) -> None:
+    results = []
+    for k, (label, mean) in enumerate(((INDEPENDENT, 400.0), ("mutual, 0.1", 450.0), ("mutual, 1", 300.0))):
+        results.append([Result(tmp_path / f"{k}{seed}", result(seed, mean + seed).summary) for seed in (0, 1)])
+        for found in results[-1]:
+            found.directory.mkdir()
+            steps = np.arange(1, 11)
+            curve = [f"{step},{step * mean},{0.1 * (k + 1)}" for step in steps]
+            config.write_text(
+                found.directory / "metrics.csv", "\n".join(["step,rollout/ep_rew_mean,train/peer_diversity", *curve])
+            )
+        assert label
+    of = of_lines(EXPERIMENTS["mutual"], None, results)
+    text = peers.page(of)
+    lines = text.partition("| environment | line")[2].partition("Mean over")
+    cells = [line.strip("| ").split(" | ") for line in lines[0].splitlines() if line.startswith("| CartPole-v1")]
+    assert [line[6] for line in cells] == ["0.1", "0.2", "0.3"]
+    assert cells[1][7:9] == ["1.00 [1.00, 1.00]"] * 2
+    verdicts = rows(lines[2].partition("Settings")[0])
+    assert verdicts["mutual, 0.1"][1] == "better"
+    assert verdicts["mutual, 1"][1] == "**worse**"
+    assert peers.as_json(of)["diversity"] == {
+        "CartPole-v1": {
+            INDEPENDENT: pytest.approx(0.1),
+            "mutual, 0.1": pytest.approx(0.2),
+            "mutual, 1": pytest.approx(0.3),
+        }
+    }
+
+
+def test_an_expert_is_found_for_every_environment() -> None:
+    needed = {env_id for each in EXPERIMENTS.values() if each.judged for env_id in each.envs}
+    assert needed <= EXPERTS.keys()
