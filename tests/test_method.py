@@ -161,7 +161,7 @@ def test_a_run(name: str, given: Given, command: Command, tmp_path: Path) -> Non
 def test_they_are_compared_and_drawn(given: Given, command: Command, tmp_path: Path) -> None:
     """Lines of different agents, each with settings of its own: a table, and a figure of all runs."""
     lines = [
-        part for name in ("gail", "mutual") for part in ("--line", name, f"agent={name}", *flags(given[name])[1::2])
+        part for name in ("gail", "clone") for part in ("--line", name, f"agent={name}", *flags(given[name])[1::2])
     ]
     argv = [
         "CartPole-v1", "--seeds", "0-1", "--total-timesteps", "400", "--jobs", "1", "--out", tmp_path / "runs",
@@ -169,10 +169,11 @@ def test_they_are_compared_and_drawn(given: Given, command: Command, tmp_path: P
     ]  # fmt: skip
     status, out, err = command(rl.compare.main, *argv)
     assert (status, err) == (0, "")
-    for name in ("gail", "mutual", "plain"):
-        assert f"| {name} |" in out
+    for name, agent in (("gail", "gail"), ("clone", "clone"), ("plain", "a2c")):
+        assert f"| {name} | `agent: {agent}`, " in out
+    assert "nan" not in out, "a clone has no training returns"
     written = json.loads((tmp_path / "results" / "CartPole-v1" / "comparison.json").read_text(encoding="utf-8"))
-    assert [line["agent"] for line in written["lines"]] == ["gail", "mutual", "a2c"]
+    assert [line["agent"] for line in written["lines"]] == ["gail", "clone", "a2c"]
     status, out, _ = command(rl.plot.main, tmp_path / "runs", "--out", tmp_path / "drawn")
     assert status == 0
     assert out.count(": 2 runs") == 3
