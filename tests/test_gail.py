@@ -244,7 +244,7 @@ def test_the_latest_transitions_are_kept(file: str) -> None:
 def test_an_environment_object(tmp_path: Path) -> None:
     obs = np.ones((20, 1), np.float32)
     agent = A2C(ContextAction())
-    file = made(tmp_path / "d", agent.worlds.env_id, obs, np.ones(20, np.int64))
+    file = made(tmp_path / "d", "ContextAction-v0", obs, np.ones(20, np.int64))
     gail = GAIL(agent, demonstrations=file, batch_size=16).learn(64)
     again = GAIL.load(gail.save(tmp_path / "g"), env=ContextAction())
     assert torch.equal(again.buffer, gail.buffer)
