@@ -68,6 +68,7 @@ class GAIL(Method):
         self._fingerprint = fingerprint(given)
         train, held_out = given.split(self.validation_fraction, agent.seed)
         actions = agent.worlds.policy_action_space
+        self._transitions = train.transitions
         self.encoding = Encoding.of(_moves(train), agent.obs_space, actions, self.next_obs, self.absorbing)
         self.generator = Generator().manual_seed(environment_seeds(agent.seed, 1, key=_STREAM)[0])
         self.discriminator = Discriminator(
@@ -75,7 +76,7 @@ class GAIL(Method):
             self.spectral_norm, self.generator,
         )  # fmt: skip
         self.expert, self.held_out = self._seen(_moves(train)), self._seen(_moves(held_out))
-        self.buffer, self.fresh = self.expert[:0], 0
+        self.buffer = self.fresh = torch.zeros(0, self.encoding.size)  # learned from before; come since then
         self._measured = {f"gail/{name}": torch.tensor(torch.nan) for name in _MEASURED}
 
     def _check(self) -> None:
@@ -99,12 +100,12 @@ class GAIL(Method):
 
     def _learn(self, new: Tensor) -> None:
         """Steps of the discriminator, if enough transitions have come; measures it before on those."""
-        self.buffer = torch.cat([self.buffer, new])[-self.buffer_size :]
-        self.fresh += len(new)
-        if self.fresh < self.batch_size:
+        self.fresh = torch.cat([self.fresh, new])
+        if len(self.fresh) < self.batch_size:
             return
-        self._measured = self.discriminator.measure(self.held_out, self.buffer[-self.fresh :])
-        self.fresh = 0
+        self._measured = self.discriminator.measure(self.held_out, self.fresh)
+        self.buffer = torch.cat([self.buffer, self.fresh])[-self.buffer_size :]
+        self.fresh = self.fresh[:0]
         for _ in range(self.discriminator_steps):
             self.discriminator.step(self._some(self.expert), self._some(self.buffer))
 
@@ -131,14 +132,13 @@ class GAIL(Method):
 
     def describe(self) -> str:
         kept = f"gradient penalty {self.gradient_penalty:g}" + (" and spectral norm" if self.spectral_norm else "")
-        return f"imitates {len(self.expert):,} transitions of {self.demonstrations}, {self.reward} rewards, {kept}"
+        return f"imitates {self._transitions:,} transitions of {self.demonstrations}, {self.reward} rewards, {kept}"
 
     def own_state(self) -> dict[str, object]:
         return {
             "discriminator": self.discriminator.state_dict(),
             "generator": self.generator.get_state(),
-            "buffer": self.buffer.clone(),  # a view would be saved with all that it is a view of
-            "fresh": self.fresh,
+            "buffer": [self.buffer.clone(), self.fresh.clone()],  # a view is saved with all that it is a view of
             "demonstrations": self._fingerprint,
             "measured": self._measured,
         }
@@ -147,7 +147,7 @@ class GAIL(Method):
         check_fingerprint(state["demonstrations"], self._fingerprint)
         self.discriminator.load_state_dict(cast("dict[str, object]", state["discriminator"]))
         self.generator.set_state(cast(Tensor, state["generator"]))
-        self.buffer, self.fresh = cast(Tensor, state["buffer"]), cast(int, state["fresh"])
+        self.buffer, self.fresh = cast("list[Tensor]", state["buffer"])
         self._measured = cast("dict[str, Tensor]", state["measured"])
 
 

@@ -24,7 +24,8 @@ class Method:
     """An algorithm around `agent`, a whole A2C: its networks, optimizer, normalizers and environments are used as they
     are. A subclass says how it learns, by `update` or by `chunk`, and what of its own a checkpoint must hold.
 
-    Its settings are its fields beside `agent`. Raises ConfigError, a ValueError, on a setting out of range.
+    Its settings are its fields beside `agent`, whose `predict` acts on single observations. Raises ConfigError, a
+    ValueError, on a setting out of range.
     """
 
     agent: A2C

@@ -40,19 +40,21 @@ class Transitions(NamedTuple):
 
 
 def recorded(agent: A2C, path: str, episodes: int | None = None) -> Demonstrations:
-    """Demonstrations for an agent: of its environment and spaces. episodes: the first so many; None takes all.
+    """Demonstrations for an agent: of its spaces, and of its environment unless that is an object, without an id.
 
-    Raises ConfigError if no file is named, and as `rl.demonstrations.load` does.
+    episodes: the first so many; None takes all. Raises ConfigError if no file is named, and as
+    `rl.demonstrations.load` does.
     """
     if not path:
         raise ConfigError("name the file to learn from, demonstrations=FILE; python -m rl.demos RUN makes one")
     worlds = agent.worlds
     spaces = {"obs_space": agent.obs_space, "action_space": worlds.policy_action_space}
-    given = load(path, env_id=worlds.env_id, **spaces)
+    given = load(path, env_id=worlds.env_id if isinstance(agent.env, str) else None, **spaces)
     return given if episodes is None else given.take(episodes)
 
 
 def check_fraction(validation_fraction: float) -> None:
+    """Raises ConfigError unless some episodes are held out, and some are not."""
     if not 0 < validation_fraction < 1:
         raise ConfigError(f"validation_fraction must lie between 0 and 1, got {validation_fraction}")
 
@@ -64,6 +66,7 @@ def fingerprint(of: Demonstrations) -> int:
 
 
 def check_fingerprint(saved: object, now: int) -> None:
+    """Raises ConfigError if they differ."""
     if saved != now:
         raise ConfigError("the demonstrations are not those that the checkpoint was trained on; restore the file")
 
@@ -95,7 +98,8 @@ class Epochs:
     ) -> None:
         """fraction: of the episodes, to hold out; 0 holds out none, and nothing ends early.
 
-        Gives the agent's observation normalizer the statistics of what is left.
+        Gives the agent's observation normalizer the statistics of what is left. Raises ConfigError where a setting is
+        out of range or the batch larger than that.
         """
         agent = student.agent
         steps_of(batch_size, agent.worlds.num_envs)

@@ -10,7 +10,6 @@ taken as it is; one of ours that was interrupted goes on from its checkpoint.
 
 import shlex
 from argparse import Namespace
-from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple, cast
 
@@ -27,7 +26,7 @@ from rl.record import machine, write_json
 from rl.report import Comparison, as_plain, comparison_table, line_statistics, sweep_table
 from rl.runs import build
 from rl.suites import training as suites
-from rl.typed import ConfigError, plain
+from rl.typed import ConfigError
 from rl.unseen.suite import UNSEEN
 from rl.zoo.suite import ZOO
 
@@ -118,7 +117,7 @@ def _compare(args: Namespace, argv: list[str]) -> int:
     directory = args.results / config.directory_name(args.env)
     directory.mkdir(parents=True, exist_ok=True)
     comparison = Comparison(
-        f"{args.env}: {name}, {len(seeds)} seeds", _made(argv), machine(), lines, results, _usual(lines), threshold,
+        f"{args.env}: {name}, {len(seeds)} seeds", _made(argv), machine(), lines, results, threshold,
         random and random.mean,
     )  # fmt: skip
     print(_write(comparison, directory / name, sweep=not presets))
@@ -200,11 +199,6 @@ def _build(args: Namespace, label: str, agent: str, file: Path | None, own: list
     """The file's settings, over them the line's own, and over them those of the command."""
     kinds = (A2C,) if agent == BASELINE else registry.kinds(agent)
     return prepare(label, agent, args.env, (*kinds, RunSettings), file, [*args.set, *own], args.total_timesteps)
-
-
-def _usual(lines: Sequence[Line]) -> dict[str, object]:
-    """The default of every setting of these lines but the seed, as config.yaml holds it."""
-    return {key: plain(value) for line in lines for key, value in line.usual.items() if key != "seed"}
 
 
 def _made(argv: list[str]) -> str:

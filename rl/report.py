@@ -29,7 +29,6 @@ class Comparison(NamedTuple):
     machine: str  # on which
     lines: Sequence[Line]
     results: Sequence[Sequence[Result]]  # of each line, those of its seeds
-    usual: Mapping[str, object]  # the default of every setting
     threshold: float | None  # a training return; the environment's own, or the user's
     random: float | None  # mean return of uniformly random actions
 
@@ -92,7 +91,7 @@ def comparison_table(of: Comparison) -> str:
 
 
 def _introduction(of: Comparison) -> list[str]:
-    steps, episodes = (of.results[0][0].summary[key] for key in ("total_timesteps", "eval_episodes"))
+    steps, episodes = _steps(of), of.results[0][0].summary["eval_episodes"]
     text = f"""
         {len(of.results[0])} seeds and {steps:,} steps of training a line; evaluations of {episodes} episodes each,
         deterministic (the most likely action) and stochastic. IQM is the interquartile mean over seeds; brackets are
@@ -102,6 +101,11 @@ def _introduction(of: Comparison) -> list[str]:
         text += f""" {of.threshold:g} reached: by the mean of the last 100 training episodes, at the median step and
         second over all seeds, where one that never reached it counts as ∞ (–)."""
     return [f"# {of.title}", "", f"Made by `{of.made}`", "", f"on {of.machine}.", "", paragraph(text)]
+
+
+def _steps(of: Comparison) -> int:
+    """Of training; a clone may have ended earlier."""
+    return int(max(run.summary["total_timesteps"] for runs in of.results for run in runs))
 
 
 def _scores_table(of: Comparison, statistics: Sequence[LineStatistics]) -> list[str]:
@@ -147,10 +151,12 @@ def _pairs_table(of: Comparison, statistics: Sequence[LineStatistics]) -> list[s
 
 def sweep_table(of: Comparison) -> str:
     """A row a line: the settings in which lines differ, and scores over seeds."""
-    lines, results, usual, threshold = of.lines, of.results, of.usual, of.threshold
-    apart = {key for key in usual if any(line.settings.get(key) != lines[0].settings.get(key) for line in lines)}
-    common = changed(lines[0].settings, usual, set(usual) - apart)
-    steps = f"{results[0][0].summary['total_timesteps']:,}"
+    lines, results, threshold = of.lines, of.results, of.threshold
+    shown = [{"agent": line.agent, **line.settings} for line in lines]
+    usual = [{"agent": None, **line.usual} for line in lines]  # of a setting of this name, agents differ in the default
+    apart = {key for one in shown for key in one if any(other.get(key) != one.get(key) for other in shown)}
+    common = changed(shown[0], usual[0], shown[0].keys() - apart - {"agent"})
+    steps = f"{_steps(of):,}"
     heads = ["line", "settings", "deterministic", "worst seed", "stochastic", "all along"]
     heads += [] if threshold is None else [f"{threshold:g} reached by", "at step"]
     explained = f"""
@@ -168,9 +174,9 @@ def sweep_table(of: Comparison) -> str:
         row(heads),
         rule(2, len(heads) - 2),
     ]
-    for line, runs in zip(lines, results, strict=True):
+    for line, runs, settings, defaults in zip(lines, results, shown, usual, strict=True):
         x = line_statistics(runs, threshold)
-        cells = [line.label, changed(line.settings, usual, apart), str(x.mean), f"{x.worst:.1f}"]
+        cells = [line.label, changed(settings, defaults, apart), str(x.mean), f"{x.worst:.1f}"]
         cells += [str(x.stochastic_mean), str(x.all_along)]
         if threshold is not None:
             cells += [f"{x.steps.hits} of {x.steps.runs}", _moment(x.steps)]

@@ -22,7 +22,7 @@ class Interval(NamedTuple):
     high: float
 
     def __str__(self) -> str:
-        return f"{self.value:.1f} [{self.low:.1f}, {self.high:.1f}]"
+        return f"{self.value:.1f} [{self.low:.1f}, {self.high:.1f}]" if np.isfinite(self.value) else "–"
 
 
 class Reached(NamedTuple):

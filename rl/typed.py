@@ -5,6 +5,7 @@ import math
 import re
 import types
 from collections.abc import Callable, Mapping
+from os import PathLike
 from typing import Literal, Union, cast, get_args, get_origin
 
 import numpy as np
@@ -126,8 +127,8 @@ def _to_bool(value: object) -> bool:
 
 
 def _to_str(value: object) -> str:
-    if isinstance(value, str):
-        return value
+    if isinstance(value, str | PathLike):
+        return str(value)
     raise ValueError
 
 

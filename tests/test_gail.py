@@ -231,10 +231,20 @@ def test_it_refuses(own: dict[str, object], inner: dict[str, float], words: str,
         GAIL(A2C("CartPole-v1", **inner), **{"demonstrations": file, **own})
 
 
+def test_the_latest_transitions_are_kept(file: str) -> None:
+    """The discriminator learns from the latest `buffer_size`; those that wait for the next step are in a checkpoint."""
+    gail = GAIL(A2C("CartPole-v1"), demonstrations=file, batch_size=20, buffer_size=50, absorbing=False)
+    gail.learn(40)
+    assert (len(gail.buffer), len(gail.fresh)) == (24, 16)
+    gail.learn(160)
+    assert (len(gail.buffer), len(gail.fresh)) == (50, 8)
+    assert gail.describe().startswith("imitates 400 transitions of")
+
+
 def test_an_environment_object(tmp_path: Path) -> None:
     obs = np.ones((20, 1), np.float32)
     agent = A2C(ContextAction())
-    file = made(tmp_path / "d", agent.worlds.env_id, obs, np.ones(20, np.int64))
+    file = made(tmp_path / "d", "ContextAction-v0", obs, np.ones(20, np.int64))
     gail = GAIL(agent, demonstrations=file, batch_size=16).learn(64)
     again = GAIL.load(gail.save(tmp_path / "g"), env=ContextAction())
     assert torch.equal(again.buffer, gail.buffer)

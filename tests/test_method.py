@@ -1,5 +1,6 @@
 """What all algorithms around an A2C must do: go on exactly, in Python and on the command line; fail in one line."""
 
+import ast
 import csv
 import json
 import os
@@ -8,6 +9,7 @@ import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+import gymnasium as gym
 import numpy as np
 import pytest
 import torch
@@ -19,11 +21,17 @@ import rl.evaluate
 import rl.plot
 import rl.train
 from agents import A2C, registry
+from agents.clone import Clone
+from agents.distill import Distill
+from agents.gail import GAIL
 from agents.registry import Learner
 from rl import checkpoint
+from rl.checkpoint import CheckpointError
 from rl.config import RunSettings
+from rl.demonstrations import record, save
 from rl.launch import finished, prepare
 from rl.typed import text_of
+from tests.matrix import ACTIONS, OBSERVATIONS, Match
 from tests.recorded import made
 
 AROUND = ("clone", "gail", "distill", "mutual")
@@ -153,7 +161,7 @@ def test_a_run(name: str, given: Given, command: Command, tmp_path: Path) -> Non
 def test_they_are_compared_and_drawn(given: Given, command: Command, tmp_path: Path) -> None:
     """Lines of different agents, each with settings of its own: a table, and a figure of all runs."""
     lines = [
-        part for name in ("gail", "mutual") for part in ("--line", name, f"agent={name}", *flags(given[name])[1::2])
+        part for name in ("gail", "clone") for part in ("--line", name, f"agent={name}", *flags(given[name])[1::2])
     ]
     argv = [
         "CartPole-v1", "--seeds", "0-1", "--total-timesteps", "400", "--jobs", "1", "--out", tmp_path / "runs",
@@ -161,10 +169,11 @@ def test_they_are_compared_and_drawn(given: Given, command: Command, tmp_path: P
     ]  # fmt: skip
     status, out, err = command(rl.compare.main, *argv)
     assert (status, err) == (0, "")
-    for name in ("gail", "mutual", "plain"):
-        assert f"| {name} |" in out
+    for name, agent in (("gail", "gail"), ("clone", "clone"), ("plain", "a2c")):
+        assert f"| {name} | `agent: {agent}`, " in out
+    assert "nan" not in out, "a clone has no training returns"
     written = json.loads((tmp_path / "results" / "CartPole-v1" / "comparison.json").read_text(encoding="utf-8"))
-    assert [line["agent"] for line in written["lines"]] == ["gail", "mutual", "a2c"]
+    assert [line["agent"] for line in written["lines"]] == ["gail", "clone", "a2c"]
     status, out, _ = command(rl.plot.main, tmp_path / "runs", "--out", tmp_path / "drawn")
     assert status == 0
     assert out.count(": 2 runs") == 3
@@ -269,3 +278,71 @@ def test_a_failing_environment(name: str, world: str, words: str, command: Comma
     run = run_of(tmp_path / "runs")
     assert (run / "error.txt").is_file()
     assert registry.load(run).loop.step > 100
+
+
+WORLDS = [  # observations, actions, settings
+    ("image, HWC", "Discrete, start", {}),
+    ("Dict", "MultiDiscrete", {"normalize_observations": True}),
+    ("nested, with an image", "MultiBinary", {}),
+    ("matrix, float64", "Box, (2, 2), float64", {"normalize_observations": True}),
+    ("vector", "Box", {"squash_output": True}),
+    ("vector", "Box", {"use_sde": True}),
+    ("Discrete", "MultiDiscrete, 2-D, start", {}),
+]
+
+
+@pytest.mark.parametrize(("seen", "acted", "own"), WORLDS)
+def test_any_spaces(seen: str, acted: str, own: dict[str, object], tmp_path: Path) -> None:
+    """An environment object of these spaces, recorded, cloned, imitated and distilled; a clone and a teacher's student
+    become more like what they learn from."""
+    world = Match(OBSERVATIONS[seen], ACTIONS[acted])
+    settings: dict[str, object] = {
+        "net_arch": (8,),
+        "features_dim": 8,
+        "n_steps": 4,
+        "learning_rate": 0.01,
+        "engine": "torch",
+        **own,
+    }
+    expert = A2C(world, **settings)
+    shown = record(expert, world, 48, deterministic=False)
+    file = str(save(tmp_path / "d", shown))
+    teacher = str(expert.save(tmp_path / "teacher"))
+
+    def agent() -> A2C:
+        return A2C(Match(OBSERVATIONS[seen], ACTIONS[acted]), seed=1, **settings)
+
+    if "use_sde" not in own:
+        losses: list[float] = []
+        clone = Clone(agent(), demonstrations=file, batch_size=12, validation_fraction=0)
+        clone.learn(48 * 20, [lambda status: losses.extend(status.metrics["train/loss"].reshape(-1).tolist())])
+        assert np.mean(losses[-10:]) < np.mean(losses[:5])
+    gail = GAIL(agent(), demonstrations=file, batch_size=16, next_obs=True).learn(64)
+    assert all(bool(x.isfinite().all()) for network in gail.networks for x in network.parameters())
+    assert len(gail.buffer) == 128, "each episode is one step, which goes on in the absorbing state"
+    with pytest.raises(CheckpointError, match="trained on an environment object, which no file can hold: pass env="):
+        registry.actor(teacher)
+    registered = f"Matched{WORLDS.index((seen, acted, own))}-v0"
+    gym.register(registered, lambda: Match(OBSERVATIONS[seen], ACTIONS[acted]), disable_env_checker=True)
+    teacher = str(A2C(registered, num_envs=1, **settings).save(tmp_path / "again"))
+    student, kl = A2C(registered, seed=1, num_envs=4, **settings), list[float]()
+    Distill(student, teachers=(teacher,)).learn(
+        16 * 40, [lambda status: kl.append(float(status.metrics["train/teacher_kl"]))]
+    )
+    assert np.mean(kl[-5:]) < np.mean(kl[:3])
+
+
+FORMULAS = {
+    "binary_cross_entropy", "binary_cross_entropy_with_logits", "cross_entropy", "kl_div", "log", "log1p",
+    "log_softmax", "logaddexp", "logsigmoid", "logsumexp", "nll_loss", "sigmoid", "softmax", "softplus",
+}  # fmt: skip
+ROOT = Path(__file__).parents[1]
+LEARNERS = [ROOT / "agents" / f"{name}.py" for name in (*AROUND, "discriminator", "method", "offline", "teachers")]
+
+
+@pytest.mark.parametrize("path", LEARNERS, ids=lambda path: path.stem)
+def test_no_second_formula(path: Path) -> None:
+    """Logarithms, softmax and divergences are those of rl.information, which are accurate where torch's are not."""
+    calls = [node.func for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if isinstance(node, ast.Call)]
+    owned = [(ast.unparse(f.value), f.attr) for f in calls if isinstance(f, ast.Attribute) and f.attr in FORMULAS]
+    assert [f"{owner}.{name}" for owner, name in owned if owner != "information"] == []

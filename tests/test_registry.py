@@ -40,9 +40,12 @@ def test_every_name_is_of_one_class() -> None:
 
 
 def test_build_divides_the_settings(file: str) -> None:
-    agent = registry.build("clone", "CartPole-v1", {**SMALL, "demonstrations": file, "batch_size": 4, "gamma": 0.5})
+    agent = registry.build(
+        "clone", "CartPole-v1", {**SMALL, "demonstrations": Path(file), "batch_size": 4, "gamma": 0.5}
+    )
     assert isinstance(agent, Clone)
     assert (agent.batch_size, agent.agent.gamma, agent.agent.net_arch) == (4, 0.5, (8,))
+    assert agent.demonstrations == file
     assert registry.name_of(agent) == "clone"
     assert agent.settings.keys() == agent.agent.settings.keys() | {
         "demonstrations", "episodes", "batch_size", "validation_fraction", "patience",

@@ -164,7 +164,7 @@ class Bernoulli:
         check_shape(action, self.logits.shape)
         if not bool(((action == 0) | (action == 1)).all()):
             raise ValueError("action holds something else than the bits 0 and 1")
-        return torch.nn.functional.logsigmoid(torch.where(action > 0, self.logits, -self.logits)).sum(-1)
+        return information.log_sigmoid(torch.where(action > 0, self.logits, -self.logits), validate=False).sum(-1)
 
     def entropy(self) -> Tensor:
         return information.bernoulli_entropy_from_logits(self.logits, validate=False)
