@@ -15,11 +15,11 @@ from agents.engines import choose
 from agents.exploration import StateDependentNoise
 from agents.forward import Objective, legal_of, next_value, on_rollout, past_of, step
 from agents.networks import encode, input_size
-from agents.settings import A2CSettings, Engine
+from agents.settings import A2CSettings, Engine, recipe_settings
 from agents.shift import Shift
 from envs import EnvLike, environment_seeds, make
 from envs.spaces import batched, to_env_action
-from rl.config import RunSettings, gather, recipe, schema, values
+from rl.config import schema, values
 from rl.loop import Chunks, Hook, Loop
 from rl.normalize import ObservationNormalizer, RewardNormalizer, scale_and_clip
 from rl.returns import explained_variance, gae, td_error
@@ -210,12 +210,7 @@ class A2C(A2CSettings):
 
         Raises ConfigError if there are none.
         """
-        file = recipe(env_id)
-        if file is None:
-            raise ConfigError(f"no recipe ships for {env_id!r}; pass the settings as keywords: A2C({env_id!r}, …)")
-        known = schema(cls, RunSettings)
-        chosen = {key: value for key, value in gather(known, env_id, "a2c", file).items() if key in schema(cls)}
-        return cls.build(env_id, chosen | {"seed": seed})
+        return cls.build(env_id, recipe_settings(env_id) | {"seed": seed})
 
     @classmethod
     def load(cls, path: str | Path, env: EnvLike | None = None, engine: Engine | None = None) -> Self:

@@ -7,7 +7,7 @@ from typing import Literal
 
 from agents.networks import Activation
 from envs import Backend, EnvLike, Variant
-from rl.config import convert_settings
+from rl.config import RunSettings, convert_settings, gather, recipe, schema
 from rl.schedules import Schedule, lowest, stays_below
 from rl.typed import ConfigError
 
@@ -116,3 +116,12 @@ class A2CSettings:
             raise ConfigError(
                 f"target_entropy needs a positive ent_coef, such as 0.01, to start from, got {self.ent_coef}"
             )
+
+
+def recipe_settings(env_id: str) -> dict[str, object]:
+    """What the recipe that ships for an environment sets of A2C. Raises ConfigError if there is none."""
+    file, known = recipe(env_id), schema(A2CSettings)
+    if file is None:
+        raise ConfigError(f"no recipe ships for {env_id!r}; pass the settings as keywords: A2C({env_id!r}, …)")
+    chosen = gather(known | schema(RunSettings), env_id, "a2c", file)
+    return {key: value for key, value in chosen.items() if key in known}
