@@ -94,7 +94,7 @@ class GAIL(Method):
     def update(self, batch: Rollout, progress: float = 0.0) -> Metrics:
         moves = Moves(*(x.flatten(0, 1) for x in (batch.obs, batch.action, batch.next_obs, batch.terminated)))
         self._learn(self._seen(moves))
-        reward = self._reward(moves).reshape(batch.reward.shape)
+        reward = self._reward(moves).reshape(batch.reward.shape).to(batch.reward.dtype)
         metrics = self.agent.update(batch._replace(reward=reward), progress)
         return {**metrics, **self._measured, "gail/reward": reward.mean()}
 

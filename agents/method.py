@@ -118,6 +118,8 @@ class Method:
 
     def learn(self, total_timesteps: int, hooks: Sequence[Hook] = ()) -> Self:
         """See `A2C.learn`."""
+        if self.agent.fused:
+            self.agent.fused.warm_update(self.worlds)
         with torch_threads(self.agent.threads):
             self.loop.run(self.loop.step + total_timesteps, hooks)
         return self

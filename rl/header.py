@@ -31,7 +31,8 @@ def print_header(this: Run) -> None:
     if not this.agent.loop.exact:
         print(f"{'note':>12}  the environments' state is not in the checkpoint: they begin new episodes")
     if agent.fused:
-        agent.fused.warm(agent.worlds, lambda: print(f"{'compiling':>12}  kernels for this machine, once", flush=True))
+        warm = agent.fused.warm if agent is this.agent else agent.fused.warm_update
+        warm(agent.worlds, lambda: print(f"{'compiling':>12}  kernels for this machine, once", flush=True))
     print(flush=True)
 
 

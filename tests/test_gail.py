@@ -11,6 +11,7 @@ from torch import Generator
 
 from agents import A2C
 from agents.discriminator import Discriminator, Encoding, Moves
+from agents.fused import chunk
 from agents.gail import GAIL, reward_of
 from envs.probes import ContextAction
 from rl import gan, information
@@ -229,6 +230,16 @@ def test_it_imitates(tmp_path: Path) -> None:
 def test_it_refuses(own: dict[str, object], inner: dict[str, float], words: str, file: str) -> None:
     with pytest.raises(ConfigError, match=words.replace("(", r"\(").replace(")", r"\)")):
         GAIL(A2C("CartPole-v1", **inner), **{"demonstrations": file, **own})
+
+
+def test_kernels_are_compiled_before_training(file: str) -> None:
+    """What `act` and `update` take, not what chunks of A2C take; so the clock of training does not count it."""
+    gail = GAIL(A2C("CartPole-v1", engine="fused"), demonstrations=file)
+    gail.agent.fused.warm_update(gail.worlds)
+    before = [len(kernel.signatures) for kernel in (chunk.act_once, chunk.update_once)]
+    gail.learn(16)
+    assert [len(kernel.signatures) for kernel in (chunk.act_once, chunk.update_once)] == before
+    assert min(before) >= 1
 
 
 def test_the_latest_transitions_are_kept(file: str) -> None:

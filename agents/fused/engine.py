@@ -194,6 +194,18 @@ class Fused:
             else:
                 self._turn(memory, raw, noise)
 
+    def warm_update(self, worlds: "Worlds", on_compile: Callable[[], None] | None = None) -> None:
+        """The same for what `act` and `update` need, of an algorithm that collects the rollouts."""
+        steps, envs = self.agent.n_steps, worlds.num_envs
+        memory, obs = self._memory(steps, envs), worlds.observation_space.sample()
+        noise = zeros(envs, self.shared.size if self.shared.gaussian else 1)
+        x, flags = encode(self.agent.obs_space, torch.as_tensor(obs)).numpy(), np.empty((steps, envs), np.bool_)
+        batch, reward = memory.batch, np.empty((steps, envs), np.float32)
+        actions, report = (batch.discrete, batch.continuous, batch.behavior), np.empty(METRICS)
+        with compiling(on_compile):
+            compiled_for(act_once, (memory, 0, self._raw(obs), noise))
+            compiled_for(update_once, (memory, x, x, *actions, reward, flags, flags, 0.0, report))
+
     def _noise(self, rows: int, generator: Generator) -> NDArray[np.floating]:
         """What sampling needs: the same numbers however many are asked for at once, which torch.randn does not give."""
         if not self.shared.gaussian:
