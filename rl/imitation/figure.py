@@ -26,7 +26,10 @@ class Curves(NamedTuple):
 
 _RETURN = Curves("rollout/ep_rew_mean", "training return,\nlast 100 episodes", "linear", recorded=False)
 _ROWS = {
-    "cloning": (Curves("validation/loss", "held-out −ln π(a|s)\n(nats)", "linear", recorded=True),),
+    "cloning": (
+        Curves("train/loss", "−ln π(a|s) of minibatches\n(nats)", "log", recorded=True),
+        Curves("validation/loss", "−ln π(a|s) of held-out\nepisodes (nats)", "log", recorded=True),
+    ),
     "gail": (_RETURN,),
     "distillation": (
         Curves("train/teacher_kl", "KL(teacher ‖ student)\nown states (nats)", "log", recorded=False),
