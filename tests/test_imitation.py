@@ -29,7 +29,7 @@ from rl.record import Result
 from rl.train import main as train
 from tests.suites import result, rows, run
 
-LINES = [("cloning", 0), ("cloning", 1), ("gail", 0), ("distillation", 0), ("distillation", 5), ("mutual", 0), ("mutual", 1)]
+LINES = [("cloning", 0), ("gail", 0), ("distillation", 0), ("distillation", 5), ("mutual", 0), ("mutual", 1)]
 
 
 def only(experiment: Experiment, *arms: int) -> Experiment:

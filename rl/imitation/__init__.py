@@ -44,13 +44,11 @@ class Experiment(NamedTuple):
     tried: str  # what was learned on the way to these settings
 
 
-CLONING, TO_THE_END, GAIL = "behavior cloning", "cloning to the end", "GAIL"
+CLONING, GAIL = "behavior cloning", "GAIL"
 INDEPENDENT = "independent"
 
 _FROM = "demonstrations={demonstrations}"
-_CLONE = (_FROM, "total_timesteps=500000", "num_envs=16", "normalize_observations=true")
-_STOPPED = ("learning_rate=1e-3",)
-_UNSTOPPED = ("learning_rate=linear(2e-3,0)", "validation_fraction=0", "ent_coef=0.01")
+_CLONE = (_FROM, "total_timesteps=500000", "num_envs=16", "learning_rate=1e-3", "normalize_observations=true")
 _OFTEN = "log_interval=20"  # updates, for smoother curves
 _STUDENT = (
     "teachers=[{expert}]", "net_arch=[16,16]", "num_envs=16", "learning_rate=2e-3", "normalize_observations=true",
@@ -68,7 +66,7 @@ _DIVERGENCES = {
 
 
 def _cloning(env_id: str) -> list[Arm]:
-    return [Arm(CLONING, "clone", (*_CLONE, *_STOPPED)), Arm(TO_THE_END, "clone", (*_CLONE, *_UNSTOPPED))]
+    return [Arm(CLONING, "clone", _CLONE)]
 
 
 def _gail(env_id: str) -> list[Arm]:
@@ -78,7 +76,7 @@ def _gail(env_id: str) -> list[Arm]:
         Arm("constant reward", "gail", (*given, "reward=constant", "absorbing=false")),
         Arm("only positive rewards", "gail", (*given, "reward=positive", "absorbing=false")),
         Arm("only negative rewards", "gail", (*given, "reward=negative", "absorbing=false")),
-        _cloning(env_id)[0],
+        *_cloning(env_id),
     ]
 
 
@@ -100,8 +98,9 @@ def _mutual(env_id: str) -> list[Arm]:
 _CLONED = """Settings were tried on seeds 100 to 103, results are of other seeds. LunarLander-v3's recipe is made for
     200,000 steps and is no expert there. Trained for 1,000,000 with a falling learning rate, with gamma 0.995 and long
     rollouts or with the recipe's own, it stayed below its reward threshold too; gamma 0.999, rollouts of 256 steps and
-    2,000,000 steps passed it, from the one seed that was tried. Cloning to the end takes all episodes and no likelihood
-    of held-out ones, with a falling learning rate and a small entropy bonus."""
+    2,000,000 steps passed it, from the one seed that was tried. Without held-out
+    episodes, with a learning rate that falls to 0 and an entropy bonus of 0.01, three runs of cloning scored a little
+    higher there; the settings shown were kept, since they are the same in all environments."""
 _GENERATED = """GAIL's settings are configs/gail.yaml, found on seed 0, tried again on seed 100, for 200,000 steps too.
     In the control every transition is worth 1; the forms of one sign stand without absorbing states, so that an end of
     the episode is worth nothing. Pendulum-v1 was tried from one seed before and stays far from its expert with these
@@ -116,7 +115,7 @@ EXPERIMENTS = {
     for each in (
         Experiment(
             "cloning", "Behavior cloning from ten episodes", ("CartPole-v1", "Acrobot-v1", "LunarLander-v3"),
-            _cloning, [CLONING, TO_THE_END], _CLONED,
+            _cloning, [CLONING], _CLONED,
         ),
         Experiment(
             "gail", "GAIL from ten episodes", ("CartPole-v1", "Acrobot-v1", "MountainCarContinuous-v0"),

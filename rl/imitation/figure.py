@@ -26,10 +26,7 @@ class Curves(NamedTuple):
 
 _RETURN = Curves("rollout/ep_rew_mean", "training return,\nlast 100 episodes", "linear", recorded=False)
 _ROWS = {
-    "cloning": (
-        Curves("train/loss", "−ln π(a|s) of minibatches\n(nats)", "log", recorded=True),
-        Curves("validation/loss", "−ln π(a|s) of held-out\nepisodes (nats)", "log", recorded=True),
-    ),
+    "cloning": (Curves("validation/loss", "−ln π(a|s) of held-out\nepisodes (nats)", "log", recorded=True),),
     "gail": (_RETURN,),
     "distillation": (
         Curves("train/teacher_kl", "KL(teacher ‖ student)\nown states (nats)", "log", recorded=False),
@@ -38,7 +35,8 @@ _ROWS = {
     "mutual": (_RETURN, Curves("train/peer_diversity", "diversity of the peers\n(nats)", "linear", recorded=False)),
 }
 _CAPTION = (
-    "curves: mean and 95 % interval over seeds; circles: final return of each seed, bars: their IQM and 95 % interval"
+    "curves: mean and 95 % interval over seeds, until the first run ends; "
+    "circles: final return of each seed; bars: their IQM and 95 % interval"
 )
 
 
@@ -95,12 +93,16 @@ def _draw_curves(axes: "Axes", shown: Curves, runs: dict[str, list[Columns]], ca
 
 
 def _draw_scores(axes: "Axes", lines: dict[str, Sequence[Result]], case: Case) -> None:
+    """References are drawn where they lie among the scores."""
     figures.draw_scores(axes, {label: [run.summary["eval_mean"] for run in runs] for label, runs in lines.items()})
-    for value, label, color, style in _references(case):
-        axes.axvline(value, color=color, ls=style, lw=1, label=label, zorder=0)
     if case.expert is not None:
         bound = max(bounds(case.expert.score, case.random))
         axes.axvspan(bound, case.expert.score, color="0.88", lw=0, zorder=0, label="95 % to 100 % of the expert's")
+    low, high = axes.get_xlim()
+    for value, label, color, style in _references(case):
+        if low <= value <= high:
+            axes.axvline(value, color=color, ls=style, lw=1, label=label, zorder=0)
+    axes.set_xlim(low, high)
     axes.set_xlabel(f"final return, deterministic,\n{case.results[0][0].summary['eval_episodes']} episodes")
     axes.tick_params("y", length=0)
 
