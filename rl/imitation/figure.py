@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from rl import figures
 from rl.imitation.outcomes import Case, Report, bounds
 from rl.record import Columns, Result, read_columns
+from rl.statistics import mean
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -36,7 +37,7 @@ _ROWS = {
 }
 _CAPTION = (
     "curves: mean and 95 % interval over seeds, until the first run ends; "
-    "circles: final return of each seed; bars: their IQM and 95 % interval"
+    "circles: final return of each seed; bars: their mean and 95 % interval"
 )
 
 
@@ -94,7 +95,8 @@ def _draw_curves(axes: "Axes", shown: Curves, runs: dict[str, list[Columns]], ca
 
 def _draw_scores(axes: "Axes", lines: dict[str, Sequence[Result]], case: Case) -> None:
     """References are drawn where they lie among the scores."""
-    figures.draw_scores(axes, {label: [run.summary["eval_mean"] for run in runs] for label, runs in lines.items()})
+    scores = {label: [run.summary["eval_mean"] for run in runs] for label, runs in lines.items()}
+    figures.draw_scores(axes, scores, mean)
     if case.expert is not None:
         bound = max(bounds(case.expert.score, case.random))
         axes.axvspan(bound, case.expert.score, color="0.88", lw=0, zorder=0, label="95 % to 100 % of the expert's")
