@@ -90,7 +90,7 @@ def _draw_curves(axes: "Axes", shown: Curves, runs: dict[str, list[Columns]], ca
             axes.axhline(value, color=color, ls=style, lw=1, label=label, zorder=0)
     axes.set_yscale(shown.scale)
     axes.set_xlabel("transitions learned from" if shown.recorded else "environment steps")
-    figures.finish(axes, ticks=4)
+    figures.finish(axes, ticks=3)
 
 
 def _draw_scores(axes: "Axes", lines: dict[str, Sequence[Result]], case: Case) -> None:
