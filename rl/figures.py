@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rl.record import Columns, Result, read_columns
-from rl.statistics import bootstrap, iqm, mean_interval, on_grid, performance_profile
+from rl.statistics import Statistic, bootstrap, iqm, mean_interval, on_grid, performance_profile
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -155,14 +155,14 @@ def draw_curves(axes: "Axes", lines: Mapping[str, Sequence[Columns]], x: str, co
         axes.plot(grid, mean, color=color, ls=style, lw=1.3, label=name)
 
 
-def draw_scores(axes: "Axes", scores: Mapping[str, Sequence[float]]) -> None:
-    """A row a line: every run as a dot, above it the interquartile mean and its 95 % bootstrap interval."""
+def draw_scores(axes: "Axes", scores: Mapping[str, Sequence[float]], statistic: Statistic = iqm) -> None:
+    """A row a line: every run as a dot, above it the statistic of all and its 95 % bootstrap interval."""
     for row, (values, (color, _)) in enumerate(zip(scores.values(), _styles(), strict=False)):
         if not values:
             continue
         spread = np.linspace(0.08, 0.32, len(values)) if len(values) > 1 else np.array([0.2])
         axes.plot(values, row + spread, "o", ms=3, mfc="none", mec=color, mew=0.7, clip_on=False)
-        center, low, high = bootstrap([values], iqm)
+        center, low, high = bootstrap([values], statistic)
         axes.plot([low, high], [row - 0.15] * 2, color=color, lw=2, solid_capstyle="butt")
         axes.plot(center, row - 0.15, "|", ms=9, mew=2, color=color)
     axes.set_yticks(range(len(scores)), list(scores))

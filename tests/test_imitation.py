@@ -167,7 +167,7 @@ def test_page_beside_an_expert() -> None:
         "386 / 819", "2.5",
     ]  # fmt: skip
     words = " ".join(text.split())
-    assert "GAIL: 95 % in CartPole-v1. behavior cloning: 95 % in CartPole-v1." in words
+    assert "GAIL, behavior cloning: 95 % in CartPole-v1." in words
     assert "| only negative rewards | gail | all |" in words
     assert "`reward: negative`" in words
     assert "demonstrations:" not in words, "where a run lies is nobody's setting"

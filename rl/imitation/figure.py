@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from rl import figures
 from rl.imitation.outcomes import Case, Report, bounds
 from rl.record import Columns, Result, read_columns
+from rl.statistics import mean
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -26,7 +27,7 @@ class Curves(NamedTuple):
 
 _RETURN = Curves("rollout/ep_rew_mean", "training return,\nlast 100 episodes", "linear", recorded=False)
 _ROWS = {
-    "cloning": (Curves("validation/loss", "held-out −ln π(a|s)\n(nats)", "linear", recorded=True),),
+    "cloning": (Curves("validation/loss", "−ln π(a|s) of held-out\nepisodes (nats)", "log", recorded=True),),
     "gail": (_RETURN,),
     "distillation": (
         Curves("train/teacher_kl", "KL(teacher ‖ student)\nown states (nats)", "log", recorded=False),
@@ -35,7 +36,8 @@ _ROWS = {
     "mutual": (_RETURN, Curves("train/peer_diversity", "diversity of the peers\n(nats)", "linear", recorded=False)),
 }
 _CAPTION = (
-    "curves: mean and 95 % interval over seeds; circles: final return of each seed, bars: their IQM and 95 % interval"
+    "curves: mean and 95 % interval over seeds, until the first run ends; "
+    "circles: final return of each seed; bars: their mean and 95 % interval"
 )
 
 
@@ -88,16 +90,21 @@ def _draw_curves(axes: "Axes", shown: Curves, runs: dict[str, list[Columns]], ca
             axes.axhline(value, color=color, ls=style, lw=1, label=label, zorder=0)
     axes.set_yscale(shown.scale)
     axes.set_xlabel("transitions learned from" if shown.recorded else "environment steps")
-    figures.finish(axes, ticks=4)
+    figures.finish(axes, ticks=3)
 
 
 def _draw_scores(axes: "Axes", lines: dict[str, Sequence[Result]], case: Case) -> None:
-    figures.draw_scores(axes, {label: [run.summary["eval_mean"] for run in runs] for label, runs in lines.items()})
-    for value, label, color, style in _references(case):
-        axes.axvline(value, color=color, ls=style, lw=1, label=label, zorder=0)
+    """References are drawn where they lie among the scores."""
+    scores = {label: [run.summary["eval_mean"] for run in runs] for label, runs in lines.items()}
+    figures.draw_scores(axes, scores, mean)
     if case.expert is not None:
         bound = max(bounds(case.expert.score, case.random))
         axes.axvspan(bound, case.expert.score, color="0.88", lw=0, zorder=0, label="95 % to 100 % of the expert's")
+    low, high = axes.get_xlim()
+    for value, label, color, style in _references(case):
+        if low <= value <= high:
+            axes.axvline(value, color=color, ls=style, lw=1, label=label, zorder=0)
+    axes.set_xlim(low, high)
     axes.set_xlabel(f"final return, deterministic,\n{case.results[0][0].summary['eval_episodes']} episodes")
     axes.tick_params("y", length=0)
 

@@ -107,15 +107,15 @@ def _size(parameters: tuple[int, int]) -> str:
 
 
 def _overall(of: Report, found: dict[tuple[str, str], Standing]) -> str:
-    """Of the lines that the experiment is about."""
-    text = []
+    """Of the lines that the experiment is about, those of the same outcome together."""
+    outcomes: dict[str, list[str]] = {}
     for label in of.experiment.judged:
-        of_line = {env: ours for (env, name), ours in found.items() if name == label}
-        reached = [env for env, ours in of_line.items() if ours.reaches]
-        behind = [env for env in of_line if env not in reached]
-        text.append(f"{label}: {_ENOUGH} in {', '.join(reached) or 'no environment'}")
-        text[-1] += f"; falls short in {', '.join(behind)}." if behind else "."
-    return " ".join(text)
+        reaches = {env: ours.reaches for (env, name), ours in found.items() if name == label}
+        reached, behind = ([env for env in reaches if reaches[env] is wanted] for wanted in (True, False))
+        outcome = f"{_ENOUGH} in {', '.join(reached) or 'no environment'}"
+        outcome += f"; falls short in {', '.join(behind)}" if behind else ""
+        outcomes.setdefault(outcome, []).append(label)
+    return " ".join(f"{', '.join(labels)}: {outcome}." for outcome, labels in outcomes.items())
 
 
 def as_json(of: Report) -> dict[str, object]:
