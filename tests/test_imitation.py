@@ -180,7 +180,7 @@ def test_page_beside_an_expert(tmp_path: Path) -> None:
     ]  # fmt: skip
     assert cells[4][8] == "", "cloning has no discriminator"
     words = " ".join(text.split())
-    assert "GAIL, behavior cloning: 95 % in CartPole-v1." in words
+    assert "GAIL; behavior cloning: 95 % in CartPole-v1." in words
     assert "| only negative rewards | gail | all |" in words
     assert "`reward: negative`" in words
     assert "demonstrations:" not in words, "where a run lies is nobody's setting"

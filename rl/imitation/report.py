@@ -121,7 +121,7 @@ def _overall(of: Report, found: dict[tuple[str, str], Standing]) -> str:
         outcome = f"{_ENOUGH} in {', '.join(reached) or 'no environment'}"
         outcome += f"; falls short in {', '.join(behind)}" if behind else ""
         outcomes.setdefault(outcome, []).append(label)
-    return " ".join(f"{', '.join(labels)}: {outcome}." for outcome, labels in outcomes.items())
+    return " ".join(f"{'; '.join(labels)}: {outcome}." for outcome, labels in outcomes.items())
 
 
 def as_json(of: Report) -> dict[str, object]:
