@@ -4,7 +4,6 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 import rl.imitation.__main__ as command
@@ -16,7 +15,6 @@ from rl.imitation import (
     EXPERIMENTS,
     EXPERT_SEED,
     EXPERTS,
-    INDEPENDENT,
     RECORDED_WITH,
     Experiment,
     peers,
@@ -145,9 +143,23 @@ def of_lines(experiment: Experiment, expert: Expert | None, results: Sequence[Se
     return Report(experiment, "command", "machine", [0, 1], [case])
 
 
-def test_page_beside_an_expert() -> None:
+def with_metrics(directory: Path, found: Result, column: str, values: Sequence[float]) -> Result:
+    """Ten rows of ten steps."""
+    run = directory / f"{len(list(directory.iterdir()))}"
+    run.mkdir()
+    head = f"step,rollout/ep_rew_mean,{column}"
+    rows = [f"{step},{step * found.summary['eval_mean']},{value}" for step, value in enumerate(values, start=1)]
+    config.write_text(run / "metrics.csv", "\n".join([head, *rows]))
+    return found._replace(directory=run)
+
+
+def test_page_beside_an_expert(tmp_path: Path) -> None:
     scores = [(500.0, 490.0), (20.0, 30.0), (500.0, 440.0), (10.0, 9.0), (500.0, 500.0)]
-    results = [[result(k, mean) for k, mean in enumerate(pair)] for pair in scores]
+    names = ["gail/jsd"] * 4 + ["validation/loss"]
+    results = [
+        [with_metrics(tmp_path, result(k, mean), name, [0.5] * 8 + [0.125, 0.25]) for k, mean in enumerate(pair)]
+        for pair, name in zip(scores, names, strict=True)
+    ]
     of = of_lines(EXPERIMENTS["gail"], expert(), results)
     text = report.page(of)
     experts, lines = text.partition("| environment | line")[::2]
@@ -164,10 +176,11 @@ def test_page_beside_an_expert() -> None:
     ]
     assert cells[0][3:] == [
         "495.0 [490.0, 500.0]", "490.0", "495.0 [490.0, 500.0]", "99.0 [98.0, 100.0]", "99.0 [97.9, 100.0]",
-        "386 / 819", "2.5",
+        "0.188", "386 / 819", "2.5",
     ]  # fmt: skip
+    assert cells[4][8] == "", "cloning has no discriminator"
     words = " ".join(text.split())
-    assert "GAIL, behavior cloning: 95 % in CartPole-v1." in words
+    assert "GAIL; behavior cloning: 95 % in CartPole-v1." in words
     assert "| only negative rewards | gail | all |" in words
     assert "`reward: negative`" in words
     assert "demonstrations:" not in words, "where a run lies is nobody's setting"
@@ -176,33 +189,23 @@ def test_page_beside_an_expert() -> None:
 
 
 def test_page_of_peers(tmp_path: Path) -> None:
-    results = []
-    for k, (label, mean) in enumerate(((INDEPENDENT, 400.0), ("mutual, 0.1", 450.0), ("mutual, 1", 300.0))):
-        results.append([Result(tmp_path / f"{k}{seed}", result(seed, mean + seed).summary) for seed in (0, 1)])
-        for found in results[-1]:
-            found.directory.mkdir()
-            steps = np.arange(1, 11)
-            curve = [f"{step},{step * mean},{0.1 * (k + 1)}" for step in steps]
-            config.write_text(
-                found.directory / "metrics.csv", "\n".join(["step,rollout/ep_rew_mean,train/peer_diversity", *curve])
-            )
-        assert label
+    name = "train/peer_diversity"
+    results = [
+        [with_metrics(tmp_path, result(seed, mean + seed), name, [0.1 * (k + 1)] * 10) for seed in (0, 1)]
+        for k, mean in enumerate((400.0, 450.0, 300.0))
+    ]
     of = of_lines(EXPERIMENTS["mutual"], None, results)
     text = peers.page(of)
     lines = text.partition("| environment | line")[2].partition("Mean over")
     cells = [line.strip("| ").split(" | ") for line in lines[0].splitlines() if line.startswith("| CartPole-v1")]
-    assert [line[6] for line in cells] == ["0.1", "0.2", "0.3"]
-    assert cells[1][7:9] == ["1.00 [1.00, 1.00]"] * 2
+    assert [line[8] for line in cells] == ["0.1", "0.2", "0.3"]
+    assert cells[1][6:8] == ["1.00 [1.00, 1.00]"] * 2
     verdicts = rows(lines[2].partition("Settings")[0])
     assert verdicts["mutual, 0.1"][1] == "better"
     assert verdicts["mutual, 1"][1] == "**worse**"
-    assert peers.as_json(of)["diversity"] == {
-        "CartPole-v1": {
-            INDEPENDENT: pytest.approx(0.1),
-            "mutual, 0.1": pytest.approx(0.2),
-            "mutual, 1": pytest.approx(0.3),
-        }
-    }
+    numbers = peers.as_json(of)
+    assert numbers["against_independent"]["mutual, 1"]["better"]["value"] == 0.0
+    assert [line["measured"] for line in numbers["environments"][0]["lines"]] == [0.1, 0.2, pytest.approx(0.3)]
 
 
 def test_an_expert_is_found_for_every_environment() -> None:

@@ -33,6 +33,14 @@ class Arm(NamedTuple):
     recipe: str | None = None  # the agent whose recipe these settings go over; None takes the line's own agent
 
 
+class Measured(NamedTuple):
+    """What a table tells of the end of training, beside returns: a column of metrics.csv."""
+
+    label: str
+    playing: str | None  # of lines that play
+    recorded: str | None  # of lines that learn from recorded transitions
+
+
 class Experiment(NamedTuple):
     """What one page shows."""
 
@@ -41,6 +49,7 @@ class Experiment(NamedTuple):
     envs: Sequence[str]
     arms: Callable[[str], Sequence[Arm]]  # of an environment
     judged: Sequence[str]  # labels of the lines that are meant to reach the bound; nothing if no expert is needed
+    measured: Measured
     tried: str  # what was learned on the way to these settings
 
 
@@ -115,18 +124,20 @@ EXPERIMENTS = {
     for each in (
         Experiment(
             "cloning", "Behavior cloning from ten episodes", ("CartPole-v1", "Acrobot-v1", "LunarLander-v3"),
-            _cloning, [CLONING], _CLONED,
+            _cloning, [CLONING], Measured("held-out −ln π (nats)", None, "validation/loss"), _CLONED,
         ),
         Experiment(
             "gail", "GAIL from ten episodes", ("CartPole-v1", "Acrobot-v1", "MountainCarContinuous-v0"),
-            _gail, [GAIL, CLONING], _GENERATED,
+            _gail, [GAIL, CLONING], Measured("held-out JSD (nats)", "gail/jsd", None), _GENERATED,
         ),
         Experiment(
             "distillation", "Distillation into a tenth of the parameters", ("CartPole-v1", "Acrobot-v1"),
-            _distill, [arm.label for arm in _distill("CartPole-v1")], _DISTILLED,
+            _distill, [arm.label for arm in _distill("CartPole-v1")],
+            Measured("KL(teacher ‖ student) (nats)", "train/teacher_kl", "validation/loss"), _DISTILLED,
         ),
         Experiment(
-            "mutual", "Mutual learning beside independent learning", ("CartPole-v1", "Acrobot-v1"), _mutual, [], _PEERS,
+            "mutual", "Mutual learning beside independent learning", ("CartPole-v1", "Acrobot-v1"), _mutual, [],
+            Measured("diversity (nats)", "train/peer_diversity", None), _PEERS,
         ),
     )
 }  # fmt: skip

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from rl import figures
-from rl.imitation.outcomes import Case, Report, bounds
+from rl.imitation.outcomes import Case, Report, bounds, from_recorded
 from rl.record import Columns, Result, read_columns
 from rl.statistics import mean
 
@@ -71,19 +71,17 @@ def draw(of: Report, path: Path) -> None:
 def _grouped(case: Case) -> dict[str, Sequence[Result]]:
     """The runs of each line: of those that play, a gap, and of those that learn from recorded transitions."""
     lines = {line.label: runs for line, runs in zip(case.lines, case.results, strict=True)}
-    recorded = {label for label, runs in lines.items() if _recorded(read_columns(runs[0].directory / "metrics.csv"))}
+    recorded = {
+        label for label, runs in lines.items() if from_recorded(read_columns(runs[0].directory / "metrics.csv"))
+    }
     playing = {label: runs for label, runs in lines.items() if label not in recorded}
     gap: dict[str, Sequence[Result]] = {"": []} if recorded and playing else {}
     return playing | gap | {label: lines[label] for label in lines if label in recorded}
 
 
-def _recorded(run: Columns) -> bool:
-    return "validation/loss" in run
-
-
 def _draw_curves(axes: "Axes", shown: Curves, runs: dict[str, list[Columns]], case: Case) -> None:
     """Lines that do not learn as this row shows are left out; the others keep their colors."""
-    of_line = {label: [run for run in each if _recorded(run) == shown.recorded] for label, each in runs.items()}
+    of_line = {label: [run for run in each if from_recorded(run) == shown.recorded] for label, each in runs.items()}
     figures.draw_curves(axes, of_line, "step", shown.column)
     if shown is _RETURN:
         for value, label, color, style in _references(case):

@@ -6,9 +6,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from rl.imitation import BOUND, Experiment
+from rl.imitation import BOUND, Experiment, Measured
 from rl.launch import Line
-from rl.record import Result
+from rl.record import Columns, Result, read_columns
 from rl.statistics import Interval, mean_interval, normalized
 
 
@@ -87,6 +87,20 @@ def standing(runs: Sequence[Result], expert: float, random: float) -> Standing:
         surely=min(plain.low, way.low) >= BOUND,
         seconds=float(np.median([run.summary["train_seconds"] for run in runs])),
     )
+
+
+def from_recorded(run: Columns) -> bool:
+    """Whether a run, by its metrics, learned from recorded transitions."""
+    return "validation/loss" in run
+
+
+def at_the_end(runs: Sequence[Result], measured: Measured) -> float | None:
+    """The mean over the last tenth of training, and over runs; None where it is not measured."""
+    columns = [read_columns(run.directory / "metrics.csv") for run in runs]
+    name = measured.recorded if from_recorded(columns[0]) else measured.playing
+    if name is None:
+        return None
+    return float(np.mean([np.nanmean(x[name][x["step"] >= 0.9 * x["step"][-1]]) for x in columns]))
 
 
 def bounds(expert: float, random: float) -> tuple[float, float]:

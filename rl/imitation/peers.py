@@ -5,22 +5,22 @@ from collections.abc import Sequence
 import numpy as np
 
 from rl.imitation import INDEPENDENT, report
-from rl.imitation.outcomes import Case, Report
+from rl.imitation.outcomes import Case, Report, at_the_end
 from rl.markdown import paragraph, row, rule
-from rl.record import Result, read_columns
+from rl.record import Result
 from rl.report import as_plain, height_along, line_statistics
 from rl.statistics import Interval, probability_of_improvement
 
-DIVERSITY = "train/peer_diversity"
 _HEADS = (
-    "environment", "line", "mean return", "worst seed", "stochastic", "all along", "diversity at the end (nats)",
-    "better than independent", "higher all along", "seconds a seed",
+    "environment", "line", "mean return", "worst seed", "stochastic", "all along",
+    "better than independent", "higher all along",
 )  # fmt: skip
 
 
 def page(of: Report) -> str:
-    lines = [row(_HEADS), rule(2, len(_HEADS) - 2)]
-    lines += [_row(case, k) for case in of.cases for k in range(len(case.lines))]
+    heads = [*_HEADS, of.experiment.measured.label, "seconds a seed"]
+    lines = [row(heads), rule(2, len(heads) - 2)]
+    lines += [_row(of, case, k) for case in of.cases for k in range(len(case.lines))]
     text = [*report.heading(of), paragraph(_explained(of)), "", *lines, "", *_verdicts(of)]
     return "\n".join([*text, "", *report.ending(of)]) + "\n"
 
@@ -47,19 +47,14 @@ def heights(runs: Sequence[Result]) -> list[float]:
     return [height_along(run) for run in runs]
 
 
-def diversity(runs: Sequence[Result]) -> float:
-    """Of the peers, the mean over the last tenth of training and over runs."""
-    columns = [read_columns(run.directory / "metrics.csv") for run in runs]
-    return float(np.mean([x[DIVERSITY][x["step"] >= 0.9 * x["step"][-1]].mean() for x in columns]))
-
-
-def _row(case: Case, k: int) -> str:
+def _row(of: Report, case: Case, k: int) -> str:
     runs, x = case.results[k], line_statistics(case.results[k], None)
-    cells = [str(x.mean), f"{x.worst:.1f}", str(x.stochastic_mean), str(x.all_along), f"{diversity(runs):.3g}"]
+    cells = [str(x.mean), f"{x.worst:.1f}", str(x.stochastic_mean), str(x.all_along)]
     against = independent(case)
     cells += ["", ""] if runs is against else [
-        _short(probability_of_improvement([of(runs)], [of(against)])) for of in (finals, heights)
+        _short(probability_of_improvement([each(runs)], [each(against)])) for each in (finals, heights)
     ]  # fmt: skip
+    cells.append(report.small(at_the_end(runs, of.experiment.measured)))
     seconds = float(np.median([run.summary["train_seconds"] for run in runs]))
     return row([case.env, case.lines[k].label, *cells, f"{seconds:.1f}"])
 
@@ -104,8 +99,4 @@ def _short(x: Interval) -> str:
 def as_json(of: Report) -> dict[str, object]:
     """As of the other pages, and the probabilities."""
     overall = {label: {name: as_plain(x) for name, x in chances.items()} for label, chances in over_all(of).items()}
-    spread = {
-        case.env: {line.label: diversity(runs) for line, runs in zip(case.lines, case.results, strict=True)}
-        for case in of.cases
-    }
-    return {**report.as_json(of), "against_independent": overall, "diversity": spread}
+    return {**report.as_json(of), "against_independent": overall}

@@ -1,8 +1,7 @@
 """The page of an experiment whose lines are held to an expert, in Markdown, and the numbers in it."""
 
-from rl.imitation import BOUND, EPISODES, EXPERT_SEED
-from rl.imitation.outcomes import Case, Expert, Report, Standing, bounds, standing
-from rl.launch import Line
+from rl.imitation import BOUND, EPISODES, EXPERT_SEED, Measured
+from rl.imitation.outcomes import Case, Expert, Report, Standing, at_the_end, bounds, standing
 from rl.markdown import paragraph, row, rule
 from rl.report import as_plain, changes
 from rl.statistics import Interval
@@ -15,7 +14,7 @@ _EXPERT_HEADS = (
 )  # fmt: skip
 _LINE_HEADS = (
     "environment", "line", "verdict", "mean return", "worst seed", "stochastic", "% of the expert's",
-    "% of the way from random", "parameters, π_θ / both", "seconds a seed",
+    "% of the way from random",
 )  # fmt: skip
 
 
@@ -27,12 +26,13 @@ def page(of: Report) -> str:
         for line, runs in zip(case.lines, case.results, strict=True)
     }
     experts = [row(_EXPERT_HEADS), rule(1, len(_EXPERT_HEADS) - 1), *map(_expert_row, of.cases)]
-    lines = [row(_LINE_HEADS), rule(3, len(_LINE_HEADS) - 3)]
-    lines += [
-        _line_row(case.env, line, found[case.env, line.label], size)
-        for case in of.cases
-        for line, size in zip(case.lines, case.parameters, strict=True)
-    ]
+    heads = [*_LINE_HEADS, of.experiment.measured.label, "parameters, π_θ / both", "seconds a seed"]
+    lines = [row(heads), rule(3, len(heads) - 3)]
+    for case in of.cases:
+        for line, runs, size in zip(case.lines, case.results, case.parameters, strict=True):
+            ours, measured = found[case.env, line.label], at_the_end(runs, of.experiment.measured)
+            cells = [*_scores(ours), small(measured), _size(size), f"{ours.seconds:.1f}"]
+            lines.append(row([case.env, line.label, *cells]))
     text = [*heading(of), paragraph(_explained(of)), "", *experts, "", *lines]
     return "\n".join([*text, "", paragraph(_overall(of, found)), "", *ending(of)]) + "\n"
 
@@ -68,7 +68,8 @@ def _explained(of: Report) -> str:
         return R > 0 the mean return over R; of R < 0 it is R over the mean return, so that {_ENOUGH} is a mean
         of R / {BOUND:g}. % of the way: (mean − random) / (R − random), where random is the mean return of uniformly
         random actions. The verdict is of the lower of the two. Both are of means; where an interval reaches below
-        {_ENOUGH}, the verdict says so. Parameters are those of π_θ, and of π_θ and V_φ together."""
+        {_ENOUGH}, the verdict says so. What is measured in nats is the mean of the last tenth of training.
+        Parameters are those of π_θ, and of π_θ and V_φ together."""
 
 
 def _expert(case: Case) -> Expert:
@@ -87,9 +88,14 @@ def _expert_row(case: Case) -> str:
     return row([case.env, *cells, _size(expert.parameters)])
 
 
-def _line_row(env_id: str, line: Line, ours: Standing, size: tuple[int, int]) -> str:
-    cells = [str(ours.mean), f"{ours.worst:.1f}", str(ours.stochastic), _percent(ours.ratio), _percent(ours.way)]
-    return row([env_id, line.label, _verdict(ours), *cells, _size(size), f"{ours.seconds:.1f}"])
+def _scores(ours: Standing) -> list[str]:
+    scores = [str(ours.mean), f"{ours.worst:.1f}", str(ours.stochastic)]
+    return [_verdict(ours), *scores, _percent(ours.ratio), _percent(ours.way)]
+
+
+def small(x: float | None) -> str:
+    """A divergence, to three digits."""
+    return "" if x is None else f"{x:.3g}"
 
 
 def _verdict(ours: Standing) -> str:
@@ -115,22 +121,29 @@ def _overall(of: Report, found: dict[tuple[str, str], Standing]) -> str:
         outcome = f"{_ENOUGH} in {', '.join(reached) or 'no environment'}"
         outcome += f"; falls short in {', '.join(behind)}" if behind else ""
         outcomes.setdefault(outcome, []).append(label)
-    return " ".join(f"{', '.join(labels)}: {outcome}." for outcome, labels in outcomes.items())
+    return " ".join(f"{'; '.join(labels)}: {outcome}." for outcome, labels in outcomes.items())
 
 
 def as_json(of: Report) -> dict[str, object]:
     """Every number of the page and the summaries of all runs."""
-    cases = [_case_json(case) for case in of.cases]
-    return {"command": of.made, "machine": of.machine, "seeds": list(of.seeds), "environments": cases}
+    cases = [_case_json(case, of.experiment.measured) for case in of.cases]
+    return {
+        "measured": of.experiment.measured._asdict(),
+        "command": of.made,
+        "machine": of.machine,
+        "seeds": list(of.seeds),
+        "environments": cases,
+    }
 
 
-def _case_json(case: Case) -> dict[str, object]:
+def _case_json(case: Case, measured: Measured) -> dict[str, object]:
     lines = [
         {
             "label": line.label,
             "agent": line.agent,
             "settings": line.settings,
             "parameters": list(size),
+            "measured": as_plain(at_the_end(runs, measured)),
             "statistics": _numbers(standing(runs, case.expert.score, case.random)) if case.expert else None,
             "runs": [run.summary for run in runs],
         }
