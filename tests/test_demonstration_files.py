@@ -184,7 +184,7 @@ def test_what_cannot_be_loaded_is_not_saved(tmp_path: Path) -> None:
 # --- arrays ---
 
 
-@pytest.mark.parametrize("name", [*(set(NAMES.values()) - {"action_masks"}), "metadata"])
+@pytest.mark.parametrize("name", [*sorted(set(NAMES.values()) - {"action_masks"}), "metadata"])
 def test_a_missing_array_is_named(tmp_path: Path, name: str) -> None:
     path = tmp_path / "a.npz"
     np.savez(path, **{key: array for key, array in arrays_of(demonstrations()).items() if key != name})
