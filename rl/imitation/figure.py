@@ -33,7 +33,7 @@ _ROWS = {
         Curves("train/teacher_kl", "KL(teacher ‖ student)\nown states (nats)", "log", recorded=False),
         Curves("validation/loss", "KL(teacher ‖ student)\nheld-out episodes (nats)", "log", recorded=True),
     ),
-    "mutual": (_RETURN, Curves("train/peer_diversity", "diversity of the peers\n(nats)", "linear", recorded=False)),
+    "mutual": (_RETURN, Curves("train/peer_diversity", "diversity of the peers\n(nats)", "log", recorded=False)),
 }
 _CAPTION = (
     "curves: mean and 95 % interval over seeds, until the first run ends; "

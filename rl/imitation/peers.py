@@ -35,7 +35,8 @@ def _explained(of: Report) -> str:
         are 95 % bootstrap intervals over seeds. All along is the mean height of the learning curve, which is of all
         peers. Diversity is the generalized Jensen-Shannon divergence of the peers, the mean of the last tenth of
         training. Better than independent: the probability that a run scores higher than one of the independent line in
-        its deterministic evaluation, ties counted half; higher all along: the same of the learning curves."""
+        its deterministic evaluation, ties counted half; higher all along: the same of the learning curves. Seconds are
+        of training, the median, one thread, other work beside it."""
 
 
 def finals(runs: Sequence[Result]) -> list[float]:

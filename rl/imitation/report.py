@@ -69,7 +69,8 @@ def _explained(of: Report) -> str:
         of R / {BOUND:g}. % of the way: (mean − random) / (R − random), where random is the mean return of uniformly
         random actions. The verdict is of the lower of the two. Both are of means; where an interval reaches below
         {_ENOUGH}, the verdict says so. What is measured in nats is the mean of the last tenth of training.
-        Parameters are those of π_θ, and of π_θ and V_φ together."""
+        Parameters are those of π_θ, and of π_θ and V_φ together. Seconds are of training, the median, one thread,
+        other work beside it."""
 
 
 def _expert(case: Case) -> Expert:

@@ -4,8 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import cast
 
-from agents import registry
-from agents.registry import Learner, inner
+from agents import A2C, registry
 from rl import config
 from rl.command import RunFailed
 from rl.config import RunSettings
@@ -41,7 +40,7 @@ def _expert_line(env_id: str, assignments: Sequence[str]) -> Line:
 
 
 def _expert(line: Line, result: Result) -> Expert:
-    agent = registry.load(result.directory)
+    agent = registry.actor(result.directory)
     demonstrations = recorded(agent, result.directory)
     return Expert(
         line, result, result.directory / FILE, demonstrations.returns.tolist(), demonstrations.transitions,
@@ -49,7 +48,7 @@ def _expert(line: Line, result: Result) -> Expert:
     )  # fmt: skip
 
 
-def recorded(agent: Learner, run: Path) -> Demonstrations:
+def recorded(agent: A2C, run: Path) -> Demonstrations:
     """The demonstrations in a run directory; plays them and writes them there unless they are the same already."""
     file, env_id = run / FILE, cast(str, agent.env)
     origin = {"run": str(run), "checkpoint": registry.checkpoint_of(run).name, "step": agent.loop.step}
@@ -89,7 +88,7 @@ def _line(env_id: str, arm: Arm, expert: Expert | None, assignments: Sequence[st
 
 
 def _case(env_id: str, expert: Expert | None, lines: Sequence[Line], results: Sequence[Sequence[Result]]) -> Case:
-    sizes = [_parameters(registry.load(runs[0].directory)) for runs in results]
+    sizes = [_parameters(registry.actor(runs[0].directory)) for runs in results]
     return Case(env_id, expert, _random(env_id, lines[0]), lines, results, sizes)
 
 
@@ -100,8 +99,8 @@ def _random(env_id: str, line: Line) -> float:
     return played.mean
 
 
-def _parameters(agent: Learner) -> tuple[int, int]:
+def _parameters(agent: A2C) -> tuple[int, int]:
     """Of π_θ, and of it and V_φ."""
-    networks = inner(agent).policy, inner(agent).value
+    networks = agent.policy, agent.value
     policy, value = (sum(p.numel() for p in network.parameters()) for network in networks)
     return policy, policy + value
