@@ -12,7 +12,7 @@ train: .venv/installed  ## train CartPole-v1 and evaluate it; leaves results/run
 	$(BIN)/python -m rl.train CartPole-v1
 
 test: .venv/installed-dev lint  ## lint, types, tests
-	$(BIN)/python -m pytest --numprocesses 2
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2
 
 lint: .venv/installed-dev  ## style and types
 	$(BIN)/ruff check .
