@@ -48,7 +48,7 @@ zoo: .venv/installed-zoo  ## train every recipe beside the scores of rl-baseline
 	$(BIN)/python -m rl.compare --suite zoo
 	$(BIN)/python -m rl.index
 
-unseen: .venv/installed-unseen  ## train ten environments without a recipe, beside random actions (ten minutes on two cores)
+unseen: .venv/installed-unseen  ## train eleven environments without a recipe, beside random actions (ten minutes on two cores)
 	$(BIN)/python -m rl.compare --suite unseen
 	$(BIN)/python -m rl.index
 

@@ -143,12 +143,6 @@ class A2C(A2CSettings):
     def engine_in_use(self) -> str:
         return "fused" if self.fused else "torch"
 
-    def use_torch(self, reason: str) -> None:
-        """Has the torch engine from now on, for an algorithm that needs it. Raises ConfigError if `fused` is set."""
-        if self.engine == "fused":
-            raise ConfigError(f"engine fused does not fit: {reason}")
-        self.fused, self.engine_note = None, f"not fused: {reason}"
-
     @property
     def settings(self) -> dict[str, object]:
         return values(self)

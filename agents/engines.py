@@ -30,6 +30,13 @@ def choose(agent: "A2C") -> "tuple[Fused | None, str]":
     return Fused(agent), ""
 
 
+def use_torch(agent: "A2C", reason: str) -> None:
+    """Gives the agent the torch engine, for an algorithm around it. Raises ConfigError if `fused` is asked for."""
+    if agent.engine == "fused":
+        raise ConfigError(f"engine fused does not fit: {reason}")
+    agent.fused, agent.engine_note = None, f"not fused: {reason}"
+
+
 def _obstacle(agent: "A2C") -> str:
     if agent.threads > 1:
         return f"it runs on one thread, threads is {agent.threads}"

@@ -75,7 +75,7 @@ class GAIL(Method):
             self.encoding.size, self.discriminator_arch, self.discriminator_lr, self.gradient_penalty,
             self.spectral_norm, self.generator,
         )  # fmt: skip
-        self.expert, self.held_out = self._seen(_moves(train)), self._seen(_moves(held_out))
+        self.expert, self.held_out = self._seen(train), self._seen(held_out)
         self.buffer = self.fresh = torch.zeros(0, self.encoding.size)  # learned from before; come since then
         self._measured = {f"gail/{name}": torch.tensor(torch.nan) for name in _MEASURED}
 
@@ -93,8 +93,9 @@ class GAIL(Method):
 
     def update(self, batch: Rollout, progress: float = 0.0) -> Metrics:
         moves = Moves(*(x.flatten(0, 1) for x in (batch.obs, batch.action, batch.next_obs, batch.terminated)))
-        self._learn(self._seen(moves))
-        reward = self._reward(moves).reshape(batch.reward.shape).to(batch.reward.dtype)
+        x = self.encoding(moves)
+        self._learn(self._with_rest(x, moves.terminated))
+        reward = self._reward(x, moves.terminated).reshape(batch.reward.shape).to(batch.reward.dtype)
         metrics = self.agent.update(batch._replace(reward=reward), progress)
         return {**metrics, **self._measured, "gail/reward": reward.mean()}
 
@@ -112,18 +113,21 @@ class GAIL(Method):
     def _some(self, of: Tensor) -> Tensor:
         return of[torch.randint(len(of), (self.batch_size,), generator=self.generator)]
 
-    def _seen(self, moves: Moves) -> Tensor:
-        """Transitions as the discriminator sees them; one more for each that leads to the absorbing state."""
-        x = self.encoding(moves)
-        gone = int(moves.terminated.sum()) if self.absorbing else 0
+    def _seen(self, of: Demonstrations) -> Tensor:
+        moves = _moves(of)
+        return self._with_rest(self.encoding(moves), moves.terminated)
+
+    def _with_rest(self, x: Tensor, terminated: Tensor) -> Tensor:
+        """Encoded transitions, and one more for each that leads to the absorbing state."""
+        gone = int(terminated.sum()) if self.absorbing else 0
         return torch.cat([x, self.encoding.at_rest().expand(gone, -1)])
 
-    def _reward(self, moves: Moves) -> Tensor:
+    def _reward(self, x: Tensor, terminated: Tensor) -> Tensor:
         """r(s, a), float32[B]; where an episode terminates, with γ / (1 − γ) times that of the absorbing state."""
-        reward = reward_of(self.discriminator.logit(self.encoding(moves)), self.reward)
+        reward = reward_of(self.discriminator.logit(x), self.reward)
         if self.absorbing:
             rest = reward_of(self.discriminator.logit(self.encoding.at_rest()), self.reward)
-            reward = reward + moves.terminated * rest * self.agent.gamma / (1 - self.agent.gamma)
+            reward = reward + terminated * rest * self.agent.gamma / (1 - self.agent.gamma)
         return reward
 
     @property

@@ -9,6 +9,7 @@ from torch import Generator, nn
 
 from agents import storage
 from agents.a2c import A2C
+from agents.engines import use_torch
 from envs import Backend, EnvLike, Variant, Worlds
 from envs.spaces import Flat
 from rl.config import convert_settings, schema, values
@@ -38,7 +39,7 @@ class Method:
             raise ConfigError(f"{name} is built around an A2C, {name}(A2C(env), …), not around {self.agent!r}")
         convert_settings(self, type(self))
         if self.obstacle:
-            self.agent.use_torch(self.obstacle)
+            use_torch(self.agent, self.obstacle)
         self.prepare()
         self.loop = Loop(self, self.worlds, self.seed)
 
