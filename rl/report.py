@@ -93,7 +93,7 @@ def comparison_table(of: Comparison) -> str:
 def _introduction(of: Comparison) -> list[str]:
     steps, episodes = _steps(of), of.results[0][0].summary["eval_episodes"]
     text = f"""
-        {len(of.results[0])} seeds and {steps:,} steps of training a line; evaluations of {episodes} episodes each,
+        {len(of.results[0])} seeds and {steps} steps of training a line; evaluations of {episodes} episodes each,
         deterministic (the most likely action) and stochastic. IQM is the interquartile mean over seeds; brackets are
         95 % stratified bootstrap intervals. All along is the mean height of the learning curve. Speed is that of
         training alone, the median, one thread, other runs beside it."""
@@ -103,9 +103,11 @@ def _introduction(of: Comparison) -> list[str]:
     return [f"# {of.title}", "", f"Made by `{of.made}`", "", f"on {of.machine}.", "", paragraph(text)]
 
 
-def _steps(of: Comparison) -> int:
-    """Of training; a clone may have ended earlier."""
-    return int(max(run.summary["total_timesteps"] for runs in of.results for run in runs))
+def _steps(of: Comparison) -> str:
+    """Of training, where lines differ from the fewest to the most; a clone may have ended earlier."""
+    asked = {int(str(line.settings["total_timesteps"])) for line in of.lines}
+    taken = int(max(run.summary["total_timesteps"] for runs in of.results for run in runs))
+    return f"{taken:,}" if len(asked) == 1 else f"{min(asked):,} to {taken:,}"
 
 
 def _scores_table(of: Comparison, statistics: Sequence[LineStatistics]) -> list[str]:
@@ -156,11 +158,10 @@ def sweep_table(of: Comparison) -> str:
     usual = [{"agent": None, **line.usual} for line in lines]  # of a setting of this name, agents differ in the default
     apart = {key for one in shown for key in one if any(other.get(key) != one.get(key) for other in shown)}
     common = changed(shown[0], usual[0], shown[0].keys() - apart - {"agent"})
-    steps = f"{_steps(of):,}"
     heads = ["line", "settings", "deterministic", "worst seed", "stochastic", "all along"]
     heads += [] if threshold is None else [f"{threshold:g} reached by", "at step"]
     explained = f"""
-        Scores are mean [95 % bootstrap interval] over seeds, of the evaluations after {steps} steps of training. All
+        Scores are mean [95 % bootstrap interval] over seeds, of the evaluations after {_steps(of)} steps of training. All
         along is the training return averaged over all steps, the mean height of the learning curve."""
     if threshold is not None:
         explained += """ The last columns: how many seeds reached the threshold with their last 100 training episodes,
