@@ -40,7 +40,7 @@ class A2C(A2CSettings):
         super().__post_init__()
         self.worlds = make(
             self.env, self.num_envs, self.seed, variant=self.variant, backend=self.backend,
-            action_masks=self.action_masks,
+            action_masks=self.action_masks, step_timeout=self.step_timeout,
         )  # fmt: skip
         if self.normalize_advantage and self.worlds.num_envs * self.n_steps == 1:
             raise ConfigError("normalize_advantage needs more than one step an update: raise num_envs or n_steps")
@@ -86,7 +86,7 @@ class A2C(A2CSettings):
         """The loss of `update`, with what it was made of."""
         obs, next_obs, reward = self._inputs(batch)
         pi, v = on_rollout(self.policy, self.value, obs, batch)
-        advantage, target = self._estimate(batch, reward, v.detach(), next_obs)
+        advantage, target = self._estimate(batch, reward, v.detach(), obs, next_obs)
         if self.normalize_advantage:
             advantage = (advantage - advantage.mean()) / (advantage.std() + 1e-8)
         policy_loss = -(pi.log_prob(batch.action) * advantage).mean()
@@ -117,12 +117,16 @@ class A2C(A2CSettings):
         """Â and the target of V_φ, float32[T, N], of this rollout as the agent is now; changes nothing."""
         reward = scale_and_clip(batch.reward, self.reward_scale, self.reward_clip)
         reward = self.reward_norm(reward) if self.reward_norm else reward
-        _, v = on_rollout(self.policy, self.value, self.encoded(batch.obs), batch)
-        return self._estimate(batch, reward, v, self.encoded(batch.next_obs))
+        obs = self.encoded(batch.obs)
+        _, v = on_rollout(self.policy, self.value, obs, batch)
+        return self._estimate(batch, reward, v, obs, self.encoded(batch.next_obs))
 
     @torch.no_grad()
-    def _estimate(self, batch: Rollout, reward: Tensor, v: Tensor, next_obs: Tensor) -> tuple[Tensor, Tensor]:
-        delta = td_error(v, reward, self.gamma * (~batch.terminated), next_value(self.value, next_obs, batch))
+    def _estimate(
+        self, batch: Rollout, reward: Tensor, v: Tensor, obs: Tensor, next_obs: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        v_next = next_value(self.value, v, obs, next_obs, batch)
+        delta = td_error(v, reward, self.gamma * (~batch.terminated), v_next)
         advantage = gae(delta, batch.ended, self.gamma * self.gae_lambda)
         return advantage, v + advantage
 

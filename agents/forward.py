@@ -58,12 +58,17 @@ def on_rollout(policy: Policy, value: Value, x: Tensor, batch: Rollout) -> tuple
     return pi, value.of(features) if value.shares else value(x, past)
 
 
-def next_value(value: Value, x_next: Tensor, batch: Rollout) -> Tensor:
-    """V_φ(s′), float32[T, N]: a memory has seen s when it sees s′. x_next: float32[T, N, D]."""
-    v: Tensor
-    if batch.memory is None:
-        v = value(x_next)
-        return v
-    rows = x_next.flatten(0, 1)[None]
-    v = value(rows, Past(batch.memory.after.flatten(0, 1), torch.zeros(rows.shape[:2], dtype=torch.bool)))
-    return v.reshape(batch.reward.shape)
+def next_value(value: Value, v: Tensor, x: Tensor, x_next: Tensor, batch: Rollout) -> Tensor:
+    """V_φ(s′), float32[T, N]: a memory has seen s when it sees s′. Where s′ is the next row's s, that row's v is taken.
+
+    v: V_φ(s), float32[T, N]; x, x_next: float32[T, N, D].
+    """
+    alone = torch.ones_like(batch.terminated)
+    alone[:-1] = batch.ended[:-1] | (x_next[:-1] != x[1:]).any(-1)
+    past = None
+    if batch.memory is not None:
+        after = batch.memory.after[alone]
+        past = Past(after, torch.zeros(1, len(after), dtype=torch.bool))
+    v_next = torch.cat([v[1:], v[-1:]])
+    v_next[alone] = value(x_next[alone][None], past)[0]
+    return v_next

@@ -19,7 +19,7 @@ _LOWER_BOUNDS = (  # of a setting that is not null, in every moment of its sched
     (("n_steps", "threads", "features_dim", "gru_size", "frame_stack"), 1, "be at least 1"),
     (("seed", "learning_rate", "ent_coef", "vf_coef", "max_grad_norm", "critic_lr_scale"), 0, "not be negative"),
     (("rms_prop_eps", "reward_scale", "clip_normalized"), math.ulp(0.0), "be positive"),
-    (("target_policy_shift", "max_policy_shift", "reward_clip"), math.ulp(0.0), "be positive or null"),
+    (("target_policy_shift", "max_policy_shift", "reward_clip", "step_timeout"), math.ulp(0.0), "be positive or null"),
 )
 
 
@@ -74,6 +74,7 @@ class A2CSettings:
     engine: Engine = "auto"  # fused kernels, or torch; auto takes the fastest that fits
     action_masks: bool | None = None  # obey action_mask in the environments' infos; null does where an id has one
     backend: Backend = "auto"  # how environments are stepped: see `envs.make`; auto takes native where there is one
+    step_timeout: float | None = None  # seconds for a step or a reset, after which training ends; backend async only
     max_episode_steps: int | None = None  # a time limit in place of the registered one
     env_kwargs: dict[str, object] | None = None  # arguments of the environment's constructor
     frame_stack: int = 1  # the last k observations as one

@@ -34,6 +34,7 @@ def make(
     seeding: Seeding = "spawn",
     backend: Backend = "auto",
     action_masks: bool | None = None,
+    step_timeout: float | None = None,
 ) -> Worlds:
     """N copies of an environment side by side.
 
@@ -51,8 +52,13 @@ def make(
     refuses to guess elsewhere. Observations that are neither Box nor Discrete are flattened, as Gymnasium's
     FlattenObservation does.
 
+    step_timeout: seconds after which a step or a reset of "async" environments raises EnvironmentFailure and names the
+    one that hangs; None waits forever. In this process nothing can cut an environment off.
+
     Raises UnknownEnvironment (with the nearest known id), UnsupportedSpace, or EnvironmentUsageError.
     """
+    if step_timeout is not None and backend != "async":
+        raise EnvironmentUsageError(f"step_timeout={step_timeout:g} needs backend=async, got backend={backend}")
     if isinstance(env, VectorEnv):
         given = variant.changes | ({} if num_envs in (None, env.num_envs) else {"num_envs": num_envs})
         _adopt(env, given | ({} if backend == "auto" else {"backend": backend}))
@@ -78,7 +84,7 @@ def make(
         if native:
             vector = NativeVectorEnv(name, count, variant.max_episode_steps)
         else:
-            vector = _python(first, build, count, name, backend)
+            vector = _python(first, build, count, name, backend, step_timeout)
     seeds = environment_seeds(seed, vector.num_envs, seeding)
     return Worlds(vector, name, seeds, _threshold(vector.spec), space, action_masks)
 
@@ -91,14 +97,16 @@ def environment_seeds(seed: int, count: int, seeding: Seeding = "spawn", key: in
     return [int(child.generate_state(1)[0] >> 1) for child in children]  # 31 bits: some simulators take an int32
 
 
-def _python(first: AnyEnv, build: Callable[[], AnyEnv], count: int, name: str, backend: Backend) -> VectorEnv:
+def _python(
+    first: AnyEnv, build: Callable[[], AnyEnv], count: int, name: str, backend: Backend, timeout: float | None
+) -> VectorEnv:
     """Gymnasium's environments, in turn or in processes of their own."""
     if backend == "native":
         raise EnvironmentUsageError(f"there is no native {name}; native are {', '.join(WORLDS)}")
     if backend != "async":
         return _rows(first, build, count, name)
     first.close()
-    return Processes(partial(_flat, build), count, name, flattened(first))
+    return Processes(partial(_flat, build), count, name, flattened(first), timeout)
 
 
 def _flat(build: Callable[[], AnyEnv]) -> AnyEnv:

@@ -95,15 +95,17 @@ class Remote(AnyEnv):
 class Processes(AsyncVectorEnv):
     """N environments, each in a process of its own. The arrays that it returns are overwritten by the next call.
 
-    like: an environment of the same build, for its spaces and its spec; it may be closed already. Raises
-    EnvironmentUsageError if an environment cannot be built in its process, EnvironmentFailure if one raises or its
-    process ends.
+    like: an environment of the same build, for its spaces and its spec; it may be closed already. timeout: seconds for
+    a step or a reset. Raises EnvironmentUsageError if an environment cannot be built in its process,
+    EnvironmentFailure if one raises, its process ends, or it has not answered in time.
     """
 
-    def __init__(self, build: Callable[[], AnyEnv], num_envs: int, name: str, like: AnyEnv) -> None:
+    def __init__(
+        self, build: Callable[[], AnyEnv], num_envs: int, name: str, like: AnyEnv, timeout: float | None = None
+    ) -> None:
         if getattr(multiprocessing.current_process(), "_inheriting", False):
             sys.exit(1)  # a new process is importing a script that has no __main__ guard: the message is ours to give
-        self.name, self.spec, self._settled = name, like.spec, True
+        self.name, self.spec, self._settled, self._timeout = name, like.spec, True, timeout
         remote = partial(Remote, build, name, (like.observation_space, like.action_space))
         self.parent_pipes, self.processes = [], []
         method = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
@@ -134,6 +136,14 @@ class Processes(AsyncVectorEnv):
         if not self._settled:
             raise EnvironmentFailure(f"the last call to {self.name} was cut off; reset it before the next step")
         return self._sound(self._exchange(partial(super().step, actions)))
+
+    def reset_wait(self, timeout: float | None = None) -> tuple[Array, Infos]:
+        return cast("tuple[Array, Infos]", super().reset_wait(self._timeout if timeout is None else timeout))
+
+    def step_wait(
+        self, timeout: float | None = None
+    ) -> tuple[Array, NDArray[np.float64], NDArray[np.bool_], NDArray[np.bool_], Infos]:
+        return super().step_wait(self._timeout if timeout is None else timeout)
 
     def snapshots(self) -> list[Snapshot]:
         """The state of each environment; None for one that is not plain data."""
@@ -169,12 +179,15 @@ class Processes(AsyncVectorEnv):
             pipe.close()
 
     def _exchange(self, call: Callable[[], Answer]) -> Answer:
-        """A question to every process and all the answers. Raises EnvironmentFailure if a process has ended."""
+        """A question to every process and all the answers. Raises EnvironmentFailure if a process has ended, or has
+        not answered in time."""
         self._settled = False
         try:
             answer = call()
         except (EOFError, ConnectionError) as error:
             raise EnvironmentFailure(self._obituary()) from error
+        except multiprocessing.TimeoutError as error:
+            raise EnvironmentFailure(self._complaint()) from error
         self._settled = True
         return answer
 
@@ -184,8 +197,11 @@ class Processes(AsyncVectorEnv):
         for pipe in self.parent_pipes:
             pipe.send(("_call", ("echo", (token,), {})))
         for pipe in self.parent_pipes:
-            while pipe.recv()[0] != token:
-                pass
+            while True:
+                if not pipe.poll(self._timeout):
+                    raise multiprocessing.TimeoutError
+                if pipe.recv()[0] == token:
+                    break
         self._state = AsyncState.DEFAULT
 
     def _sound(self, answer: Answer) -> Answer:
@@ -193,6 +209,10 @@ class Processes(AsyncVectorEnv):
         if _FAILURE in infos:
             raise EnvironmentFailure(next(text for text in cast("list[str]", infos[_FAILURE]) if text))
         return answer
+
+    def _complaint(self) -> str:
+        i = next((i for i, pipe in enumerate(self.parent_pipes) if not pipe.poll(0)), 0)
+        return f"environment {i} ({self.name}) has not answered for {self._timeout:g} s (step_timeout)"
 
     def _obituary(self) -> str:
         wait([process.sentinel for process in self.processes], _PATIENCE)

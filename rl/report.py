@@ -161,8 +161,8 @@ def sweep_table(of: Comparison) -> str:
     heads = ["line", "settings", "deterministic", "worst seed", "stochastic", "all along"]
     heads += [] if threshold is None else [f"{threshold:g} reached by", "at step"]
     explained = f"""
-        Scores are mean [95 % bootstrap interval] over seeds, of the evaluations after {_steps(of)} steps of training. All
-        along is the training return averaged over all steps, the mean height of the learning curve."""
+        Scores are mean [95 % bootstrap interval] over seeds, of the evaluations after {_steps(of)} steps of training.
+        All along is the training return averaged over all steps, the mean height of the learning curve."""
     if threshold is not None:
         explained += """ The last columns: how many seeds reached the threshold with their last 100 training episodes,
         and the median step over all seeds, – where fewer than half did."""

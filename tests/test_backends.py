@@ -215,6 +215,25 @@ def test_ctrl_c_while_a_process_hangs(tmp_path):
     assert "interrupted at step" in out
 
 
+def test_an_environment_that_hangs_is_named_once_its_time_is_up():
+    worlds = make("tests.broken:Hang-v0", 2, backend="async", step_timeout=0.5)
+    start = time.monotonic()
+    worlds.reset()
+    for _ in range(50):
+        worlds.step(np.zeros(2, np.int64))
+    with pytest.raises(EnvironmentFailure, match=r"environment 0 \(.*Hang-v0\) has not answered for 0.5 s"):
+        worlds.step(np.zeros(2, np.int64))
+    with pytest.raises(EnvironmentFailure, match="not answered"):  # nor when it is asked to begin anew
+        worlds.reset()
+    worlds.close()
+    assert time.monotonic() - start < 20
+
+
+def test_step_timeout_is_for_processes_only():
+    with pytest.raises(EnvironmentUsageError, match="step_timeout=2 needs backend=async, got backend=auto"):
+        make("CartPole-v1", 2, step_timeout=2)
+
+
 def test_a_script_without_a_guard_is_told(tmp_path):
     script = tmp_path / "script.py"
     script.write_text("from envs import make\nmake('CartPole-v1', 2, backend='async')\n")

@@ -51,9 +51,11 @@ def test_covering_has_every_pair() -> None:
 
 
 class BootstrapsTimeoutsWithOldState(A2C):
-    def _estimate(self, batch: Rollout, reward: Tensor, v: Tensor, next_obs: Tensor) -> tuple[Tensor, Tensor]:
+    def _estimate(
+        self, batch: Rollout, reward: Tensor, v: Tensor, obs: Tensor, next_obs: Tensor
+    ) -> tuple[Tensor, Tensor]:
         wrong = torch.where(batch.truncated[..., None], batch.obs, next_obs)
-        return super()._estimate(batch, reward, v, wrong)
+        return super()._estimate(batch, reward, v, obs, wrong)
 
 
 def old_state(model: sb3.A2C) -> A2C:

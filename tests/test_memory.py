@@ -5,7 +5,8 @@ import pytest
 import torch
 
 from agents import A2C
-from agents.forward import on_rollout
+from agents.features import Past
+from agents.forward import next_value, on_rollout
 from envs import make
 from rl import evaluate
 from rl.rollout import FREE, Given, collect
@@ -67,6 +68,21 @@ def test_the_successor_is_seen_with_the_memory_of_the_state_before() -> None:
     expected = torch.stack([rollout.reward[2] * 0.5**k for k in (2, 1, 0)])
     torch.testing.assert_close(target, expected)
     torch.testing.assert_close(advantage, expected - v.detach())
+
+
+def test_values_of_successors_are_those_of_the_next_row_where_it_shows_them() -> None:
+    agent = A2C(RECALL, gru_size=8, num_envs=3, n_steps=12)
+    obs, _ = agent.worlds.reset()
+    batch, _, _ = collect(agent.worlds, agent, obs, 12, 0)
+    shown = batch.next_obs.clone()
+    shown[4, 1] += 1.0  # another than the next row shows
+    batch = batch._replace(next_obs=shown)
+    x, x_next = agent.encoded(batch.obs), agent.encoded(batch.next_obs)
+    _, v = on_rollout(agent.policy, agent.value, x, batch)
+    past = Past(batch.memory.after.flatten(0, 1), torch.zeros(1, 36, dtype=torch.bool))
+    expected = agent.value(x_next.flatten(0, 1)[None], past).reshape(12, 3)
+    assert batch.ended.any()
+    torch.testing.assert_close(next_value(agent.value, v, x, x_next, batch), expected, rtol=0, atol=1e-6)
 
 
 def test_resume_is_exact(tmp_path) -> None:
