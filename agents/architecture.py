@@ -49,9 +49,9 @@ def _trunk(settings: A2CSettings, space: Space, flat: Flat, generator: Generator
         own = flat if isinstance(flat, spaces.Box) else spaces.Box(0.0, 1.0, (size,))
         encoder = Own(settings.network, own, int(torch.randint(2**31, (), generator=generator)))
     elif images:
-        encoder = Features(images, size, settings.features_dim, generator)
-    elif settings.network == "cnn":
-        raise ConfigError(f"network cnn needs images of 5 × 5 pixels or more; observations are {space}")
+        encoder = Features(images, size, settings.features_dim, generator, settings.network)
+    elif settings.network in ("cnn", "small_cnn"):
+        raise ConfigError(f"network {settings.network} needs images of 5 × 5 pixels or more; observations are {space}")
     inputs = size if encoder is None else encoder.size
     memory = Memory(inputs, settings.gru_size, generator) if settings.gru_size else None
     return Trunk(size, encoder, memory)

@@ -12,8 +12,13 @@ from torch import Generator, Tensor, nn
 from envs.spaces import Space, channels_last, leaves
 from rl.typed import ConfigError
 
-_NATURE = ((32, 8, 4), (64, 4, 2), (64, 3, 1))  # filters, kernel, stride
-_SMALL = ((32, 3, 1), (64, 3, 2))  # for images below 36 pixels, which those kernels do not fit in
+Layers = tuple[tuple[int, int, int], ...]
+
+_LAYERS: dict[str, Layers] = {  # by `network`: filters, kernel, stride
+    "cnn": ((32, 8, 4), (64, 4, 2), (64, 3, 1)),  # Mnih et al. 2015, "NatureCNN"
+    "small_cnn": ((16, 8, 4), (32, 4, 2)),  # Mnih et al. 2013, and 2016 for A3C: a third of the work
+}
+_TINY = ((32, 3, 1), (64, 3, 2))  # for images below 36 pixels, which those kernels do not fit in
 _SMALLEST = 5
 
 
@@ -35,7 +40,8 @@ class Picture(NamedTuple):
 
 def pictures(space: Space, network: str) -> list[Picture]:
     """The images of an observation space: with network "auto" every uint8 Box [H, W], [H, W, C] or [C, H, W] of at
-    least 5 × 5 pixels, with "cnn" every Box of such a form, with anything else none. See `envs.spaces.channels_last`.
+    least 5 × 5 pixels, with "cnn" or "small_cnn" every Box of such a form, with anything else none. See
+    `envs.spaces.channels_last`.
     """
     found, start = list[Picture](), 0
     for leaf in leaves(space):
@@ -43,7 +49,7 @@ def pictures(space: Space, network: str) -> list[Picture]:
             shape = cast("tuple[int, int, int]", leaf.shape if len(leaf.shape) == 3 else (1, *leaf.shape))
             last = channels_last(shape)
             large = min(shape[:2] if last else shape[1:]) >= _SMALLEST
-            if large and (network == "cnn" or (network == "auto" and leaf.dtype in (np.uint8, np.bool_))):
+            if large and (network in _LAYERS or (network == "auto" and leaf.dtype in (np.uint8, np.bool_))):
                 found.append(Picture(start, shape, last, _scale(leaf)))
         start += spaces.flatdim(leaf)
     return found
@@ -57,8 +63,10 @@ def _scale(space: spaces.Box) -> float:
 class Features(nn.Module):
     """Each image through convolutions of its own and a layer of `width`; everything else as it is, side by side."""
 
-    def __init__(self, images: list[Picture], size: int, width: int, generator: Generator) -> None:
-        """size: of the flat observation."""
+    def __init__(
+        self, images: list[Picture], size: int, width: int, generator: Generator, network: str = "cnn"
+    ) -> None:
+        """size: of the flat observation; network: as in `pictures`."""
         super().__init__()
         self.images = images
         plain = torch.ones(size, dtype=torch.bool)
@@ -66,7 +74,10 @@ class Features(nn.Module):
             plain[image.start : image.start + math.prod(image.shape)] = False
         self.plain: Tensor
         self.register_buffer("plain", plain.nonzero().squeeze(-1), persistent=False)
-        self.convolutions = nn.ModuleList(convolutions(_channels_first(image), width, generator) for image in images)
+        layers = _LAYERS["cnn" if network == "auto" else network]
+        self.convolutions = nn.ModuleList(
+            convolutions(_channels_first(image), width, generator, layers) for image in images
+        )
         self.size = int(plain.sum()) + width * len(images)
 
     def describe(self) -> str:
@@ -90,14 +101,16 @@ def _channels_first(image: Picture) -> tuple[int, int, int]:
     return (c, a, b) if image.channels_last else image.shape
 
 
-def convolutions(shape: tuple[int, int, int], width: int, generator: Generator) -> nn.Sequential:
-    """The network of Mnih et al. 2015 ("NatureCNN") on float32[B, C, H, W]; smaller kernels below 36 pixels.
+def convolutions(
+    shape: tuple[int, int, int], width: int, generator: Generator, plan: Layers = _LAYERS["cnn"]
+) -> nn.Sequential:
+    """Convolutions on float32[B, C, H, W] and a layer of `width`; smaller kernels below 36 pixels.
 
     Weights are orthogonal with gain √2; biases are zero.
     """
     channels, height, wide = shape
     layers: list[nn.Module] = []
-    for filters, kernel, stride in _NATURE if min(height, wide) >= 36 else _SMALL:
+    for filters, kernel, stride in plan if min(height, wide) >= 36 else _TINY:
         layers += [orthogonal(nn.Conv2d(channels, filters, kernel, stride, device="meta"), math.sqrt(2), generator)]
         layers += [nn.ReLU()]
         channels, height, wide = filters, (height - kernel) // stride + 1, (wide - kernel) // stride + 1

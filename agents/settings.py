@@ -13,7 +13,7 @@ from rl.typed import ConfigError
 
 Engine = Literal["auto", "torch", "fused"]
 Sharing = Literal["auto", "nothing", "features", "all"]
-_NETWORKS = ("auto", "mlp", "cnn")
+_NETWORKS = ("auto", "mlp", "cnn", "small_cnn")
 
 _LOWER_BOUNDS = (  # of a setting that is not null, in every moment of its schedule
     (("n_steps", "threads", "features_dim", "gru_size", "frame_stack"), 1, "be at least 1"),
@@ -61,7 +61,7 @@ class A2CSettings:
 
     net_arch: tuple[int, ...] = (64, 64)  # hidden layers of π_θ and of V_φ, which share nothing
     activation: Activation = "tanh"
-    network: str = "auto"  # before the hidden layers: auto (cnn for uint8 images), mlp, cnn, or module:Class
+    network: str = "auto"  # before the hidden layers: auto (cnn for uint8 images), mlp, cnn, small_cnn, or module:Class
     features_dim: int = 512  # what convolutions make of an image
     gru_size: int | None = None  # units of a memory between them and the hidden layers; null is none
     shared_layers: Sharing = "auto"  # by π_θ and V_φ: nothing, features (convolutions, memory), or all but the last

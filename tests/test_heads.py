@@ -118,6 +118,7 @@ def test_noise_stays_for_as_many_steps_as_it_should_and_has_the_policys_spread()
         ({"use_sde": True, "state_dependent_std": True}, LINE, "choose one"),
         ({"sde_sample_freq": 0}, LINE, "sde_sample_freq"),
         ({"network": "cnn"}, LINE, "network cnn needs images"),
+        ({"network": "small_cnn"}, LINE, "network small_cnn needs images"),
         ({"network": "resnet"}, LINE, "network must be one of"),
         ({"network": "nosuch:Module"}, LINE, "network nosuch:Module cannot be used"),
         ({"shared_layers": "all", "net_arch": []}, LINE, "needs hidden layers"),
