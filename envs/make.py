@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import gymnasium as gym
 import numpy as np
@@ -17,7 +17,7 @@ from envs.native import WORLDS, NativeVectorEnv
 from envs.pool import Pool
 from envs.processes import Processes
 from envs.rows import Rows, bounded
-from envs.spaces import check_action_space, check_observation_space, is_flat
+from envs.spaces import Space, check_action_space, check_observation_space, is_flat
 from envs.variant import AnyEnv, Variant
 from envs.worlds import Worlds
 
@@ -60,33 +60,16 @@ def make(
     if step_timeout is not None and backend != "async":
         raise EnvironmentUsageError(f"step_timeout={step_timeout:g} needs backend=async, got backend={backend}")
     if isinstance(env, VectorEnv):
-        given = variant.changes | ({} if num_envs in (None, env.num_envs) else {"num_envs": num_envs})
-        _adopt(env, given | ({} if backend == "auto" else {"backend": backend}))
-        name = name_of(env)
-        space = check_observation_space(env.single_observation_space, name)
-        vector = env if is_flat(space) else Flattened(env)
+        made = _given(env, num_envs, variant, backend)
     elif num_envs is not None and num_envs < 1:
         raise EnvironmentUsageError(f"num_envs must be at least 1, got {num_envs}")
-    elif backend == "async" and isinstance(env, gym.Env):
-        raise EnvironmentUsageError("backend=async builds in other processes: pass an id or a function, not an object")
     elif backend == "envpool":
-        vector, name = _pool(env, num_envs, variant)
-        space = vector.single_observation_space
+        made = _pool(env, num_envs, variant)
     else:
-        build, count = builder(env, num_envs, variant)
-        first = build()
-        name = env if isinstance(env, str) else name_of(first)
-        space = check_observation_space(first.observation_space, name)
-        check_action_space(first.action_space, name)
-        native = isinstance(env, str) and _native_fits(first, name, variant, backend)
-        if action_masks is None and isinstance(env, str):
-            action_masks = not native and maskable(first.action_space) and gives_masks(build)
-        if native:
-            vector = NativeVectorEnv(name, count, variant.max_episode_steps)
-        else:
-            vector = _python(first, build, count, name, backend, step_timeout)
-    seeds = environment_seeds(seed, vector.num_envs, seeding)
-    return Worlds(vector, name, seeds, _threshold(vector.spec), space, action_masks)
+        made = _built(env, num_envs, variant, backend, step_timeout, look=action_masks is None)
+    seeds = environment_seeds(seed, made.vector.num_envs, seeding)
+    masked = made.masked if action_masks is None else action_masks
+    return Worlds(made.vector, made.name, seeds, _threshold(made.vector.spec), made.space, masked)
 
 
 def environment_seeds(seed: int, count: int, seeding: Seeding = "spawn", key: int = 0) -> list[int]:
@@ -95,6 +78,45 @@ def environment_seeds(seed: int, count: int, seeding: Seeding = "spawn", key: in
         return [seed + i for i in range(count)]
     children = np.random.SeedSequence(seed, spawn_key=(key,)).spawn(count)
     return [int(child.generate_state(1)[0] >> 1) for child in children]  # 31 bits: some simulators take an int32
+
+
+class _Made(NamedTuple):
+    """N environments, their name, and the space of their observations as they give them."""
+
+    vector: VectorEnv
+    name: str
+    space: Space
+    masked: bool | None = None  # whether they give action masks, if that is known
+
+
+def _given(env: VectorEnv, num_envs: int | None, variant: Variant, backend: Backend) -> _Made:
+    """A vector environment of the user's own."""
+    given = variant.changes | ({} if num_envs in (None, env.num_envs) else {"num_envs": num_envs})
+    _adopt(env, given | ({} if backend == "auto" else {"backend": backend}))
+    name = name_of(env)
+    space = check_observation_space(env.single_observation_space, name)
+    return _Made(env if is_flat(space) else Flattened(env), name, space)
+
+
+def _built(
+    env: str | AnyEnv | Callable[[], AnyEnv], num_envs: int | None, variant: Variant, backend: Backend,
+    timeout: float | None, look: bool,
+) -> _Made:  # fmt: skip
+    """Of an id, a function or one environment. look: whether an id's environments give action masks."""
+    if backend == "async" and isinstance(env, gym.Env):
+        raise EnvironmentUsageError("backend=async builds in other processes: pass an id or a function, not an object")
+    build, count = builder(env, num_envs, variant)
+    first = build()
+    name = env if isinstance(env, str) else name_of(first)
+    space = check_observation_space(first.observation_space, name)
+    check_action_space(first.action_space, name)
+    native = isinstance(env, str) and _native_fits(first, name, variant, backend)
+    masked = None
+    if look and isinstance(env, str):
+        masked = not native and maskable(first.action_space) and gives_masks(build)
+    if native:
+        return _Made(NativeVectorEnv(name, count, variant.max_episode_steps), name, space, masked)
+    return _Made(_python(first, build, count, name, backend, timeout), name, space, masked)
 
 
 def _python(
@@ -123,11 +145,12 @@ def _native_fits(first: AnyEnv, name: str, variant: Variant, backend: Backend) -
     return backend in ("auto", "native") and not changed and _is_native(first, name)
 
 
-def _pool(env: object, num_envs: int | None, variant: Variant) -> tuple[VectorEnv, str]:
+def _pool(env: object, num_envs: int | None, variant: Variant) -> _Made:
     if not isinstance(env, str):
         raise EnvironmentUsageError(f"backend=envpool takes an id, got {env!r}; take backend=sync")
     variant.check()
-    return Pool(env, num_envs or NUM_ENVS, variant), env
+    vector = Pool(env, num_envs or NUM_ENVS, variant)
+    return _Made(vector, env, vector.single_observation_space)
 
 
 def _rows(first: AnyEnv, build: Callable[[], AnyEnv], count: int, name: str) -> Rows:
