@@ -24,7 +24,6 @@ figures: .venv/installed-box2d  ## make every committed table and figure of resu
 		$(BIN)/python -m rl.compare $$env --seeds 0-9 --total-timesteps 100000 || exit 1; \
 	done
 	$(BIN)/python -m rl.compare Pendulum-v1 --seeds 0-9 --total-timesteps 200000
-	$(BIN)/python -m rl.compare Pendulum-v1 --seeds 0-9 --name recipe --line recipe
 	$(BIN)/python -m rl.compare CartPole-v1 --seeds 0-19 --total-timesteps 100000 --name engines \
 		--line 'fused, 1 step' configs/sb3-defaults.yaml n_steps=1 engine=fused \
 		--line 'torch, 1 step' configs/sb3-defaults.yaml n_steps=1 engine=torch \
