@@ -1,8 +1,12 @@
+import math
+
 import numpy as np
 import pytest
 import torch
 from gymnasium import spaces
+from torch import nn
 
+from agents.features import Features, pictures
 from agents.heads import Head
 from agents.networks import Policy, Trunk, Value, encode, input_size, mlp
 from rl.distributions import Categorical, DiagonalGaussian
@@ -48,3 +52,19 @@ def test_heads() -> None:
     assert box.mean.shape == (5, 3, 6)
     assert box.log_std.unique().item() == -0.5
     assert Value(Trunk(4), False, (8, 8), "tanh", generator)(x).shape == (5, 3)
+
+
+@pytest.mark.parametrize(
+    ("shape", "network", "filters"),
+    [
+        ((84, 84, 3), "auto", [32, 64, 64]),
+        ((84, 84, 3), "cnn", [32, 64, 64]),
+        ((84, 84, 3), "small_cnn", [16, 32]),
+        ((20, 20, 3), "small_cnn", [32, 64]),  # its kernels do not fit
+    ],
+)
+def test_convolutions_by_name(shape, network, filters) -> None:
+    images = pictures(spaces.Box(0, 255, shape, np.uint8), network)
+    features = Features(images, math.prod(shape), 8, torch.Generator(), network)
+    assert [layer.out_channels for layer in features.modules() if isinstance(layer, nn.Conv2d)] == filters
+    assert features(torch.zeros(2, 5, math.prod(shape))).shape == (2, 5, 8)
