@@ -157,7 +157,9 @@ def test_longest_first_and_failures_lose_nothing(monkeypatch: pytest.MonkeyPatch
 def test_verdicts() -> None:
     of = Report("command", "machine", [0, 1, 2, 3], [
         entry("CartPole-v1", 500.0, 500.0, 500.0, 500.0),
-        entry("Acrobot-v1", -80.0, -80.0, -90.0, -90.0, random=-500.0, steps=600_000),
+        entry("Acrobot-v1", -80.0, -80.0, -90.0, -90.0, random=-500.0, steps=600_000)._replace(
+            pages=["../Acrobot-v1/search.md"]
+        ),
         entry("Pendulum-v1", -150.0, -160.0, random=-1_300.0, missing="seed 2 failed; seed 3 not finished"),
         Entry("Hopper-v5", {}, [], None, "seeds 0, 1, 2, 3 not finished"),
         Entry("Walker2d-v5", None, [], None, "no recipe ships for it"),
@@ -184,6 +186,7 @@ def test_verdicts() -> None:
         "At least rl-zoo's score in 3 of 5 environments that were run.",
         "Acrobot-v1 (-85.0 against -83.4; the interval reaches it)",
         "ALE/Pong-v5 (11.5 against 17.3; the interval does not reach it)",
+        "What was tried there: Acrobot-v1 ([search](../Acrobot-v1/search.md)).",
         "of all seeds in 4 environments is 0.98",
         "Not normalized: Ant-v5 (rl-zoo's -44.0 is not above the -47.5 of random actions",
         "Trained for more steps than rl-zoo: Acrobot-v1.",

@@ -18,6 +18,7 @@ class Entry(NamedTuple):
     runs: Sequence[Result]  # those that are finished
     random: Evaluation | None  # of uniformly random actions
     missing: str  # why a seed, or every seed, is not among the runs; nothing if all are
+    pages: Sequence[str] = ()  # of its other results, such as searches, seen from the suite's page
 
     @property
     def random_mean(self) -> float | None:

@@ -13,7 +13,7 @@ from tqdm import tqdm
 from envs import UnknownEnvironment, Variant
 from rl import config
 from rl.command import RunFailed
-from rl.config import nearest
+from rl.config import directory_name, nearest
 from rl.evaluation import Evaluation, evaluate_uniform
 from rl.launch import Line, finished, training
 from rl.record import Result, machine, write_json
@@ -75,7 +75,8 @@ def run(
         print(f"note: {note}")
 
     def report() -> Report:
-        return Report(made, on, seeds, [candidate.entry(seeds) for candidate in candidates])
+        entries = [candidate.entry(seeds)._replace(pages=_pages(results, candidate.env)) for candidate in candidates]
+        return Report(made, on, seeds, entries)
 
     try:
         train(candidates, seeds, out, jobs, lambda: write_report(suite, report(), directory))
@@ -85,6 +86,12 @@ def run(
     failures = [f"{each.env}, seed {seed}: {text}" for each in candidates for seed, text in each.failures.items()]
     if failures:
         raise RunFailed("; ".join(failures))
+
+
+def _pages(results: Path, env_id: str) -> list[str]:
+    """Searches and comparisons of an environment, from a directory beside its own."""
+    name = directory_name(env_id)
+    return [f"../{name}/{page.name}" for page in sorted((results / name).glob("*.md"))]
 
 
 def survey(

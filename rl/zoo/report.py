@@ -1,6 +1,7 @@
 """The suite's table, in Markdown, and the numbers in it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -90,7 +91,7 @@ def table(of: Report) -> str:
     rows = [_row(of, entry, found.get(entry.env)) for entry in of.entries]
     return report.page(
         of, "Every recipe beside rl-baselines3-zoo", _explained(of), [row(_HEADS), rule(2, len(_HEADS) - 2), *rows],
-        [_overall(done), _normalized(of.entries), _over_budget(done)],
+        [_overall(done), _tried(of, found), _normalized(of.entries), _over_budget(done)],
         "![training curves and normalized scores](zoo.png)",
     )  # fmt: skip
 
@@ -131,6 +132,16 @@ def _overall(done: Sequence[tuple[Entry, Standing]]) -> str:
     behind = [_shortfall(entry) for entry, ours in done if not ours.reaches]
     text = f"At least rl-zoo's score in {len(done) - len(behind)} of {len(done)} environments that were run."
     return f"{text} Falls short: {'; '.join(behind)}." if behind else text
+
+
+def _tried(of: Report, found: Mapping[str, Standing]) -> str:
+    """The searches in environments where the score is not reached."""
+    named = [
+        f"{entry.env} ({', '.join(f'[{Path(page).stem}]({page})' for page in entry.pages)})"
+        for entry in of.entries
+        if entry.pages and not (entry.env in found and found[entry.env].reaches)
+    ]
+    return f"What was tried there: {'; '.join(named)}." if named else ""
 
 
 def _shortfall(entry: Entry) -> str:
