@@ -54,15 +54,18 @@ class Search:
     if Optuna is not installed.
     """
 
-    def __init__(self, directory: Path, space: Space, about: Mapping[str, object]) -> None:
-        """about: all that the scores depend on; a search goes on only where it is the same."""
+    def __init__(
+        self, directory: Path, space: Space, about: Mapping[str, object], usual: Mapping[str, object] | None = None
+    ) -> None:
+        """about: all that the scores depend on; a search goes on only where it is the same. usual: the defaults, which
+        stand for settings that are newer than the search."""
         if find_spec("optuna") is None:
             raise ConfigError("the search needs Optuna: pip install 'actor-critic[tune]'")
         self._space = space
         directory.mkdir(parents=True, exist_ok=True)
         self._lock = lock(directory)
         try:
-            self._study = _load(directory / "study.log", _described(space, about))
+            self._study = _load(directory / "study.log", _described(space, about), _described({}, usual or {}))
         except BaseException:
             self.close()
             raise
@@ -154,7 +157,7 @@ class Search:
         return self._study.get_trials(deepcopy=False, states=[optuna.trial.TrialState[name] for name in states])
 
 
-def _load(file: Path, about: Mapping[str, object]) -> "optuna.Study":
+def _load(file: Path, about: Mapping[str, object], usual: Mapping[str, object]) -> "optuna.Study":
     import optuna
     from optuna.storages.journal import JournalFileBackend
 
@@ -173,13 +176,21 @@ def _load(file: Path, about: Mapping[str, object]) -> "optuna.Study":
     before = study.user_attrs.get("about")
     if before is None:
         study.set_user_attr("about", dict(about))
-    elif before != about:
-        key = next(key for key in {**about, **before} if about.get(key) != before.get(key))
-        was, now = (text_of(one[key]) if key in one else "not there" for one in (before, about))
+        return study
+    before = {key: usual[key] for key in about if key in usual} | before
+    if before != about:
+        key = next(
+            key for key in {**about, **before} if (key in about, about.get(key)) != (key in before, before.get(key))
+        )
+        was, now = _said(key, before), _said(key, about)
         raise ConfigError(
             f"{file.parent} holds another search: its {key} is {was}, now {now}; give this one another --name"
         )
     return study
+
+
+def _said(key: str, about: Mapping[str, object]) -> str:
+    return text_of(about[key]) if key in about else "not there"
 
 
 def _sampler(seed: int) -> "optuna.samplers.TPESampler":
@@ -192,6 +203,7 @@ def _sampler(seed: int) -> "optuna.samplers.TPESampler":
 
 def _described(space: Space, about: Mapping[str, object]) -> dict[str, object]:
     """As JSON gives it back."""
+    about = {key: plain(value) for key, value in about.items()}
     forms = {f"space: {key}": str(form) for key, form in space.items()}
     return cast("dict[str, object]", json.loads(json.dumps({**about, **forms})))
 

@@ -35,7 +35,7 @@ def main(argv: list[str]) -> int:
     proposals = [_proposal(plan, texts) for texts in args.proposals]
     command = shlex.join(["python", "-m", "rl.sweep", *argv])
     directory = args.out / config.directory_name(args.env) / f"sweep-{args.name}"
-    with closing(Search(directory, plan.space, plan.about())) as search:
+    with closing(Search(directory, plan.space, plan.about(), config.defaults(*KINDS))) as search:
         for proposal in proposals:
             search.queue(proposal)
         try:

@@ -143,6 +143,12 @@ def test_a_search_goes_on(tmp_path: Path) -> None:
     ):
         with pytest.raises(ConfigError, match=words):
             Search(tmp_path, space, about)
+    newer = {"env": "x", "limit": None}  # a setting that there was not when the search began
+    with pytest.raises(ConfigError, match="its limit is not there, now null"):
+        Search(tmp_path, SPACE, newer)
+    with pytest.raises(ConfigError, match="its limit is null, now 3"):
+        Search(tmp_path, SPACE, {**newer, "limit": 3}, {"limit": None})
+    Search(tmp_path, SPACE, newer, {"limit": None}).close()
     (tmp_path / "study.log").write_text("{}\nbroken\n")
     with pytest.raises(ConfigError, match=r"study\.log cannot be read"):
         Search(tmp_path, SPACE, {"env": "x"})
