@@ -116,10 +116,8 @@ def _compare(args: Namespace, argv: list[str]) -> int:
     results = train_all(args.env, lines, seeds, args.out, jobs)
     directory = args.results / config.directory_name(args.env)
     directory.mkdir(parents=True, exist_ok=True)
-    comparison = Comparison(
-        f"{args.env}: {name}, {len(seeds)} seeds", _made(argv), machine(), lines, results, threshold,
-        random and random.mean,
-    )  # fmt: skip
+    title = f"{args.env}: {name}, {len(seeds)} seed{'s' if len(seeds) > 1 else ''}"
+    comparison = Comparison(title, _made(argv), machine(), lines, results, threshold, random and random.mean)
     print(_write(comparison, directory / name, sweep=not presets))
     print(f"written to {directory}")
     return DONE

@@ -91,7 +91,8 @@ def sweep(lines: Mapping[str, Sequence[Result]], path: Path, title: str, thresho
     for axes in panels[1]:
         axes.set_xlabel("environment steps")
     _legend(figure, panels[0, 0])
-    figure.suptitle(f"{title}; mean and 95 % interval over seeds", fontsize="medium")
+    several = any(len(results) > 1 for results in lines.values())
+    figure.suptitle(f"{title}; mean and 95 % interval over seeds" if several else title, fontsize="medium")
     figure.savefig(path, dpi=150)
 
 
