@@ -122,11 +122,8 @@ class A2C(A2CSettings):
         return self._estimate(batch, reward, v, obs, self.encoded(batch.next_obs))
 
     @torch.no_grad()
-    def _estimate(
-        self, batch: Rollout, reward: Tensor, v: Tensor, obs: Tensor, next_obs: Tensor
-    ) -> tuple[Tensor, Tensor]:
-        v_next = next_value(self.value, v, obs, next_obs, batch)
-        delta = td_error(v, reward, self.gamma * (~batch.terminated), v_next)
+    def _estimate(self, batch: Rollout, reward: Tensor, v: Tensor, x: Tensor, x_next: Tensor) -> tuple[Tensor, Tensor]:
+        delta = td_error(v, reward, self.gamma * (~batch.terminated), next_value(self.value, v, x, x_next, batch))
         advantage = gae(delta, batch.ended, self.gamma * self.gae_lambda)
         return advantage, v + advantage
 

@@ -50,7 +50,7 @@ def _trunk(settings: A2CSettings, space: Space, flat: Flat, generator: Generator
         encoder = Own(settings.network, own, int(torch.randint(2**31, (), generator=generator)))
     elif images:
         encoder = Features(images, size, settings.features_dim, generator, settings.network)
-    elif settings.network in ("cnn", "small_cnn"):
+    elif settings.network not in ("auto", "mlp"):
         raise ConfigError(f"network {settings.network} needs images of 5 × 5 pixels or more; observations are {space}")
     inputs = size if encoder is None else encoder.size
     memory = Memory(inputs, settings.gru_size, generator) if settings.gru_size else None

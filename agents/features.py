@@ -63,9 +63,7 @@ def _scale(space: spaces.Box) -> float:
 class Features(nn.Module):
     """Each image through convolutions of its own and a layer of `width`; everything else as it is, side by side."""
 
-    def __init__(
-        self, images: list[Picture], size: int, width: int, generator: Generator, network: str = "cnn"
-    ) -> None:
+    def __init__(self, images: list[Picture], size: int, width: int, generator: Generator, network: str) -> None:
         """size: of the flat observation; network: as in `pictures`."""
         super().__init__()
         self.images = images
@@ -101,9 +99,7 @@ def _channels_first(image: Picture) -> tuple[int, int, int]:
     return (c, a, b) if image.channels_last else image.shape
 
 
-def convolutions(
-    shape: tuple[int, int, int], width: int, generator: Generator, plan: Layers = _LAYERS["cnn"]
-) -> nn.Sequential:
+def convolutions(shape: tuple[int, int, int], width: int, generator: Generator, plan: Layers) -> nn.Sequential:
     """Convolutions on float32[B, C, H, W] and a layer of `width`; smaller kernels below 36 pixels.
 
     Weights are orthogonal with gain √2; biases are zero.

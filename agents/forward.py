@@ -69,6 +69,6 @@ def next_value(value: Value, v: Tensor, x: Tensor, x_next: Tensor, batch: Rollou
     if batch.memory is not None:
         after = batch.memory.after[alone]
         past = Past(after, torch.zeros(1, len(after), dtype=torch.bool))
-    v_next = torch.cat([v[1:], v[-1:]])
+    v_next = v.roll(-1, 0)
     v_next[alone] = value(x_next[alone][None], past)[0]
     return v_next
