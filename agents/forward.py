@@ -34,7 +34,7 @@ def step(policy: Policy, x: Tensor, given: Given) -> Step:
     memory, past = policy.trunk.memory, None
     if memory is not None:
         state = torch.zeros(len(x), memory.size) if given.state is None else given.state
-        past = Past(state, torch.zeros(1, len(x), dtype=torch.bool))
+        past = _begun(state)
     seen = policy.trunk(x[None], past)
     raw, hidden = policy.raw(seen.features[0], None if given.legal is None else torch.from_numpy(given.legal))
     return Step(policy.distribution(raw), hidden, None if seen.memory is None else seen.memory[0])
@@ -63,12 +63,17 @@ def next_value(value: Value, v: Tensor, x: Tensor, x_next: Tensor, batch: Rollou
 
     v: V_φ(s), float32[T, N]; x, x_next: float32[T, N, D].
     """
+    memory = batch.memory
+    if len(v) == 1:
+        only: Tensor = value(x_next, None if memory is None else _begun(memory.after[0]))
+        return only
     alone = torch.ones_like(batch.terminated)
     alone[:-1] = batch.ended[:-1] | (x_next[:-1] != x[1:]).any(-1)
-    past = None
-    if batch.memory is not None:
-        after = batch.memory.after[alone]
-        past = Past(after, torch.zeros(1, len(after), dtype=torch.bool))
     v_next = v.roll(-1, 0)
-    v_next[alone] = value(x_next[alone][None], past)[0]
+    v_next[alone] = value(x_next[alone][None], None if memory is None else _begun(memory.after[alone]))[0]
     return v_next
+
+
+def _begun(state: Tensor) -> Past:
+    """One step of environments in which nothing ends. state: float32[N, H]."""
+    return Past(state, torch.zeros(1, len(state), dtype=torch.bool))
