@@ -9,14 +9,17 @@ LINEAR, COSINE, EXPONENTIAL = range(3)
 
 @dataclass(frozen=True)
 class Ramp:
-    """From `initial` to `final` in the first `share` of training, `final` after it. Use one of the kinds below.
+    """`initial` until the share `begin` of training, then to `final`, which it has from `share` on. Kinds are below.
 
-    Raises ValueError if a number is not finite, the share is not in (0, 1], or an exponential end is not positive.
+    A rate that stays and falls at the end learns fast and ends well: Hägele et al. 2024, "Scaling laws and
+    compute-optimal training beyond fixed training durations". Raises ValueError if a number is not finite, the share is
+    not in (0, 1], it does not begin before, or an exponential end is not positive.
     """
 
     initial: float
     final: float
     share: float = 1.0
+    begin: float = 0.0
     kind: ClassVar[int]
 
     def __post_init__(self) -> None:
@@ -24,12 +27,15 @@ class Ramp:
             raise ValueError(f"{self} needs finite ends")
         if not 0 < self.share <= 1:
             raise ValueError(f"{self} needs a share of training above 0 and up to 1")
+        if not 0 <= self.begin < self.share:
+            raise ValueError(f"{self} needs to begin at 0 or later, and before {self.share:g} of training")
         if self.kind == EXPONENTIAL and not min(self.initial, self.final) > 0:
             raise ValueError(f"{self} needs ends above 0")
 
     def __str__(self) -> str:
         """The text that settings hold: `rl.typed` reads it again, to the last bit."""
-        numbers = [self.initial, self.final] + ([] if self.share == 1 else [self.share])
+        ends = [self.share, self.begin] if self.begin else [] if self.share == 1 else [self.share]
+        numbers = [self.initial, self.final, *ends]
         return f"{type(self).__name__.lower()}({', '.join(repr(float(x)) for x in numbers)})"
 
 
@@ -55,9 +61,9 @@ RAMPS: dict[str, type[Ramp]] = {ramp.__name__.lower(): ramp for ramp in (Linear,
 Schedule = float | Ramp
 
 
-def interpolate(kind: float, initial: float, final: float, share: float, progress: float) -> float:
+def interpolate(kind: float, initial: float, final: float, share: float, begin: float, progress: float) -> float:
     """The value of a ramp of this kind at this share of training done, in [0, 1]; the fused engine compiles it."""
-    p = min(progress / share, 1.0)
+    p = min(max(progress - begin, 0.0) / (share - begin), 1.0)
     if kind == COSINE:
         p = 0.5 * (1.0 - math.cos(math.pi * p))
     elif kind == EXPONENTIAL:
@@ -65,12 +71,13 @@ def interpolate(kind: float, initial: float, final: float, share: float, progres
     return initial + (final - initial) * p if p < 1.0 else final
 
 
-def numbers_of(schedule: Schedule | None) -> tuple[float, float, float, float]:
+def numbers_of(schedule: Schedule | None) -> tuple[float, float, float, float, float]:
     """What `interpolate` takes before the progress: a number is a ramp that stays; none is NaN throughout."""
     if isinstance(schedule, Ramp):
-        return float(schedule.kind), float(schedule.initial), float(schedule.final), float(schedule.share)
+        ends = float(schedule.initial), float(schedule.final)
+        return float(schedule.kind), *ends, float(schedule.share), float(schedule.begin)
     number = math.nan if schedule is None else float(schedule)
-    return float(LINEAR), number, number, 1.0
+    return float(LINEAR), number, number, 1.0, 0.0
 
 
 def value_at(schedule: Schedule, progress: float) -> float:

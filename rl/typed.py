@@ -14,7 +14,8 @@ import yaml
 from rl.schedules import RAMPS, Ramp
 
 _NUMBER = r"([-+]?[\d.]+(?:[eE][-+]?\d+)?)"
-_RAMP = re.compile(rf"({'|'.join(RAMPS)})\(\s*{_NUMBER}\s*,\s*{_NUMBER}\s*(?:,\s*{_NUMBER}\s*)?\)")
+_MORE = rf"(?:,\s*{_NUMBER}\s*"
+_RAMP = re.compile(rf"({'|'.join(RAMPS)})\(\s*{_NUMBER}\s*,\s*{_NUMBER}\s*{_MORE}{_MORE})?)?\)")
 
 
 YAML_LEAKS = (ValueError, TypeError, LookupError, AttributeError, RecursionError)  # of PyYAML's own constructors

@@ -119,7 +119,7 @@ def test_acting_leaves_no_trace_and_draws_what_torch_draws() -> None:
 @pytest.mark.parametrize("shape", [Linear, Cosine, Exponential])
 def test_schedules_are_computed_alike(shape: type[Ramp]) -> None:
     for progress in RNG.random(300):
-        for ramp in (shape(*RNG.random(2)), shape(*RNG.random(3))):
+        for ramp in (shape(*RNG.random(2)), shape(*RNG.random(3)), shape(*RNG.random(2), 0.8, 0.5)):
             ours, theirs = compiled_value_at(np.array(numbers_of(ramp)), progress), value_at(ramp, progress)
             assert ours == (theirs if shape is Linear else pytest.approx(theirs, rel=1e-15))
 

@@ -32,6 +32,12 @@ SHAPES = (Linear, Cosine, Exponential)
         (Exponential(1.0, 1e-4), 0.5, 1e-2),
         (Exponential(1e-4, 1.0, 0.2), 0.1, 1e-2),
         (Exponential(1e-300, 1e300), 0.5, 1.0),
+        (Linear(2.0, 1.0, 1.0, 0.8), 0.8, 2.0),
+        (Linear(2.0, 1.0, 1.0, 0.8), 0.9, 1.5),
+        (Cosine(3.0, 1.0, 0.75, 0.25), 0.1, 3.0),
+        (Cosine(3.0, 1.0, 0.75, 0.25), 0.5, 2.0),
+        (Exponential(1.0, 1e-4, 0.5, 0.25), 0.375, 1e-2),
+        (Exponential(1.0, 1e-4, 0.5, 0.25), 0.6, 1e-4),
     ],
 )
 def test_value_at(schedule: Schedule, progress: float, expected: float) -> None:
@@ -85,6 +91,7 @@ def test_none_is_nan_throughout() -> None:
         (Linear(1, 0), "linear(1.0, 0.0)"),
         (Linear(np.float64(1e-20), 1e16, 0.1), "linear(1e-20, 1e+16, 0.1)"),
         (Cosine(0.1 + 0.2, 1 / 3), "cosine(0.30000000000000004, 0.3333333333333333)"),
+        (Linear(1.0, 0.0, 1.0, 0.85), "linear(1.0, 0.0, 1.0, 0.85)"),
         (Exponential(7e-4, 7e-6, 1 / 3), "exponential(0.0007, 7e-06, 0.3333333333333333)"),
     ],
 )
@@ -103,6 +110,9 @@ def test_text_and_back(ramp: Ramp, text: str) -> None:
         ((1.0, math.nan), "needs finite ends"),
         ((1.0, 2.0, 0.0), "needs a share of training above 0 and up to 1"),
         ((1.0, 2.0, 1.5), "needs a share of training above 0 and up to 1"),
+        ((1.0, 2.0, 0.5, 0.5), "needs to begin at 0 or later, and before 0.5 of training"),
+        ((1.0, 2.0, 1.0, -0.1), "needs to begin at 0 or later"),
+        ((1.0, 2.0, 1.0, math.nan), "needs to begin at 0 or later"),
     ],
 )
 def test_ramps_that_are_none(shape: type[Ramp], numbers: tuple[float, ...], words: str) -> None:
@@ -116,7 +126,8 @@ def test_ramps_that_are_none(shape: type[Ramp], numbers: tuple[float, ...], word
         ("exponential(1, 0)", r"a number or another schedule \(exponential\(1\.0, 0\.0\) needs ends above 0\) or null"),
         ("linear(1, 0, 2)", r"linear\(1\.0, 0\.0, 2\.0\) needs a share of training"),
         ("linear(1e999, 0)", "needs finite ends"),
-        ("linear(1, 0, 0.5, 3)", r"linear\(initial, final\), cosine\(initial, final\) or exponential"),
+        ("linear(1, 0, 0.5, 3)", r"linear\(1\.0, 0\.0, 0\.5, 3\.0\) needs to begin at 0 or later, and before 0.5"),
+        ("linear(1, 0, 0.5, 0.1, 3)", r"linear\(initial, final\), cosine\(initial, final\) or exponential"),
         ("step(1, 0)", "a number or linear"),
     ],
 )

@@ -24,8 +24,8 @@ interpolate = kernel(schedules.interpolate)
 
 @kernel
 def value_at(schedule, progress):
-    """`rl.schedules.value_at`. schedule: [4], as `rl.schedules.numbers_of` gives it."""
-    return interpolate(schedule[0], schedule[1], schedule[2], schedule[3], progress)
+    """`rl.schedules.value_at`. schedule: [5], as `rl.schedules.numbers_of` gives it."""
+    return interpolate(schedule[0], schedule[1], schedule[2], schedule[3], schedule[4], progress)
 
 
 @part

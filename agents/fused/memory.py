@@ -74,7 +74,7 @@ class Norms(NamedTuple):
 
 
 # Settings of the agent as numbers, in one record, since a scalar costs a call as much as an array does.
-_SCHEDULE = (np.float64, 4)  # `rl.schedules.numbers_of`
+_SCHEDULE = (np.float64, 5)  # `rl.schedules.numbers_of`
 OPTIONS = np.dtype(
     [
         ("gaussian", np.bool_),

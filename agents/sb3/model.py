@@ -123,7 +123,7 @@ def _environments(settings: A2CSettings) -> VecEnv:
 
 
 def _schedule(learning_rate: Schedule) -> float | LinearSchedule | Remaining:
-    if isinstance(learning_rate, Linear):
+    if isinstance(learning_rate, Linear) and not learning_rate.begin:
         return LinearSchedule(learning_rate.initial, learning_rate.final, learning_rate.share)
     return Remaining(learning_rate) if isinstance(learning_rate, Ramp) else learning_rate
 
