@@ -19,7 +19,7 @@ lint: .venv/installed-dev  ## style and types
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-figures: .venv/installed-box2d  ## make every committed table and figure of results/ again (an hour on two cores)
+figures: .venv/installed-box2d  ## ours beside Stable-Baselines3, and settings beside each other (an hour on two cores)
 	for env in CartPole-v1 Acrobot-v1 LunarLander-v3; do \
 		$(BIN)/python -m rl.compare $$env --seeds 0-9 --total-timesteps 100000 || exit 1; \
 	done
