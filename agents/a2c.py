@@ -9,30 +9,29 @@ import torch
 from torch import Generator, Tensor, nn
 
 from agents import storage
-from agents.architecture import networks, normalized_part
-from agents.descent import Descent, check_target_entropy
 from agents.engines import choose
-from agents.exploration import StateDependentNoise
-from agents.forward import Objective, legal_of, next_value, on_rollout, past_of, step
-from agents.networks import encode, input_size
-from agents.settings import A2CSettings, Engine, recipe_settings
-from agents.shift import Shift
+from agents.loop import Chunks, Hook, Loop
+from agents.machine import torch_threads
+from agents.maths.normalize import ObservationNormalizer, RewardNormalizer, scale_and_clip
+from agents.maths.returns import explained_variance, gae, td_error
+from agents.maths.schedules import value_at
+from agents.networks.actor_critic import encode, input_size
+from agents.networks.build import networks, normalized_part
+from agents.networks.forward import Objective, legal_of, next_value, on_rollout, past_of, step
+from agents.networks.heads import StateDependentNoise
+from agents.optimizer import Descent, Shift, check_target_entropy
+from agents.rollout import FREE, Array, Choice, Given, Metrics, Rollout
+from agents.settings.a2c import A2CSettings, Engine, recipe_settings
+from agents.settings.files import schema, values
+from agents.settings.values import ConfigError
 from envs import EnvLike, environment_seeds, make
 from envs.spaces import batched, to_env_action
-from rl.config import schema, values
-from rl.loop import Chunks, Hook, Loop
-from rl.normalize import ObservationNormalizer, RewardNormalizer, scale_and_clip
-from rl.returns import explained_variance, gae, td_error
-from rl.rollout import FREE, Array, Choice, Given, Metrics, Rollout
-from rl.schedules import value_at
-from rl.threads import torch_threads
-from rl.typed import ConfigError
 
 
 class A2C(A2CSettings):
     """Policy π_θ and value V_φ, updated together after every `n_steps` steps of `num_envs` environments.
 
-    Its arguments are the fields of `agents.settings.A2CSettings`: the environment, and hyper-parameters by keyword.
+    Its arguments are the fields of `agents.settings.a2c.A2CSettings`: the environment, and hyper-parameters by keyword.
     Raises ValueError on a setting out of range, and as `envs.make` does.
     """
 
@@ -165,7 +164,7 @@ class A2C(A2CSettings):
     # --- the interface ---
 
     def learn(self, total_timesteps: int, hooks: Sequence[Hook] = ()) -> Self:
-        """Trains for this many further environment steps, at most; returns the agent. See `rl.loop.Loop.run`."""
+        """Trains for this many further environment steps, at most; returns the agent. See `agents.loop.Loop.run`."""
         if self.fused:
             self.fused.warm(self.worlds)
         with torch_threads(self.threads):
@@ -195,7 +194,7 @@ class A2C(A2CSettings):
     def save(self, path: str | Path, extra: Mapping[str, object] | None = None) -> Path:
         """Writes everything that an exact resume needs, and `extra` beside it, to `path` (.pt is added if missing).
 
-        Returns the path written. See `agents.storage`.
+        Returns the path written. See `agents.checkpoint`.
         """
         return storage.save(self, path, extra)
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import torch
 from gymnasium import spaces
 
-from rl.typed import ConfigError
+from agents.settings.values import ConfigError
 
 if TYPE_CHECKING:
     from agents.a2c import A2C
@@ -25,7 +25,7 @@ def choose(agent: "A2C") -> "tuple[Fused | None, str]":
         raise ConfigError(f"engine fused does not fit: {obstacle}")
     if obstacle:
         return None, f"not fused: {obstacle}"
-    from agents.fused.engine import Fused  # imports Numba
+    from agents.fused.engine import Fused
 
     return Fused(agent), ""
 

@@ -5,25 +5,25 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import cast
 
-from agents import storage
+from agents import checkpoint, storage
 from agents.a2c import A2C
-from agents.method import Method
-from agents.settings import Engine
+from agents.checkpoint import CheckpointError
+from agents.imitation.base import Method
+from agents.settings.a2c import Engine
+from agents.settings.files import nearest, schema
+from agents.settings.values import ConfigError
 from envs import EnvLike
-from rl import checkpoint
-from rl.checkpoint import CheckpointError
-from rl.config import nearest, schema
-from rl.typed import ConfigError
 
 Learner = A2C | Method
 
 _CLASSES = {
     "a2c": ("agents.a2c", "A2C"),
-    "clone": ("agents.clone", "Clone"),
-    "gail": ("agents.gail", "GAIL"),
-    "distill": ("agents.distill", "Distill"),
-    "mutual": ("agents.mutual", "Mutual"),
+    "clone": ("agents.imitation.clone", "Clone"),
+    "gail": ("agents.imitation.gail", "GAIL"),
+    "distill": ("agents.imitation.distill", "Distill"),
+    "mutual": ("agents.imitation.mutual", "Mutual"),
 }
+
 NAMES = tuple(_CLASSES)
 
 

@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING, Protocol, TypeVar, cast
 from gymnasium.vector import VectorEnv
 from torch import Tensor
 
-from agents.exploration import StateDependentNoise
-from agents.settings import Engine
+from agents import checkpoint
+from agents.checkpoint import CheckpointError
+from agents.loop import Loop
+from agents.maths.normalize import ObservationNormalizer, RewardNormalizer
+from agents.networks.heads import StateDependentNoise
+from agents.settings.a2c import Engine
+from agents.settings.files import merge
+from agents.settings.values import plain
 from envs import EnvLike, Worlds
-from rl import checkpoint
-from rl.checkpoint import CheckpointError
-from rl.config import merge
-from rl.loop import Loop
-from rl.normalize import ObservationNormalizer, RewardNormalizer
-from rl.typed import plain
 
 if TYPE_CHECKING:
     from agents.a2c import A2C

@@ -1,9 +1,8 @@
 """Worlds for agents: `make` is the only way in."""
 
-from envs.building import EnvLike, builder
+from envs.build import EnvLike, Variant, builder
 from envs.errors import EnvironmentFailure, EnvironmentUsageError, UnknownEnvironment, UnsupportedSpace
 from envs.make import Backend, environment_seeds, make
-from envs.variant import Variant
 from envs.worlds import Worlds
 
 __all__ = [

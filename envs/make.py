@@ -9,19 +9,18 @@ import numpy as np
 from gymnasium.envs.registration import EnvSpec
 from gymnasium.vector import SyncVectorEnv, VectorEnv
 
-from envs.building import NUM_ENVS, EnvLike, builder, name_of
+from envs.backends.envpool import Pool
+from envs.backends.native import WORLDS, NativeVectorEnv
+from envs.backends.processes import Processes
+from envs.backends.sync import Flattened, Rows, bounded, flattened
+from envs.build import NUM_ENVS, AnyEnv, EnvLike, Variant, builder, name_of
 from envs.errors import EnvironmentUsageError
-from envs.flat import Flattened, flattened
 from envs.masks import gives_masks, maskable
-from envs.native import WORLDS, NativeVectorEnv
-from envs.pool import Pool
-from envs.processes import Processes
-from envs.rows import Rows, bounded
 from envs.spaces import Space, check_action_space, check_observation_space, is_flat
-from envs.variant import AnyEnv, Variant
 from envs.worlds import Worlds
 
 Seeding = Literal["spawn", "sb3"]
+
 Backend = Literal["auto", "sync", "native", "async", "envpool"]
 
 

@@ -27,9 +27,13 @@ from gymnasium import spaces
 from numpy.typing import NDArray
 
 Obs = NDArray[np.float32]
+
 Infos = dict[str, object]
+
 Places = dict[str, NDArray[np.int64]]
+
 Board = NDArray[np.int64]
+
 Step = tuple[Obs, float, bool, bool, Infos]
 
 
@@ -209,9 +213,14 @@ class TicTacToe(gym.Env[Board, np.int64]):
 # Gymnasium's checker would warn of the reused buffer, which is meant
 for name in ("ConstantReward", "ObservedReward", "DelayedReward", "ActionReward", "ContextAction", "ShiftedAction"):
     gym.register(f"{name}-v0", entry_point=f"envs.probes:{name}", disable_env_checker=True)
+
 for name in ("Recall", "ForbiddenAction"):
     gym.register(f"{name}-v0", entry_point=f"envs.probes:{name}", disable_env_checker=True)
+
 gym.register("ContinuousTarget-v0", entry_point="envs.probes:ContinuousTarget", disable_env_checker=True)
+
 gym.register("GridWorld-v0", entry_point="envs.probes:GridWorld", max_episode_steps=10, disable_env_checker=True)
+
 gym.register("TicTacToe-v0", entry_point="envs.probes:TicTacToe", disable_env_checker=True)
+
 gym.register("TimeLimit-v0", entry_point="envs.probes:TimeLimit", max_episode_steps=5, disable_env_checker=True)

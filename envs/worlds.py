@@ -8,18 +8,22 @@ import numpy as np
 from gymnasium.vector import AsyncVectorEnv, AutoresetMode, SyncVectorEnv, VectorEnv, VectorWrapper
 from numpy.typing import NDArray
 
+from envs.backends.envpool import Pool
+from envs.backends.native import NativeVectorEnv
+from envs.backends.processes import Processes, Snapshot
+from envs.backends.sync import Boundary, Rows
 from envs.errors import EnvironmentFailure, EnvironmentUsageError
 from envs.masks import KEY, check_maskable, legal_actions
-from envs.native import NativeVectorEnv
-from envs.pool import Pool
-from envs.processes import Processes, Snapshot
-from envs.rows import Boundary, Rows
 from envs.spaces import Flat, Space, check_action_space, policy_action_space, to_env_action
 
 Array = NDArray[np.generic]
+
 _BACKENDS = {NativeVectorEnv: "native", SyncVectorEnv: "sync", AsyncVectorEnv: "async", Pool: "envpool"}
+
 _LARGEST = float(np.finfo(np.float32).max)  # a larger float64 would reach the networks as infinity
+
 Infos = dict[str, object]
+
 Result = TypeVar("Result")
 
 

@@ -1,7 +1,8 @@
 """Actor-critic reinforcement learning: maths, the training loop, records, and the commands `python -m rl.…`."""
 
-from rl.evaluation import Evaluation, evaluate
-from rl.typed import ConfigError
+from agents.evaluation import Evaluation, evaluate
+from agents.settings.values import ConfigError
 
 __version__ = "0.1.0"
+
 __all__ = ["ConfigError", "Evaluation", "evaluate"]

@@ -11,16 +11,16 @@ from pathlib import Path
 import stable_baselines3 as sb3
 
 from agents import A2C
-from agents.sb3 import build, from_sb3, learn
-from agents.settings import A2CSettings
-from rl import config
-from rl.command import DONE, INTERRUPTED, Interrupt, Parser, RunFailed, run
-from rl.conclude import conclude
-from rl.config import RunSettings
-from rl.progress import ProgressBar
-from rl.record import Recorder, create_run_directory
-from rl.threads import torch_threads
-from rl.typed import ConfigError
+from agents.machine import torch_threads
+from agents.sb3 import build, from_sb3
+from agents.settings import files as config
+from agents.settings.a2c import A2CSettings
+from agents.settings.files import RunSettings
+from agents.settings.values import ConfigError
+from rl.experiments.sb3_training import learn
+from rl.run.recorder import Recorder, create_run_directory
+from rl.run.run import conclude
+from rl.run.terminal import DONE, INTERRUPTED, Interrupt, Parser, ProgressBar, RunFailed, run
 
 
 def main(argv: list[str]) -> int:

@@ -6,11 +6,11 @@ from typing import cast
 import numpy as np
 
 from agents import registry
-from rl.command import DONE, Parser, run
-from rl.config import merge
-from rl.demonstrations import Demonstrations, record, save, target
-from rl.evaluation import Evaluation
-from rl.typed import ConfigError
+from agents.demonstrations import Demonstrations, record, save, target
+from agents.evaluation import Evaluation
+from agents.settings.files import merge
+from agents.settings.values import ConfigError
+from rl.run.terminal import DONE, Parser, run
 
 _TYPES = {"--episodes": int, "--seed": int, "--min-return": float}
 

@@ -1,13 +1,28 @@
-"""`python -m rl.evaluate RUN`: repeats a run's final evaluation from its newest checkpoint."""
+"""`python -m rl.evaluate RUN`: repeats a run's final evaluation from its newest checkpoint.
 
+Importing this module leaves `rl.evaluate(agent, env, …)` callable: the module stands in for the function of its name.
+"""
+
+import sys
 from pathlib import Path
+from types import ModuleType
 from typing import cast
 
 from agents import registry
-from rl.command import DONE, Parser, run
-from rl.config import RunSettings, merge, read_yaml, schema
-from rl.evaluation import evaluate_both
-from rl.typed import ConfigError
+from agents.evaluation import evaluate, evaluate_both
+from agents.settings.files import RunSettings, merge, read_yaml, schema
+from agents.settings.values import ConfigError
+from rl.run.terminal import DONE, Parser, run
+
+
+class _CallableModule(ModuleType):
+    """A module that is also the function `agents.evaluation.evaluate`."""
+
+    __call__ = staticmethod(evaluate)
+
+
+if __name__ == "rl.evaluate" and __name__ in sys.modules:
+    sys.modules[__name__].__class__ = _CallableModule
 
 
 def main(argv: list[str]) -> int:

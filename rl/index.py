@@ -6,20 +6,23 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple, cast
 
-from rl import config, figures
-from rl.command import DONE, Parser, run
-from rl.markdown import paragraph, row, rule
-from rl.record import write_json
-from rl.statistics import Interval, Scores, bootstrap, iqm, probability_of_improvement
-from rl.typed import ConfigError
-from rl.zoo import PUBLISHED
+from agents.settings import files as config
+from agents.settings.values import ConfigError
+from rl.experiments import plots as figures
+from rl.experiments.statistics import Interval, Scores, bootstrap, iqm, probability_of_improvement
+from rl.experiments.suites.published import PUBLISHED
+from rl.experiments.tables import paragraph, row, rule
+from rl.run.results import write_json
+from rl.run.terminal import DONE, Parser, run
 
 _OTHERS = (
     "zoo/zoo.md", "unseen/unseen.md", "imitation/cloning.md", "imitation/gail.md", "imitation/distillation.md",
     "imitation/mutual.md", "lockstep.md", "bench/bench.md", "information/accuracy.md", "information/speed.md",
     "gan/gan.md",
 )  # fmt: skip
+
 _OTHER_FOLDERS = {file.partition("/")[0] for file in _OTHERS}
+
 _SHOWS = {
     "comparison": "Ours beside Stable-Baselines3's A2C at its hyper-parameters, one step and five; and our recipe.",
     "recipe": "Our recipe alone, for as many steps as it is made for.",

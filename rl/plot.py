@@ -7,12 +7,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from agents import registry
-from agents.settings import A2CSettings
-from rl import config, figures
-from rl.command import DONE, Parser, run
-from rl.config import RunSettings
-from rl.record import Result, read_result
-from rl.typed import ConfigError, plain
+from agents.settings import files as config
+from agents.settings.a2c import A2CSettings
+from agents.settings.files import RunSettings
+from agents.settings.values import ConfigError, plain
+from rl.experiments import plots as figures
+from rl.run.results import Result, read_result
+from rl.run.terminal import DONE, Parser, run
 
 _LONGEST = 28  # characters of a label
 

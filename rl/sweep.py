@@ -13,17 +13,18 @@ from typing import cast
 
 from gymnasium import spaces
 
+from agents.episodes import evaluation_backend
+from agents.machine import machine
+from agents.settings import files as config
+from agents.settings.values import ConfigError, plain, text_of
 from envs import make
-from rl import config
-from rl.command import DONE, INTERRUPTED, Parser, RunFailed, run
-from rl.launch import budget, parse_seeds
-from rl.play import evaluation_backend
-from rl.ranking import Findings, numbers, ranking, recipe
-from rl.record import machine, write_json
-from rl.search import Parameters, propose, read_space
-from rl.study import Search, Tried
-from rl.trials import KINDS, Plan, Trials
-from rl.typed import ConfigError, plain, text_of
+from rl.experiments.parallel import budget, parse_seeds
+from rl.experiments.search.report import Findings, numbers, ranking, recipe
+from rl.experiments.search.space import Parameters, propose, read_space
+from rl.experiments.search.study import Search, Tried
+from rl.experiments.search.trials import KINDS, Plan, Trials
+from rl.run.results import write_json
+from rl.run.terminal import DONE, INTERRUPTED, Parser, RunFailed, run
 
 
 def main(argv: list[str]) -> int:

@@ -5,17 +5,14 @@ from argparse import Namespace
 from pathlib import Path
 from typing import cast
 
-from agents import registry
-from rl import checkpoint, config
-from rl.checkpoint import CheckpointError
-from rl.command import DONE, INTERRUPTED, Interrupt, Parser, run
-from rl.conclude import conclude
-from rl.config import RunSettings
-from rl.header import print_header
-from rl.progress import ProgressBar
-from rl.record import Recorder, create_run_directory
-from rl.runs import Checkpoints, Run, build, checkpoint_path, failure, run_settings, save
-from rl.typed import ConfigError
+from agents import checkpoint, registry
+from agents.checkpoint import CheckpointError
+from agents.settings import files as config
+from agents.settings.files import RunSettings
+from agents.settings.values import ConfigError
+from rl.run.recorder import Recorder, create_run_directory
+from rl.run.run import Checkpoints, Run, build, checkpoint_path, conclude, failure, print_header, run_settings, save
+from rl.run.terminal import DONE, INTERRUPTED, Interrupt, Parser, ProgressBar, run
 
 _FLAGS = ("seed", "total_timesteps", "num_envs", "engine")  # settings with a flag of their own, beside --set
 

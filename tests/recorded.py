@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from rl.demonstrations import Demonstrations, save
+from agents.demonstrations import Demonstrations, save
 
 
 def made(

@@ -6,15 +6,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import rl.command
-from rl.evaluation import Evaluation
-from rl.record import Result
+import rl.run.terminal
+from agents.evaluation import Evaluation
+from rl.run.results import Result
 
 
 def run(monkeypatch: pytest.MonkeyPatch, main: object, *argv: str) -> int:
     monkeypatch.setattr(sys, "argv", ["command", *argv])
     with pytest.raises(SystemExit) as exit_:
-        rl.command.run(main)
+        rl.run.terminal.run(main)
     return int(exit_.value.code or 0)
 
 

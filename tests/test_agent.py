@@ -10,12 +10,12 @@ import torch
 
 import rl
 from agents import A2C
+from agents.checkpoint import CheckpointError
+from agents.loop import Status
+from agents.maths.schedules import Linear
+from agents.rollout import collect
+from agents.settings.values import ConfigError
 from envs import EnvironmentFailure, make
-from rl.checkpoint import CheckpointError
-from rl.loop import Status
-from rl.rollout import collect
-from rl.schedules import Linear
-from rl.typed import ConfigError
 
 ROOT = Path(__file__).parents[1]
 

@@ -17,8 +17,8 @@ import pytest
 import torch
 
 from agents import A2C
+from agents.evaluation import evaluate
 from envs import EnvironmentFailure, EnvironmentUsageError, UnknownEnvironment, UnsupportedSpace, Variant, make
-from rl.evaluation import evaluate
 from tests import toys
 
 ROOT = Path(__file__).parents[1]

@@ -10,11 +10,11 @@ import pytest
 import stable_baselines3 as sb3
 
 import rl.baseline
-import rl.command
 import rl.plot
-from rl import config
-from rl.record import Result, read_columns, read_result
-from rl.report import first_reached
+import rl.run.terminal
+from agents.settings import files as config
+from rl.experiments.tables import first_reached
+from rl.run.results import Result, read_columns, read_result
 
 SHORT = ["--total-timesteps", "2400", "--set", "eval_episodes=3", "--set", "log_interval=20"]
 
@@ -22,7 +22,7 @@ SHORT = ["--total-timesteps", "2400", "--set", "eval_episodes=3", "--set", "log_
 def command(module: ModuleType, monkeypatch: pytest.MonkeyPatch, *argv: str) -> int:
     monkeypatch.setattr(sys, "argv", [module.__name__, *argv])
     with pytest.raises(SystemExit) as exit_:
-        rl.command.run(module.main)
+        rl.run.terminal.run(module.main)
     return int(exit_.value.code or 0)
 
 

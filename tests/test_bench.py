@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from rl.bench import report, systems, timing
-from rl.bench.systems import Shape
-from rl.command import RunFailed
+from rl.experiments.bench import report, systems, timing
+from rl.experiments.bench.systems import Shape
+from rl.run.terminal import RunFailed
 
 
 def rates(*each: float) -> dict[str, object]:

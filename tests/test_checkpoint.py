@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 import torch
 
-from rl import checkpoint
-from rl.checkpoint import CheckpointError
+from agents import checkpoint
+from agents.checkpoint import CheckpointError
 
 CONTENT: dict[str, object] = {
     "numbers": [1, -2.5, float("inf"), True, None, 2**127 + 1, -(2**127)],

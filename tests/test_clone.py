@@ -8,12 +8,12 @@ import pytest
 import torch
 
 import envs.probes  # noqa: F401 - registers them
-import rl.command
+import rl.run.terminal
 import rl.train
 from agents import A2C, registry
-from agents.clone import Clone, negative_log_likelihood
-from rl import information
-from rl.distributions import Bernoulli, BoundedGaussian, Categorical, DiagonalGaussian, MultiCategorical
+from agents.imitation.clone import Clone, negative_log_likelihood
+from agents.maths import information
+from agents.maths.distributions import Bernoulli, BoundedGaussian, Categorical, DiagonalGaussian, MultiCategorical
 from tests.recorded import made
 
 LINEAR = {"net_arch": (), "num_envs": 4, "use_rms_prop": False, "learning_rate": "linear(0.1, 0)"}
@@ -230,7 +230,7 @@ def test_training_begins_from_a_clone(noisy: str, tmp_path: Path, monkeypatch: p
     argv = ["CartPole-v1", "--config", str(tmp_path / "none.yaml"), "--out", str(tmp_path / "runs"), *settings]
     monkeypatch.setattr(sys, "argv", ["rl.train", *argv])
     with pytest.raises(SystemExit) as exit_:
-        rl.command.run(rl.train.main)
+        rl.run.terminal.run(rl.train.main)
     assert exit_.value.code == 0
     (run,) = (tmp_path / "runs").glob("*/a2c/*")
     begun = registry.actor(run)

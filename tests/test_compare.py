@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-import rl.command
 import rl.compare
 import rl.index
+import rl.run.terminal
 
 ARGUMENTS = ["CartPole-v1", "--seeds", "0-1", "--total-timesteps", "3000", "--set", "eval_episodes=2"]
 FIVE = "configs/sb3-defaults.yaml"
@@ -18,7 +18,7 @@ def compare(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, *argv: str) -> int:
     where = ["--out", str(tmp_path / "runs"), "--results", str(tmp_path / "results")]
     monkeypatch.setattr(sys, "argv", ["rl.compare", *argv, *where])
     with pytest.raises(SystemExit) as exit_:
-        rl.command.run(rl.compare.main)
+        rl.run.terminal.run(rl.compare.main)
     return int(exit_.value.code or 0)
 
 
@@ -55,7 +55,7 @@ def test_ours_beside_sb3(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys
 
     monkeypatch.setattr(sys, "argv", ["rl.index", "--results", str(tmp_path / "results")])
     with pytest.raises(SystemExit):
-        rl.command.run(rl.index.main)
+        rl.run.terminal.run(rl.index.main)
     index = (tmp_path / "results/README.md").read_text()
     assert "[CartPole-v1](CartPole-v1/comparison.md) | 2 seeds, 3,000 steps |" in index
     assert "![CartPole-v1, comparison](CartPole-v1/comparison.png)" in index

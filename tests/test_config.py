@@ -6,8 +6,18 @@ from typing import Literal
 
 import pytest
 
-from rl.config import ConfigError, RunSettings, assignment, merge, nearest, read_yaml, schema, values, write_yaml
-from rl.schedules import Cosine, Exponential, Linear, Schedule
+from agents.maths.schedules import Cosine, Exponential, Linear, Schedule
+from agents.settings.files import (
+    ConfigError,
+    RunSettings,
+    assignment,
+    merge,
+    nearest,
+    read_yaml,
+    schema,
+    values,
+    write_yaml,
+)
 
 
 @dataclasses.dataclass

@@ -16,10 +16,10 @@ import pytest
 from gymnasium import spaces
 from gymnasium.vector.utils import create_empty_array
 
+from agents.demonstrations import DemonstrationError, Demonstrations, from_minari, load, save
+from agents.demonstrations.checks import NAMES, check
 from envs import UnsupportedSpace
 from envs.spaces import batched
-from rl.demonstrations import DemonstrationError, Demonstrations, from_minari, load, save
-from rl.demonstrations.checks import NAMES, check
 from tests.matrix import OBSERVATIONS
 from tests.test_demonstrations import same
 
@@ -165,7 +165,7 @@ def test_a_failed_write_keeps_the_old_file(file: Path, monkeypatch: pytest.Monke
 @pytest.mark.skipif(os.name != "posix", reason="needs SIGKILL")
 def test_a_process_killed_while_it_writes_leaves_the_old_file(file: Path) -> None:
     code = (
-        "import os, signal, sys; from rl.demonstrations import load, save; d = load(sys.argv[1]);"
+        "import os, signal, sys; from agents.demonstrations import load, save; d = load(sys.argv[1]);"
         "os.fsync = lambda _: os.kill(os.getpid(), signal.SIGKILL); save(sys.argv[1], d.take(1))"
     )
     done = subprocess.run([sys.executable, "-c", code, str(file)], cwd=ROOT)

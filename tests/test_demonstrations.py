@@ -10,14 +10,15 @@ import pytest
 import torch
 from gymnasium import spaces
 
-import rl.command
 import rl.demos
-from agents import A2C
+import rl.run.terminal
+from agents import A2C, checkpoint
+from agents import episodes as play
+from agents.demonstrations import DemonstrationError, Demonstrations, load, record
+from agents.rollout import Given
 from envs import EnvironmentFailure, Variant
 from envs.spaces import to_env_action, to_policy_action
-from rl import checkpoint, evaluate, play
-from rl.demonstrations import DemonstrationError, Demonstrations, load, record
-from rl.rollout import Given
+from rl import evaluate
 from tests.matrix import ACTIONS, OBSERVATIONS, Match
 from tests.toys import Counter, Failing, Idle, Numbered, Shaped, numbered, same_step
 
@@ -244,7 +245,7 @@ def demos(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, *
     """The command in this process: exit status, standard output, standard error."""
     monkeypatch.setattr(sys, "argv", ["rl.demos", *map(str, argv)])
     with pytest.raises(SystemExit) as exit_:
-        rl.command.run(rl.demos.main)
+        rl.run.terminal.run(rl.demos.main)
     out, err = capsys.readouterr()
     return int(exit_.value.code or 0), out, err
 

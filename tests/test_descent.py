@@ -9,15 +9,14 @@ import pytest
 import torch
 from torch import distributions as reference
 
-from agents import A2C
-from agents.descent import Factor
-from rl import checkpoint
-from rl.checkpoint import CheckpointError
-from rl.loop import Status
-from rl.rollout import collect
-from rl.schedules import Linear, value_at
-from rl.threads import torch_threads
-from rl.typed import ConfigError
+from agents import A2C, checkpoint
+from agents.checkpoint import CheckpointError
+from agents.loop import Status
+from agents.machine import torch_threads
+from agents.maths.schedules import Linear, value_at
+from agents.optimizer import Factor
+from agents.rollout import collect
+from agents.settings.values import ConfigError
 
 LOWEST, HIGHEST = 0.01, 100.0
 ADAPTIVE: dict[str, object] = {

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch import distributions as reference
 
-from rl.distributions import Bernoulli, Categorical, MultiCategorical
+from agents.maths.distributions import Bernoulli, Categorical, MultiCategorical
 
 INF, NAN = math.inf, math.nan
 DRAWS = 40_000

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch import distributions as reference
 
-from rl.distributions import DiagonalGaussian, TanhGaussian
+from agents.maths.distributions import DiagonalGaussian, TanhGaussian
 
 INF, NAN = math.inf, math.nan
 DRAWS = 40_000

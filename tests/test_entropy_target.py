@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from rl.schedules import Linear, value_at
-from rl.typed import ConfigError
+from agents.maths.schedules import Linear, value_at
+from agents.settings.values import ConfigError
 from tests.test_descent import make, train
 
 

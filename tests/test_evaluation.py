@@ -6,10 +6,10 @@ import pytest
 import torch
 from gymnasium import spaces
 
+from agents import episodes as play
 from agents.a2c import A2C
+from agents.evaluation import evaluate, evaluate_both, has_uniform, summarize
 from envs import Variant, make
-from rl import play
-from rl.evaluation import evaluate, evaluate_both, has_uniform, summarize
 from tests.toys import Counter, Idle, Numbered, OneOrNineteen, numbered, same_step
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*share an object, therefore:UserWarning")  # as the probes do

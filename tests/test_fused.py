@@ -10,13 +10,13 @@ import torch
 from torch import Tensor
 
 from agents import A2C
-from agents.fused.coefficients import value_at as compiled_value_at
-from agents.optimizers import RMSpropTFLike
-from agents.sb3.precise import double_precision
-from rl.loop import Status
-from rl.rollout import collect
-from rl.schedules import Cosine, Exponential, Linear, Ramp, numbers_of, value_at
-from rl.typed import ConfigError
+from agents.fused.learn import value_at as compiled_value_at
+from agents.loop import Status
+from agents.maths.schedules import Cosine, Exponential, Linear, Ramp, numbers_of, value_at
+from agents.optimizer import RMSpropTFLike
+from agents.rollout import collect
+from agents.settings.values import ConfigError
+from rl.experiments.lockstep.replay import double_precision
 
 RNG = np.random.default_rng(0)
 VARIANTS: dict[str, dict[str, Any]] = {

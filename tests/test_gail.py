@@ -10,13 +10,13 @@ from gymnasium import spaces
 from torch import Generator
 
 from agents import A2C
-from agents.discriminator import Discriminator, Encoding, Moves
 from agents.fused import chunk
-from agents.gail import GAIL, reward_of
+from agents.imitation.discriminator import Discriminator, Encoding, Moves
+from agents.imitation.gail import GAIL, reward_of
+from agents.maths import gan, information
+from agents.rollout import Rollout
+from agents.settings.values import ConfigError
 from envs.probes import ContextAction
-from rl import gan, information
-from rl.rollout import Rollout
-from rl.typed import ConfigError
 from tests.recorded import made
 
 LOGITS = torch.tensor([-1000.0, -20.0, -1.0, 0.0, 2.0, 1000.0], dtype=torch.float64)

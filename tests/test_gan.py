@@ -10,8 +10,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from rl import gan
-from rl.gan import toys
+from agents.maths import gan
+from rl.experiments.gan import toys
 
 INF, NAN = math.inf, math.nan
 FORMS = pytest.mark.parametrize("form", ["saturating", "non-saturating"])

@@ -6,13 +6,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from rl import gan
-from rl.command import DONE
-from rl.gan import experiments
-from rl.gan.__main__ import main
-from rl.gan.experiments import WELL_BALANCED
-from rl.gan.games import Setting, play, play_likelihood
-from rl.typed import ConfigError
+from agents.maths import gan
+from agents.settings.values import ConfigError
+from rl.experiments.gan import experiments
+from rl.experiments.gan.experiments import WELL_BALANCED
+from rl.experiments.gan.games import Setting, play, play_likelihood
+from rl.gan import main
+from rl.run.terminal import DONE
 
 
 @pytest.mark.slow

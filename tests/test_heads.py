@@ -6,11 +6,11 @@ import torch
 from gymnasium import spaces
 
 from agents import A2C
-from agents.forward import step
-from rl import evaluate
-from rl.distributions import BoundedGaussian, TanhGaussian
-from rl.rollout import FREE, collect
-from rl.typed import ConfigError
+from agents.maths.distributions import BoundedGaussian, TanhGaussian
+from agents.networks.forward import step
+from agents.rollout import FREE, collect
+from agents.settings.values import ConfigError
+from rl.evaluate import __main__ as evaluate
 from tests.matrix import LINE, Match
 from tests.toys import Shaped
 

@@ -6,24 +6,16 @@ from pathlib import Path
 
 import pytest
 
-import rl.imitation.__main__ as command
-from rl import config
-from rl.command import RunFailed
-from rl.demonstrations import load
-from rl.imitation import (
-    EPISODES,
-    EXPERIMENTS,
-    EXPERT_SEED,
-    EXPERTS,
-    RECORDED_WITH,
-    Experiment,
-    peers,
-    report,
-)
-from rl.imitation.outcomes import Case, Expert, Report, bounds, ratio, standing
-from rl.imitation.training import FILE, _expert_line, _line, train_experts
-from rl.launch import Line, Task, finished
-from rl.record import Result
+import rl.imitation as command
+from agents.demonstrations import load
+from agents.settings import files as config
+from rl.experiments.imitation import peers, report
+from rl.experiments.imitation.experiments import EPISODES, EXPERIMENTS, EXPERT_SEED, EXPERTS, RECORDED_WITH, Experiment
+from rl.experiments.imitation.outcomes import Case, Expert, Report, bounds, ratio, standing
+from rl.experiments.imitation.training import FILE, _expert_line, _line, train_experts
+from rl.experiments.parallel import Line, Task, finished
+from rl.run.results import Result
+from rl.run.terminal import RunFailed
 from rl.train import main as train
 from tests.suites import result, rows, run
 
@@ -39,7 +31,7 @@ def only(experiment: Experiment, *arms: int) -> Experiment:
 
 
 def train_here(tasks: Sequence[Task], out: Path, jobs: int) -> list[Result]:
-    """As `rl.launch.train_tasks`, in this process, since beginning others takes longer."""
+    """As `rl.experiments.parallel.train_tasks`, in this process, since beginning others takes longer."""
     results = []
     for env_id, line, seed in tasks:
         if finished(env_id, line, seed, out) is None:
@@ -54,7 +46,7 @@ def test_the_command(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: py
         name: only(each, *(k for of, k in LINES if of == name)) for name, each in EXPERIMENTS.items()
     }  # fmt: skip
     monkeypatch.setattr(command, "EXPERIMENTS", small)
-    monkeypatch.setattr("rl.imitation.training.train_tasks", train_here)
+    monkeypatch.setattr("rl.experiments.imitation.training.train_tasks", train_here)
     arguments = [
         "--seeds",
         "0-1",
@@ -86,7 +78,7 @@ def test_the_command(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: py
 
 
 def test_an_expert_must_beat_random_actions(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr("rl.imitation.training._random", lambda env_id, line: 1000.0)
+    monkeypatch.setattr("rl.experiments.imitation.training._random", lambda env_id, line: 1000.0)
     with pytest.raises(RunFailed, match=r"CartPole-v1: its expert returns [\d.]+, random actions 1000.0: no expert"):
         train_experts(["CartPole-v1"], ["total_timesteps=64", "eval_episodes=1"], tmp_path, 1)
 

@@ -1,100 +1,114 @@
-"""What imports bring in, and that they point down the floors of the house only."""
+"""The three floors: rl stands on agents, agents on envs. Read from the folders and the syntax trees."""
 
 import ast
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).parents[1]
+FLOORS = ("envs", "agents", "rl")  # from the ground up: the import packages
 HEAVY = (
     "stable_baselines3", "envpool", "ale_py", "cv2", "ray", "numba", "matplotlib", "minari", "optuna", "tensorboard",
     "torch.utils.tensorboard",
 )  # fmt: skip
 
-# docs/architecture.md draws these floors; a file may import from lower floors, and from its own
-FLOORS: list[list[str]] = [
-    [
-        "rl.information", "rl.information.bernoulli", "rl.information.categorical", "rl.information.checks",
-        "rl.information.closed_form", "rl.information.gaussian", "rl.information.losses", "rl.information.pairs",
-        "rl.information.probabilities", "rl.information.products", "rl.information.rivals", "rl.information.series",
-        "rl.distributions", "rl.distributions.bounded",
-        "rl.distributions.continuous", "rl.distributions.discrete", "rl.distributions.protocol",
-        "rl.gan", "rl.gan.experiments", "rl.gan.games", "rl.gan.losses", "rl.gan.toys", "rl.gan.training",
-        "rl.returns", "rl.rollout", "rl.normalize", "rl.schedules", "rl.statistics", "rl.threads",
-    ],
-    [
-        "envs", "envs.building", "envs.compiling", "envs.errors", "envs.flat", "envs.make", "envs.masks",
-        "envs.native", "envs.pcg64", "envs.physics", "envs.pool", "envs.probes", "envs.processes", "envs.rows",
-        "envs.snapshot", "envs.spaces", "envs.variant", "envs.worlds",
-    ],
-    [
-        "rl", "rl.checkpoint", "rl.command", "rl.conclude", "rl.config", "rl.demonstrations",
-        "rl.demonstrations.checks", "rl.demonstrations.data", "rl.demonstrations.files", "rl.demonstrations.minari",
-        "rl.demonstrations.recording", "rl.evaluation", "rl.figures", "rl.gan.figure", "rl.gan.report", "rl.imitation",
-        "rl.imitation.figure", "rl.imitation.outcomes", "rl.imitation.peers", "rl.imitation.report",
-        "rl.launch", "rl.loop", "rl.markdown", "rl.play",
-        "rl.progress", "rl.ranking", "rl.record", "rl.report", "rl.sealed", "rl.search", "rl.study", "rl.suites",
-        "rl.suites.panels", "rl.suites.report", "rl.typed", "rl.unseen", "rl.unseen.report", "rl.zoo",
-        "rl.zoo.figure", "rl.zoo.report",
-    ],
-    [
-        "agents", "agents.a2c", "agents.architecture", "agents.descent", "agents.engines", "agents.exploration",
-        "agents.features", "agents.forward", "agents.heads", "agents.fused", "agents.fused.chunk",
-        "agents.fused.coefficients", "agents.fused.engine", "agents.fused.heads", "agents.fused.learn",
-        "agents.fused.memory", "agents.fused.network", "agents.fused.norms",
-        "agents.fused.optimizers", "agents.fused.products", "agents.fused.shared",
-        "agents.clone", "agents.discriminator", "agents.distill", "agents.gail", "agents.method", "agents.mutual",
-        "agents.networks", "agents.offline", "agents.optimizers", "agents.registry", "agents.teachers", "agents.sb3",
-        "agents.sb3.baseline", "agents.sb3.carry", "agents.sb3.model", "agents.sb3.precise", "agents.sb3.replay",
-        "agents.settings", "agents.shift", "agents.storage",
-    ],
-    [
-        "rl.bench", "rl.bench.rejax_rates", "rl.bench.report", "rl.bench.systems", "rl.bench.timing",
-        "rl.header", "rl.imitation.training", "rl.runs", "rl.suites.training", "rl.trials", "rl.unseen.suite",
-        "rl.zoo.suite",
-    ],
-    [
-        "rl.baseline", "rl.bench.__main__", "rl.compare", "rl.demos", "rl.evaluate", "rl.gan.__main__",
-        "rl.imitation.__main__", "rl.index", "rl.information.__main__", "rl.lockstep", "rl.plot",
-        "rl.sweep", "rl.train",
-    ],
-]  # fmt: skip
-FLOOR = {module: height for height, floor in enumerate(FLOORS) for module in floor}
+
+def modules_of(root: Path) -> dict[str, Path]:
+    """Module name → file, of every file of the three packages."""
+    files = (file for package in FLOORS for file in (root / package).rglob("*.py"))
+    return {".".join(file.relative_to(root).with_suffix("").parts).removesuffix(".__init__"): file for file in files}
 
 
-def module_of(path: Path) -> str:
-    parts = path.relative_to(ROOT).with_suffix("").parts
-    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+def imports_of(module: str, file: Path, known: dict[str, Path]) -> set[str]:
+    """Known modules that a file imports: at its top, in functions, under TYPE_CHECKING, absolute or relative."""
+    package = module if file.name == "__init__.py" else module.rpartition(".")[0]
+    found = set()
+    for name in _imported_names(ast.parse(file.read_text(encoding="utf-8")), package):
+        while name not in known and "." in name:
+            name = name.rpartition(".")[0]
+        if name in known and name != module:
+            found.add(name)
+    return found
 
 
-def imports_of(path: Path) -> set[str]:
-    """Modules of this project that a file imports, wherever in the file it does so."""
-    found: set[str] = set()
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+def _imported_names(tree: ast.AST, package: str) -> Iterator[str]:
+    for node in ast.walk(tree):
         if isinstance(node, ast.Import):
-            found |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            submodules = {f"{node.module}.{alias.name}" for alias in node.names}
-            found |= (submodules & FLOOR.keys()) or {node.module}
-    return {name for name in found if name.split(".")[0] in ("rl", "agents", "envs")}
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            above = package.split(".")[: len(package.split(".")) - node.level + 1] if node.level else []
+            base = ".".join([*above, *([node.module] if node.module else [])])
+            yield from (f"{base}.{alias.name}" for alias in node.names)
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str) and _is_module_name(node.value):
+            yield node.value.partition(":")[0]  # for importlib, entry points and tables of names
 
 
-SOURCES = sorted(path for package in ("rl", "agents", "envs") for path in (ROOT / package).rglob("*.py"))
+def _is_module_name(text: str) -> bool:
+    return text.partition(".")[0] in FLOORS and "." in text and text.replace(".", "").replace(":", "").isidentifier()
 
 
-def test_every_module_has_a_floor() -> None:
-    assert {module_of(path) for path in SOURCES} == FLOOR.keys()
+def upward(arrows: dict[str, set[str]]) -> list[str]:
+    height = {module: FLOORS.index(module.partition(".")[0]) for module in arrows}
+    return sorted(f"{a} → {b}" for a, targets in arrows.items() for b in targets if height[b] > height[a])
 
 
-@pytest.mark.parametrize("path", SOURCES, ids=module_of)
-def test_imports_point_down(path: Path) -> None:
-    module = module_of(path)
-    upward = {name for name in imports_of(path) if FLOOR[name] > FLOOR[module]}
-    assert not upward
-    if FLOOR[module] == len(FLOORS) - 1:
-        assert not imports_of(path) & set(FLOORS[-1]), "nobody imports an application"
+def circles(arrows: dict[str, set[str]]) -> list[str]:
+    """Modules that remain when all that import nothing left are taken away, again and again."""
+    left = {module: set(targets) for module, targets in arrows.items()}
+    while free := {module for module, targets in left.items() if not targets}:
+        left = {module: targets - free for module, targets in left.items() if module not in free}
+    return sorted(left)
+
+
+@pytest.fixture(scope="module")
+def arrows() -> dict[str, set[str]]:
+    known = modules_of(ROOT)
+    return {module: imports_of(module, file, known) for module, file in known.items()}
+
+
+def test_no_import_points_upward(arrows: dict[str, set[str]]) -> None:
+    assert upward(arrows) == []
+
+
+def test_no_circle_of_imports(arrows: dict[str, set[str]]) -> None:
+    assert circles(arrows) == []
+
+
+def test_nobody_imports_a_command(arrows: dict[str, set[str]]) -> None:
+    """Files directly in rl/ are commands."""
+    commands = {module for module in arrows if module.startswith("rl.") and module.count(".") == 1}
+    commands -= {module for module, file in modules_of(ROOT).items() if file.name == "__init__.py"}
+    assert {a: targets & commands for a, targets in arrows.items() if targets & commands} == {}
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "from rl.run import terminal",
+        "def f():\n    import rl.train",
+        "if TYPE_CHECKING:\n    from rl import compare",
+        "COMMAND = 'rl.experiments.parallel:run'",
+    ],
+)
+def test_an_upward_import_is_seen(tmp_path: Path, line: str) -> None:
+    """However it is written."""
+    for name, text in (("agents/a2c.py", line), ("rl/train.py", ""), ("rl/compare.py", ""), ("rl/__init__.py", "")):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text)
+    for name in ("rl/run/terminal.py", "rl/experiments/parallel.py"):
+        (tmp_path / name).parent.mkdir()
+        (tmp_path / name).write_text("")
+    known = modules_of(tmp_path)
+    assert upward({module: imports_of(module, file, known) for module, file in known.items()}) != []
+
+
+def test_a_circle_is_seen() -> None:
+    assert circles({"agents.a": {"agents.b"}, "agents.b": {"agents.a"}, "agents.c": {"agents.a"}, "envs.d": set()}) == [
+        "agents.a", "agents.b", "agents.c",
+    ]  # fmt: skip
 
 
 def test_imports_are_cheap() -> None:

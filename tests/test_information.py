@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from rl import information
+from agents.maths import information
 from tests.make_information_cases import PAIRS
 
 pytestmark = pytest.mark.filterwarnings("ignore:.torch.jit.script:DeprecationWarning")  # torch's own, in forward mode

@@ -14,7 +14,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from rl import information
+from agents.maths import information
 from tests import information_formulas, make_information_cases
 
 TABLE = json.loads(make_information_cases.PATH.read_text(encoding="utf-8"))

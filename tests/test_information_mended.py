@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 import torch
 
-from rl import information
+from agents.maths import information
 from tests.test_information import BITS, INF, LOG_P, MEAN, NAN, WEIGHTS, P, refused, rows
 
 pytestmark = pytest.mark.filterwarnings("ignore:.torch.jit.script:DeprecationWarning")  # torch's own, in forward mode

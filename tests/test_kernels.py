@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from agents.fused.heads import categorical_js, categorical_kl, gaussian_kl
-from agents.fused.products import PAD, matmul, transpose
-from rl import information
+from agents.fused.densities import categorical_js, categorical_kl, gaussian_kl
+from agents.fused.matmul import PAD, matmul, transpose
+from agents.maths import information
 
 RNG = np.random.default_rng(0)
 

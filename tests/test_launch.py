@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 
 from agents import A2C
+from agents.settings import files as config
 from envs import Variant, make
-from rl import config
-from rl.command import RunFailed
-from rl.launch import WorkerLost, _matching, _Workers, finished, prepare
+from rl.experiments.parallel import WorkerLost, _matching, _Workers, finished, prepare
+from rl.run.terminal import RunFailed
 from rl.train import main as train
 
 FATAL = """

@@ -7,16 +7,14 @@ import stable_baselines3 as sb3
 import torch
 from torch import Tensor, nn
 
-import agents.descent
+import agents.optimizer
 from agents import A2C
-from agents.descent import Descent
-from agents.optimizers import RMSpropTFLike
+from agents.optimizer import Descent, RMSpropTFLike
+from agents.rollout import Rollout
 from agents.sb3 import from_sb3
-from agents.sb3.precise import double_precision
-from agents.sb3.replay import Difference, lockstep
-from agents.settings import A2CSettings, Engine
-from rl.lockstep import EVERY, FACTORS, LIMIT, STABLE, covering, names, settings_of
-from rl.rollout import Rollout
+from agents.settings.a2c import A2CSettings, Engine
+from rl.experiments.lockstep.page import EVERY, FACTORS, LIMIT, STABLE, covering, names, settings_of
+from rl.experiments.lockstep.replay import Difference, double_precision, lockstep
 
 
 @pytest.mark.slow
@@ -127,6 +125,6 @@ def test_a_sum_in_place_of_the_mean_is_found() -> None:
 
 
 def test_clipping_each_network_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(agents.descent, "clip_grad_norm_", clip_each_network)
+    monkeypatch.setattr(agents.optimizer, "clip_grad_norm_", clip_each_network)
     worst = replayed()
     assert min(worst.parameters, worst.policy_loss, worst.value_loss) > 10 * LIMIT

@@ -5,12 +5,12 @@ import pytest
 import torch
 
 from agents import A2C
-from agents.features import Past
-from agents.forward import next_value, on_rollout
+from agents.networks.encoders import Past
+from agents.networks.forward import next_value, on_rollout
+from agents.rollout import FREE, Given, collect
+from agents.settings.values import ConfigError
 from envs import make
-from rl import evaluate
-from rl.rollout import FREE, Given, collect
-from rl.typed import ConfigError
+from rl.evaluate import __main__ as evaluate
 
 RECALL = "envs.probes:Recall-v0"
 SETTINGS = {"num_envs": 16, "n_steps": 6, "learning_rate": 5e-3, "use_rms_prop": False, "ent_coef": 0.01}

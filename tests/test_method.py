@@ -16,21 +16,20 @@ import pytest
 import torch
 import yaml
 
-import rl.command
 import rl.compare
 import rl.plot
+import rl.run.terminal
 import rl.train
-from agents import A2C, registry
-from agents.clone import Clone
-from agents.distill import Distill
-from agents.gail import GAIL
+from agents import A2C, checkpoint, registry
+from agents.checkpoint import CheckpointError
+from agents.demonstrations import record, save
+from agents.imitation.clone import Clone
+from agents.imitation.distill import Distill
+from agents.imitation.gail import GAIL
 from agents.registry import Learner
-from rl import checkpoint
-from rl.checkpoint import CheckpointError
-from rl.config import RunSettings
-from rl.demonstrations import record, save
-from rl.launch import finished, prepare
-from rl.typed import text_of
+from agents.settings.files import RunSettings
+from agents.settings.values import text_of
+from rl.experiments.parallel import finished, prepare
 from tests.matrix import ACTIONS, OBSERVATIONS, Match
 from tests.recorded import made
 
@@ -97,7 +96,7 @@ def command(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch)
     def call(main: Main, *argv: object) -> tuple[int, str, str]:
         monkeypatch.setattr(sys, "argv", ["command", *map(str, argv)])
         with pytest.raises(SystemExit) as exit_:
-            rl.command.run(main)
+            rl.run.terminal.run(main)
         out, err = capsys.readouterr()
         return int(exit_.value.code or 0), out, err
 
@@ -338,7 +337,7 @@ FORMULAS = {
     "log_softmax", "logaddexp", "logsigmoid", "logsumexp", "nll_loss", "sigmoid", "softmax", "softplus",
 }  # fmt: skip
 ROOT = Path(__file__).parents[1]
-LEARNERS = [ROOT / "agents" / f"{name}.py" for name in (*AROUND, "discriminator", "method", "offline", "teachers")]
+LEARNERS = [ROOT / "agents/imitation" / f"{name}.py" for name in (*AROUND, "discriminator", "base", "offline")]
 
 
 @pytest.mark.parametrize("path", LEARNERS, ids=lambda path: path.stem)

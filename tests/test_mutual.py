@@ -8,12 +8,12 @@ import torch
 
 import envs.probes
 from agents import A2C
-from agents.forward import Objective
-from agents.mutual import Mutual
-from rl import information
-from rl.evaluation import evaluate
-from rl.rollout import Rollout, collect
-from rl.typed import ConfigError
+from agents.evaluation import evaluate
+from agents.imitation.mutual import Mutual
+from agents.maths import information
+from agents.networks.forward import Objective
+from agents.rollout import Rollout, collect
+from agents.settings.values import ConfigError
 
 FEW = {"net_arch": (8,), "num_envs": 3, "n_steps": 4}
 Gradient = tuple[torch.Tensor, ...]

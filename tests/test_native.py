@@ -6,10 +6,10 @@ import pytest
 from gymnasium import spaces
 from numpy.typing import NDArray
 
+from agents import checkpoint
 from envs import EnvironmentUsageError, Variant, make
-from envs.native import WORLDS, NativeVectorEnv
-from envs.pcg64 import uniform
-from rl import checkpoint
+from envs.backends.native import WORLDS, NativeVectorEnv
+from envs.backends.native_physics import uniform
 
 STEPS = 1_000_000  # of each world
 ENVS = 8

@@ -6,10 +6,10 @@ import torch
 from gymnasium import spaces
 from torch import nn
 
-from agents.features import Features, pictures
-from agents.heads import Head
-from agents.networks import Policy, Trunk, Value, encode, input_size, mlp
-from rl.distributions import Categorical, DiagonalGaussian
+from agents.maths.distributions import Categorical, DiagonalGaussian
+from agents.networks.actor_critic import Policy, Trunk, Value, encode, input_size, mlp
+from agents.networks.encoders import Features, pictures
+from agents.networks.heads import Head
 
 
 @pytest.mark.parametrize(

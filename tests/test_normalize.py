@@ -10,9 +10,9 @@ from stable_baselines3.common.vec_env import DummyVecEnv, VecNormalize
 from torch import Tensor
 
 from agents import A2C
-from agents.settings import Engine
-from rl.loop import Status
-from rl.normalize import ObservationNormalizer, RewardNormalizer, RunningMoments, scale_and_clip
+from agents.loop import Status
+from agents.maths.normalize import ObservationNormalizer, RewardNormalizer, RunningMoments, scale_and_clip
+from agents.settings.a2c import Engine
 
 GAMMA = 0.97
 

@@ -5,8 +5,8 @@ import torch
 from stable_baselines3.common.sb2_compat.rmsprop_tf_like import RMSpropTFLike as Theirs
 
 from agents import A2C
-from agents.optimizers import RMSpropTFLike
-from rl.typed import ConfigError
+from agents.optimizer import RMSpropTFLike
+from agents.settings.values import ConfigError
 
 
 def test_first_step_by_hand() -> None:

@@ -7,15 +7,15 @@ import torch
 from gymnasium.wrappers import FlattenObservation, TransformObservation
 
 import agents.a2c
+import agents.maths.returns
 import envs.worlds
-import rl.returns
 from agents import A2C
-from agents.networks import Policy, encode
-from agents.settings import Engine
-from envs.rows import Rows
+from agents.evaluation import evaluate, evaluate_uniform
+from agents.maths.distributions import Categorical, DiagonalGaussian
+from agents.networks.actor_critic import Policy, encode
+from agents.settings.a2c import Engine
+from envs.backends.sync import Rows
 from envs.worlds import Worlds
-from rl.distributions import Categorical, DiagonalGaussian
-from rl.evaluation import evaluate, evaluate_uniform
 
 GAMMA = 0.9
 SETTLED = 1 / (1 - GAMMA)
@@ -67,11 +67,13 @@ def blind_policy(patch: pytest.MonkeyPatch) -> None:
 
 
 def no_discount(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(agents.a2c, "td_error", lambda v, r, d, w: rl.returns.td_error(v, r, (d > 0).float(), w))
+    patch.setattr(agents.a2c, "td_error", lambda v, r, d, w: agents.maths.returns.td_error(v, r, (d > 0).float(), w))
 
 
 def termination_ignored(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(agents.a2c, "td_error", lambda v, r, d, w: rl.returns.td_error(v, r, torch.full_like(d, GAMMA), w))
+    patch.setattr(
+        agents.a2c, "td_error", lambda v, r, d, w: agents.maths.returns.td_error(v, r, torch.full_like(d, GAMMA), w)
+    )
 
 
 def reversed_policy_gradient(patch: pytest.MonkeyPatch) -> None:

@@ -7,12 +7,12 @@ import pytest
 import torch
 
 from agents import A2C, registry
-from agents.clone import Clone
-from agents.gail import GAIL
-from agents.method import Method
-from agents.mutual import Mutual
-from rl.checkpoint import CheckpointError
-from rl.typed import ConfigError
+from agents.checkpoint import CheckpointError
+from agents.imitation.base import Method
+from agents.imitation.clone import Clone
+from agents.imitation.gail import GAIL
+from agents.imitation.mutual import Mutual
+from agents.settings.values import ConfigError
 from tests.recorded import made
 
 SMALL = {"net_arch": (8,), "num_envs": 2}

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from rl.returns import explained_variance, gae, td_error
+from agents.maths.returns import explained_variance, gae, td_error
 
 GAMMA = 0.9
 

@@ -5,8 +5,8 @@ import pytest
 import torch
 from gymnasium import spaces
 
+from agents.rollout import Choice, Episode, collect
 from envs import EnvironmentFailure, make
-from rl.rollout import Choice, Episode, collect
 from tests.toys import Counter, Failing, Idle, ReusedBuffer, Shaped, Tenth, numbered
 
 

@@ -16,13 +16,14 @@ from stable_baselines3.common.vec_env import DummyVecEnv, VecNormalize
 from torch import nn, optim
 
 from agents import A2C
-from agents.sb3 import build, from_sb3, learn, to_sb3
-from agents.sb3.carry import parameters
-from rl.checkpoint import CheckpointError
-from rl.evaluation import evaluate
-from rl.loop import Status
-from rl.schedules import Cosine, Linear, Schedule, value_at
-from rl.typed import ConfigError
+from agents.checkpoint import CheckpointError
+from agents.evaluation import evaluate
+from agents.loop import Status
+from agents.maths.schedules import Cosine, Linear, Schedule, value_at
+from agents.sb3 import build, from_sb3, to_sb3
+from agents.sb3.convert import parameters
+from agents.settings.values import ConfigError
+from rl.experiments.sb3_training import learn
 
 IDS = ["CartPole-v1", "Pendulum-v1"]
 

@@ -7,9 +7,20 @@ import pytest
 import torch
 
 from agents import A2C
-from rl.rollout import Rollout, collect
-from rl.schedules import Cosine, Exponential, Linear, Ramp, Schedule, highest, lowest, numbers_of, stays_below, value_at
-from rl.typed import ConfigError, convert, plain
+from agents.maths.schedules import (
+    Cosine,
+    Exponential,
+    Linear,
+    Ramp,
+    Schedule,
+    highest,
+    lowest,
+    numbers_of,
+    stays_below,
+    value_at,
+)
+from agents.rollout import Rollout, collect
+from agents.settings.values import ConfigError, convert, plain
 from tests.test_descent import make
 
 SHAPES = (Linear, Cosine, Exponential)

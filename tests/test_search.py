@@ -1,4 +1,4 @@
-"""`rl.search` and `rl.study`: the space, the draws, and the search that goes on where it was left."""
+"""Search spaces, studies, trials and their report."""
 
 import math
 from pathlib import Path
@@ -7,11 +7,11 @@ import pytest
 from optuna.trial import FixedTrial
 
 from agents import A2C
-from rl.config import RunSettings, defaults, schema, shipped
-from rl.schedules import Linear, Schedule
-from rl.search import Range, Space, draw, parse, propose, read_space
-from rl.study import Search
-from rl.typed import ConfigError
+from agents.maths.schedules import Linear, Schedule
+from agents.settings.files import RunSettings, defaults, schema, shipped
+from agents.settings.values import ConfigError
+from rl.experiments.search.space import Range, Space, draw, parse, propose, read_space
+from rl.experiments.search.study import Search
 
 KNOWN, USUAL = schema(A2C, RunSettings), defaults(A2C, RunSettings)
 RATE = "one_of(log(1e-4, 5e-3), linear(log(1e-4, 5e-3), 0))"

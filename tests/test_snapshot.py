@@ -4,9 +4,9 @@ import gymnasium as gym
 import numpy as np
 import pytest
 
+from agents import checkpoint
 from envs import Variant, make
 from envs.snapshot import capture, restore
-from rl import checkpoint
 from tests import toys
 
 TAXI = next(env_id for env_id in sorted(gym.registry, reverse=True) if env_id.startswith("Taxi-"))

@@ -6,10 +6,10 @@ import torch
 from gymnasium import spaces
 
 from agents import A2C
-from agents.features import pictures
+from agents.networks.encoders import pictures
 from envs import make
 from envs.spaces import batched, to_env_action
-from rl import evaluate
+from rl.evaluate import __main__ as evaluate
 from tests.matrix import ACTIONS, OBSERVATIONS, Match
 from tests.toys import Shaped
 

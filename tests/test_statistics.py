@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from rl.statistics import (
+from rl.experiments.statistics import (
     Interval,
     area_under_curve,
     bootstrap,
@@ -16,7 +16,7 @@ from rl.statistics import (
     performance_profile,
     probability_of_improvement,
     reached,
-)  # fmt: skip
+)
 
 RUNS = np.random.default_rng(1).normal(100, 30, 20)
 

@@ -9,17 +9,17 @@ from pathlib import Path
 
 import pytest
 
-import rl.command
+import rl.experiments.search.trials
 import rl.index
+import rl.run.terminal
 import rl.sweep
-import rl.trials
 from agents import A2C
-from rl import config
-from rl.command import RunFailed
-from rl.config import RunSettings
-from rl.launch import Line, RunInterrupted, Train, WorkerLost
-from rl.record import Result
-from rl.study import Tried
+from agents.settings import files as config
+from agents.settings.files import RunSettings
+from rl.experiments.parallel import Line, RunInterrupted, Train, WorkerLost
+from rl.experiments.search.study import Tried
+from rl.run.results import Result
+from rl.run.terminal import RunFailed
 
 SPACE = "gamma: uniform(0.9, 1)\ntarget_policy_shift: one_of(null, 1e-3)\nmax_policy_shift: one_of(null, 1e-3)\n"
 INVALID = "target_policy_shift must stay below max_policy_shift 0.001, got 0.001"
@@ -33,7 +33,7 @@ def sweep(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, *argv: str) -> int:
     where += [] if "--space" in argv else ["--space", str(space)]
     monkeypatch.setattr(sys, "argv", ["rl.sweep", "CartPole-v1", *argv, *where])
     with pytest.raises(SystemExit) as exit_:
-        rl.command.run(rl.sweep.main)
+        rl.run.terminal.run(rl.sweep.main)
     return int(exit_.value.code or 0)
 
 
@@ -53,7 +53,7 @@ def make_up(monkeypatch: pytest.MonkeyPatch, score: Score) -> None:
     def training(jobs: int) -> Iterator[Train]:
         yield train
 
-    monkeypatch.setattr(rl.trials, "training", training)
+    monkeypatch.setattr(rl.experiments.search.trials, "training", training)
 
 
 def written(tmp_path: Path) -> list[Tried]:
@@ -97,7 +97,7 @@ def test_a_search_that_trains(
 
     monkeypatch.setattr(sys, "argv", ["rl.index", "--results", str(tmp_path / "results")])
     with pytest.raises(SystemExit):
-        rl.command.run(rl.index.main)
+        rl.run.terminal.run(rl.index.main)
     assert "holds no comparison yet" in capsys.readouterr().err, "a search is no comparison"
 
 
@@ -143,11 +143,11 @@ def test_interrupted_and_nothing_found(
         raise RunFailed("out of luck")
 
     make_up(monkeypatch, interrupted)
-    assert sweep(monkeypatch, tmp_path, "--trials", "4", "--try", "gamma=0.95") == rl.command.INTERRUPTED
+    assert sweep(monkeypatch, tmp_path, "--trials", "4", "--try", "gamma=0.95") == rl.run.terminal.INTERRUPTED
     assert "interrupted after 0 of 4 trials; go on with: python -m rl.sweep CartPole-v1" in capsys.readouterr().out
     assert not (tmp_path / "results").exists()
     make_up(monkeypatch, failing)
-    assert sweep(monkeypatch, tmp_path, "--trials", "4", "--try", "gamma=0.95") == rl.command.FAILED
+    assert sweep(monkeypatch, tmp_path, "--trials", "4", "--try", "gamma=0.95") == rl.run.terminal.FAILED
     captured = capsys.readouterr()
     assert "gamma=0.95" in captured.out.splitlines()[0], "what was under way comes first"
     assert captured.out.count("gamma=0.95 ") + captured.out.count("gamma=0.95\n") == 1

@@ -13,11 +13,10 @@ import pytest
 import torch
 import yaml
 
-import rl.command
+import rl.run.terminal
 import rl.train
-from agents import A2C
-from rl import checkpoint
-from rl.record import Recorder
+from agents import A2C, checkpoint
+from rl.run.recorder import Recorder
 
 ROOT = Path(__file__).parents[1]
 SHORT = ["--total-timesteps", "2000", "--set", "eval_episodes=2"]
@@ -27,7 +26,7 @@ def train(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, *
     """The command in this process: exit status, standard output, standard error."""
     monkeypatch.setattr(sys, "argv", ["rl.train", *argv])
     with pytest.raises(SystemExit) as exit_:
-        rl.command.run(rl.train.main)
+        rl.run.terminal.run(rl.train.main)
     out, err = capsys.readouterr()
     return int(exit_.value.code or 0), out, err
 

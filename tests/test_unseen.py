@@ -8,13 +8,11 @@ import pytest
 
 import rl.compare
 import rl.index
+from agents.settings import files as config
 from envs import UnknownEnvironment
-from rl import config
-from rl.suites import training as suites
-from rl.suites.report import Entry, Report
-from rl.unseen import CHALLENGES
-from rl.unseen.report import as_json, goal, standing, table
-from rl.unseen.suite import UNSEEN, line
+from rl.experiments.suites import training as suites
+from rl.experiments.suites.report import Entry, Report
+from rl.experiments.suites.unseen import CHALLENGES, UNSEEN, as_json, goal, line, standing, table
 from tests.suites import played, result, rows, run
 
 GRID, MINIGRID = "envs.probes:GridWorld-v0", "minigrid:MiniGrid-Empty-5x5-v0"

@@ -6,11 +6,11 @@ import pytest
 from gymnasium import spaces
 
 from agents import A2C
+from agents.evaluation import evaluate
+from agents.settings.values import ConfigError
 from envs import EnvironmentUsageError, UnsupportedSpace, Variant, make
-from envs.building import builder
-from envs.rows import Rows, bounded
-from rl.evaluation import evaluate
-from rl.typed import ConfigError
+from envs.backends.sync import Rows, bounded
+from envs.build import builder
 from tests.toys import Counter, Idle, Picture, ReusedBuffer, same_step
 
 PONG = "ALE/Pong-v5"

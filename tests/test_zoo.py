@@ -11,17 +11,16 @@ import pytest
 
 import rl.compare
 import rl.index
+from agents.settings import files as config
 from envs import UnknownEnvironment
-from rl import config
-from rl.command import RunFailed
-from rl.launch import Line, Train
-from rl.record import Result
-from rl.suites import training as suites
-from rl.suites.report import Entry, Report
-from rl.suites.training import Candidate
-from rl.zoo import PUBLISHED, Published
-from rl.zoo.report import aggregate, as_json, normalized, standing, table
-from rl.zoo.suite import ZOO
+from rl.experiments.parallel import Line, Train
+from rl.experiments.suites import training as suites
+from rl.experiments.suites.published import PUBLISHED, Published
+from rl.experiments.suites.report import Entry, Report
+from rl.experiments.suites.training import Candidate
+from rl.experiments.suites.zoo import ZOO, aggregate, as_json, normalized, standing, table
+from rl.run.results import Result
+from rl.run.terminal import RunFailed
 from tests.suites import played, result, rows, run
 
 SEVERAL = ("CartPole-v1", "Acrobot-v1", "MountainCar-v0", "Pendulum-v1")

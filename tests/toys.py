@@ -12,7 +12,7 @@ import torch
 from gymnasium import spaces
 from gymnasium.vector import AutoresetMode, SyncVectorEnv, VectorEnv
 
-from rl.rollout import Choice
+from agents.rollout import Choice
 
 LINE = spaces.Box(-np.inf, np.inf, (1,), np.float32)
 REAL = spaces.Box(-np.inf, np.inf, (1,), np.float64)

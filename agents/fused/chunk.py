@@ -5,13 +5,13 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from agents.fused.heads import sample_categorical
+from agents.fused.densities import sample_categorical
 from agents.fused.learn import DONE, learn
 from agents.fused.memory import Doubles, Floats, Integers
 from agents.fused.network import copy_row, forward, output_of
 from agents.fused.norms import normalize_rows
-from envs.compiling import kernel, part
-from envs.physics import step_worlds
+from envs.backends.native_physics import step_worlds
+from envs.kernels import kernel, part
 
 
 class World(NamedTuple):
@@ -127,7 +127,7 @@ def turn(m, t, steps, extra, obs, noise, next_obs, reward, terminated, truncated
 
 @kernel
 def update_once(m, obs, next_obs, discrete, continuous, behavior, reward, terminated, truncated, progress, report):
-    """Learns from a rollout that comes from outside, as it is in `rl.rollout.Rollout` but for rows of T · N."""
+    """Learns from a rollout that comes from outside, as it is in `agents.rollout.Rollout` but for rows of T · N."""
     settings, params, policy, value, batch, scratch, norms, adaptive = m
     options = settings[0]
     rows = len(obs)

@@ -11,20 +11,21 @@ from gymnasium import spaces
 from numpy.typing import NDArray
 from torch import Generator, Tensor
 
-from agents.descent import gradient_error, shift_error
 from agents.fused import learn as kernels
 from agents.fused.chunk import Episodes, World, act_once, run_chunk, turn, update_once
 from agents.fused.learn import DONE, GRADIENT_NOT_FINITE, METRICS
 from agents.fused.memory import Doubles, Memory, zeros
 from agents.fused.shared import Shared, options_of
-from agents.networks import encode
-from envs.compiling import Kernel, compiled_for, compiling
-from envs.native import NativeVectorEnv
-from rl.rollout import Array, Choice, Chunk, Episode, Metrics, Plan, Rollout, finished
+from agents.networks.actor_critic import encode
+from agents.optimizer import gradient_error, shift_error
+from agents.rollout import Array, Choice, Chunk, Episode, Metrics, Plan, Rollout, finished
+from envs.backends.native import NativeVectorEnv
+from envs.kernels import Kernel, compiled_for, compiling
 
 if TYPE_CHECKING:
     from agents.a2c import A2C
     from envs import Worlds
+
 
 _REPORTED = {
     "train/policy_shift_kl": kernels.KL,
@@ -38,8 +39,8 @@ _REPORTED = {
     "train/explained_variance": kernels.EXPLAINED,
 }
 
-
 _SHARE = 0.1  # seconds in one call on worlds that are stepped outside
+
 # whole updates, the episodes that ended in them, the next observations, and what ended it early
 Outcome = tuple[int, list[Episode], Array, BaseException | None]
 

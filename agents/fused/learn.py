@@ -1,19 +1,22 @@
 """One update of A2C on a rollout that stands in memory: `A2C.update` and `Descent.step` in compiled form."""
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 
-from agents.descent import ENTROPY_GAIN, FASTEST, SHIFT_GAIN, SHIFT_HORIZON
-from agents.fused.coefficients import coefficients
-from agents.fused.heads import categorical_js, categorical_kl, categorical_loss, gaussian_kl, gaussian_loss
+from agents.fused.densities import categorical_js, categorical_kl, categorical_loss, gaussian_kl, gaussian_loss
 from agents.fused.network import backward, forward, output_of
 from agents.fused.norms import merge_moments, normalize_rewards, scale_and_clip
 from agents.fused.optimizers import descend, sum_of_squares
-from envs.compiling import kernel, part
+from agents.maths import schedules
+from agents.optimizer import ENTROPY_GAIN, FASTEST, SHIFT_GAIN, SHIFT_HORIZON
+from envs.kernels import kernel, part
 
 DONE, GRADIENT_NOT_FINITE, SHIFT_NOT_FINITE = range(3)
+
 KL, GRAD_NORM, LEARNING_RATE, JS, POLICY_LOSS, VALUE_LOSS, ENTROPY, ENT_COEF, EXPLAINED, LOSS, CRITIC_RATE = range(11)
+
 METRICS = 11  # numbers that an update reports
 
 
@@ -201,3 +204,39 @@ def learn(options, params, policy, value, batch, scratch, norms, adaptive, steps
         if options.normalize_obs:
             merge_moments(norms.obs_count, norms.obs_mean, norms.obs_m2, batch.raw[:rows])
     return status
+
+
+class Coefficients(NamedTuple):
+    """The values at some share of training; NaN for none."""
+
+    learning_rate: float  # before what adapts it
+    critic_scale: float
+    ent_coef: float  # likewise
+    vf_coef: float
+    max_grad_norm: float
+    max_shift: float
+    target_shift: float
+    target_entropy: float
+
+
+interpolate = kernel(schedules.interpolate)
+
+
+@kernel
+def value_at(schedule, progress):
+    """`agents.maths.schedules.value_at`. schedule: [5], as `agents.maths.schedules.numbers_of` gives it."""
+    return interpolate(schedule[0], schedule[1], schedule[2], schedule[3], schedule[4], progress)
+
+
+@part
+def coefficients(options, progress):
+    return Coefficients(
+        value_at(options.learning_rate, progress),
+        value_at(options.critic_scale, progress),
+        value_at(options.ent_coef, progress),
+        value_at(options.vf_coef, progress),
+        value_at(options.max_grad_norm, progress),
+        value_at(options.max_shift, progress),
+        value_at(options.target_shift, progress),
+        value_at(options.target_entropy, progress),
+    )

@@ -11,10 +11,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from agents.fused.products import PAD
+from agents.fused.matmul import PAD
 
 Floats = NDArray[np.floating]
+
 Doubles = NDArray[np.float64]
+
 Integers = NDArray[np.int64]
 
 FAN_IN, FAN_OUT, WIDTH, WEIGHT, BIAS, COLUMN = range(6)  # of a row of `layers`; WIDTH is FAN_OUT padded
@@ -62,7 +64,7 @@ class Scratch(NamedTuple):
 
 
 class Norms(NamedTuple):
-    """Running moments, shared with `rl.normalize`; counts are 0-dimensional there and [1] here."""
+    """Running moments, shared with `agents.maths.normalize`; counts are 0-dimensional there and [1] here."""
 
     obs_count: Doubles
     obs_mean: Doubles
@@ -74,7 +76,8 @@ class Norms(NamedTuple):
 
 
 # Settings of the agent as numbers, in one record, since a scalar costs a call as much as an array does.
-_SCHEDULE = (np.float64, 5)  # `rl.schedules.numbers_of`
+_SCHEDULE = (np.float64, 5)  # `agents.maths.schedules.numbers_of`
+
 OPTIONS = np.dtype(
     [
         ("gaussian", np.bool_),
@@ -113,7 +116,7 @@ class Memory(NamedTuple):
     batch: Batch
     scratch: Scratch
     norms: Norms
-    adaptive: Doubles  # step factor, entropy factor, mean shift, shifts, optimizer steps: see `agents.descent`
+    adaptive: Doubles  # step factor, entropy factor, mean shift, shifts, optimizer steps: see `agents.optimizer`
 
 
 def padded(size: int) -> int:

@@ -4,9 +4,9 @@ import math
 
 import numpy as np
 
+from agents.fused.matmul import matmul, transpose
 from agents.fused.memory import BIAS, COLUMN, FAN_IN, FAN_OUT, WEIGHT, WIDTH
-from agents.fused.products import matmul, transpose
-from envs.compiling import fast_kernel, kernel
+from envs.kernels import fast_kernel, kernel
 
 
 @fast_kernel

@@ -1,13 +1,13 @@
-"""Rewards as the critic sees them, running moments, and the normalizers built on them: `rl.normalize`, compiled."""
+"""`agents.maths.normalize` in compiled form: running moments, observation and reward normalizers."""
 
 import math
 
-from envs.compiling import kernel
+from envs.kernels import kernel
 
 
 @kernel
 def merge_moments(count, mean, m2, x):
-    """Adds a batch, float64[B, D], to running moments: `rl.normalize.RunningMoments.update`."""
+    """Adds a batch, float64[B, D], to running moments: `agents.maths.normalize.RunningMoments.update`."""
     rows, total = len(x), count[0] + len(x)
     for k in range(x.shape[1]):
         batch_mean, batch_m2 = 0.0, 0.0
@@ -44,7 +44,7 @@ def scale_and_clip(reward, scale, bound):
 
 @kernel
 def normalize_rewards(norms, gamma, bound, steps, reward, terminated, truncated):
-    """Learns the spread of the discounted return, then divides by it: `rl.normalize.RewardNormalizer`."""
+    """Learns the spread of the discounted return, then divides by it: `agents.maths.normalize.RewardNormalizer`."""
     envs = len(norms.returns)
     for t in range(steps):
         for i in range(envs):

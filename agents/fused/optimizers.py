@@ -1,10 +1,10 @@
-"""The optimizer's step over flat parameters: `agents.optimizers` in compiled form."""
+"""The optimizer's step over flat parameters: `agents.optimizer` in compiled form."""
 
 import math
 
 import numpy as np
 
-from envs.compiling import fast_kernel, kernel
+from envs.kernels import fast_kernel, kernel
 
 RMSPROP, RMSPROP_TF_LIKE, ADAM = range(3)
 

@@ -12,13 +12,14 @@ from agents.fused import memory as layout
 from agents.fused.learn import CRITIC_RATE, LEARNING_RATE
 from agents.fused.memory import OPTIONS, Batch, Doubles, Memory, Net, Norms, Parameters, Scratch, zeros
 from agents.fused.optimizers import ADAM, RMSPROP, RMSPROP_TF_LIKE
-from agents.networks import input_size
-from rl.normalize import RunningMoments
-from rl.schedules import numbers_of
-from rl.typed import ConfigError
+from agents.maths.normalize import RunningMoments
+from agents.maths.schedules import numbers_of
+from agents.networks.actor_critic import input_size
+from agents.settings.values import ConfigError
 
 if TYPE_CHECKING:
     from agents.a2c import A2C
+
 
 _STATE = {  # what each optimizer calls the flat arrays
     RMSPROP: {"square": "square_avg"},

@@ -13,19 +13,23 @@ from stable_baselines3.common.utils import LinearSchedule
 from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv, VecNormalize
 from torch import nn, optim
 
-from agents.features import pictures
-from agents.settings import A2CSettings
+from agents.maths.schedules import Linear, Ramp, Schedule, value_at
+from agents.networks.encoders import pictures
+from agents.settings.a2c import A2CSettings
+from agents.settings.values import ConfigError
 from envs import builder
 from envs.spaces import check_action_space, check_observation_space, is_flat
-from rl.schedules import Linear, Ramp, Schedule, value_at
-from rl.typed import ConfigError
 
 ACTIVATIONS: dict[str, type[nn.Module]] = {"tanh": nn.Tanh, "relu": nn.ReLU}
+
 _SAME = ("n_steps", "gamma", "gae_lambda", "normalize_advantage")  # name and meaning
+
 _NUMBERS = ("ent_coef", "vf_coef", "max_grad_norm")  # likewise, where they are no schedules
+
 _OURS_INSIDE = (  # what no carried weights could do without
     "network", "gru_size", "shared_layers", "state_dependent_std", "use_sde", "squash_output", "action_masks",
 )  # fmt: skip
+
 _OURS_ALONE = (
     "critic_lr_scale", "target_policy_shift", "max_policy_shift", "target_entropy", "reward_scale", "reward_clip"
 )  # fmt: skip

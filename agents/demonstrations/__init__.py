@@ -1,0 +1,8 @@
+"""Demonstrations: what somebody did in an environment, recorded, kept and checked. See docs/demonstrations.md."""
+
+from agents.demonstrations.data import DemonstrationError, Demonstrations
+from agents.demonstrations.files import load, save, target
+from agents.demonstrations.minari import from_minari
+from agents.demonstrations.recording import record
+
+__all__ = ["DemonstrationError", "Demonstrations", "from_minari", "load", "record", "save", "target"]

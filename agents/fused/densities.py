@@ -1,0 +1,148 @@
+"""The policy's distribution, a row at a time and in float64: sampling, the loss and its gradient, the policy shift.
+
+Each is `agents.maths.distributions` in compiled form, and the formulas are those of `rl.information`.
+"""
+
+import math
+
+import numpy as np
+
+from envs.kernels import kernel
+
+_f64 = np.float64
+
+_NEAR = 0.125  # |x| up to which φ and ψ are their series, as in agents.maths.information.numerics
+
+
+@kernel
+def exponentials(logits, r, actions, e, at):
+    """e_j = e^{z_j}, z = logits[r] − max. Returns the likeliest action and Σ_{j ≠ top} e_j: 1 + tiny would lose it.
+
+    e: float64, written from `at` on.
+    """
+    top = 0
+    for j in range(1, actions):
+        if logits[r, j] > logits[r, top]:
+            top = j
+    rest = 0.0
+    for j in range(actions):
+        if j == top:
+            e[at + j] = 1.0
+        else:
+            e[at + j] = math.exp(_f64(logits[r, j]) - _f64(logits[r, top]))
+            rest += e[at + j]
+    return top, rest
+
+
+@kernel
+def sample_categorical(logits, r, actions, u, e):
+    """The first action at which the cumulative probability exceeds u ∈ [0, 1)."""
+    _, rest = exponentials(logits, r, actions, e, 0)
+    left = u * (1 + rest)
+    for j in range(actions - 1):
+        left -= e[j]
+        if left < 0:
+            return j
+    return actions - 1
+
+
+@kernel
+def categorical_loss(logits, r, actions, action, advantage, ent_coef, share, delta, e):
+    """−ln π(a) Â and H; writes share · ∂(−ln π(a) Â − c H)/∂logits = share · [Â (p − e_a) + c p (ln p + H)]."""
+    top, rest = exponentials(logits, r, actions, e, 0)
+    inverse, log_total, mean_z = 1 / (1 + rest), math.log1p(rest), 0.0
+    for j in range(actions):
+        mean_z += e[j] * inverse * (_f64(logits[r, j]) - _f64(logits[r, top])) if e[j] > 0 else 0.0
+    for j in range(actions):
+        p = e[j] * inverse
+        slope = p
+        if j == action:
+            slope = -rest * inverse if j == top else p - 1
+        curve = p * (_f64(logits[r, j]) - _f64(logits[r, top]) - mean_z) if p > 0 else 0.0
+        delta[r, j] = share * (advantage * slope + ent_coef * curve)
+    log_p = _f64(logits[r, action]) - _f64(logits[r, top]) - log_total
+    return -log_p * advantage, log_total - mean_z
+
+
+@kernel
+def gaussian_loss(mean, r, log_std, size, action, advantage, ent_coef, share, delta, slope):
+    """−ln π(a) Â and H; writes share · ∂/∂μ into delta and adds share · ∂/∂ln σ to slope."""
+    log_p, entropy = 0.0, 0.0
+    half_log = 0.5 * math.log(2 * math.pi)
+    for k in range(size):
+        inverse = math.exp(-_f64(log_std[k]))
+        z = (_f64(action[r, k]) - _f64(mean[r, k])) * inverse
+        log_p -= 0.5 * z * z + _f64(log_std[k]) + half_log
+        entropy += _f64(log_std[k]) + half_log + 0.5
+        delta[r, k] = -share * advantage * z * inverse
+        slope[k] += share * (advantage * (1 - z * z) - ent_coef)
+    return -log_p * advantage, entropy
+
+
+@kernel
+def phi(x):
+    """φ(x) = eˣ − 1 − x, by its series near 0."""
+    if abs(x) > _NEAR:
+        return math.expm1(x) - x
+    total = 1.0
+    for k in range(9, 2, -1):
+        total = 1.0 + total * x / k
+    return 0.5 * x * x * total
+
+
+@kernel
+def psi(t):
+    """ψ(t) = (1 + t) ln(1 + t) + (1 − t) ln(1 − t), by its series near 0."""
+    if abs(t) > _NEAR:
+        plus = (1 + t) * math.log1p(t) if t > -1 else 0.0
+        return plus + ((1 - t) * math.log1p(-t) if t < 1 else 0.0)
+    square, total = t * t, 0.0
+    for k in range(9, 0, -1):
+        total = (total + 1.0 / (k * (2 * k - 1))) * square
+    return total
+
+
+@kernel
+def categorical_kl(before, after, r, actions, e):
+    """KL(p‖q) = log1p(Σ p φ(δ − m)), δ = after − before, m = Σ p δ; and m."""
+    top, rest = exponentials(before, r, actions, e, 0)
+    base = _f64(after[r, top]) - _f64(before[r, top])  # a common offset, taken out without rounding
+    m = 0.0
+    for j in range(actions):
+        m += e[j] / (1 + rest) * (_f64(after[r, j]) - _f64(before[r, j]) - base)
+    kl, overflows = 0.0, False
+    for j in range(actions):
+        d = _f64(after[r, j]) - _f64(before[r, j]) - base - m
+        overflows |= not abs(d) < 600
+        kl += e[j] / (1 + rest) * phi(d)
+    if overflows:  # ln Σ e^after − ln Σ e^before − Σ p δ, which does not cancel here
+        other, others = exponentials(after, r, actions, e, 0)
+        gap = _f64(after[r, other]) - _f64(after[r, top])
+        return math.log1p(others) - math.log1p(rest) + gap - m, base + m
+    return math.log1p(kl), base + m
+
+
+@kernel
+def categorical_js(before, after, r, actions, kl, mean, e):
+    """JS(p, q) = ½ Σ m ψ(tanh(r/2)), m = (p + q)/2, r = ln(p/q) = KL(p‖q) + Σ p δ − δ.
+
+    kl, mean: KL(p‖q) and Σ p δ; e: float64[2 · actions].
+    """
+    _, rest = exponentials(before, r, actions, e, 0)
+    _, others = exponentials(after, r, actions, e, actions)
+    js = 0.0
+    for j in range(actions):
+        p, q = e[j] / (1 + rest), e[actions + j] / (1 + others)
+        log_ratio = kl + mean - (_f64(after[r, j]) - _f64(before[r, j]))
+        js += 0.25 * (p + q) * psi(math.tanh(0.5 * log_ratio))
+    return js
+
+
+@kernel
+def gaussian_kl(before, after, r, log_std, size):
+    """KL = ½ Σ [φ(2 (ln σ₀ − ln σ₁)) + ((μ₀ − μ₁) / σ₁)²]. before: μ₀ and ln σ₀, after: μ₁, log_std: ln σ₁."""
+    kl = 0.0
+    for k in range(size):
+        z = (_f64(before[r, k]) - _f64(after[r, k])) * math.exp(-_f64(log_std[k]))
+        kl += 0.5 * (phi(2 * (_f64(before[r, size + k]) - _f64(log_std[k]))) + z * z)
+    return kl

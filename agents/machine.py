@@ -1,0 +1,46 @@
+"""How many threads torch computes with: one is fastest for small networks, and the caller's number comes back."""
+
+import os
+import platform
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import torch
+
+
+@contextmanager
+def torch_threads(count: int) -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+_PACKAGES = ("actor-critic", "torch", "numba", "numpy", "gymnasium", "stable-baselines3")
+
+
+def versions() -> dict[str, str]:
+    """Of this package, of those that its numbers depend on, of Python and of the system."""
+    packages = {name: _version(name) for name in _PACKAGES}
+    return packages | {"python": platform.python_version(), "platform": platform.platform()}
+
+
+def machine() -> str:
+    """The processor and the versions that numbers were made with."""
+    cpu = Path("/proc/cpuinfo")
+    names = re.findall(r"model name\s*: (.+)", cpu.read_text(encoding="utf-8")) if cpu.is_file() else []
+    model = names[0] if names else platform.processor() or platform.machine()
+    packages = ", ".join(f"{name} {_version(name)}" for name in _PACKAGES[1:])
+    return f"{model}, {os.cpu_count()} cores; Python {platform.python_version()}, {packages}"
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "not installed"

@@ -1,0 +1,178 @@
+"""Distributions over actions that can be counted: `Categorical`, `MultiCategorical`, `Bernoulli`."""
+
+import math
+from dataclasses import InitVar, dataclass
+from functools import cached_property
+from typing import Self
+
+import torch
+from torch import Generator, Tensor
+
+from agents.maths import information
+from agents.maths.distributions.base import check_shape
+from agents.maths.information.bernoulli import two_actions
+from agents.maths.information.checks import check_broadcast, check_logits, check_numbers, check_vectors
+from agents.maths.information.products import split
+
+
+@dataclass(frozen=True, eq=False)
+class Categorical:
+    """p_i = e^{logit_i} / Σ e^{logit_j} over A actions. logits: float[..., A]; −inf forbids an action.
+
+    Raises ValueError on NaN, +inf, and a row with every action illegal.
+    """
+
+    logits: Tensor
+    validate: InitVar[bool] = True
+
+    def __post_init__(self, validate: bool) -> None:
+        if validate:
+            check_logits("logits", self.logits)
+
+    @classmethod
+    def masked(cls, logits: Tensor, legal: Tensor, validate: bool = True) -> Self:
+        """Of the legal actions only: probability 0 and gradient 0 for the others. legal: bool[..., A], or broadcast."""
+        if validate and legal.dtype != torch.bool:
+            raise ValueError(f"legal must hold truth values, got {legal.dtype}")
+        if validate:
+            check_broadcast(1, logits=logits, legal=legal)
+        return cls(logits.masked_fill(~legal, -math.inf), validate)
+
+    @property
+    def raw(self) -> Tensor:
+        return self.logits
+
+    @cached_property
+    def log_p(self) -> Tensor:
+        """Normalized log-probabilities, float[..., A]."""
+        return information.log_softmax(self.logits, validate=False)
+
+    def sample(self, generator: Generator) -> Tensor:
+        """Inverse CDF: one uniform number an action, int64[...]. An illegal action is never drawn."""
+        cdf = self.log_p.exp().cumsum(-1)
+        u = torch.rand(cdf.shape[:-1], generator=generator, device=cdf.device, dtype=cdf.dtype)
+        return (cdf <= u.unsqueeze(-1) * cdf[..., -1:]).sum(-1)
+
+    def mode(self) -> Tensor:
+        return self.logits.argmax(-1)
+
+    def log_prob(self, action: Tensor) -> Tensor:
+        """ln p(a). action: int64[...]. Raises ValueError if its shape is not the batch shape."""
+        check_shape(action, self.logits.shape[:-1])
+        return self.log_p.gather(-1, action.unsqueeze(-1)).squeeze(-1)
+
+    def entropy(self) -> Tensor:
+        return information.entropy_from_logits(self.logits, validate=False)
+
+    def kl(self, other: Self) -> Tensor:
+        """KL(self‖other), float[...]. Raises ValueError if the other has another number of actions."""
+        check_broadcast(1, logits=self.logits, others_logits=other.logits)
+        return information.kl_from_logits(self.logits, other.logits, validate=False)
+
+    def js(self, other: Self) -> Tensor:
+        """JS(self, other), float[...]. Raises as `kl`."""
+        check_broadcast(1, logits=self.logits, others_logits=other.logits)
+        return information.js_from_logits(self.logits, other.logits, validate=False)
+
+
+@dataclass(frozen=True, eq=False)
+class MultiCategorical:
+    """Independent categoricals side by side: p(a) = ∏_k p_k(a_k). logits: float[..., Σ sizes].
+
+    Raises ValueError unless the sizes fit, and as `Categorical` for each factor.
+    """
+
+    logits: Tensor
+    sizes: tuple[int, ...]
+    validate: InitVar[bool] = True
+
+    def __post_init__(self, validate: bool) -> None:
+        split("logits", self.logits, self.sizes, validate)
+
+    @property
+    def raw(self) -> Tensor:
+        return self.logits
+
+    @cached_property
+    def factors(self) -> tuple[Categorical, ...]:
+        return tuple(Categorical(x, validate=False) for x in split("logits", self.logits, self.sizes, validate=False))
+
+    def sample(self, generator: Generator) -> Tensor:
+        """int64[..., K], one action a factor."""
+        return torch.stack([factor.sample(generator) for factor in self.factors], -1)
+
+    def mode(self) -> Tensor:
+        return torch.stack([factor.mode() for factor in self.factors], -1)
+
+    def log_prob(self, action: Tensor) -> Tensor:
+        """Σ_k ln p_k(a_k). action: int64[..., K]. Raises ValueError if its shape is another."""
+        check_shape(action, torch.Size((*self.logits.shape[:-1], len(self.sizes))))
+        pairs = zip(self.factors, action.unbind(-1), strict=True)
+        return torch.stack([factor.log_prob(a) for factor, a in pairs]).sum(0)
+
+    def entropy(self) -> Tensor:
+        return information.product_entropy_from_logits(self.logits, self.sizes, validate=False)
+
+    def kl(self, other: Self) -> Tensor:
+        self._check_sizes(other)
+        return information.product_kl_from_logits(self.logits, other.logits, self.sizes, validate=False)
+
+    def js(self, other: Self) -> Tensor:
+        """Over the joint outcomes. Raises ValueError if there are more than 65,536 of them."""
+        self._check_sizes(other)
+        return information.product_js_from_logits(self.logits, other.logits, self.sizes, validate=False)
+
+    def _check_sizes(self, other: Self) -> None:
+        if tuple(self.sizes) != tuple(other.sizes):
+            raise ValueError(f"sizes {self.sizes} and {other.sizes} differ")
+
+
+@dataclass(frozen=True, eq=False)
+class Bernoulli:
+    """D independent bits, P(bit = 1) = σ(logit). logits: float[..., D]; ±inf makes a bit certain.
+
+    Raises ValueError on NaN.
+    """
+
+    logits: Tensor
+    validate: InitVar[bool] = True
+
+    def __post_init__(self, validate: bool) -> None:
+        if validate:
+            check_vectors("logits", self.logits)
+            check_numbers("logits", self.logits, infinite=True)
+
+    @property
+    def raw(self) -> Tensor:
+        return self.logits
+
+    @cached_property
+    def bits(self) -> MultiCategorical:
+        """The same as D factors of two actions."""
+        return MultiCategorical(two_actions(self.logits).flatten(-2), (2,) * self.logits.shape[-1], validate=False)
+
+    def sample(self, generator: Generator) -> Tensor:
+        """int64[..., D] of zeros and ones."""
+        p = self.logits.sigmoid()
+        return (torch.rand(p.shape, generator=generator, device=p.device, dtype=p.dtype) < p).long()
+
+    def mode(self) -> Tensor:
+        return (self.logits > 0).long()
+
+    def log_prob(self, action: Tensor) -> Tensor:
+        """Σ [a ln σ(x) + (1 − a) ln σ(−x)]. action: [..., D]. Raises ValueError on another shape or other numbers."""
+        check_shape(action, self.logits.shape)
+        if not bool(((action == 0) | (action == 1)).all()):
+            raise ValueError("action holds something else than the bits 0 and 1")
+        return information.log_sigmoid(torch.where(action > 0, self.logits, -self.logits), validate=False).sum(-1)
+
+    def entropy(self) -> Tensor:
+        return information.bernoulli_entropy_from_logits(self.logits, validate=False)
+
+    def kl(self, other: Self) -> Tensor:
+        check_broadcast(1, logits=self.logits, others_logits=other.logits)
+        return information.bernoulli_kl_from_logits(self.logits, other.logits, validate=False)
+
+    def js(self, other: Self) -> Tensor:
+        """Over the 2^D joint outcomes. Raises ValueError if D > 16."""
+        return self.bits.js(other.bits)

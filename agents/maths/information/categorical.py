@@ -1,0 +1,235 @@
+"""Categorical distributions by raw logits: the numerical heart of the package.
+
+A logit of −inf forbids its action: probability 0, gradient 0. Divergences are computed in float64, in which the
+difference of two float32 logits is exact, and have their gradients in closed form, differentiable again.
+"""
+
+import math
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from agents.maths.information.checks import Reduction, check_broadcast, check_logits, finish
+from agents.maths.information.numerics import (
+    NEAR,
+    closed_form,
+    compare,
+    difference,
+    js_of_pair,
+    log_of_mean_ratio,
+    phi_series,
+    through_softmax,
+    weights,
+)
+
+_PIECE = 2**14  # logits, 128 KiB in float64
+
+_CANCELS = {False: 1e-6, True: 1e-3}  # by float64 or not: entropy or KL below which logarithms of sums lose digits
+
+
+def softmax(logits: Tensor, temperature: float = 1.0, *, validate: bool = True) -> Tensor:
+    """p_i = e^{x_i/τ} / Σ_j e^{x_j/τ}. logits: float[..., A]. Returns float[..., A]. Raises as `log_softmax` does."""
+    if validate:
+        check_logits("logits", logits)
+    z, top = _below_top(logits.double(), temperature)
+    rest = z.exp().scatter(-1, top, 0.0)
+    return (rest.scatter(-1, top, 1.0) / (1 + rest.sum(-1, keepdim=True))).to(logits.dtype)
+
+
+def log_softmax(logits: Tensor, temperature: float = 1.0, *, validate: bool = True) -> Tensor:
+    """ln p_i = z_i − log1p(Σ_{j≠top} e^{z_j}), where z = (logits − max(logits)) / τ.
+
+    logits: float[..., A]. Returns float[..., A]. Leaving the top action out of the sum keeps its log-probability
+    accurate when it is near 0 (a nearly deterministic policy), where log(1 + tiny) is lost.
+    Raises ValueError on NaN, on +inf, where every action is illegal, and unless τ is positive and finite.
+    """
+    if validate:
+        check_logits("logits", logits)
+    z, top = _below_top(logits, temperature)
+    rest = z.exp().scatter(-1, top, 0.0).sum(-1, keepdim=True)
+    return z.scatter(-1, top, 0.0) - rest.log1p()  # 0 it is; said so, its gradient 1 − 1 + … does not cancel
+
+
+def _below_top(logits: Tensor, temperature: float) -> tuple[Tensor, Tensor]:
+    """(logits − max) / τ, and the index of the maximum."""
+    peak, top = logits.max(-1, keepdim=True)
+    if temperature == 1.0:
+        return logits - peak, top
+    if not 0 < temperature < math.inf:
+        raise ValueError(f"temperature must be positive and finite, got {temperature!r}")
+    return (logits - peak) / temperature, top
+
+
+def entropy_from_logits(
+    logits: Tensor, *, base: float = math.e, reduction: Reduction = "none", validate: bool = True
+) -> Tensor:
+    """H(p) = −Σ p ln p, with 0 ln 0 = 0; as log1p(S) − Σ p z, z = logits − max, S = Σ_{j≠top} e^{z_j}.
+
+    logits: float[..., A]. Returns float[...], 0 ≤ H ≤ ln A. Both terms are ≥ 0, so nothing cancels.
+    Raises ValueError as `log_softmax` does.
+    """
+    if validate:
+        check_logits("logits", logits)
+    return finish(_entropy(logits), base, reduction)
+
+
+def cross_entropy_from_logits(
+    p_logits: Tensor, q_logits: Tensor, *, base: float = math.e, reduction: Reduction = "none", validate: bool = True
+) -> Tensor:
+    """H(p, q) = −Σ p ln q = H(p) + KL(p‖q), of two sets of logits that broadcast.
+
+    p_logits, q_logits: float[..., A]. Returns float[...] ≥ 0; +inf where q forbids what p allows.
+    Raises ValueError as `kl_from_logits` does.
+    """
+    if validate:
+        _check_pair(p_logits, q_logits)
+    kl = _kl(p_logits, q_logits)
+    return finish(_entropy(p_logits) + kl, base, reduction)
+
+
+def kl_from_logits(
+    p_logits: Tensor, q_logits: Tensor, *, base: float = math.e, reduction: Reduction = "none", validate: bool = True
+) -> Tensor:
+    """KL(p‖q) = Σ p ln(p/q), of two sets of logits that broadcast.
+
+    p_logits, q_logits: float[..., A]. Returns float[...] ≥ 0; +inf where q forbids what p allows, with a finite
+    gradient. Neighbors go by an identity without cancellation: with δ = q_logits − p_logits and m = Σ p δ,
+    KL = log1p(Σ p φ(δ − m)), φ(x) = eˣ − 1 − x; others by Bregman's terms q − p + p ln(p/q), each ≥ 0.
+    Raises ValueError on NaN, +inf, a row with every action illegal, and shapes that do not fit.
+    """
+    if validate:
+        _check_pair(p_logits, q_logits)
+    return finish(_kl(p_logits, q_logits), base, reduction)
+
+
+def js_from_logits(
+    p_logits: Tensor, q_logits: Tensor, *, base: float = math.e, reduction: Reduction = "none", validate: bool = True
+) -> Tensor:
+    """JS(p, q) = ½ KL(p‖m) + ½ KL(q‖m), m = (p + q)/2; as ½ Σ m ψ(tanh(r/2)), r = ln(p/q).
+
+    p_logits, q_logits: float[..., A], which broadcast. Returns float[...], 0 ≤ JS ≤ ln 2; ψ(t) = (1 + t) ln(1 + t)
+    + (1 − t) ln(1 − t) is even and ≥ 0, so nothing cancels. Raises ValueError as `kl_from_logits` does.
+    """
+    if validate:
+        _check_pair(p_logits, q_logits)
+    return finish(_js(p_logits, q_logits), base, reduction)
+
+
+def _check_pair(p_logits: Tensor, q_logits: Tensor) -> None:
+    check_broadcast(1, p_logits=p_logits, q_logits=q_logits)
+    check_logits("p_logits", p_logits)
+    check_logits("q_logits", q_logits)
+
+
+def _in_pieces(values: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    """The same function, computed on pieces of the batch that stay in the processor's cache."""
+
+    def whole(*logits: Tensor) -> Tensor:
+        (*batch, actions), rows = logits[0].shape, max(1, _PIECE // logits[0].shape[-1])
+        tables = [x.reshape(-1, actions) for x in logits]
+        if len(tables[0]) <= rows:
+            return values(*tables).reshape(batch)
+        pieces = zip(*(x.split(rows) for x in tables), strict=True)  # type: ignore[no-untyped-call]
+        return torch.cat([values(*piece) for piece in pieces]).reshape(batch)
+
+    return whole
+
+
+def _entropy_values(logits: Tensor) -> Tensor:
+    z = logits.to(torch.float64, copy=True)
+    z.sub_(z.amax(-1, keepdim=True))
+    e = z.exp()
+    total = e.sum(-1)
+    entropy = total.log().sub_((e * z).sum(-1).div_(total))
+    plenty = entropy > _CANCELS[logits.dtype == torch.float64]  # false on the NaN of 0 · −inf too
+    if not bool(plenty.all()):  # nearly deterministic: in 1 + S, S is rounded away
+        careful = _rows(~plenty)
+        z, e = z.index_select(0, careful), e.index_select(0, careful)
+        rest = e.scatter(-1, z.argmax(-1, keepdim=True), 0.0).sum(-1)
+        cross = (e * z.masked_fill(z == -math.inf, 0.0)).sum(-1)
+        entropy.index_copy_(0, careful, rest.log1p() - cross / (1 + rest))
+    return entropy
+
+
+def _kl_values(p_logits: Tensor, q_logits: Tensor) -> Tensor:
+    """The identity if all rows are of neighbors, as after an update of a policy; else log Σ q' − log Σ p' − m, and
+    Bregman's terms for the rows in which that would cancel or a logit is masked."""
+    delta, rounding = difference(p_logits, q_logits)
+    peak_p, e, total_p = weights(p_logits)
+    first = delta[:, :1]
+    d = delta - first  # takes out a common offset, without rounding
+    if rounding is not None:
+        d.add_(rounding - rounding[:, :1])
+    m = (e * d).sum(-1, keepdim=True).div_(total_p)
+    d.sub_(m)
+    if not d.numel():
+        return d.sum(-1)
+    low, high = (float(bound) for bound in torch.aminmax(d))
+    if low >= -NEAR and high <= NEAR:  # false on NaN, as from a masked logit
+        return phi_series(d).mul_(e).sum(-1).div_(total_p.squeeze(-1)).log1p_()
+    peak_q, _, total_q = weights(q_logits)
+    m.add_(first)
+    kl = (total_q.log() - total_p.log()).add_(peak_q - peak_p - m)
+    plenty = (kl > _CANCELS[p_logits.dtype == torch.float64] * m.abs().clamp_min_(1.0)).squeeze(-1)  # false on NaN
+    kl = kl.squeeze(-1)
+    if not bool(plenty.all()):
+        careful = _rows(~plenty)
+        a, b = p_logits.index_select(0, careful), q_logits.index_select(0, careful)
+        kl.index_copy_(0, careful, _bregman(a, b, masked=not math.isfinite(low)))
+    return kl
+
+
+def _rows(chosen: Tensor) -> Tensor:
+    """Indices of the rows chosen, int64[R]."""
+    return chosen.nonzero().squeeze(-1)
+
+
+def _bregman(p_logits: Tensor, q_logits: Tensor, masked: bool) -> Tensor:
+    """Σ [q − p + p ln(p/q)], the terms of neighbors as p φ(ln(q/p))."""
+    p, q, r = compare(p_logits, q_logits, masked)
+    kl = torch.where(r.abs() <= NEAR, phi_series(r).mul_(p), q.sub_(p).sub_(p.mul(r))).sum(-1).clamp_min_(0.0)
+    if masked:
+        kl.masked_fill_(((p_logits > -math.inf) & (q_logits == -math.inf)).any(-1), math.inf)
+    return kl
+
+
+def _js_values(p_logits: Tensor, q_logits: Tensor) -> Tensor:
+    return js_of_pair(*compare(p_logits, q_logits, masked=True))
+
+
+def _entropy_gradients(logits: Tensor, _: Tensor) -> tuple[Tensor]:
+    """∂H/∂x = −p (ln p + H)."""
+    log_p = log_softmax(logits.double(), validate=False)
+    return (through_softmax(log_p.exp(), -log_p.where(logits > -math.inf, 0.0)),)
+
+
+def _kl_gradients(p_logits: Tensor, q_logits: Tensor, kl: Tensor) -> tuple[Tensor, Tensor]:
+    """∂KL/∂x_p = p (Σ p δ − δ), δ = x_q − x_p; ∂KL/∂x_q = q − p, for neighbors as p (eʳ − 1). 0 at masked logits."""
+    (_, e_p, total_p), (_, e_q, total_q) = weights(p_logits), weights(q_logits)
+    p, q = e_p / total_p, e_q / total_q
+    top = p.argmax(-1, keepdim=True)
+    q_legal, finite = q_logits > -math.inf, (kl < math.inf).unsqueeze(-1)
+    both = (p_logits > -math.inf) & q_legal & finite
+    delta, rounding = difference(p_logits.where(both, 0.0), q_logits.where(both, 0.0))
+    d = delta - delta.gather(-1, top)
+    if rounding is not None:
+        d = d + (rounding - rounding.gather(-1, top))
+    d = (d - (p * d).sum(-1, keepdim=True)).where(both, 0.0)
+    r = d - kl.double().where(kl < math.inf, 0.0).unsqueeze(-1)
+    near = both & (r.abs() < 1)
+    to_q = torch.where(near, p * r.where(near, 0.0).expm1(), q - p)
+    return -p * d, to_q.where(q_legal, 0.0)
+
+
+def _js_gradients(p_logits: Tensor, q_logits: Tensor, _: Tensor) -> tuple[Tensor, Tensor]:
+    """∂JS/∂x_p = ½ p (ln(p/m) − KL(p‖m)), and the same for q."""
+    p, q, r = compare(p_logits, q_logits, masked=True)
+    return through_softmax(p, 0.5 * log_of_mean_ratio(r)), through_softmax(q, 0.5 * log_of_mean_ratio(-r))
+
+
+_entropy = closed_form(_in_pieces(_entropy_values), _entropy_gradients)
+
+_kl = closed_form(_in_pieces(_kl_values), _kl_gradients)
+
+_js = closed_form(_in_pieces(_js_values), _js_gradients)

@@ -1,0 +1,219 @@
+"""The optimizer step of A2C: clipped, of a size that may adapt, and shortened where the policy would move too far."""
+
+import math
+from collections.abc import Callable, Iterable, Mapping
+from typing import cast
+
+import torch
+from gymnasium import spaces
+from torch import Tensor
+from torch.nn.utils import clip_grad_norm_
+from torch.optim import Adam, Optimizer, RMSprop
+
+from agents.maths.distributions import Categorical, Distribution
+from agents.maths.schedules import Schedule, highest, value_at
+from agents.networks.actor_critic import Policy, Value
+from agents.settings.a2c import A2CSettings
+from agents.settings.values import ConfigError
+from envs.spaces import Actions, factors
+
+FASTEST = math.log(1.2)  # a factor changes by at most a fifth an update, up or down
+
+ENTROPY_GAIN = 0.01  # of the coefficient, an update and a nat
+
+SHIFT_HORIZON = 50  # updates over which the policy shift is averaged before it is compared with its target
+
+SHIFT_GAIN = 1 / (4 * SHIFT_HORIZON)  # the largest without overshoot: critical damping of gain and horizon
+
+
+def gradient_error(loss: float) -> FloatingPointError:
+    return FloatingPointError(
+        f"the gradient is not finite (loss {loss:g}) and was not applied; "
+        "lower learning_rate, or set normalize_observations or normalize_rewards"
+    )
+
+
+def shift_error(learning_rate: float) -> FloatingPointError:
+    return FloatingPointError(f"a step of learning rate {learning_rate:g} moved the policy infinitely far; lower it")
+
+
+def check_target_entropy(target: Schedule | None, actions: Actions) -> None:
+    """Raises ConfigError if no policy over these actions has an entropy above the target."""
+    choices = math.prod(factors(actions))
+    if target is None or isinstance(actions, spaces.Box):
+        return
+    if highest(target) >= math.log(choices):
+        raise ConfigError(
+            f"target_entropy must be below ln {choices} = {math.log(choices):.3f}, the entropy of "
+            f"uniform actions, got {target}"
+        )
+
+
+class Factor:
+    """f of a scheduled coefficient c = f · schedule: moved after each update, so that what it steers nears a target."""
+
+    def __init__(self) -> None:
+        self.value = 1.0
+
+    def move(self, change: float) -> None:
+        """f ← f · e^change, with |change| ≤ ln 1.2 and f in [1/100, 100], even if nothing answers."""
+        step = min(max(change, -FASTEST), FASTEST)
+        self.value = min(max(self.value * math.exp(step), 0.01), 100.0)
+
+
+class Descent:
+    """The optimizer over π_θ and V_φ, and what adapts its step and the entropy coefficient."""
+
+    def __init__(self, policy: Policy, value: Value, settings: A2CSettings) -> None:
+        self.policy, self.value, self.settings = policy, value, settings
+        groups = [{"params": list(policy.parameters())}, {"params": list(value.parameters())}]
+        self.optimizer = optimizer(groups, settings)
+        self.step_factor, self.entropy_factor = Factor(), Factor()
+        self.mean_shift, self.shifts = 0.0, 0  # of the latest updates, and how many there were
+
+    def entropy_coefficient(self, progress: float) -> float:
+        """The coefficient of this update."""
+        return value_at(self.settings.ent_coef, progress) * self.entropy_factor.value
+
+    def adapt_entropy_coefficient(self, entropy: Tensor, progress: float) -> None:
+        """With a target: c ← c · exp(0.01 (H_target − H)) for the next update.
+
+        Source of the idea: Haarnoja et al. 2018, "Soft actor-critic algorithms and applications", section 5.
+        """
+        if self.settings.target_entropy is not None:
+            missing = value_at(self.settings.target_entropy, progress) - float(entropy)
+            self.entropy_factor.move(ENTROPY_GAIN * missing)
+
+    def step(self, loss: Tensor, progress: float, shift: Callable[[], Tensor]) -> dict[str, Tensor]:
+        """One step on the loss. shift() is the KL divergence from the policy that acted to the policy as it is now.
+
+        Raises FloatingPointError if the gradient is not finite, before any parameter changes, or if shift() is not.
+        """
+        learning_rate = value_at(self.settings.learning_rate, progress)
+        critic_scale = value_at(self.settings.critic_lr_scale, progress)
+        rates = (learning_rate * self.step_factor.value, learning_rate * critic_scale)
+        for group, rate in zip(self.optimizer.param_groups, rates, strict=True):
+            group["lr"] = rate
+        self.optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        max_norm = value_at(self.settings.max_grad_norm, progress)
+        grad_norm = clip_grad_norm_([*self.policy.parameters(), *self.value.parameters()], max_norm, foreach=True)
+        if not bool(torch.isfinite(grad_norm)):
+            raise gradient_error(float(loss.detach()))
+        limit = self.settings.max_policy_shift
+        kl = self._step_within(None if limit is None else value_at(limit, progress), shift)
+        if not bool(torch.isfinite(kl)):
+            raise shift_error(rates[0])
+        if self.settings.target_policy_shift is not None:
+            self._adapt_step(value_at(self.settings.target_policy_shift, progress), float(kl))
+        return {
+            "train/policy_shift_kl": kl,
+            "train/grad_norm": grad_norm,
+            "train/learning_rate": torch.tensor(rates[0]),
+        }
+
+    @torch.no_grad()
+    def _step_within(self, bound: float | None, shift: Callable[[], Tensor]) -> Tensor:
+        """The optimizer's step; returns its KL divergence after any shortening.
+
+        KL grows with the square of a small step, so a step whose KL exceeds the bound is multiplied by
+        0.95 √(bound / KL), again if need be. No step at all is taken where none is short enough, as for a rollout of
+        another policy.
+        """
+        before = [] if bound is None else [p.clone() for p in self.policy.parameters()]
+        self.optimizer.step()
+        kl = shift()
+        for attempt in range(10):
+            if bound is None or not bool(kl > bound):
+                break
+            share = 0.95 * (bound / kl).sqrt() if attempt < 9 else torch.zeros(())
+            for p, start in zip(self.policy.parameters(), before, strict=True):
+                p.copy_(torch.lerp(start, p, share))
+            kl = shift()
+        return kl
+
+    def _adapt_step(self, target: float, kl: float) -> None:
+        """f ← f · √(target / mean KL)^gain: KL ∝ step², so the root is the factor that would have met the target.
+
+        It is the mean over some updates that is steered: single updates differ by orders of magnitude, most of them
+        near 0, and a step that follows each of them grows until the next large one destroys the policy.
+        """
+        self.shifts = min(self.shifts + 1, SHIFT_HORIZON)
+        self.mean_shift += (kl - self.mean_shift) / self.shifts
+        measured = max(self.mean_shift, 0.01 * target)  # a policy that does not move at all raises f by 1 % an update
+        self.step_factor.move(SHIFT_GAIN * 0.5 * math.log(target / measured))
+
+    def state_dict(self) -> dict[str, object]:
+        return {
+            "optimizer": self.optimizer.state_dict(),
+            "factors": [self.step_factor.value, self.entropy_factor.value],
+            "shift": [self.mean_shift, self.shifts],
+        }
+
+    def load_state_dict(self, state: Mapping[str, object]) -> None:
+        self.optimizer.load_state_dict(cast("dict[str, object]", state["optimizer"]))
+        self.step_factor.value, self.entropy_factor.value = cast("list[float]", state["factors"])
+        self.mean_shift, self.shifts = cast("tuple[float, int]", state["shift"])
+
+
+Groups = Iterable[dict[str, list[torch.nn.Parameter]]]
+
+
+class RMSpropTFLike(Optimizer):
+    """s ← α s + (1 − α) g², θ ← θ − lr · g / √(s + ε), from s = 1.
+
+    torch's RMSprop begins at s = 0 and has ε outside the root: its first steps are ten times as long, and it divides
+    by less where gradients are small. Source: tf.compat.v1.train.RMSPropOptimizer, as in the A3C and A2C of Atari.
+    """
+
+    def __init__(self, params: Groups, lr: float = 1e-2, alpha: float = 0.99, eps: float = 1e-5) -> None:
+        super().__init__(params, {"lr": lr, "alpha": alpha, "eps": eps})
+
+    @torch.no_grad()
+    def step(self, closure: Callable[[], float] | None = None) -> None:  # type: ignore[override]
+        """One step. Raises ValueError if a closure is passed: the gradients must be there already."""
+        if closure is not None:
+            raise ValueError("RMSpropTFLike takes no closure; call backward() before step()")
+        for group in self.param_groups:
+            alpha, eps, lr = group["alpha"], group["eps"], group["lr"]
+            for p in group["params"]:
+                if p.grad is None:
+                    continue
+                state = self.state[p]
+                if not state:
+                    state |= {"step": 0, "square_avg": torch.ones_like(p)}
+                state["step"] += 1
+                square_avg = cast(Tensor, state["square_avg"])
+                square_avg.mul_(alpha).addcmul_(p.grad, p.grad, value=1 - alpha)
+                p.addcdiv_(p.grad, square_avg.add(eps).sqrt_(), value=-lr)
+
+
+def optimizer(groups: Groups, settings: A2CSettings) -> Optimizer:
+    """RMSprop (α = 0.99) in torch's or TensorFlow's form, or Adam."""
+    eps = settings.rms_prop_eps
+    if not settings.use_rms_prop:
+        return Adam(groups, eps=eps, foreach=True)
+    if settings.rms_prop_tf_like:
+        return RMSpropTFLike(groups, alpha=0.99, eps=eps)
+    return RMSprop(groups, alpha=0.99, eps=eps, foreach=True)
+
+
+class Shift:
+    """How far the policy moved from the one that acted: means over the rollout's states."""
+
+    def __init__(self, policy: Policy, behavior: Tensor, now: Callable[[], Distribution]) -> None:
+        """now: the policy as it is when called, on the rollout's states."""
+        self.now = now
+        self.before = self.after = policy.distribution(behavior)
+
+    @torch.no_grad()
+    def __call__(self) -> Tensor:
+        """KL(π_before ‖ π as it is now)."""
+        self.after = self.now()
+        return self.before.kl(self.after).mean()  # of one family
+
+    def js(self) -> dict[str, Tensor]:
+        """JS(π_before, π at the last call), which exists in closed form for discrete actions."""
+        if isinstance(self.before, Categorical) and isinstance(self.after, Categorical):
+            return {"train/policy_shift_js": self.before.js(self.after).mean()}
+        return {}

@@ -1,0 +1,123 @@
+"""`NativeVectorEnv`: Gymnasium's classic control, compiled, as a vector environment in SAME_STEP mode."""
+
+from typing import cast
+
+import gymnasium as gym
+import numpy as np
+from gymnasium.utils.seeding import np_random
+from gymnasium.vector import AutoresetMode, VectorEnv
+from gymnasium.vector.utils import batch_space
+from numpy.typing import NDArray
+
+from envs.errors import EnvironmentUsageError
+
+WORLDS = (
+    "CartPole-v1",
+    "Acrobot-v1",
+    "MountainCar-v0",
+    "MountainCarContinuous-v0",
+    "Pendulum-v1",
+)  # as in envs.backends.native_physics
+
+_STATE_SIZE = 4  # the largest; the others leave the rest of the row alone
+
+_LOW = (1 << 64) - 1
+
+Array = NDArray[np.generic]
+
+Infos = dict[str, object]
+
+
+class NativeVectorEnv(VectorEnv):
+    """N copies of one of `WORLDS`: the trajectories of Gymnasium's, step for step, from the same seeds and actions.
+
+    Real actions are taken as they come, as Gymnasium's environments do; `envs.Worlds` bounds them before. Nothing is
+    rendered. Raises EnvironmentUsageError if `reset` is given options other than `reset_mask`.
+    """
+
+    def __init__(self, env_id: str, num_envs: int, max_episode_steps: int | None = None) -> None:
+        from envs.backends import native_physics as physics
+
+        self._physics = physics
+        template = gym.make(env_id, max_episode_steps, disable_env_checker=True)
+        assert template.spec is not None
+        assert template.spec.max_episode_steps is not None
+        self.spec = template.spec
+        self.metadata = {**template.metadata, "autoreset_mode": AutoresetMode.SAME_STEP}
+        self.num_envs = num_envs
+        self.single_observation_space = template.observation_space
+        self.single_action_space = template.action_space
+        self.observation_space = batch_space(self.single_observation_space, num_envs)
+        self.action_space = batch_space(self.single_action_space, num_envs)
+        self.world = WORLDS.index(env_id)
+        self.limit = template.spec.max_episode_steps
+        self.state = np.zeros((num_envs, _STATE_SIZE))
+        self.rng = np.zeros((num_envs, 4), np.uint64)
+        self.length = np.zeros(num_envs, np.int64)
+        self.obs = np.zeros(self.observation_space.shape or (), np.float32)
+        self.two = np.array([2.0])
+        self._seeded = False
+
+    def reset(self, *, seed: int | list[int | None] | None = None, options: Infos | None = None) -> tuple[Array, Infos]:
+        chosen = dict(options or {})
+        mask = cast("NDArray[np.bool_]", chosen.pop("reset_mask", np.ones(self.num_envs, bool)))
+        if chosen:
+            raise EnvironmentUsageError(
+                f"native {self._id} takes no reset options, got {sorted(chosen)}; pass an environment function instead"
+            )
+        seeds = [seed + i for i in range(self.num_envs)] if isinstance(seed, int) else seed or [None] * self.num_envs
+        for i in np.flatnonzero(mask):
+            if seeds[i] is not None or not self._seeded:
+                self.rng[i] = _row_of(np_random(seeds[i])[0])
+            self._physics.reset_world(self.world, self.state[i], self.rng[i])
+            self._physics.observe(self.world, self.state[i], self.obs[i])
+            self.length[i] = 0
+        self._seeded = True
+        return self.obs.copy(), {}
+
+    def step(self, actions: Array) -> tuple[Array, NDArray[np.float64], NDArray[np.bool_], NDArray[np.bool_], Infos]:
+        if not self._seeded:
+            raise EnvironmentUsageError(f"call reset before step: {self._id} has not begun")
+        n, next_obs, reward = self.num_envs, np.empty_like(self.obs), np.empty(self.num_envs)
+        terminated, truncated = np.empty(n, np.bool_), np.empty(n, np.bool_)
+        index = np.asarray(actions, np.int64).reshape(n) if actions.dtype.kind in "iu" else np.zeros(n, np.int64)
+        force = np.asarray(actions, np.float32).reshape(n)
+        self._physics.step_worlds(
+            self.world, self.limit, self.state, self.rng, self.length, index, force,
+            self.obs, next_obs, reward, terminated, truncated, self.two,
+        )  # fmt: skip
+        ended = terminated | truncated
+        if not ended.any():
+            return next_obs, reward, terminated, truncated, {"next_obs": next_obs}
+        final_obs = np.full(n, None, object)
+        for i in np.flatnonzero(ended):
+            final_obs[i] = next_obs[i]
+        infos: Infos = {"next_obs": next_obs, "final_obs": final_obs, "_final_obs": ended, "final_info": {}}
+        return self.obs.copy(), reward, terminated, truncated, infos
+
+    @property
+    def _id(self) -> str:
+        return WORLDS[self.world]
+
+    def state_dict(self) -> dict[str, object]:
+        """Where every world is: all that `step` changes."""
+        return {name: getattr(self, name).copy() for name in ("state", "rng", "length", "obs")}
+
+    def load_state_dict(self, state: dict[str, object]) -> None:
+        """Goes on where `state_dict` was taken. Raises ValueError if it is of another number of environments."""
+        for name, value in state.items():
+            own, saved = getattr(self, name), cast("NDArray[np.float64]", value)
+            if own.shape != saved.shape:
+                raise ValueError(f"{name} has shape {own.shape}, the saved one {saved.shape}")
+            own[...] = saved
+        self._seeded = True
+
+
+def _row_of(generator: np.random.Generator) -> NDArray[np.uint64]:
+    """The state of a PCG64 generator as a row. Raises ValueError for another kind, or one that holds half a number."""
+    state = generator.bit_generator.state
+    if state["bit_generator"] != "PCG64" or state["has_uint32"]:
+        raise ValueError(f"expected a PCG64 generator at a whole number, got {state}")
+    words = cast("dict[str, int]", state["state"])
+    halves = [half for word in (words["state"], words["inc"]) for half in (word >> 64, word & _LOW)]
+    return np.array(halves, np.uint64)

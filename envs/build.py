@@ -1,0 +1,207 @@
+"""How one environment is built: from an id, an object or a function, with every way of failing turned into one line."""
+
+import difflib
+import importlib
+from collections.abc import Callable, Mapping
+from copy import deepcopy
+from functools import partial
+from typing import NamedTuple
+
+import gymnasium as gym
+import numpy as np
+from gymnasium.spaces import Box
+from gymnasium.vector import VectorEnv
+from gymnasium.wrappers import AtariPreprocessing, FrameStackObservation, TimeLimit, TransformObservation
+
+from envs.errors import EnvironmentUsageError, UnknownEnvironment, UnsupportedSpace
+from envs.spaces import channels_last
+
+AnyEnv = gym.Env[object, object]
+EnvLike = str | AnyEnv | VectorEnv | Callable[[], AnyEnv]
+
+NUM_ENVS = 8  # of an id or a function, unless a number is given
+
+_EXTRAS = {"box2d": "box2d", "mujoco": "mujoco", "ale": "atari", "opencv": "atari"}
+
+
+class Variant(NamedTuple):
+    """How one environment is built, beside its id. The agents' settings of the same names make one up.
+
+    max_episode_steps: a time limit in place of the registered one, in steps of the agent. env_kwargs: arguments of the
+    environment's constructor, for an id only. frame_stack: the last k observations as one, see `stacked`.
+    atari_preprocessing: Gymnasium's AtariPreprocessing (up to 30 no-ops, frames skipped by 4, 84 × 84, gray) and
+    images [k, 84, 84], for an Atari id only. wrappers: "module:Class" of Gymnasium wrappers that take the environment
+    alone, from the inside out, before frames are stacked.
+    """
+
+    max_episode_steps: int | None = None
+    env_kwargs: Mapping[str, object] | None = None
+    frame_stack: int = 1
+    atari_preprocessing: bool = False
+    wrappers: tuple[str, ...] = ()
+
+    @property
+    def changes(self) -> dict[str, object]:
+        """The fields that change something."""
+        return {
+            name: value
+            for name, value in self._asdict().items()
+            if value != self._field_defaults[name] and not (name == "env_kwargs" and not value)
+        }
+
+    def check(self) -> None:
+        """Raises EnvironmentUsageError if a number is out of range."""
+        for name, value in (("max_episode_steps", self.max_episode_steps), ("frame_stack", self.frame_stack)):
+            if value is not None and value < 1:
+                raise EnvironmentUsageError(f"{name} must be positive, got {value}")
+
+
+def builder(
+    env: str | AnyEnv | Callable[[], AnyEnv], num_envs: int | None, variant: Variant
+) -> tuple[Callable[[], AnyEnv], int]:
+    """How to build one copy, and how many to build. Takes and raises what `make` does, but for vector environments."""
+    variant.check()
+    if isinstance(env, str):
+        return partial(_build, env, variant), num_envs or NUM_ENVS
+    for name in ("env_kwargs", "atari_preprocessing"):
+        if name in variant.changes:
+            raise EnvironmentUsageError(f"{name} belongs to an environment id; this environment is already built")
+    if isinstance(env, gym.Env):
+        if num_envs not in (None, 1):
+            raise EnvironmentUsageError(
+                f"one environment object cannot fill num_envs={num_envs}; pass its id or a function that builds it"
+            )
+        return partial(_from_function, lambda: env, variant), 1
+    if not callable(env):
+        raise EnvironmentUsageError(f"env must be an id, an environment or a function that builds one, got {env!r}")
+    return partial(_from_function, env, variant), num_envs or NUM_ENVS
+
+
+def name_of(env: AnyEnv | VectorEnv) -> str:
+    """The id that an environment is registered under, or its class."""
+    spec = getattr(env, "spec", None)
+    return str(spec.id) if spec is not None else type(env.unwrapped).__name__
+
+
+def nearest(env_id: str, known: list[str]) -> str:
+    """ "; did you mean 'CartPole-v1'?", or nothing where no known id is near."""
+    by_lower = {name.lower(): name for name in known}
+    close = difflib.get_close_matches(env_id.lower(), by_lower, n=1, cutoff=0.5)
+    return f"; did you mean {by_lower[close[0]]!r}?" if close else ""
+
+
+def _build(env_id: str, variant: Variant) -> AnyEnv:
+    bare = env_id.rpartition(":")[2]
+    if env_id.startswith("ALE/") or (variant.atari_preprocessing and bare not in gym.registry):
+        _register_atari(env_id)
+    try:
+        env = _atari(env_id, variant) if variant.atari_preprocessing else _registered(env_id, variant)
+    except EnvironmentUsageError:
+        raise
+    except (gym.error.UnregisteredEnv, gym.error.DeprecatedEnv) as error:
+        hint = nearest(bare, list(gym.registry)) or "; gymnasium.pprint_registry() lists the known ids"
+        raise UnknownEnvironment(f"unknown environment {env_id!r}{hint}") from error
+    except ModuleNotFoundError as error:
+        module = getattr(error.__cause__, "name", None) or error.name  # Gymnasium's own has no name
+        raise UnknownEnvironment(f"cannot import {module!r}, which {env_id!r} needs; install it") from error
+    except gym.error.DependencyNotInstalled as error:
+        extra = next((name for word, name in _EXTRAS.items() if word in str(error).lower()), None)
+        remedy = f"pip install 'actor-critic[{extra}]'" if extra else str(error).strip().splitlines()[0]
+        raise UnknownEnvironment(f"{env_id!r} needs a package that is not installed: {remedy}") from error
+    except (Exception, SystemExit) as error:
+        raise EnvironmentUsageError(f"cannot build {env_id!r}: {_reason(error)}") from error
+    return _finished(env, variant, env_id)
+
+
+def _registered(env_id: str, variant: Variant) -> AnyEnv:
+    # Gymnasium's checker would only warn, on several lines, of what `Worlds` makes safe or refuses
+    return gym.make(env_id, variant.max_episode_steps, disable_env_checker=True, **(variant.env_kwargs or {}))
+
+
+def _atari(env_id: str, variant: Variant) -> AnyEnv:
+    """[84, 84], or [1, 84, 84] where no frames are stacked. The wrapper skips frames, so the environment must not."""
+    kwargs = dict(variant.env_kwargs or {})
+    spec = gym.registry.get(env_id.rpartition(":")[2])
+    if spec is not None and not str(spec.entry_point).startswith("ale_py"):
+        raise EnvironmentUsageError(f"atari_preprocessing needs an Atari id such as 'ALE/Pong-v5', got {env_id!r}")
+    if "frameskip" in kwargs:
+        raise EnvironmentUsageError("atari_preprocessing skips frames itself: leave frameskip out of env_kwargs")
+    env: AnyEnv = AtariPreprocessing(gym.make(env_id, None, disable_env_checker=True, frameskip=1, **kwargs))
+    env = limited(env, variant.max_episode_steps)  # outside, since it counts the agent's steps
+    return env if variant.frame_stack > 1 else stacked(env, 1, env_id)
+
+
+def _from_function(build: Callable[[], AnyEnv], variant: Variant) -> AnyEnv:
+    try:
+        env = build()
+    except EnvironmentUsageError:
+        raise
+    except (Exception, SystemExit) as error:
+        raise EnvironmentUsageError(f"the function cannot build an environment: {_reason(error)}") from error
+    if not isinstance(env, gym.Env):
+        raise EnvironmentUsageError(f"the function must return a gymnasium.Env, it returned {env!r}")
+    return _finished(limited(env, variant.max_episode_steps), variant, name_of(env))
+
+
+def _reason(error: BaseException) -> str:
+    first_line = str(error).strip().splitlines()[0] if str(error).strip() else "no message"
+    return f"{type(error).__name__}: {first_line}"
+
+
+def _finished(env: AnyEnv, variant: Variant, name: str) -> AnyEnv:
+    for part in ("observation_space", "action_space"):
+        if getattr(env, part, None) is None:
+            raise EnvironmentUsageError(f"{name} has no {part}; every gymnasium.Env must set one")
+    env = wrapped(env, variant.wrappers)
+    return stacked(env, variant.frame_stack, name) if variant.frame_stack > 1 else env
+
+
+def _register_atari(env_id: str) -> None:
+    try:
+        ale = importlib.import_module("ale_py")
+    except ModuleNotFoundError as error:
+        raise UnknownEnvironment(f"{env_id!r} needs ale-py: pip install 'actor-critic[atari]'") from error
+    ale.ALEInterface.setLoggerMode(ale.LoggerMode.Error)  # or each environment prints its version
+    gym.register_envs(ale)
+
+
+def limited(env: AnyEnv, max_episode_steps: int | None) -> AnyEnv:
+    """With this time limit, in place of one that is outermost already; None leaves the environment as it is."""
+    if max_episode_steps is None:
+        return env
+    return TimeLimit(env.env if isinstance(env, TimeLimit) else env, max_episode_steps)
+
+
+def stacked(env: AnyEnv, count: int, name: str) -> AnyEnv:
+    """The last `count` observations as one; the first of an episode stands in for those before it.
+
+    Vectors [D] become [k, D], gray images [H, W] become [k, H, W], and images with channels one image with k times
+    the channels: [H, W, k·C] or [k·C, H, W]. Raises UnsupportedSpace for
+    anything but a Box.
+    """
+    space = env.observation_space
+    if not isinstance(space, Box):
+        raise UnsupportedSpace(f"frame_stack={count} needs Box observations; {name} has {space}: leave it at 1")
+    copied = TransformObservation(env, deepcopy, None)  # an environment may reuse its buffer, and the stack keeps it
+    frames: AnyEnv = FrameStackObservation(copied, count)
+    if len(space.shape) != 3:
+        return frames
+    join = partial(np.concatenate, axis=-1 if channels_last(space.shape) else 0)
+    low, high = (join([bound] * count) for bound in (space.low, space.high))
+    return TransformObservation(frames, join, Box(low, high, dtype=space.dtype.type))
+
+
+def wrapped(env: AnyEnv, wrappers: tuple[str, ...]) -> AnyEnv:
+    """Raises EnvironmentUsageError if one of them cannot be imported or does not take the environment."""
+    for name in wrappers:
+        module, _, attribute = name.partition(":")
+        try:
+            env = getattr(importlib.import_module(module), attribute)(env)
+        except Exception as error:
+            text = " ".join(str(error).split())
+            raise EnvironmentUsageError(f"cannot apply wrapper {name!r}: {type(error).__name__}: {text}") from error
+        if not isinstance(env, gym.Env):
+            raise EnvironmentUsageError(
+                f"wrapper {name!r} makes no gymnasium.Env but {env!r}; wrappers are module:Class"
+            )
+    return env

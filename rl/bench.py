@@ -1,0 +1,133 @@
+"""`python -m rl.bench`: times everything, which takes a quarter of an hour on a quiet machine; `--warm` only compiles.
+
+Writes results/bench/: bench.json, bench.md, bench.png and bench.pdf.
+"""
+
+import os
+import shlex
+import tempfile
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+from typing import NoReturn, cast
+
+import gymnasium as gym
+from tqdm import tqdm
+
+from agents import A2C
+from agents.machine import machine, torch_threads
+from agents.settings import files as config
+from envs.backends.native import WORLDS
+from rl.experiments.bench import report, systems, timing
+from rl.experiments.bench.systems import Shape
+from rl.experiments.bench.timing import Rates, Whole
+from rl.run.results import write_json
+from rl.run.terminal import DONE, Parser, run
+
+SHAPES = (Shape(1, 1), Shape(8, 1), Shape(8, 5), Shape(64, 5))
+
+PYTHON_ENVIRONMENTS = ("CartPole-v1", "LunarLander-v3", "HalfCheetah-v5")
+
+_ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+
+
+def main(argv: list[str]) -> int:
+    parser = Parser(prog="rl.bench", description="Time training beside Stable-Baselines3, Gymnasium and the processor.")
+    parser.add_argument("--warm", action="store_true", help="only compile the kernels, for the runs to come")
+    parser.add_argument("--repeats", default="7", metavar="N", help="interleaved repeats (7)")
+    parser.add_argument("--seconds", default="0.7", metavar="S", help="of each repeat, about (0.7)")
+    parser.add_argument("--jax", metavar="PYTHON", help="an interpreter that has rejax and gymnax<1")
+    parser.add_argument("--results", type=Path, default=Path("results"), metavar="DIR")
+    args = parser.parse_args(argv)
+    schema: dict[str, object] = {"--repeats": int, "--seconds": float}
+    given = config.merge(schema, [("command line", {"--repeats": args.repeats, "--seconds": args.seconds})])
+    repeats, seconds = max(cast(int, given["--repeats"]), 1), cast(float, given["--seconds"])
+    if args.warm:
+        _warm()
+        return DONE
+    os.environ |= dict.fromkeys(_ONE_THREAD, "1")  # of the processes that are started here
+    with torch_threads(1), tqdm(disable=None, bar_format="{desc}") as bar:
+        content = _measure(repeats, seconds, args.jax, bar)
+    content |= {"command": shlex.join(["python", "-m", "rl.bench", *argv]), "machine": machine(), "repeats": repeats}
+    directory = args.results / "bench"
+    directory.mkdir(parents=True, exist_ok=True)
+    write_json(directory / "bench.json", content)
+    table = report.tables(content)
+    config.write_text(directory / "bench.md", table)
+    report.figure(content, directory / "bench")
+    print(table)
+    print(f"written to {directory}")
+    return DONE
+
+
+def _warm() -> None:
+    """Kernels of either kind of action, for native worlds and for those in Python."""
+    for env_id in (WORLDS[0], WORLDS[-1]):
+        for backend in ("native", "sync"):
+            agent = A2C(env_id, engine="fused", backend=backend)
+            assert agent.fused is not None
+            agent.fused.warm(agent.worlds, lambda: print("compiling", flush=True))
+            agent.learn(agent.worlds.num_envs)
+    print("the kernels are on disk")
+
+
+def _measure(repeats: int, seconds: float, jax: str | None, bar: "tqdm[NoReturn]") -> dict[str, object]:
+    shapes, python = dict[str, object](), dict[str, object]()
+    for shape in SHAPES:
+        bar.set_description_str(f"{shape}")
+        shapes[str(shape)] = _plain(timing.interleaved(_systems(shape), shape.rows, repeats, seconds))
+    for env_id in filter(_installed, PYTHON_ENVIRONMENTS):
+        for shape in SHAPES[1:3]:
+            bar.set_description_str(f"{env_id}, {shape}")
+            rates = timing.python_environments(shape, env_id, repeats, seconds)
+            python[f"{env_id}, {shape}"] = _plain(rates)
+    rejax = timing.rival(jax, min(repeats, 3)) if jax else {}
+    seeds = timing.sixteen_seeds(min(repeats, 3), bar.set_description_str)
+    return {
+        "shapes": shapes,
+        "python": python,
+        "seeds": _plain(seeds),
+        "rejax": _plain(rejax),
+        "shell": [whole._asdict() for whole in _from_the_shell(bar)],
+    }
+
+
+def _systems(shape: Shape) -> dict[str, systems.Build]:
+    return {
+        report.SB3: partial(systems.stable_baselines, shape),
+        report.TORCH: partial(systems.ours, "torch", shape),
+        report.FUSED: partial(systems.ours, "fused", shape),
+        report.GYMNASIUM: partial(systems.gymnasium, shape),
+        report.NATIVE: partial(systems.native, shape),
+        report.LIMIT: partial(systems.products, shape),
+    }
+
+
+def _from_the_shell(bar: "tqdm[NoReturn]") -> list[Whole]:
+    """Our recipe with cold and with warm kernels, and SB3's defaults with as many steps as they need."""
+    ours = ["rl.train", "CartPole-v1"]
+    with tempfile.TemporaryDirectory() as empty:
+        bar.set_description_str("from the shell, cold")
+        cold = timing.from_the_shell(ours, Path(empty))
+    timing.from_the_shell(ours)
+    bar.set_description_str("from the shell, warm")
+    warm = sorted((timing.from_the_shell(ours) for _ in range(3)), key=lambda whole: whole.seconds)[1]
+    bar.set_description_str("from the shell, Stable-Baselines3")
+    theirs = timing.from_the_shell(["rl.baseline", "CartPole-v1", "--total-timesteps", "500000", "--set", "n_steps=5"])
+    return [cold, warm, theirs]
+
+
+def _installed(env_id: str) -> bool:
+    try:
+        gym.make(env_id).close()
+    except gym.error.DependencyNotInstalled:
+        return False
+    return True
+
+
+def _plain(rates: Mapping[str, Rates]) -> dict[str, object]:
+    return {name: {"median": rate.median, "each": rate.each} for name, rate in rates.items()}
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,146 @@
+"""What is timed: each system as a function that trains, or steps, so many environment steps."""
+
+import time
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from functools import partial
+from multiprocessing import get_context
+from typing import NamedTuple
+
+import gymnasium as gym
+import numpy as np
+from gymnasium.vector import AutoresetMode, SyncVectorEnv
+
+from agents import A2C
+from agents.machine import torch_threads
+from agents.settings.a2c import Engine
+from envs import Backend
+from envs.backends.native import NativeVectorEnv
+
+Run = Callable[[int], None]  # takes environment steps
+
+Build = Callable[[], Run]
+
+SEEDS, CORES = 16, 2
+
+_ENV = "CartPole-v1"
+
+
+class Shape(NamedTuple):
+    """Environments side by side, and steps of each in an update."""
+
+    envs: int
+    steps: int
+
+    def __str__(self) -> str:
+        return f"{self.envs} × {self.steps}"
+
+    @property
+    def rows(self) -> int:
+        return self.envs * self.steps
+
+
+def stable_baselines(shape: Shape, env_id: str = _ENV, seed: int = 0) -> Run:
+    """SB3's A2C with its own vector environment and its defaults, logging nothing."""
+    import stable_baselines3 as sb3
+    from stable_baselines3.common.env_util import make_vec_env
+
+    envs = make_vec_env(env_id, shape.envs, seed)
+    model = sb3.A2C("MlpPolicy", envs, n_steps=shape.steps, seed=seed, device="cpu")
+
+    def run(steps: int) -> None:
+        with torch_threads(1):
+            model.learn(steps, log_interval=10**9, reset_num_timesteps=False)
+
+    return run
+
+
+def ours(engine: Engine, shape: Shape, env_id: str = _ENV, backend: Backend = "auto", seed: int = 0) -> Run:
+    """Our A2C with the same hyper-parameters."""
+    agent = A2C(env_id, seed=seed, num_envs=shape.envs, n_steps=shape.steps, engine=engine, backend=backend)
+
+    def run(steps: int) -> None:
+        agent.learn(steps)
+
+    return run
+
+
+def gymnasium(shape: Shape, env_id: str = _ENV) -> Run:
+    """Gymnasium's synchronous vector environment under random actions drawn beforehand; nothing is learned."""
+    build = partial(gym.make, env_id, disable_env_checker=True)
+    return _stepping(SyncVectorEnv([build] * shape.envs, autoreset_mode=AutoresetMode.SAME_STEP))
+
+
+def native(shape: Shape, env_id: str = _ENV) -> Run:
+    """The same with our compiled worlds, called from Python once a step."""
+    return _stepping(NativeVectorEnv(env_id, shape.envs))
+
+
+def _stepping(envs: gym.vector.VectorEnv) -> Run:
+    envs.reset(seed=0)
+    envs.action_space.seed(0)
+    actions = [envs.action_space.sample() for _ in range(100)]
+
+    def run(steps: int) -> None:
+        for k in range(steps // envs.num_envs):
+            envs.step(actions[k % 100])
+
+    return run
+
+
+def products(shape: Shape) -> Run:
+    """Only the matrix products of an update, of the same shapes and by the same kernel: the limit of one core."""
+    from numba import njit
+
+    from agents.fused.matmul import PAD, matmul
+
+    rows, more = shape.rows, shape.rows + shape.envs
+    sizes = [(4, 64), (64, 64), (64, PAD)]  # of a network's three layers
+    forward = [(n, k, j) for n in (rows, more) for k, j in sizes]  # π_θ, and V_φ with the last successors
+    backward = [(k, rows, j) for k, j in sizes * 2] + [(rows, 1 + head, 64) for head in (1, 0)] + [(rows, 64, 64)] * 2
+    dimensions = np.array(forward + backward, np.int64)
+    room = 64 * max(more, 64)
+    flat = np.random.default_rng(0).normal(size=(2, room)).astype(np.float32)
+    result, nothing = np.zeros(room, np.float32), np.zeros(64, np.float32)
+
+    @njit
+    def updates(count, dimensions, flat, result, nothing):  # type: ignore[no-untyped-def]
+        for _ in range(count):
+            for d in range(len(dimensions)):
+                n, k, j = dimensions[d]
+                x, w = flat[0, : n * k].reshape(n, k), flat[1, : k * j].reshape(k, j)
+                matmul(x, w, nothing[:j], result[: n * j].reshape(n, j))
+
+    def run(steps: int) -> None:
+        updates(steps // rows, dimensions, flat, result, nothing)
+
+    run(rows)
+    return run
+
+
+def in_threads(steps: int) -> float:
+    """Seconds in which both cores train 16 fused seeds of 8 × 5, each for so many steps, in threads of one process."""
+    runs = [ours("fused", Shape(8, 5), seed=seed) for seed in range(SEEDS)]
+    for run in runs:
+        run(4000)
+    with ThreadPoolExecutor(CORES) as pool:
+        start = time.perf_counter()
+        list(pool.map(lambda run: run(steps), runs))
+        return time.perf_counter() - start
+
+
+def in_processes(train: Callable[[int, int], None], steps: int) -> float:
+    """The same in two processes that are warm: train(seed, steps)."""
+    with ProcessPoolExecutor(CORES, mp_context=get_context("spawn")) as pool:
+        list(pool.map(train, range(CORES * 2), [4000] * CORES * 2))
+        start = time.perf_counter()
+        list(pool.map(train, range(SEEDS), [steps] * SEEDS))
+        return time.perf_counter() - start
+
+
+def fused_seed(seed: int, steps: int) -> None:
+    ours("fused", Shape(8, 5), seed=seed)(steps)
+
+
+def stable_baselines_seed(seed: int, steps: int) -> None:
+    stable_baselines(Shape(8, 5), seed=seed)(steps)

@@ -1,0 +1,155 @@
+"""Experiments with the agents around an A2C: which environments, lines and settings `python -m rl.imitation` trains.
+
+The expert of an environment is an A2C with the environment's recipe, and what stands here over it; its seed is none of
+those that the lines are trained from. It plays ten whole episodes, the most likely actions, and those are all that
+cloning, GAIL and a student of recorded states learn from.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+EXPERT_SEED = 100
+
+EPISODES, RECORDED_WITH = 10, 1000  # of the demonstrations: how many, and their seed, no run's
+
+BOUND = 0.95  # of the expert's return
+
+EXPERTS: dict[str, tuple[str, ...]] = {
+    "CartPole-v1": (),
+    "Acrobot-v1": (),
+    "MountainCarContinuous-v0": (),
+    "Pendulum-v1": (),
+    "LunarLander-v3": (
+        "total_timesteps=2000000", "num_envs=16", "n_steps=16", "gamma=0.999", "gae_lambda=0.95", "ent_coef=0",
+        "learning_rate=linear(2e-3,0)", "max_policy_shift=0.01", "normalize_advantage=true",
+    ),
+}  # settings over the recipe, by environment  # fmt: skip
+
+
+class Arm(NamedTuple):
+    """One line of an experiment, in one environment."""
+
+    label: str
+    agent: str
+    settings: tuple[str, ...]  # KEY=VALUE; {expert} stands for its run directory, {demonstrations} for their file
+    recipe: str | None = None  # the agent whose recipe these settings go over; None takes the line's own agent
+
+
+class Measured(NamedTuple):
+    """What a table tells of the end of training, beside returns: a column of metrics.csv."""
+
+    label: str
+    playing: str | None  # of lines that play
+    recorded: str | None  # of lines that learn from recorded transitions
+
+
+class Experiment(NamedTuple):
+    """What one page shows."""
+
+    name: str  # of its files
+    title: str
+    envs: Sequence[str]
+    arms: Callable[[str], Sequence[Arm]]  # of an environment
+    judged: Sequence[str]  # labels of the lines that are meant to reach the bound; nothing if no expert is needed
+    measured: Measured
+    tried: str  # what was learned on the way to these settings
+
+
+CLONING, GAIL = "behavior cloning", "GAIL"
+
+INDEPENDENT = "independent"
+
+_FROM = "demonstrations={demonstrations}"
+
+_CLONE = (_FROM, "total_timesteps=500000", "num_envs=16", "learning_rate=1e-3", "normalize_observations=true")
+
+_OFTEN = "log_interval=20"  # updates, for smoother curves
+
+_STUDENT = (
+    "teachers=[{expert}]", "net_arch=[16,16]", "num_envs=16", "learning_rate=2e-3", "normalize_observations=true",
+    _OFTEN,
+)  # fmt: skip
+
+_OWN_STATES = ("n_steps=4", "total_timesteps=50000")
+
+_RECORDED = (_FROM, "total_timesteps=100000")
+
+_DIVERGENCES = {
+    "forward": ("direction=forward",),
+    "forward, τ = 2": ("direction=forward", "temperature=2"),
+    "forward, τ = 4": ("direction=forward", "temperature=4"),
+    "reverse": ("direction=reverse",),
+    "JS": ("direction=js",),
+}
+
+
+def _cloning(env_id: str) -> list[Arm]:
+    return [Arm(CLONING, "clone", _CLONE)]
+
+
+def _gail(env_id: str) -> list[Arm]:
+    given = (_FROM, _OFTEN)
+    return [
+        Arm(GAIL, "gail", given),
+        Arm("constant reward", "gail", (*given, "reward=constant", "absorbing=false")),
+        Arm("only positive rewards", "gail", (*given, "reward=positive", "absorbing=false")),
+        Arm("only negative rewards", "gail", (*given, "reward=negative", "absorbing=false")),
+        *_cloning(env_id),
+    ]
+
+
+def _distill(env_id: str) -> list[Arm]:
+    states = {"own states": _OWN_STATES, "recorded": _RECORDED}
+    return [
+        Arm(f"{where}: {label}", "distill", (*_STUDENT, *settings, *divergence))
+        for where, settings in states.items()
+        for label, divergence in _DIVERGENCES.items()
+    ]
+
+
+def _mutual(env_id: str) -> list[Arm]:
+    common = ("peers=2", "total_timesteps=100000", "n_steps=4", "learning_rate=2e-3", _OFTEN)
+    weights = {INDEPENDENT: 0, "mutual, 0.1": 0.1, "mutual, 1": 1}
+    return [Arm(label, "mutual", (*common, f"mutual_coef={weight}"), recipe="a2c") for label, weight in weights.items()]
+
+
+_CLONED = """Settings were tried on seeds 100 to 103, results are of other seeds. LunarLander-v3's recipe is made for
+    200,000 steps and is no expert there. Trained for 1,000,000 with a falling learning rate, with gamma 0.995 and long
+    rollouts or with the recipe's own, it stayed below its reward threshold too; gamma 0.999, rollouts of 256 steps and
+    2,000,000 steps passed it, from the one seed that was tried. Without held-out
+    episodes, with a learning rate that falls to 0 and an entropy bonus of 0.01, three runs of cloning scored a little
+    higher there; the settings shown were kept, since they are the same in all environments."""
+
+_GENERATED = """GAIL's settings are configs/gail.yaml, found on seed 0, tried again on seed 100, for 200,000 steps too.
+    In the control every transition is worth 1; the forms of one sign stand without absorbing states, so that an end of
+    the episode is worth nothing. Pendulum-v1 was tried from one seed before and stays far from its expert with these
+    settings; it is not shown."""
+
+_DISTILLED = """On its own states a student comes to states where its teacher is wrong or seldom was; recorded ones are
+    the teacher's. Learning rate and steps were chosen on single runs, and are the same for all lines."""
+
+_PEERS = """The recipe, with rollouts of 4 steps and a learning rate of 2e-3 in place of single steps, which take four
+    times as long to train; chosen on seed 100."""
+
+EXPERIMENTS = {
+    each.name: each
+    for each in (
+        Experiment(
+            "cloning", "Behavior cloning from ten episodes", ("CartPole-v1", "Acrobot-v1", "LunarLander-v3"),
+            _cloning, [CLONING], Measured("held-out −ln π (nats)", None, "validation/loss"), _CLONED,
+        ),
+        Experiment(
+            "gail", "GAIL from ten episodes", ("CartPole-v1", "Acrobot-v1", "MountainCarContinuous-v0"),
+            _gail, [GAIL, CLONING], Measured("held-out JSD (nats)", "gail/jsd", None), _GENERATED,
+        ),
+        Experiment(
+            "distillation", "Distillation into a tenth of the parameters", ("CartPole-v1", "Acrobot-v1"),
+            _distill, [arm.label for arm in _distill("CartPole-v1")],
+            Measured("KL(teacher ‖ student) (nats)", "train/teacher_kl", "validation/loss"), _DISTILLED,
+        ),
+        Experiment(
+            "mutual", "Mutual learning beside independent learning", ("CartPole-v1", "Acrobot-v1"), _mutual, [],
+            Measured("diversity (nats)", "train/peer_diversity", None), _PEERS,
+        ),
+    )
+}  # fmt: skip

@@ -1,0 +1,106 @@
+"""An experiment from several seeds: experts, their demonstrations, and the lines that learn from them."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import cast
+
+from agents import A2C, registry
+from agents.demonstrations import Demonstrations, load, record, save
+from agents.evaluation import evaluate_uniform
+from agents.settings import files as config
+from agents.settings.files import RunSettings
+from rl.experiments.imitation.experiments import EPISODES, EXPERT_SEED, EXPERTS, RECORDED_WITH, Arm, Experiment
+from rl.experiments.imitation.outcomes import Case, Expert
+from rl.experiments.parallel import Line, prepare, train_tasks
+from rl.run.results import Result
+from rl.run.terminal import RunFailed
+
+FILE = "imitation.npz"  # in the expert's run directory
+
+
+def train_experts(envs: Sequence[str], assignments: Sequence[str], out: Path, jobs: int) -> dict[str, Expert]:
+    """By environment. assignments: settings over those of every run. out: parent of run directories.
+
+    Raises RunFailed if one of them is no better than random actions.
+    """
+    lines = [_expert_line(env_id, assignments) for env_id in envs]
+    tasks = [(env_id, line, EXPERT_SEED) for env_id, line in zip(envs, lines, strict=True)]
+    results = train_tasks(tasks, out, jobs)
+    experts = {env_id: _expert(line, result) for (env_id, line, _), result in zip(tasks, results, strict=True)}
+    for env_id, expert in experts.items():
+        if expert.score <= (random := _random(env_id, expert.line)):
+            raise RunFailed(f"{env_id}: its expert returns {expert.score:.1f}, random actions {random:.1f}: no expert")
+    return experts
+
+
+def _expert_line(env_id: str, assignments: Sequence[str]) -> Line:
+    kinds = (*registry.kinds("a2c"), RunSettings)
+    own = [*EXPERTS[env_id], *assignments]
+    return prepare("expert", "a2c", env_id, kinds, config.recipe(env_id), own, None)
+
+
+def _expert(line: Line, result: Result) -> Expert:
+    agent = registry.actor(result.directory)
+    demonstrations = recorded(agent, result.directory)
+    return Expert(
+        line, result, result.directory / FILE, demonstrations.returns.tolist(), demonstrations.transitions,
+        _parameters(agent),
+    )  # fmt: skip
+
+
+def recorded(agent: A2C, run: Path) -> Demonstrations:
+    """The demonstrations in a run directory; plays them and writes them there unless they are the same already."""
+    file, env_id = run / FILE, cast(str, agent.env)
+    origin = {"run": str(run), "checkpoint": registry.checkpoint_of(run).name, "step": agent.loop.step}
+    if file.is_file():
+        kept = load(file, env_id=env_id)
+        expected = origin | {"seed": RECORDED_WITH, "deterministic": True}
+        if len(kept.episodes) == EPISODES and all(kept.about.get(key) == value for key, value in expected.items()):
+            return kept
+    played = record(agent, env_id, EPISODES, RECORDED_WITH)
+    played = played._replace(about={**played.about, **origin})
+    save(file, played)
+    return played
+
+
+def train_lines(
+    of: Experiment, experts: dict[str, Expert], assignments: Sequence[str], seeds: Sequence[int], out: Path, jobs: int
+) -> list[Case]:
+    """Every line in every environment of an experiment, and what random actions score there."""
+    lines = {
+        env_id: [_line(env_id, arm, experts.get(env_id), assignments) for arm in of.arms(env_id)] for env_id in of.envs
+    }
+    tasks = [(env_id, line, seed) for env_id in of.envs for seed in seeds for line in lines[env_id]]
+    results: dict[tuple[str, str], list[Result]] = {}
+    for (env_id, line, _), result in zip(tasks, train_tasks(tasks, out, jobs), strict=True):
+        results.setdefault((env_id, line.label), []).append(result)
+    return [
+        _case(env_id, experts.get(env_id), lines[env_id], [results[env_id, line.label] for line in lines[env_id]])
+        for env_id in of.envs
+    ]
+
+
+def _line(env_id: str, arm: Arm, expert: Expert | None, assignments: Sequence[str]) -> Line:
+    kinds, file = (*registry.kinds(arm.agent), RunSettings), config.recipe(env_id, arm.recipe or arm.agent)
+    places = {"expert": str(expert.result.directory), "demonstrations": str(expert.file)} if expert else {}
+    settings = [setting.format_map(places) for setting in arm.settings]
+    return prepare(arm.label, arm.agent, env_id, kinds, file, [*settings, *assignments], None)
+
+
+def _case(env_id: str, expert: Expert | None, lines: Sequence[Line], results: Sequence[Sequence[Result]]) -> Case:
+    sizes = [_parameters(registry.actor(runs[0].directory)) for runs in results]
+    return Case(env_id, expert, _random(env_id, lines[0]), lines, results, sizes)
+
+
+def _random(env_id: str, line: Line) -> float:
+    """The mean return of uniformly random actions."""
+    played = evaluate_uniform(env_id, variant=line.variant)
+    assert played is not None, "these environments bound their actions"
+    return played.mean
+
+
+def _parameters(agent: A2C) -> tuple[int, int]:
+    """Of π_θ, and of it and V_φ."""
+    networks = agent.policy, agent.value
+    policy, value = (sum(p.numel() for p in network.parameters()) for network in networks)
+    return policy, policy + value

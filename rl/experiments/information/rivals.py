@@ -1,0 +1,186 @@
+"""The cases of `python -m rl.information`: the truth in 50 digits, this package, torch and SciPy side by side."""
+
+import math
+from collections.abc import Callable
+from typing import NamedTuple
+
+import mpmath as mp
+import numpy as np
+import torch
+from scipy import special, stats
+from scipy.spatial.distance import jensenshannon
+from torch import Tensor, distributions
+from torch.nn import functional
+
+from agents.maths import information
+
+INF = math.inf
+
+
+class Case(NamedTuple):
+    """One question and the answers to it; None where a library has no function for it."""
+
+    question: str
+    truth: float
+    ours: float
+    torch: float | None
+    scipy: float | None
+
+
+def cases() -> list[Case]:
+    """Every case, in the order of the table."""
+    with mp.workdps(50):
+        return [*_kl_cases(), *_masked_cases(), *_two_distributions(), *_one_distribution()]
+
+
+def shares_of_failures() -> list[Case]:
+    """Over 10⁵ random pairs of neighbors: how many answers are negative, how many are NaN."""
+    generator = torch.Generator().manual_seed(0)
+    a = 2 * torch.randn(100_000, 4, generator=generator)
+    b = a + 1e-4 * torch.randn(100_000, 4, generator=generator)
+    p, q = a.double().softmax(-1), b.double().softmax(-1)
+    near = (p + 1e-9 * torch.randn(p.shape, generator=generator)).clamp_min(0)
+    near = near / near.sum(-1, keepdim=True)
+    with torch.no_grad(), np.errstate(invalid="ignore"):
+        scipy_js = torch.from_numpy(jensenshannon(p.numpy(), near.numpy(), axis=-1))
+        torch_kl = distributions.kl_divergence(distributions.Categorical(logits=a), distributions.Categorical(logits=b))
+        scipy_kl = torch.from_numpy(special.rel_entr(p.float().numpy(), q.float().numpy()).sum(-1))
+    return [
+        Case(
+            "share of negative answers, KL near 1e-9, float32", 0.0, _share(information.kl_from_logits(a, b) < 0),
+            _share(torch_kl < 0), _share(scipy_kl < 0),
+        ),
+        Case(
+            "share of NaN answers, JS near 1e-18, float64", 0.0, _share(information.js(p, near).isnan()), None,
+            _share(scipy_js.isnan()),
+        ),
+    ]  # fmt: skip
+
+
+def _share(hits: Tensor) -> float:
+    return float(hits.float().mean())
+
+
+def _kl_cases() -> list[Case]:
+    base = [0.5, -1.25, 0.75, 2.0]
+    pairs = (
+        ("KL, logits apart by 1e-3", base, [0.501, -1.2505, 0.75025, 1.999]),
+        ("KL, logits apart by 1e-5", base, [0.50001, -1.250005, 0.7500025, 1.99999]),
+        ("KL, the same beside an offset of 8", base, [8.50001, 6.749995, 8.7500025, 9.99999]),
+        ("KL, a logit gap of 104", [0.0, 0.0], [0.0, -104.0]),
+        ("KL, a logit gap of 1e4", [0.0, 0.0], [0.0, -1e4]),
+        ("KL, an underflowed action comes back", [0.0, -200.0], [0.0, -1.0]),
+    )
+    found = []
+    for question, a, b in pairs:
+        p, q = torch.tensor(a), torch.tensor(b)
+        probabilities = (special.softmax(x.numpy()) for x in (p, q))
+        found.append(
+            Case(
+                f"{question}, float32", float(_exact_kl(_softmax(p), _softmax(q))),
+                float(information.kl_from_logits(p, q)), float(_torch_kl(p, q)), float(stats.entropy(*probabilities)),
+            )
+        )  # fmt: skip
+    x, y = torch.tensor([0.0]), torch.tensor([20.0])
+    bits = distributions.kl_divergence(distributions.Bernoulli(logits=x), distributions.Bernoulli(logits=y))
+    truth = _exact_kl(_softmax(torch.tensor([0.0, 0.0])), _softmax(torch.tensor([0.0, 20.0])))
+    ours = float(information.bernoulli_kl_from_logits(x, y))
+    return [*found, Case("KL, Bernoulli logits 0 ‖ 20, float32", float(truth), ours, float(bits), None)]
+
+
+def _masked_cases() -> list[Case]:
+    """Derivatives where an action is illegal on both sides."""
+    a, b = torch.tensor([0.0, 1.0, -INF]), torch.tensor([1.0, 0.0, -INF])
+    ours = _gradient(lambda x: information.kl_from_logits(x, b), a)
+    theirs = _gradient(lambda x: _torch_kl(x, b), a)
+    ours_loss = _gradient(lambda x: information.cross_entropy_loss(x, torch.tensor([0.5, 0.5, 0.0])), b)
+    theirs_loss = _gradient(lambda x: functional.cross_entropy(x, torch.tensor([0.5, 0.5, 0.0])), b)
+    return [
+        Case("∂KL(p‖q)/∂logit of p, of a masked action", 0.0, float(ours[2]), float(theirs[2]), None),
+        Case(
+            "cross-entropy, target 0 on a masked action", float(-mp.log(_softmax(b)[0] * _softmax(b)[1]) / 2),
+            float(information.cross_entropy_loss(b, torch.tensor([0.5, 0.5, 0.0]))),
+            float(functional.cross_entropy(b, torch.tensor([0.5, 0.5, 0.0]))), None,
+        ),
+        Case("∂ of that loss/∂logit of the masked action", 0.0, float(ours_loss[2]), float(theirs_loss[2]), None),
+    ]  # fmt: skip
+
+
+def _two_distributions() -> list[Case]:
+    p, q = torch.tensor([0.1, 0.2, 0.7], dtype=torch.float64), torch.tensor([0.1, 0.2, 0.7], dtype=torch.float64)
+    q = q + torch.tensor([1e-9, 1e-9, -2e-9], dtype=torch.float64)
+    x, y = ([mp.mpf(v) for v in z.tolist()] for z in (p, q))
+    m = [(s + t) / 2 for s, t in zip(x, y, strict=True)]
+    truth_kl = mp.fsum(t - s + s * mp.log(s / t) for s, t in zip(x, y, strict=True))
+    truth_js = (_exact_kl(x, m) + _exact_kl(y, m)) / 2
+    normal = [torch.tensor([v]) for v in (1.0, math.log(1e-23), 1.0, 0.0)]
+    theirs = distributions.kl_divergence(
+        distributions.Normal(normal[0], normal[1].exp()), distributions.Normal(normal[2], normal[3].exp())
+    )
+    ratio = 2 * mp.mpf(float(normal[1]))
+    with np.errstate(invalid="ignore"):
+        scipy_js = float(jensenshannon(p.numpy(), q.numpy())) ** 2
+    return [
+        Case(
+            "KL, probabilities apart by 1e-9, float64", float(truth_kl), float(information.kl(p, q)),
+            float(distributions.kl_divergence(distributions.Categorical(p), distributions.Categorical(q))),
+            float(special.rel_entr(p.numpy(), q.numpy()).sum()),
+        ),
+        Case(
+            "JS, probabilities apart by 1e-9, float64", float(truth_js), float(information.js(p, q)), None,
+            scipy_js,
+        ),
+        Case(
+            "KL, N(1, (1e-23)²) ‖ N(1, 1), float32", float((mp.exp(ratio) - 1 - ratio) / 2),
+            float(information.gaussian_kl(*normal)), float(theirs), None,
+        ),
+    ]  # fmt: skip
+
+
+def _one_distribution() -> list[Case]:
+    found = []
+    for gap in (20.0, 60.0):
+        x = torch.tensor([0.0, -gap])
+        p = _softmax(x)
+        entropy = -mp.fsum(v * mp.log(v) for v in p)
+        probabilities = special.softmax(x.numpy())
+        bit = torch.tensor([-gap])
+        found += [
+            Case(
+                f"entropy, logits 0 and −{gap:g}, float32", float(entropy), float(information.entropy_from_logits(x)),
+                float(distributions.Categorical(logits=x).entropy()), float(stats.entropy(probabilities)),
+            ),
+            Case(
+                f"entropy, Bernoulli logit −{gap:g}, float32", float(entropy),
+                float(information.bernoulli_entropy_from_logits(bit)),
+                float(distributions.Bernoulli(logits=bit).entropy()), None,
+            ),
+            Case(
+                f"ln p of the likely action, logits 0 and −{gap:g}, float32", float(mp.log(p[0])),
+                float(information.log_softmax(x)[0]), float(functional.log_softmax(x, -1)[0]),
+                float(special.log_softmax(x.numpy())[0]),
+            ),
+        ]  # fmt: skip
+    return found
+
+
+def _torch_kl(a: Tensor, b: Tensor) -> Tensor:
+    kl: Tensor = distributions.kl_divergence(
+        distributions.Categorical(logits=a, validate_args=False),  # which would refuse −inf
+        distributions.Categorical(logits=b, validate_args=False),
+    )
+    return kl
+
+
+def _softmax(logits: Tensor) -> list[mp.mpf]:
+    weights = [mp.exp(mp.mpf(x)) for x in logits.tolist()]
+    return [weight / mp.fsum(weights) for weight in weights]
+
+
+def _exact_kl(p: list[mp.mpf], q: list[mp.mpf]) -> mp.mpf:
+    return mp.fsum(x * mp.log(x / y) for x, y in zip(p, q, strict=True) if x > 0)
+
+
+def _gradient(function: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
+    leaf = x.clone().requires_grad_()
+    return torch.autograd.grad(function(leaf), leaf)[0]

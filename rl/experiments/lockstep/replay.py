@@ -1,0 +1,206 @@
+"""Our update beside Stable-Baselines3's, on the transitions that it collected."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import NamedTuple
+
+import numpy as np
+import stable_baselines3 as sb3
+import torch
+from numpy.typing import NDArray
+from stable_baselines3.common.buffers import RolloutBuffer
+from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.vec_env import VecEnvWrapper
+from stable_baselines3.common.vec_env.base_vec_env import VecEnvObs, VecEnvStepReturn
+from torch import Tensor
+
+from agents.a2c import A2C
+from agents.machine import torch_threads
+from agents.rollout import Rollout
+from agents.sb3.convert import from_sb3, parameters
+from agents.sb3.model import build
+from agents.settings.a2c import A2CSettings
+
+
+class Difference(NamedTuple):
+    """Ours beside SB3's in one update, or the largest over many.
+
+    Parameters and what the optimizer remembers: absolute. Returns and advantages: relative to the largest return of
+    the rollout. Losses and the gradient's norm: relative to SB3's.
+    """
+
+    returns: float = 0.0
+    advantages: float = 0.0
+    policy_loss: float = 0.0
+    value_loss: float = 0.0
+    entropy: float = 0.0
+    gradient_norm: float = 0.0
+    parameters: float = 0.0
+    optimizer: float = 0.0
+
+    @property
+    def estimates(self) -> float:
+        """The larger of returns and advantages."""
+        return max(self.returns, self.advantages)
+
+    @property
+    def losses(self) -> float:
+        """The largest of the losses and the gradient's norm."""
+        return max(self.policy_loss, self.value_loss, self.entropy, self.gradient_norm)
+
+
+class Replay(BaseCallback):
+    """Repeats each of SB3's updates with our agent, on the transitions that SB3 collected.
+
+    Taken over are observations, actions, rewards, true successors, terminations and truncations, nothing that SB3
+    computed from them.
+    """
+
+    model: sb3.A2C
+
+    def __init__(self, agent: A2C, total_timesteps: int) -> None:
+        super().__init__()
+        self.agent, self.total_timesteps = agent, total_timesteps
+        self.worst, self.updates, self.truncations = Difference(), 0, 0
+        self._rows: list[tuple[NDArray[np.generic], ...]] = []
+        self._squares: list[Tensor] = []  # of SB3's gradients, before they are clipped
+
+    def _on_training_start(self) -> None:
+        def note(p: Tensor) -> None:
+            assert p.grad is not None
+            self._squares.append(p.grad.square().sum())
+
+        for p in self.model.policy.parameters():
+            p.register_post_accumulate_grad_hook(note)  # type: ignore[no-untyped-call]
+
+    def _on_step(self) -> bool:
+        seen = self.locals
+        action = seen["actions"].astype(np.float32) if seen["actions"].dtype.kind == "f" else seen["actions"]
+        next_obs, truncated = seen["new_obs"].copy(), np.zeros(self.model.n_envs, bool)
+        for i in np.flatnonzero(seen["dones"]):
+            next_obs[i] = seen["infos"][i]["terminal_observation"]
+            truncated[i] = seen["infos"][i]["TimeLimit.truncated"]
+        row = (self.model._last_obs, action, seen["rewards"], next_obs, seen["dones"] & ~truncated, truncated)
+        self._rows.append(tuple(np.array(part, copy=True) for part in row))  # SB3 adds to its rewards in place
+        return True
+
+    def _on_rollout_end(self) -> None:
+        buffer = self.model.rollout_buffer
+        self._theirs = buffer.advantages.copy(), buffer.returns.copy()  # [T, N]; the update reorders them
+
+    def _on_rollout_start(self) -> None:
+        if self._rows:  # SB3 has made its update on them
+            self._repeat()
+
+    def _on_training_end(self) -> None:
+        self._repeat()
+
+    def _repeat(self) -> None:
+        columns = [torch.from_numpy(np.stack(column)) for column in zip(*self._rows, strict=True)]
+        obs, action, reward, next_obs, terminated, truncated = columns
+        with torch.no_grad():
+            pi = self.agent.policy(obs.to(torch.get_default_dtype()))
+            batch = Rollout(obs, action, reward, next_obs, terminated, truncated, behavior=pi.raw)
+        advantage, target = self.agent.estimate(batch)
+        metrics = self.agent.update(batch, self.num_timesteps / self.total_timesteps)
+        difference = Difference(
+            *self._estimates_apart(advantage, target),
+            *self._losses_apart({name: float(x) for name, x in metrics.items()}),
+            *self._parameters_apart(),
+        )
+        self.worst = Difference(*np.maximum(self.worst, difference).tolist())
+        self.updates += 1
+        self.truncations += int(truncated.sum())
+        self._rows.clear()
+        self._squares.clear()
+
+    def _estimates_apart(self, advantage: Tensor, target: Tensor) -> tuple[float, float]:
+        advantages, returns = self._theirs
+        size = float(np.abs(returns).max())
+        apart = [np.abs(ours.numpy() - theirs).max() for ours, theirs in ((target, returns), (advantage, advantages))]
+        return float(apart[0]) / size, float(apart[1]) / size
+
+    def _losses_apart(self, ours: dict[str, float]) -> tuple[float, float, float, float]:
+        logged = self.logger.name_to_value
+        norm = float(torch.stack(self._squares).sum().sqrt())
+        return (
+            _relative(ours["train/policy_loss"], logged["train/policy_loss"]),
+            _relative(ours["train/value_loss"], logged["train/value_loss"]),
+            _relative(ours["train/entropy"], -logged["train/entropy_loss"]),
+            _relative(ours["train/grad_norm"], norm),
+        )
+
+    def _parameters_apart(self) -> tuple[float, float]:
+        pairs = parameters(self.agent, self.model.policy)
+        ours, theirs = self.agent.descent.optimizer.state, self.model.policy.optimizer.state
+        remembered = [
+            _apart(ours[own][name], value)
+            for own, their in pairs
+            for name, value in theirs[their].items()
+            if name != "step"
+        ]
+        return max(_apart(own, their) for own, their in pairs), max(remembered)
+
+
+def _relative(ours: float, theirs: float) -> float:
+    return abs(ours - theirs) / abs(theirs)
+
+
+def _apart(x: Tensor, y: Tensor) -> float:
+    return float((x - y).detach().abs().max())
+
+
+def lockstep(settings: A2CSettings, updates: int, agent_of: Callable[[sb3.A2C], A2C] | None = None) -> Replay:
+    """Lets SB3 train for this many updates while our agent repeats them from the same weights.
+
+    agent_of: makes the agent from the untrained model; by default `from_sb3`, with the engine of the settings.
+    In `double_precision()`, both compute in float64.
+    """
+    model = build(settings)
+    if torch.get_default_dtype() == torch.float64:
+        keep_double(model)
+    total = updates * model.n_envs * model.n_steps
+    agent = agent_of(model) if agent_of else from_sb3(model, engine=settings.engine)
+    replay = Replay(agent, total)
+    with torch_threads(settings.threads):
+        model.learn(total, callback=replay, log_interval=10**9)
+    return replay
+
+
+@contextmanager
+def double_precision() -> Iterator[None]:
+    """What torch makes in here is float64: our agent, and SB3's networks."""
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(torch.float64)
+    try:
+        yield
+    finally:
+        torch.set_default_dtype(before)
+
+
+def keep_double(model: sb3.A2C) -> None:
+    """Where SB3 would cast to float32 (observations, rewards, returns), float64 stays. For a model not trained yet."""
+    buffer = model.rollout_buffer
+    model.rollout_buffer = _DoubleBuffer(
+        buffer.buffer_size, buffer.observation_space, buffer.action_space, buffer.device, buffer.gae_lambda,
+        buffer.gamma, buffer.n_envs,
+    )  # fmt: skip
+    assert model.env is not None
+    model.env = _DoubleRewards(model.env)
+    model.policy.features_extractor.register_forward_hook(lambda module, inputs, out: out.double())
+
+
+class _DoubleBuffer(RolloutBuffer):
+    def reset(self) -> None:
+        super().reset()
+        for name in ("values", "rewards", "returns", "advantages", "log_probs", "episode_starts"):
+            setattr(self, name, getattr(self, name).astype(np.float64))
+
+
+class _DoubleRewards(VecEnvWrapper):
+    def reset(self) -> VecEnvObs:
+        return self.venv.reset()
+
+    def step_wait(self) -> VecEnvStepReturn:
+        obs, reward, done, infos = self.venv.step_wait()
+        return obs, reward.astype(np.float64), done, infos

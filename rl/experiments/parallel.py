@@ -1,0 +1,228 @@
+"""Many runs side by side, ours and Stable-Baselines3's, each taken as it is, gone on with, or begun."""
+
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import closing, contextmanager
+from importlib import import_module
+from multiprocessing import active_children, get_context
+from pathlib import Path
+from queue import SimpleQueue
+from types import FrameType
+from typing import NamedTuple, NoReturn, cast, get_type_hints
+
+from tqdm import tqdm
+
+from agents.settings import files as config
+from agents.settings.values import ConfigError, convert
+from envs import Backend, Variant
+from rl.run.results import Result, read_result
+from rl.run.terminal import ANTICIPATED, DONE, FAILED, RunFailed
+
+BASELINE = "sb3"  # the agent that `rl.baseline` trains; `rl.train` trains all others
+
+
+class Line(NamedTuple):
+    """One line of a comparison: settings that every seed of it shares."""
+
+    label: str
+    agent: str  # as `rl.train --agent` knows it, or "sb3"
+    settings: dict[str, object]  # complete but for the seed, as config.yaml holds them
+    arguments: list[str]  # of its command, which give these settings
+    usual: dict[str, object]  # the defaults
+
+    @property
+    def variant(self) -> Variant:
+        """How the environment of its runs is built."""
+        kinds = get_type_hints(Variant)  # settings hold lists, as YAML does
+        return Variant(**{name: convert(self.settings[name], kind) for name, kind in kinds.items()})  # type: ignore[arg-type]
+
+    @property
+    def backend(self) -> Backend:
+        return cast(Backend, self.settings["backend"])
+
+
+class RunInterrupted(RunFailed):
+    """The run had Ctrl-C or SIGTERM; the same command goes on with it."""
+
+
+class WorkerLost(RunFailed):
+    """The process that trained was killed from outside; the same command goes on with its run."""
+
+
+Task = tuple[str, Line, int]  # an environment, a line and a seed
+
+Train = Callable[[str, Line, int, Path], "Future[Result]"]  # of a task and a parent of runs
+
+
+def prepare(
+    label: str, agent: str, env_id: str, kinds: Sequence[type], file: Path | None, assignments: Sequence[str],
+    total_timesteps: str | None,
+) -> Line:  # fmt: skip
+    """The file's settings, and over them the assignments. kinds: the dataclasses whose settings these are."""
+    arguments = ["--config", str(file)] if file else []
+    arguments += ["--total-timesteps", total_timesteps] if total_timesteps else []
+    arguments += [part for assignment in assignments for part in ("--set", assignment)]
+    flags = {"total_timesteps": total_timesteps}
+    chosen = config.gather(config.schema(*kinds), env_id, agent, file, assignments, flags)
+    usual = config.defaults(*kinds)
+    settings = config.complete(chosen, usual)
+    del settings["seed"]
+    return Line(label, agent, settings, arguments, usual)
+
+
+def budget(env_id: str, kinds: Sequence[type]) -> str:
+    """Steps of training of the environment's recipe, or the default."""
+    file = config.recipe(env_id)
+    settings = config.gather(config.schema(*kinds), env_id, "a2c", file) if file else {}
+    return str((config.defaults(*kinds) | settings)["total_timesteps"])
+
+
+def parse_seeds(text: str) -> list[int]:
+    """ "0-3,7" → [0, 1, 2, 3, 7]."""
+    try:
+        parts = [part.split("-") for part in text.split(",")]
+        found = [seed for first, *last in parts for seed in range(int(first), int(last[0] if last else first) + 1)]
+    except ValueError:
+        found = []
+    if not found:
+        raise ConfigError(f"--seeds takes a range such as 0-9 or a list such as 0,3,7, got {text!r}")
+    return list(dict.fromkeys(found))
+
+
+@contextmanager
+def training(jobs: int) -> Iterator[Train]:
+    """Yields what takes a run as it is, goes on with it, or begins it, in as many processes as there are jobs.
+
+    Runs take turns in the processes, since importing takes longer than many a run. The future raises RunFailed.
+    Ctrl-C and SIGTERM raise KeyboardInterrupt once the runs under way have saved themselves.
+    """
+    with closing(_Workers(jobs)) as workers, ThreadPoolExecutor(jobs) as pool:
+        previous = signal.signal(signal.SIGTERM, _pass_on)
+        try:
+            yield lambda env_id, line, seed, out: pool.submit(_train_one, workers, env_id, line, seed, out)
+        except KeyboardInterrupt:  # the runs under way have had it too, and save themselves
+            pool.shutdown(cancel_futures=True)
+            raise
+        finally:
+            signal.signal(signal.SIGTERM, previous)
+
+
+def _pass_on(number: int, frame: FrameType | None) -> NoReturn:
+    """SIGTERM comes to this process alone, where Ctrl-C in a terminal comes to those that it started too."""
+    for process in active_children():
+        process.terminate()
+    raise KeyboardInterrupt
+
+
+def train_all(env_id: str, lines: Sequence[Line], seeds: Sequence[int], out: Path, jobs: int) -> list[list[Result]]:
+    """For each line the result of every seed, in order. See `train_tasks`."""
+    results = iter(train_tasks([(env_id, line, seed) for seed in seeds for line in lines], out, jobs))
+    by_seed = [[next(results) for _ in lines] for _ in seeds]
+    return [[row[i] for row in by_seed] for i in range(len(lines))]
+
+
+def train_tasks(tasks: Sequence[Task], out: Path, jobs: int) -> list[Result]:
+    """The result of every task, in order. Raises RunFailed if any run failed, after the others ended."""
+    results: dict[int, Result] = {}
+    failures: list[str] = []
+    with training(jobs) as train, tqdm(total=len(tasks), unit=" runs", disable=None) as bar:
+        futures = {train(*task, out): i for i, task in enumerate(tasks)}
+        for future in as_completed(futures):
+            i = futures[future]
+            try:
+                results[i] = future.result()
+            except RunFailed as failure:
+                env_id, line, seed = tasks[i]
+                failures.append(f"{env_id}, {line.label}, seed {seed}: {failure}")
+            bar.update()
+    if failures:
+        raise RunFailed("; ".join(failures))
+    return [results[i] for i in range(len(tasks))]
+
+
+class _Workers:
+    """Processes in which commands take turns. One that is killed costs its own run only: another takes its place."""
+
+    def __init__(self, jobs: int) -> None:
+        self._jobs, self._idle = jobs, SimpleQueue[ProcessPoolExecutor]()
+        for _ in range(jobs):
+            self._idle.put(_process())
+
+    def run(self, module: str, argv: list[str]) -> None:
+        """Waits for a process, and for the command in it. Raises RunFailed unless it is done."""
+        process = self._idle.get()
+        try:
+            status, problem = process.submit(_run, module, argv).result()
+        except BrokenProcessPool:
+            process.shutdown(wait=False)
+            process = _process()
+            raise WorkerLost("the process that trained it was killed; the same command goes on") from None
+        except Exception as error:  # a fault of the code's own; runs beside it and after it are worth having
+            raise RunFailed(f"{type(error).__name__}: {' '.join(str(error).split())}") from error
+        finally:
+            self._idle.put(process)
+        if status != DONE:
+            raise RunFailed(problem) if status == FAILED else RunInterrupted(problem)
+
+    def close(self) -> None:
+        for _ in range(self._jobs):
+            self._idle.get().shutdown()
+
+
+def _process() -> ProcessPoolExecutor:
+    return ProcessPoolExecutor(1, get_context("spawn"), _be_quiet)
+
+
+def _be_quiet() -> None:
+    """A worker's output would run into that of the others."""
+    sys.stdout = sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
+
+
+def _run(module: str, argv: list[str]) -> tuple[int, str]:
+    """Runs a command in this process. Returns its status, and in one line what went wrong."""
+    try:
+        return import_module(module).main(argv), "it was interrupted"
+    except ANTICIPATED as error:
+        return FAILED, " ".join(str(error).split())
+
+
+def _train_one(workers: _Workers, env_id: str, line: Line, seed: int, out: Path) -> Result:
+    """Takes a finished run with these settings, goes on with an interrupted one, or trains a new one."""
+    done = finished(env_id, line, seed, out)
+    if done is None:
+        matching = _matching(env_id, line, seed, out)
+        unfinished = [run for run in matching if line.agent != BASELINE and any(run.glob("checkpoints/*.pt"))]
+        if unfinished:
+            argv = ["--resume", str(unfinished[-1])]
+        else:
+            argv = [env_id, "--seed", str(seed), "--out", str(out), *line.arguments]
+            argv += [] if line.agent in ("a2c", BASELINE) else ["--agent", line.agent]
+        workers.run("rl.baseline" if line.agent == BASELINE else "rl.train", argv)
+        done = finished(env_id, line, seed, out)
+    if done is None:
+        raise RunFailed("its run directory is not where it was expected")
+    return done
+
+
+def finished(env_id: str, line: Line, seed: int, out: Path) -> Result | None:
+    """The newest finished run of exactly these settings, if there is one."""
+    runs = [run for run in _matching(env_id, line, seed, out) if (run / "summary.json").is_file()]
+    return read_result(runs[-1]) if runs else None
+
+
+def _matching(env_id: str, line: Line, seed: int, out: Path) -> list[Path]:
+    """Run directories of exactly these settings, oldest first; a setting newer than a run counts as its default."""
+    expected = {"env": env_id, "agent": line.agent, **line.settings, "seed": seed}
+    runs = sorted((out / config.directory_name(env_id) / line.agent).glob(f"{seed}-*/config.yaml"))
+    return [file.parent for file in runs if config.complete(_read(file), line.usual) == expected]
+
+
+def _read(file: Path) -> dict[str, object]:
+    try:
+        return config.read_yaml(file)
+    except ConfigError:  # a damaged run is none of these
+        return {}

@@ -1,0 +1,102 @@
+"""Stable-Baselines3's A2C in its own loop, seen through our hooks."""
+
+import time
+from collections.abc import Sequence
+from typing import cast
+
+import numpy as np
+import stable_baselines3 as sb3
+import torch
+from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.policies import ActorCriticPolicy
+from torch import Tensor
+
+from agents.loop import Hook, Status
+from agents.maths.distributions import Categorical, DiagonalGaussian
+from agents.rollout import Episode, Metrics
+
+
+def learn(model: sb3.A2C, total_timesteps: int, hooks: Sequence[Hook] = ()) -> float:
+    """Trains for this many further steps and calls the hooks after every update. Returns the seconds of training.
+
+    SB3 runs whole rollouts, so it may take up to n_steps · num_envs − 1 steps more. The clock runs while SB3
+    collects and updates; it stands while the policy shift is measured and the hooks run.
+    """
+    spectator = _Spectator(total_timesteps, hooks)
+    model.learn(total_timesteps, callback=spectator, log_interval=10**9, reset_num_timesteps=False)
+    return spectator.seconds
+
+
+class _Spectator(BaseCallback):
+    """Notes the episodes during a rollout; after each update measures what it did."""
+
+    def __init__(self, total_timesteps: int, hooks: Sequence[Hook]) -> None:
+        super().__init__()
+        self._further, self._hooks = total_timesteps, hooks
+        self.seconds, self._since = 0.0, 0.0
+        self._episodes: list[Episode] = []
+        self._obs: Tensor | None = None  # of the rollout that the update under way learns from
+        self._before: Categorical | DiagonalGaussian | None = None
+        self._wanted = True
+
+    def _on_training_start(self) -> None:
+        self._until = self.model.num_timesteps + self._further
+        self._since = time.perf_counter()
+
+    def _on_step(self) -> bool:
+        for info in self.locals["infos"]:
+            if "episode" in info:
+                self._episodes.append(Episode(info["episode"]["r"], info["episode"]["l"], self.num_timesteps))
+        return self._wanted
+
+    def _on_rollout_end(self) -> None:
+        self._stop_clock()
+        buffer = cast(sb3.A2C, self.model).rollout_buffer
+        self._obs = torch.as_tensor(np.array(buffer.observations)).flatten(0, 1)
+        self._before = self._distribution()
+        self._since = time.perf_counter()
+
+    def _on_rollout_start(self) -> None:
+        self._after_update()
+
+    def _on_training_end(self) -> None:
+        self._after_update()
+
+    def _after_update(self) -> None:
+        if self._before is None:
+            return
+        self._stop_clock()
+        updates = cast(sb3.A2C, self.model)._n_updates
+        status = Status(self.num_timesteps, self._until, updates, self.seconds, self._metrics(), self._episodes)
+        self._wanted = not any(wish is False for wish in [hook(status) for hook in self._hooks])
+        self._episodes, self._before = [], None
+        self._since = time.perf_counter()
+
+    def _stop_clock(self) -> None:
+        self.seconds += time.perf_counter() - self._since
+
+    def _metrics(self) -> Metrics:
+        """What SB3 logged of the update, under our names; and the policy shift."""
+        logged = self.logger.name_to_value
+        shift = self._before.kl(self._distribution()).mean()  # type: ignore[union-attr, arg-type]
+        numbers = {
+            "train/policy_loss": logged["train/policy_loss"],
+            "train/value_loss": logged["train/value_loss"],
+            "train/entropy": -logged["train/entropy_loss"],
+            "train/ent_coef": cast(sb3.A2C, self.model).ent_coef,
+            "train/explained_variance": logged["train/explained_variance"],
+            "train/learning_rate": logged["train/learning_rate"],
+        }
+        return {"train/policy_shift_kl": shift} | {name: torch.tensor(float(x)) for name, x in numbers.items()}
+
+    @torch.no_grad()
+    def _distribution(self) -> Categorical | DiagonalGaussian:
+        """π(·|s) of SB3 as it is now, on the rollout's own states."""
+        assert self._obs is not None
+        policy = cast(ActorCriticPolicy, self.model.policy)
+        features = cast(Tensor, policy.extract_features(self._obs))
+        out = policy.action_net(policy.mlp_extractor.forward_actor(features))
+        log_std = getattr(policy, "log_std", None)
+        if log_std is None:
+            return Categorical(out.clone(), validate=False)
+        return DiagonalGaussian(out.clone(), log_std.clone().expand_as(out), validate=False)

@@ -1,0 +1,41 @@
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from agents.settings.files import write_text
+from agents.settings.values import ConfigError
+
+Columns = dict[str, NDArray[np.float64]]
+
+
+def write_json(path: Path, content: Mapping[str, object]) -> None:
+    write_text(path, json.dumps(content, indent=2, allow_nan=False) + "\n")
+
+
+class Result(NamedTuple):
+    """One finished run."""
+
+    directory: Path
+    summary: dict[str, float]
+
+
+def read_result(directory: Path) -> Result:
+    """Raises ConfigError if the run has no summary: it is not finished, or is no run at all."""
+    try:
+        return Result(directory, json.loads((directory / "summary.json").read_text(encoding="utf-8")))
+    except (OSError, ValueError):
+        raise ConfigError(f"{directory} holds no finished run: its summary.json cannot be read") from None
+
+
+def read_columns(path: Path) -> Columns:
+    """A CSV file of numbers as columns; an empty cell is NaN."""
+    lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
+    if not lines:
+        raise ValueError(f"{path} holds no rows to draw")
+    names = lines[0].split(",")
+    rows = [[float(cell) if cell else np.nan for cell in line.split(",")] for line in lines[1:]]
+    return dict(zip(names, np.array(rows, dtype=np.float64).reshape(len(rows), len(names)).T, strict=True))

@@ -1,0 +1,173 @@
+"""A run: its agent, and while it trains its directory, its checkpoints, and what is kept when it fails."""
+
+import time
+import traceback
+from collections.abc import Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+
+from agents import A2C, registry
+from agents.checkpoint import CheckpointError
+from agents.engines import describe
+from agents.episodes import Trained
+from agents.evaluation import Evaluation, evaluate_both, summarize
+from agents.imitation.base import Method
+from agents.loop import SELDOM, Status
+from agents.registry import Learner, inner
+from agents.settings.files import RunSettings, schema
+from agents.settings.values import ConfigError
+from rl.run.figure import learning_curve
+from rl.run.recorder import Recorder
+from rl.run.results import write_json
+from rl.run.terminal import RunFailed
+
+
+class Run(NamedTuple):
+    """A run ready to train: new, or taken up again."""
+
+    directory: Path
+    settings: RunSettings
+    name: str  # of its agent
+    agent: Learner
+    recorder: Recorder
+    source: str  # where the settings came from
+
+
+def build(name: str, env_id: str, chosen: Mapping[str, object]) -> tuple[Learner, RunSettings]:
+    """A new agent and how it is to be run, from the settings of both. Raises ConfigError, and as `envs.make` does."""
+    settings = run_settings(chosen)  # checked before the environment is built
+    of_agent = {key: value for key, value in chosen.items() if key not in schema(RunSettings)}
+    try:
+        agent = registry.build(name, env_id, of_agent)
+    except (RuntimeError, MemoryError) as error:
+        raise ConfigError(f"cannot build the agent: {' '.join(str(error).split())[:120]}") from error
+    if settings.total_timesteps < agent.worlds.num_envs:
+        raise ConfigError(f"total_timesteps {settings.total_timesteps} is less than one step of every environment")
+    if settings.warm_start is not None:
+        registry.warm_start(agent, settings.warm_start)
+    return agent, settings
+
+
+def run_settings(chosen: Mapping[str, object]) -> RunSettings:
+    return RunSettings(**{key: value for key, value in chosen.items() if key in schema(RunSettings)})  # type: ignore[arg-type]
+
+
+class Checkpoints:
+    """A hook that saves after the first update past each multiple of `checkpoint_interval`."""
+
+    interval = SELDOM
+
+    def __init__(self, this: Run) -> None:
+        self._this, self._saved = this, this.agent.loop.step // this.settings.checkpoint_interval
+
+    def __call__(self, status: Status) -> None:
+        due = status.step // self._this.settings.checkpoint_interval
+        if due > self._saved:
+            self._saved = due
+            save(self._this)
+
+
+def failure(this: Run, error: Exception) -> RunFailed:
+    report = this.directory / "error.txt"
+    report.write_text("".join(traceback.format_exception(error)), encoding="utf-8")
+    parameters = [p for network in this.agent.networks for p in network.parameters()]
+    kept = "no checkpoint, since the parameters are not finite"
+    if all(bool(torch.isfinite(p).all()) for p in parameters):
+        kept = f"a checkpoint at step {this.agent.loop.step:,}"
+        try:
+            if not checkpoint_path(this).exists():  # one taken at the end of the iteration holds more than this can
+                save(this)
+        except (CheckpointError, OSError) as unsaved:
+            kept = f"no checkpoint: {unsaved}"
+    this.recorder.close()
+    what = str(error) or type(error).__name__
+    return RunFailed(f"{what} (step {this.agent.loop.step:,}; kept {kept}; traceback in {report})")
+
+
+def save(this: Run) -> None:
+    """A checkpoint of this step; the newest two stay."""
+    path = checkpoint_path(this)
+    directory = path.parent
+    this.agent.save(path, {"recorder": this.recorder.state_dict()})
+    leftovers = directory.glob(".step-*.tmp")  # of a process that was killed while it wrote
+    for old in (*sorted(directory.glob("step-*.pt"))[:-2], *leftovers):
+        old.unlink()
+
+
+def checkpoint_path(this: Run) -> Path:
+    return this.directory / "checkpoints" / f"step-{this.agent.loop.step:012}.pt"
+
+
+class Conclusion(NamedTuple):
+    """What a finished run has to say."""
+
+    deterministic: Evaluation
+    stochastic: Evaluation
+    figure: Path
+
+
+def conclude(
+    directory: Path, agent: Trained, name: str, engine: str, recorder: Recorder, settings: RunSettings, start: float
+) -> Conclusion:
+    """Writes `summary.json` and `learning_curve.png`. start: when the command began, by `time.perf_counter`."""
+    loop, threshold = agent.loop, agent.loop.worlds.reward_threshold
+    recorder.flush(loop.step, loop.iteration, loop.seconds)
+    recorder.close()
+    deterministic, stochastic = evaluate_both(agent, settings.eval_episodes, loop.seed)
+    summary: dict[str, object] = {
+        "env": agent.env,
+        "agent": name,
+        "engine": engine,
+        "seed": loop.seed,
+        "total_timesteps": loop.step,
+        "solved_at": recorder.solved_at,
+        "train_seconds": round(loop.seconds, 3),
+        "steps_per_second": round(loop.step / max(loop.seconds, 1e-9), 1),
+        **summarize(deterministic, stochastic),
+        "wall_seconds": round(time.perf_counter() - start, 3),
+    }
+    write_json(directory / "summary.json", summary)
+    figure = learning_curve(directory, str(agent.env), name, loop.seed, threshold)
+    return Conclusion(deterministic, stochastic, figure)
+
+
+def print_header(this: Run) -> None:
+    agent = inner(this.agent)
+    size = sum(p.numel() for p in (*agent.policy.parameters(), *agent.value.parameters()))
+    normalized = [what for what, norm in (("observations", agent.obs_norm), ("rewards", agent.reward_norm)) if norm]
+    lines = {
+        "agent": f"{this.name}: {this.agent.describe()}" if isinstance(this.agent, Method) else "",
+        "environment": f"{agent.env}, {this.agent.worlds.num_envs} side by side ({agent.worlds.backend})",
+        "spaces": " ".join(f"{agent.worlds.env_obs_space} → {agent.worlds.env_action_space}".split())  # NumPy breaks
+        + (", action masks obeyed" if agent.worlds.masked else ""),
+        "normalized": " and ".join(normalized) or "nothing",
+        "networks": f"{_networks(agent)}, {size:,} parameters",
+        "optimizer": f"{type(agent.descent.optimizer).__name__}, learning rate {agent.learning_rate} "
+        f"(critic × {agent.critic_lr_scale}), {this.agent.n_steps} × {this.agent.worlds.num_envs} steps an update",
+        "engine": describe(agent),
+        "seed": str(agent.seed),
+        "settings": this.source,
+        "run": str(this.directory),
+    }
+    for name, text in lines.items():
+        if text:
+            print(f"{name:>12}  {text}")
+    if not this.agent.loop.exact:
+        print(f"{'note':>12}  the environments' state is not in the checkpoint: they begin new episodes")
+    if agent.fused:
+        warm = agent.fused.warm if agent is this.agent else agent.fused.warm_update
+        warm(agent.worlds, lambda: print(f"{'compiling':>12}  kernels for this machine, once", flush=True))
+    print(flush=True)
+
+
+def _networks(agent: A2C) -> str:
+    hidden = "-".join(map(str, agent.net_arch)) or "no"
+    trunk, value = agent.policy.trunk, agent.value
+    before = [] if trunk.encoder is None else [trunk.encoder.describe()]
+    before += [] if trunk.memory is None else [f"a memory of {trunk.memory.size} units"]
+    shared = "π_θ and V_φ apart"
+    if value.shares:
+        shared = "π_θ and V_φ share all but the last layer" if trunk.shared else "π_θ and V_φ share what comes first"
+    return "; ".join([shared, *before, f"{hidden} hidden {agent.activation} units each"])

@@ -1,0 +1,132 @@
+"""What the commands share: arguments that fail in one line, exit statuses, and Ctrl-C that loses nothing."""
+
+import argparse
+import os
+import signal
+import sys
+import time
+from collections import deque
+from collections.abc import Callable
+from types import FrameType
+from typing import NoReturn, Self
+
+from tqdm import tqdm
+
+from agents.checkpoint import CheckpointError
+from agents.loop import SELDOM, Status
+from agents.settings.files import nearest
+from agents.settings.values import ConfigError
+from envs import EnvironmentFailure, EnvironmentUsageError
+
+DONE, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
+
+_STOPS = (signal.SIGINT, signal.SIGTERM)
+
+_GRACE = 5  # seconds that an iteration gets to end after Ctrl-C, before it is cut off
+
+
+class RunFailed(RuntimeError):
+    """Training could not go on; the message says why and what was kept."""
+
+
+MISTAKES = (ConfigError, EnvironmentUsageError, CheckpointError)
+
+FAILURES = (RunFailed, EnvironmentFailure, OSError)
+
+ANTICIPATED = (*MISTAKES, *FAILURES)  # what a command says in one line
+
+
+class Parser(argparse.ArgumentParser):
+    """An argument parser whose errors are one line and name the nearest flag."""
+
+    def __init__(self, prog: str, description: str) -> None:
+        super().__init__(prog=prog, description=description, allow_abbrev=False)
+
+    def error(self, message: str) -> NoReturn:
+        unknown = (message.removeprefix("unrecognized arguments: ").split() or [""])[0]
+        flags = [flag for action in self._actions for flag in action.option_strings]
+        hint = nearest(unknown.partition("=")[0], flags) if message.startswith("unrecognized") else ""
+        raise ConfigError(f"{message}{hint or f' (see python -m {self.prog} --help)'}")
+
+
+def run(main: Callable[[list[str]], int]) -> NoReturn:
+    """Runs a command: 0 done; 2 usage or configuration; 1 failure; 130 after Ctrl-C. Errors are one line on stderr."""
+    try:
+        status = main(sys.argv[1:])
+        sys.stdout.flush()
+    except MISTAKES as error:
+        status = _say(USAGE, error)
+    except KeyboardInterrupt:
+        status = INTERRUPTED
+    except BrokenPipeError:  # the reader of our output has gone, as with `| head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        status = FAILED
+    except FAILURES as error:
+        status = _say(FAILED, error)
+    sys.exit(status)
+
+
+def _say(status: int, error: Exception) -> int:
+    print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
+    return status
+
+
+class Interrupt:
+    """A hook that ends training after the iteration in which Ctrl-C (or SIGTERM) came, where the state is whole.
+
+    A second Ctrl-C, or five seconds without an end to the iteration (an environment that hangs), raises
+    KeyboardInterrupt on the spot.
+    """
+
+    interval = SELDOM
+
+    def __init__(self) -> None:
+        self.requested = False
+
+    def __enter__(self) -> Self:
+        self._previous = [(number, signal.signal(number, self._on_interrupt)) for number in _STOPS]
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if hasattr(signal, "alarm"):
+            signal.alarm(0)
+        for number, handler in self._previous:
+            signal.signal(number, handler)
+
+    def __call__(self, status: Status) -> bool:
+        return not self.requested
+
+    def _on_interrupt(self, number: int, frame: FrameType | None) -> None:
+        if self.requested:
+            raise KeyboardInterrupt
+        self.requested = True
+        if hasattr(signal, "alarm"):
+            signal.signal(signal.SIGALRM, signal.default_int_handler)
+            signal.alarm(_GRACE)
+
+
+class ProgressBar:
+    """A hook: steps done, steps per second, and the latest return, entropy and policy shift."""
+
+    interval = SELDOM
+
+    def __init__(self, total_timesteps: int, done: int = 0) -> None:
+        self._bar = tqdm(total=total_timesteps, initial=done, unit=" steps", unit_scale=True, disable=None, leave=False)
+        self._returns: deque[float] = deque(maxlen=100)
+        self._shown = 0.0
+
+    def __call__(self, status: Status) -> None:
+        if self._bar.disable:
+            return
+        self._returns.extend(episode.ret for episode in status.episodes)
+        self._bar.update(status.step - self._bar.n)
+        if time.monotonic() - self._shown > 0.5:
+            self._shown = time.monotonic()
+            latest = {"return": f"{sum(self._returns) / len(self._returns):.1f}"} if self._returns else {}
+            entropy, shift = (
+                float(status.metrics[name].nanmean()) for name in ("train/entropy", "train/policy_shift_kl")
+            )
+            self._bar.set_postfix({**latest, "entropy": f"{entropy:.3f}", "KL shift": f"{shift:.1e}"}, refresh=False)
+
+    def close(self) -> None:
+        self._bar.close()

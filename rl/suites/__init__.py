@@ -1,1 +1,0 @@
-"""Suites: many environments trained with one command, and one table of them all."""
