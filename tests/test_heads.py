@@ -10,7 +10,7 @@ from agents.maths.distributions import BoundedGaussian, TanhGaussian
 from agents.networks.forward import step
 from agents.rollout import FREE, collect
 from agents.settings.values import ConfigError
-from rl.evaluate import __main__ as evaluate
+from rl import evaluate
 from tests.matrix import LINE, Match
 from tests.toys import Shaped
 

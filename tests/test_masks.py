@@ -10,7 +10,7 @@ from agents import A2C
 from agents.evaluation import UniformPolicy
 from agents.rollout import collect
 from envs import EnvironmentFailure, EnvironmentUsageError, UnsupportedSpace, make
-from rl.evaluate import __main__ as evaluate
+from rl import evaluate
 from tests.toys import LINE, Shaped
 
 FORBIDDEN = "envs.probes:ForbiddenAction-v0"  # raises at any forbidden action

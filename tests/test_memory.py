@@ -10,7 +10,7 @@ from agents.networks.forward import next_value, on_rollout
 from agents.rollout import FREE, Given, collect
 from agents.settings.values import ConfigError
 from envs import make
-from rl.evaluate import __main__ as evaluate
+from rl import evaluate
 
 RECALL = "envs.probes:Recall-v0"
 SETTINGS = {"num_envs": 16, "n_steps": 6, "learning_rate": 5e-3, "use_rms_prop": False, "ent_coef": 0.01}

@@ -4,10 +4,10 @@ import ast
 import csv
 import json
 import os
-import runpy
 import shutil
 import sys
 from collections.abc import Callable, Mapping
+from importlib import import_module
 from pathlib import Path
 
 import gymnasium as gym
@@ -150,7 +150,7 @@ def test_a_run(name: str, given: Given, command: Command, tmp_path: Path) -> Non
     other = prepare(name, name, "CartPole-v1", (*registry.kinds(name), RunSettings), None, [*own, "seed=0"], "801")
     assert finished("CartPole-v1", other, 0, tmp_path / "a") is None
 
-    main = runpy.run_module("rl.evaluate")["main"]  # imported, it would stand in the way of the function rl.evaluate
+    main = import_module("rl.evaluate").main
     status, out, err = command(main, run)
     assert (status, err) == (0, "")
     assert f"{first['eval_mean']:.2f} ± {first['eval_std']:.2f}" in out

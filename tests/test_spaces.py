@@ -9,7 +9,7 @@ from agents import A2C
 from agents.networks.encoders import pictures
 from envs import make
 from envs.spaces import batched, to_env_action
-from rl.evaluate import __main__ as evaluate
+from rl import evaluate
 from tests.matrix import ACTIONS, OBSERVATIONS, Match
 from tests.toys import Shaped
 
