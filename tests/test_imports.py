@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[1]
+from tests import ROOT
+
 FLOORS = ("envs", "agents", "rl")  # from the ground up: the import packages
 HEAVY = (
     "stable_baselines3", "envpool", "ale_py", "cv2", "ray", "numba", "matplotlib", "minari", "optuna", "tensorboard",

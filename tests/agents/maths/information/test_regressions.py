@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from agents.maths import information
-from tests.test_information import BITS, INF, LOG_P, MEAN, NAN, WEIGHTS, P, refused, rows
+from tests.agents.maths.information.test_derivatives import BITS, INF, LOG_P, MEAN, NAN, WEIGHTS, P, refused, rows
 
 pytestmark = pytest.mark.filterwarnings("ignore:.torch.jit.script:DeprecationWarning")  # torch's own, in forward mode
 

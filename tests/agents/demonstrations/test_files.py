@@ -20,10 +20,10 @@ from agents.demonstrations import DemonstrationError, Demonstrations, from_minar
 from agents.demonstrations.checks import NAMES, check
 from envs import UnsupportedSpace
 from envs.spaces import batched
+from tests import ROOT
+from tests.agents.demonstrations.test_recording import same
 from tests.matrix import OBSERVATIONS
-from tests.test_demonstrations import same
 
-ROOT = Path(__file__).parents[1]
 Arrays = dict[str, np.ndarray]
 LINE = spaces.Box(-np.inf, np.inf, (3,), np.float32)
 

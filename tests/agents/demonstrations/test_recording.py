@@ -19,11 +19,11 @@ from agents.rollout import Given
 from envs import EnvironmentFailure, Variant
 from envs.spaces import to_env_action, to_policy_action
 from rl import evaluate
+from tests import ROOT
 from tests.matrix import ACTIONS, OBSERVATIONS, Match
 from tests.toys import Counter, Failing, Idle, Numbered, Shaped, numbered, same_step
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*share an object, therefore:UserWarning")  # as the probes do
-ROOT = Path(__file__).parents[1]
 AGENTS = {
     "discrete, normalized": ("CartPole-v1", {"normalize_observations": True}),
     "continuous": ("Pendulum-v1", {"max_episode_steps": 20}),

@@ -1,4 +1,4 @@
-"""Derivatives, batches and errors of rl.information; its numbers are in test_information_cases.py."""
+"""Derivatives, batches and errors of rl.information; its numbers are in test_cases.py."""
 
 import inspect
 import math
@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from agents.maths import information
-from tests.make_information_cases import PAIRS
+from tests.agents.maths.information.make_cases import PAIRS
 
 pytestmark = pytest.mark.filterwarnings("ignore:.torch.jit.script:DeprecationWarning")  # torch's own, in forward mode
 INF, NAN = math.inf, math.nan

@@ -30,8 +30,9 @@ from agents.registry import Learner
 from agents.settings.files import RunSettings
 from agents.settings.values import text_of
 from rl.experiments.parallel import finished, prepare
+from tests import ROOT
+from tests.agents.recorded import made
 from tests.matrix import ACTIONS, OBSERVATIONS, Match
-from tests.recorded import made
 
 AROUND = ("clone", "gail", "distill", "mutual")
 FEW = {"net_arch": (8,), "num_envs": 4, "n_steps": 2}
@@ -336,7 +337,6 @@ FORMULAS = {
     "binary_cross_entropy", "binary_cross_entropy_with_logits", "cross_entropy", "kl_div", "log", "log1p",
     "log_softmax", "logaddexp", "logsigmoid", "logsumexp", "nll_loss", "sigmoid", "softmax", "softplus",
 }  # fmt: skip
-ROOT = Path(__file__).parents[1]
 LEARNERS = [ROOT / "agents/imitation" / f"{name}.py" for name in (*AROUND, "discriminator", "base", "offline")]
 
 

@@ -17,8 +17,8 @@ import rl.run.terminal
 import rl.train
 from agents import A2C, checkpoint
 from rl.run.recorder import Recorder
+from tests import ROOT
 
-ROOT = Path(__file__).parents[1]
 SHORT = ["--total-timesteps", "2000", "--set", "eval_episodes=2"]
 
 

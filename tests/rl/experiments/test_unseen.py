@@ -13,7 +13,7 @@ from envs import UnknownEnvironment
 from rl.experiments.suites import training as suites
 from rl.experiments.suites.report import Entry, Report
 from rl.experiments.suites.unseen import CHALLENGES, UNSEEN, as_json, goal, line, standing, table
-from tests.suites import played, result, rows, run
+from tests.rl.experiments.suites import played, result, rows, run
 
 GRID, MINIGRID = "envs.probes:GridWorld-v0", "minigrid:MiniGrid-Empty-5x5-v0"
 RECIPE, PLAY_RANDOMLY = config.recipe, suites.evaluate_uniform

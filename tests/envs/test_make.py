@@ -3,7 +3,6 @@
 import re
 import tomllib
 from importlib.util import find_spec
-from pathlib import Path
 
 import gymnasium as gym
 import numpy as np
@@ -11,10 +10,11 @@ import pytest
 from gymnasium import spaces
 
 from envs import EnvironmentUsageError, UnknownEnvironment, UnsupportedSpace, Variant, environment_seeds, make
+from tests import ROOT
 from tests.toys import LINE, Counter, Shaped, same_step
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*share an object, therefore:UserWarning")  # as the probes do
-EXTRAS = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+EXTRAS = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
 
 
 def episode_length(worlds):

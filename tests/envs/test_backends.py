@@ -9,7 +9,6 @@ import sys
 import threading
 import time
 from functools import partial
-from pathlib import Path
 
 import gymnasium as gym
 import numpy as np
@@ -19,9 +18,8 @@ import torch
 from agents import A2C
 from agents.evaluation import evaluate
 from envs import EnvironmentFailure, EnvironmentUsageError, UnknownEnvironment, UnsupportedSpace, Variant, make
-from tests import toys
+from tests import ROOT, toys
 
-ROOT = Path(__file__).parents[1]
 ENVS = 3
 
 

@@ -14,7 +14,7 @@ from agents import A2C, registry
 from agents.imitation.clone import Clone, negative_log_likelihood
 from agents.maths import information
 from agents.maths.distributions import Bernoulli, BoundedGaussian, Categorical, DiagonalGaussian, MultiCategorical
-from tests.recorded import made
+from tests.agents.recorded import made
 
 LINEAR = {"net_arch": (), "num_envs": 4, "use_rms_prop": False, "learning_rate": "linear(0.1, 0)"}
 

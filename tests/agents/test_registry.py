@@ -13,7 +13,7 @@ from agents.imitation.clone import Clone
 from agents.imitation.gail import GAIL
 from agents.imitation.mutual import Mutual
 from agents.settings.values import ConfigError
-from tests.recorded import made
+from tests.agents.recorded import made
 
 SMALL = {"net_arch": (8,), "num_envs": 2}
 

@@ -17,7 +17,7 @@ from agents.maths import gan, information
 from agents.rollout import Rollout
 from agents.settings.values import ConfigError
 from envs.probes import ContextAction
-from tests.recorded import made
+from tests.agents.recorded import made
 
 LOGITS = torch.tensor([-1000.0, -20.0, -1.0, 0.0, 2.0, 1000.0], dtype=torch.float64)
 

@@ -17,7 +17,7 @@ from rl.experiments.parallel import Line, Task, finished
 from rl.run.results import Result
 from rl.run.terminal import RunFailed
 from rl.train import main as train
-from tests.suites import result, rows, run
+from tests.rl.experiments.suites import result, rows, run
 
 LINES = [("cloning", 0), ("gail", 0), ("distillation", 0), ("distillation", 5), ("mutual", 0), ("mutual", 1)]
 

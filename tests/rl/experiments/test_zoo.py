@@ -21,7 +21,7 @@ from rl.experiments.suites.training import Candidate
 from rl.experiments.suites.zoo import ZOO, aggregate, as_json, normalized, standing, table
 from rl.run.results import Result
 from rl.run.terminal import RunFailed
-from tests.suites import played, result, rows, run
+from tests.rl.experiments.suites import played, result, rows, run
 
 SEVERAL = ("CartPole-v1", "Acrobot-v1", "MountainCar-v0", "Pendulum-v1")
 RECIPE, PLAY_RANDOMLY = config.recipe, suites.evaluate_uniform

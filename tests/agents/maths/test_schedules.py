@@ -21,7 +21,7 @@ from agents.maths.schedules import (
 )
 from agents.rollout import Rollout, collect
 from agents.settings.values import ConfigError, convert, plain
-from tests.test_descent import make
+from tests.agents.test_optimizer import make
 
 SHAPES = (Linear, Cosine, Exponential)
 

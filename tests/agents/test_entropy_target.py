@@ -8,7 +8,7 @@ import torch
 
 from agents.maths.schedules import Linear, value_at
 from agents.settings.values import ConfigError
-from tests.test_descent import make, train
+from tests.agents.test_optimizer import make, train
 
 
 @pytest.mark.parametrize("target", [0.3, Linear(0.6, 0.3)])

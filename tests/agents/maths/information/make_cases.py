@@ -1,4 +1,4 @@
-"""Writes tests/information_cases.json, from the repository's root: python -m tests.make_information_cases
+"""Writes cases.json, from the repository's root: python -m tests.agents.maths.information.make_cases
 
 A row holds a function of rl.information, its arguments, which are exact in the row's dtype, and what it must return, by
 the defining formula in 50-digit arithmetic. `gradients` are those of Σ c_i · output_i, one list per argument (null: not
@@ -13,9 +13,9 @@ from pathlib import Path
 import mpmath as mp
 import numpy as np
 
-from tests.information_formulas import FORMULAS
+from tests.agents.maths.information.formulas import FORMULAS
 
-PATH = Path(__file__).with_name("information_cases.json")
+PATH = Path(__file__).with_name("cases.json")
 FLOATS = {"float32": np.float32, "float64": np.float64}
 INF, LN2 = math.inf, math.log(2)
 BASE, STEP = [0.3, -1.2, 0.7, 2.0], [1.0, -0.5, 0.25, -1.0]

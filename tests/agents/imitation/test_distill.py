@@ -15,7 +15,7 @@ from agents.maths.distributions import Categorical, DiagonalGaussian, Distributi
 from agents.networks.forward import Objective
 from agents.rollout import Rollout, collect
 from agents.settings.values import ConfigError
-from tests.recorded import made
+from tests.agents.recorded import made
 
 FEW = {"net_arch": (8,), "num_envs": 4, "n_steps": 2}
 

@@ -1,4 +1,4 @@
-"""Every function of rl.information against 50-digit arithmetic: the table of tests/make_information_cases.py.
+"""Every function of rl.information against 50-digit arithmetic: the table that make_cases.py writes.
 
 And the KL divergence of many random neighbors, against a formula that is exact enough in float64.
 """
@@ -15,9 +15,9 @@ import torch
 from torch import Tensor
 
 from agents.maths import information
-from tests import information_formulas, make_information_cases
+from tests.agents.maths.information import formulas, make_cases
 
-TABLE = json.loads(make_information_cases.PATH.read_text(encoding="utf-8"))
+TABLE = json.loads(make_cases.PATH.read_text(encoding="utf-8"))
 RELATIVE = {"float32": 1e-6, "float64": 1e-12}
 GRADIENT = {"float32": 1e-6, "float64": 1e-10}
 QUADRATURE = 1e-9
@@ -126,7 +126,7 @@ def compare(got: Tensor, expected: Tensor | None, row: dict[str, Any]) -> None:
 
 
 def test_the_table_is_what_the_generator_writes() -> None:
-    assert make_information_cases.text() == make_information_cases.PATH.read_text(encoding="utf-8")
+    assert make_cases.text() == make_cases.PATH.read_text(encoding="utf-8")
 
 
 def test_the_table_covers_every_public_function() -> None:
@@ -164,7 +164,7 @@ def by_definition(a: Tensor, b: Tensor) -> np.ndarray:
 def by_mpmath(a: Tensor, b: Tensor) -> np.ndarray:
     with mp.workdps(50):
         pairs = zip(a.tolist(), b.tolist(), strict=True)
-        return np.array([float(information_formulas.kl_from_logits(*map(exact_row, x))[0]) for x in pairs])
+        return np.array([float(formulas.kl_from_logits(*map(exact_row, x))[0]) for x in pairs])
 
 
 def exact_row(x: list[float]) -> list[mp.mpf]:

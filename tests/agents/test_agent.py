@@ -16,8 +16,7 @@ from agents.maths.schedules import Linear
 from agents.rollout import collect
 from agents.settings.values import ConfigError
 from envs import EnvironmentFailure, make
-
-ROOT = Path(__file__).parents[1]
+from tests import ROOT
 
 
 def parameters(agent: A2C) -> torch.Tensor:
