@@ -10,20 +10,13 @@ from torch import Tensor
 from torch.nn.utils import clip_grad_norm_
 from torch.optim import Adam, Optimizer, RMSprop
 
+from agents.maths.adaptation import ENTROPY_GAIN, SHIFT_GAIN, SHIFT_HORIZON, AdaptiveFactor
 from agents.maths.distributions import Categorical, Distribution
 from agents.maths.schedules import Schedule, highest, value_at
 from agents.networks.actor_critic import Policy, Value
 from agents.settings.a2c import A2CSettings
 from agents.settings.values import ConfigError
 from envs.spaces import Actions, factors
-
-FASTEST = math.log(1.2)  # a factor changes by at most a fifth an update, up or down
-
-ENTROPY_GAIN = 0.01  # of the coefficient, an update and a nat
-
-SHIFT_HORIZON = 50  # updates over which the policy shift is averaged before it is compared with its target
-
-SHIFT_GAIN = 1 / (4 * SHIFT_HORIZON)  # the largest without overshoot: critical damping of gain and horizon
 
 
 def gradient_error(loss: float) -> FloatingPointError:
@@ -49,18 +42,6 @@ def check_target_entropy(target: Schedule | None, actions: Actions) -> None:
         )
 
 
-class Factor:
-    """f of a scheduled coefficient c = f · schedule: moved after each update, so that what it steers nears a target."""
-
-    def __init__(self) -> None:
-        self.value = 1.0
-
-    def move(self, change: float) -> None:
-        """f ← f · e^change, with |change| ≤ ln 1.2 and f in [1/100, 100], even if nothing answers."""
-        step = min(max(change, -FASTEST), FASTEST)
-        self.value = min(max(self.value * math.exp(step), 0.01), 100.0)
-
-
 class Descent:
     """The optimizer over π_θ and V_φ, and what adapts its step and the entropy coefficient."""
 
@@ -68,7 +49,7 @@ class Descent:
         self.policy, self.value, self.settings = policy, value, settings
         groups = [{"params": list(policy.parameters())}, {"params": list(value.parameters())}]
         self.optimizer = optimizer(groups, settings)
-        self.step_factor, self.entropy_factor = Factor(), Factor()
+        self.step_factor, self.entropy_factor = AdaptiveFactor(), AdaptiveFactor()
         self.mean_shift, self.shifts = 0.0, 0  # of the latest updates, and how many there were
 
     def entropy_coefficient(self, progress: float) -> float:
@@ -82,7 +63,7 @@ class Descent:
         """
         if self.settings.target_entropy is not None:
             missing = value_at(self.settings.target_entropy, progress) - float(entropy)
-            self.entropy_factor.move(ENTROPY_GAIN * missing)
+            self.entropy_factor.adapt(ENTROPY_GAIN * missing)
 
     def step(self, loss: Tensor, progress: float, shift: Callable[[], Tensor]) -> dict[str, Tensor]:
         """One step on the loss. shift() is the KL divergence from the policy that acted to the policy as it is now.
@@ -141,7 +122,7 @@ class Descent:
         self.shifts = min(self.shifts + 1, SHIFT_HORIZON)
         self.mean_shift += (kl - self.mean_shift) / self.shifts
         measured = max(self.mean_shift, 0.01 * target)  # a policy that does not move at all raises f by 1 % an update
-        self.step_factor.move(SHIFT_GAIN * 0.5 * math.log(target / measured))
+        self.step_factor.adapt(SHIFT_GAIN * 0.5 * math.log(target / measured))
 
     def state_dict(self) -> dict[str, object]:
         return {

@@ -34,7 +34,7 @@ def _folder() -> str:
     """Where compiled kernels of this version lie: beside the package, or where the user keeps such things."""
     kernels = [*(_PACKAGE / "envs").rglob("*.py"), *(_PACKAGE / "agents/fused").glob("*.py")]
     compiled_in = [
-        _PACKAGE / "agents/optimizer.py",
+        _PACKAGE / "agents/maths/adaptation.py",
         _PACKAGE / "agents/maths/schedules.py",
     ]  # constants; the value of a schedule
     sources = sorted([*kernels, *compiled_in])

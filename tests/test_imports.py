@@ -85,6 +85,16 @@ def test_nobody_imports_a_command(arrows: dict[str, set[str]]) -> None:
     assert {a: targets & commands for a, targets in arrows.items() if targets & commands} == {}
 
 
+def test_maths_imports_only_itself(arrows: dict[str, set[str]]) -> None:
+    """Tensors in, tensors out: nothing of ours from outside agents.maths."""
+    outside = {
+        a: {b for b in targets if not b.startswith("agents.maths")}
+        for a, targets in arrows.items()
+        if a.startswith("agents.maths")
+    }
+    assert {a: targets for a, targets in outside.items() if targets} == {}
+
+
 @pytest.mark.parametrize(
     "line",
     [

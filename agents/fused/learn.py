@@ -9,8 +9,8 @@ from agents.fused.densities import categorical_js, categorical_kl, categorical_l
 from agents.fused.network import backward, forward, output_of
 from agents.fused.norms import merge_moments, normalize_rewards, scale_and_clip
 from agents.fused.optimizers import descend, sum_of_squares
-from agents.maths import schedules
-from agents.optimizer import ENTROPY_GAIN, FASTEST, SHIFT_GAIN, SHIFT_HORIZON
+from agents.maths import adaptation, schedules
+from agents.maths.adaptation import ENTROPY_GAIN, SHIFT_GAIN, SHIFT_HORIZON
 from envs.kernels import kernel, part
 
 DONE, GRADIENT_NOT_FINITE, SHIFT_NOT_FINITE = range(3)
@@ -146,6 +146,9 @@ def step_within(options, params, layers, batch, scratch, adaptive, rows, scale, 
     report[KL], report[JS] = kl, js
 
 
+next_factor = kernel(adaptation.next_factor)
+
+
 @part
 def adapt(target_shift, target_entropy, state, report):
     """Moves the factors of the step and of the entropy bonus towards their targets: `Descent._adapt_step` and
@@ -153,15 +156,9 @@ def adapt(target_shift, target_entropy, state, report):
     if target_shift > 0:
         state[3] = min(state[3] + 1, SHIFT_HORIZON)
         state[2] += (report[KL] - state[2]) / state[3]
-        state[0] = moved(state[0], SHIFT_GAIN * 0.5 * math.log(target_shift / max(state[2], 0.01 * target_shift)))
+        state[0] = next_factor(state[0], SHIFT_GAIN * 0.5 * math.log(target_shift / max(state[2], 0.01 * target_shift)))
     if not math.isnan(target_entropy):
-        state[1] = moved(state[1], ENTROPY_GAIN * (target_entropy - report[ENTROPY]))
-
-
-@kernel
-def moved(factor, change):
-    step = min(max(change, -FASTEST), FASTEST)
-    return min(max(factor * math.exp(step), 0.01), 100.0)
+        state[1] = next_factor(state[1], ENTROPY_GAIN * (target_entropy - report[ENTROPY]))
 
 
 @part

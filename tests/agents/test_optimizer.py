@@ -13,8 +13,8 @@ from agents import A2C, checkpoint
 from agents.checkpoint import CheckpointError
 from agents.loop import Status
 from agents.machine import torch_threads
+from agents.maths.adaptation import AdaptiveFactor
 from agents.maths.schedules import Linear, value_at
-from agents.optimizer import Factor
 from agents.rollout import collect
 from agents.settings.values import ConfigError
 
@@ -53,19 +53,19 @@ def one_step(agent: A2C, shift: float) -> dict[str, torch.Tensor]:
     ("change", "expected"), [(0.1, 0.1), (-0.05, -0.05), (5.0, math.log(1.2)), (-5.0, -math.log(1.2))]
 )
 def test_a_move_is_at_most_a_fifth(change: float, expected: float) -> None:
-    factor = Factor()
+    factor = AdaptiveFactor()
     assert factor.value == 1.0
-    factor.move(change)
+    factor.adapt(change)
     assert math.log(factor.value) == pytest.approx(expected)
 
 
 @pytest.mark.parametrize(("change", "bound"), [(math.inf, HIGHEST), (-math.inf, LOWEST)])
 def test_the_factor_is_bounded(change: float, bound: float) -> None:
-    factor = Factor()
+    factor = AdaptiveFactor()
     for _ in range(1000):
-        factor.move(change)
+        factor.adapt(change)
     assert factor.value == bound
-    factor.move(-math.copysign(0.1, change))  # and comes back at once
+    factor.adapt(-math.copysign(0.1, change))  # and comes back at once
     assert factor.value == pytest.approx(bound * math.exp(-math.copysign(0.1, change)))
 
 
