@@ -24,8 +24,9 @@ from agents.rollout import FREE, Array, Choice, Given, Metrics, Rollout
 from agents.settings.a2c import A2CSettings, Engine, recipe_settings
 from agents.settings.files import schema, values
 from agents.settings.values import ConfigError
-from envs import EnvLike, environment_seeds, make
+from envs import EnvLike, make
 from envs.spaces import batched, to_env_action
+from envs.streams import stream_generator
 
 
 class A2C(A2CSettings):
@@ -232,11 +233,10 @@ class A2C(A2CSettings):
     # --- construction ---
 
     def _build(self) -> None:
-        """Networks, optimizer and generators, each random stream a child of the seed."""
-        init, *self.generators = (
-            Generator().manual_seed(environment_seeds(self.seed, 1, key=key)[0]) for key in (1, 2, 3)
-        )
-        self.generator, self._predicting = self.generators
+        """Networks, optimizer, normalizers and generators."""
+        init = stream_generator(self.seed, "initialization")
+        self.generator, self._predicting = (stream_generator(self.seed, name) for name in ("actions", "predictions"))
+        self.generators = [self.generator, self._predicting]
         space, flat = self.worlds.env_obs_space, self.obs_space
         self.policy, self.value = networks(self, space, flat, self.worlds.policy_action_space, init)
         frequency = self.n_steps if self.sde_sample_freq < 0 else self.sde_sample_freq

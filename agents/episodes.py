@@ -12,11 +12,10 @@ from numpy.typing import NDArray
 from agents.loop import Loop
 from agents.machine import torch_threads
 from agents.rollout import Actor, Array, Choice, Given
-from envs import Backend, EnvLike, Variant, Worlds, environment_seeds, make
+from envs import Backend, EnvLike, Variant, Worlds, make
+from envs.streams import stream_generator, stream_seeds
 
 _PARALLEL = 20  # environments at most
-
-_STREAMS = 4  # the family of streams that such episodes draw from; training uses others
 
 PATIENCE = 30_000  # steps of one episode after which an environment without a time limit is cut off
 
@@ -95,7 +94,7 @@ def stage(
     if episodes < 1:
         raise ValueError(f"episodes must be at least 1, got {episodes}")
     count = min(episodes, _PARALLEL) if isinstance(env, str) else None
-    start = environment_seeds(seed, 1, key=_STREAMS)[0]
+    start = stream_seeds(seed, "evaluation", 1)[0]
     trained = getattr(agent, "env", None)
     own = cast(Trained, agent) if env is trained or (isinstance(env, str) and env == trained) else None
     variant = (own.variant if own else Variant()) if variant is None else variant
@@ -106,7 +105,7 @@ def stage(
     try:
         with torch_threads(1):
             patience = np.inf if limited else PATIENCE
-            yield Stage(worlds, variant, episodes, torch.Generator().manual_seed(start), patience)
+            yield Stage(worlds, variant, episodes, stream_generator(seed, "evaluation"), patience)
     finally:
         if not isinstance(env, gym.Env | gym.vector.VectorEnv):  # what the caller built, the caller closes
             worlds.close()

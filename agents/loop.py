@@ -8,7 +8,8 @@ import numpy as np
 from torch import Tensor
 
 from agents.rollout import Actor, Array, Chunk, Episode, Metrics, Plan, Rollout, collect
-from envs import Worlds, environment_seeds
+from envs import Worlds
+from envs.streams import resumed_seeds
 
 _INTERVAL, _MEASURES = 100, 10  # in so many updates, or in the hooks' interval, the policy shift is measured so often
 
@@ -144,5 +145,5 @@ class Loop:
         if self.exact and saved is not None:
             self._obs, self._state = cast(Array, state["obs"]), cast("Tensor | None", state.get("state"))
         elif self.step:  # fresh episodes, from streams that this run has not used
-            seeds: list[int | None] = list(environment_seeds(self.seed, self.worlds.num_envs, key=self.step))
+            seeds: list[int | None] = list(resumed_seeds(self.seed, self.step, self.worlds.num_envs))
             self.begin_anew(seeds)

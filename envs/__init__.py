@@ -2,7 +2,7 @@
 
 from envs.build import EnvLike, Variant, builder
 from envs.errors import EnvironmentFailure, EnvironmentUsageError, UnknownEnvironment, UnsupportedSpace
-from envs.make import Backend, environment_seeds, make
+from envs.make import Backend, make
 from envs.worlds import Worlds
 
 __all__ = [
@@ -15,6 +15,5 @@ __all__ = [
     "Variant",
     "Worlds",
     "builder",
-    "environment_seeds",
     "make",
 ]

@@ -5,7 +5,6 @@ from functools import partial
 from typing import Literal, NamedTuple
 
 import gymnasium as gym
-import numpy as np
 from gymnasium.envs.registration import EnvSpec
 from gymnasium.vector import SyncVectorEnv, VectorEnv
 
@@ -17,9 +16,8 @@ from envs.build import NUM_ENVS, AnyEnv, EnvLike, Variant, builder, name_of
 from envs.errors import EnvironmentUsageError
 from envs.masks import gives_masks, maskable
 from envs.spaces import Space, check_action_space, check_observation_space, is_flat
+from envs.streams import stream_seeds
 from envs.worlds import Worlds
-
-Seeding = Literal["spawn", "sb3"]
 
 Backend = Literal["auto", "sync", "native", "async", "envpool"]
 
@@ -30,7 +28,6 @@ def make(
     seed: int = 0,
     *,
     variant: Variant = Variant(),  # noqa: B008 - immutable
-    seeding: Seeding = "spawn",
     backend: Backend = "auto",
     action_masks: bool | None = None,
     step_timeout: float | None = None,
@@ -39,8 +36,8 @@ def make(
 
     env: an id ("CartPole-v1", "module:Env-v0", "ALE/Pong-v5"), a function that returns an environment, one
     environment (then N = 1: it cannot be copied), or a vector environment in SAME_STEP mode. num_envs: N, by
-    default 8 for an id or a function. variant: what is changed about the environment. seeding: "spawn" seeds
-    environment i from child i of SeedSequence(seed), so that no two seeds share a stream; "sb3" uses seed + i.
+    default 8 for an id or a function. seed: environment i draws from child i of its stream "environments".
+    variant: what is changed about the environment.
 
     backend: "sync" steps Gymnasium's environments in turn. "native" takes compiled ones, which there are of classic
     control and which go through the same states. "async" steps each in a process of its own, which pays where a step
@@ -66,17 +63,9 @@ def make(
         made = _pool(env, num_envs, variant)
     else:
         made = _built(env, num_envs, variant, backend, step_timeout, look=action_masks is None)
-    seeds = environment_seeds(seed, made.vector.num_envs, seeding)
+    seeds = stream_seeds(seed, "environments", made.vector.num_envs)
     masked = made.masked if action_masks is None else action_masks
     return Worlds(made.vector, made.name, seeds, _threshold(made.vector.spec), made.space, masked)
-
-
-def environment_seeds(seed: int, count: int, seeding: Seeding = "spawn", key: int = 0) -> list[int]:
-    """One seed an environment; `key` opens further independent families of streams under the same seed."""
-    if seeding == "sb3":
-        return [seed + i for i in range(count)]
-    children = np.random.SeedSequence(seed, spawn_key=(key,)).spawn(count)
-    return [int(child.generate_state(1)[0] >> 1) for child in children]  # 31 bits: some simulators take an int32
 
 
 class _Made(NamedTuple):

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Literal, cast
 
 import torch
-from torch import Generator, Tensor, nn
+from torch import Tensor, nn
 
 from agents.demonstrations import Demonstrations
 from agents.imitation.base import Method, check_at_least
@@ -14,11 +14,10 @@ from agents.imitation.offline import check_fingerprint, check_fraction, fingerpr
 from agents.maths import gan
 from agents.rollout import Metrics, Rollout
 from agents.settings.values import ConfigError
-from envs import environment_seeds
+from envs.streams import stream_generator
 
 RewardForm = Literal["logit", "positive", "negative", "constant"]
 
-_STREAM = 6  # the family of random streams that minibatches come from
 
 _MEASURED = ("discriminator_value", "discriminator_accuracy", "discriminator_entropy", "jsd")
 
@@ -72,7 +71,7 @@ class GAIL(Method):
         actions = agent.worlds.policy_action_space
         self._transitions = train.transitions
         self.encoding = Encoding.of(_moves(train), agent.obs_space, actions, self.next_obs, self.absorbing)
-        self.generator = Generator().manual_seed(environment_seeds(agent.seed, 1, key=_STREAM)[0])
+        self.generator = stream_generator(agent.seed, "discriminator")
         self.discriminator = Discriminator(
             self.encoding.size, self.discriminator_arch, self.discriminator_lr, self.gradient_penalty,
             self.spectral_norm, self.generator,

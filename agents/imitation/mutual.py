@@ -16,6 +16,7 @@ from agents.networks.forward import Objective, legal_of
 from agents.rollout import FREE, Array, Choice, Given, Memory, Metrics, Rollout
 from agents.settings.values import ConfigError
 from envs import Worlds, make
+from envs.streams import peer_seed
 
 
 @dataclass(eq=False, kw_only=True)
@@ -48,8 +49,8 @@ class Mutual(Method):
         self.all = [first, *(self._peer(k) for k in range(1, self.peers))]
 
     def _peer(self, k: int) -> A2C:
-        """Another agent of the same settings, whose seed no run has that counts them from 0."""
-        peer = replace(self.agent, seed=self.agent.seed + 1_000_000 * k, engine="torch")
+        """Another agent of the same settings, under `peer_seed`."""
+        peer = replace(self.agent, seed=peer_seed(self.agent.seed, k), engine="torch")
         peer.worlds.close()
         return peer
 

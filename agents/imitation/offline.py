@@ -7,7 +7,7 @@ from typing import NamedTuple, Protocol, cast
 
 import numpy as np
 import torch
-from torch import Generator, Tensor
+from torch import Tensor
 
 from agents.a2c import A2C
 from agents.demonstrations import Demonstrations, load
@@ -17,11 +17,10 @@ from agents.networks.actor_critic import encode
 from agents.optimizer import Shift
 from agents.rollout import Array, Chunk, Metrics, Plan
 from agents.settings.values import ConfigError
-from envs import Worlds, environment_seeds
+from envs import Worlds
+from envs.streams import stream_generator
 
 _AT_ONCE = 1024  # transitions: images of all that is held out would not fit into memory
-
-_STREAM = 5  # the family of random streams that the order of transitions comes from
 
 
 class Transitions(NamedTuple):
@@ -114,7 +113,7 @@ class Epochs:
         self.held_out = None if held_out is None else transitions(held_out)
         if batch_size > len(self.train.obs):
             raise ConfigError(f"batch_size is {batch_size}, there are {len(self.train.obs)} transitions to learn from")
-        self._generator = Generator().manual_seed(environment_seeds(agent.seed, 1, key=_STREAM)[0])
+        self._generator = stream_generator(agent.seed, "batches")
         if agent.obs_norm:
             agent.obs_norm.update(encode(agent.obs_space, self.train.obs)[None])  # as one step of so many
         self._order, self._position = torch.zeros(0, dtype=torch.int64), 0

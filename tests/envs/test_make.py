@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from gymnasium import spaces
 
-from envs import EnvironmentUsageError, UnknownEnvironment, UnsupportedSpace, Variant, environment_seeds, make
+from envs import EnvironmentUsageError, UnknownEnvironment, UnsupportedSpace, Variant, make
 from tests import ROOT
 from tests.toys import LINE, Counter, Shaped, same_step
 
@@ -279,10 +279,3 @@ def test_successors_of_structured_observations_are_true_ones():
         steps = [worlds.step(np.zeros(2, np.int64)) for _ in range(3)]
         assert [step[0][:, 0].tolist() for step in steps] == [[1, 1], [100, 100], [101, 101]]
         assert [step[4]["next_obs"][:, 0].tolist() for step in steps] == [[1, 1], [2, 2], [101, 101]]
-
-
-def test_seeds_of_different_keys_are_independent_streams():
-    seeds = [environment_seeds(seed, 8, key=key) for seed in range(20) for key in range(5)]
-    assert len({s for family in seeds for s in family}) == 800
-    assert environment_seeds(4, 3, "sb3") == [4, 5, 6]
-    assert environment_seeds(4, 3) == environment_seeds(4, 8)[:3]

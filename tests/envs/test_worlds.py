@@ -153,8 +153,8 @@ def test_trap_8_disabled_mode_is_refused_in_one_line():
     assert "\n" not in str(refused.value)
 
 
-def first_observations(seed, seeding="spawn", n=8):
-    return make("CartPole-v1", n, seed, seeding=seeding).reset()[0]
+def first_observations(seed):
+    return make("CartPole-v1", 8, seed).reset()[0]
 
 
 def test_trap_9_two_seeds_share_no_stream():
@@ -167,10 +167,10 @@ def test_trap_9_the_same_seed_gives_the_same_observations():
 
 
 @pytest.mark.parametrize("seed", [0, 7])
-def test_trap_9_sb3_seeding_draws_what_sb3_draws(seed):
+def test_trap_9_a_reset_with_the_seeds_of_sb3_draws_what_sb3_draws(seed):
     theirs = DummyVecEnv([lambda: gym.make("CartPole-v1")] * 4)
     theirs.seed(seed)
-    np.testing.assert_array_equal(first_observations(seed, "sb3", 4), theirs.reset())
+    np.testing.assert_array_equal(make("CartPole-v1", 4).reset(seed=seed)[0], theirs.reset())
 
 
 def test_trap_9_later_resets_do_not_replay_one_episode():
