@@ -4,12 +4,11 @@ Writes results/bench/: bench.json, bench.md, bench.png and bench.pdf.
 """
 
 import os
-import shlex
 import tempfile
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
-from typing import NoReturn, cast
+from typing import NoReturn
 
 import gymnasium as gym
 from tqdm import tqdm
@@ -22,7 +21,7 @@ from rl.experiments.bench import report, systems, timing
 from rl.experiments.bench.systems import Shape
 from rl.experiments.bench.timing import Rates, Whole
 from rl.run.results import write_json
-from rl.run.terminal import DONE, Parser, run
+from rl.run.terminal import DONE, Parser, at_least, number, run
 
 SHAPES = (Shape(1, 1), Shape(8, 1), Shape(8, 5), Shape(64, 5))
 
@@ -34,21 +33,18 @@ _ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 def main(argv: list[str]) -> int:
     parser = Parser(prog="rl.bench", description="Time training beside Stable-Baselines3, Gymnasium and the processor.")
     parser.add_argument("--warm", action="store_true", help="only compile the kernels, for the runs to come")
-    parser.add_argument("--repeats", default="7", metavar="N", help="interleaved repeats (7)")
-    parser.add_argument("--seconds", default="0.7", metavar="S", help="of each repeat, about (0.7)")
+    parser.add_argument("--repeats", type=at_least(1), default=7, metavar="N", help="interleaved repeats (7)")
+    parser.add_argument("--seconds", type=number, default=0.7, metavar="S", help="of each repeat, about (0.7)")
     parser.add_argument("--jax", metavar="PYTHON", help="an interpreter that has rejax and gymnax<1")
-    parser.add_argument("--results", type=Path, default=Path("results"), metavar="DIR")
+    parser.add_results("bench/")
     args = parser.parse_args(argv)
-    schema: dict[str, object] = {"--repeats": int, "--seconds": float}
-    given = config.merge(schema, [("command line", {"--repeats": args.repeats, "--seconds": args.seconds})])
-    repeats, seconds = max(cast(int, given["--repeats"]), 1), cast(float, given["--seconds"])
     if args.warm:
         _warm()
         return DONE
     os.environ |= dict.fromkeys(_ONE_THREAD, "1")  # of the processes that are started here
     with torch_threads(1), tqdm(disable=None, bar_format="{desc}") as bar:
-        content = _measure(repeats, seconds, args.jax, bar)
-    content |= {"command": shlex.join(["python", "-m", "rl.bench", *argv]), "machine": machine(), "repeats": repeats}
+        content = _measure(args.repeats, args.seconds, args.jax, bar)
+    content |= {"command": parser.command(argv), "machine": machine(), "repeats": args.repeats}
     directory = args.results / "bench"
     directory.mkdir(parents=True, exist_ok=True)
     write_json(directory / "bench.json", content)

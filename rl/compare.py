@@ -8,10 +8,7 @@ to hold the scores to those of random actions. A run that is there already, fini
 taken as it is; one of ours that was interrupted goes on from its checkpoint.
 """
 
-import shlex
 from argparse import Namespace
-from pathlib import Path
-from typing import cast
 
 from agents import A2C
 from agents.episodes import evaluation_backend
@@ -21,12 +18,12 @@ from agents.settings import files as config
 from agents.settings.files import RunSettings
 from agents.settings.values import ConfigError
 from rl.experiments.comparison import PRESETS, _check, _lines, _presets, _write
-from rl.experiments.parallel import budget, parse_seeds, train_all
+from rl.experiments.parallel import budget, train_all
 from rl.experiments.suites import training as suites
 from rl.experiments.suites.unseen import UNSEEN
 from rl.experiments.suites.zoo import ZOO
 from rl.experiments.tables import Comparison
-from rl.run.terminal import DONE, Parser, run
+from rl.run.terminal import DONE, Parser, file_name, number, parse_seeds, run
 
 SUITES = {suite.name: suite for suite in (ZOO, UNSEEN)}
 
@@ -37,7 +34,7 @@ def _parser() -> Parser:
     about = "; ".join(f"{suite.name}, {suite.about}" for suite in SUITES.values())
     parser.add_argument("--suite", choices=SUITES, help=f"many environments in place of ENV: {about}")
     parser.add_argument("--only", nargs="+", default=[], metavar="ENV", help="which of it to train (default all)")
-    parser.add_argument("--seeds", metavar="A-B", help="0-9, or 0,3,7 (default 0-9, or the suite's own)")
+    parser.add_seeds(None, "0-9, or 0,3,7 (default 0-9, or the suite's own)")
     parser.add_argument(
         "--agents", nargs="+", choices=PRESETS, metavar="AGENT",
         help=f"which of {', '.join(PRESETS)} (default all, or none beside --line)",
@@ -46,74 +43,59 @@ def _parser() -> Parser:
         "--line", action="append", default=[], nargs="+", metavar=("LABEL", "KEY=VALUE"),
         help="a further line: its label, settings over the recipe, a YAML file in its place, agent=sb3; repeatable",
     )  # fmt: skip
-    parser.add_argument("--name", help="of the files written (default comparison)")
-    parser.add_argument("--jobs", default="2", metavar="J", help="runs side by side, one thread each (default 2)")
+    parser.add_argument("--name", type=file_name, help="of the files written (default comparison)")
+    parser.add_jobs()
     parser.add_argument("--total-timesteps", metavar="N", help="of every line (default: the recipe's)")
-    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="a setting of every line")
-    parser.add_argument("--threshold", metavar="R", help="a training return to reach (default: the environment's own)")
+    parser.add_set("a setting of every line")
     parser.add_argument(
-        "--out", type=Path, default=Path("results/runs"), metavar="DIR", help="parent of run directories"
+        "--threshold", type=number, metavar="R", help="a training return to reach (default: the environment's own)"
     )
-    parser.add_argument("--results", type=Path, default=Path("results"), metavar="DIR", help="parent of ENV's results")
+    parser.add_out()
+    parser.add_results("ENV's results")
     return parser
 
 
 def main(argv: list[str]) -> int:
-    args = _parser().parse_args(argv)
+    parser = _parser()
+    args, command = parser.parse_args(argv), parser.command(argv)
     if (args.env is None) == (args.suite is None):
         raise ConfigError(
             f"name an environment, such as CartPole-v1, or --suite {' or '.join(SUITES)}: one of them, not both"
         )
-    return _compare(args, argv) if args.suite is None else _suite(args, argv)
+    return _compare(args, command) if args.suite is None else _suite(args, command)
 
 
-def _suite(args: Namespace, argv: list[str]) -> int:
+def _suite(args: Namespace, command: str) -> int:
     """Many environments, each with the suite's own settings."""
     suite = SUITES[args.suite]
     for name in ("agents", "line", "name", "total_timesteps", "threshold"):
         if getattr(args, name) not in (None, []):
             flag = f"--{name.replace('_', '-')}"
             raise ConfigError(f"{flag} does not go with --suite, which has its own lines; --set goes over all of them")
-    seeds = parse_seeds(suite.seeds if args.seeds is None else args.seeds)
-    suites.run(suite, _made(argv), args.only, args.set, seeds, args.out, args.results, _jobs(args))
+    seeds = args.seeds or parse_seeds(suite.seeds)
+    suites.run(suite, command, args.only, args.set, seeds, args.out, args.results, args.jobs)
     return DONE
 
 
-def _compare(args: Namespace, argv: list[str]) -> int:
-    """The lines side by side, in one environment."""
+def _compare(args: Namespace, command: str) -> int:
+    """The lines beside each other, in one environment."""
     if args.only:
         raise ConfigError("--only chooses environments of a suite; give it beside --suite")
-    name = "comparison" if args.name is None else args.name
-    if "/" in name:
-        raise ConfigError(f"--name is the name of files, not a path, got {name!r}")
-    given = config.merge({"--threshold": float}, [("command line", _given(args, "threshold"))])
-    jobs, presets = _jobs(args), _presets(args)
+    name, presets = args.name or "comparison", _presets(args)
     if presets and args.total_timesteps is None:  # one budget for all lines
         args.total_timesteps = budget(args.env, (A2C, RunSettings))
-    lines, seeds = _lines(args, presets), parse_seeds("0-9" if args.seeds is None else args.seeds)
+    lines, seeds = _lines(args, presets), args.seeds or list(range(10))
     own = [_check(args.env, line) for line in lines]
-    threshold = cast("float | None", given.get("--threshold", own[0]))
+    threshold = own[0] if args.threshold is None else args.threshold
     random = evaluate_uniform(args.env, variant=lines[0].variant, backend=evaluation_backend(lines[0].backend))
-    results = train_all(args.env, lines, seeds, args.out, jobs)
+    results = train_all(args.env, lines, seeds, args.out, args.jobs)
     directory = args.results / config.directory_name(args.env)
     directory.mkdir(parents=True, exist_ok=True)
     title = f"{args.env}: {name}, {len(seeds)} seed{'s' if len(seeds) > 1 else ''}"
-    comparison = Comparison(title, _made(argv), machine(), lines, results, threshold, random and random.mean)
+    comparison = Comparison(title, command, machine(), lines, results, threshold, random and random.mean)
     print(_write(comparison, directory / name, sweep=not presets))
     print(f"written to {directory}")
     return DONE
-
-
-def _made(argv: list[str]) -> str:
-    return shlex.join(["python", "-m", "rl.compare", *argv])
-
-
-def _jobs(args: Namespace) -> int:
-    return max(cast(int, config.merge({"--jobs": int}, [("command line", _given(args, "jobs"))])["--jobs"]), 1)
-
-
-def _given(args: Namespace, *names: str) -> dict[str, object]:
-    return {f"--{name}": getattr(args, name) for name in names if getattr(args, name) is not None}
 
 
 if __name__ == "__main__":

@@ -1,34 +1,25 @@
 """`python -m rl.demos RUN --episodes N`: a trained agent plays, and what it does is kept as demonstrations."""
 
 from pathlib import Path
-from typing import cast
 
 import numpy as np
 
 from agents import registry
 from agents.demonstrations import Demonstrations, record, save, target
 from agents.evaluation import Evaluation
-from agents.settings.files import merge
 from agents.settings.values import ConfigError
-from rl.run.terminal import DONE, Parser, run
-
-_TYPES = {"--episodes": int, "--seed": int, "--min-return": float}
+from rl.run.terminal import DONE, Parser, at_least, number, run
 
 
 def main(argv: list[str]) -> int:
     args = _parser().parse_args(argv)
     file = registry.checkpoint_of(args.run)
     agent = registry.actor(file)
-    flags = {"--episodes": args.episodes, "--seed": args.seed or agent.seed, "--min-return": args.min_return}
-    given = {flag: text for flag, text in flags.items() if text is not None}
-    chosen = merge(_TYPES, [("command line", given)])
-    episodes, seed = cast(int, chosen["--episodes"]), cast(int, chosen["--seed"])
-    if episodes < 1 or seed < 0:
-        raise ConfigError("--episodes must be at least 1 and --seed must not be negative")
+    seed = agent.seed if args.seed is None else args.seed
     out = target(args.out or (args.run if args.run.is_dir() else file.parent) / "demonstrations.npz")
     print(f"{agent.env}, {file}, step {agent.loop.step:,}, seed {seed}")
-    played = record(agent, agent.env, episodes, seed, deterministic=not args.stochastic)
-    kept = _at_least(played, cast("float | None", chosen.get("--min-return")))
+    played = record(agent, agent.env, args.episodes, seed, deterministic=not args.stochastic)
+    kept = _at_least(played, args.min_return)
     origin = {"run": str(args.run), "checkpoint": file.name, "step": agent.loop.step}
     path = save(out, kept._replace(about={**kept.about, **origin}))
     print(_summary(kept))
@@ -39,10 +30,14 @@ def main(argv: list[str]) -> int:
 def _parser() -> Parser:
     parser = Parser(prog="rl.demos", description="Record demonstrations of a trained agent.")
     parser.add_argument("run", type=Path, metavar="RUN", help="a run directory, or a checkpoint file")
-    parser.add_argument("--episodes", required=True, metavar="N", help="episodes to play, each of them whole")
-    parser.add_argument("--seed", metavar="S", help="seed of environments and actions (default: the run's)")
+    parser.add_argument("--episodes", type=at_least(1), required=True, metavar="N", help="whole episodes to play")
+    parser.add_argument(
+        "--seed", type=at_least(0), metavar="S", help="seed of environments and actions (default: the run's)"
+    )
     parser.add_argument("--stochastic", action="store_true", help="draw actions (default: the most probable)")
-    parser.add_argument("--min-return", metavar="R", help="keep those of the episodes that return at least this")
+    parser.add_argument(
+        "--min-return", type=number, metavar="R", help="keep only the episodes that return at least this"
+    )
     parser.add_argument("--out", type=Path, metavar="FILE", help="(default: demonstrations.npz in RUN)")
     return parser
 

@@ -6,13 +6,11 @@ Importing this module leaves `rl.evaluate(agent, env, …)` callable: the module
 import sys
 from pathlib import Path
 from types import ModuleType
-from typing import cast
 
 from agents import registry
 from agents.evaluation import evaluate, evaluate_both
 from agents.settings.files import RunSettings, merge, read_yaml, schema
-from agents.settings.values import ConfigError
-from rl.run.terminal import DONE, Parser, run
+from rl.run.terminal import DONE, Parser, at_least, run
 
 
 class _CallableModule(ModuleType):
@@ -28,8 +26,10 @@ if __name__ == "rl.evaluate" and __name__ in sys.modules:
 def main(argv: list[str]) -> int:
     parser = Parser(prog="rl.evaluate", description="Evaluate the newest checkpoint of a run directory.")
     parser.add_argument("run", type=Path, metavar="RUN", help="a run directory, or a checkpoint file")
-    parser.add_argument("--episodes", metavar="N", help="episodes of each evaluation (default: as the run did)")
-    parser.add_argument("--seed", metavar="S", help="seed of the evaluation (default: the run's)")
+    parser.add_argument(
+        "--episodes", type=at_least(1), metavar="N", help="episodes of each evaluation (default: as the run did)"
+    )
+    parser.add_argument("--seed", type=at_least(0), metavar="S", help="seed of the evaluation (default: the run's)")
     args = parser.parse_args(argv)
     settings = RunSettings()
     if args.run.is_dir():
@@ -39,15 +39,9 @@ def main(argv: list[str]) -> int:
         settings = RunSettings(**chosen)  # type: ignore[arg-type]
     file = registry.checkpoint_of(args.run)
     agent = registry.actor(file)
-    chosen = merge(
-        {"--episodes": int, "--seed": int},
-        [("command line", {"--episodes": args.episodes or settings.eval_episodes, "--seed": args.seed or agent.seed})],
-    )
-    episodes, seed = cast(int, chosen["--episodes"]), cast(int, chosen["--seed"])
-    if episodes < 1 or seed < 0:
-        raise ConfigError("--episodes must be at least 1 and --seed must not be negative")
+    seed = agent.seed if args.seed is None else args.seed
     print(f"{agent.env}, {file}, step {agent.loop.step:,}, seed {seed}")
-    for evaluation in evaluate_both(agent, episodes, seed):
+    for evaluation in evaluate_both(agent, args.episodes or settings.eval_episodes, seed):
         print(evaluation)
     return DONE
 

@@ -3,10 +3,6 @@
 Writes results/gan/: gan.md and gan.json, gan.png and questions.png, both as PDF too. Takes about two minutes.
 """
 
-import shlex
-from pathlib import Path
-from typing import cast
-
 from tqdm import tqdm
 
 from agents.machine import machine, torch_threads
@@ -25,12 +21,10 @@ from agents.maths.gan import (
     value,
 )
 from agents.settings import files as config
-from agents.settings.values import ConfigError
 from rl.experiments.gan import figure, report
 from rl.experiments.gan.experiments import explore
-from rl.experiments.parallel import parse_seeds
 from rl.run.results import write_json
-from rl.run.terminal import DONE, Parser, run
+from rl.run.terminal import DONE, Parser, at_least, run
 
 __all__ = [
     "LOG_4", "Form", "Step", "discriminator_loss", "expected_value", "generator_loss", "jsd_estimate", "main",
@@ -40,17 +34,18 @@ __all__ = [
 
 def main(argv: list[str]) -> int:
     parser = Parser(prog="rl.gan", description="Generative adversarial nets in one dimension: tables and figures.")
-    parser.add_argument("--seeds", default="0-9", metavar="A-B", help="0-9, or 0,3,7 (default 0-9)")
-    parser.add_argument("--iterations", metavar="N", help="at most N of each training, for a quick look (default: all)")
-    parser.add_argument("--results", type=Path, default=Path("results"), metavar="DIR", help="parent of gan/ (results)")
+    parser.add_seeds("0-9", "0-9, or 0,3,7 (default 0-9)")
+    parser.add_argument(
+        "--iterations",
+        type=at_least(1),
+        metavar="N",
+        help="at most N of each training, for a quick look (default: all)",
+    )
+    parser.add_results("gan/")
     args = parser.parse_args(argv)
-    given = {} if args.iterations is None else {"--iterations": args.iterations}
-    limit = cast("int | None", config.merge({"--iterations": int}, [("command line", given)]).get("--iterations"))
-    if limit is not None and limit < 1:
-        raise ConfigError(f"--iterations must be at least 1, got {limit}")
     with torch_threads(1), tqdm(disable=None, bar_format="{desc}") as bar:
-        findings = explore(parse_seeds(args.seeds), limit, bar.set_description_str)
-    content = report.Report(findings, shlex.join(["python", "-m", "rl.gan", *argv]), machine())
+        findings = explore(args.seeds, args.iterations, bar.set_description_str)
+    content = report.Report(findings, parser.command(argv), machine())
     directory = args.results / "gan"
     directory.mkdir(parents=True, exist_ok=True)
     write_json(directory / "gan.json", report.as_json(content))

@@ -4,9 +4,7 @@ Trains the experts, records what they do, trains every line, and writes results/
 finished and with the same settings, is taken as it is; one that was interrupted goes on from its checkpoint.
 """
 
-import shlex
 from pathlib import Path
-from typing import cast
 
 from agents.machine import machine
 from agents.settings import files as config
@@ -14,23 +12,21 @@ from rl.experiments.imitation import figure, peers, report
 from rl.experiments.imitation.experiments import EXPERIMENTS
 from rl.experiments.imitation.outcomes import Report
 from rl.experiments.imitation.training import train_experts, train_lines
-from rl.experiments.parallel import parse_seeds
 from rl.run.results import write_json
 from rl.run.terminal import DONE, Parser, run
 
 
 def main(argv: list[str]) -> int:
-    args = _parser().parse_args(argv)
-    jobs = max(cast(int, config.merge({"--jobs": int}, [("command line", {"--jobs": args.jobs})])["--jobs"]), 1)
-    seeds, made = parse_seeds(args.seeds), shlex.join(["python", "-m", "rl.imitation", *argv])
+    parser = _parser()
+    args = parser.parse_args(argv)
     chosen = [experiment for name, experiment in EXPERIMENTS.items() if name in args.only]
     envs = list(dict.fromkeys(env_id for experiment in chosen if experiment.judged for env_id in experiment.envs))
-    experts = train_experts(envs, args.set, args.out, jobs)
-    directory = cast(Path, args.results) / "imitation"
+    experts = train_experts(envs, args.set, args.out, args.jobs)
+    directory = args.results / "imitation"
     directory.mkdir(parents=True, exist_ok=True)
     for experiment in chosen:
-        cases = train_lines(experiment, experts if experiment.judged else {}, args.set, seeds, args.out, jobs)
-        _write(Report(experiment, made, machine(), seeds, cases), directory / experiment.name)
+        cases = train_lines(experiment, experts if experiment.judged else {}, args.set, args.seeds, args.out, args.jobs)
+        _write(Report(experiment, parser.command(argv), machine(), args.seeds, cases), directory / experiment.name)
     print(f"written to {directory}")
     return DONE
 
@@ -41,13 +37,11 @@ def _parser() -> Parser:
         "--only", nargs="+", choices=EXPERIMENTS, default=list(EXPERIMENTS), metavar="NAME",
         help=f"which of {', '.join(EXPERIMENTS)} (default all)",
     )  # fmt: skip
-    parser.add_argument("--seeds", default="0-9", metavar="A-B", help="of the lines: 0-9, or 0,3,7 (default 0-9)")
-    parser.add_argument("--jobs", default="2", metavar="J", help="runs side by side, one thread each (default 2)")
-    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="a setting of every run")
-    parser.add_argument(
-        "--out", type=Path, default=Path("results/runs"), metavar="DIR", help="parent of run directories"
-    )
-    parser.add_argument("--results", type=Path, default=Path("results"), metavar="DIR", help="parent of imitation/")
+    parser.add_seeds("0-9", "of the lines: 0-9, or 0,3,7 (default 0-9)")
+    parser.add_jobs()
+    parser.add_set("a setting of every run")
+    parser.add_out()
+    parser.add_results("imitation/")
     return parser
 
 

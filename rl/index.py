@@ -1,7 +1,6 @@
 """`python -m rl.index`: results/README.md from the files beside it, and the aggregate over environments."""
 
 import json
-import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple, cast
@@ -65,15 +64,14 @@ class Page(NamedTuple):
 
 def main(argv: list[str]) -> int:
     parser = Parser(prog="rl.index", description="Write the index of results, and the aggregate over environments.")
-    parser.add_argument("--results", type=Path, default=Path("results"), metavar="DIR")
+    parser.add_results("the results")
     args = parser.parse_args(argv)
     files = [file for file in sorted(args.results.glob("*/*.json")) if file.parent.name not in _OTHER_FOLDERS]
     pages = [page for page in map(_read, files) if page is not None]
     compared = [page for page in pages if page.name == "comparison"]
     if not compared:
         raise ConfigError(f"{args.results} holds no comparison yet: python -m rl.compare CartPole-v1 makes one")
-    made = shlex.join(["python", "-m", "rl.index", *argv])
-    text = ["# Results", "", f"Made by `{made}` from the files of the commands below.", ""]
+    text = ["# Results", "", f"Made by `{parser.command(argv)}` from the files of the commands below.", ""]
     others = [file for file in _OTHERS if (args.results / file).is_file()]
     text += [f"Beside them: {', '.join(f'[{file}]({file})' for file in others)}.", ""] if others else []
     text += _overview(compared)

@@ -4,8 +4,6 @@ Writes results/information/accuracy.md and speed.md. Times are medians of interl
 a quiet machine.
 """
 
-from pathlib import Path
-
 from agents.maths.information import (
     bernoulli_entropy,
     bernoulli_entropy_from_logits,
@@ -54,9 +52,7 @@ __all__ = [
 
 def main(argv: list[str]) -> int:
     parser = Parser(prog="rl.information", description="Accuracy and speed of rl.information, as two tables.")
-    parser.add_argument(
-        "--results", type=Path, default=Path("results"), metavar="DIR", help="parent of information/ (default results)"
-    )
+    parser.add_results("information/")
     directory = parser.parse_args(argv).results / "information"
     directory.mkdir(parents=True, exist_ok=True)
     for name, table in (("accuracy.md", accuracy_table()), ("speed.md", speed_table())):

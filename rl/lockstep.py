@@ -4,12 +4,8 @@ Writes results/lockstep.md. Of the product of all settings that are compared, it
 that can stand together do so somewhere; `--all` takes the whole product.
 """
 
-import shlex
-from argparse import Namespace
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
-from pathlib import Path
-from typing import cast
 
 from tqdm import tqdm
 
@@ -28,36 +24,30 @@ from rl.experiments.lockstep.page import (
     in_single,
     nudged,
 )
-from rl.run.terminal import DONE, FAILED, Parser, run
+from rl.run.terminal import DONE, FAILED, Parser, at_least, run
 
 
 def main(argv: list[str]) -> int:
     parser = Parser(prog="rl.lockstep", description="Repeat Stable-Baselines3's updates with ours, and compare.")
     parser.add_argument("--all", action="store_true", help="every combination, not only rows that cover every three")
-    parser.add_argument("--updates", default="1000", metavar="N", help="in a row (default 1000)")
-    parser.add_argument("--jobs", default="2", metavar="J", help="rows side by side, one thread each (default 2)")
-    parser.add_argument("--results", type=Path, default=Path("results"), metavar="DIR")
+    parser.add_argument("--updates", type=at_least(1), default=1000, metavar="N", help="in a row (default 1000)")
+    parser.add_jobs("rows")
+    parser.add_results("lockstep.md")
     args = parser.parse_args(argv)
-    given = config.merge({"--updates": int, "--jobs": int}, [("command line", _numbers(args))])
-    updates, jobs = (max(cast(int, given[name]), 1) for name in ("--updates", "--jobs"))
+    updates = args.updates
     rows, few = EVERY if args.all else covering(3), covering(2)
     tasks: list[Task] = [(measure, row, STABLE, updates) for row in rows for measure in (in_single, in_double)]
     tasks += [(measure, row, USUAL, updates) for row in few for measure in (in_single, in_double, nudged)]
-    with ProcessPoolExecutor(jobs, get_context("spawn")) as pool:
+    with ProcessPoolExecutor(args.jobs, get_context("spawn")) as pool:
         found = list(tqdm(pool.map(_measure, tasks), total=len(tasks), unit=" rows", disable=None))
     stable, usual = found[: 2 * len(rows)], found[2 * len(rows) :]
     single, double = stable[::2], stable[1::2]
-    made = shlex.join(["python", "-m", "rl.lockstep", *argv])
-    table = _page(made, updates, dict(zip(rows, zip(single, double, strict=True), strict=True)))
+    table = _page(parser.command(argv), updates, dict(zip(rows, zip(single, double, strict=True), strict=True)))
     table += _chaos(dict(zip(few, zip(usual[::3], usual[1::3], usual[2::3], strict=True), strict=True)))
     args.results.mkdir(parents=True, exist_ok=True)
     config.write_text(args.results / "lockstep.md", table)
     print(table)
     return DONE if all(a.parameters <= LIMIT >= max(b) for a, b in zip(single, double, strict=True)) else FAILED
-
-
-def _numbers(args: Namespace) -> dict[str, object]:
-    return {"--updates": args.updates, "--jobs": args.jobs}
 
 
 if __name__ == "__main__":

@@ -5,11 +5,9 @@ it. The search lives in OUT/ENV/sweep-NAME/; the same command goes on with it, a
 further. Table and numbers go to RESULTS/ENV/NAME.md and .json.
 """
 
-import shlex
 from argparse import Namespace
 from contextlib import closing
 from pathlib import Path
-from typing import cast
 
 from gymnasium import spaces
 
@@ -18,31 +16,28 @@ from agents.machine import machine
 from agents.settings import files as config
 from agents.settings.values import ConfigError, plain, text_of
 from envs import make
-from rl.experiments.parallel import budget, parse_seeds
+from rl.experiments.parallel import budget
 from rl.experiments.search.report import Findings, numbers, ranking, recipe
 from rl.experiments.search.space import Parameters, propose, read_space
 from rl.experiments.search.study import Search, Tried
 from rl.experiments.search.trials import KINDS, Plan, Trials
 from rl.run.results import write_json
-from rl.run.terminal import DONE, INTERRUPTED, Parser, RunFailed, run
+from rl.run.terminal import DONE, INTERRUPTED, Parser, RunFailed, at_least, file_name, run
 
 
 def main(argv: list[str]) -> int:
-    args = _parser().parse_args(argv)
-    if "/" in args.name:
-        raise ConfigError(f"--name is the name of files, not a path, got {args.name!r}")
-    total, jobs = (_positive(args, name) for name in ("trials", "jobs"))
+    parser = _parser()
+    args, command = parser.parse_args(argv), parser.command(argv)
     plan = _plan(args)
     proposals = [_proposal(plan, texts) for texts in args.proposals]
-    command = shlex.join(["python", "-m", "rl.sweep", *argv])
     directory = args.out / config.directory_name(args.env) / f"sweep-{args.name}"
     with closing(Search(directory, plan.space, plan.about(), config.defaults(*KINDS))) as search:
         for proposal in proposals:
             search.queue(proposal)
         try:
-            Trials(plan, search, directory, lambda tried: _say(search, tried)).train(total, jobs)
+            Trials(plan, search, directory, lambda tried: _say(search, tried)).train(args.trials, args.jobs)
         except KeyboardInterrupt:
-            print(f"interrupted after {len(search.ended())} of {total} trials; go on with: {command}")
+            print(f"interrupted after {len(search.ended())} of {args.trials} trials; go on with: {command}")
             return INTERRUPTED
         base = plan.line("base", {}).settings
         usual = config.defaults(*KINDS)
@@ -56,21 +51,21 @@ def main(argv: list[str]) -> int:
 def _parser() -> Parser:
     parser = Parser(prog="rl.sweep", description="Search hyper-parameters; tabulate the best; write a recipe.")
     parser.add_argument("env", metavar="ENV")
-    parser.add_argument("--trials", default="50", metavar="N", help="of the search in all (default 50)")
-    parser.add_argument("--seeds", default="100-101", metavar="A-B", help="to tune with (default 100-101)")
+    parser.add_argument("--trials", type=at_least(1), default=50, metavar="N", help="of the search in all (default 50)")
+    parser.add_seeds("100-101", "to tune with (default 100-101)")
     parser.add_argument("--total-timesteps", metavar="N", help="of every run (default: the recipe's)")
-    parser.add_argument("--jobs", default="2", metavar="J", help="trials side by side, one thread each (default 2)")
+    parser.add_jobs("trials")
     parser.add_argument("--space", type=Path, metavar="FILE", help="YAML (default: configs/search/default.yaml)")
-    parser.add_argument(
-        "--set", action="append", default=[], metavar="KEY=VALUE", help="a setting of every trial, not searched then"
-    )
+    parser.add_set("a setting of every trial, not searched then")
     parser.add_argument(
         "--try", action="append", default=[], nargs="+", metavar="KEY=VALUE", dest="proposals",
         help="a trial to come first; others of its settings are the defaults; repeatable",
     )  # fmt: skip
-    parser.add_argument("--name", default="search", help="of the search and the files written (default search)")
-    parser.add_argument("--out", type=Path, default=Path("results/runs"), metavar="DIR", help="parent of the search")
-    parser.add_argument("--results", type=Path, default=Path("results"), metavar="DIR", help="parent of ENV's results")
+    parser.add_argument(
+        "--name", type=file_name, default="search", help="of the search and the files written (default search)"
+    )
+    parser.add_out("the search")
+    parser.add_results("ENV's results")
     parser.add_argument(
         "--write", nargs="?", type=Path, const=Path(), metavar="FILE",
         help="write the best trial as a recipe (FILE is configs/ENV.yaml by default)",
@@ -88,7 +83,7 @@ def _plan(args: Namespace) -> Plan:
     space = {key: form for key, form in space.items() if key not in given}
     steps = args.total_timesteps or budget(args.env, KINDS)
     fixed = ["eval_episodes=20", f"checkpoint_interval={steps}", *args.set]
-    plan = Plan(args.env, parse_seeds(args.seeds), steps, fixed, space)
+    plan = Plan(args.env, args.seeds, steps, fixed, space)
     base = plan.line("base", {})
     worlds = make(args.env, 1, variant=base.variant, backend=evaluation_backend(base.backend))
     worlds.close()
@@ -115,14 +110,6 @@ def _proposal(plan: Plan, texts: list[str]) -> Parameters:
         return propose(plan.space, wanted, config.defaults(*KINDS))
     except ConfigError as error:
         raise ConfigError(f"--try: {error}") from None
-
-
-def _positive(args: Namespace, name: str) -> int:
-    flag = f"--{name}"
-    number = cast(int, config.merge({flag: int}, [("command line", {flag: getattr(args, name)})])[flag])
-    if number < 1:
-        raise ConfigError(f"{flag} must be at least 1, got {number}")
-    return number
 
 
 def _say(search: Search, tried: Tried) -> None:

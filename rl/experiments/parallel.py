@@ -81,18 +81,6 @@ def budget(env_id: str, kinds: Sequence[type]) -> str:
     return str((config.defaults(*kinds) | settings)["total_timesteps"])
 
 
-def parse_seeds(text: str) -> list[int]:
-    """ "0-3,7" → [0, 1, 2, 3, 7]."""
-    try:
-        parts = [part.split("-") for part in text.split(",")]
-        found = [seed for first, *last in parts for seed in range(int(first), int(last[0] if last else first) + 1)]
-    except ValueError:
-        found = []
-    if not found:
-        raise ConfigError(f"--seeds takes a range such as 0-9 or a list such as 0,3,7, got {text!r}")
-    return list(dict.fromkeys(found))
-
-
 @contextmanager
 def training(jobs: int) -> Iterator[Train]:
     """Yields what takes a run as it is, goes on with it, or begins it, in as many processes as there are jobs.

@@ -2,20 +2,23 @@
 
 import argparse
 import os
+import re
+import shlex
 import signal
 import sys
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from types import FrameType
-from typing import NoReturn, Self
+from typing import NoReturn, Self, cast
 
 from tqdm import tqdm
 
 from agents.checkpoint import CheckpointError
 from agents.loop import SELDOM, Status
 from agents.settings.files import nearest
-from agents.settings.values import ConfigError
+from agents.settings.values import ConfigError, convert
 from envs import EnvironmentFailure, EnvironmentUsageError
 
 DONE, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
@@ -36,13 +39,81 @@ FAILURES = (RunFailed, EnvironmentFailure, OSError)
 ANTICIPATED = (*MISTAKES, *FAILURES)  # what a command says in one line
 
 
+def at_least(least: int) -> Callable[[str], int]:
+    """Returns an argument type: whole numbers from `least` up."""
+
+    def parse(text: str) -> int:
+        value = cast(int, _converted(text, int))
+        if value < least:
+            raise argparse.ArgumentTypeError(
+                f"must be at least {least}, got {value}" if least else "must not be negative"
+            )
+        return value
+
+    return parse
+
+
+def number(text: str) -> float:
+    """An argument type: finite numbers."""
+    return cast(float, _converted(text, float))
+
+
+def _converted(text: str, kind: type) -> object:
+    try:
+        return convert(text, kind)
+    except ConfigError as error:
+        raise argparse.ArgumentTypeError(f"must be {error}, got {text!r}") from None
+
+
+def parse_seeds(text: str) -> list[int]:
+    """An argument type: "0-3,7" → [0, 1, 2, 3, 7]."""
+    try:
+        parts = [part.split("-") for part in text.split(",")]
+        found = [seed for first, *last in parts for seed in range(int(first), int(last[0] if last else first) + 1)]
+    except ValueError:
+        found = []
+    if not found:
+        raise argparse.ArgumentTypeError(f"takes a range such as 0-9 or a list such as 0,3,7, got {text!r}")
+    return list(dict.fromkeys(found))
+
+
+def file_name(text: str) -> str:
+    """An argument type: a name without folders."""
+    if "/" in text:
+        raise argparse.ArgumentTypeError(f"is the name of files, not a path, got {text!r}")
+    return text
+
+
 class Parser(argparse.ArgumentParser):
     """An argument parser whose errors are one line and name the nearest flag."""
 
     def __init__(self, prog: str, description: str) -> None:
         super().__init__(prog=prog, description=description, allow_abbrev=False)
 
+    def command(self, argv: Sequence[str]) -> str:
+        """The command as a shell takes it."""
+        return shlex.join(["python", "-m", self.prog, *argv])
+
+    def add_seeds(self, default: str | None, meaning: str) -> None:
+        self.add_argument("--seeds", type=parse_seeds, default=default, metavar="A-B", help=meaning)
+
+    def add_jobs(self, what: str = "runs") -> None:
+        meaning = f"{what} in parallel, one thread each (default 2)"
+        self.add_argument("--jobs", type=at_least(1), default=2, metavar="J", help=meaning)
+
+    def add_set(self, meaning: str) -> None:
+        self.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help=meaning)
+
+    def add_out(self, what: str = "run directories") -> None:
+        default = Path("results/runs")
+        self.add_argument("--out", type=Path, default=default, metavar="DIR", help=f"parent of {what} ({default})")
+
+    def add_results(self, what: str) -> None:
+        default = Path("results")
+        self.add_argument("--results", type=Path, default=default, metavar="DIR", help=f"parent of {what} ({default})")
+
     def error(self, message: str) -> NoReturn:
+        message = re.sub(r"^argument (--\S+): (?=must |takes |is the )", r"\1 ", message)  # of the types above
         unknown = (message.removeprefix("unrecognized arguments: ").split() or [""])[0]
         flags = [flag for action in self._actions for flag in action.option_strings]
         hint = nearest(unknown.partition("=")[0], flags) if message.startswith("unrecognized") else ""
