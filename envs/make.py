@@ -17,7 +17,7 @@ from envs.errors import EnvironmentUsageError
 from envs.masks import gives_masks, maskable
 from envs.spaces import Space, check_action_space, check_observation_space, is_flat
 from envs.streams import stream_seeds
-from envs.worlds import Worlds
+from envs.worlds import Origin, Worlds
 
 Backend = Literal["auto", "sync", "native", "async", "envpool"]
 
@@ -65,7 +65,8 @@ def make(
         made = _built(env, num_envs, variant, backend, step_timeout, look=action_masks is None)
     seeds = stream_seeds(seed, "environments", made.vector.num_envs)
     masked = made.masked if action_masks is None else action_masks
-    return Worlds(made.vector, made.name, seeds, _threshold(made.vector.spec), made.space, masked)
+    origin = Origin(env, seed, variant, backend, action_masks)
+    return Worlds(made.vector, made.name, origin, seeds, _threshold(made.vector.spec), made.space, masked)
 
 
 class _Made(NamedTuple):

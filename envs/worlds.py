@@ -1,7 +1,7 @@
 """`Worlds`: a vector environment whose every step returns the true successor of every observation."""
 
 from collections.abc import Callable
-from typing import TypeVar, cast
+from typing import NamedTuple, TypeVar, cast
 
 import gymnasium as gym
 import numpy as np
@@ -12,6 +12,7 @@ from envs.backends.envpool import Pool
 from envs.backends.native import NativeVectorEnv
 from envs.backends.processes import Processes, Snapshot
 from envs.backends.sync import Boundary, Rows
+from envs.build import EnvLike, Variant
 from envs.errors import EnvironmentFailure, EnvironmentUsageError
 from envs.masks import KEY, check_maskable, legal_actions
 from envs.spaces import Flat, Space, check_action_space, policy_action_space, to_env_action
@@ -25,6 +26,16 @@ _LARGEST = float(np.finfo(np.float32).max)  # a larger float64 would reach the n
 Infos = dict[str, object]
 
 Result = TypeVar("Result")
+
+
+class Origin(NamedTuple):
+    """The arguments of `make` that worlds were built from; `Worlds.masked` and `backend` say what they led to."""
+
+    env: EnvLike
+    seed: int
+    variant: Variant
+    backend: str
+    action_masks: bool | None
 
 
 class Worlds(VectorWrapper):
@@ -44,8 +55,8 @@ class Worlds(VectorWrapper):
     """
 
     def __init__(
-        self, env: VectorEnv, env_id: str, seeds: list[int] | None, reward_threshold: float | None,
-        env_obs_space: Space, masked: bool | None = False,
+        self, env: VectorEnv, env_id: str, origin: Origin, seeds: list[int], reward_threshold: float | None,
+        env_obs_space: Space, masked: bool | None,
     ) -> None:  # fmt: skip
         """masked: whether action masks are obeyed; None refuses environments that turn out to have any."""
         super().__init__(env)
@@ -55,7 +66,7 @@ class Worlds(VectorWrapper):
                 f"{env_id} resets in mode {getattr(mode, 'name', mode)}; build it with "
                 "autoreset_mode=gymnasium.vector.AutoresetMode.SAME_STEP, so that no step is a hidden reset"
             )
-        self.env_id = env_id
+        self.env_id, self.origin = env_id, origin
         self.reward_threshold = reward_threshold
         self.env_action_space = check_action_space(env.single_action_space, env_id)
         self.env_obs_space = env_obs_space
@@ -63,13 +74,12 @@ class Worlds(VectorWrapper):
         self.policy_action_space = policy_action_space(self.env_action_space)
         self.single_action_space = self.policy_action_space
         self.action_space = gym.vector.utils.batch_space(self.single_action_space, env.num_envs)
-        if seeds is not None:
-            self.action_space.seed(seeds[0])
+        self.action_space.seed(seeds[0])
         if masked:
             check_maskable(self.env_action_space, env_id)
         self.masked, self.legal = masked, cast("NDArray[np.bool_] | None", None)
         self._foreign = not isinstance(env, Rows | NativeVectorEnv | Pool)  # these give successors, in new arrays
-        self._seeds = seeds
+        self._seeds: list[int] | None = seeds
         self._checks_obs = isinstance(self.obs_space, gym.spaces.Box) and self.obs_space.dtype.kind == "f"
         self._return = np.zeros(self.num_envs)
         self._length = np.zeros(self.num_envs, np.int64)
@@ -84,6 +94,12 @@ class Worlds(VectorWrapper):
         """How these environments are stepped, in a word."""
         names = [name for kind, name in _BACKENDS.items() if isinstance(self.env, kind)]
         return names[0] if names else type(self.env).__name__
+
+    @property
+    def state_is_captured(self) -> bool:
+        """Whether `state_dict` holds the environments' own state, so that a resumed run is exact; after a reset."""
+        state = self.state_dict()
+        return state.get("native") is not None or state.get("snapshots") is not None
 
     @property
     def running(self) -> tuple[NDArray[np.float64], NDArray[np.int64]]:

@@ -57,6 +57,15 @@ def test_environments_that_can_be_made(env, num_envs, count, env_id):
     assert obs.shape == (count, *worlds.obs_space.shape)
 
 
+def test_worlds_know_what_they_were_made_of():
+    variant = Variant(max_episode_steps=9)
+    assert make("CartPole-v1", 2, 3, variant=variant).origin == ("CartPole-v1", 3, variant, "auto", None)
+    env = Counter()
+    worlds = make(env, backend="sync", action_masks=False)
+    assert worlds.origin == (env, 0, Variant(), "sync", False)
+    assert worlds.origin.env is env
+
+
 def test_the_registered_reward_threshold_comes_along():
     assert make("CartPole-v1", 1).reward_threshold == 475.0
     assert make(Counter()).reward_threshold is None

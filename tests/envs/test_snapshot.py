@@ -125,3 +125,19 @@ def test_restoring_into_other_layers_is_refused():
     env = gym.make("CartPole-v1")
     with pytest.raises(ValueError, match="1 layers, its saved state has"):
         restore(env.unwrapped, capture(env))
+
+
+@pytest.mark.parametrize(
+    ("env", "backend", "captured"),
+    [
+        ("CartPole-v1", "native", True),
+        ("CartPole-v1", "sync", True),
+        ("CartPole-v1", "async", True),
+        (toys.Opaque, "sync", False),
+    ],
+)
+def test_worlds_say_whether_their_state_is_captured(env, backend, captured):
+    worlds = make(env, 2, backend=backend)
+    worlds.reset()
+    assert worlds.state_is_captured is captured
+    worlds.close()
