@@ -21,8 +21,9 @@ from agents.networks.forward import Objective, legal_of, next_value, on_rollout,
 from agents.networks.heads import StateDependentNoise
 from agents.optimizer import Descent, Shift, check_target_entropy
 from agents.rollout import FREE, Array, Choice, Given, Metrics, Rollout
-from agents.settings.a2c import A2CSettings, Engine, recipe_settings
-from agents.settings.files import schema, values
+from agents.settings.a2c import A2CSettings, Engine
+from agents.settings.recipes import recipe_settings
+from agents.settings.schema import setting_types, setting_values
 from agents.settings.values import ConfigError
 from envs import EnvLike, make
 from envs.spaces import batched, to_env_action
@@ -146,7 +147,7 @@ class A2C(A2CSettings):
 
     @property
     def settings(self) -> dict[str, object]:
-        return values(self)
+        return setting_values(self)
 
     @property
     def networks(self) -> list[nn.Module]:
@@ -216,7 +217,7 @@ class A2C(A2CSettings):
         Raises CheckpointError if the file is damaged, foreign, or of an agent for other spaces.
         """
         file, content = storage.read(path, cls.__name__)
-        return storage.restore(cls.build, schema(cls), file, content, env, engine)
+        return storage.restore(cls.build, setting_types(cls), file, content, env, engine)
 
     @classmethod
     def build(cls, env: EnvLike, settings: Mapping[str, object]) -> Self:

@@ -10,7 +10,7 @@ from agents.a2c import A2C
 from agents.checkpoint import CheckpointError
 from agents.imitation.base import Method
 from agents.settings.a2c import Engine
-from agents.settings.files import nearest, schema
+from agents.settings.schema import setting_types, suggestion
 from agents.settings.values import ConfigError
 from envs import EnvLike
 
@@ -30,7 +30,7 @@ NAMES = tuple(_CLASSES)
 def class_of(name: str) -> type[Learner]:
     """Raises ConfigError if there is none of this name."""
     if name not in _CLASSES:
-        raise ConfigError(f"agent must be one of {', '.join(NAMES)}, got {name!r}{nearest(name, NAMES)}")
+        raise ConfigError(f"agent must be one of {', '.join(NAMES)}, got {name!r}{suggestion(name, NAMES)}")
     module, cls = _CLASSES[name]
     return cast("type[Learner]", getattr(importlib.import_module(module), cls))
 
@@ -62,7 +62,7 @@ def load(run: str | Path, env: EnvLike | None = None, engine: Engine | None = No
     file, content = storage.read(checkpoint_of(run))
     name = _name_in(file, content)
     build = cast(Callable[[EnvLike, Mapping[str, object]], Learner], class_of(name).build)
-    return storage.restore(build, schema(*kinds(name)), file, content, env, engine)
+    return storage.restore(build, setting_types(*kinds(name)), file, content, env, engine)
 
 
 def actor(run: str | Path, env: EnvLike | None = None, engine: Engine | None = None) -> A2C:
@@ -73,7 +73,7 @@ def actor(run: str | Path, env: EnvLike | None = None, engine: Engine | None = N
     """
     file, content = storage.read(checkpoint_of(run))
     cls = class_of(_name_in(file, content))
-    known = schema(A2C)
+    known = setting_types(A2C)
     if issubclass(cls, Method):
         settings, state = (cast("dict[str, object]", content[key]) for key in ("settings", "state"))
         content["settings"] = {key: value for key, value in settings.items() if key in known}

@@ -13,7 +13,7 @@ from agents.loop import Loop
 from agents.maths.normalize import ObservationNormalizer, RewardNormalizer
 from agents.networks.heads import StateDependentNoise
 from agents.settings.a2c import Engine
-from agents.settings.files import merge
+from agents.settings.schema import merge_layers
 from agents.settings.values import plain
 from envs import EnvLike, Worlds
 
@@ -79,7 +79,7 @@ def restore(
     target = content["env"] if env is None else env
     if target is None:
         raise CheckpointError(f"{file} was trained on an environment object, which no file can hold: pass env=")
-    settings = merge(known, [(str(file), cast("dict[str, object]", content["settings"]))])
+    settings = merge_layers(known, [(str(file), cast("dict[str, object]", content["settings"]))])
     if engine is not None:
         settings |= {"engine": engine}
     if env is not None and not isinstance(env, str):  # built already

@@ -13,9 +13,9 @@ import stable_baselines3 as sb3
 from agents import A2C
 from agents.machine import torch_threads
 from agents.sb3 import build, from_sb3
-from agents.settings import files as config
 from agents.settings.a2c import A2CSettings
-from agents.settings.files import RunSettings
+from agents.settings.run import RunSettings, chosen_settings
+from agents.settings.schema import setting_types, setting_values
 from agents.settings.values import ConfigError
 from rl.experiments.sb3_training import learn
 from rl.run.recorder import Recorder, create_run_directory
@@ -37,7 +37,7 @@ def main(argv: list[str]) -> int:
     of_agent, of_run = _settings(args)
     model = build(of_agent)
     agent = _as_ours(model, of_agent)  # now, so that what cannot be evaluated is not trained
-    complete = {"env": args.env, "agent": "sb3", **config.values(of_agent), **config.values(of_run)}
+    complete = {"env": args.env, "agent": "sb3", **setting_values(of_agent), **setting_values(of_run)}
     directory = create_run_directory(args.out, args.env, "sb3", of_agent.seed, complete)
     print(f"Stable-Baselines3's A2C on {args.env}, {model.n_envs} side by side, seed {of_agent.seed}: {directory}")
     recorder = Recorder(directory, of_run.log_interval, agent.worlds.reward_threshold)
@@ -81,10 +81,10 @@ def _as_ours(model: sb3.A2C, settings: A2CSettings) -> A2C:
 
 
 def _settings(args: Namespace) -> tuple[A2CSettings, RunSettings]:
-    known = config.schema(A2CSettings, RunSettings)
+    known = setting_types(A2CSettings, RunSettings)
     flags = {name: getattr(args, name) for name in ("seed", "total_timesteps", "num_envs")}
-    chosen = config.gather(known, args.env, "sb3", args.config, args.set, flags)
-    of_run = {key: value for key, value in chosen.items() if key in config.schema(RunSettings)}
+    chosen = chosen_settings(known, args.env, "sb3", args.config, args.set, flags)
+    of_run = {key: value for key, value in chosen.items() if key in setting_types(RunSettings)}
     of_agent = {key: value for key, value in chosen.items() if key not in of_run}
     if of_run.get("warm_start") is not None:
         raise ConfigError("Stable-Baselines3's baseline has no counterpart of warm_start")

@@ -15,7 +15,7 @@ from tqdm import tqdm
 
 from agents import A2C
 from agents.machine import machine, torch_threads
-from agents.settings import files as config
+from agents.settings.files import write_text
 from envs.backends.native import WORLDS
 from rl.experiments.bench import report, systems, timing
 from rl.experiments.bench.systems import Shape
@@ -49,7 +49,7 @@ def main(argv: list[str]) -> int:
     directory.mkdir(parents=True, exist_ok=True)
     write_json(directory / "bench.json", content)
     table = report.tables(content)
-    config.write_text(directory / "bench.md", table)
+    write_text(directory / "bench.md", table)
     report.figure(content, directory / "bench")
     print(table)
     print(f"written to {directory}")

@@ -14,8 +14,8 @@ from agents import A2C
 from agents.episodes import evaluation_backend
 from agents.evaluation import evaluate_uniform
 from agents.machine import machine
-from agents.settings import files as config
-from agents.settings.files import RunSettings
+from agents.settings.files import directory_name
+from agents.settings.run import RunSettings
 from agents.settings.values import ConfigError
 from rl.experiments.comparison import PRESETS, _check, _lines, _presets, _write
 from rl.experiments.parallel import budget, train_all
@@ -89,7 +89,7 @@ def _compare(args: Namespace, command: str) -> int:
     threshold = own[0] if args.threshold is None else args.threshold
     random = evaluate_uniform(args.env, variant=lines[0].variant, backend=evaluation_backend(lines[0].backend))
     results = train_all(args.env, lines, seeds, args.out, args.jobs)
-    directory = args.results / config.directory_name(args.env)
+    directory = args.results / directory_name(args.env)
     directory.mkdir(parents=True, exist_ok=True)
     title = f"{args.env}: {name}, {len(seeds)} seed{'s' if len(seeds) > 1 else ''}"
     comparison = Comparison(title, command, machine(), lines, results, threshold, random and random.mean)

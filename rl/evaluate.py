@@ -9,7 +9,9 @@ from types import ModuleType
 
 from agents import registry
 from agents.evaluation import evaluate, evaluate_both
-from agents.settings.files import RunSettings, merge, read_yaml, schema
+from agents.settings.files import read_yaml
+from agents.settings.run import RunSettings
+from agents.settings.schema import merge_layers, setting_types
 from rl.run.terminal import DONE, Parser, at_least, run
 
 
@@ -35,7 +37,7 @@ def main(argv: list[str]) -> int:
     if args.run.is_dir():
         saved = read_yaml(args.run / "config.yaml")
         layer = {key: saved[key] for key in ("eval_episodes",) if key in saved}
-        chosen = merge(schema(RunSettings), [(str(args.run / "config.yaml"), layer)])
+        chosen = merge_layers(setting_types(RunSettings), [(str(args.run / "config.yaml"), layer)])
         settings = RunSettings(**chosen)  # type: ignore[arg-type]
     file = registry.checkpoint_of(args.run)
     agent = registry.actor(file)

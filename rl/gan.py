@@ -20,7 +20,7 @@ from agents.maths.gan import (
     train,
     value,
 )
-from agents.settings import files as config
+from agents.settings.files import write_text
 from rl.experiments.gan import figure, report
 from rl.experiments.gan.experiments import explore
 from rl.run.results import write_json
@@ -50,7 +50,7 @@ def main(argv: list[str]) -> int:
     directory.mkdir(parents=True, exist_ok=True)
     write_json(directory / "gan.json", report.as_json(content))
     table = report.table(content)
-    config.write_text(directory / "gan.md", table)
+    write_text(directory / "gan.md", table)
     figure.balanced(findings, directory / "gan")
     figure.questions(findings, directory / "questions")
     print(table)

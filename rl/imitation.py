@@ -7,7 +7,7 @@ finished and with the same settings, is taken as it is; one that was interrupted
 from pathlib import Path
 
 from agents.machine import machine
-from agents.settings import files as config
+from agents.settings.files import write_text
 from rl.experiments.imitation import figure, peers, report
 from rl.experiments.imitation.experiments import EXPERIMENTS
 from rl.experiments.imitation.outcomes import Report
@@ -51,7 +51,7 @@ def _write(of: Report, path: Path) -> None:
     write_json(path.with_suffix(".json"), pages.as_json(of))
     figure.draw(of, path)
     text = pages.page(of)
-    config.write_text(path.with_suffix(".md"), text)
+    write_text(path.with_suffix(".md"), text)
     print(text)
 
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple, cast
 
-from agents.settings import files as config
+from agents.settings.files import write_text
 from agents.settings.values import ConfigError
 from rl.experiments import plots as figures
 from rl.experiments.statistics import Interval, Scores, bootstrap, iqm, probability_of_improvement
@@ -78,7 +78,7 @@ def main(argv: list[str]) -> int:
     text += _aggregate(compared, args.results)
     for page in sorted(pages, key=lambda page: page.name != "comparison"):
         text += _entry(page)
-    config.write_text(args.results / "README.md", "\n".join(text).rstrip() + "\n")
+    write_text(args.results / "README.md", "\n".join(text).rstrip() + "\n")
     print(f"written to {args.results / 'README.md'}")
     return DONE
 

@@ -9,7 +9,7 @@ from multiprocessing import get_context
 
 from tqdm import tqdm
 
-from agents.settings import files as config
+from agents.settings.files import write_text
 from rl.experiments.lockstep.page import (
     EVERY,
     LIMIT,
@@ -45,7 +45,7 @@ def main(argv: list[str]) -> int:
     table = _page(parser.command(argv), updates, dict(zip(rows, zip(single, double, strict=True), strict=True)))
     table += _chaos(dict(zip(few, zip(usual[::3], usual[1::3], usual[2::3], strict=True), strict=True)))
     args.results.mkdir(parents=True, exist_ok=True)
-    config.write_text(args.results / "lockstep.md", table)
+    write_text(args.results / "lockstep.md", table)
     print(table)
     return DONE if all(a.parameters <= LIMIT >= max(b) for a, b in zip(single, double, strict=True)) else FAILED
 

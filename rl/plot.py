@@ -7,9 +7,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from agents import registry
-from agents.settings import files as config
 from agents.settings.a2c import A2CSettings
-from agents.settings.files import RunSettings
+from agents.settings.files import read_yaml
+from agents.settings.run import RunSettings
+from agents.settings.schema import setting_defaults, with_defaults
 from agents.settings.values import ConfigError, plain
 from rl.experiments import plots as figures
 from rl.run.results import Result, read_result
@@ -40,14 +41,14 @@ def main(argv: list[str]) -> int:
 
 
 def _settings(directory: Path) -> dict[str, object]:
-    settings = config.read_yaml(directory / "config.yaml")
-    return config.complete(settings, _usual(settings.get("agent")))
+    settings = read_yaml(directory / "config.yaml")
+    return with_defaults(settings, _usual(settings.get("agent")))
 
 
 def _usual(agent: object) -> dict[str, object]:
     """The defaults of the settings of a run with this agent."""
     kinds = registry.kinds(str(agent)) if agent in registry.NAMES else (A2CSettings,)
-    return {key: plain(value) for key, value in config.defaults(*kinds, RunSettings).items()}
+    return {key: plain(value) for key, value in setting_defaults(*kinds, RunSettings).items()}
 
 
 def _directories(given: Sequence[Path]) -> list[Path]:

@@ -13,7 +13,10 @@ from gymnasium import spaces
 
 from agents.episodes import evaluation_backend
 from agents.machine import machine
-from agents.settings import files as config
+from agents.settings.files import directory_name, write_text, write_yaml
+from agents.settings.recipes import shipped_file
+from agents.settings.run import parse_assignment
+from agents.settings.schema import merge_layers, setting_defaults, setting_types
 from agents.settings.values import ConfigError, plain, text_of
 from envs import make
 from rl.experiments.parallel import budget
@@ -30,8 +33,8 @@ def main(argv: list[str]) -> int:
     args, command = parser.parse_args(argv), parser.command(argv)
     plan = _plan(args)
     proposals = [_proposal(plan, texts) for texts in args.proposals]
-    directory = args.out / config.directory_name(args.env) / f"sweep-{args.name}"
-    with closing(Search(directory, plan.space, plan.about(), config.defaults(*KINDS))) as search:
+    directory = args.out / directory_name(args.env) / f"sweep-{args.name}"
+    with closing(Search(directory, plan.space, plan.about(), setting_defaults(*KINDS))) as search:
         for proposal in proposals:
             search.queue(proposal)
         try:
@@ -40,7 +43,7 @@ def main(argv: list[str]) -> int:
             print(f"interrupted after {len(search.ended())} of {args.trials} trials; go on with: {command}")
             return INTERRUPTED
         base = plan.line("base", {}).settings
-        usual = config.defaults(*KINDS)
+        usual = setting_defaults(*KINDS)
         found = Findings(
             args.env, command, machine(), plan.seeds, base, plan.space, usual, search.ended(), search.importances()
         )
@@ -75,11 +78,11 @@ def _parser() -> Parser:
 
 def _plan(args: Namespace) -> Plan:
     """Raises ConfigError, or as `envs.make` does, on what no trial can be blamed for."""
-    given = [config.assignment(text)[0] for text in args.set]
+    given = [parse_assignment(text)[0] for text in args.set]
     for key, flag in (("seed", "--seeds"), ("total_timesteps", "--total-timesteps")):
         if key in given:
             raise ConfigError(f"--set {key}: a search takes it from {flag}")
-    space = read_space(args.space or _shipped_space(), config.schema(*KINDS))
+    space = read_space(args.space or _shipped_space(), setting_types(*KINDS))
     space = {key: form for key, form in space.items() if key not in given}
     steps = args.total_timesteps or budget(args.env, KINDS)
     fixed = ["eval_episodes=20", f"checkpoint_interval={steps}", *args.set]
@@ -96,7 +99,7 @@ def _plan(args: Namespace) -> Plan:
 
 
 def _shipped_space() -> Path:
-    path = config.shipped("search/default.yaml")
+    path = shipped_file("search/default.yaml")
     if path is None:
         raise ConfigError("configs/search/default.yaml is missing; name a space by --space FILE")
     return path
@@ -104,10 +107,10 @@ def _shipped_space() -> Path:
 
 def _proposal(plan: Plan, texts: list[str]) -> Parameters:
     """Of one `--try`."""
-    pairs = dict(config.assignment(text, "--try") for text in texts)
-    wanted = config.merge(config.schema(*KINDS), [("--try", pairs)])
+    pairs = dict(parse_assignment(text, "--try") for text in texts)
+    wanted = merge_layers(setting_types(*KINDS), [("--try", pairs)])
     try:
-        return propose(plan.space, wanted, config.defaults(*KINDS))
+        return propose(plan.space, wanted, setting_defaults(*KINDS))
     except ConfigError as error:
         raise ConfigError(f"--try: {error}") from None
 
@@ -118,7 +121,7 @@ def _say(search: Search, tried: Tried) -> None:
     leader = f"best {best.score:.5g} (trial {best.number})" if best else "none finished"
     scores = " ".join(f"{score:.5g}" for score in tried.scores) or "–"
     end = tried.end + (f" ({tried.reason})" if tried.reason else "")
-    usual = config.defaults(*KINDS)
+    usual = setting_defaults(*KINDS)
     changed = [f"{key}={text_of(x)}" for key, x in tried.settings.items() if x != plain(usual[key])]
     print(f"trial {tried.number:3}  {end}  {scores}  {leader}  {' '.join(changed)}", flush=True)
 
@@ -128,16 +131,16 @@ def _write(found: Findings, args: Namespace) -> None:
     if not found.best:
         last = next((trial.reason for trial in reversed(found.trials) if trial.reason), "stopped early")
         raise RunFailed(f"none of {len(found.trials)} trials finished; the last: {last}")
-    directory = args.results / config.directory_name(args.env)
+    directory = args.results / directory_name(args.env)
     directory.mkdir(parents=True, exist_ok=True)
     write_json(directory / f"{args.name}.json", numbers(found))
     table = ranking(found)
-    config.write_text(directory / f"{args.name}.md", table)
+    write_text(directory / f"{args.name}.md", table)
     print(f"\n{table}\nwritten to {directory}")
     if args.write is not None:
-        file = Path("configs", f"{config.directory_name(args.env)}.yaml") if args.write == Path() else args.write
+        file = Path("configs", f"{directory_name(args.env)}.yaml") if args.write == Path() else args.write
         file.parent.mkdir(parents=True, exist_ok=True)
-        config.write_yaml(file, recipe(found), f"Found by `{found.command}`")
+        write_yaml(file, recipe(found), f"Found by `{found.command}`")
         print(f"the best trial is {file}")
 
 

@@ -7,8 +7,10 @@ from typing import cast
 
 from agents import checkpoint, registry
 from agents.checkpoint import CheckpointError
-from agents.settings import files as config
-from agents.settings.files import RunSettings
+from agents.settings.files import read_yaml, write_yaml
+from agents.settings.recipes import recipe_file
+from agents.settings.run import RunSettings, chosen_settings
+from agents.settings.schema import merge_layers, setting_defaults, setting_types, setting_values
 from agents.settings.values import ConfigError
 from rl.run.recorder import Recorder, create_run_directory
 from rl.run.run import Checkpoints, Run, build, checkpoint_path, conclude, failure, print_header, run_settings, save
@@ -55,11 +57,11 @@ def _begin(args: Namespace) -> Run:
     if args.env is None:
         raise ConfigError("name an environment, such as CartPole-v1: python -m rl.train CartPole-v1")
     name = args.agent or "a2c"
-    file = args.config or config.recipe(args.env, name)
+    file = args.config or recipe_file(args.env, name)
     flags = {flag: getattr(args, flag) for flag in _FLAGS}
-    chosen = config.gather(config.schema(*registry.kinds(name), RunSettings), args.env, name, file, args.set, flags)
+    chosen = chosen_settings(setting_types(*registry.kinds(name), RunSettings), args.env, name, file, args.set, flags)
     agent, settings = build(name, args.env, chosen)
-    complete = {"env": args.env, "agent": name, **agent.settings, **config.values(settings)}
+    complete = {"env": args.env, "agent": name, **agent.settings, **setting_values(settings)}
     directory = create_run_directory(args.out or Path("results/runs"), args.env, name, agent.seed, complete)
     recorder = Recorder(directory, settings.log_interval, agent.worlds.reward_threshold)
     return Run(directory, settings, name, agent, recorder, str(file) if file else "defaults")
@@ -73,7 +75,7 @@ def _resume(args: Namespace) -> Run:
             "--resume goes on with the run's own settings; only --total-timesteps and --engine may be given beside it"
         )
     directory = cast(Path, args.resume)
-    saved = config.read_yaml(directory / "config.yaml")
+    saved = read_yaml(directory / "config.yaml")
     if args.env not in (None, saved.get("env")):
         raise ConfigError(f"{directory} is a run of {saved.get('env')}, not of {args.env}")
     file = checkpoint.newest(directory / "checkpoints")
@@ -85,8 +87,8 @@ def _resume(args: Namespace) -> Run:
         if value is not None
     ]
     kinds = (*registry.kinds(name), RunSettings)
-    chosen = config.defaults(*kinds)  # of settings that are newer than the run
-    chosen |= config.merge({"env": str, "agent": str, **config.schema(*kinds)}, layers)
+    chosen = setting_defaults(*kinds)  # of settings that are newer than the run
+    chosen |= merge_layers({"env": str, "agent": str, **setting_types(*kinds)}, layers)
     trained = {"env": agent.env, "agent": registry.name_of(agent), **agent.settings}
     changed = [key for key, value in trained.items() if chosen.get(key) != value]
     if changed:
@@ -100,7 +102,7 @@ def _resume(args: Namespace) -> Run:
         raise CheckpointError(f"{file} is not of a run of this command; delete it to use the one before")
     recorder = Recorder(directory, settings.log_interval, agent.worlds.reward_threshold)
     recorder.load_state_dict(extra["recorder"])
-    config.write_yaml(directory / "config.yaml", chosen)
+    write_yaml(directory / "config.yaml", chosen)
     summary.unlink(missing_ok=True)  # it speaks of fewer steps; the new one comes with the end of this run
     return Run(directory, settings, name, agent, recorder, f"{file}, from step {agent.loop.step:,}")
 

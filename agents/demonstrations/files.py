@@ -13,7 +13,7 @@ from agents import sealed
 from agents.demonstrations.checks import NAMES, check
 from agents.demonstrations.data import DemonstrationError, Demonstrations
 from agents.demonstrations.minari import PREFIX, installed
-from agents.settings.files import nearest
+from agents.settings.schema import suggestion
 from envs.spaces import Array, Space
 
 FORMAT = 1
@@ -98,7 +98,7 @@ def _from_file(path: Path) -> Demonstrations:
     arrays = _arrays(path, raw, tested=intact is True)
     unknown = sorted(arrays.keys() - _KNOWN)
     if unknown:
-        raise DemonstrationError(f"{path}: unknown array {unknown[0]!r}{nearest(unknown[0], _KNOWN)}")
+        raise DemonstrationError(f"{path}: unknown array {unknown[0]!r}{suggestion(unknown[0], _KNOWN)}")
     missing = sorted(_KNOWN - _OPTIONAL - arrays.keys())
     if missing:
         raise DemonstrationError(f"{path}: no array {', '.join(missing)} in it; docs/demonstrations.md lists them")

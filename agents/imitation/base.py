@@ -14,7 +14,7 @@ from agents.loop import Chunks, Hook, Loop
 from agents.machine import torch_threads
 from agents.maths.schedules import Schedule, lowest
 from agents.rollout import FREE, Array, Choice, Given, Metrics, Rollout
-from agents.settings.files import convert_settings, schema, values
+from agents.settings.schema import convert_settings, setting_types, setting_values
 from agents.settings.values import ConfigError
 from envs import Backend, EnvLike, Variant, Worlds
 from envs.spaces import Flat
@@ -104,7 +104,7 @@ class Method:
     @property
     def settings(self) -> dict[str, object]:
         """Those of the A2C, and its own."""
-        return self.agent.settings | values(self)
+        return self.agent.settings | setting_values(self)
 
     @property
     def networks(self) -> list[nn.Module]:
@@ -133,12 +133,12 @@ class Method:
     def load(cls, path: str | Path, env: EnvLike | None = None) -> Self:
         """See `A2C.load`."""
         file, content = storage.read(path, cls.__name__)
-        return storage.restore(cls.build, schema(A2C, cls), file, content, env)
+        return storage.restore(cls.build, setting_types(A2C, cls), file, content, env)
 
     @classmethod
     def build(cls, env: EnvLike, settings: Mapping[str, object]) -> Self:
         """Around a new A2C. settings: of both, in one mapping."""
-        inner, own = ({key: settings[key] for key in schema(kind) if key in settings} for kind in (A2C, cls))
+        inner, own = ({key: settings[key] for key in setting_types(kind) if key in settings} for kind in (A2C, cls))
         return cls(A2C.build(env, inner), **own)
 
     def state_dict(self) -> dict[str, object]:

@@ -7,7 +7,7 @@ from typing import Literal
 
 from agents.maths.schedules import Schedule, lowest, stays_below
 from agents.networks.actor_critic import Activation
-from agents.settings.files import RunSettings, convert_settings, gather, recipe, schema
+from agents.settings.schema import convert_settings
 from agents.settings.values import ConfigError
 from envs import Backend, EnvLike, Variant
 
@@ -119,12 +119,3 @@ class A2CSettings:
             raise ConfigError(
                 f"target_entropy needs a positive ent_coef, such as 0.01, to start from, got {self.ent_coef}"
             )
-
-
-def recipe_settings(env_id: str) -> dict[str, object]:
-    """What the recipe that ships for an environment sets of A2C. Raises ConfigError if there is none."""
-    file, known = recipe(env_id), schema(A2CSettings)
-    if file is None:
-        raise ConfigError(f"no recipe ships for {env_id!r}; pass the settings as keywords: A2C({env_id!r}, …)")
-    chosen = gather(known | schema(RunSettings), env_id, "a2c", file)
-    return {key: value for key, value in chosen.items() if key in known}

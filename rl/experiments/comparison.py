@@ -4,9 +4,11 @@ from typing import NamedTuple
 
 from agents import A2C, registry
 from agents.episodes import evaluation_backend
-from agents.settings import files as config
 from agents.settings.a2c import A2CSettings
-from agents.settings.files import RunSettings
+from agents.settings.files import write_text
+from agents.settings.recipes import recipe_file
+from agents.settings.run import RunSettings
+from agents.settings.schema import setting_types
 from agents.settings.values import ConfigError
 from envs import make
 from rl.experiments import plots as figures
@@ -55,7 +57,7 @@ def _write(of: Comparison, path: Path, sweep: bool) -> str:
         known = {name: score for name, score in references.items() if score is not None}
         figures.comparison(runs, path, of.title, known)
     table = sweep_table(of) if sweep else comparison_table(of)
-    config.write_text(path.with_suffix(".md"), table)
+    write_text(path.with_suffix(".md"), table)
     return table
 
 
@@ -63,7 +65,7 @@ def _presets(args: Namespace) -> list[str]:
     """The presets asked for; by default all that there are for this environment."""
     if args.agents is not None or args.line:
         return list(dict.fromkeys(args.agents or []))
-    if config.recipe(args.env):
+    if recipe_file(args.env):
         return list(PRESETS)
     print(f"note: no recipe ships for {args.env}; the line {PRESETS['recipe'].label!r} is left out")
     return [name for name in PRESETS if name != "recipe"]
@@ -82,12 +84,12 @@ def _lines(args: Namespace, presets: list[str]) -> list[Line]:
 
 
 def _preset(args: Namespace, name: str) -> Line:
-    preset, own = PRESETS[name], config.recipe(args.env)
+    preset, own = PRESETS[name], recipe_file(args.env)
     if preset.n_steps is None and own is None:
         raise ConfigError(f"no recipe ships for {args.env!r}: leave {name!r} out of --agents")
     if preset.n_steps is None:
         return _build(args, preset.label, preset.agent, own, [])
-    return _build(args, preset.label, preset.agent, config.recipe("sb3-defaults"), [f"n_steps={preset.n_steps}"])
+    return _build(args, preset.label, preset.agent, recipe_file("sb3-defaults"), [f"n_steps={preset.n_steps}"])
 
 
 def _line(args: Namespace, label: str, *own: str) -> Line:
@@ -99,7 +101,7 @@ def _line(args: Namespace, label: str, *own: str) -> Line:
     agents = [item.removeprefix("agent=") for item in assignments if item.startswith("agent=")] or ["a2c"]
     if agents[-1] not in (known := (*registry.NAMES, BASELINE)):
         raise ConfigError(f"--line {label}: agent is one of {', '.join(known)}, got {agents[-1]!r}")
-    file = Path(files[0]) if files else config.recipe(args.env, "a2c" if agents[-1] == BASELINE else agents[-1])
+    file = Path(files[0]) if files else recipe_file(args.env, "a2c" if agents[-1] == BASELINE else agents[-1])
     return _build(args, label, agents[-1], file, [item for item in assignments if not item.startswith("agent=")])
 
 
@@ -115,7 +117,7 @@ def _check(env_id: str, line: Line) -> float | None:
     if line.agent == BASELINE:
         from agents.sb3 import check_settings
 
-        known = config.schema(A2CSettings).keys() - {"seed"}  # which a line does not have
+        known = setting_types(A2CSettings).keys() - {"seed"}  # which a line does not have
         check_settings(A2CSettings(env_id, **{key: line.settings[key] for key in known}))  # type: ignore[arg-type]
     else:
         try:

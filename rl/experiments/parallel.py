@@ -16,7 +16,10 @@ from typing import NamedTuple, NoReturn, cast, get_type_hints
 
 from tqdm import tqdm
 
-from agents.settings import files as config
+from agents.settings.files import directory_name, read_yaml
+from agents.settings.recipes import recipe_file
+from agents.settings.run import chosen_settings
+from agents.settings.schema import setting_defaults, setting_types, with_defaults
 from agents.settings.values import ConfigError, convert
 from envs import Backend, Variant
 from rl.run.results import Result, read_result
@@ -67,18 +70,18 @@ def prepare(
     arguments += ["--total-timesteps", total_timesteps] if total_timesteps else []
     arguments += [part for assignment in assignments for part in ("--set", assignment)]
     flags = {"total_timesteps": total_timesteps}
-    chosen = config.gather(config.schema(*kinds), env_id, agent, file, assignments, flags)
-    usual = config.defaults(*kinds)
-    settings = config.complete(chosen, usual)
+    chosen = chosen_settings(setting_types(*kinds), env_id, agent, file, assignments, flags)
+    usual = setting_defaults(*kinds)
+    settings = with_defaults(chosen, usual)
     del settings["seed"]
     return Line(label, agent, settings, arguments, usual)
 
 
 def budget(env_id: str, kinds: Sequence[type]) -> str:
     """Steps of training of the environment's recipe, or the default."""
-    file = config.recipe(env_id)
-    settings = config.gather(config.schema(*kinds), env_id, "a2c", file) if file else {}
-    return str((config.defaults(*kinds) | settings)["total_timesteps"])
+    file = recipe_file(env_id)
+    settings = chosen_settings(setting_types(*kinds), env_id, "a2c", file) if file else {}
+    return str((setting_defaults(*kinds) | settings)["total_timesteps"])
 
 
 @contextmanager
@@ -205,12 +208,12 @@ def finished(env_id: str, line: Line, seed: int, out: Path) -> Result | None:
 def _matching(env_id: str, line: Line, seed: int, out: Path) -> list[Path]:
     """Run directories of exactly these settings, oldest first; a setting newer than a run counts as its default."""
     expected = {"env": env_id, "agent": line.agent, **line.settings, "seed": seed}
-    runs = sorted((out / config.directory_name(env_id) / line.agent).glob(f"{seed}-*/config.yaml"))
-    return [file.parent for file in runs if config.complete(_read(file), line.usual) == expected]
+    runs = sorted((out / directory_name(env_id) / line.agent).glob(f"{seed}-*/config.yaml"))
+    return [file.parent for file in runs if with_defaults(_read(file), line.usual) == expected]
 
 
 def _read(file: Path) -> dict[str, object]:
     try:
-        return config.read_yaml(file)
+        return read_yaml(file)
     except ConfigError:  # a damaged run is none of these
         return {}

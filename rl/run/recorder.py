@@ -15,8 +15,7 @@ from torch import Tensor
 from agents.checkpoint import CheckpointError
 from agents.loop import Status
 from agents.machine import versions
-from agents.settings import files as config
-from agents.settings.files import write_yaml
+from agents.settings.files import directory_name, write_yaml
 from agents.settings.values import ConfigError
 from rl.run.results import write_json
 
@@ -30,7 +29,7 @@ LATEST = 100  # episodes over which training returns are averaged, as everywhere
 
 def create_run_directory(out: Path, env_id: str, agent: str, seed: int, settings: Mapping[str, object]) -> Path:
     """Makes `out/<env>/<agent>/<seed>-<time>/` with config.yaml and versions.json in it, and returns it."""
-    parent = out / config.directory_name(env_id) / agent
+    parent = out / directory_name(env_id) / agent
     stamp = datetime.now().strftime("%Y%m%d-%H%M%S")
     name = f"{seed}-{stamp}"
     for attempt in range(2, 1000):

@@ -16,7 +16,8 @@ from agents.evaluation import Evaluation, evaluate_both, summarize
 from agents.imitation.base import Method
 from agents.loop import SELDOM, Status
 from agents.registry import Learner, inner
-from agents.settings.files import RunSettings, schema
+from agents.settings.run import RunSettings
+from agents.settings.schema import setting_types
 from agents.settings.values import ConfigError
 from rl.run.figure import learning_curve
 from rl.run.recorder import Recorder
@@ -38,7 +39,7 @@ class Run(NamedTuple):
 def build(name: str, env_id: str, chosen: Mapping[str, object]) -> tuple[Learner, RunSettings]:
     """A new agent and how it is to be run, from the settings of both. Raises ConfigError, and as `envs.make` does."""
     settings = run_settings(chosen)  # checked before the environment is built
-    of_agent = {key: value for key, value in chosen.items() if key not in schema(RunSettings)}
+    of_agent = {key: value for key, value in chosen.items() if key not in setting_types(RunSettings)}
     try:
         agent = registry.build(name, env_id, of_agent)
     except (RuntimeError, MemoryError) as error:
@@ -51,7 +52,7 @@ def build(name: str, env_id: str, chosen: Mapping[str, object]) -> tuple[Learner
 
 
 def run_settings(chosen: Mapping[str, object]) -> RunSettings:
-    return RunSettings(**{key: value for key, value in chosen.items() if key in schema(RunSettings)})  # type: ignore[arg-type]
+    return RunSettings(**{key: value for key, value in chosen.items() if key in setting_types(RunSettings)})  # type: ignore[arg-type]
 
 
 class Checkpoints:

@@ -17,7 +17,7 @@ from tqdm import tqdm
 
 from agents.checkpoint import CheckpointError
 from agents.loop import SELDOM, Status
-from agents.settings.files import nearest
+from agents.settings.schema import suggestion
 from agents.settings.values import ConfigError, convert
 from envs import EnvironmentFailure, EnvironmentUsageError
 
@@ -116,7 +116,7 @@ class Parser(argparse.ArgumentParser):
         message = re.sub(r"^argument (--\S+): (?=must |takes |is the )", r"\1 ", message)  # of the types above
         unknown = (message.removeprefix("unrecognized arguments: ").split() or [""])[0]
         flags = [flag for action in self._actions for flag in action.option_strings]
-        hint = nearest(unknown.partition("=")[0], flags) if message.startswith("unrecognized") else ""
+        hint = suggestion(unknown.partition("=")[0], flags) if message.startswith("unrecognized") else ""
         raise ConfigError(f"{message}{hint or f' (see python -m {self.prog} --help)'}")
 
 

@@ -12,7 +12,8 @@ import stable_baselines3 as sb3
 import rl.baseline
 import rl.plot
 import rl.run.terminal
-from agents.settings import files as config
+from agents.settings.files import read_yaml, write_yaml
+from agents.settings.values import ConfigError
 from rl.experiments.tables import first_reached
 from rl.run.results import Result, read_columns, read_result
 
@@ -32,7 +33,7 @@ def test_a_run_of_sb3_is_a_run(
     assert command(rl.baseline, monkeypatch, "CartPole-v1", *SHORT, "--seed", "3", "--out", str(tmp_path)) == 0
     (directory,) = (tmp_path / "CartPole-v1" / "sb3").iterdir()
     assert directory.name.startswith("3-")
-    settings = config.read_yaml(directory / "config.yaml")
+    settings = read_yaml(directory / "config.yaml")
     assert (settings["agent"], settings["n_steps"], settings["seed"]) == ("sb3", 1, 3)
     summary = json.loads((directory / "summary.json").read_text())
     assert summary["total_timesteps"] == 2400
@@ -102,7 +103,7 @@ def test_what_cannot_be_drawn(
 ) -> None:
     for env in ("A-v0", "B-v0"):
         (tmp_path / env).mkdir()
-        config.write_yaml(tmp_path / env / "config.yaml", {"env": env, "agent": "a2c", "seed": 0})
+        write_yaml(tmp_path / env / "config.yaml", {"env": env, "agent": "a2c", "seed": 0})
     for argv, words in (
         ([str(tmp_path)], "the runs are of A-v0 and B-v0; draw one environment at a time"),
         ([str(tmp_path / "A-v0")], "nothing to draw yet: "),
@@ -115,7 +116,7 @@ def test_what_cannot_be_drawn(
 def test_a_line_of_older_runs_is_named_by_what_they_hold(tmp_path: Path) -> None:
     for name, settings in (("0", {}), ("1", {"n_steps": 5})):
         (tmp_path / name).mkdir()
-        config.write_yaml(tmp_path / name / "config.yaml", {"env": "A-v0", "agent": "a2c", "seed": 0, **settings})
+        write_yaml(tmp_path / name / "config.yaml", {"env": "A-v0", "agent": "a2c", "seed": 0, **settings})
     found = {tmp_path / name: rl.plot._settings(tmp_path / name) for name in ("0", "1")}
     assert list(rl.plot._lines(found)) == ["a2c", "a2c, n_steps 5"]
 
@@ -129,5 +130,5 @@ def test_first_reached(tmp_path: Path) -> None:
     assert first_reached(run, 101) is None
     (tmp_path / "episodes.csv").write_text("step,return,length,time/seconds\n" + "\n".join(rows[:99]) + "\n")
     assert first_reached(run, 0) is None, "fewer than a hundred episodes have no such mean"
-    with pytest.raises(config.ConfigError, match="no finished run"):
+    with pytest.raises(ConfigError, match="no finished run"):
         read_result(tmp_path)

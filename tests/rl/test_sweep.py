@@ -14,8 +14,8 @@ import rl.index
 import rl.run.terminal
 import rl.sweep
 from agents import A2C
-from agents.settings import files as config
-from agents.settings.files import RunSettings
+from agents.settings.run import RunSettings, chosen_settings
+from agents.settings.schema import setting_types
 from rl.experiments.parallel import Line, RunInterrupted, Train, WorkerLost
 from rl.experiments.search.study import Tried
 from rl.run.results import Result
@@ -90,7 +90,7 @@ def test_a_search_that_trains(
     assert {path.name for path in (tmp_path / "runs/CartPole-v1/sweep-search").iterdir()} == {".lock", "study.log"}
 
     assert recipe.read_text().startswith("# Found by `python -m rl.sweep CartPole-v1 --seeds 100")
-    settings = config.gather(config.schema(A2C, RunSettings), "CartPole-v1", "a2c", recipe)
+    settings = chosen_settings(setting_types(A2C, RunSettings), "CartPole-v1", "a2c", recipe)
     assert settings["total_timesteps"] == 2000
     assert settings["gamma"] == 0.95
     assert "eval_episodes" not in settings

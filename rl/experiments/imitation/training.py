@@ -7,8 +7,8 @@ from typing import cast
 from agents import A2C, registry
 from agents.demonstrations import Demonstrations, load, record, save
 from agents.evaluation import evaluate_uniform
-from agents.settings import files as config
-from agents.settings.files import RunSettings
+from agents.settings.recipes import recipe_file
+from agents.settings.run import RunSettings
 from rl.experiments.imitation.experiments import EPISODES, EXPERT_SEED, EXPERTS, RECORDED_WITH, Arm, Experiment
 from rl.experiments.imitation.outcomes import Case, Expert
 from rl.experiments.parallel import Line, prepare, train_tasks
@@ -36,7 +36,7 @@ def train_experts(envs: Sequence[str], assignments: Sequence[str], out: Path, jo
 def _expert_line(env_id: str, assignments: Sequence[str]) -> Line:
     kinds = (*registry.kinds("a2c"), RunSettings)
     own = [*EXPERTS[env_id], *assignments]
-    return prepare("expert", "a2c", env_id, kinds, config.recipe(env_id), own, None)
+    return prepare("expert", "a2c", env_id, kinds, recipe_file(env_id), own, None)
 
 
 def _expert(line: Line, result: Result) -> Expert:
@@ -81,7 +81,7 @@ def train_lines(
 
 
 def _line(env_id: str, arm: Arm, expert: Expert | None, assignments: Sequence[str]) -> Line:
-    kinds, file = (*registry.kinds(arm.agent), RunSettings), config.recipe(env_id, arm.recipe or arm.agent)
+    kinds, file = (*registry.kinds(arm.agent), RunSettings), recipe_file(env_id, arm.recipe or arm.agent)
     places = {"expert": str(expert.result.directory), "demonstrations": str(expert.file)} if expert else {}
     settings = [setting.format_map(places) for setting in arm.settings]
     return prepare(arm.label, arm.agent, env_id, kinds, file, [*settings, *assignments], None)

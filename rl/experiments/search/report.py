@@ -3,7 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from agents.settings.files import RunSettings, schema
+from agents.settings.run import RunSettings
+from agents.settings.schema import setting_types
 from agents.settings.values import plain
 from rl.experiments.search.space import Space
 from rl.experiments.search.study import Tried
@@ -81,7 +82,7 @@ def numbers(of: Findings) -> dict[str, object]:
 
 def recipe(of: Findings) -> dict[str, object]:
     """The settings of the best trial that differ from the defaults, but for those of its evaluation and records."""
-    of_runs = schema(RunSettings)
+    of_runs = setting_types(RunSettings)
     settings = {key: value for key, value in of.settings(of.best[0]).items() if key not in of_runs}
     different = {key: value for key, value in settings.items() if value != plain(of.usual[key])}
     return {"total_timesteps": of.base["total_timesteps"], **different}

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Protocol
 
 from agents.maths.schedules import Linear
-from agents.settings import files as config
-from agents.settings.files import nearest
+from agents.settings.files import read_yaml
+from agents.settings.schema import suggestion
 from agents.settings.values import ConfigError, convert, text_of
 
 _CALL = re.compile(r"(\w+)\((.*)\)", re.DOTALL)
@@ -139,14 +139,14 @@ Space = Mapping[str, Draw]
 
 
 def read_space(path: Path, known: Mapping[str, object]) -> Space:
-    """The forms of a YAML file by setting. known: key → type of every setting, as `config.schema` gives them.
+    """The forms of a YAML file by setting. known: key → type of every setting, as `setting_types` gives them.
 
     Raises ConfigError in one line on an unknown setting, a form that is none, or a value that the setting cannot take.
     """
     space: dict[str, Draw] = {}
-    for key, text in config.read_yaml(path).items():
+    for key, text in read_yaml(path).items():
         if key not in known:
-            raise ConfigError(f"{path}: unknown setting {key!r}{nearest(key, known)}")
+            raise ConfigError(f"{path}: unknown setting {key!r}{suggestion(key, known)}")
         if key in _NEVER:
             raise ConfigError(f"{path}: {key} is the same for all trials, and cannot be searched")
         if not isinstance(text, str) or not _CALL.fullmatch(text.strip()):
@@ -176,7 +176,7 @@ def parse(text: str, kind: object) -> Draw:
     if name == "linear" and len(parts) == 2:
         _converted("linear(1, 0)", kind)
         return Slope(parse(parts[0], float), parse(parts[1], float))
-    raise ConfigError(f"a setting is drawn from {_FORMS}{nearest(name, ('log', 'uniform', 'one_of', 'linear'))}")
+    raise ConfigError(f"a setting is drawn from {_FORMS}{suggestion(name, ('log', 'uniform', 'one_of', 'linear'))}")
 
 
 def _range(name: str, parts: Sequence[str], kind: object) -> Range:
@@ -221,7 +221,7 @@ def propose(space: Space, wanted: Mapping[str, object], usual: Mapping[str, obje
     found: Parameters = {}
     for key, value in wanted.items():
         if key not in space:
-            raise ConfigError(f"{key} is not searched{nearest(key, space)}; --set fixes it for all trials")
+            raise ConfigError(f"{key} is not searched{suggestion(key, space)}; --set fixes it for all trials")
         if space[key].find(value, key, key) is None:
             raise ConfigError(f"{key}={text_of(value)} is not in the space, {space[key]}")
     for key, form in space.items():

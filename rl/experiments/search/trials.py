@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from agents import A2C
-from agents.settings import files as config
 from agents.settings.a2c import A2CSettings
-from agents.settings.files import RunSettings
+from agents.settings.recipes import shipped_file
+from agents.settings.run import RunSettings
+from agents.settings.schema import setting_types
 from agents.settings.values import ConfigError, text_of
 from rl.experiments.parallel import Line, RunInterrupted, Train, WorkerLost, prepare, training
 from rl.experiments.search.space import Space
@@ -32,7 +33,7 @@ class Plan(NamedTuple):
     def line(self, label: str, settings: Mapping[str, object]) -> Line:
         """The run of a trial: its settings over the fixed ones and the defaults, never over the recipe."""
         own = [*self.fixed, *(f"{key}={text_of(value)}" for key, value in settings.items())]
-        defaults = config.shipped("sb3-defaults.yaml")
+        defaults = shipped_file("sb3-defaults.yaml")
         return prepare(label, "a2c", self.env_id, KINDS, defaults, own, self.total_timesteps)
 
     def about(self) -> dict[str, object]:
@@ -79,7 +80,7 @@ class Trials:
             self._say(twin)
             return True
         complete = {**self._plan.about(), **candidate.settings}
-        of_agent = {key: value for key, value in complete.items() if key in config.schema(A2CSettings)}
+        of_agent = {key: value for key, value in complete.items() if key in setting_types(A2CSettings)}
         try:
             A2CSettings(self._plan.env_id, **of_agent)  # type: ignore[arg-type]
         except ConfigError as error:

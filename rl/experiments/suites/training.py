@@ -12,8 +12,8 @@ from tqdm import tqdm
 
 from agents.evaluation import Evaluation, evaluate_uniform
 from agents.machine import machine
-from agents.settings import files as config
-from agents.settings.files import directory_name, nearest
+from agents.settings.files import directory_name, write_text
+from agents.settings.schema import suggestion
 from agents.settings.values import ConfigError
 from envs import UnknownEnvironment, Variant
 from rl.experiments.parallel import Line, finished, training
@@ -104,7 +104,7 @@ def survey(
     """
     for env_id in only:
         if env_id not in suite.envs:
-            raise ConfigError(f"--only: {env_id!r} is not in the suite{nearest(env_id, suite.envs)}")
+            raise ConfigError(f"--only: {env_id!r} is not in the suite{suggestion(env_id, suite.envs)}")
     candidates = [_candidate(suite, env_id, assignments, seeds, out) for env_id in suite.envs]
     for candidate in tqdm(candidates, desc="random actions", unit=" environments", disable=None, leave=False):
         candidate.chosen = candidate.line is not None and (not only or candidate.env in only)
@@ -174,4 +174,4 @@ def write_report(suite: Suite, of: Report, directory: Path) -> None:
     write_json(directory / f"{suite.name}.json", suite.as_json(of))
     if of.finished:
         suite.draw(of, directory / suite.name)
-    config.write_text(directory / f"{suite.name}.md", suite.table(of))
+    write_text(directory / f"{suite.name}.md", suite.table(of))

@@ -7,9 +7,9 @@ from typing import NamedTuple
 import gymnasium as gym
 
 from agents.episodes import PATIENCE
-from agents.settings import files as config
 from agents.settings.a2c import A2CSettings
-from agents.settings.files import RunSettings
+from agents.settings.recipes import recipe_file
+from agents.settings.run import RunSettings
 from envs import Variant
 from rl.experiments.parallel import Line, prepare
 from rl.experiments.statistics import Interval, mean_interval
@@ -214,7 +214,7 @@ CHALLENGES = {
 
 def line(env_id: str, assignments: Sequence[str]) -> Line | None:
     """None where a recipe ships, which `rl.train` would take."""
-    if config.recipe(env_id) is not None:
+    if recipe_file(env_id) is not None:
         return None
     own = [*CHALLENGES[env_id].settings, *assignments]
     return prepare("defaults", "a2c", env_id, (A2CSettings, RunSettings), None, own, None)

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from agents.settings import files as config
 from agents.settings.a2c import A2CSettings
-from agents.settings.files import RunSettings
+from agents.settings.recipes import recipe_file
+from agents.settings.run import RunSettings
 from envs import Variant
 from rl.experiments.parallel import Line, prepare
 from rl.experiments.statistics import Interval, Scores, bootstrap, iqm, mean_interval
@@ -238,7 +238,7 @@ def _draw_interval(axes: "Axes", y: float, center: float, low: float, high: floa
 
 def line(env_id: str, assignments: Sequence[str]) -> Line | None:
     """None where no recipe ships."""
-    recipe = config.recipe(env_id)
+    recipe = recipe_file(env_id)
     if recipe is None:
         return None
     return prepare("recipe", "a2c", env_id, (A2CSettings, RunSettings), recipe, assignments, None)

@@ -27,7 +27,7 @@ from agents.imitation.clone import Clone
 from agents.imitation.distill import Distill
 from agents.imitation.gail import GAIL
 from agents.registry import Learner
-from agents.settings.files import RunSettings
+from agents.settings.run import RunSettings
 from agents.settings.values import text_of
 from rl.experiments.parallel import finished, prepare
 from tests import ROOT

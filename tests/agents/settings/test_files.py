@@ -7,17 +7,11 @@ from typing import Literal
 import pytest
 
 from agents.maths.schedules import Cosine, Exponential, Linear, Schedule
-from agents.settings.files import (
-    ConfigError,
-    RunSettings,
-    assignment,
-    merge,
-    nearest,
-    read_yaml,
-    schema,
-    values,
-    write_yaml,
-)
+from agents.settings.a2c import A2CSettings
+from agents.settings.files import read_yaml, write_yaml
+from agents.settings.run import RunSettings, parse_assignment
+from agents.settings.schema import ALIASES, merge_layers, setting_types, setting_values, suggestion
+from agents.settings.values import ConfigError
 
 
 @dataclasses.dataclass
@@ -35,7 +29,7 @@ class Settings:
     derived: int = dataclasses.field(default=0, init=False)
 
 
-KNOWN = schema(Settings)
+KNOWN = setting_types(Settings)
 
 
 @pytest.mark.parametrize(
@@ -75,7 +69,7 @@ KNOWN = schema(Settings)
     ],
 )
 def test_accepted(key: str, given: object, expected: object) -> None:
-    got = merge(KNOWN, [("here", {key: given})])[key]
+    got = merge_layers(KNOWN, [("here", {key: given})])[key]
     assert got == expected
     assert type(got) is type(expected)
 
@@ -119,7 +113,7 @@ def test_accepted(key: str, given: object, expected: object) -> None:
 )
 def test_refused(key: str, given: object, needs: str) -> None:
     with pytest.raises(ConfigError) as raised:
-        merge(KNOWN, [("run.yaml", {key: given})])
+        merge_layers(KNOWN, [("run.yaml", {key: given})])
     message = str(raised.value)
     assert message.startswith(f"run.yaml: {key} must be {needs}")
     assert "\n" not in message
@@ -138,24 +132,36 @@ def test_refused(key: str, given: object, needs: str) -> None:
 )
 def test_unknown_key_suggests_the_nearest(key: str, suggestion: str) -> None:
     with pytest.raises(ConfigError) as raised:
-        merge({"gamma": float, "n_steps": int, "learning_rate": float}, [("--set", {key: 1})])
+        merge_layers({"gamma": float, "n_steps": int, "learning_rate": float}, [("--set", {key: 1})])
     assert str(raised.value) == f"--set: unknown setting {key!r}{suggestion}"
 
 
 def test_schema_and_values_leave_out_what_is_no_setting() -> None:
-    assert list(KNOWN) == list(values(Settings("x")))
+    assert list(KNOWN) == list(setting_values(Settings("x")))
     assert not {"env", "derived"} & KNOWN.keys()
-    assert {"gamma", "total_timesteps"} <= schema(Settings, RunSettings).keys()
+    assert {"gamma", "total_timesteps"} <= setting_types(Settings, RunSettings).keys()
 
 
 def test_later_layers_win() -> None:
     layers = [("a", {"gamma": 0.9, "n_steps": 4}), ("b", {"gamma": "0.5"}), ("c", {})]
-    assert merge(KNOWN, layers) == {"gamma": 0.5, "n_steps": 4}
+    assert merge_layers(KNOWN, layers) == {"gamma": 0.5, "n_steps": 4}
 
 
-def test_nearest() -> None:
-    assert nearest("entropy_coef", ["ent_coef", "vf_coef"]) == "; did you mean 'ent_coef'?"
-    assert nearest("q", ["gamma"]) == ""
+def test_suggestion() -> None:
+    assert suggestion("entropy_coef", ["ent_coef", "vf_coef"]) == "; did you mean 'ent_coef'?"
+    assert suggestion("q", ["gamma"]) == ""
+    assert suggestion("lr", ["learning_rate", "log_std_init"]) == "; did you mean 'learning_rate'?"
+    assert suggestion("lr", ["max_lr"]) == "; did you mean 'max_lr'?"
+    assert suggestion("--n-envs", ["--env", "--num-envs"]) == "; did you mean '--num-envs'?"
+    assert suggestion("--timesteps", ["--set", "--total-timesteps"]) == "; did you mean '--total-timesteps'?"
+
+
+def test_every_alias_is_another_name_of_a_setting() -> None:
+    types = setting_types(A2CSettings, RunSettings)
+    for alias, name in ALIASES.items():
+        assert alias not in types
+        with pytest.raises(ConfigError, match=f"--set: unknown setting '{alias}'; did you mean '{name}'\\?$"):
+            merge_layers(types, [("--set", {alias: "1"})])
 
 
 @pytest.mark.parametrize(
@@ -165,9 +171,9 @@ def test_nearest() -> None:
 def test_assignment(text: str, expected: tuple[str, str] | None) -> None:
     if expected is None:
         with pytest.raises(ConfigError, match="key=value"):
-            assignment(text)
+            parse_assignment(text)
     else:
-        assert assignment(text) == expected
+        assert parse_assignment(text) == expected
 
 
 @pytest.mark.parametrize("field", [field.name for field in dataclasses.fields(RunSettings)])
@@ -245,7 +251,7 @@ def test_empty_yaml_holds_no_settings(tmp_path: Path, content: str) -> None:
 )
 def test_yaml_round_trip(tmp_path: Path, settings: Settings) -> None:
     path = tmp_path / "run.yaml"
-    write_yaml(path, values(settings))
+    write_yaml(path, setting_values(settings))
     back = read_yaml(path)
-    assert list(back) == list(values(settings))
-    assert merge(KNOWN, [("run.yaml", back)]) == values(settings)
+    assert list(back) == list(setting_values(settings))
+    assert merge_layers(KNOWN, [("run.yaml", back)]) == setting_values(settings)

@@ -8,7 +8,7 @@ import pytest
 
 import rl.imitation as command
 from agents.demonstrations import load
-from agents.settings import files as config
+from agents.settings.files import write_text
 from rl.experiments.imitation import peers, report
 from rl.experiments.imitation.experiments import EPISODES, EXPERIMENTS, EXPERT_SEED, EXPERTS, RECORDED_WITH, Experiment
 from rl.experiments.imitation.outcomes import Case, Expert, Report, bounds, ratio, standing
@@ -141,7 +141,7 @@ def with_metrics(directory: Path, found: Result, column: str, values: Sequence[f
     run.mkdir()
     head = f"step,rollout/ep_rew_mean,{column}"
     rows = [f"{step},{step * found.summary['eval_mean']},{value}" for step, value in enumerate(values, start=1)]
-    config.write_text(run / "metrics.csv", "\n".join([head, *rows]))
+    write_text(run / "metrics.csv", "\n".join([head, *rows]))
     return found._replace(directory=run)
 
 

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from agents import A2C
-from agents.settings import files as config
+from agents.settings.files import read_yaml, write_yaml
+from agents.settings.run import RunSettings
 from envs import Variant, make
 from rl.experiments.parallel import WorkerLost, _matching, _Workers, finished, prepare
 from rl.run.terminal import RunFailed
@@ -42,26 +43,26 @@ def test_a_run_older_than_a_setting_was_trained_with_its_default(tmp_path: Path)
     arguments = [part for text in own for part in ("--set", text)]
     train(["envs.probes:TimeLimit-v0", "--total-timesteps", "400", "--out", str(tmp_path), *arguments])
     (file,) = tmp_path.glob("*/a2c/*/config.yaml")
-    settings = config.read_yaml(file)
+    settings = read_yaml(file)
     del settings["vf_coef"]
-    config.write_yaml(file, settings)
-    line = prepare("line", "a2c", "envs.probes:TimeLimit-v0", (A2C, config.RunSettings), None, own, "400")
+    write_yaml(file, settings)
+    line = prepare("line", "a2c", "envs.probes:TimeLimit-v0", (A2C, RunSettings), None, own, "400")
     assert finished("envs.probes:TimeLimit-v0", line, 0, tmp_path) is not None
     assert train(["--resume", str(file.parent), "--total-timesteps", "800"]) == 0
     del settings["n_steps"]  # which was not the default
-    config.write_yaml(file, settings)
+    write_yaml(file, settings)
     assert finished("envs.probes:TimeLimit-v0", line, 0, tmp_path) is None
 
 
 def test_a_run_older_than_a_setting_counts_as_having_its_default(tmp_path: Path) -> None:
-    kinds = (A2C, config.RunSettings)
+    kinds = (A2C, RunSettings)
     usual = prepare("recipe", "a2c", "Counter-v0", kinds, None, [], None)
     changed = prepare("recipe", "a2c", "Counter-v0", kinds, None, ["frame_stack=2"], None)
     run = tmp_path / "Counter-v0" / "a2c" / "7-20200101-000000"
     run.mkdir(parents=True)
     saved = {"env": "Counter-v0", "agent": "a2c", "seed": 7, **usual.settings}
     del saved["frame_stack"], saved["wrappers"]
-    config.write_yaml(run / "config.yaml", saved)
+    write_yaml(run / "config.yaml", saved)
     assert _matching("Counter-v0", usual, 7, tmp_path) == [run]
     assert _matching("Counter-v0", usual, 8, tmp_path) == []
     assert _matching("Counter-v0", changed, 7, tmp_path) == []
@@ -69,7 +70,7 @@ def test_a_run_older_than_a_setting_counts_as_having_its_default(tmp_path: Path)
 
 def test_a_line_knows_how_its_environment_is_built() -> None:
     def variant(*assignments: str) -> Variant:
-        return prepare("", "a2c", "CartPole-v1", (A2C, config.RunSettings), None, assignments, None).variant
+        return prepare("", "a2c", "CartPole-v1", (A2C, RunSettings), None, assignments, None).variant
 
     assert variant() == Variant()
     assert make("CartPole-v1", 1, variant=variant()).backend == "native"

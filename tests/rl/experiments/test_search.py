@@ -8,18 +8,20 @@ from optuna.trial import FixedTrial
 
 from agents import A2C
 from agents.maths.schedules import Linear, Schedule
-from agents.settings.files import RunSettings, defaults, schema, shipped
+from agents.settings.recipes import shipped_file
+from agents.settings.run import RunSettings
+from agents.settings.schema import setting_defaults, setting_types
 from agents.settings.values import ConfigError
 from rl.experiments.search.space import Range, Space, draw, parse, propose, read_space
 from rl.experiments.search.study import Search
 
-KNOWN, USUAL = schema(A2C, RunSettings), defaults(A2C, RunSettings)
+KNOWN, USUAL = setting_types(A2C, RunSettings), setting_defaults(A2C, RunSettings)
 RATE = "one_of(log(1e-4, 5e-3), linear(log(1e-4, 5e-3), 0))"
 SPACE: Space = {"gamma": parse("uniform(0.9, 1)", float), "n_steps": parse("one_of(1, 2, 4)", int)}
 
 
 def default_space() -> Space:
-    path = shipped("search/default.yaml")
+    path = shipped_file("search/default.yaml")
     assert path is not None
     return read_space(path, KNOWN)
 

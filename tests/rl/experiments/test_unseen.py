@@ -8,7 +8,8 @@ import pytest
 
 import rl.compare
 import rl.index
-from agents.settings import files as config
+from agents.settings.recipes import recipe_file
+from agents.settings.values import ConfigError
 from envs import UnknownEnvironment
 from rl.experiments.suites import training as suites
 from rl.experiments.suites.report import Entry, Report
@@ -16,7 +17,7 @@ from rl.experiments.suites.unseen import CHALLENGES, UNSEEN, as_json, goal, line
 from tests.rl.experiments.suites import played, result, rows, run
 
 GRID, MINIGRID = "envs.probes:GridWorld-v0", "minigrid:MiniGrid-Empty-5x5-v0"
-RECIPE, PLAY_RANDOMLY = config.recipe, suites.evaluate_uniform
+RECIPE, PLAY_RANDOMLY = recipe_file, suites.evaluate_uniform
 
 
 @pytest.fixture
@@ -69,8 +70,8 @@ def test_index_links_to_it_and_takes_it_for_no_comparison(monkeypatch: pytest.Mo
 
 
 def test_a_recipe_that_ships_is_not_passed_by(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(config, "recipe", lambda env: RECIPE("CartPole-v1"))
-    with pytest.raises(config.ConfigError, match=r"Reacher-v5 is left out: a recipe ships for it"):
+    monkeypatch.setattr("rl.experiments.suites.unseen.recipe_file", lambda env: RECIPE("CartPole-v1"))
+    with pytest.raises(ConfigError, match=r"Reacher-v5 is left out: a recipe ships for it"):
         suites.survey(UNSEEN, ["Reacher-v5"], [], [0], tmp_path)
 
 

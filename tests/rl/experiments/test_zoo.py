@@ -11,7 +11,7 @@ import pytest
 
 import rl.compare
 import rl.index
-from agents.settings import files as config
+from agents.settings.recipes import recipe_file
 from envs import UnknownEnvironment
 from rl.experiments.parallel import Line, Train
 from rl.experiments.suites import training as suites
@@ -24,7 +24,7 @@ from rl.run.terminal import RunFailed
 from tests.rl.experiments.suites import played, result, rows, run
 
 SEVERAL = ("CartPole-v1", "Acrobot-v1", "MountainCar-v0", "Pendulum-v1")
-RECIPE, PLAY_RANDOMLY = config.recipe, suites.evaluate_uniform
+RECIPE, PLAY_RANDOMLY = recipe_file, suites.evaluate_uniform
 
 
 def entry(env: str, *means: float, random: float = 0.0, missing: str = "", **more: int) -> Entry:
@@ -41,7 +41,9 @@ def four(monkeypatch: pytest.MonkeyPatch) -> None:
         return PLAY_RANDOMLY(env_id, *episodes, **more)
 
     monkeypatch.setitem(rl.compare.SUITES, "zoo", ZOO._replace(envs=SEVERAL))
-    monkeypatch.setattr(config, "recipe", lambda env: None if env == "MountainCar-v0" else RECIPE(env))
+    monkeypatch.setattr(
+        "rl.experiments.suites.zoo.recipe_file", lambda env: None if env == "MountainCar-v0" else RECIPE(env)
+    )
     monkeypatch.setattr(suites, "evaluate_uniform", play_randomly)
 
 

@@ -1,0 +1,30 @@
+"""The settings that ship with the package: a recipe per environment, and the other files of configs/."""
+
+from pathlib import Path
+
+from agents.settings.a2c import A2CSettings
+from agents.settings.files import directory_name
+from agents.settings.run import RunSettings, chosen_settings
+from agents.settings.schema import setting_types
+from agents.settings.values import ConfigError
+
+
+def recipe_file(env_id: str, agent: str = "a2c") -> Path | None:
+    """The tuned settings of A2C for this environment; of another agent, its settings for every environment."""
+    return shipped_file(f"{directory_name(env_id)}.yaml" if agent == "a2c" else f"{agent}.yaml")
+
+
+def shipped_file(name: str) -> Path | None:
+    """The file of this name in configs/, or None."""
+    package = Path(__file__).parents[1]
+    candidates = (package / "configs" / name, package.parent / "configs" / name)  # installed; in a checkout
+    return next((path for path in candidates if path.is_file()), None)
+
+
+def recipe_settings(env_id: str) -> dict[str, object]:
+    """The A2C settings of an environment's recipe. Raises ConfigError if no recipe ships for it."""
+    file, types = recipe_file(env_id), setting_types(A2CSettings)
+    if file is None:
+        raise ConfigError(f"no recipe ships for {env_id!r}; pass the settings as keywords: A2C({env_id!r}, …)")
+    chosen = chosen_settings(types | setting_types(RunSettings), env_id, "a2c", file)
+    return {key: value for key, value in chosen.items() if key in types}

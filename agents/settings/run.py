@@ -1,0 +1,61 @@
+"""The settings of a run beside its agent's, and all settings as a file and the command line choose them."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from agents.settings.files import read_yaml
+from agents.settings.schema import merge_layers, setting_values
+from agents.settings.values import ConfigError
+
+
+@dataclass(frozen=True)
+class RunSettings:
+    """What a run needs beside the settings of its agent. Steps are counted over all environments.
+
+    Raises ConfigError, a ValueError, if a number is below 1.
+    """
+
+    total_timesteps: int = 100_000  # environment steps to train for
+    log_interval: int = 100  # updates per row of metrics.csv
+    checkpoint_interval: int = 50_000  # environment steps between checkpoints
+    eval_episodes: int = 100  # episodes of each final evaluation, of which there is a greedy and a stochastic one
+    warm_start: str | None = None  # run directory or checkpoint whose network parameters the run starts from
+
+    def __post_init__(self) -> None:
+        for name, value in setting_values(self).items():
+            if isinstance(value, int) and value < 1:
+                raise ConfigError(f"{name} must be at least 1, got {value}")
+
+
+def chosen_settings(
+    types: Mapping[str, object],
+    env_id: str,
+    agent: str,
+    file: Path | None,
+    assignments: Iterable[str] = (),
+    flags: Mapping[str, str | None] | None = None,
+) -> dict[str, object]:
+    """The settings chosen for a run: flags override `--set` assignments, which override the YAML file.
+
+    Raises ConfigError as `read_yaml` and `merge_layers` do, and if the file is for another environment or agent.
+    """
+    layers: list[tuple[str, Mapping[str, object]]] = []
+    if file is not None:
+        settings = read_yaml(file)
+        for key, expected in (("env", env_id), ("agent", agent)):
+            if settings.pop(key, expected) != expected:
+                raise ConfigError(f"{file}: its {key} is not {expected}; remove the key or choose another file")
+        layers.append((str(file), settings))
+    layers.append(("--set", dict(map(parse_assignment, assignments))))
+    given = {name: value for name, value in (flags or {}).items() if value is not None}
+    layers += [(f"--{name.replace('_', '-')}", {name: value}) for name, value in given.items()]
+    return merge_layers(types, layers)
+
+
+def parse_assignment(text: str, flag: str = "--set") -> tuple[str, str]:
+    """ "key=value" → (key, value). Raises ConfigError naming the flag if the text has another form."""
+    key, equals, value = text.partition("=")
+    if not equals or not key.strip():
+        raise ConfigError(f"{flag} takes key=value, got {text!r}")
+    return key.strip(), value.strip()

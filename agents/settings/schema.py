@@ -1,0 +1,100 @@
+"""Settings as the fields of a dataclass: their types, defaults and values; layers of settings, checked and merged."""
+
+import dataclasses
+import difflib
+from collections.abc import Iterable, Mapping
+from typing import get_type_hints
+
+from agents.settings.values import ConfigError, convert, plain
+
+ALIASES = {  # other libraries' names → ours, for suggestions
+    "lr": "learning_rate",
+    "n_envs": "num_envs",
+    "envs": "num_envs",
+    "num_steps": "n_steps",
+    "rollout_length": "n_steps",
+    "steps": "total_timesteps",
+    "timesteps": "total_timesteps",
+    "total_steps": "total_timesteps",
+    "discount": "gamma",
+    "lambda": "gae_lambda",
+    "lam": "gae_lambda",
+    "value_coef": "vf_coef",
+    "clip_grad": "max_grad_norm",
+    "grad_clip": "max_grad_norm",
+    "max_norm": "max_grad_norm",
+    "critic_lr": "critic_lr_scale",
+    "eps": "rms_prop_eps",
+    "norm_obs": "normalize_observations",
+    "normalize_obs": "normalize_observations",
+    "norm_reward": "normalize_rewards",
+    "clip_obs": "clip_normalized",
+    "clip_reward": "reward_clip",
+    "hidden_sizes": "net_arch",
+    "hidden_layers": "net_arch",
+    "layers": "net_arch",
+    "activation_fn": "activation",
+    "lstm_size": "gru_size",
+    "time_limit": "max_episode_steps",
+}
+
+
+def setting_types(*settings: type) -> dict[str, object]:
+    """Key → type of every setting that these dataclasses take by keyword."""
+    hints = [(field.name, get_type_hints(cls)[field.name]) for cls in settings for field in _fields(cls)]
+    return dict(hints)
+
+
+def setting_values(instance: object) -> dict[str, object]:
+    """Key → value of every setting of a dataclass instance, with the keys of `setting_types`."""
+    return {field.name: getattr(instance, field.name) for field in _fields(type(instance))}
+
+
+def setting_defaults(*settings: type) -> dict[str, object]:
+    """Key → default of every setting, with the keys of `setting_types`."""
+    return {field.name: field.default for cls in settings for field in _fields(cls)}
+
+
+def _fields(cls: type) -> list[dataclasses.Field[object]]:
+    return [field for field in dataclasses.fields(cls) if field.init and field.name not in ("env", "agent")]
+
+
+def convert_settings(instance: object, cls: type) -> None:
+    """Converts the fields that cls declares to their types, in place. Raises ConfigError on a wrong type."""
+    for name, kind in setting_types(cls).items():
+        try:
+            setattr(instance, name, convert(getattr(instance, name), kind))
+        except ConfigError as error:
+            raise ConfigError(f"{name} must be {error}, got {getattr(instance, name)!r}") from None
+
+
+def with_defaults(settings: Mapping[str, object], defaults: Mapping[str, object]) -> dict[str, object]:
+    """Settings in their YAML form, completed by the defaults: a run lacks the settings added since it was made."""
+    return {key: plain(value) for key, value in {**defaults, **settings}.items()}
+
+
+def merge_layers(types: Mapping[str, object], layers: Iterable[tuple[str, Mapping[str, object]]]) -> dict[str, object]:
+    """Checks and converts (source, settings) pairs; later layers override earlier ones.
+
+    Raises ConfigError naming the source, the key, and the nearest known key or the type expected.
+    """
+    merged: dict[str, object] = {}
+    for source, layer in layers:
+        for key, value in layer.items():
+            if key not in types:
+                raise ConfigError(f"{source}: unknown setting {key!r}{suggestion(key, types)}")
+            try:
+                merged[key] = convert(value, types[key])
+            except ConfigError as error:
+                raise ConfigError(f"{source}: {key} must be {error}, got {value!r}") from None
+    return merged
+
+
+def suggestion(word: str, known: Iterable[str]) -> str:
+    """ "; did you mean 'gamma'?" for the known setting, flag or name closest to the word, or "" if none is close."""
+    words = list(known)
+    alias = ALIASES.get(word.removeprefix("--").replace("-", "_"), "")
+    if word.startswith("--"):
+        alias = "--" + alias.replace("_", "-")
+    close = [alias] if alias in words else difflib.get_close_matches(word, words, n=1, cutoff=0.5)
+    return f"; did you mean {close[0]!r}?" if close else ""
