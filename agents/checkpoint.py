@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, cast
 import numpy as np
 import torch
 
-from agents import sealed
+from agents import archive
 
 if TYPE_CHECKING:
     pass
@@ -28,7 +28,7 @@ def save(path: Path, content: Mapping[str, object]) -> None:
     """Writes nested dicts, lists, tuples, numbers, text, tensors and NumPy arrays, whole or not at all."""
     buffer = io.BytesIO()
     torch.save({"mark": _MARK, "format": FORMAT, "content": _to_tensors(dict(content))}, buffer)
-    sealed.write(path, buffer.getvalue())
+    archive.write(path, buffer.getvalue())
 
 
 def load(path: Path) -> dict[str, object]:
@@ -39,7 +39,7 @@ def load(path: Path) -> dict[str, object]:
         raw = path.read_bytes()
     except OSError as error:
         raise CheckpointError(f"cannot read {path}: {error.strerror}") from None
-    intact = sealed.intact(raw)
+    intact = archive.digest_matches(raw)
     if intact is None:
         raise CheckpointError(
             f"{path} is not a readable checkpoint: it is cut off, or was not written by this package; "

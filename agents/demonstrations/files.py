@@ -9,7 +9,8 @@ from typing import cast
 
 import numpy as np
 
-from agents import sealed
+from agents.archive import digest_matches, has_no_comment
+from agents.archive import write as write_archive
 from agents.demonstrations.checks import NAMES, check
 from agents.demonstrations.data import DemonstrationError, Demonstrations
 from agents.demonstrations.minari import PREFIX, installed
@@ -50,7 +51,7 @@ def save(path: str | Path, demonstrations: Demonstrations) -> Path:
         metadata=np.array(json.dumps(metadata)),
         **{name: array for name, array in arrays.items() if array is not None},
     )
-    sealed.write(file, buffer.getvalue())
+    write_archive(file, buffer.getvalue())
     return file
 
 
@@ -88,12 +89,12 @@ def _from_file(path: Path) -> Demonstrations:
         raw = path.read_bytes()
     except OSError as error:
         raise DemonstrationError(f"{path}: cannot read it: {error.strerror}") from None
-    intact = sealed.intact(raw)
+    intact = digest_matches(raw)
     if intact is False:
         raise DemonstrationError(f"{path}: wrong checksum, the file is damaged; record it again")
     if not raw.startswith(b"PK"):
         raise DemonstrationError(f"{path}: not an .npz file; numpy.savez writes one")
-    if intact is None and not sealed.unsealed(raw):
+    if intact is None and not has_no_comment(raw):
         raise DemonstrationError(f"{path}: the file is cut off or damaged at its end; record it again")
     arrays = _arrays(path, raw, tested=intact is True)
     unknown = sorted(arrays.keys() - _KNOWN)

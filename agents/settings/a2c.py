@@ -1,4 +1,4 @@
-"""The settings of A2C: names, meanings and defaults of Stable-Baselines3 where the thing is the same."""
+"""The settings of A2C, with the names, meanings and defaults of Stable-Baselines3 where it has them."""
 
 import math
 import os
@@ -17,7 +17,7 @@ Sharing = Literal["auto", "nothing", "features", "all"]
 
 _NETWORKS = ("auto", "mlp", "cnn", "small_cnn")
 
-_LOWER_BOUNDS = (  # of a setting that is not null, in every moment of its schedule
+_LOWER_BOUNDS = (  # names, bound, message; null passes, a schedule must keep the bound throughout
     (("n_steps", "threads", "features_dim", "gru_size", "frame_stack"), 1, "be at least 1"),
     (("seed", "learning_rate", "ent_coef", "vf_coef", "max_grad_norm", "critic_lr_scale"), 0, "not be negative"),
     (("rms_prop_eps", "reward_scale", "clip_normalized"), math.ulp(0.0), "be positive"),
@@ -25,68 +25,76 @@ _LOWER_BOUNDS = (  # of a setting that is not null, in every moment of its sched
 )
 
 
-@dataclass(eq=False)  # an agent is compared by identity
+@dataclass(eq=False)  # agents are compared by identity
 class A2CSettings:
-    """What `A2C` takes. The one default that differs from Stable-Baselines3's is `n_steps`, 1 here and 5 there.
+    """The settings of `A2C`. The one default that differs from Stable-Baselines3's is `n_steps`: 1 here, 5 there.
 
-    Raises ConfigError, a ValueError, on a setting out of range.
+    The comment beside a field says what it does; null is None in Python. A `Schedule` is a number or a function of
+    training progress, such as linear(7e-4, 0): see `agents.maths.schedules`.
+    Raises ConfigError, a ValueError, if a setting is out of range.
     """
 
-    env: EnvLike  # an id, an environment, a function that builds one, or a vector environment: see `envs.make`
+    env: EnvLike  # environment id, environment, function that builds one, or vector environment: see `envs.make`
     _: KW_ONLY
-    seed: int = 0  # of every random stream
-    num_envs: int | None = None  # environments side by side; null is 8, or 1 for an environment object
+    seed: int = 0  # seed of every random stream
+    num_envs: int | None = None  # number of parallel environments; null: 8, or 1 for an environment object
 
-    learning_rate: Schedule = 7e-4  # a number, or a ramp over the run such as linear(7e-4, 0): `agents.maths.schedules`
-    n_steps: int = 1  # steps of each environment an update; 1 is single-step TD
-    gamma: float = 0.99  # discount
-    gae_lambda: float = 1.0  # 1 is the n-step advantage
-    ent_coef: Schedule = 0.0  # weight of the entropy bonus
-    vf_coef: Schedule = 0.5  # weight of the value loss
-    max_grad_norm: Schedule = 0.5  # bound of the gradient's norm over all parameters together
-    use_rms_prop: bool = True  # RMSprop (α = 0.99), or else Adam
-    rms_prop_tf_like: bool = False  # RMSprop with ε inside the root: `agents.optimizer.RMSpropTFLike`
-    rms_prop_eps: float = 1e-5  # ε of either
-    normalize_advantage: bool = False  # to mean 0 and deviation 1 over the rollout
+    # The update
+    learning_rate: Schedule = 7e-4  # learning rate of the optimizer
+    n_steps: int = 1  # steps of each environment per update; 1: single-step TD
+    gamma: float = 0.99  # discount factor
+    gae_lambda: float = 1.0  # λ of generalized advantage estimation; 1: n-step advantages
+    ent_coef: Schedule = 0.0  # weight of the entropy bonus in the loss
+    vf_coef: Schedule = 0.5  # weight of the value loss in the loss
+    max_grad_norm: Schedule = 0.5  # bound on the L2 norm of the gradient of π_θ and V_φ together
+    use_rms_prop: bool = True  # optimizer; true: RMSprop with α = 0.99, false: Adam
+    rms_prop_tf_like: bool = False  # use TensorFlow's RMSprop, with ε inside the root: `agents.optimizer.RMSpropTFLike`
+    rms_prop_eps: float = 1e-5  # ε of RMSprop or Adam
+    normalize_advantage: bool = False  # normalize the advantages of each rollout to mean 0, standard deviation 1
 
-    critic_lr_scale: Schedule = 1.0  # ours: learning rate of V_φ over that of π_θ
-    target_policy_shift: Schedule | None = None  # ours: mean KL(π_before ‖ π_after) that the step of π_θ adapts to
-    max_policy_shift: Schedule | None = None  # ours: bound of that KL, in nats; a longer step is shortened
-    target_entropy: Schedule | None = (
-        None  # ours: mean entropy in nats below which ent_coef, then its first value, rises
-    )
-    reward_scale: float = 1.0  # ours: multiplies the rewards that the critic sees; returns are reported as they are
-    reward_clip: float | None = None  # ours: clips them to ± this after it and before normalization; Atari: 1
-    normalize_observations: bool = False  # by their running mean and deviation: `agents.maths.normalize`
-    normalize_rewards: bool = False  # by the running deviation of the discounted return
-    clip_normalized: float = 10.0  # clips what is normalized to ± this: VecNormalize's clip_obs and clip_reward
+    # Step size and entropy (not in Stable-Baselines3)
+    critic_lr_scale: Schedule = 1.0  # learning rate of V_φ, as a multiple of learning_rate
+    target_policy_shift: Schedule | None = None  # target KL(π_before ‖ π_after) in nats; adapts π_θ's step; null: off
+    max_policy_shift: Schedule | None = None  # bound on KL(π_before ‖ π_after) in nats; shortens π_θ's step; null: off
+    target_entropy: Schedule | None = None  # entropy target in nats; adapts ent_coef, the initial value; null: off
 
-    net_arch: tuple[int, ...] = (64, 64)  # hidden layers of π_θ and of V_φ, which share nothing
-    activation: Activation = "tanh"
-    network: str = "auto"  # before the hidden layers: auto (cnn for uint8 images), mlp, cnn, small_cnn, or module:Class
-    features_dim: int = 512  # what convolutions make of an image
-    gru_size: int | None = None  # units of a memory between them and the hidden layers; null is none
-    shared_layers: Sharing = "auto"  # by π_θ and V_φ: nothing, features (convolutions, memory), or all but the last
-    log_std_init: float = 0.0  # of Gaussian policies
-    state_dependent_std: bool = False  # the log-std is an output of the network
-    use_sde: bool = False  # generalized state-dependent exploration
-    sde_sample_freq: int = -1  # steps after which its noise is drawn anew; −1 is n_steps
-    squash_output: bool = False  # through tanh into the bounds of the actions
+    # Scaling of observations and rewards
+    reward_scale: float = 1.0  # factor on the rewards that the critic learns from; reported returns are unscaled
+    reward_clip: float | None = None  # bound on the size of scaled rewards, before normalization; Atari: 1, null: off
+    normalize_observations: bool = False  # subtract the running mean, divide by the running standard deviation
+    normalize_rewards: bool = False  # divide by the running standard deviation of the discounted return
+    clip_normalized: float = 10.0  # bound on the size of normalized observations and rewards
 
-    engine: Engine = "auto"  # fused kernels, or torch; auto takes the fastest that fits
-    action_masks: bool | None = None  # obey action_mask in the environments' infos; null does where an id has one
-    backend: Backend = "auto"  # how environments are stepped: see `envs.make`; auto takes native where there is one
-    step_timeout: float | None = None  # seconds for a step or a reset, after which training ends; backend async only
-    max_episode_steps: int | None = None  # a time limit in place of the registered one
+    # Networks
+    net_arch: tuple[int, ...] = (64, 64)  # hidden units of each layer, the same in π_θ and V_φ
+    activation: Activation = "tanh"  # activation function of the hidden layers
+    network: str = "auto"  # feature extractor: mlp (none), cnn, small_cnn, module:Class; auto: cnn for uint8 images
+    features_dim: int = 512  # number of features that the convolutions extract from each image
+    gru_size: int | None = None  # units of a GRU between the feature extractor and the hidden layers; null: no GRU
+    shared_layers: Sharing = "auto"  # layers that π_θ and V_φ share: nothing, features, all; auto: features if any
+    log_std_init: float = 0.0  # initial log standard deviation of Gaussian policies
+    state_dependent_std: bool = False  # make the log standard deviation an output of the network
+    use_sde: bool = False  # explore with generalized state-dependent exploration (gSDE)
+    sde_sample_freq: int = -1  # steps between draws of the gSDE noise; −1: n_steps
+    squash_output: bool = False  # squash actions by tanh into the bounds of the action space
+
+    # Computation
+    engine: Engine = "auto"  # what computes updates: torch, or fused (compiled); auto: fused where supported
+
+    # Environments
+    action_masks: bool | None = None  # obey action_mask in infos; null: if the environment id provides action masks
+    backend: Backend = "auto"  # what steps the environments, see `envs.make`; auto: native if compiled, else sync
+    step_timeout: float | None = None  # seconds a step or reset may take, with backend async; null: unlimited
+    max_episode_steps: int | None = None  # time limit in steps; null: the registered one
     env_kwargs: dict[str, object] | None = None  # arguments of the environment's constructor
-    frame_stack: int = 1  # the last k observations as one
-    wrappers: tuple[str, ...] = ()  # module:Class of Gymnasium wrappers, from the inside out
-    atari_preprocessing: bool = False  # frames skipped by 4, 84 × 84, gray, as `envs.Variant` says
-    threads: int = 1  # of torch during training; more are slower for networks of this size
+    frame_stack: int = 1  # number of latest observations that form the agent's observation
+    wrappers: tuple[str, ...] = ()  # Gymnasium wrappers as module:Class, the innermost first
+    atari_preprocessing: bool = False  # skip 4 frames, gray, 84 × 84: see `envs.Variant`
+    threads: int = 1  # torch threads during training; more are slower for small networks
 
     @property
     def variant(self) -> Variant:
-        """How each environment is built, beside its id."""
+        """The settings that change how each environment is built."""
         return Variant(**{name: getattr(self, name) for name in Variant._fields})
 
     def __post_init__(self) -> None:
@@ -117,5 +125,5 @@ class A2CSettings:
             raise ConfigError(f"target_policy_shift must stay below max_policy_shift {limit}, got {target}")
         if self.target_entropy is not None and not lowest(self.ent_coef) > 0:
             raise ConfigError(
-                f"target_entropy needs a positive ent_coef, such as 0.01, to start from, got {self.ent_coef}"
+                f"target_entropy needs a positive ent_coef to start from, such as 0.01, got {self.ent_coef}"
             )

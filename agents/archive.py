@@ -1,11 +1,11 @@
-"""Zip archives that carry their own SHA-256, written whole or not at all."""
+"""Zip archives that carry their own SHA-256, written atomically."""
 
 import hashlib
 import os
 from pathlib import Path
 
-# The digest stands in the archive's comment, which is the last bytes of the file and nothing to whoever reads a zip.
-_END, _END_LENGTH = b"PK\x05\x06", 22  # of a zip archive, before its comment
+# The digest is the archive's comment: the last bytes of the file, which zip readers ignore.
+_END, _END_LENGTH = b"PK\x05\x06", 22  # signature and length of the record that ends an archive without a comment
 
 _NO_COMMENT, _DIGEST_LENGTH = b"\x00\x00", (64).to_bytes(2, "little")
 
@@ -13,9 +13,9 @@ _TAIL = len(_DIGEST_LENGTH) + 64
 
 
 def write(path: Path, archive: bytes) -> None:
-    """Writes a zip archive that has no comment yet, with its digest in place of one.
+    """Writes a zip archive without a comment, and its digest as the comment.
 
-    A neighboring temporary file is synced and then renamed, so that a crash leaves the old file or the new one.
+    A temporary file in the same folder is synced, then renamed: after a crash, path is the old file or the new one.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     body = archive.removesuffix(_NO_COMMENT)
@@ -31,15 +31,15 @@ def write(path: Path, archive: bytes) -> None:
         temporary.unlink(missing_ok=True)
 
 
-def intact(raw: bytes) -> bool | None:
-    """Whether a file's bytes are those that `write` wrote; None if there is no digest in them."""
+def digest_matches(raw: bytes) -> bool | None:
+    """Whether the digest in a file's bytes is that of the rest; None if they contain no digest."""
     if raw[-_TAIL : -_TAIL + 2] != _DIGEST_LENGTH:
         return None
     return raw[-_TAIL + 2 :] == _digest(raw[:-_TAIL])
 
 
-def unsealed(raw: bytes) -> bool:
-    """Whether these bytes end as a zip archive without any comment does; part of a digest is a comment, too."""
+def has_no_comment(raw: bytes) -> bool:
+    """Whether the bytes end as a zip archive without a comment does. False if a digest was cut off in the middle."""
     return raw[-_END_LENGTH:].startswith(_END) and raw.endswith(_NO_COMMENT)
 
 
