@@ -16,8 +16,8 @@ from agents.maths.normalize import ObservationNormalizer, RewardNormalizer, scal
 from agents.maths.returns import explained_variance, gae, td_error
 from agents.maths.schedules import value_at
 from agents.networks.actor_critic import encode, input_size
-from agents.networks.build import networks, normalized_part
-from agents.networks.forward import Objective, legal_of, next_value, on_rollout, past_of, step
+from agents.networks.build import build_networks, normalized_mask
+from agents.networks.forward import Objective, legal_actions, next_value, policy_and_value, policy_step, recurrent_input
 from agents.networks.heads import StateDependentNoise
 from agents.optimizer import Descent, Shift, check_target_entropy
 from agents.rollout import FREE, Array, Choice, Given, Metrics, Rollout
@@ -61,7 +61,7 @@ class A2C(A2CSettings):
         """a ~ π_θ(·|s), or its mode. obs: [N, …]. Draws from `generator`, by default the agent's own."""
         if self.fused:
             return self.fused.act(obs, deterministic, generator or self.generator)
-        pi, hidden, state = step(self.policy, self.encoded(torch.as_tensor(obs)), given)
+        pi, hidden, state = policy_step(self.policy, self.encoded(torch.as_tensor(obs)), given)
         if deterministic:
             action = pi.mode()
         elif self.noise is not None and generator is None:  # in training, where it goes on from step to step
@@ -86,7 +86,7 @@ class A2C(A2CSettings):
     def objective(self, batch: Rollout, progress: float = 0.0) -> Objective:
         """The loss of `update`, with what it was made of."""
         obs, next_obs, reward = self._inputs(batch)
-        pi, v = on_rollout(self.policy, self.value, obs, batch)
+        pi, v = policy_and_value(self.policy, self.value, obs, batch)
         advantage, target = self._estimate(batch, reward, v.detach(), obs, next_obs)
         if self.normalize_advantage:
             advantage = (advantage - advantage.mean()) / (advantage.std() + 1e-8)
@@ -106,7 +106,9 @@ class A2C(A2CSettings):
 
     def descend(self, of: Objective, batch: Rollout, progress: float = 0.0) -> Metrics:
         """The optimizer's step on an objective of this rollout, to whose loss others may have added."""
-        shift = Shift(self.policy, batch.behavior, lambda: self.policy(of.obs, past_of(batch), legal_of(batch)))
+        shift = Shift(
+            self.policy, batch.behavior, lambda: self.policy(of.obs, recurrent_input(batch), legal_actions(batch))
+        )
         metrics = self.descent.step(of.loss, progress, shift) | shift.js()
         self.descent.adapt_entropy_coefficient(of.metrics["train/entropy"], progress)
         if self.obs_norm:
@@ -119,7 +121,7 @@ class A2C(A2CSettings):
         reward = scale_and_clip(batch.reward, self.reward_scale, self.reward_clip)
         reward = self.reward_norm(reward) if self.reward_norm else reward
         obs = self.encoded(batch.obs)
-        _, v = on_rollout(self.policy, self.value, obs, batch)
+        _, v = policy_and_value(self.policy, self.value, obs, batch)
         return self._estimate(batch, reward, v, obs, self.encoded(batch.next_obs))
 
     @torch.no_grad()
@@ -239,12 +241,12 @@ class A2C(A2CSettings):
         self.generator, self._predicting = (stream_generator(self.seed, name) for name in ("actions", "predictions"))
         self.generators = [self.generator, self._predicting]
         space, flat = self.worlds.env_obs_space, self.obs_space
-        self.policy, self.value = networks(self, space, flat, self.worlds.policy_action_space, init)
+        self.policy, self.value = build_networks(self, space, flat, self.worlds.policy_action_space, init)
         frequency = self.n_steps if self.sde_sample_freq < 0 else self.sde_sample_freq
         self.noise = StateDependentNoise(frequency) if self.use_sde else None
         self.descent = Descent(self.policy, self.value, self)
         envs, bound = self.worlds.num_envs, self.clip_normalized
         self.obs_norm: ObservationNormalizer | None = None
         if self.normalize_observations:
-            self.obs_norm = ObservationNormalizer(input_size(flat), bound, normalized_part(self, space, flat))
+            self.obs_norm = ObservationNormalizer(input_size(flat), bound, normalized_mask(self, space, flat))
         self.reward_norm = RewardNormalizer(envs, self.gamma, bound) if self.normalize_rewards else None

@@ -15,7 +15,7 @@ from agents.imitation.offline import Epochs, Transitions, fit, recorded, steps_o
 from agents.loop import Chunks, Hook
 from agents.maths.distributions import Distribution
 from agents.maths.schedules import Schedule, value_at
-from agents.networks.forward import legal_of
+from agents.networks.forward import legal_actions
 from agents.registry import actor
 from agents.rollout import Metrics, Rollout
 from agents.settings.values import ConfigError
@@ -69,7 +69,7 @@ class Distill(Method):
     def update(self, batch: Rollout, progress: float = 0.0) -> Metrics:
         """One gradient step on a rollout of the student."""
         of = self.agent.objective(batch, progress)
-        taught = self.masters.distributions(batch.obs, legal_of(batch))
+        taught = self.masters.distributions(batch.obs, legal_actions(batch))
         distilled = value_at(self.distill_coef, progress) * self.masters.loss(taught, of.pi)
         own, ent_coef = value_at(self.rl_coef, progress), self.agent.descent.entropy_coefficient(progress)
         loss = own * of.loss if own else -ent_coef * of.pi.entropy().mean()

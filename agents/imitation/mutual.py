@@ -12,7 +12,7 @@ from agents.imitation.base import Method, check_at_least
 from agents.maths import information
 from agents.maths.distributions import Categorical, Distribution
 from agents.maths.schedules import Schedule, value_at
-from agents.networks.forward import Objective, legal_of
+from agents.networks.forward import Objective, legal_actions
 from agents.rollout import FREE, Array, Choice, Given, Memory, Metrics, Rollout
 from agents.settings.values import ConfigError
 from envs import Worlds, make
@@ -94,7 +94,7 @@ class Mutual(Method):
     @torch.no_grad()
     def _views(self, part: Rollout, own: Distribution, k: int) -> list[Distribution]:
         """What every peer would do on the states of peer k."""
-        legal = legal_of(part)
+        legal = legal_actions(part)
         return [
             peer.policy.distribution(own.raw.detach()) if j == k else peer.policy(peer.encoded(part.obs), None, legal)
             for j, peer in enumerate(self.all)

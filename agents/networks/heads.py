@@ -1,9 +1,9 @@
-"""From the outputs of a policy's network to a distribution over actions."""
+"""The policy's head: from network outputs to a distribution over actions; and gSDE exploration noise."""
 
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import cast
+from typing import Any
 
 import numpy as np
 import torch
@@ -21,23 +21,24 @@ from agents.maths.distributions import (
 from agents.settings.values import ConfigError
 from envs.spaces import Actions, factors, span
 
-_LOG_STD = (-20.0, 2.0)  # where a log-std that depends on the state stays, as in Haarnoja et al. 2018
+_LOG_STD_RANGE = (-20.0, 2.0)  # of a state-dependent log-std, as in Haarnoja et al. 2018
 
 
 @dataclass(frozen=True)
 class Head:
     """Discrete, MultiDiscrete and MultiBinary actions: logits. Box: mean and log-std of a Gaussian.
 
-    The log-std is a parameter an action (the usual); or an output of the network (`state_dependent_std`); or, with
-    `use_sde`, generalized state-dependent exploration: σ²(s) = h(s)² · e^{2 W}, h the last hidden layer, W a matrix of
-    parameters (Raffin et al. 2021). `squash_output` takes the Gaussian through tanh into the bounds of the Box.
-    Raises ConfigError where a setting does not fit the actions.
+    By default the log-std is one parameter per action. `state_dependent_std` makes it a network output; `use_sde` is
+    generalized state-dependent exploration, σ²(s) = h(s)² · e^{2 W}, with h the last hidden layer and W a parameter
+    matrix (Raffin et al. 2021). `squash_output` maps the Gaussian into the bounds of the Box by tanh.
+    Raises ConfigError if a setting does not fit the actions.
     """
 
     actions: Actions
     state_dependent_std: bool = False
     use_sde: bool = False
     squash_output: bool = False
+    log_std_init: float = 0.0
 
     def __post_init__(self) -> None:
         box = isinstance(self.actions, spaces.Box)
@@ -56,7 +57,7 @@ class Head:
 
     @property
     def size(self) -> int:
-        """A, the number of real actions, or of logits."""
+        """A, the number of action dimensions of a Box, otherwise of logits."""
         if isinstance(self.actions, spaces.Box):
             return math.prod(self.actions.shape)
         parts = factors(self.actions)
@@ -64,30 +65,30 @@ class Head:
 
     @property
     def outputs(self) -> int:
-        """Of the network."""
+        """The number of network outputs."""
         return 2 * self.size if self.state_dependent_std else self.size
 
-    def log_std(self, initial: float, hidden: int) -> Tensor | None:
-        """The parameters beside the network: float32[A], or [hidden, A]."""
+    def log_std(self, hidden: int) -> Tensor | None:
+        """Initial ln σ, float32[A], or W with gSDE, [hidden, A]; None if the network outputs it. hidden: units."""
         if not isinstance(self.actions, spaces.Box) or self.state_dependent_std:
             return None
-        return torch.full((hidden, self.size) if self.use_sde else (self.size,), initial)
+        return torch.full((hidden, self.size) if self.use_sde else (self.size,), self.log_std_init)
 
-    def raw(self, out: Tensor, hidden: Tensor, log_std: Tensor | None, initial: float) -> Tensor:
-        """What a rollout stores, float32[..., P]. out: of the network; hidden: its last layer before; initial: ln σ."""
+    def raw(self, out: Tensor, hidden: Tensor, log_std: Tensor | None) -> Tensor:
+        """Parameters of the distribution, float32[..., P]. out: network outputs; hidden: the last hidden layer."""
         if not isinstance(self.actions, spaces.Box):
             return out
         if log_std is None:
             mean, offset = out.chunk(2, -1)
-            return torch.cat([mean, (initial + offset).clamp(*_LOG_STD)], -1)
+            return torch.cat([mean, (self.log_std_init + offset).clamp(*_LOG_STD_RANGE)], -1)
         if self.use_sde:
-            fixed = hidden.detach()  # learned through W only, as Stable-Baselines3 does
+            fixed = hidden.detach()  # σ trains W only, as in Stable-Baselines3
             variance = fixed.square() @ (2 * log_std).exp()
             return torch.cat([out, 0.5 * (variance + 1e-6).log()], -1)
         return torch.cat([out, log_std.expand_as(out)], -1)
 
     def distribution(self, raw: Tensor) -> Distribution:
-        """The distribution with these raw parameters."""
+        """The distribution with these parameters."""
         if isinstance(self.actions, spaces.Discrete):
             return Categorical(raw, validate=False)
         if isinstance(self.actions, spaces.MultiDiscrete):
@@ -103,9 +104,9 @@ class Head:
 
 
 class StateDependentNoise:
-    """a = μ(s) + h(s) E, E ~ N(0, e^{2 W}) drawn every `frequency` steps of each environment.
+    """a = μ(s) + h(s) E, where E ~ N(0, e^{2 W}) is redrawn every `frequency` steps.
 
-    h is the last hidden layer; each action is a sample of the policy's distribution, and neighbors in time are alike.
+    h is the last hidden layer. Each action is a sample of the policy's distribution, correlated over time.
     Source: Raffin, Kober & Stulp 2021, "Smooth exploration for robotic reinforcement learning".
     """
 
@@ -127,5 +128,5 @@ class StateDependentNoise:
     def state_dict(self) -> dict[str, object]:
         return {"matrices": self.matrices, "steps": self.steps}
 
-    def load_state_dict(self, state: Mapping[str, object]) -> None:
-        self.matrices, self.steps = cast(Tensor, state["matrices"]), cast(int, state["steps"])
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        self.matrices, self.steps = state["matrices"], state["steps"]

@@ -14,7 +14,7 @@ from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv, VecNormalize
 from torch import nn, optim
 
 from agents.maths.schedules import Linear, Ramp, Schedule, value_at
-from agents.networks.encoders import pictures
+from agents.networks.encoders import image_parts
 from agents.settings.a2c import A2CSettings
 from agents.settings.values import ConfigError
 from envs import builder
@@ -108,7 +108,7 @@ def _environments(settings: A2CSettings) -> VecEnv:
     name = str(env)
     observations = check_observation_space(envs.observation_space, name)
     actions = check_action_space(envs.action_space, name)
-    plain = is_flat(observations) and not pictures(observations, settings.network)
+    plain = is_flat(observations) and not image_parts(observations, settings.network)
     if not (plain and isinstance(actions, spaces.Discrete | spaces.Box)):
         raise ConfigError(
             f"{name} has observations {observations} and actions {actions}; Stable-Baselines3's A2C is set beside ours "

@@ -6,10 +6,11 @@ from dataclasses import KW_ONLY, dataclass
 from typing import Literal
 
 from agents.maths.schedules import Schedule, lowest, stays_below
-from agents.networks.actor_critic import Activation
 from agents.settings.schema import convert_settings
 from agents.settings.values import ConfigError
 from envs import Backend, EnvLike, Variant
+
+Activation = Literal["tanh", "relu"]
 
 Engine = Literal["auto", "torch", "fused"]
 

@@ -169,6 +169,6 @@ def _networks(agent: A2C) -> str:
     before = [] if trunk.encoder is None else [trunk.encoder.describe()]
     before += [] if trunk.memory is None else [f"a memory of {trunk.memory.size} units"]
     shared = "π_θ and V_φ apart"
-    if value.shares:
+    if value.shares_trunk:
         shared = "π_θ and V_φ share all but the last layer" if trunk.shared else "π_θ and V_φ share what comes first"
     return "; ".join([shared, *before, f"{hidden} hidden {agent.activation} units each"])

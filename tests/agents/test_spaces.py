@@ -6,7 +6,7 @@ import torch
 from gymnasium import spaces
 
 from agents import A2C
-from agents.networks.encoders import pictures
+from agents.networks.encoders import image_parts
 from envs import make
 from envs.spaces import batched, to_env_action
 from rl import evaluate
@@ -66,7 +66,7 @@ def test_actions_have_the_type_of_their_space():
 )
 def test_which_boxes_are_images(shape, images):
     space = spaces.Box(0, 255, shape, np.uint8)
-    assert [(image.shape, image.channels_last) for image in pictures(space, "auto")] == images
+    assert [(image.shape, image.channels_last) for image in image_parts(space, "auto")] == images
     agent = A2C(lambda: Shaped(space, spaces.Discrete(2)), num_envs=1, features_dim=4)
     assert agent.act(agent.worlds.reset()[0]).action.shape == (1,)
 

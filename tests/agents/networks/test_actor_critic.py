@@ -8,7 +8,7 @@ from torch import nn
 
 from agents.maths.distributions import Categorical, DiagonalGaussian
 from agents.networks.actor_critic import Policy, Trunk, Value, encode, input_size, mlp
-from agents.networks.encoders import Features, pictures
+from agents.networks.encoders import ImageEncoder, image_parts
 from agents.networks.heads import Head
 
 
@@ -44,10 +44,10 @@ def test_initialization_is_orthogonal_and_leaves_the_global_generator_alone() ->
 def test_heads() -> None:
     generator = torch.Generator().manual_seed(0)
     x = torch.zeros(5, 3, 4)
-    discrete = Policy(Trunk(4), Head(spaces.Discrete(6)), (8,), "relu", 0.0, generator)(x)
+    discrete = Policy(Trunk(4), Head(spaces.Discrete(6)), (8,), "relu", generator)(x)
     assert isinstance(discrete, Categorical)
     assert discrete.logits.shape == (5, 3, 6)
-    box = Policy(Trunk(4), Head(spaces.Box(-1, 1, (2, 3))), (), "relu", -0.5, generator)(x)
+    box = Policy(Trunk(4), Head(spaces.Box(-1, 1, (2, 3)), log_std_init=-0.5), (), "relu", generator)(x)
     assert isinstance(box, DiagonalGaussian)
     assert box.mean.shape == (5, 3, 6)
     assert box.log_std.unique().item() == -0.5
@@ -64,7 +64,7 @@ def test_heads() -> None:
     ],
 )
 def test_convolutions_by_name(shape, network, filters) -> None:
-    images = pictures(spaces.Box(0, 255, shape, np.uint8), network)
-    features = Features(images, math.prod(shape), 8, torch.Generator(), network)
+    images = image_parts(spaces.Box(0, 255, shape, np.uint8), network)
+    features = ImageEncoder(images, math.prod(shape), 8, torch.Generator(), network)
     assert [layer.out_channels for layer in features.modules() if isinstance(layer, nn.Conv2d)] == filters
     assert features(torch.zeros(2, 5, math.prod(shape))).shape == (2, 5, 8)
