@@ -42,8 +42,8 @@ class Episodes(NamedTuple):
 def encode_rows(options, batch, norms, begin, end):
     """x of raw observations, as the networks see them."""
     raw, x = batch.raw[begin:end], batch.x[begin:end]
-    if options.normalize_obs:
-        normalize_rows(norms, options.bound, raw, x)
+    if options.normalize_observations:
+        normalize_rows(norms, options.clip_normalized, raw, x)
     else:
         for r in range(len(x)):
             copy_row(raw, r, x, r)

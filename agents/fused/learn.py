@@ -1,7 +1,6 @@
 """One update of A2C on a rollout that stands in memory: `A2C.update` and `Descent.step` in compiled form."""
 
 import math
-from typing import NamedTuple
 
 import numpy as np
 
@@ -20,20 +19,39 @@ KL, GRAD_NORM, LEARNING_RATE, JS, POLICY_LOSS, VALUE_LOSS, ENTROPY, ENT_COEF, EX
 METRICS = 11  # numbers that an update reports
 
 
+interpolate = kernel(schedules.interpolate)
+
+
+@kernel
+def value_at(schedule, progress):
+    """`agents.maths.schedules.value_at`. schedule: float64[5], as `agents.maths.schedules.numbers_of` returns it."""
+    return interpolate(schedule[0], schedule[1], schedule[2], schedule[3], schedule[4], progress)
+
+
+@kernel
+def evaluate_schedules(schedules, progress, coefficients):
+    """Writes the value of each schedule, float64[n, 5], into coefficients, [1] of COEFFICIENTS."""
+    values = coefficients.view(np.float64)
+    for k in range(len(values)):
+        values[k] = value_at(schedules[k], progress)
+
+
 @part
-def see_rewards(options, batch, norms, steps):
-    """The rewards as the critic sees them, in place of those of the environment: as in `A2C._inputs`."""
-    if options.reward_scale != 1 or options.reward_bound < math.inf:
-        scale_and_clip(batch.reward, options.reward_scale, options.reward_bound)
-    if options.normalize_reward:
-        normalize_rewards(norms, options.gamma, options.bound, steps, batch.reward, batch.terminated, batch.truncated)
+def preprocess_rewards(options, batch, norms, steps):
+    """Scales, clips and normalizes the rewards in place, as `A2C._inputs` does."""
+    reward = batch.reward
+    if options.reward_scale != 1 or options.reward_clip < math.inf:
+        scale_and_clip(reward, options.reward_scale, options.reward_clip)
+    if options.normalize_rewards:
+        bound = options.clip_normalized
+        normalize_rewards(norms, options.gamma, bound, steps, reward, batch.terminated, batch.truncated)
 
 
 @part
 def advantages(options, batch, scratch, steps, v):
     """Â = GAE(δ), δ = r + γ (1 − terminated) V(s′) − V(s); target = V + Â. v: [rows of x]."""
     number = v.dtype.type
-    gamma, decay = number(options.gamma), number(options.decay)
+    gamma, decay = number(options.gamma), number(options.gamma * options.gae_lambda)
     successor, reward, terminated, truncated = batch.successor, batch.reward, batch.terminated, batch.truncated
     advantage, target, envs = scratch.advantage, scratch.target, batch.reward.shape[1]
     for i in range(envs):
@@ -130,7 +148,7 @@ def step_within(options, params, layers, batch, scratch, adaptive, rows, scale, 
         for k in range(params.split):
             start[k] = theta[k]
     adaptive[4] += 1
-    descend(params, options.optimizer, scale, rates[0], rates[1], options.eps, adaptive[4])
+    descend(params, options.optimizer, scale, rates[0], rates[1], options.rms_prop_eps, adaptive[4])
     if not measure:
         report[KL] = report[JS] = np.nan
         return
@@ -150,13 +168,14 @@ next_factor = kernel(adaptation.next_factor)
 
 
 @part
-def adapt(target_shift, target_entropy, state, report):
+def adapt(target_policy_shift, target_entropy, state, report):
     """Moves the factors of the step and of the entropy bonus towards their targets: `Descent._adapt_step` and
     `Descent.adapt_entropy_coefficient`."""
-    if target_shift > 0:
+    if target_policy_shift > 0:
         state[3] = min(state[3] + 1, SHIFT_HORIZON)
         state[2] += (report[KL] - state[2]) / state[3]
-        state[0] = next_factor(state[0], SHIFT_GAIN * 0.5 * math.log(target_shift / max(state[2], 0.01 * target_shift)))
+        measured = max(state[2], 0.01 * target_policy_shift)
+        state[0] = next_factor(state[0], SHIFT_GAIN * 0.5 * math.log(target_policy_shift / measured))
     if not math.isnan(target_entropy):
         state[1] = next_factor(state[1], ENTROPY_GAIN * (target_entropy - report[ENTROPY]))
 
@@ -171,11 +190,12 @@ def learn(options, params, policy, value, batch, scratch, norms, adaptive, steps
     theta, grad, x, relu = params.theta, params.grad, batch.x, options.relu
     rows, capacity = steps * batch.reward.shape[1], len(x)
     turned, nothing, deltas = scratch.turned, scratch.nothing, scratch.delta
-    see_rewards(options, batch, norms, steps)
+    preprocess_rewards(options, batch, norms, steps)
     forward(theta, value.layers, value.outputs, capacity, relu, x, 0, x_rows)
     v = output_of(value.outputs, value.layers, len(value.layers) - 1, capacity)[:, 0]
     advantages(options, batch, scratch, steps, v)
-    now = coefficients(options, progress)
+    evaluate_schedules(options.schedules, progress, scratch.coefficients)
+    now = scratch.coefficients[0]
     ent_coef = now.ent_coef * adaptive[1]
     delta = output_of(deltas, value.layers, len(value.layers) - 1, capacity)
     value_gradient(now.vf_coef, delta, scratch.target.reshape(-1), rows, v, report)
@@ -188,52 +208,16 @@ def learn(options, params, policy, value, batch, scratch, norms, adaptive, steps
     backward(theta, grad, policy.layers, policy.outputs, deltas, capacity, relu, x, turned, nothing, rows)
     report[LOSS] = report[POLICY_LOSS] + now.vf_coef * report[VALUE_LOSS] - ent_coef * report[ENTROPY]
     norm = math.sqrt(sum_of_squares(grad))
-    rates = (now.learning_rate * adaptive[0], now.learning_rate * now.critic_scale)
+    rates = (now.learning_rate * adaptive[0], now.learning_rate * now.critic_lr_scale)
     report[GRAD_NORM], report[LEARNING_RATE], report[CRITIC_RATE] = norm, rates[0], rates[1]
     status = DONE if norm < math.inf else GRADIENT_NOT_FINITE
     if status == DONE:
-        scale, bound = min(now.max_grad_norm / (norm + 1e-6), 1.0), now.max_shift
-        needed = measure or bound > 0 or now.target_shift > 0
+        scale, bound = min(now.max_grad_norm / (norm + 1e-6), 1.0), now.max_policy_shift
+        needed = measure or bound > 0 or now.target_policy_shift > 0
         step_within(options, params, policy.layers, batch, scratch, adaptive, rows, scale, rates, bound, needed, report)
         status = SHIFT_NOT_FINITE if needed and not report[KL] < math.inf else DONE
     if status == DONE:
-        adapt(now.target_shift, now.target_entropy, adaptive, report)
-        if options.normalize_obs:
+        adapt(now.target_policy_shift, now.target_entropy, adaptive, report)
+        if options.normalize_observations:
             merge_moments(norms.obs_count, norms.obs_mean, norms.obs_m2, batch.raw[:rows])
     return status
-
-
-class Coefficients(NamedTuple):
-    """The values at some share of training; NaN for none."""
-
-    learning_rate: float  # before what adapts it
-    critic_scale: float
-    ent_coef: float  # likewise
-    vf_coef: float
-    max_grad_norm: float
-    max_shift: float
-    target_shift: float
-    target_entropy: float
-
-
-interpolate = kernel(schedules.interpolate)
-
-
-@kernel
-def value_at(schedule, progress):
-    """`agents.maths.schedules.value_at`. schedule: [5], as `agents.maths.schedules.numbers_of` gives it."""
-    return interpolate(schedule[0], schedule[1], schedule[2], schedule[3], schedule[4], progress)
-
-
-@part
-def coefficients(options, progress):
-    return Coefficients(
-        value_at(options.learning_rate, progress),
-        value_at(options.critic_scale, progress),
-        value_at(options.ent_coef, progress),
-        value_at(options.vf_coef, progress),
-        value_at(options.max_grad_norm, progress),
-        value_at(options.max_shift, progress),
-        value_at(options.target_shift, progress),
-        value_at(options.target_entropy, progress),
-    )

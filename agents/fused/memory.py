@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from agents.fused.matmul import PAD
+from agents.settings.a2c import SCHEDULED
 
 Floats = NDArray[np.floating]
 
@@ -61,6 +62,7 @@ class Scratch(NamedTuple):
     work: Doubles  # [2 · actions]
     advantage: Floats  # [T, N]
     target: Floats  # [T, N]
+    coefficients: NDArray[np.void]  # [1] of COEFFICIENTS, in the current update
 
 
 class Norms(NamedTuple):
@@ -75,35 +77,31 @@ class Norms(NamedTuple):
     returns: Doubles  # [N], discounted, under way
 
 
-# Settings of the agent as numbers, in one record, since a scalar costs a call as much as an array does.
-_SCHEDULE = (np.float64, 5)  # `agents.maths.schedules.numbers_of`
+CONSTANTS = {  # settings that the kernels read as they are
+    "normalize_observations": np.bool_,
+    "normalize_rewards": np.bool_,
+    "normalize_advantage": np.bool_,
+    "gamma": np.float64,
+    "gae_lambda": np.float64,
+    "rms_prop_eps": np.float64,
+    "reward_scale": np.float64,
+    "clip_normalized": np.float64,
+}
 
-OPTIONS = np.dtype(
+OPTIONS = np.dtype(  # all settings in one record, because a scalar argument costs a call as much as an array does
     [
         ("gaussian", np.bool_),
         ("relu", np.bool_),
-        ("normalize_obs", np.bool_),
-        ("normalize_reward", np.bool_),
-        ("normalize_advantage", np.bool_),
-        ("actions", np.int64),  # their number, or their dimension
+        ("actions", np.int64),  # number of discrete actions, or dimension of a continuous one
         ("optimizer", np.int64),
-        ("gamma", np.float64),
-        ("decay", np.float64),  # γλ
-        ("eps", np.float64),
-        ("reward_scale", np.float64),
-        ("reward_bound", np.float64),  # infinite for none
-        ("bound", np.float64),  # of what is normalized
-        ("learning_rate", *_SCHEDULE),
-        ("critic_scale", *_SCHEDULE),
-        ("ent_coef", *_SCHEDULE),
-        ("vf_coef", *_SCHEDULE),
-        ("max_grad_norm", *_SCHEDULE),
-        ("max_shift", *_SCHEDULE),
-        ("target_shift", *_SCHEDULE),
-        ("target_entropy", *_SCHEDULE),
+        ("reward_clip", np.float64),  # infinite if null
+        *CONSTANTS.items(),
+        ("schedules", np.float64, (len(SCHEDULED), 5)),  # `agents.maths.schedules.numbers_of`
     ],
     align=True,
 )
+
+COEFFICIENTS = np.dtype([(name, np.float64) for name in SCHEDULED])  # values of the schedules; NaN if null
 
 
 class Memory(NamedTuple):

@@ -10,11 +10,12 @@ from torch import Tensor, nn
 
 from agents.fused import memory as layout
 from agents.fused.learn import CRITIC_RATE, LEARNING_RATE
-from agents.fused.memory import OPTIONS, Batch, Doubles, Memory, Net, Norms, Parameters, Scratch, zeros
+from agents.fused.memory import Batch, Doubles, Memory, Net, Norms, Parameters, Scratch, zeros
 from agents.fused.optimizers import ADAM, RMSPROP, RMSPROP_TF_LIKE
 from agents.maths.normalize import RunningMoments
 from agents.maths.schedules import numbers_of
 from agents.networks.actor_critic import input_size
+from agents.settings.a2c import SCHEDULED
 from agents.settings.values import ConfigError
 
 if TYPE_CHECKING:
@@ -101,7 +102,13 @@ class Shared:
         longest = max(len(net.outputs) for net in nets)
         widest = max(int(layers[:, 2].max()) for layers in (self.policy, self.value))
         scratch = Scratch(
-            zeros(longest), zeros(turned), zeros(widest), np.zeros(2 * self.size), zeros(*shape), zeros(*shape)
+            zeros(longest),
+            zeros(turned),
+            zeros(widest),
+            np.zeros(2 * self.size),
+            zeros(*shape),
+            zeros(*shape),
+            np.zeros(1, layout.COEFFICIENTS),
         )
         return Memory(
             options_of(agent), self.params, nets[0], nets[1], batch, scratch, self._norms(envs), self.adaptive
@@ -145,31 +152,17 @@ class Shared:
 
 
 def options_of(agent: "A2C") -> NDArray[np.void]:
-    """The agent's settings as they are now, [1] of OPTIONS."""
-    numbers = (
-        agent.policy.log_std is not None,
-        agent.activation == "relu",
-        agent.obs_norm is not None,
-        agent.reward_norm is not None,
-        agent.normalize_advantage,
-        cast(nn.Linear, agent.policy.net[-1]).out_features,
-        _optimizer_of(agent),
-        agent.gamma,
-        agent.gamma * agent.gae_lambda,
-        agent.rms_prop_eps,
-        agent.reward_scale,
-        np.inf if agent.reward_clip is None else agent.reward_clip,
-        agent.clip_normalized,
-        numbers_of(agent.learning_rate),
-        numbers_of(agent.critic_lr_scale),
-        numbers_of(agent.ent_coef),
-        numbers_of(agent.vf_coef),
-        numbers_of(agent.max_grad_norm),
-        numbers_of(agent.max_policy_shift),
-        numbers_of(agent.target_policy_shift),
-        numbers_of(agent.target_entropy),
-    )
-    return np.array([numbers], OPTIONS)
+    """The agent's settings as they are now, [1] of memory.OPTIONS."""
+    options = np.zeros(1, layout.OPTIONS)
+    options["gaussian"] = agent.policy.log_std is not None
+    options["relu"] = agent.activation == "relu"
+    options["actions"] = cast(nn.Linear, agent.policy.net[-1]).out_features
+    options["optimizer"] = _optimizer_of(agent)
+    options["reward_clip"] = np.inf if agent.reward_clip is None else agent.reward_clip
+    options["schedules"] = [numbers_of(getattr(agent, name)) for name in SCHEDULED]
+    for name in layout.CONSTANTS:
+        options[name] = getattr(agent, name)
+    return options
 
 
 def _optimizer_of(agent: "A2C") -> int:

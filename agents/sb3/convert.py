@@ -20,7 +20,7 @@ from agents.a2c import A2C
 from agents.checkpoint import CheckpointError
 from agents.maths.normalize import RunningMoments
 from agents.maths.schedules import Linear, Schedule
-from agents.sb3.model import ACTIVATIONS, Remaining, build, linears
+from agents.sb3.model import ACTIVATIONS, NUMBERS, SAME, Remaining, build, linears
 from agents.settings.a2c import Engine
 from agents.settings.values import ConfigError
 from envs import EnvLike, Variant
@@ -118,8 +118,7 @@ def _check_algorithm(model: sb3.A2C) -> None:
 
 
 def _settings(model: sb3.A2C) -> dict[str, object]:
-    names = ("n_steps", "gamma", "gae_lambda", "ent_coef", "vf_coef", "max_grad_norm", "normalize_advantage")
-    same = {name: getattr(model, name) for name in names}
+    same = {name: getattr(model, name) for name in (*SAME, *NUMBERS)}
     return same | {"seed": model.seed or 0, "learning_rate": _learning_rate(model)}
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, fields
+from inspect import signature
 
 import gymnasium as gym
 import stable_baselines3 as sb3
@@ -15,24 +16,25 @@ from torch import nn, optim
 
 from agents.maths.schedules import Linear, Ramp, Schedule, value_at
 from agents.networks.encoders import image_parts
-from agents.settings.a2c import A2CSettings
+from agents.settings.a2c import SCHEDULED, A2CSettings
 from agents.settings.values import ConfigError
 from envs import builder
 from envs.spaces import check_action_space, check_observation_space, is_flat
 
 ACTIVATIONS: dict[str, type[nn.Module]] = {"tanh": nn.Tanh, "relu": nn.ReLU}
 
-_SAME = ("n_steps", "gamma", "gae_lambda", "normalize_advantage")  # name and meaning
+SAME = ("n_steps", "gamma", "gae_lambda", "normalize_advantage")  # the same name and meaning in SB3
 
-_NUMBERS = ("ent_coef", "vf_coef", "max_grad_norm")  # likewise, where they are no schedules
+_SB3_TAKES = signature(sb3.A2C).parameters
+
+# scheduled here, but numbers in SB3, which schedules the learning rate alone
+NUMBERS = tuple(name for name in SCHEDULED if name in _SB3_TAKES and name != "learning_rate")
 
 _OURS_INSIDE = (  # what no carried weights could do without
     "network", "gru_size", "shared_layers", "state_dependent_std", "use_sde", "squash_output", "action_masks",
 )  # fmt: skip
 
-_OURS_ALONE = (
-    "critic_lr_scale", "target_policy_shift", "max_policy_shift", "target_entropy", "reward_scale", "reward_clip"
-)  # fmt: skip
+_OURS_ALONE = (*(name for name in SCHEDULED if name not in _SB3_TAKES), "reward_scale", "reward_clip")
 
 
 @dataclass(frozen=True)
@@ -56,9 +58,6 @@ def build(settings: A2CSettings, drop: Collection[str] = ()) -> sb3.A2C:
         "MlpPolicy",
         _environments(settings),
         learning_rate=_schedule(settings.learning_rate),
-        ent_coef=value_at(settings.ent_coef, 0.0),
-        vf_coef=value_at(settings.vf_coef, 0.0),
-        max_grad_norm=value_at(settings.max_grad_norm, 0.0),
         policy_kwargs={
             "net_arch": list(settings.net_arch),
             "activation_fn": ACTIVATIONS[settings.activation],
@@ -68,14 +67,15 @@ def build(settings: A2CSettings, drop: Collection[str] = ()) -> sb3.A2C:
         },
         seed=settings.seed,
         device="cpu",
-        **{name: getattr(settings, name) for name in _SAME},
+        **{name: getattr(settings, name) for name in SAME}
+        | {name: value_at(getattr(settings, name), 0.0) for name in NUMBERS},
     )
 
 
 def check_settings(settings: A2CSettings, drop: Collection[str] = ()) -> None:
     """Raises ConfigError if a setting is in use that SB3's A2C does not have, unless its name is in `drop`."""
     usual = {field.name: field.default for field in fields(A2CSettings)}
-    known = (*_OURS_ALONE, *_NUMBERS)
+    known = (*_OURS_ALONE, *NUMBERS)
     if unknown := [name for name in drop if name not in known]:
         raise ConfigError(f"drop takes settings that Stable-Baselines3 lacks, {', '.join(known)}; got {unknown[0]!r}")
     for name in _OURS_INSIDE:
@@ -85,7 +85,7 @@ def check_settings(settings: A2CSettings, drop: Collection[str] = ()) -> None:
                 "trained beside it: leave it at its default"
             )
     used = [name for name in _OURS_ALONE if getattr(settings, name) != usual[name]]
-    used += [name for name in _NUMBERS if isinstance(getattr(settings, name), Ramp)]
+    used += [name for name in NUMBERS if isinstance(getattr(settings, name), Ramp)]
     if left := [name for name in used if name not in drop]:
         name = left[0]
         raise ConfigError(

@@ -3,10 +3,10 @@
 import math
 import os
 from dataclasses import KW_ONLY, dataclass
-from typing import Literal
+from typing import Literal, get_args
 
-from agents.maths.schedules import Schedule, lowest, stays_below
-from agents.settings.schema import convert_settings
+from agents.maths.schedules import Ramp, Schedule, lowest, stays_below
+from agents.settings.schema import convert_settings, setting_types
 from agents.settings.values import ConfigError
 from envs import Backend, EnvLike, Variant
 
@@ -128,3 +128,7 @@ class A2CSettings:
             raise ConfigError(
                 f"target_entropy needs a positive ent_coef to start from, such as 0.01, got {self.ent_coef}"
             )
+
+
+# Settings declared as a Schedule, in order of declaration
+SCHEDULED = tuple(name for name, kind in setting_types(A2CSettings).items() if Ramp in get_args(kind))

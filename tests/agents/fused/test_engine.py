@@ -2,7 +2,7 @@
 
 import math
 from itertools import pairwise
-from typing import Any
+from typing import Any, get_type_hints
 
 import numpy as np
 import pytest
@@ -10,11 +10,15 @@ import torch
 from torch import Tensor
 
 from agents import A2C
+from agents.fused.learn import evaluate_schedules
 from agents.fused.learn import value_at as compiled_value_at
+from agents.fused.memory import COEFFICIENTS
+from agents.fused.shared import options_of
 from agents.loop import Status
-from agents.maths.schedules import Cosine, Exponential, Linear, Ramp, numbers_of, value_at
+from agents.maths.schedules import Cosine, Exponential, Linear, Ramp, Schedule, numbers_of, value_at
 from agents.optimizer import RMSpropTFLike
 from agents.rollout import collect
+from agents.settings.a2c import A2CSettings
 from agents.settings.values import ConfigError
 from rl.experiments.lockstep.replay import double_precision
 
@@ -122,6 +126,17 @@ def test_schedules_are_computed_alike(shape: type[Ramp]) -> None:
         for ramp in (shape(*RNG.random(2)), shape(*RNG.random(3)), shape(*RNG.random(2), 0.8, 0.5)):
             ours, theirs = compiled_value_at(np.array(numbers_of(ramp)), progress), value_at(ramp, progress)
             assert ours == (theirs if shape is Linear else pytest.approx(theirs, rel=1e-15))
+
+
+def test_every_schedule_that_the_settings_declare_reaches_the_kernels() -> None:
+    """A coefficient is declared in A2CSettings alone: the record that the kernels read follows the annotations."""
+    declared = [name for name, kind in get_type_hints(A2CSettings).items() if kind in (Schedule, Schedule | None)]
+    assert list(COEFFICIENTS.names or ()) == declared
+    schedules = {name: Linear(0.05 * k, 0.02 * k) for k, name in enumerate(declared, 1)}
+    schedules |= {"target_policy_shift": Linear(1e-3, 1e-4), "max_policy_shift": Linear(2e-3, 2e-4)}
+    agent, record = A2C("CartPole-v1", engine="fused", **schedules), np.zeros(1, COEFFICIENTS)
+    evaluate_schedules(options_of(agent)[0]["schedules"], 0.3, record)
+    assert {name: record[0][name] for name in declared} == {name: value_at(s, 0.3) for name, s in schedules.items()}
 
 
 # --- whole runs ---
