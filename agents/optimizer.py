@@ -76,7 +76,7 @@ class Descent:
         for group, rate in zip(self.optimizer.param_groups, rates, strict=True):
             group["lr"] = rate
         self.optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         max_norm = value_at(self.settings.max_grad_norm, progress)
         grad_norm = clip_grad_norm_([*self.policy.parameters(), *self.value.parameters()], max_norm, foreach=True)
         if not bool(torch.isfinite(grad_norm)):

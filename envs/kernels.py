@@ -103,7 +103,7 @@ def compiled_for(function: Kernel, arguments: tuple[object, ...]) -> Kernel:
 
     Returns what takes only such: it does not look, and goes wrong with others.
     """
-    return function.compile(tuple(typeof(argument) for argument in arguments))  # type: ignore[no-untyped-call]
+    return function.compile(tuple(typeof(argument) for argument in arguments))
 
 
 def _kept(function: Callable[..., object], dispatcher: Any) -> Kernel:

@@ -128,7 +128,7 @@ class Discriminator:
         if self.penalty:
             loss = loss + self.penalty * self._roughness(expert, policy)
         self.optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         self.optimizer.step()
 
     def measure(self, expert: Tensor, policy: Tensor) -> dict[str, Tensor]:

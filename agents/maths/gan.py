@@ -157,5 +157,5 @@ def _draw(name: str, minibatches: Iterator[Tensor]) -> Tensor:
 def _descend(optimizer: Optimizer, loss: Tensor) -> None:
     """One step of this optimizer's parameters; the other network, which the loss depends on too, gets no gradient."""
     optimizer.zero_grad()
-    loss.backward(inputs=[x for group in optimizer.param_groups for x in group["params"] if x.requires_grad])  # type: ignore[no-untyped-call]
+    loss.backward(inputs=[x for group in optimizer.param_groups for x in group["params"] if x.requires_grad])
     optimizer.step()

@@ -130,7 +130,7 @@ def _in_pieces(values: Callable[..., Tensor]) -> Callable[..., Tensor]:
         tables = [x.reshape(-1, actions) for x in logits]
         if len(tables[0]) <= rows:
             return values(*tables).reshape(batch)
-        pieces = zip(*(x.split(rows) for x in tables), strict=True)  # type: ignore[no-untyped-call]
+        pieces = zip(*(x.split(rows) for x in tables), strict=True)
         return torch.cat([values(*piece) for piece in pieces]).reshape(batch)
 
     return whole

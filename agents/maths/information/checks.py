@@ -82,7 +82,7 @@ def check_broadcast(events: int, /, **arguments: Tensor) -> None:
     if events and len({shape[-1:] for shape in shapes}) > 1:
         raise ValueError(f"{_shapes(arguments)} differ in shape: the last dimension must be equal")
     try:
-        torch.broadcast_shapes(*shapes)  # type: ignore[no-untyped-call]
+        torch.broadcast_shapes(*shapes)
     except RuntimeError:
         raise ValueError(f"{_shapes(arguments)} differ in shape and do not broadcast") from None
 

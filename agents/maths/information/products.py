@@ -87,7 +87,7 @@ def split(name: str, logits: Tensor, sizes: Sequence[int], validate: bool = True
     """The logits of each factor, float[..., A_k]. Raises ValueError unless the sizes fit and each factor is legal."""
     if not sizes or min(sizes) < 1 or logits.ndim < 1 or sum(sizes) != logits.shape[-1]:
         raise ValueError(f"{name} of shape {tuple(logits.shape)} must end in Σ sizes of {tuple(sizes)} = {sum(sizes)}")
-    factors: tuple[Tensor, ...] = logits.split(list(sizes), -1)  # type: ignore[no-untyped-call]
+    factors: tuple[Tensor, ...] = logits.split(list(sizes), -1)
     if validate:
         for k, factor in enumerate(factors):
             check_logits(f"{name}, factor {k}", factor)

@@ -113,7 +113,7 @@ def play_likelihood(setting: Setting, seeds: Sequence[int]) -> Array:
     for _ in range(setting.iterations):
         optimizer.zero_grad()
         log_q = gaussian_log_prob(next(data).unsqueeze(-1), generator.mean.unsqueeze(-1), torch.zeros(1))
-        (-log_q.mean()).backward()  # type: ignore[no-untyped-call]
+        (-log_q.mean()).backward()
         optimizer.step()
         path.append(generator.mean.detach().clone())
     return torch.stack(path).squeeze(-1).double().numpy()

@@ -71,7 +71,7 @@ class Replay(BaseCallback):
             self._squares.append(p.grad.square().sum())
 
         for p in self.model.policy.parameters():
-            p.register_post_accumulate_grad_hook(note)  # type: ignore[no-untyped-call]
+            p.register_post_accumulate_grad_hook(note)
 
     def _on_step(self) -> bool:
         seen = self.locals
