@@ -4,33 +4,23 @@ import json
 import subprocess
 import sys
 from pathlib import Path
-from types import ModuleType
 
 import pytest
 import stable_baselines3 as sb3
 
 import rl.baseline
 import rl.plot
-import rl.run.terminal
 from agents.settings.files import read_yaml, write_yaml
 from agents.settings.values import ConfigError
 from rl.experiments.tables import first_reached
 from rl.run.results import Result, read_columns, read_result
+from tests.conftest import Command
 
 SHORT = ["--total-timesteps", "2400", "--set", "eval_episodes=3", "--set", "log_interval=20"]
 
 
-def command(module: ModuleType, monkeypatch: pytest.MonkeyPatch, *argv: str) -> int:
-    monkeypatch.setattr(sys, "argv", [module.__name__, *argv])
-    with pytest.raises(SystemExit) as exit_:
-        rl.run.terminal.run(module.main)
-    return int(exit_.value.code or 0)
-
-
-def test_a_run_of_sb3_is_a_run(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert command(rl.baseline, monkeypatch, "CartPole-v1", *SHORT, "--seed", "3", "--out", str(tmp_path)) == 0
+def test_a_run_of_sb3_is_a_run(command: Command, tmp_path: Path) -> None:
+    assert command(rl.baseline, "CartPole-v1", *SHORT, "--seed", "3", "--out", tmp_path)[0] == 0
     (directory,) = (tmp_path / "CartPole-v1" / "sb3").iterdir()
     assert directory.name.startswith("3-")
     settings = read_yaml(directory / "config.yaml")
@@ -46,16 +36,16 @@ def test_a_run_of_sb3_is_a_run(
     assert 0 <= episodes["length"].sum() - 2400 + 8 * 500 <= 8 * 500
     assert sb3.A2C.load(directory / "model.zip", device="cpu").num_timesteps == 2400
 
-    capsys.readouterr()
     again = subprocess.run([sys.executable, "-m", "rl.evaluate", directory], capture_output=True, text=True, check=True)
     assert f"{summary['eval_mean']:.2f} ± " in again.stdout, "the checkpoint is the model, as ours"
 
-    assert command(rl.plot, monkeypatch, str(tmp_path), "--out", str(tmp_path / "drawn" / "curves")) == 0
-    assert "SB3: 1 run\n" in capsys.readouterr().out
+    status, out, _ = command(rl.plot, tmp_path, "--out", tmp_path / "drawn" / "curves")
+    assert status == 0
+    assert "SB3: 1 run\n" in out
     assert (tmp_path / "drawn" / "curves.png").stat().st_size > 20_000
     assert (tmp_path / "drawn" / "curves.pdf").is_file()
     (directory / "summary.json").unlink()
-    assert command(rl.plot, monkeypatch, str(directory), "--out", str(tmp_path / "unfinished")) == 0
+    assert command(rl.plot, directory, "--out", tmp_path / "unfinished")[0] == 0
 
 
 @pytest.mark.parametrize(
@@ -67,11 +57,9 @@ def test_a_run_of_sb3_is_a_run(
         (["Blackjack-v1"], "observations Tuple(Discrete(32)"),
     ],
 )
-def test_usage_errors(
-    argv: list[str], words: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert command(rl.baseline, monkeypatch, *argv, "--out", str(tmp_path)) == 2
-    err = capsys.readouterr().err
+def test_usage_errors(argv: list[str], words: str, command: Command, tmp_path: Path) -> None:
+    status, _, err = command(rl.baseline, *argv, "--out", tmp_path)
+    assert status == 2
     assert err.count("\n") == 1
     assert words in err
     assert not list(tmp_path.iterdir())
@@ -80,27 +68,22 @@ def test_usage_errors(
 @pytest.mark.parametrize(
     ("kind", "words"), [("RaiseInStep", "the simulator lost its connection"), ("NanReward", "ValueError: ")]
 )
-def test_environments_that_fail(
-    kind: str, words: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    argv = [f"tests.broken:{kind}-v0", *SHORT, "--out", str(tmp_path)]
-    assert command(rl.baseline, monkeypatch, *argv) == 1
-    err = capsys.readouterr().err
+def test_environments_that_fail(kind: str, words: str, command: Command, tmp_path: Path) -> None:
+    status, _, err = command(rl.baseline, f"tests.broken:{kind}-v0", *SHORT, "--out", tmp_path)
+    assert status == 1
     assert err.count("\n") == 1
     assert words in err
     assert list(tmp_path.glob("*/sb3/*/error.txt"))
 
 
-def test_environment_settings_reach_the_evaluation(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_environment_settings_reach_the_evaluation(command: Command, tmp_path: Path) -> None:
     argv = ["CartPole-v1", *SHORT, "--set", "max_episode_steps=7", "--set", "env_kwargs={sutton_barto_reward: true}"]
-    assert command(rl.baseline, monkeypatch, *argv, "--out", str(tmp_path)) == 0
+    assert command(rl.baseline, *argv, "--out", tmp_path)[0] == 0
     (summary,) = tmp_path.glob("*/sb3/*/summary.json")
     assert json.loads(summary.read_text())["eval_mean"] == 0.0  # no episode is long enough to fail
 
 
-def test_what_cannot_be_drawn(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_what_cannot_be_drawn(command: Command, tmp_path: Path) -> None:
     for env in ("A-v0", "B-v0"):
         (tmp_path / env).mkdir()
         write_yaml(tmp_path / env / "config.yaml", {"env": env, "agent": "a2c", "seed": 0})
@@ -109,8 +92,9 @@ def test_what_cannot_be_drawn(
         ([str(tmp_path / "A-v0")], "nothing to draw yet: "),
         ([str(tmp_path / "C-v0")], "holds no run: there is no config.yaml"),
     ):
-        assert command(rl.plot, monkeypatch, *argv) == 2
-        assert words in capsys.readouterr().err
+        status, _, err = command(rl.plot, *argv)
+        assert status == 2
+        assert words in err
 
 
 def test_a_line_of_older_runs_is_named_by_what_they_hold(tmp_path: Path) -> None:

@@ -1,33 +1,30 @@
 """`python -m rl.compare`: many seeds, taken up where they were left."""
 
 import json
-import sys
 from pathlib import Path
 
 import pytest
 
 import rl.compare
 import rl.index
-import rl.run.terminal
+from tests.conftest import Command
 
 ARGUMENTS = ["CartPole-v1", "--seeds", "0-1", "--total-timesteps", "3000", "--set", "eval_episodes=2"]
 FIVE = "configs/sb3-defaults.yaml"
 
 
-def compare(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, *argv: str) -> int:
-    where = ["--out", str(tmp_path / "runs"), "--results", str(tmp_path / "results")]
-    monkeypatch.setattr(sys, "argv", ["rl.compare", *argv, *where])
-    with pytest.raises(SystemExit) as exit_:
-        rl.run.terminal.run(rl.compare.main)
-    return int(exit_.value.code or 0)
+@pytest.fixture
+def compare(command: Command, tmp_path: Path) -> Command:
+    return lambda *argv: command(rl.compare, *argv, "--out", tmp_path / "runs", "--results", tmp_path / "results")
 
 
 @pytest.mark.slow
-def test_ours_beside_sb3(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_ours_beside_sb3(compare: Command, command: Command, tmp_path: Path) -> None:
     arguments = [*ARGUMENTS, "--agents", "sb3-5", "recipe", "--line", "a third", "n_steps=3", "agent=sb3", FIVE]
-    assert compare(monkeypatch, tmp_path, *arguments) == 0
+    status, out, _ = compare(*arguments)
     table = (tmp_path / "results/CartPole-v1/comparison.md").read_text()
-    assert table in capsys.readouterr().out
+    assert status == 0
+    assert table in out
     for words in ("| SB3, 5 steps |", "| ours, recipe |", "| a third |", "475 reached by", "0 of 2 | – | – |"):
         assert words in table
     assert "| ours, recipe | SB3, 5 steps |" in table
@@ -43,26 +40,24 @@ def test_ours_beside_sb3(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys
     assert (tmp_path / "results/CartPole-v1/comparison.png").stat().st_size > 50_000
     assert (tmp_path / "results/CartPole-v1/comparison.pdf").read_bytes().startswith(b"%PDF")
 
-    assert compare(monkeypatch, tmp_path, *arguments) == 0
+    assert compare(*arguments)[0] == 0
     assert sorted((tmp_path / "runs").glob("*/*/*")) == runs, "finished runs are not run again"
 
     (runs[1] / "summary.json").unlink()  # of ours
     for checkpoint in (runs[1] / "checkpoints").glob("*.pt"):
         checkpoint.unlink()
     (runs[-1] / "summary.json").unlink()  # of SB3's
-    assert compare(monkeypatch, tmp_path, *arguments) == 0
+    assert compare(*arguments)[0] == 0
     assert len(list((tmp_path / "runs").glob("*/*/*"))) == len(runs) + 2, "what cannot be gone on with begins anew"
 
-    monkeypatch.setattr(sys, "argv", ["rl.index", "--results", str(tmp_path / "results")])
-    with pytest.raises(SystemExit):
-        rl.run.terminal.run(rl.index.main)
+    assert command(rl.index, "--results", tmp_path / "results")[0] == 0
     index = (tmp_path / "results/README.md").read_text()
     assert "[CartPole-v1](CartPole-v1/comparison.md) | 2 seeds, 3,000 steps |" in index
     assert "![CartPole-v1, comparison](CartPole-v1/comparison.png)" in index
 
 
 @pytest.mark.slow
-def test_lines_side_by_side(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_lines_side_by_side(compare: Command, tmp_path: Path) -> None:
     other = tmp_path / "other.yaml"
     other.write_text("n_steps: 5\nnum_envs: 8\n")
     lines = [
@@ -76,7 +71,7 @@ def test_lines_side_by_side(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> 
         str(other),
         "gamma=0.9",
     ]
-    assert compare(monkeypatch, tmp_path, *ARGUMENTS, "--name", "rates", *lines) == 0
+    assert compare(*ARGUMENTS, "--name", "rates", *lines)[0] == 0
     written = json.loads((tmp_path / "results/CartPole-v1/rates.json").read_text())["lines"]
     assert [line["label"] for line in written] == ["recipe", "slow", "from a file"]
     assert [[run["seed"] for run in line["runs"]] for line in written] == [[0, 1]] * 3
@@ -122,11 +117,9 @@ def test_lines_side_by_side(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> 
         (["CartPole-v1", "--set", "gama=1"], "did you mean 'gamma'?"),
     ],
 )
-def test_usage_errors(
-    argv: list[str], words: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert compare(monkeypatch, tmp_path, *argv) == 2
-    err = capsys.readouterr().err
+def test_usage_errors(argv: list[str], words: str, compare: Command, tmp_path: Path) -> None:
+    status, _, err = compare(*argv)
+    assert status == 2
     assert err.count("\n") == 1
     assert words in err
     assert not list(tmp_path.iterdir())

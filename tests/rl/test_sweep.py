@@ -1,7 +1,6 @@
 """`python -m rl.sweep`: searches that train, and searches whose runs are made up."""
 
 import json
-import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
@@ -11,7 +10,6 @@ import pytest
 
 import rl.experiments.search.trials
 import rl.index
-import rl.run.terminal
 import rl.sweep
 from agents import A2C
 from agents.settings.run import RunSettings, chosen_settings
@@ -19,22 +17,22 @@ from agents.settings.schema import setting_types
 from rl.experiments.parallel import Line, RunInterrupted, Train, WorkerLost
 from rl.experiments.search.study import Tried
 from rl.run.results import Result
-from rl.run.terminal import RunFailed
+from rl.run.terminal import FAILED, INTERRUPTED, RunFailed
+from tests.conftest import Command
 
 SPACE = "gamma: uniform(0.9, 1)\ntarget_policy_shift: one_of(null, 1e-3)\nmax_policy_shift: one_of(null, 1e-3)\n"
 INVALID = "target_policy_shift must stay below max_policy_shift 0.001, got 0.001"
 Score = Callable[[Line, int], float]  # of a line and a seed; raises as a run fails
 
 
-def sweep(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, *argv: str) -> int:
+@pytest.fixture
+def sweep(command: Command, tmp_path: Path) -> Command:
     space = tmp_path / "space.yaml"
     space.write_text(SPACE)
     where = ["--out", str(tmp_path / "runs"), "--results", str(tmp_path / "results")]
-    where += [] if "--space" in argv else ["--space", str(space)]
-    monkeypatch.setattr(sys, "argv", ["rl.sweep", "CartPole-v1", *argv, *where])
-    with pytest.raises(SystemExit) as exit_:
-        rl.run.terminal.run(rl.sweep.main)
-    return int(exit_.value.code or 0)
+    return lambda *argv: command(
+        rl.sweep, "CartPole-v1", *argv, *where, *([] if "--space" in argv else ["--space", space])
+    )
 
 
 def make_up(monkeypatch: pytest.MonkeyPatch, score: Score) -> None:
@@ -68,19 +66,21 @@ def ends(tmp_path: Path) -> list[tuple[str, int, str]]:
 
 @pytest.mark.slow
 def test_a_search_that_trains(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    sweep: Command, command: Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     recipe = tmp_path / "configs" / "found.yaml"
     arguments = ["--seeds", "100", "--total-timesteps", "2000", "--set", "eval_episodes=2", "--jobs", "1"]
     arguments += ["--try", "gamma=0.95", "--try", "target_policy_shift=1e-3", "max_policy_shift=1e-3"]
     arguments += ["--write", str(recipe)]
-    assert sweep(monkeypatch, tmp_path, *arguments, "--trials", "2") == 0
+    status, before, _ = sweep(*arguments, "--trials", "2")
+    assert status == 0
     assert ends(tmp_path) == [("finished", 1, ""), ("failed", 0, INVALID)]
     make_up(monkeypatch, lambda line, seed: -1.0)  # from here on, for time
-    assert sweep(monkeypatch, tmp_path, *arguments, "--trials", "3") == 0
+    status, out, _ = sweep(*arguments, "--trials", "3")
+    assert status == 0
     assert [end[:2] for end in ends(tmp_path)[:2]] == [("finished", 1), ("failed", 0)], "not tried again"
     assert len(ends(tmp_path)) == 3
-    out = capsys.readouterr().out
+    out = before + out
     assert out.count("trial   0  finished") == 1
     assert f"trial   1  failed ({INVALID})" in out
     table = (tmp_path / "results/CartPole-v1/search.md").read_text()
@@ -95,14 +95,12 @@ def test_a_search_that_trains(
     assert settings["gamma"] == 0.95
     assert "eval_episodes" not in settings
 
-    monkeypatch.setattr(sys, "argv", ["rl.index", "--results", str(tmp_path / "results")])
-    with pytest.raises(SystemExit):
-        rl.run.terminal.run(rl.index.main)
-    assert "holds no comparison yet" in capsys.readouterr().err, "a search is no comparison"
+    _, _, err = command(rl.index, "--results", tmp_path / "results")
+    assert "holds no comparison yet" in err, "a search is no comparison"
 
 
 def test_trials_that_stop_fail_and_lose_their_process(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    sweep: Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     runs: list[tuple[str, int]] = []
 
@@ -117,7 +115,8 @@ def test_trials_that_stop_fail_and_lose_their_process(
         return -gamma
 
     make_up(monkeypatch, score)
-    assert sweep(monkeypatch, tmp_path, "--trials", "24", "--jobs", "3") == 0
+    status, out, _ = sweep("--trials", "24", "--jobs", "3")
+    assert status == 0
     tried = ends(tmp_path)
     assert len(tried) == 24
     assert {end for end in tried if end[0] == "failed"} == {
@@ -127,15 +126,13 @@ def test_trials_that_stop_fail_and_lose_their_process(
     assert {end for end in tried if end[0] != "failed"} == {("finished", 2, ""), ("stopped", 1, "")}
     assert max(runs.count(run) for run in runs) == 1, "trials whose process was killed have new numbers"
     best = min(float(str(trial.settings["gamma"])) for trial in written(tmp_path) if trial.end == "finished")
-    assert f"best {-best:.5g}" in capsys.readouterr().out.splitlines()[23]
+    assert f"best {-best:.5g}" in out.splitlines()[23]
     assert best < 0.93
     assert "| `gamma` |" in (tmp_path / "results/CartPole-v1/search.md").read_text()
     assert not list((tmp_path / "runs/CartPole-v1/sweep-search").glob("trial-*"))
 
 
-def test_interrupted_and_nothing_found(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_interrupted_and_nothing_found(sweep: Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     def interrupted(line: Line, seed: int) -> float:
         raise RunInterrupted("it was interrupted")
 
@@ -143,15 +140,16 @@ def test_interrupted_and_nothing_found(
         raise RunFailed("out of luck")
 
     make_up(monkeypatch, interrupted)
-    assert sweep(monkeypatch, tmp_path, "--trials", "4", "--try", "gamma=0.95") == rl.run.terminal.INTERRUPTED
-    assert "interrupted after 0 of 4 trials; go on with: python -m rl.sweep CartPole-v1" in capsys.readouterr().out
+    status, out, _ = sweep("--trials", "4", "--try", "gamma=0.95")
+    assert status == INTERRUPTED
+    assert "interrupted after 0 of 4 trials; go on with: python -m rl.sweep CartPole-v1" in out
     assert not (tmp_path / "results").exists()
     make_up(monkeypatch, failing)
-    assert sweep(monkeypatch, tmp_path, "--trials", "4", "--try", "gamma=0.95") == rl.run.terminal.FAILED
-    captured = capsys.readouterr()
-    assert "gamma=0.95" in captured.out.splitlines()[0], "what was under way comes first"
-    assert captured.out.count("gamma=0.95 ") + captured.out.count("gamma=0.95\n") == 1
-    assert "none of 4 trials finished; the last: " in captured.err
+    status, out, err = sweep("--trials", "4", "--try", "gamma=0.95")
+    assert status == FAILED
+    assert "gamma=0.95" in out.splitlines()[0], "what was under way comes first"
+    assert out.count("gamma=0.95 ") + out.count("gamma=0.95\n") == 1
+    assert "none of 4 trials finished; the last: " in err
 
 
 @pytest.mark.parametrize(
@@ -175,11 +173,9 @@ def test_interrupted_and_nothing_found(
         (["--set", "env_kwargs={x: 1}"], "unexpected keyword argument"),
     ],
 )
-def test_usage_errors(
-    argv: list[str], words: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert sweep(monkeypatch, tmp_path, *argv) == 2
-    err = capsys.readouterr().err
+def test_usage_errors(argv: list[str], words: str, sweep: Command, tmp_path: Path) -> None:
+    status, _, err = sweep(*argv)
+    assert status == 2
     assert err.count("\n") == 1
     assert words in err
     assert [path.name for path in tmp_path.iterdir()] == ["space.yaml"]

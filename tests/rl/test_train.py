@@ -13,28 +13,19 @@ import pytest
 import torch
 import yaml
 
-import rl.run.terminal
 import rl.train
 from agents import A2C, checkpoint
 from rl.run.recorder import Recorder
 from tests import ROOT
+from tests.conftest import Command
 
 SHORT = ["--total-timesteps", "2000", "--set", "eval_episodes=2"]
 
 
-def train(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, *argv: str) -> tuple[int, str, str]:
-    """The command in this process: exit status, standard output, standard error."""
-    monkeypatch.setattr(sys, "argv", ["rl.train", *argv])
-    with pytest.raises(SystemExit) as exit_:
-        rl.run.terminal.run(rl.train.main)
-    out, err = capsys.readouterr()
-    return int(exit_.value.code or 0), out, err
-
-
 @pytest.fixture
-def command(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path):  # type: ignore[no-untyped-def]
+def train(command: Command, tmp_path: Path) -> Command:
     out = ["--out", str(tmp_path)]
-    return lambda *argv: train(capsys, monkeypatch, *argv, *([] if {"--out", "--resume"} & {*argv} else out))
+    return lambda *argv: command(rl.train, *argv, *([] if {"--out", "--resume"} & {*argv} else out))
 
 
 def run_of(parent: Path) -> Path:
@@ -49,8 +40,8 @@ def table(path: Path) -> list[list[str]]:
     return [[row[i] for i in kept] for row in rows]
 
 
-def test_run_directory(command, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
-    status, out, err = command("CartPole-v1", "--seed", "3", *SHORT, "--set", "learning_rate=1e-3")
+def test_run_directory(train: Command, tmp_path: Path) -> None:
+    status, out, err = train("CartPole-v1", "--seed", "3", *SHORT, "--set", "learning_rate=1e-3")
     assert (status, err) == (0, "")
     run = run_of(tmp_path)
     assert {path.name for path in run.iterdir()} - {".lock"} == {
@@ -73,28 +64,28 @@ def test_run_directory(command, tmp_path: Path) -> None:  # type: ignore[no-unty
     assert table(run / "metrics.csv")[-1][0] == "2000"
 
 
-def test_the_header_says_why_auto_is_not_fused(command) -> None:  # type: ignore[no-untyped-def]
-    _, out, _ = command("CartPole-v1", *SHORT, "--set", "threads=2")
+def test_the_header_says_why_auto_is_not_fused(train: Command) -> None:
+    _, out, _ = train("CartPole-v1", *SHORT, "--set", "threads=2")
     assert "torch" in out
     assert "not fused: it runs on one thread, threads is 2" in out
 
 
-def test_fused_is_refused_where_it_does_not_fit(command) -> None:  # type: ignore[no-untyped-def]
-    status, _, err = command("CartPole-v1", *SHORT, "--engine", "fused", "--set", "threads=2")
+def test_fused_is_refused_where_it_does_not_fit(train: Command) -> None:
+    status, _, err = train("CartPole-v1", *SHORT, "--engine", "fused", "--set", "threads=2")
     assert (status, err.count("\n")) == (2, 1)
     assert "fused does not fit: it runs on one thread" in err
 
 
 @pytest.mark.parametrize(("first", "second"), [("torch", "fused"), ("fused", "torch")])
-def test_a_run_goes_on_under_the_other_engine(command, first: str, second: str, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+def test_a_run_goes_on_under_the_other_engine(train: Command, first: str, second: str, tmp_path: Path) -> None:
     """The optimizer's memory, the normalizers and the environments go over: one update later nothing has jumped."""
-    assert command("CartPole-v1", *SHORT, "--engine", first)[0] == 0
+    assert train("CartPole-v1", *SHORT, "--engine", first)[0] == 0
     run = run_of(tmp_path)
-    assert command("--resume", str(run), "--total-timesteps", "4000", "--engine", second)[0] == 0
+    assert train("--resume", str(run), "--total-timesteps", "4000", "--engine", second)[0] == 0
     summary = json.loads((run / "summary.json").read_text(encoding="utf-8"))
     assert (summary["engine"], summary["total_timesteps"]) == (second, 4000)
     assert yaml.safe_load((run / "config.yaml").read_text(encoding="utf-8"))["engine"] == second
-    assert command("CartPole-v1", "--total-timesteps", "4000", "--set", "eval_episodes=2", "--engine", first,
+    assert train("CartPole-v1", "--total-timesteps", "4000", "--set", "eval_episodes=2", "--engine", first,
                    "--out", str(tmp_path / "whole"))[0] == 0  # fmt: skip
     rows, whole = (table(path / "metrics.csv") for path in (run, run_of(tmp_path / "whole")))
     assert [row[0] for row in rows] == [row[0] for row in whole]
@@ -102,23 +93,23 @@ def test_a_run_goes_on_under_the_other_engine(command, first: str, second: str, 
     assert float(rows[-1][mean]) == pytest.approx(float(whole[-1][mean]), rel=0.3)
 
 
-def test_same_seed_same_bytes(command, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+def test_same_seed_same_bytes(train: Command, tmp_path: Path) -> None:
     metrics = []
     for name, seed in (("a", "0"), ("b", "0"), ("c", "1")):
-        status, _, _ = command("CartPole-v1", "--seed", seed, *SHORT, "--out", str(tmp_path / name))
+        status, _, _ = train("CartPole-v1", "--seed", seed, *SHORT, "--out", str(tmp_path / name))
         assert status == 0
     metrics = [table(run_of(tmp_path / name) / "metrics.csv") for name in "abc"]
     assert metrics[0] == metrics[1] != metrics[2]
 
 
 @pytest.mark.slow
-def test_resume_gives_the_same_metrics(command, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+def test_resume_gives_the_same_metrics(train: Command, tmp_path: Path) -> None:
     """50,000 steps, a stop, and on to 100,000: the files of 100,000 steps at once."""
     few = ["--set", "eval_episodes=2", "--set", "log_interval=64"]
-    assert command("CartPole-v1", "--total-timesteps", "100000", *few, "--out", str(tmp_path / "a"))[0] == 0
-    assert command("CartPole-v1", "--total-timesteps", "50000", *few, "--out", str(tmp_path / "b"))[0] == 0
+    assert train("CartPole-v1", "--total-timesteps", "100000", *few, "--out", str(tmp_path / "a"))[0] == 0
+    assert train("CartPole-v1", "--total-timesteps", "50000", *few, "--out", str(tmp_path / "b"))[0] == 0
     run = run_of(tmp_path / "b")
-    assert command("--resume", str(run), "--total-timesteps", "100000")[0] == 0
+    assert train("--resume", str(run), "--total-timesteps", "100000")[0] == 0
     for name in ("metrics.csv", "episodes.csv"):
         assert table(run_of(tmp_path / "a") / name) == table(run / name)
 
@@ -149,13 +140,15 @@ def test_resume_gives_the_same_metrics(command, tmp_path: Path) -> None:  # type
         (["--resume", "nowhere"], "cannot read nowhere/config.yaml"),
     ],
 )  # fmt: skip
-def test_usage_errors(argv: list[str], words: str, command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:  # type: ignore[no-untyped-def]
+def test_usage_errors(
+    argv: list[str], words: str, train: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Exit status 2, one line, and nothing written."""
     monkeypatch.chdir(tmp_path)
     Path("broken.yaml").write_text("gamma: [0.9\nlr: 1")
     Path("list.yaml").write_text("- 1\n- 2\n")
     Path("other.yaml").write_text("env: Acrobot-v1\n")
-    status, out, err = command(*argv)
+    status, out, err = train(*argv)
     assert (status, out) == (2, "")
     assert err.count("\n") == 1
     assert err.startswith("error: ")
@@ -163,8 +156,8 @@ def test_usage_errors(argv: list[str], words: str, command, tmp_path: Path, monk
     assert sorted(path.name for path in tmp_path.iterdir()) == ["broken.yaml", "list.yaml", "other.yaml"]
 
 
-def test_resume_refuses_other_settings(command, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
-    assert command("CartPole-v1", *SHORT)[0] == 0
+def test_resume_refuses_other_settings(train: Command, tmp_path: Path) -> None:
+    assert train("CartPole-v1", *SHORT)[0] == 0
     run = str(run_of(tmp_path))
     for argv, words in (
         (["--resume", run, "--seed", "1"], "--resume goes on with the run's own settings"),
@@ -172,12 +165,12 @@ def test_resume_refuses_other_settings(command, tmp_path: Path) -> None:  # type
         (["--resume", run, "--out", "x"], "--resume goes on with the run's own settings"),
         (["Acrobot-v1", "--resume", run], "is a run of CartPole-v1"),
     ):
-        status, _, err = command(*argv)
+        status, _, err = train(*argv)
         assert (status, err.count("\n")) == (2, 1)
         assert words in err
     checkpoint = sorted(Path(run).glob("checkpoints/*.pt"))[-1]
     checkpoint.write_bytes(checkpoint.read_bytes()[:1000])
-    status, _, err = command("--resume", run, "--total-timesteps", "4000")
+    status, _, err = train("--resume", run, "--total-timesteps", "4000")
     assert (status, err.count("\n")) == (2, 1)
     assert "not a readable checkpoint" in err
 
@@ -189,9 +182,9 @@ def test_resume_refuses_other_settings(command, tmp_path: Path) -> None:  # type
         ("tests.broken:RaiseInStep-v0", "raised RuntimeError in step"),
     ],
 )
-def test_a_failing_environment(env_id: str, words: str, command, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+def test_a_failing_environment(env_id: str, words: str, train: Command, tmp_path: Path) -> None:
     """Exit status 1, one line, and what was learned is kept."""
-    status, _, err = command(env_id, *SHORT, "--num-envs", "2")
+    status, _, err = train(env_id, *SHORT, "--num-envs", "2")
     assert (status, err.count("\n")) == (1, 1)
     assert words in err
     run = run_of(tmp_path)
@@ -217,7 +210,7 @@ def wait_for(pattern: str, parent: Path, seconds: float = 60) -> Path:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("engine", "steps"), [("torch", "30000"), ("fused", "3000000")])
-def test_ctrl_c_then_resume(command, engine: str, steps: str, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+def test_ctrl_c_then_resume(train: Command, engine: str, steps: str, tmp_path: Path) -> None:
     """130, a checkpoint, and afterwards the same metrics and parameters as a run that was left alone."""
     settings = ("--total-timesteps", steps, "--engine", engine, "--set", "eval_episodes=2")
     process = start("CartPole-v1", *settings, "--out", str(tmp_path / "a"))
@@ -228,8 +221,8 @@ def test_ctrl_c_then_resume(command, engine: str, steps: str, tmp_path: Path) ->
     assert (process.returncode, err) == (130, "")
     run = run_of(tmp_path / "a")
     assert f"python -m rl.train --resume {run}" in out
-    assert command("--resume", str(run))[0] == 0
-    assert command("CartPole-v1", *settings, "--out", str(tmp_path / "b"))[0] == 0
+    assert train("--resume", str(run))[0] == 0
+    assert train("CartPole-v1", *settings, "--out", str(tmp_path / "b"))[0] == 0
     other = run_of(tmp_path / "b")
     for name in ("metrics.csv", "episodes.csv"):
         assert table(run / name) == table(other / name)
@@ -241,7 +234,7 @@ def test_ctrl_c_then_resume(command, engine: str, steps: str, tmp_path: Path) ->
 
 
 @pytest.mark.slow
-def test_kill_then_resume(command, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+def test_kill_then_resume(train: Command, tmp_path: Path) -> None:
     """A process killed at any moment leaves a checkpoint that goes on to the same metrics."""
     settings = ["--total-timesteps", "2000000", "--set", "eval_episodes=2", "--set", "checkpoint_interval=50000"]
     process = start("CartPole-v1", *settings, "--out", str(tmp_path / "a"))
@@ -250,8 +243,8 @@ def test_kill_then_resume(command, tmp_path: Path) -> None:  # type: ignore[no-u
     process.kill()
     process.communicate(timeout=60)
     run = run_of(tmp_path / "a")
-    assert command("--resume", str(run))[0] == 0
-    assert command("CartPole-v1", *settings, "--out", str(tmp_path / "b"))[0] == 0
+    assert train("--resume", str(run))[0] == 0
+    assert train("CartPole-v1", *settings, "--out", str(tmp_path / "b"))[0] == 0
     for name in ("metrics.csv", "episodes.csv"):
         assert table(run / name) == table(run_of(tmp_path / "b") / name)
 
@@ -270,8 +263,8 @@ def test_ctrl_c_while_an_environment_hangs(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_evaluate_repeats_the_summary(command, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
-    assert command("CartPole-v1", *SHORT)[0] == 0
+def test_evaluate_repeats_the_summary(train: Command, tmp_path: Path) -> None:
+    assert train("CartPole-v1", *SHORT)[0] == 0
     run = run_of(tmp_path)
     summary = json.loads((run / "summary.json").read_text())
     argv = [sys.executable, "-m", "rl.evaluate", str(run)]
@@ -281,60 +274,60 @@ def test_evaluate_repeats_the_summary(command, tmp_path: Path) -> None:  # type:
     assert done.stderr == ""
 
 
-def test_resume_after_the_last_step_makes_the_summary(command, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+def test_resume_after_the_last_step_makes_the_summary(train: Command, tmp_path: Path) -> None:
     """As after a crash during the evaluation: the same summary and the same last row."""
-    assert command("CartPole-v1", *SHORT)[0] == 0
+    assert train("CartPole-v1", *SHORT)[0] == 0
     run = run_of(tmp_path)
     metrics, summary = table(run / "metrics.csv"), json.loads((run / "summary.json").read_text())
     (run / "summary.json").unlink()
-    assert command("--resume", str(run))[0] == 0
+    assert train("--resume", str(run))[0] == 0
     assert table(run / "metrics.csv") == metrics
     again = json.loads((run / "summary.json").read_text())
     assert {**again, "wall_seconds": 0} == {**summary, "wall_seconds": 0}
 
 
-def test_resume_refuses_a_config_that_was_edited(command, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
-    assert command("CartPole-v1", *SHORT)[0] == 0
+def test_resume_refuses_a_config_that_was_edited(train: Command, tmp_path: Path) -> None:
+    assert train("CartPole-v1", *SHORT)[0] == 0
     file = run_of(tmp_path) / "config.yaml"
     file.write_text(file.read_text().replace("gamma: 0.99", "gamma: 0.9"))
-    status, _, err = command("--resume", str(file.parent), "--total-timesteps", "4000")
+    status, _, err = train("--resume", str(file.parent), "--total-timesteps", "4000")
     assert (status, err.count("\n")) == (2, 1)
     assert "gamma is not what the run was trained with" in err
 
 
-def test_a_run_older_than_a_setting_goes_on_with_its_default(command, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
-    assert command("CartPole-v1", *SHORT, "--set", "n_steps=2")[0] == 0
+def test_a_run_older_than_a_setting_goes_on_with_its_default(train: Command, tmp_path: Path) -> None:
+    assert train("CartPole-v1", *SHORT, "--set", "n_steps=2")[0] == 0
     file = run_of(tmp_path) / "config.yaml"
     settings = yaml.safe_load(file.read_text())
     for newer in ("frame_stack", "reward_clip", "log_interval"):
         del settings[newer]
     file.write_text(yaml.safe_dump(settings))
-    assert command("--resume", str(file.parent), "--total-timesteps", "4000")[0] == 0
+    assert train("--resume", str(file.parent), "--total-timesteps", "4000")[0] == 0
     del settings["n_steps"]
     file.write_text(yaml.safe_dump(settings))
-    status, _, err = command("--resume", str(file.parent), "--total-timesteps", "6000")
+    status, _, err = train("--resume", str(file.parent), "--total-timesteps", "6000")
     assert status == 2
     assert "n_steps is not what the run was trained with" in err
 
 
-def test_one_process_a_run(command, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
-    assert command("CartPole-v1", *SHORT)[0] == 0
+def test_one_process_a_run(train: Command, tmp_path: Path) -> None:
+    assert train("CartPole-v1", *SHORT)[0] == 0
     run = run_of(tmp_path)
     before = (run / "config.yaml").read_text()
     holder = Recorder(run, 100, None)
-    status, _, err = command("--resume", str(run), "--total-timesteps", "4000")
+    status, _, err = train("--resume", str(run), "--total-timesteps", "4000")
     holder.close()
     assert (status, err.count("\n")) == (2, 1)
     assert "another process is training" in err
     assert (run / "config.yaml").read_text() == before
 
 
-def test_an_environment_that_exits(command, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
-    status, _, err = command("tests.broken:Exit-v0", *SHORT)
+def test_an_environment_that_exits(train: Command, tmp_path: Path) -> None:
+    status, _, err = train("tests.broken:Exit-v0", *SHORT)
     assert (status, err.count("\n")) == (1, 1)
     assert "raised SystemExit in step" in err
 
 
-def test_unwritable_output(command) -> None:  # type: ignore[no-untyped-def]
-    status, _, err = command("CartPole-v1", *SHORT, "--engine", "torch", "--out", "/dev/null/x")
+def test_unwritable_output(train: Command) -> None:
+    status, _, err = train("CartPole-v1", *SHORT, "--engine", "torch", "--out", "/dev/null/x")
     assert (status, err.count("\n")) == (1, 1)

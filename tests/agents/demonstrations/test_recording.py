@@ -11,7 +11,6 @@ import torch
 from gymnasium import spaces
 
 import rl.demos
-import rl.run.terminal
 from agents import A2C, checkpoint
 from agents import episodes as play
 from agents.demonstrations import DemonstrationError, Demonstrations, load, record
@@ -20,6 +19,7 @@ from envs import EnvironmentFailure, Variant
 from envs.spaces import to_env_action, to_policy_action
 from rl import evaluate
 from tests import ROOT
+from tests.conftest import Command
 from tests.matrix import ACTIONS, OBSERVATIONS, Match
 from tests.toys import Counter, Failing, Idle, Numbered, Shaped, numbered, same_step
 
@@ -241,18 +241,9 @@ def test_what_cannot_be_split() -> None:
 # --- the command ---
 
 
-def demos(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, *argv: object) -> tuple[int, str, str]:
-    """The command in this process: exit status, standard output, standard error."""
-    monkeypatch.setattr(sys, "argv", ["rl.demos", *map(str, argv)])
-    with pytest.raises(SystemExit) as exit_:
-        rl.run.terminal.run(rl.demos.main)
-    out, err = capsys.readouterr()
-    return int(exit_.value.code or 0), out, err
-
-
 @pytest.fixture
-def command(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch):  # type: ignore[no-untyped-def]
-    return lambda *argv: demos(capsys, monkeypatch, *argv)
+def demos(command: Command) -> Command:
+    return lambda *argv: command(rl.demos, *argv)
 
 
 @pytest.fixture
@@ -280,22 +271,22 @@ def test_the_command_records_the_final_evaluation(run: Path) -> None:
     ]  # fmt: skip
 
 
-def test_the_same_command_writes_the_same_bytes(command, run: Path, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+def test_the_same_command_writes_the_same_bytes(demos: Command, run: Path, tmp_path: Path) -> None:
     for name in ("a", "b"):
-        assert command(run, "--episodes", 3, "--stochastic", "--seed", 4, "--out", tmp_path / f"{name}.npz")[0] == 0
+        assert demos(run, "--episodes", 3, "--stochastic", "--seed", 4, "--out", tmp_path / f"{name}.npz")[0] == 0
     assert (tmp_path / "a.npz").read_bytes() == (tmp_path / "b.npz").read_bytes()
-    assert command(run, "--episodes", 3, "--stochastic", "--seed", 5, "--out", tmp_path / "c.npz")[0] == 0
+    assert demos(run, "--episodes", 3, "--stochastic", "--seed", 5, "--out", tmp_path / "c.npz")[0] == 0
     a, c = load(tmp_path / "a.npz"), load(tmp_path / "c.npz")
     assert (a.about["deterministic"], a.about["seed"], c.about["seed"]) == (False, 4, 5)
     assert not same(a, c)
 
 
-def test_a_checkpoint_file_and_a_least_return(command, run: Path) -> None:  # type: ignore[no-untyped-def]
+def test_a_checkpoint_file_and_a_least_return(demos: Command, run: Path) -> None:
     file = run / "checkpoints/step-000000000020.pt"
-    assert command(file, "--episodes", "8", "--stochastic")[0] == 0
+    assert demos(file, "--episodes", "8", "--stochastic")[0] == 0
     everything = load(run / "checkpoints/demonstrations.npz")
     least = float(np.median(everything.returns))
-    status, out, _ = command(file, "--episodes", "8", "--stochastic", "--min-return", least)
+    status, out, _ = demos(file, "--episodes", "8", "--stochastic", "--min-return", least)
     kept = load(run / "checkpoints/demonstrations.npz")
     assert status == 0
     assert kept.returns.tolist() == [ret for ret in everything.returns if ret >= least]
@@ -303,10 +294,10 @@ def test_a_checkpoint_file_and_a_least_return(command, run: Path) -> None:  # ty
     assert (kept.about["min_return"], kept.about["played"]) == (least, 8)
 
 
-def test_the_command_counts_what_was_cut_off(command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:  # type: ignore[no-untyped-def]
+def test_the_command_counts_what_was_cut_off(demos: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(play, "PATIENCE", 2)
     agent = A2C("tests.toys:Counter-v0", num_envs=1, engine="torch", env_kwargs={"length": None})
-    status, out, _ = command(agent.save(tmp_path / "endless"), "--episodes", "3")
+    status, out, _ = demos(agent.save(tmp_path / "endless"), "--episodes", "3")
     assert status == 0
     assert "3.00 ± 0.00 (mean ± std of 3 deterministic episodes; 3 cut off after 2 steps)" in out
 
@@ -324,20 +315,20 @@ def test_the_command_counts_what_was_cut_off(command, tmp_path: Path, monkeypatc
         (["--episodes", "1", "--out", "."], "is a folder; name a file in it"),
     ],
 )
-def test_mistakes_are_one_line(command, run: Path, flags: list[str], words: str) -> None:  # type: ignore[no-untyped-def]
-    status, _, err = command(run, *flags)
+def test_mistakes_are_one_line(demos: Command, run: Path, flags: list[str], words: str) -> None:
+    status, _, err = demos(run, *flags)
     assert (status, err.count("\n")) == (2, 1)
     assert re.search(re.escape(words), err)
     assert not (run / "demonstrations.npz").exists()
 
 
-def test_a_run_that_is_not_there(command, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+def test_a_run_that_is_not_there(demos: Command, tmp_path: Path) -> None:
     for run in (tmp_path, tmp_path / "missing"):
-        status, _, err = command(run, "--episodes", "1")
+        status, _, err = demos(run, "--episodes", "1")
         assert (status, err.count("\n")) == (2, 1)
         assert "no checkpoint" in err
 
 
-def test_nowhere_to_write(command, run: Path) -> None:  # type: ignore[no-untyped-def]
-    status, _, err = command(run, "--episodes", "1", "--out", "/dev/null/x.npz")
+def test_nowhere_to_write(demos: Command, run: Path) -> None:
+    status, _, err = demos(run, "--episodes", "1", "--out", "/dev/null/x.npz")
     assert (status, err.count("\n")) == (1, 1)

@@ -5,8 +5,7 @@ import csv
 import json
 import os
 import shutil
-import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from importlib import import_module
 from pathlib import Path
 
@@ -32,13 +31,12 @@ from agents.settings.values import text_of
 from rl.experiments.parallel import finished, prepare
 from tests import ROOT
 from tests.agents.recorded import made
+from tests.conftest import Command
 from tests.matrix import ACTIONS, OBSERVATIONS, Match
 
 AROUND = ("clone", "gail", "distill", "mutual")
 FEW = {"net_arch": (8,), "num_envs": 4, "n_steps": 2}
 Given = dict[str, dict[str, object]]  # case → the settings that it needs
-Main = Callable[[list[str]], int]
-Command = Callable[..., tuple[int, str, str]]
 
 
 @pytest.fixture
@@ -90,20 +88,6 @@ def test_training_goes_on_exactly(case: str, given: Given, tmp_path: Path) -> No
 # --- on the command line
 
 
-@pytest.fixture
-def command(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Command:
-    """A command in this process: exit status, standard output, standard error."""
-
-    def call(main: Main, *argv: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["command", *map(str, argv)])
-        with pytest.raises(SystemExit) as exit_:
-            rl.run.terminal.run(main)
-        out, err = capsys.readouterr()
-        return int(exit_.value.code or 0), out, err
-
-    return call
-
-
 def flags(settings: Mapping[str, object]) -> list[str]:
     return [part for key, value in settings.items() for part in ("--set", f"{key}={text_of(value)}")]
 
@@ -126,7 +110,7 @@ def test_a_run(name: str, given: Given, command: Command, tmp_path: Path) -> Non
     steps = ["--total-timesteps", 800, "--set", "checkpoint_interval=200", "--set", "log_interval=7"]
     argv = ["CartPole-v1", "--agent", name, *steps, *flags({"eval_episodes": 3, **FEW, **given[name]})]
     argv += [] if name != "gail" else ["--config", os.devnull]  # in place of the recipe
-    assert command(rl.train.main, *argv, "--out", tmp_path / "a")[0] == 0
+    assert command(rl.train, *argv, "--out", tmp_path / "a")[0] == 0
     run = run_of(tmp_path / "a")
     assert run.parent.name == name
     settings = yaml.safe_load((run / "config.yaml").read_text(encoding="utf-8"))
@@ -136,7 +120,7 @@ def test_a_run(name: str, given: Given, command: Command, tmp_path: Path) -> Non
     shutil.copytree(run, killed)
     (killed / "summary.json").unlink()
     checkpoint.newest(killed / "checkpoints").unlink()
-    assert command(rl.train.main, "--resume", killed)[::2] == (0, "")
+    assert command(rl.train, "--resume", killed)[::2] == (0, "")
     for file in ("metrics.csv", "episodes.csv"):
         assert table(killed / file) == table(run / file)
     for x, y in zip(parameters(registry.load(killed)), parameters(registry.load(run)), strict=True):
@@ -151,8 +135,7 @@ def test_a_run(name: str, given: Given, command: Command, tmp_path: Path) -> Non
     other = prepare(name, name, "CartPole-v1", (*registry.kinds(name), RunSettings), None, [*own, "seed=0"], "801")
     assert finished("CartPole-v1", other, 0, tmp_path / "a") is None
 
-    main = import_module("rl.evaluate").main
-    status, out, err = command(main, run)
+    status, out, err = command(import_module("rl.evaluate"), run)
     assert (status, err) == (0, "")
     assert f"{first['eval_mean']:.2f} ± {first['eval_std']:.2f}" in out
     assert f"{first['eval_stochastic_mean']:.2f} ± {first['eval_stochastic_std']:.2f}" in out
@@ -168,14 +151,14 @@ def test_they_are_compared_and_drawn(given: Given, command: Command, tmp_path: P
         "CartPole-v1", "--seeds", "0-1", "--total-timesteps", "400", "--jobs", "1", "--out", tmp_path / "runs",
         "--results", tmp_path / "results", *flags({**FEW, "eval_episodes": 2}), *lines, "--line", "plain", "gamma=0.9",
     ]  # fmt: skip
-    status, out, err = command(rl.compare.main, *argv)
+    status, out, err = command(rl.compare, *argv)
     assert (status, err) == (0, "")
     for name, agent in (("gail", "gail"), ("clone", "clone"), ("plain", "a2c")):
         assert f"| {name} | `agent: {agent}`, " in out
     assert "nan" not in out, "a clone has no training returns"
     written = json.loads((tmp_path / "results" / "CartPole-v1" / "comparison.json").read_text(encoding="utf-8"))
     assert [line["agent"] for line in written["lines"]] == ["gail", "clone", "a2c"]
-    status, out, _ = command(rl.plot.main, tmp_path / "runs", "--out", tmp_path / "drawn")
+    status, out, _ = command(rl.plot, tmp_path / "runs", "--out", tmp_path / "drawn")
     assert status == 0
     assert out.count(": 2 runs") == 3
     assert (tmp_path / "drawn.png").stat().st_size > 10_000
@@ -240,7 +223,7 @@ def test_mistakes(
     """Exit status 2, one line that says what to do, and nothing written: all of it before anything trains."""
     monkeypatch.chdir(mistaken)
     before = sorted(mistaken.iterdir())
-    status, out, err = command(rl.train.main, "CartPole-v1", *argv)
+    status, out, err = command(rl.train, "CartPole-v1", *argv)
     assert (status, out) == (2, "")
     assert err.count("\n") == 1
     assert err.startswith("error: ")
@@ -251,12 +234,12 @@ def test_mistakes(
 def test_resume_notices_other_demonstrations(given: Given, command: Command, tmp_path: Path) -> None:
     for name in ("clone", "gail"):
         argv = ["--agent", name, "--total-timesteps", 80, *flags({"eval_episodes": 1, **FEW, **given[name]})]
-        assert command(rl.train.main, "CartPole-v1", *argv, "--out", tmp_path / name)[0] == 0
+        assert command(rl.train, "CartPole-v1", *argv, "--out", tmp_path / name)[0] == 0
     rows = np.ones((120, 4), np.float32)
     made(Path(str(given["gail"]["demonstrations"])), "CartPole-v1", rows, np.ones(120, np.int64), length=6)
     for name in ("clone", "gail"):
         run = run_of(tmp_path / name)
-        status, _, err = command(rl.train.main, "--resume", run, "--total-timesteps", 160)
+        status, _, err = command(rl.train, "--resume", run, "--total-timesteps", 160)
         assert (status, err.count("\n")) == (2, 1)
         assert "the demonstrations are not those that the checkpoint was trained on" in err
         assert (run / "summary.json").exists(), "nothing is lost"
@@ -273,7 +256,7 @@ def test_a_failing_environment(name: str, world: str, words: str, command: Comma
     file = made(tmp_path / "d", f"{world}-v0", np.zeros((20, 2), np.float32), np.zeros(20, np.int64))
     own = {"gail": {"demonstrations": file}, "distill": {"teachers": [str(teacher)]}, "mutual": {}}[name]
     argv = [env_id, "--agent", name, "--total-timesteps", 1000, *flags({**FEW, "log_interval": 3, **own})]
-    status, _, err = command(rl.train.main, *argv, "--out", tmp_path / "runs")
+    status, _, err = command(rl.train, *argv, "--out", tmp_path / "runs")
     assert (status, err.count("\n")) == (1, 1)
     assert words in err
     run = run_of(tmp_path / "runs")

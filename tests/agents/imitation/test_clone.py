@@ -1,6 +1,5 @@
 """Behavior cloning: maximum likelihood in closed form, held-out episodes, early stopping, beginning from a clone."""
 
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -8,13 +7,13 @@ import pytest
 import torch
 
 import envs.probes  # noqa: F401 - registers them
-import rl.run.terminal
 import rl.train
 from agents import A2C, registry
 from agents.imitation.clone import Clone, negative_log_likelihood
 from agents.maths import information
 from agents.maths.distributions import Bernoulli, BoundedGaussian, Categorical, DiagonalGaussian, MultiCategorical
 from tests.agents.recorded import made
+from tests.conftest import Command
 
 LINEAR = {"net_arch": (), "num_envs": 4, "use_rms_prop": False, "learning_rate": "linear(0.1, 0)"}
 
@@ -219,7 +218,7 @@ def test_squashed_policies_learn_actions_inside_their_bounds_only(tmp_path: Path
         whole(agent, made(tmp_path / "out", "ContinuousTarget-v0", obs, action), 16)
 
 
-def test_training_begins_from_a_clone(noisy: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_training_begins_from_a_clone(noisy: str, tmp_path: Path, command: Command) -> None:
     """On the command line: with learning rate 0 the policy is the clone's to the end."""
     clone = overfitting(noisy).learn(400)
     path = clone.save(tmp_path / "clone")
@@ -228,10 +227,7 @@ def test_training_begins_from_a_clone(noisy: str, tmp_path: Path, monkeypatch: p
     settings = [part for text in own for part in ("--set", text)]
     (tmp_path / "none.yaml").touch()
     argv = ["CartPole-v1", "--config", str(tmp_path / "none.yaml"), "--out", str(tmp_path / "runs"), *settings]
-    monkeypatch.setattr(sys, "argv", ["rl.train", *argv])
-    with pytest.raises(SystemExit) as exit_:
-        rl.run.terminal.run(rl.train.main)
-    assert exit_.value.code == 0
+    assert command(rl.train, *argv)[0] == 0
     (run,) = (tmp_path / "runs").glob("*/a2c/*")
     begun = registry.actor(run)
     for x, y in zip(begun.policy.parameters(), clone.agent.policy.parameters(), strict=True):

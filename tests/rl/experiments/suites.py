@@ -1,21 +1,11 @@
-"""What the tests of the suites share: commands, runs and tables."""
+"""What the tests of the suites share: runs and tables."""
 
-import sys
 from pathlib import Path
 
 import numpy as np
-import pytest
 
-import rl.run.terminal
 from agents.evaluation import Evaluation
 from rl.run.results import Result
-
-
-def run(monkeypatch: pytest.MonkeyPatch, main: object, *argv: str) -> int:
-    monkeypatch.setattr(sys, "argv", ["command", *argv])
-    with pytest.raises(SystemExit) as exit_:
-        rl.run.terminal.run(main)
-    return int(exit_.value.code or 0)
 
 
 def result(seed: int, mean: float, stochastic: float | None = None, steps: int = 500_000, cut: int = 0) -> Result:

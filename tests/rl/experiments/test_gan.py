@@ -6,13 +6,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import rl.gan
 from agents.maths import gan
-from agents.settings.values import ConfigError
 from rl.experiments.gan import experiments
 from rl.experiments.gan.experiments import WELL_BALANCED
 from rl.experiments.gan.games import Setting, play, play_likelihood
-from rl.gan import main
-from rl.run.terminal import DONE
+from tests.conftest import Command
 
 
 @pytest.mark.slow
@@ -75,14 +74,16 @@ def test_a_discriminator_may_be_too_slow_or_too_small() -> None:
     assert able.std[-1, 0] == pytest.approx(1, abs=0.1)
 
 
-def test_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["--seeds", "0-1", "--iterations", "2", "--results", str(tmp_path)]) == DONE
+def test_command(command: Command, tmp_path: Path) -> None:
+    status, out, _ = command(rl.gan, "--seeds", "0-1", "--iterations", "2", "--results", tmp_path)
+    assert status == 0
     files = {path.name for path in (tmp_path / "gan").iterdir()}
     assert files == {"gan.md", "gan.json", "gan.png", "gan.pdf", "questions.png", "questions.pdf"}
     text = (tmp_path / "gan/gan.md").read_text(encoding="utf-8")
     assert f"`python -m rl.gan --seeds 0-1 --iterations 2 --results {tmp_path}`" in text
     assert "| D = ½, never trained | samples of the model | 4.000 [4.000, 4.000] |" in text
     assert "2 seeds a line" in text
-    assert text in capsys.readouterr().out
-    with pytest.raises(ConfigError, match="--iterations must be at least 1, got 0"):
-        main(["--iterations", "0"])
+    assert text in out
+    status, _, err = command(rl.gan, "--iterations", "0")
+    assert status == 2
+    assert "--iterations must be at least 1, got 0" in err

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-import rl.imitation as command
+import rl.imitation
 from agents.demonstrations import load
 from agents.settings.files import write_text
 from rl.experiments.imitation import peers, report
@@ -17,7 +17,8 @@ from rl.experiments.parallel import Line, Task, finished
 from rl.run.results import Result
 from rl.run.terminal import RunFailed
 from rl.train import main as train
-from tests.rl.experiments.suites import result, rows, run
+from tests.conftest import Command
+from tests.rl.experiments.suites import result, rows
 
 LINES = [("cloning", 0), ("gail", 0), ("distillation", 0), ("distillation", 5), ("mutual", 0), ("mutual", 1)]
 
@@ -41,11 +42,11 @@ def train_here(tasks: Sequence[Task], out: Path, jobs: int) -> list[Result]:
 
 
 @pytest.mark.slow
-def test_the_command(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_command(command: Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     small = {
         name: only(each, *(k for of, k in LINES if of == name)) for name, each in EXPERIMENTS.items()
     }  # fmt: skip
-    monkeypatch.setattr(command, "EXPERIMENTS", small)
+    monkeypatch.setattr(rl.imitation, "EXPERIMENTS", small)
     monkeypatch.setattr("rl.experiments.imitation.training.train_tasks", train_here)
     arguments = [
         "--seeds",
@@ -58,8 +59,9 @@ def test_the_command(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: py
         "log_interval=5",
     ]
     arguments += ["--out", str(tmp_path / "runs"), "--results", str(tmp_path)]
-    assert run(monkeypatch, command.main, *arguments) == 0
-    directory, out = tmp_path / "imitation", capsys.readouterr().out
+    status, out, _ = command(rl.imitation, *arguments)
+    directory = tmp_path / "imitation"
+    assert status == 0
     for name in EXPERIMENTS:
         assert (directory / f"{name}.md").read_text() in out
         assert (directory / f"{name}.png").stat().st_size > 20_000
@@ -72,7 +74,7 @@ def test_the_command(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: py
     kept = load(expert / FILE)
     assert (len(kept.episodes), kept.about["seed"], kept.about["run"]) == (EPISODES, RECORDED_WITH, str(expert))
     runs, made = sorted((tmp_path / "runs").glob("*/*/*")), (expert / FILE).stat().st_mtime_ns
-    assert run(monkeypatch, command.main, *arguments) == 0
+    assert command(rl.imitation, *arguments)[0] == 0
     assert sorted((tmp_path / "runs").glob("*/*/*")) == runs, "finished runs are not trained again"
     assert (expert / FILE).stat().st_mtime_ns == made, "nor demonstrations played again"
 
@@ -102,9 +104,10 @@ def test_gail_has_one_setting_for_all_environments() -> None:
     assert settings[0]["total_timesteps"] == 300_000, "the shipped recipe, untouched"
 
 
-def test_only_known_experiments(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run(monkeypatch, command.main, "--only", "clone") == 2
-    assert "invalid choice: 'clone'" in capsys.readouterr().err
+def test_only_known_experiments(command: Command) -> None:
+    status, _, err = command(rl.imitation, "--only", "clone")
+    assert status == 2
+    assert "invalid choice: 'clone'" in err
 
 
 def expert(env_id: str = "CartPole-v1", score: float = 500.0) -> Expert:

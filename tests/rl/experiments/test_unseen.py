@@ -14,7 +14,8 @@ from envs import UnknownEnvironment
 from rl.experiments.suites import training as suites
 from rl.experiments.suites.report import Entry, Report
 from rl.experiments.suites.unseen import CHALLENGES, UNSEEN, as_json, goal, line, standing, table
-from tests.rl.experiments.suites import played, result, rows, run
+from tests.conftest import Command
+from tests.rl.experiments.suites import played, result, rows
 
 GRID, MINIGRID = "envs.probes:GridWorld-v0", "minigrid:MiniGrid-Empty-5x5-v0"
 RECIPE, PLAY_RANDOMLY = recipe_file, suites.evaluate_uniform
@@ -35,11 +36,11 @@ def three(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("three")
-def test_suite(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_suite(command: Command, tmp_path: Path) -> None:
     arguments = ["--suite", "unseen", "--seeds", "0", "--set", "total_timesteps=2000", "--set", "eval_episodes=2"]
     arguments += ["--out", str(tmp_path / "runs"), "--results", str(tmp_path / "results")]
-    assert run(monkeypatch, rl.compare.main, *arguments) == 0
-    out = capsys.readouterr().out
+    status, out, _ = command(rl.compare, *arguments)
+    assert status == 0
     assert f"note: {MINIGRID} is left out: cannot import 'minigrid'\n" in out
     directory = tmp_path / "results/unseen"
     assert (directory / "unseen.md").read_text() in out
@@ -55,17 +56,17 @@ def test_suite(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.C
     cells = rows((directory / "unseen.md").read_text().partition("| environment | why")[0])
     assert cells[MINIGRID][:3] == ["images of 7 × 7 × 3", "`wrappers=[minigrid.wrappers:ImgObsWrapper]`", "not run"]
     runs = sorted((tmp_path / "runs").glob("*/*/*"))
-    assert run(monkeypatch, rl.compare.main, *arguments) == 0
+    assert command(rl.compare, *arguments)[0] == 0
     assert sorted((tmp_path / "runs").glob("*/*/*")) == runs, "finished runs are not trained again"
 
 
-def test_index_links_to_it_and_takes_it_for_no_comparison(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_index_links_to_it_and_takes_it_for_no_comparison(command: Command, tmp_path: Path) -> None:
     comparison = {"command": "", "random": 20.0, "lines": [{"label": "recipe", "runs": [result(0, 500.0).summary]}]}
     for file, content in (("CartPole-v1/comparison.json", comparison), ("unseen/unseen.json", {})):
         (tmp_path / file).parent.mkdir()
         (tmp_path / file).write_text(json.dumps(content))
     (tmp_path / "unseen/unseen.md").touch()
-    assert run(monkeypatch, rl.index.main, "--results", str(tmp_path)) == 0
+    assert command(rl.index, "--results", tmp_path)[0] == 0
     assert "Beside them: [unseen/unseen.md](unseen/unseen.md)." in (tmp_path / "README.md").read_text()
 
 

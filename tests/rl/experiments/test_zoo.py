@@ -21,7 +21,8 @@ from rl.experiments.suites.training import Candidate
 from rl.experiments.suites.zoo import ZOO, aggregate, as_json, normalized, standing, table
 from rl.run.results import Result
 from rl.run.terminal import RunFailed
-from tests.rl.experiments.suites import played, result, rows, run
+from tests.conftest import Command
+from tests.rl.experiments.suites import played, result, rows
 
 SEVERAL = ("CartPole-v1", "Acrobot-v1", "MountainCar-v0", "Pendulum-v1")
 RECIPE, PLAY_RANDOMLY = recipe_file, suites.evaluate_uniform
@@ -49,16 +50,17 @@ def four(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("four")
-def test_suite(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_suite(command: Command, tmp_path: Path) -> None:
     arguments = ["--suite", "zoo", "--seeds", "0-1", "--set", "total_timesteps=2000", "--set", "eval_episodes=2"]
     arguments += ["--out", str(tmp_path / "runs"), "--results", str(tmp_path / "results")]
-    assert run(monkeypatch, rl.compare.main, *arguments, "--only", "CartPole-v1", "MountainCar-v0") == 0
-    assert "note: MountainCar-v0 is left out: no recipe ships for it\n" in capsys.readouterr().out
+    status, out, _ = command(rl.compare, *arguments, "--only", "CartPole-v1", "MountainCar-v0")
+    assert status == 0
+    assert "note: MountainCar-v0 is left out: no recipe ships for it\n" in out
     first = sorted(path.name for path in (tmp_path / "runs").iterdir())
     assert first == ["CartPole-v1"]
 
-    assert run(monkeypatch, rl.compare.main, *arguments) == 0
-    out = capsys.readouterr().out
+    status, out, _ = command(rl.compare, *arguments)
+    assert status == 0
     assert "note: Acrobot-v1 is left out: 'Acrobot-v1' needs a package that is not installed" in out
     directory = tmp_path / "results/zoo"
     assert (directory / "zoo.md").read_text() in out
@@ -76,13 +78,13 @@ def test_suite(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.C
     runs = sorted((tmp_path / "runs").glob("*/*/*"))
     assert len(runs) == 4
 
-    assert run(monkeypatch, rl.compare.main, *arguments) == 0
+    assert command(rl.compare, *arguments)[0] == 0
     assert sorted((tmp_path / "runs").glob("*/*/*")) == runs, "finished runs are not trained again"
 
     (tmp_path / "results/CartPole-v1").mkdir()
     page = {"command": "", "random": 20.0, "lines": [{"label": "recipe", "runs": written["environments"][0]["runs"]}]}
     (tmp_path / "results/CartPole-v1/comparison.json").write_text(json.dumps(page))
-    assert run(monkeypatch, rl.index.main, "--results", str(tmp_path / "results")) == 0
+    assert command(rl.index, "--results", tmp_path / "results")[0] == 0
     assert "Beside them: [zoo/zoo.md](zoo/zoo.md)." in (tmp_path / "results/README.md").read_text()
 
 
@@ -103,12 +105,9 @@ def test_suite(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.C
     ],
 )
 @pytest.mark.usefixtures("four")
-def test_usage_errors(
-    argv: list[str], words: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    where = ["--out", str(tmp_path / "runs"), "--results", str(tmp_path / "results")]
-    assert run(monkeypatch, rl.compare.main, *argv, *where) == 2
-    err = capsys.readouterr().err
+def test_usage_errors(argv: list[str], words: str, command: Command, tmp_path: Path) -> None:
+    status, _, err = command(rl.compare, *argv, "--out", tmp_path / "runs", "--results", tmp_path / "results")
+    assert status == 2
     assert err.count("\n") == 1
     assert words in err
     assert not list(tmp_path.iterdir())

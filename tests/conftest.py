@@ -1,0 +1,26 @@
+"""Fixtures of all tests."""
+
+import sys
+from collections.abc import Callable
+from types import ModuleType
+
+import pytest
+
+import rl.run.terminal
+
+Command = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def command(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Command:
+    """Runs a command, given as its module and arguments, in this process: exit status, standard output and error."""
+
+    def call(module: ModuleType, *argv: object) -> tuple[int, str, str]:
+        capsys.readouterr()
+        monkeypatch.setattr(sys, "argv", [module.__name__, *map(str, argv)])
+        with pytest.raises(SystemExit) as exit_:
+            rl.run.terminal.run(module.main)
+        out, err = capsys.readouterr()
+        return int(exit_.value.code or 0), out, err
+
+    return call
