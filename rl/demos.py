@@ -1,4 +1,4 @@
-"""`python -m rl.demos RUN --episodes N`: a trained agent plays, and what it does is kept as demonstrations."""
+"""`python -m rl.demos RUN --episodes N`: records demonstrations of a trained agent."""
 
 from pathlib import Path
 
@@ -19,9 +19,9 @@ def main(argv: list[str]) -> int:
     out = target(args.out or (args.run if args.run.is_dir() else file.parent) / "demonstrations.npz")
     print(f"{agent.env}, {file}, step {agent.loop.step:,}, seed {seed}")
     played = record(agent, agent.env, args.episodes, seed, deterministic=not args.stochastic)
-    kept = _at_least(played, args.min_return)
+    kept = _with_return(played, args.min_return)
     origin = {"run": str(args.run), "checkpoint": file.name, "step": agent.loop.step}
-    path = save(out, kept._replace(about={**kept.about, **origin}))
+    path = save(out, kept._replace(metadata={**kept.metadata, **origin}))
     print(_summary(kept))
     print(f"{kept.transitions:,} transitions, {path}, {path.stat().st_size:,} bytes")
     return DONE
@@ -34,7 +34,7 @@ def _parser() -> Parser:
     parser.add_argument(
         "--seed", type=at_least(0), metavar="S", help="seed of environments and actions (default: the run's)"
     )
-    parser.add_argument("--stochastic", action="store_true", help="draw actions (default: the most probable)")
+    parser.add_argument("--stochastic", action="store_true", help="sample actions (default: take the most probable)")
     parser.add_argument(
         "--min-return", type=number, metavar="R", help="keep only the episodes that return at least this"
     )
@@ -42,8 +42,8 @@ def _parser() -> Parser:
     return parser
 
 
-def _at_least(played: Demonstrations, least: float | None) -> Demonstrations:
-    """The episodes of at least this return. Raises ConfigError if there are none."""
+def _with_return(played: Demonstrations, least: float | None) -> Demonstrations:
+    """The episodes with at least this return. Raises ConfigError if there are none."""
     if least is None:
         return played
     returns = played.returns
@@ -52,14 +52,14 @@ def _at_least(played: Demonstrations, least: float | None) -> Demonstrations:
         raise ConfigError(f"--min-return {least:g}: the best of {len(returns)} episodes returned {returns.max():g}")
     print(f"{len(good)} of {len(returns)} episodes returned at least {least:g}")
     kept = played.select(good)
-    return kept._replace(about={**kept.about, "min_return": least, "played": len(returns)})
+    return kept._replace(metadata={**kept.metadata, "min_return": least, "played": len(returns)})
 
 
 def _summary(kept: Demonstrations) -> Evaluation:
     bounds = np.array(kept.episodes)
     lengths, whole = bounds[:, 1] - bounds[:, 0], kept.terminated[bounds[:, 1] - 1]
-    cut = (lengths == kept.about["cut_off_after"]) & ~whole
-    return Evaluation(kept.returns, lengths, bool(kept.about["deterministic"]), int(cut.sum()))
+    cut = (lengths == kept.metadata["cut_off_after"]) & ~whole
+    return Evaluation(kept.returns, lengths, bool(kept.metadata["deterministic"]), int(cut.sum()))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Demonstrations: what somebody did in an environment, recorded, kept and checked. See docs/demonstrations.md."""
+"""Demonstrations: recorded episodes for imitation learning. See docs/demonstrations.md."""
 
 from agents.demonstrations.data import DemonstrationError, Demonstrations
 from agents.demonstrations.files import load, save, target

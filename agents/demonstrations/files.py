@@ -1,19 +1,18 @@
-"""Demonstrations on disk: an `.npz` that NumPy alone can read and write, see docs/demonstrations.md."""
+"""Demonstrations on disk: an `.npz` that NumPy alone can read and write. See docs/demonstrations.md."""
 
 import io
 import json
 import zipfile
 import zlib
 from pathlib import Path
-from typing import cast
 
 import numpy as np
 
 from agents.archive import digest_matches, has_no_comment
 from agents.archive import write as write_archive
-from agents.demonstrations.checks import NAMES, check
+from agents.demonstrations.checks import NAMES, check_demonstrations
 from agents.demonstrations.data import DemonstrationError, Demonstrations
-from agents.demonstrations.minari import PREFIX, installed
+from agents.demonstrations.minari import PREFIX, load_minari
 from agents.settings.schema import suggestion
 from envs.spaces import Array, Space
 
@@ -23,27 +22,24 @@ _OPTIONAL = {NAMES["legal"]}
 
 _KNOWN = {*NAMES.values(), "metadata"}
 
-_UNREADABLE = (
-    zipfile.BadZipFile, zlib.error, ValueError, OSError, EOFError, KeyError, NotImplementedError, RuntimeError,
-    MemoryError,
-)  # fmt: skip
+_UNREADABLE = (zipfile.BadZipFile, zlib.error, ValueError, OSError, EOFError, LookupError, RuntimeError, MemoryError)
 
 
 def target(path: str | Path) -> Path:
-    """Where `save` writes: `.npz` is added if missing. Raises DemonstrationError for a folder."""
+    """The file that `save` writes: path, with `.npz` added if missing. Raises DemonstrationError for a folder."""
     if Path(path).is_dir():
-        raise DemonstrationError(f"{path}: is a folder; name a file in it")
+        raise DemonstrationError(f"{path}: is a directory; name a file in it")
     return Path(path) if str(path).endswith(".npz") else Path(f"{path}.npz")
 
 
 def save(path: str | Path, demonstrations: Demonstrations) -> Path:
-    """Writes them whole or not at all to `target(path)`, which it returns. The same data gives the same bytes.
+    """Writes demonstrations atomically to `target(path)`, which it returns. The same data gives the same bytes.
 
-    Raises DemonstrationError if these are not demonstrations that `load` would take.
+    Raises DemonstrationError if the demonstrations are invalid, and OSError if they cannot be written.
     """
     file = target(path)
-    check(demonstrations, f"what should be saved as {file}")
-    metadata = {"format": FORMAT, "env_id": demonstrations.env_id} | dict(demonstrations.about)
+    check_demonstrations(demonstrations, f"cannot save {file}")
+    metadata = {"format": FORMAT, "env_id": demonstrations.env_id} | dict(demonstrations.metadata)
     arrays = {name: getattr(demonstrations, field) for field, name in NAMES.items()}
     buffer = io.BytesIO()
     np.savez_compressed(
@@ -62,23 +58,23 @@ def load(
     action_space: Space | None = None,
     env_id: str | None = None,
 ) -> Demonstrations:
-    """What `save` or somebody else wrote; or "minari:NAME", a data set of Minari's that is on this machine.
+    """The demonstrations of a file, or of a local Minari data set if path is "minari:NAME".
 
-    obs_space, action_space: of the environment or of the agent that is to use them; None allows any.
+    obs_space, action_space: the spaces of the environment or agent that will use them; None allows any.
     env_id: the environment that they must come from; None allows any.
-    Raises DemonstrationError, one line that names the file, the fault, and what to do.
+    Raises DemonstrationError: one line that names the file, the fault and the remedy.
     """
-    demonstrations = installed(str(path)) if str(path).startswith(PREFIX) else _from_file(Path(path))
-    check(demonstrations, str(path), obs_space, action_space)
-    if env_id is not None and _bare(env_id) != _bare(demonstrations.env_id):
+    demonstrations = load_minari(str(path)) if str(path).startswith(PREFIX) else _from_file(Path(path))
+    check_demonstrations(demonstrations, str(path), obs_space, action_space)
+    if env_id is not None and _without_module(env_id) != _without_module(demonstrations.env_id):
         raise DemonstrationError(
-            f"{path}: recorded in {demonstrations.env_id}, not in {env_id}; record some there, or load without env_id"
+            f"{path}: recorded in {demonstrations.env_id}, not in {env_id}; record there, or load without env_id"
         )
     return demonstrations
 
 
-def _bare(env_id: str) -> str:
-    """Without the module that registers it."""
+def _without_module(env_id: str) -> str:
+    """ "module:Env-v0" → "Env-v0"."""
     return env_id.rpartition(":")[2]
 
 
@@ -95,24 +91,24 @@ def _from_file(path: Path) -> Demonstrations:
     if not raw.startswith(b"PK"):
         raise DemonstrationError(f"{path}: not an .npz file; numpy.savez writes one")
     if intact is None and not has_no_comment(raw):
-        raise DemonstrationError(f"{path}: the file is cut off or damaged at its end; record it again")
-    arrays = _arrays(path, raw, tested=intact is True)
+        raise DemonstrationError(f"{path}: the file is truncated or damaged at its end; record it again")
+    arrays = _arrays(path, raw, verified=intact is True)
     unknown = sorted(arrays.keys() - _KNOWN)
     if unknown:
         raise DemonstrationError(f"{path}: unknown array {unknown[0]!r}{suggestion(unknown[0], _KNOWN)}")
     missing = sorted(_KNOWN - _OPTIONAL - arrays.keys())
     if missing:
-        raise DemonstrationError(f"{path}: no array {', '.join(missing)} in it; docs/demonstrations.md lists them")
-    env_id, about = _metadata(path, arrays.pop("metadata"))
+        raise DemonstrationError(f"{path}: missing array {', '.join(missing)}; docs/demonstrations.md lists all")
+    env_id, metadata = _metadata(path, arrays.pop("metadata"))
     fields = {field: arrays.get(name) for field, name in NAMES.items()}
-    return Demonstrations(env_id=env_id, about=about, **fields)  # type: ignore[arg-type]
+    return Demonstrations(env_id=env_id, metadata=metadata, **fields)  # type: ignore[arg-type]
 
 
-def _arrays(path: Path, raw: bytes, tested: bool) -> dict[str, Array]:
-    """tested: whether a digest has vouched for these bytes; else the archive's own checksums must."""
+def _arrays(path: Path, raw: bytes, verified: bool) -> dict[str, Array]:
+    """verified: whether a digest has confirmed the bytes; if not, the archive's own checksums are verified."""
     try:
         with zipfile.ZipFile(io.BytesIO(raw)) as archive:
-            wrong = None if tested else archive.testzip()  # NumPy does not read an array to the end, where it stands
+            wrong = None if verified else archive.testzip()  # NumPy stops reading before it reaches a checksum
         if wrong is not None:
             raise DemonstrationError(f"{path}: wrong checksum of {wrong}, the file is damaged")
         with np.load(io.BytesIO(raw), allow_pickle=False) as loaded:
@@ -121,7 +117,7 @@ def _arrays(path: Path, raw: bytes, tested: bool) -> dict[str, Array]:
         raise
     except _UNREADABLE as error:
         reason = " ".join(str(error).split())
-        raise DemonstrationError(f"{path}: damaged, cut off, or not only numbers ({reason})") from None
+        raise DemonstrationError(f"{path}: truncated, damaged, or not only numbers ({reason})") from None
     for name, array in arrays.items():
         if not isinstance(array, np.ndarray):
             raise DemonstrationError(f"{path}: {name} is not an array")
@@ -129,18 +125,18 @@ def _arrays(path: Path, raw: bytes, tested: bool) -> dict[str, Array]:
 
 
 def _metadata(path: Path, array: Array) -> tuple[str, dict[str, object]]:
-    """The environment's id, and the rest."""
+    """The environment's id and the other metadata."""
     try:
-        about = json.loads(str(array))
+        metadata = json.loads(str(array))
     except (ValueError, RecursionError):
-        about = None
-    if array.dtype.kind != "U" or not isinstance(about, dict):
+        metadata = None
+    if array.dtype.kind != "U" or not isinstance(metadata, dict):
         raise DemonstrationError(
             f'{path}: metadata must be JSON text, such as {{"format": 1, "env_id": "CartPole-v1"}}'
         )
-    found, env_id = about.pop("format", None), about.pop("env_id", None)
+    found, env_id = metadata.pop("format", None), metadata.pop("env_id", None)
     if type(found) is not int or found > FORMAT or found < 1:
         raise DemonstrationError(f"{path}: has format {found!r}; this version reads format {FORMAT}")
     if not isinstance(env_id, str):
-        raise DemonstrationError(f"{path}: its metadata must name the environment, as env_id")
-    return env_id, cast("dict[str, object]", about)
+        raise DemonstrationError(f"{path}: the metadata must name the environment, as env_id")
+    return env_id, metadata

@@ -1,49 +1,32 @@
-"""Minari's data sets as demonstrations."""
+"""Data sets of Minari as demonstrations."""
 
-from collections.abc import Iterable
-from typing import Protocol, cast
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from agents.demonstrations.checks import check
+from agents.demonstrations.checks import check_demonstrations
 from agents.demonstrations.data import DemonstrationError, Demonstrations
-from agents.demonstrations.recording import describe
+from agents.demonstrations.recording import describe_spaces
 from envs import spaces
 from envs.spaces import Array, Space
+
+if TYPE_CHECKING:
+    from minari import MinariDataset
 
 PREFIX = "minari:"
 
 
-class MinariEpisode(Protocol):
-    """T steps, as Minari documents them."""
+def from_minari(dataset: "MinariDataset", env_id: str | None = None) -> Demonstrations:
+    """Every episode of a data set. An episode without an end is marked as truncated in its last step.
 
-    observations: object  # [T + 1, …], or a dict or tuple of such
-    actions: object  # [T, …], the environment's
-    rewards: Array  # [T]
-    terminations: Array  # bool[T]
-    truncations: Array  # bool[T]
-
-
-class MinariDataset(Protocol):
-    """The part of `minari.MinariDataset` that is used."""
-
-    observation_space: Space
-    action_space: Space
-
-    def iterate_episodes(self) -> Iterable[MinariEpisode]: ...
-
-
-def from_minari(dataset: MinariDataset, env_id: str | None = None) -> Demonstrations:
-    """Every episode of a data set. One that neither terminated nor was truncated counts as truncated in its last step.
-
-    env_id: what the environment is called, by default as the data set says.
-    Raises UnsupportedSpace for spaces that agents here cannot use, and DemonstrationError if the data is broken.
+    env_id: the environment's id; by default that in the data set.
+    Raises UnsupportedSpace for spaces that our agents do not support, and DemonstrationError if the data is invalid.
     """
     spec = getattr(getattr(dataset, "spec", None), "env_spec", None)
     name = str(getattr(getattr(dataset, "spec", None), "dataset_id", "the data set"))
     env_id = env_id or (str(spec.id) if spec is not None else None)
     if env_id is None:
-        raise DemonstrationError(f"{name}: does not say which environment it comes from; pass env_id to from_minari")
+        raise DemonstrationError(f"{name}: has no environment id; pass env_id to from_minari")
     obs_space = spaces.check_observation_space(dataset.observation_space, name)
     action_space = spaces.check_action_space(dataset.action_space, name)
     columns: list[tuple[Array, ...]] = []
@@ -57,31 +40,31 @@ def from_minari(dataset: MinariDataset, env_id: str | None = None) -> Demonstrat
         if not len(truncated):
             continue
         truncated[-1] |= not terminated[-1]
-        first = np.arange(len(truncated)) == 0
+        start = np.arange(len(truncated)) == 0
         reward = np.asarray(episode.rewards, np.float32)
-        columns.append((obs[:-1], action, reward, obs[1:], terminated, truncated, first))
+        columns.append((obs[:-1], action, reward, obs[1:], terminated, truncated, start))
     if not columns:
-        raise DemonstrationError(f"{name}: holds no step of any episode")
-    obs, action, reward, next_obs, terminated, truncated, first = map(np.concatenate, zip(*columns, strict=True))
-    about = describe(obs_space, action_space) | {"source": PREFIX + name}
+        raise DemonstrationError(f"{name}: contains no transition")
+    obs, action, reward, next_obs, terminated, truncated, start = map(np.concatenate, zip(*columns, strict=True))
+    metadata = describe_spaces(obs_space, action_space) | {"source": PREFIX + name}
     demonstrations = Demonstrations(
-        env_id, obs, action, reward, next_obs, terminated, truncated, first, about=about
-    )  # fmt: skip
-    check(demonstrations, name)
+        env_id, obs, action, reward, next_obs, terminated, truncated, start, metadata=metadata
+    )
+    check_demonstrations(demonstrations, name)
     return demonstrations
 
 
 def _flat(space: Space, observations: object) -> Array:
-    """[T + 1, …] in one row each, and of the type that such an environment shows."""
+    """Observations [T + 1, …] of the space, flattened as `envs.Worlds` does, with the dtype of its flat form."""
     rows, single = spaces.batched(space, observations)
     kind = spaces.flat_form(space).dtype
     if single or not np.can_cast(rows.dtype, kind, "same_kind"):
-        raise ValueError(f"observations are {rows.dtype}{list(rows.shape)}, which do not fit {spaces.brief(space)}")
+        raise ValueError(f"observations are {rows.dtype}{list(rows.shape)}, which are not of {spaces.brief(space)}")
     return rows.astype(kind, copy=False)
 
 
-def installed(address: str) -> Demonstrations:
-    """Of "minari:NAME", which must be on this machine. Raises DemonstrationError if it, or Minari, is not."""
+def load_minari(address: str) -> Demonstrations:
+    """The local data set "minari:NAME". Raises DemonstrationError if it, or Minari, is not installed."""
     name = address.removeprefix(PREFIX)
     try:
         import minari
@@ -90,7 +73,7 @@ def installed(address: str) -> Demonstrations:
     try:
         dataset = minari.load_dataset(name)
     except FileNotFoundError:
-        raise DemonstrationError(f"{address}: not on this machine; `minari download {name}` fetches it") from None
+        raise DemonstrationError(f"{address}: not on this machine; get it by `minari download {name}`") from None
     except (ImportError, OSError, ValueError) as error:
         raise DemonstrationError(f"{address}: Minari cannot open it: {' '.join(str(error).split())}") from None
-    return from_minari(cast(MinariDataset, dataset))
+    return from_minari(dataset)

@@ -1,4 +1,4 @@
-"""`record`: whole episodes of an agent, or of a script, as demonstrations."""
+"""`record`: plays complete episodes of an agent or of a function, and returns them as demonstrations."""
 
 import json
 from collections.abc import Callable
@@ -7,7 +7,7 @@ from typing import cast
 import numpy as np
 import torch
 
-from agents.demonstrations.checks import check
+from agents.demonstrations.checks import check_demonstrations
 from agents.demonstrations.data import DemonstrationError, Demonstrations
 from agents.episodes import Stage, Step, stage
 from agents.machine import versions
@@ -27,26 +27,25 @@ def record(
     variant: Variant | None = None,
     backend: Backend | None = None,
 ) -> Demonstrations:
-    """The episodes that `rl.evaluate` plays with the same arguments, every transition of them, in order of assignment.
+    """Every transition of the episodes that `rl.evaluate` plays with the same arguments, in order of assignment.
 
-    actor: an agent, or any function from observations [N, …] to the environment's actions [N, …]; observations are
-    flat, as `Demonstrations.obs`, actions as the environment wants them (a choice counts from its space's `start`).
-    The function sees a batch since N environments are played side by side; N is at most 20 and may change.
-    An episode without a time limit is cut off after `agents.episodes.PATIENCE` steps and counts as truncated there.
-    Raises ValueError as `rl.evaluate` does, and DemonstrationError if the function's actions are not the environment's.
+    actor: an agent, or a function from observations [N, …] to actions [N, …], for N ≤ 20 parallel environments; N may
+    change between calls. Observations are flat, as in `Demonstrations.obs`; actions are the environment's, so a
+    discrete action counts from its space's `start`.
+    Without a time limit, an episode is truncated after `agents.episodes.PATIENCE` steps.
+    Raises ValueError as `rl.evaluate` does, and DemonstrationError if an action is not in the environment's space.
     """
     with stage(actor, env, episodes, seed, variant, backend) as prepared:
         scripted = not hasattr(actor, "act")
-        space = prepared.worlds.env_action_space
-        player = Scripted(cast(Script, actor), space) if scripted else cast(Actor, actor)
-        steps = [_playing(step) for step in prepared.play(player, deterministic)]
-        about = _about(actor, prepared) | {"seed": seed, "deterministic": None if scripted else deterministic}
+        player = Scripted(cast(Script, actor), prepared.worlds.env_action_space) if scripted else cast(Actor, actor)
+        steps = [_assigned_rows(step) for step in prepared.play(player, deterministic)]
+        metadata = _metadata(actor, prepared) | {"seed": seed, "deterministic": None if scripted else deterministic}
         dtype, env_id = prepared.worlds.obs_space.dtype, prepared.worlds.env_id
     episode = np.concatenate([step.pop("episode") for step in steps]).astype(np.int64)
     order = np.argsort(episode, kind="stable")
 
     def joined(name: str) -> Array:
-        return np.concatenate([step.pop(name) for step in steps])[order]  # pop, since images are large
+        return np.concatenate([step.pop(name) for step in steps])[order]  # pop frees memory: images are large
 
     demonstrations = Demonstrations(
         env_id=env_id,
@@ -56,16 +55,16 @@ def record(
         next_obs=joined("next_obs").astype(dtype, copy=False),
         terminated=joined("terminated").astype(bool),
         truncated=joined("truncated").astype(bool),
-        first=np.diff(episode[order], prepend=-1) > 0,
+        episode_start=np.diff(episode[order], prepend=-1) > 0,
         legal=joined("legal").astype(bool) if "legal" in steps[0] else None,
-        about=about,
+        metadata=metadata,
     )
-    check(demonstrations, f"what was recorded in {env_id}")
+    check_demonstrations(demonstrations, f"recording of {env_id}")
     return demonstrations
 
 
 class Scripted:
-    """A function from observations to the environment's actions as an actor."""
+    """An actor whose actions a function computes."""
 
     def __init__(self, script: Script, space: Actions) -> None:
         self.script, self.space = script, space
@@ -79,12 +78,12 @@ class Scripted:
                 raise ValueError(f"{len(np.atleast_1d(actions))} actions for a batch of {len(obs)} observations")
             choice = to_policy_action(self.space, actions)
         except ValueError as error:
-            raise DemonstrationError(f"the function cannot act in {brief(self.space)}: {error}") from None
+            raise DemonstrationError(f"the function's actions are not in {brief(self.space)}: {error}") from None
         return Choice(torch.from_numpy(choice), torch.zeros(len(obs), 0))
 
 
-def describe(observations: Space, actions: Actions) -> dict[str, object]:
-    """What is kept of the environment's own spaces: their text, and the number of choices of each part of an action."""
+def describe_spaces(observations: Space, actions: Actions) -> dict[str, object]:
+    """Metadata of the environment's spaces: their text, and the number of choices of each part of an action."""
     return {
         "observation_space": brief(observations),
         "action_space": brief(actions),
@@ -92,28 +91,32 @@ def describe(observations: Space, actions: Actions) -> dict[str, object]:
     }
 
 
-def _about(actor: object, prepared: Stage) -> dict[str, object]:
+def _metadata(actor: object, prepared: Stage) -> dict[str, object]:
     worlds = prepared.worlds
-    about = describe(worlds.env_obs_space, worlds.env_action_space) | {
+    metadata = describe_spaces(worlds.env_obs_space, worlds.env_action_space) | {
         "actor": getattr(actor, "__name__", type(actor).__name__),
         "variant": prepared.variant.changes,
         "backend": worlds.backend,
         "cut_off_after": None if np.isinf(prepared.patience) else prepared.patience,
         "versions": versions(),
     }
-    plain: dict[str, object] = json.loads(json.dumps(about, default=str))
+    plain: dict[str, object] = json.loads(json.dumps(metadata, default=str))
     return plain
 
 
-def _playing(step: Step) -> dict[str, Array]:
-    """The rows of the environments whose episode was asked for."""
+def _assigned_rows(step: Step) -> dict[str, Array]:
+    """The rows of the environments that play an assigned episode."""
     action = step.choice.action.numpy(force=True)
     rows: dict[str, Array] = {
-        "episode": step.episode, "obs": step.obs, "reward": step.reward, "next_obs": step.next_obs,
+        "episode": step.episode,
+        "obs": step.obs,
+        "reward": step.reward,
+        "next_obs": step.next_obs,
         "action": action.astype(np.float32 if action.dtype.kind == "f" else np.int64, copy=False),
-        "terminated": step.terminated, "truncated": step.truncated,
-    }  # fmt: skip
+        "terminated": step.terminated,
+        "truncated": step.truncated,
+    }
     if step.legal is not None:
         rows["legal"] = step.legal
-    playing = step.episode >= 0
-    return {name: row[playing] for name, row in rows.items()}
+    assigned = step.episode >= 0
+    return {name: row[assigned] for name, row in rows.items()}

@@ -55,10 +55,10 @@ def recorded(agent: A2C, run: Path) -> Demonstrations:
     if file.is_file():
         kept = load(file, env_id=env_id)
         expected = origin | {"seed": RECORDED_WITH, "deterministic": True}
-        if len(kept.episodes) == EPISODES and all(kept.about.get(key) == value for key, value in expected.items()):
+        if len(kept.episodes) == EPISODES and all(kept.metadata.get(key) == value for key, value in expected.items()):
             return kept
     played = record(agent, env_id, EPISODES, RECORDED_WITH)
-    played = played._replace(about={**played.about, **origin})
+    played = played._replace(metadata={**played.metadata, **origin})
     save(file, played)
     return played
 

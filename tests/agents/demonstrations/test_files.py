@@ -17,7 +17,7 @@ from gymnasium import spaces
 from gymnasium.vector.utils import create_empty_array
 
 from agents.demonstrations import DemonstrationError, Demonstrations, from_minari, load, save
-from agents.demonstrations.checks import NAMES, check
+from agents.demonstrations.checks import NAMES, check_demonstrations
 from envs import UnsupportedSpace
 from envs.spaces import batched
 from tests import ROOT
@@ -37,7 +37,7 @@ def demonstrations(lengths: tuple[int, ...] = (2, 3), **fields: object) -> Demon
     d = Demonstrations(
         "CartPole-v1", rng.normal(size=(m, 3)).astype(np.float32), np.arange(m) % 4, np.ones(m, np.float32),
         rng.normal(size=(m, 3)).astype(np.float32), last & even, last & ~even, np.roll(last, 1),
-        about={"choices": [4], "actor": "γ", "variant": {"frame_stack": 2}},
+        metadata={"choices": [4], "actor": "γ", "variant": {"frame_stack": 2}},
     )  # fmt: skip
     return d._replace(**fields)
 
@@ -74,15 +74,15 @@ def test_round_trip(file: Path) -> None:
 @pytest.mark.parametrize(
     "fields",
     [
-        {"action": np.arange(10, dtype=np.float32).reshape(5, 2), "about": {"choices": []}},
-        {"action": np.arange(10).reshape(5, 2) % 2, "about": {"choices": [2, 2]}},
+        {"action": np.arange(10, dtype=np.float32).reshape(5, 2), "metadata": {"choices": []}},
+        {"action": np.arange(10).reshape(5, 2) % 2, "metadata": {"choices": [2, 2]}},
         {
             "action": np.zeros((5, 2), np.int64), "legal": np.array([[1, 0, 1, 0, 0]] * 5, bool),
-            "about": {"choices": [2, 3]},
+            "metadata": {"choices": [2, 3]},
         },
         {"legal": np.arange(4) == np.arange(5)[:, None] % 4},
         {"obs": np.zeros((5, 4, 4), np.uint8), "next_obs": np.ones((5, 4, 4), np.uint8)},
-        {"obs": np.arange(5), "next_obs": np.arange(5), "about": {}},
+        {"obs": np.arange(5), "next_obs": np.arange(5), "metadata": {}},
     ],
     ids=["continuous", "several parts", "masks of several parts", "masks", "images", "Discrete, nothing told"],
 )  # fmt: skip
@@ -116,10 +116,10 @@ def test_nothing_is_unpickled(tmp_path: Path) -> None:
     assert "not only numbers" in refused(path)
 
 
-@pytest.mark.parametrize("sealed", [True, False])
+@pytest.mark.parametrize("digest", [True, False])
 @pytest.mark.parametrize("compressed", [True, False])
-def test_a_file_that_was_cut_off(file: Path, sealed: bool, compressed: bool) -> None:
-    if not sealed:
+def test_a_truncated_file(file: Path, digest: bool, compressed: bool) -> None:
+    if not digest:
         write = np.savez_compressed if compressed else np.savez
         write(file, **arrays_of(demonstrations()))
     whole = file.read_bytes()
@@ -128,7 +128,7 @@ def test_a_file_that_was_cut_off(file: Path, sealed: bool, compressed: bool) -> 
         refused(file)
 
 
-def test_a_flipped_byte_is_noticed_by_the_seal(file: Path) -> None:
+def test_a_flipped_byte_is_noticed_by_the_digest(file: Path) -> None:
     whole = file.read_bytes()
     for position in range(0, len(whole) - 66, 11):
         file.write_bytes(whole[:position] + bytes([whole[position] ^ 16]) + whole[position + 1 :])
@@ -174,9 +174,9 @@ def test_a_process_killed_while_it_writes_leaves_the_old_file(file: Path) -> Non
 
 
 def test_what_cannot_be_loaded_is_not_saved(tmp_path: Path) -> None:
-    with pytest.raises(DemonstrationError, match=r"what should be saved as .*: rewards holds NaN or infinity in row 4"):
+    with pytest.raises(DemonstrationError, match=r"cannot save .*: rewards holds NaN or infinity in row 4"):
         save(tmp_path / "a", demonstrations(reward=np.array([1, 1, 1, 1, np.inf], np.float32)))
-    with pytest.raises(DemonstrationError, match="is a folder; name a file in it"):
+    with pytest.raises(DemonstrationError, match="is a directory; name a file in it"):
         save(tmp_path, demonstrations())
     assert not os.listdir(tmp_path)
 
@@ -188,7 +188,7 @@ def test_what_cannot_be_loaded_is_not_saved(tmp_path: Path) -> None:
 def test_a_missing_array_is_named(tmp_path: Path, name: str) -> None:
     path = tmp_path / "a.npz"
     np.savez(path, **{key: array for key, array in arrays_of(demonstrations()).items() if key != name})
-    assert f"no array {name} in it" in refused(path)
+    assert f"missing array {name}; docs/demonstrations.md lists all" in refused(path)
 
 
 def changed(name: str, row: object, value: object) -> Callable[[Arrays], Arrays]:
@@ -210,18 +210,18 @@ FAULTS = {
         given(action_mask=np.ones((5, 4), bool)),
         "unknown array 'action_mask'; did you mean 'action_masks'",
     ),
-    "double rewards": (given(rewards=np.ones(5)), "rewards is float64[5], it must be float32[M]"),
+    "double rewards": (given(rewards=np.ones(5)), "rewards is float64[5]; it must be float32[M]"),
     "rewards in a column": (given(rewards=np.ones((5, 1), SINGLE)), "rewards is float32[5, 1]"),
-    "flags as numbers": (given(terminated=[0, 1, 0, 0, 1]), "terminated is int64[5], it must be bool[M]"),
+    "flags as numbers": (given(terminated=[0, 1, 0, 0, 1]), "terminated is int64[5]; it must be bool[M]"),
     "short integers": (
         given(actions=np.zeros(5, np.int32)),
-        "actions is int32[5], it must be int64[M] or int64[M, K] or float32[M, K]",
+        "actions is int32[5]; it must be int64[M] or int64[M, K] or float32[M, K]",
     ),
     "flat continuous actions": (given(actions=np.zeros(5, SINGLE)), "actions is float32[5]"),
-    "text": (given(observations=["a"] * 5), "observations is <U1[5], it must be numbers [M, …]"),
+    "text": (given(observations=["a"] * 5), "observations is <U1[5]; it must be numbers [M, …]"),
     "complex": (given(observations=np.zeros((5, 3), complex)), "observations is complex128[5, 3]"),
-    "a number": (given(observations=1.0), "observations is float64[], it must be numbers [M, …]"),
-    "other lengths": (given(rewards=np.ones(4, SINGLE)), "rewards has 4 rows, observations 5"),
+    "a number": (given(observations=1.0), "observations is float64[]; it must be numbers [M, …]"),
+    "other lengths": (given(rewards=np.ones(4, SINGLE)), "rewards has 4 rows, observations has 5"),
     "other successors": (
         given(next_observations=np.zeros((5, 2), SINGLE)),
         "next_observations is float32[5, 2], observations float32[5, 3]",
@@ -232,25 +232,28 @@ FAULTS = {
     "infinite reward": (changed("rewards", 3, -np.inf), "rewards holds NaN or infinity in row 3"),
     "too large": (given(observations=np.full((5, 3), 1e300)), "observations holds NaN or infinity in row 0"),
     "NaN action": (given(actions=np.full((5, 1), np.nan, SINGLE)), "actions holds NaN or infinity in row 0"),
-    "no end": (given(terminated=np.zeros(5, bool), truncated=np.zeros(5, bool)), "no episode in it is complete"),
-    "begins in the middle": (changed("episode_starts", 0, False), "its first row is not the start of an episode"),
-    "ends in the middle": (changed("truncated", 4, False), "its last row does not end an episode"),
+    "no end": (given(terminated=np.zeros(5, bool), truncated=np.zeros(5, bool)), "no episode is complete"),
+    "begins in the middle": (changed("episode_starts", 0, False), "the first row does not start an episode"),
+    "ends in the middle": (changed("truncated", 4, False), "the last row does not end an episode"),
     "start without an end": (
         changed("episode_starts", 1, True),
-        "an episode starts in row 1, and the one before does not end in row 0",
+        "an episode starts in row 1, but the previous one does not end in row 0",
     ),
-    "end without a start": (changed("terminated", 2, True), "an episode ends in row 2, and none starts in row 3"),
+    "end without a start": (changed("terminated", 2, True), "an episode ends in row 2, but row 3 starts none"),
     "action too large": (changed("actions", 3, 4), "action 4 in row 3 is outside its choices"),
     "negative action": (changed("actions", 3, -1), "action -1 in row 3 is outside its choices"),
     "forbidden action": (
         given(action_masks=np.arange(4) == np.arange(5)[:, None]),
-        "action 0 in row 4 is one that its action_masks forbid",
+        "action 0 in row 4 is forbidden by its action_masks",
     ),
-    "narrow masks": (given(action_masks=np.ones((5, 3), bool)), "action_masks has 3 columns, actions have 4 choices"),
-    "short masks": (given(action_masks=np.ones((4, 4), bool)), "action_masks has 4 rows, observations 5"),
-    "masks of numbers": (given(action_masks=np.ones((5, 4))), "action_masks is float64[5, 4], it must be bool[M, K]"),
-    "parts": (given(actions=np.zeros((5, 2), np.int64)), "actions have 2 parts, and the metadata says choices [4]"),
-    "continuous": (given(actions=np.zeros((5, 2), SINGLE)), "actions are float32, and the metadata says choices [4]"),
+    "narrow masks": (
+        given(action_masks=np.ones((5, 3), bool)),
+        "action_masks has 3 columns, but actions have 4 choices",
+    ),
+    "short masks": (given(action_masks=np.ones((4, 4), bool)), "action_masks has 4 rows, observations has 5"),
+    "masks of numbers": (given(action_masks=np.ones((5, 4))), "action_masks is float64[5, 4]; it must be bool[M, K]"),
+    "parts": (given(actions=np.zeros((5, 2), np.int64)), "actions have 2 parts, but the metadata has choices [4]"),
+    "continuous": (given(actions=np.zeros((5, 2), SINGLE)), "actions are float32, but the metadata has choices [4]"),
 }
 
 
@@ -265,7 +268,7 @@ def test_broken_arrays(tmp_path: Path, fault: str) -> None:
 def test_no_rows(tmp_path: Path) -> None:
     empty = {name: array[:0] if array.ndim else array for name, array in arrays_of(demonstrations()).items()}
     np.savez(tmp_path / "a.npz", **empty)
-    assert "no episode in it is complete" in refused(tmp_path / "a.npz")
+    assert "no episode is complete" in refused(tmp_path / "a.npz")
 
 
 @pytest.mark.parametrize(
@@ -280,8 +283,11 @@ def test_no_rows(tmp_path: Path) -> None:
         ('{"format": 2, "env_id": "CartPole-v1"}', "has format 2; this version reads format 1"),
         ('{"format": true, "env_id": "CartPole-v1"}', "has format True"),
         ('{"format": 1}', "must name the environment, as env_id"),
-        ('{"format": 1, "env_id": "X-v0", "choices": 4}', "choices must be a list such as [2], it is 4"),
-        ('{"format": 1, "env_id": "X-v0", "choices": [0]}', "choices must be a list such as [2], it is [0]"),
+        ('{"format": 1, "env_id": "X-v0", "choices": 4}', "choices in the metadata must be a list such as [2], got 4"),
+        (
+            '{"format": 1, "env_id": "X-v0", "choices": [0]}',
+            "choices in the metadata must be a list such as [2], got [0]",
+        ),
     ],
 )
 def test_broken_metadata(tmp_path: Path, metadata: object, words: str) -> None:
@@ -290,11 +296,11 @@ def test_broken_metadata(tmp_path: Path, metadata: object, words: str) -> None:
 
 
 def test_masks_of_several_parts_need_their_choices(tmp_path: Path) -> None:
-    d = demonstrations(action=np.zeros((5, 2), np.int64), legal=np.ones((5, 5), bool), about={})
-    with pytest.raises(DemonstrationError, match="need their numbers of choices in the metadata"):
+    d = demonstrations(action=np.zeros((5, 2), np.int64), legal=np.ones((5, 5), bool), metadata={})
+    with pytest.raises(DemonstrationError, match="need choices in the metadata"):
         save(tmp_path / "a", d)
-    d = demonstrations(action=np.zeros((5, 2), np.float32), legal=np.ones((5, 5), bool), about={})
-    with pytest.raises(DemonstrationError, match="action_masks are for choices"):
+    d = demonstrations(action=np.zeros((5, 2), np.float32), legal=np.ones((5, 5), bool), metadata={})
+    with pytest.raises(DemonstrationError, match="action_masks need discrete actions"):
         save(tmp_path / "a", d)
 
 
@@ -304,10 +310,10 @@ def test_masks_of_several_parts_need_their_choices(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("space", "words"),
     [
-        (spaces.Box(-1, 1, (4,), np.float32), "observations are float32[3]; those of the agent are of Box"),
-        (spaces.Box(-1, 1, (3,), np.float64), "observations are float32[3]; those of the agent are of Box"),
-        (spaces.Discrete(3), "those of the agent are of Discrete(3)"),
-        (spaces.Dict(a=LINE, b=LINE), "those of the agent are of Box"),
+        (spaces.Box(-1, 1, (4,), np.float32), "observations are float32[3]; the agent observes Box"),
+        (spaces.Box(-1, 1, (3,), np.float64), "observations are float32[3]; the agent observes Box"),
+        (spaces.Discrete(3), "the agent observes Discrete(3)"),
+        (spaces.Dict(a=LINE, b=LINE), "the agent observes Box"),
     ],
 )
 def test_another_observation_space(file: Path, space: spaces.Space, words: str) -> None:
@@ -322,18 +328,16 @@ def test_observations_that_fit(file: Path) -> None:
 
 def test_discrete_observations_are_of_their_space() -> None:
     d = demonstrations(obs=np.arange(5) - 2, next_obs=np.arange(5) - 1)
-    check(d, "here", spaces.Discrete(6, start=-2))
-    with pytest.raises(DemonstrationError, match="here: next_observations holds 3 in row 4, which is not of Discrete"):
-        check(d, "here", spaces.Discrete(5, start=-2))
+    check_demonstrations(d, "here", spaces.Discrete(6, start=-2))
+    with pytest.raises(DemonstrationError, match="here: next_observations holds 3 in row 4, which is outside Discrete"):
+        check_demonstrations(d, "here", spaces.Discrete(5, start=-2))
 
 
 @pytest.mark.parametrize(
     "space", [spaces.Discrete(5), spaces.Discrete(3), spaces.MultiDiscrete([4]), spaces.Box(-1, 1, (1,))]
 )
 def test_another_action_space(file: Path, space: spaces.Space) -> None:
-    assert f"actions are int64[5] of [4] choices; those of the agent are of {space}" in refused(
-        file, action_space=space
-    )
+    assert f"actions are int64[5] with choices [4]; the agent acts in {space}" in refused(file, action_space=space)
 
 
 @pytest.mark.parametrize(
@@ -352,19 +356,19 @@ def test_another_action_space(file: Path, space: spaces.Space) -> None:
 def test_actions_of_a_file_that_does_not_tell_their_choices(
     action: np.ndarray, space: spaces.Space, fits: bool
 ) -> None:
-    d = demonstrations(action=action, about={})
+    d = demonstrations(action=action, metadata={})
     if fits:
-        check(d, "here", action_space=space)
+        check_demonstrations(d, "here", action_space=space)
     else:
         with pytest.raises(DemonstrationError, match="here: action"):
-            check(d, "here", action_space=space)
+            check_demonstrations(d, "here", action_space=space)
 
 
 def test_another_environment(file: Path) -> None:
     assert load(file, env_id="CartPole-v1").env_id == "CartPole-v1"
     assert load(file, env_id="some.module:CartPole-v1").env_id == "CartPole-v1"
     assert load(file, env_id=None).env_id == "CartPole-v1"
-    assert "recorded in CartPole-v1, not in CartPole-v0; record some there" in refused(file, env_id="CartPole-v0")
+    assert "recorded in CartPole-v1, not in CartPole-v0; record there" in refused(file, env_id="CartPole-v0")
 
 
 # --- Minari ---
@@ -404,7 +408,7 @@ def test_episodes_of_minari(observations: str, tmp_path: Path) -> None:
         episode(space, np.array([4, 4, 3]), truncations=ended),
     ]
     d = from_minari(dataset(space, spaces.Discrete(3, start=3), *episodes))  # type: ignore[arg-type]
-    assert (d.env_id, d.about["source"], d.about["choices"]) == ("X-v0", "minari:a/b-v0", [3])
+    assert (d.env_id, d.metadata["source"], d.metadata["choices"]) == ("X-v0", "minari:a/b-v0", [3])
     assert d.episodes == [(0, 3), (3, 5), (5, 8)]
     assert d.action.tolist() == [0, 1, 2, 2, 0, 1, 1, 0]
     assert np.flatnonzero(d.terminated).tolist() == [2]
@@ -419,8 +423,8 @@ def test_episodes_of_minari(observations: str, tmp_path: Path) -> None:
 def test_broken_data_of_minari() -> None:
     sound, actions = episode(LINE, np.array([0, 1])), spaces.Discrete(2)
     for broken, words in (
-        (dataset(LINE, actions), "a/b-v0: holds no step of any episode"),
-        (dataset(LINE, actions, sound, env_id=None), "a/b-v0: does not say which environment"),
+        (dataset(LINE, actions), "a/b-v0: contains no transition"),
+        (dataset(LINE, actions, sound, env_id=None), "a/b-v0: has no environment id"),
         (dataset(LINE, spaces.Discrete(1), sound), r"a/b-v0: action 1 in row 1 is not of Discrete\(1\)"),
         (dataset(spaces.Box(-1, 1, (2,)), actions, sound), r"a/b-v0: observation has shape \(3, 3\)"),
         (dataset(spaces.Box(0, 9, (3,), np.uint8), actions, sound), "a/b-v0: observations are float32"),

@@ -91,7 +91,7 @@ def test_transitions_of_known_episodes_in_order_of_assignment() -> None:
     assert d.obs[-6:, 0].tolist() == [100, 100, 101, 100, 101, 102]
     assert d.transitions == sum(range(1, 9)) + 1 + 2 + 3
     assert (d.env_id, d.legal) == ("Numbered", None)
-    kinds = [array.dtype.name for array in (d.action, d.reward, d.terminated, d.truncated, d.first)]
+    kinds = [array.dtype.name for array in (d.action, d.reward, d.terminated, d.truncated, d.episode_start)]
     assert kinds == ["int64", "float32", "bool", "bool", "bool"]
 
 
@@ -109,17 +109,17 @@ def test_without_a_time_limit_an_episode_is_cut_off_and_truncated(monkeypatch: p
     assert [stop - start for start, stop in d.episodes] == [3, 2, 3, 2]
     assert np.flatnonzero(d.truncated).tolist() == [2, 7]
     assert d.next_obs[2, 0] == 3  # not what the environment shows after its reset
-    assert d.about["cut_off_after"] == 3
+    assert d.metadata["cut_off_after"] == 3
 
 
 def test_what_is_told_about_them() -> None:
     d = record(Idle(), "tests.toys:Counter-v0", 2, 7, False, Variant(max_episode_steps=2))
-    assert {key: d.about[key] for key in d.about.keys() - {"versions"}} == {
+    assert {key: d.metadata[key] for key in d.metadata.keys() - {"versions"}} == {
         "actor": "Idle", "observation_space": "Box(-inf, inf, (1,), float32)", "action_space": "Discrete(2)",
         "choices": [2], "variant": {"max_episode_steps": 2}, "backend": "sync", "seed": 7, "deterministic": False,
         "cut_off_after": None,
     }  # fmt: skip
-    assert d.about["versions"].keys() >= {"python", "torch", "gymnasium", "numpy"}
+    assert d.metadata["versions"].keys() >= {"python", "torch", "gymnasium", "numpy"}
 
 
 def upright(obs: np.ndarray) -> np.ndarray:
@@ -130,7 +130,7 @@ def test_a_function_of_observations_plays() -> None:
     d = record(upright, "CartPole-v1", 22)
     assert d.returns.min() > 195
     np.testing.assert_array_equal(d.action, upright(d.obs))
-    assert (d.about["actor"], d.about["deterministic"]) == ("upright", None)
+    assert (d.metadata["actor"], d.metadata["deterministic"]) == ("upright", None)
 
 
 @pytest.mark.parametrize("case", ACTIONS)
@@ -205,7 +205,7 @@ def test_take_and_select() -> None:
     assert d.select([3, 1]).returns.tolist() == [300, 100]
     assert d.select([3, 1]).episodes == [(0, 4), (4, 6)]
     for episodes in (0, 6):
-        with pytest.raises(DemonstrationError, match=f"{episodes} episodes asked for; these demonstrations hold 5"):
+        with pytest.raises(DemonstrationError, match=f"asked for {episodes} episodes; the demonstrations have 5"):
             d.take(episodes)
 
 
@@ -225,13 +225,13 @@ def test_one_episode_is_cut_in_two() -> None:
     assert (train.transitions, held_out.transitions) == (3, 2)
     assert np.concatenate([train.obs, held_out.obs]).tolist() == d.obs.tolist()
     assert (train.truncated.tolist(), train.terminated.any()) == ([False, False, True], np.False_)
-    assert held_out.first.tolist() == [True, False]
+    assert held_out.episode_start.tolist() == [True, False]
     assert d.truncated.tolist() == [False] * 5
-    assert d.first.tolist() == [True] + [False] * 4
+    assert d.episode_start.tolist() == [True] + [False] * 4
 
 
 def test_what_cannot_be_split() -> None:
-    with pytest.raises(DemonstrationError, match="one transition cannot be split"):
+    with pytest.raises(DemonstrationError, match="a single transition cannot be split"):
         five().take(1).split(0.5)
     for fraction in (0.0, 1.0, float("nan")):
         with pytest.raises(ValueError, match="fraction must lie between 0 and 1"):
@@ -262,7 +262,7 @@ def test_the_command_records_the_final_evaluation(run: Path) -> None:
     expected = evaluate(agent, "CartPole-v1", 21, seed=3)
     d = load(file, obs_space=agent.obs_space, action_space=agent.worlds.env_action_space, env_id="CartPole-v1")
     np.testing.assert_array_equal(d.returns, expected.returns)
-    assert {key: d.about[key] for key in ("run", "checkpoint", "step", "seed", "deterministic")} == {
+    assert {key: d.metadata[key] for key in ("run", "checkpoint", "step", "seed", "deterministic")} == {
         "run": str(run), "checkpoint": "step-000000000020.pt", "step": 20, "seed": 3, "deterministic": True,
     }  # fmt: skip
     assert done.stderr == ""
@@ -277,7 +277,7 @@ def test_the_same_command_writes_the_same_bytes(demos: Command, run: Path, tmp_p
     assert (tmp_path / "a.npz").read_bytes() == (tmp_path / "b.npz").read_bytes()
     assert demos(run, "--episodes", 3, "--stochastic", "--seed", 5, "--out", tmp_path / "c.npz")[0] == 0
     a, c = load(tmp_path / "a.npz"), load(tmp_path / "c.npz")
-    assert (a.about["deterministic"], a.about["seed"], c.about["seed"]) == (False, 4, 5)
+    assert (a.metadata["deterministic"], a.metadata["seed"], c.metadata["seed"]) == (False, 4, 5)
     assert not same(a, c)
 
 
@@ -291,7 +291,7 @@ def test_a_checkpoint_file_and_a_least_return(demos: Command, run: Path) -> None
     assert status == 0
     assert kept.returns.tolist() == [ret for ret in everything.returns if ret >= least]
     assert f"{len(kept.returns)} of 8 episodes returned at least {least:g}" in out
-    assert (kept.about["min_return"], kept.about["played"]) == (least, 8)
+    assert (kept.metadata["min_return"], kept.metadata["played"]) == (least, 8)
 
 
 def test_the_command_counts_what_was_cut_off(demos: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -312,7 +312,7 @@ def test_the_command_counts_what_was_cut_off(demos: Command, tmp_path: Path, mon
         (["--episodes", "2", "--min-return", "1e9"], "the best of 2 episodes returned"),
         (["--episodes", "2", "--min-return", "nan"], "--min-return must be a number"),
         (["--episodes", "1", "--outfile", "x"], "did you mean '--out'"),
-        (["--episodes", "1", "--out", "."], "is a folder; name a file in it"),
+        (["--episodes", "1", "--out", "."], "is a directory; name a file in it"),
     ],
 )
 def test_mistakes_are_one_line(demos: Command, run: Path, flags: list[str], words: str) -> None:

@@ -72,7 +72,7 @@ def test_the_command(command: Command, monkeypatch: pytest.MonkeyPatch, tmp_path
         ]
     (expert,) = (tmp_path / "runs/CartPole-v1/a2c").iterdir()
     kept = load(expert / FILE)
-    assert (len(kept.episodes), kept.about["seed"], kept.about["run"]) == (EPISODES, RECORDED_WITH, str(expert))
+    assert (len(kept.episodes), kept.metadata["seed"], kept.metadata["run"]) == (EPISODES, RECORDED_WITH, str(expert))
     runs, made = sorted((tmp_path / "runs").glob("*/*/*")), (expert / FILE).stat().st_mtime_ns
     assert command(rl.imitation, *arguments)[0] == 0
     assert sorted((tmp_path / "runs").glob("*/*/*")) == runs, "finished runs are not trained again"
