@@ -1,6 +1,6 @@
-"""`python -m rl.baseline ENV`: trains Stable-Baselines3's A2C with our settings; leaves a run directory like ours.
+"""`python -m rl.baseline ENV`: trains Stable-Baselines3's A2C with our settings, into a run directory like ours.
 
-SB3 keeps its own loop and environments. Its run cannot be resumed: SB3 saves neither generators nor environments.
+SB3 uses its own loop and environments. Its runs cannot be resumed: it saves neither generators nor environments.
 """
 
 import time
@@ -34,24 +34,24 @@ def main(argv: list[str]) -> int:
     parser.add_set("any setting that SB3 has")
     parser.add_out()
     args = parser.parse_args(argv)
-    of_agent, of_run = _settings(args)
-    model = build(of_agent)
-    agent = _as_ours(model, of_agent)  # now, so that what cannot be evaluated is not trained
-    complete = {"env": args.env, "agent": "sb3", **setting_values(of_agent), **setting_values(of_run)}
-    directory = create_run_directory(args.out, args.env, "sb3", of_agent.seed, complete)
-    print(f"Stable-Baselines3's A2C on {args.env}, {model.n_envs} side by side, seed {of_agent.seed}: {directory}")
-    recorder = Recorder(directory, of_run.log_interval, agent.worlds.reward_threshold)
-    seconds = _train(model, directory, recorder, of_agent.threads, of_run.total_timesteps)
+    agent_settings, run_settings = _settings(args)
+    model = build(agent_settings)
+    agent = _as_ours(model, agent_settings)  # early: a model that cannot be evaluated must not be trained first
+    complete = {"env": args.env, "agent": "sb3", **setting_values(agent_settings), **setting_values(run_settings)}
+    directory = create_run_directory(args.out, args.env, "sb3", agent_settings.seed, complete)
+    print(f"Stable-Baselines3's A2C on {args.env}, {model.n_envs} in parallel, seed {agent_settings.seed}: {directory}")
+    recorder = Recorder(directory, run_settings.log_interval, agent.worlds.reward_threshold)
+    seconds = _train(model, directory, recorder, agent_settings.threads, run_settings.total_timesteps)
     model.save(directory / "model.zip")
     if seconds is None:
         recorder.close()
-        print(f"interrupted at step {model.num_timesteps:,}; Stable-Baselines3 cannot go on exactly from there")
+        print(f"interrupted at step {model.num_timesteps:,}; Stable-Baselines3 cannot resume exactly")
         return INTERRUPTED
-    agent = _as_ours(model, of_agent)
+    agent = _as_ours(model, agent_settings)
     agent.loop.seconds = seconds
     agent.save(directory / "checkpoints" / f"step-{model.num_timesteps:012}.pt")
     print(f"trained       {model.num_timesteps:,} steps in {seconds:.1f} s")
-    end = conclude(directory, agent, "sb3", "stable-baselines3", recorder, of_run, start)
+    end = conclude(directory, agent, "sb3", "stable-baselines3", recorder, run_settings, start)
     print(f"evaluation    {end.deterministic}\n              {end.stochastic}")
     print(f"written to    {directory} (figure: {end.figure.name})")
     return DONE
@@ -63,7 +63,7 @@ def _train(model: sb3.A2C, directory: Path, recorder: Recorder, threads: int, to
     with Interrupt() as interrupt, torch_threads(threads):
         try:
             seconds = learn(model, total_timesteps, [recorder, bar, interrupt])
-        except Exception as error:  # of the environment, which SB3 lets through, or of parameters that are not finite
+        except Exception as error:  # raised by the environment, or for parameters that are not finite
             recorder.close()
             report = directory / "error.txt"
             report.write_text("".join(traceback.format_exception(error)), encoding="utf-8")
@@ -84,11 +84,11 @@ def _settings(args: Namespace) -> tuple[A2CSettings, RunSettings]:
     known = setting_types(A2CSettings, RunSettings)
     flags = {name: getattr(args, name) for name in ("seed", "total_timesteps", "num_envs")}
     chosen = chosen_settings(known, args.env, "sb3", args.config, args.set, flags)
-    of_run = {key: value for key, value in chosen.items() if key in setting_types(RunSettings)}
-    of_agent = {key: value for key, value in chosen.items() if key not in of_run}
-    if of_run.get("warm_start") is not None:
+    run_chosen = {key: value for key, value in chosen.items() if key in setting_types(RunSettings)}
+    agent_chosen = {key: value for key, value in chosen.items() if key not in run_chosen}
+    if run_chosen.get("warm_start") is not None:
         raise ConfigError("Stable-Baselines3's baseline has no counterpart of warm_start")
-    return A2CSettings(args.env, **of_agent), RunSettings(**of_run)  # type: ignore[arg-type]
+    return A2CSettings(args.env, **agent_chosen), RunSettings(**run_chosen)  # type: ignore[arg-type]
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
-"""Stable-Baselines3 beside us: its A2C from our settings; weights and optimizer converted both ways.
+"""Conversion between our A2C and Stable-Baselines3's: settings, parameters, optimizer state, normalizers.
 
-Importing this imports Stable-Baselines3, which takes two seconds.
+Importing this package imports Stable-Baselines3, which takes two seconds.
 """
 
 from agents.sb3.convert import from_sb3, to_sb3

@@ -1,4 +1,4 @@
-"""Weights, optimizer, normalizers and counters from Stable-Baselines3's A2C to ours and back."""
+"""`from_sb3`, `to_sb3`: parameters, optimizer state, normalizers and counters between our A2C and SB3's."""
 
 from collections.abc import Collection
 from pathlib import Path
@@ -41,16 +41,16 @@ def from_sb3(
     variant: Variant = Variant(),  # noqa: B008 - immutable
     engine: Engine = "auto",
 ) -> A2C:
-    """Our agent with an SB3 model's settings, parameters, optimizer state, normalizers and counters.
+    """Our agent with the settings, parameters, optimizer state, normalizers and counters of an SB3 model.
 
-    model: an A2C of Stable-Baselines3 with MlpPolicy, or the zip of one. A zip holds pickled code: open only those
-    that you trust. VecNormalize is carried with the model's environment, so a zip needs
-    `sb3.A2C.load(zip, env=VecNormalize.load(…))` first. env and engine: as for `A2C`; variant: its settings that
-    change the environment. By default the environment is the model's, which a zip does not know. Random generators are
-    not carried.
+    model: an A2C of Stable-Baselines3 with MlpPolicy, or its zip. A zip contains pickled code: open only files that you
+    trust. VecNormalize belongs to the model's environment, so a zip that needs it must first be loaded by
+    `sb3.A2C.load(zip, env=VecNormalize.load(…))`.
+    env, engine: as for `A2C`. variant: the settings that change how env is built. Default: the model's environment,
+    which a zip does not contain. Random generators are not converted.
 
-    Raises ConfigError, a ValueError, if the model is anything that `A2C` cannot be: another algorithm, policy,
-    architecture, optimizer or space; CheckpointError if the zip cannot be read.
+    Raises ConfigError, a ValueError, if `A2C` has no counterpart of the model's algorithm, policy, architecture,
+    optimizer or spaces; CheckpointError if the zip cannot be read.
     """
     theirs = _read(model) if isinstance(model, str | Path) else model
     _check_algorithm(theirs)
@@ -77,11 +77,10 @@ def from_sb3(
 
 
 def to_sb3(agent: A2C, drop: Collection[str] = ()) -> sb3.A2C:
-    """The inverse of `from_sb3`: an SB3 model that predicts the same, and goes on training where the agent stopped.
+    """The inverse of `from_sb3`: an SB3 model with the same predictions, which continues training from the same step.
 
-    Its environments are new; VecNormalize is around them if the agent normalizes. drop: names of settings in use that
-    SB3 has no counterpart of, to be left behind: the weights are the same, further training is not.
-    Raises ConfigError as `build` does.
+    Its environments are new, in VecNormalize if the agent normalizes. drop: settings to ignore, of those that SB3
+    lacks; further training then differs. Raises ConfigError as `build` does.
     """
     model = build(agent, drop)
     policy = model.policy
@@ -105,10 +104,10 @@ def _read(path: str | Path) -> sb3.A2C:
 def _check_algorithm(model: sb3.A2C) -> None:
     if type(model) is not sb3.A2C or hasattr(model, "clip_range"):  # a PPO's zip loads as an A2C
         name = "PPO" if hasattr(model, "clip_range") else type(model).__name__
-        raise ConfigError(f"the model is a {name}; only Stable-Baselines3's A2C can be carried over")
+        raise ConfigError(f"the model is a {name}; only Stable-Baselines3's A2C can be converted")
     policy = model.policy
     if type(policy) is not ActorCriticPolicy:
-        raise ConfigError(f"the model's policy is a {type(policy).__name__}; only MlpPolicy can be carried over")
+        raise ConfigError(f"the model's policy is a {type(policy).__name__}; only MlpPolicy can be converted")
     if type(policy.features_extractor) is not FlattenExtractor:
         raise ConfigError(
             f"the model's features extractor is a {type(policy.features_extractor).__name__}, which A2C does not have"
@@ -123,7 +122,7 @@ def _settings(model: sb3.A2C) -> dict[str, object]:
 
 
 def _learning_rate(model: sb3.A2C) -> Schedule:
-    """A number, a line, or the ramp of `to_sb3`; SB3 admits any function of the share of training that remains."""
+    """A number, a linear schedule, or the ramp that `to_sb3` stored; SB3 itself allows any function."""
     given = getattr(model.lr_schedule, "value_schedule", None)
     if isinstance(given, Remaining):
         return given.ramp
@@ -131,9 +130,9 @@ def _learning_rate(model: sb3.A2C) -> Schedule:
         return Linear(given.start, given.end, given.end_fraction)
     shares = np.linspace(0.0, 1.0, 101)
     rates = np.array([model.lr_schedule(1 - share) for share in shares])
-    first, last = (float(f"{rate:.12g}") for rate in (rates[0], rates[-1]))  # without the rounding of the function
+    first, last = (float(f"{rate:.12g}") for rate in (rates[0], rates[-1]))  # removes rounding errors of the function
     if not np.allclose(rates, first + (last - first) * shares, rtol=1e-9, atol=1e-12 * abs(rates).max()):
-        raise ConfigError("the model's learning rate is neither a number nor a straight line, as A2C's must be")
+        raise ConfigError("the model's learning rate is neither constant nor linear; A2C cannot represent it")
     return first if first == last else Linear(first, last)
 
 
@@ -141,7 +140,9 @@ def _network(policy: ActorCriticPolicy) -> dict[str, object]:
     nets = (policy.mlp_extractor.policy_net, policy.mlp_extractor.value_net)
     actor, critic = ([layer.out_features for layer in linears(net)] for net in nets)
     if actor != critic:
-        raise ConfigError(f"the model's policy has layers {actor}, its value network {critic}; A2C has them the same")
+        raise ConfigError(
+            f"the model's policy has layers {actor}, its value network {critic}; A2C needs both to be the same"
+        )
     kinds = {type(layer) for net in nets for layer in net if not isinstance(layer, nn.Linear)}
     known = [name for name, kind in ACTIVATIONS.items() if kinds <= {kind}]
     if not known:
@@ -180,15 +181,15 @@ def _normalization(model: sb3.A2C) -> dict[str, object]:
 
 
 def _environment(model: sb3.A2C) -> tuple[str, Variant]:
-    """The id of the model's environments, and what they were made with beside it."""
+    """The id of the model's environments, and the variant that they were made with."""
     envs = model.get_env()
     if envs is None:
-        raise ConfigError("the model knows no environment: pass env=, such as its id")
+        raise ConfigError("the model has no environment: pass env=, such as its id")
     spec = envs.get_attr("spec")[0]
     wrappers = [] if spec is None else [w.name for w in spec.additional_wrappers if w.name != "Monitor"]
     if spec is None or wrappers or spec.id not in gym.registry:
         why = f"it is wrapped in {wrappers[0]}" if wrappers else "it has no id in the registry"
-        raise ConfigError(f"the model's environment cannot be built again from an id, {why}: pass env=")
+        raise ConfigError(f"the model's environment cannot be rebuilt from an id, since {why}: pass env=")
     registered = gym.registry[spec.id]
     kwargs = {key: value for key, value in spec.kwargs.items() if registered.kwargs.get(key) != value}
     kwargs.pop("render_mode", None)
@@ -197,7 +198,7 @@ def _environment(model: sb3.A2C) -> tuple[str, Variant]:
 
 
 def parameters(agent: A2C, policy: ActorCriticPolicy) -> list[tuple[nn.Parameter, nn.Parameter]]:
-    """Ours beside SB3's, one by one."""
+    """Pairs of the agent's parameters and SB3's, in the same order."""
     extractor = policy.mlp_extractor
     ours = linears(agent.policy.net, agent.value.net)
     theirs = linears(extractor.policy_net, [policy.action_net], extractor.value_net, [policy.value_net])
@@ -212,17 +213,19 @@ def parameters(agent: A2C, policy: ActorCriticPolicy) -> list[tuple[nn.Parameter
 
 
 @torch.no_grad()
-def _copy(source: nn.Parameter, of_source: optim.Optimizer, target: nn.Parameter, of_target: optim.Optimizer) -> None:
-    """A parameter and what its optimizer remembers of it."""
+def _copy(
+    source: nn.Parameter, source_optimizer: optim.Optimizer, target: nn.Parameter, target_optimizer: optim.Optimizer
+) -> None:
+    """Copies a parameter and its optimizer state."""
     target.copy_(source)
-    of_target.state[target] = {
+    target_optimizer.state[target] = {
         key: value.detach().to(target.device, copy=True) if isinstance(value, torch.Tensor) else value
-        for key, value in of_source.state[source].items()
+        for key, value in source_optimizer.state[source].items()
     }
 
 
 def _moments(agent: A2C, norm: VecNormalize | None) -> list[tuple[RunningMoments, RunningMeanStd]]:
-    """Ours beside those of VecNormalize, for what both normalize."""
+    """Pairs of the agent's moments and VecNormalize's, of everything that both normalize."""
     pairs = []
     if agent.obs_norm and norm:
         pairs.append((agent.obs_norm.moments, cast(RunningMeanStd, norm.obs_rms)))

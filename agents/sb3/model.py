@@ -1,7 +1,7 @@
-"""From our settings to a Stable-Baselines3 model of the same meaning."""
+"""`build`: an A2C of Stable-Baselines3 with our settings."""
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from inspect import signature
 
 import gymnasium as gym
@@ -17,6 +17,7 @@ from torch import nn, optim
 from agents.maths.schedules import Linear, Ramp, Schedule, value_at
 from agents.networks.encoders import image_parts
 from agents.settings.a2c import SCHEDULED, A2CSettings
+from agents.settings.schema import setting_defaults
 from agents.settings.values import ConfigError
 from envs import builder
 from envs.spaces import check_action_space, check_observation_space, is_flat
@@ -27,19 +28,25 @@ SAME = ("n_steps", "gamma", "gae_lambda", "normalize_advantage")  # the same nam
 
 _SB3_TAKES = signature(sb3.A2C).parameters
 
-# scheduled here, but numbers in SB3, which schedules the learning rate alone
+# these may be schedules here, but must be numbers in SB3, which schedules only the learning rate
 NUMBERS = tuple(name for name in SCHEDULED if name in _SB3_TAKES and name != "learning_rate")
 
-_OURS_INSIDE = (  # what no carried weights could do without
-    "network", "gru_size", "shared_layers", "state_dependent_std", "use_sde", "squash_output", "action_masks",
-)  # fmt: skip
+_NETWORK_SETTINGS = (  # these change what the parameters mean, so they cannot be dropped
+    "network",
+    "gru_size",
+    "shared_layers",
+    "state_dependent_std",
+    "use_sde",
+    "squash_output",
+    "action_masks",
+)
 
-_OURS_ALONE = (*(name for name in SCHEDULED if name not in _SB3_TAKES), "reward_scale", "reward_clip")
+_TRAINING_SETTINGS = (*(name for name in SCHEDULED if name not in _SB3_TAKES), "reward_scale", "reward_clip")
 
 
 @dataclass(frozen=True)
 class Remaining:
-    """A ramp as SB3 asks for it, by the share of training that remains."""
+    """A ramp as a function of the remaining share of training, which is how SB3 calls a schedule."""
 
     ramp: Ramp
 
@@ -48,10 +55,10 @@ class Remaining:
 
 
 def build(settings: A2CSettings, drop: Collection[str] = ()) -> sb3.A2C:
-    """An untrained SB3 A2C with these settings, environments of its own, and VecNormalize where they normalize.
+    """An untrained A2C of SB3 with these settings and new environments, in VecNormalize if the settings normalize.
 
-    drop: names of settings that SB3 has no counterpart of and that are to be left behind. Raises ConfigError if one
-    that is not named there is in use, and as `envs.make` does.
+    drop: settings to ignore, of those that SB3 lacks. Raises ConfigError if another such setting differs from its
+    default, and as `envs.make` does.
     """
     check_settings(settings, drop)
     return sb3.A2C(
@@ -73,29 +80,31 @@ def build(settings: A2CSettings, drop: Collection[str] = ()) -> sb3.A2C:
 
 
 def check_settings(settings: A2CSettings, drop: Collection[str] = ()) -> None:
-    """Raises ConfigError if a setting is in use that SB3's A2C does not have, unless its name is in `drop`."""
-    usual = {field.name: field.default for field in fields(A2CSettings)}
-    known = (*_OURS_ALONE, *NUMBERS)
-    if unknown := [name for name in drop if name not in known]:
-        raise ConfigError(f"drop takes settings that Stable-Baselines3 lacks, {', '.join(known)}; got {unknown[0]!r}")
-    for name in _OURS_INSIDE:
-        if getattr(settings, name) not in (usual[name], "mlp", "nothing", False):
+    """Raises ConfigError if a setting that SB3's A2C lacks differs from its default, unless `drop` names it."""
+    defaults = setting_defaults(A2CSettings)
+    droppable = (*_TRAINING_SETTINGS, *NUMBERS)
+    if unknown := [name for name in drop if name not in droppable]:
+        raise ConfigError(
+            f"drop takes settings that Stable-Baselines3 lacks: {', '.join(droppable)}; got {unknown[0]!r}"
+        )
+    for name in _NETWORK_SETTINGS:
+        if getattr(settings, name) not in (defaults[name], "mlp", "nothing", False):
             raise ConfigError(
-                f"{name} is {getattr(settings, name)}; only plain networks are carried to Stable-Baselines3's A2C and "
-                "trained beside it: leave it at its default"
+                f"{name} is {getattr(settings, name)}, for which Stable-Baselines3's A2C has no counterpart; "
+                "only agents with the default can be converted or compared"
             )
-    used = [name for name in _OURS_ALONE if getattr(settings, name) != usual[name]]
+    used = [name for name in _TRAINING_SETTINGS if getattr(settings, name) != defaults[name]]
     used += [name for name in NUMBERS if isinstance(getattr(settings, name), Ramp)]
-    if left := [name for name in used if name not in drop]:
-        name = left[0]
+    if lacking := [name for name in used if name not in drop]:
+        name = lacking[0]
         raise ConfigError(
             f"Stable-Baselines3's A2C has no counterpart of {name}: {getattr(settings, name)}; "
-            f"set it to its default, or leave it behind with to_sb3(agent, drop={left})"
+            f"set it to its default, or ignore it with to_sb3(agent, drop={lacking})"
         )
 
 
 def _environments(settings: A2CSettings) -> VecEnv:
-    """SB3's own vector environment, each environment under SB3's own Monitor."""
+    """SB3's DummyVecEnv, each environment in SB3's Monitor."""
     env = settings.env
     if isinstance(env, VectorEnv):
         raise ConfigError("Stable-Baselines3 cannot step a Gymnasium vector environment; pass an id or a function")
@@ -111,14 +120,14 @@ def _environments(settings: A2CSettings) -> VecEnv:
     plain = is_flat(observations) and not image_parts(observations, settings.network)
     if not (plain and isinstance(actions, spaces.Discrete | spaces.Box)):
         raise ConfigError(
-            f"{name} has observations {observations} and actions {actions}; Stable-Baselines3's A2C is set beside ours "
-            "for vectors or Discrete observations, and Discrete or Box actions"
+            f"{name} has observations {observations} and actions {actions}; Stable-Baselines3's A2C is supported for "
+            "vector or Discrete observations, and Discrete or Box actions"
         )
     if isinstance(actions, spaces.Discrete) and actions.start != 0:
-        raise ConfigError(f"Stable-Baselines3 takes no {actions}, whose actions do not count from 0")
+        raise ConfigError(f"Stable-Baselines3 does not support {actions}: its actions must count from 0")
     if settings.normalize_observations or settings.normalize_rewards:
         if settings.normalize_observations and not isinstance(envs.observation_space, spaces.Box):
-            raise ConfigError("VecNormalize normalizes no Discrete observations; unset normalize_observations")
+            raise ConfigError("VecNormalize cannot normalize Discrete observations; unset normalize_observations")
         envs = VecNormalize(
             envs, norm_obs=settings.normalize_observations, norm_reward=settings.normalize_rewards,
             clip_obs=settings.clip_normalized, clip_reward=settings.clip_normalized, gamma=settings.gamma,
@@ -139,4 +148,5 @@ def _optimizer(settings: A2CSettings) -> type[optim.Optimizer]:
 
 
 def linears(*nets: Sequence[nn.Module] | nn.Sequential) -> list[nn.Linear]:
+    """The linear layers of the networks, in order."""
     return [layer for net in nets for layer in net if isinstance(layer, nn.Linear)]

@@ -1,4 +1,4 @@
-"""Weights, optimizer and settings carried between Stable-Baselines3's A2C and ours."""
+"""Weights, optimizer and settings converted between Stable-Baselines3's A2C and ours."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -96,7 +96,7 @@ def test_settings_and_optimizer_both_ways(given: dict[str, object], expected: di
 
 
 @pytest.mark.parametrize("env_id", IDS)
-def test_train_there_go_on_here_and_back(env_id: str, tmp_path: Path) -> None:
+def test_training_continues_in_either_library(env_id: str, tmp_path: Path) -> None:
     model = sb3.A2C("MlpPolicy", DummyVecEnv([lambda: gym.make(env_id)] * 3), seed=0, device="cpu").learn(300)
     model.save(tmp_path / "there.zip")
     agent = from_sb3(tmp_path / "there.zip", env_id).learn(300)
@@ -114,7 +114,7 @@ def test_train_there_go_on_here_and_back(env_id: str, tmp_path: Path) -> None:
 
 
 def test_the_next_update_is_the_same(tmp_path: Path) -> None:
-    """The optimizer's memory counts: an agent without it would step differently."""
+    """Without the optimizer's state, the step would differ."""
     model = sb3.A2C("MlpPolicy", "CartPole-v1", seed=0, device="cpu").learn(500)
     agent = to_sb3(from_sb3(model))
     for other in (model, agent):
@@ -126,7 +126,7 @@ def test_the_next_update_is_the_same(tmp_path: Path) -> None:
         torch.testing.assert_close(mine, theirs, rtol=0, atol=1e-7)
 
 
-def test_normalizers_are_carried() -> None:
+def test_normalizers_are_converted() -> None:
     venv = VecNormalize(DummyVecEnv([lambda: gym.make("Pendulum-v1")] * 2), gamma=0.9)
     model = sb3.A2C("MlpPolicy", venv, gamma=0.9, seed=0, device="cpu").learn(200)
     agent, obs = from_sb3(model), observations("Pendulum-v1", 1_000)
@@ -184,20 +184,20 @@ class Other(sb3.common.torch_layers.FlattenExtractor):
         (lambda: cartpole(policy_kwargs={"optimizer_class": optim.SGD}, use_rms_prop=False), "optimizer is SGD"),
         (lambda: cartpole(policy_kwargs={"optimizer_class": optim.Adam, "optimizer_kwargs": {"weight_decay": 0.1}}),
          "weight_decay=0.1; A2C has 0"),
-        (lambda: cartpole(learning_rate=lambda left: 1e-3 * left**2), "neither a number nor a straight line"),
+        (lambda: cartpole(learning_rate=lambda left: 1e-3 * left**2), "neither constant nor linear"),
         (lambda: sb3.A2C("MlpPolicy", "Pendulum-v1", use_sde=True, device="cpu"), "use_sde"),
         (lambda: sb3.A2C("MlpPolicy", gym.wrappers.FlattenObservation(gym.make("CartPole-v1")), device="cpu"),
          r"wrapped in FlattenObservation: pass env="),
     ],
 )  # fmt: skip
-def test_what_cannot_be_carried_is_refused(model: Callable[[], sb3.A2C], words: str) -> None:
+def test_models_that_cannot_be_converted(model: Callable[[], sb3.A2C], words: str) -> None:
     with pytest.raises(ConfigError, match=words):
         from_sb3(model())
 
 
 def test_zips(tmp_path: Path) -> None:
     cartpole().save(tmp_path / "a2c.zip")
-    with pytest.raises(ConfigError, match="knows no environment: pass env="):
+    with pytest.raises(ConfigError, match="has no environment: pass env="):
         from_sb3(tmp_path / "a2c.zip")
     with pytest.raises(ConfigError, match="the model is for observations"):
         from_sb3(tmp_path / "a2c.zip", "Acrobot-v1")
@@ -237,7 +237,7 @@ def test_environments_that_sb3_cannot_take() -> None:
     )
     with pytest.raises(ConfigError, match="cannot step a Gymnasium vector environment"):
         to_sb3(A2C(vector))
-    with pytest.raises(ConfigError, match="VecNormalize normalizes no Discrete observations"):
+    with pytest.raises(ConfigError, match="VecNormalize cannot normalize Discrete observations"):
         to_sb3(A2C("FrozenLake-v1", normalize_observations=True))
     assert to_sb3(A2C("FrozenLake-v1")).observation_space == spaces.Discrete(16)
 
