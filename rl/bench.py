@@ -1,4 +1,4 @@
-"""`python -m rl.bench`: times everything, which takes a quarter of an hour on a quiet machine; `--warm` only compiles.
+"""`python -m rl.bench`: times everything, in a quarter of an hour on a quiet machine; `--warm` only compiles.
 
 Writes results/bench/: bench.json, bench.md, bench.png and bench.pdf.
 """
@@ -15,12 +15,10 @@ from tqdm import tqdm
 
 from agents import A2C
 from agents.machine import machine, torch_threads
-from agents.settings.files import write_text
 from envs.backends.native import WORLDS
-from rl.experiments.bench import report, systems, timing
+from rl.experiments.bench import page, systems, timing
 from rl.experiments.bench.systems import Shape
 from rl.experiments.bench.timing import Rates, Whole
-from rl.run.results import write_json
 from rl.run.terminal import DONE, Parser, at_least, number, run
 
 SHAPES = (Shape(1, 1), Shape(8, 1), Shape(8, 5), Shape(64, 5))
@@ -32,7 +30,7 @@ _ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 def main(argv: list[str]) -> int:
     parser = Parser(prog="rl.bench", description="Time training beside Stable-Baselines3, Gymnasium and the processor.")
-    parser.add_argument("--warm", action="store_true", help="only compile the kernels, for the runs to come")
+    parser.add_argument("--warm", action="store_true", help="only compile the kernels, for later runs")
     parser.add_argument("--repeats", type=at_least(1), default=7, metavar="N", help="interleaved repeats (7)")
     parser.add_argument("--seconds", type=number, default=0.7, metavar="S", help="of each repeat, about (0.7)")
     parser.add_argument("--jax", metavar="PYTHON", help="an interpreter that has rejax and gymnax<1")
@@ -44,15 +42,11 @@ def main(argv: list[str]) -> int:
     os.environ |= dict.fromkeys(_ONE_THREAD, "1")  # of the processes that are started here
     with torch_threads(1), tqdm(disable=None, bar_format="{desc}") as bar:
         content = _measure(args.repeats, args.seconds, args.jax, bar)
-    content |= {"command": parser.command(argv), "machine": machine(), "repeats": args.repeats}
-    directory = args.results / "bench"
-    directory.mkdir(parents=True, exist_ok=True)
-    write_json(directory / "bench.json", content)
-    table = report.tables(content)
-    write_text(directory / "bench.md", table)
-    report.figure(content, directory / "bench")
-    print(table)
-    print(f"written to {directory}")
+    written, path = page.page(content, parser.command(argv), machine()), args.results / "bench" / "bench"
+    written.write(path)
+    page.draw(content, path)
+    print(written)
+    print(f"written to {path.parent}")
     return DONE
 
 
@@ -85,17 +79,18 @@ def _measure(repeats: int, seconds: float, jax: str | None, bar: "tqdm[NoReturn]
         "seeds": _plain(seeds),
         "rejax": _plain(rejax),
         "shell": [whole._asdict() for whole in _from_the_shell(bar)],
+        "repeats": repeats,
     }
 
 
 def _systems(shape: Shape) -> dict[str, systems.Build]:
     return {
-        report.SB3: partial(systems.stable_baselines, shape),
-        report.TORCH: partial(systems.ours, "torch", shape),
-        report.FUSED: partial(systems.ours, "fused", shape),
-        report.GYMNASIUM: partial(systems.gymnasium, shape),
-        report.NATIVE: partial(systems.native, shape),
-        report.LIMIT: partial(systems.products, shape),
+        page.SB3: partial(systems.stable_baselines, shape),
+        page.TORCH: partial(systems.ours, "torch", shape),
+        page.FUSED: partial(systems.ours, "fused", shape),
+        page.GYMNASIUM: partial(systems.gymnasium, shape),
+        page.NATIVE: partial(systems.native, shape),
+        page.LIMIT: partial(systems.products, shape),
     }
 
 

@@ -1,4 +1,4 @@
-"""`python -m rl.gan`: trains in one dimension, where everything is known, and answers what may go wrong.
+"""`python -m rl.gan`: trains GANs in one dimension, where everything is known, and shows what may go wrong.
 
 Writes results/gan/: gan.md and gan.json, gan.png and questions.png, both as PDF too. Takes about two minutes.
 """
@@ -6,30 +6,15 @@ Writes results/gan/: gan.md and gan.json, gan.png and questions.png, both as PDF
 from tqdm import tqdm
 
 from agents.machine import machine, torch_threads
-from agents.maths.gan import (
-    LOG_4,
-    Form,
-    Step,
-    discriminator_loss,
-    expected_value,
-    generator_loss,
-    jsd_estimate,
-    optimal_logit,
-    optimal_value,
-    optimal_value_from_logits,
-    train,
-    value,
-)
-from agents.settings.files import write_text
-from rl.experiments.gan import figure, report
+from agents.maths import gan
+from agents.maths.gan import *  # noqa: F403
 from rl.experiments.gan.experiments import explore
-from rl.run.results import write_json
+from rl.experiments.gan.figure import draw_balanced, draw_questions
+from rl.experiments.gan.page import page
 from rl.run.terminal import DONE, Parser, at_least, run
 
-__all__ = [
-    "LOG_4", "Form", "Step", "discriminator_loss", "expected_value", "generator_loss", "jsd_estimate", "main",
-    "optimal_logit", "optimal_value", "optimal_value_from_logits", "train", "value",
-]  # fmt: skip
+__all__ = ["main"]
+__all__ += gan.__all__
 
 
 def main(argv: list[str]) -> int:
@@ -45,15 +30,11 @@ def main(argv: list[str]) -> int:
     args = parser.parse_args(argv)
     with torch_threads(1), tqdm(disable=None, bar_format="{desc}") as bar:
         findings = explore(args.seeds, args.iterations, bar.set_description_str)
-    content = report.Report(findings, parser.command(argv), machine())
-    directory = args.results / "gan"
-    directory.mkdir(parents=True, exist_ok=True)
-    write_json(directory / "gan.json", report.as_json(content))
-    table = report.table(content)
-    write_text(directory / "gan.md", table)
-    figure.balanced(findings, directory / "gan")
-    figure.questions(findings, directory / "questions")
-    print(table)
+    content, directory = page(findings, parser.command(argv), machine()), args.results / "gan"
+    content.write(directory / "gan")
+    draw_balanced(findings, directory / "gan")
+    draw_questions(findings, directory / "questions")
+    print(content)
     print(f"written to {directory}")
     return DONE
 

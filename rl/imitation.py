@@ -1,18 +1,15 @@
 """`python -m rl.imitation`: cloning, GAIL, distillation and mutual learning over seeds; tables and figures.
 
-Trains the experts, records what they do, trains every line, and writes results/imitation/. A run that is there already,
-finished and with the same settings, is taken as it is; one that was interrupted goes on from its checkpoint.
+Trains the experts, records their demonstrations, trains every line, and writes results/imitation/. Finished runs with
+the same settings are reused; interrupted ones resume from their checkpoints.
 """
 
-from pathlib import Path
-
 from agents.machine import machine
-from agents.settings.files import write_text
-from rl.experiments.imitation import figure, peers, report
 from rl.experiments.imitation.experiments import EXPERIMENTS
+from rl.experiments.imitation.figure import draw
 from rl.experiments.imitation.outcomes import Report
+from rl.experiments.imitation.page import page
 from rl.experiments.imitation.training import train_experts, train_lines
-from rl.run.results import write_json
 from rl.run.terminal import DONE, Parser, run
 
 
@@ -23,10 +20,14 @@ def main(argv: list[str]) -> int:
     envs = list(dict.fromkeys(env_id for experiment in chosen if experiment.judged for env_id in experiment.envs))
     experts = train_experts(envs, args.set, args.out, args.jobs)
     directory = args.results / "imitation"
-    directory.mkdir(parents=True, exist_ok=True)
     for experiment in chosen:
-        cases = train_lines(experiment, experts if experiment.judged else {}, args.set, args.seeds, args.out, args.jobs)
-        _write(Report(experiment, parser.command(argv), machine(), args.seeds, cases), directory / experiment.name)
+        outcomes = train_lines(
+            experiment, experts if experiment.judged else {}, args.set, args.seeds, args.out, args.jobs
+        )
+        report = Report(experiment, parser.command(argv), machine(), args.seeds, outcomes)
+        page(report).write(directory / experiment.name)
+        draw(report, directory / experiment.name)
+        print(page(report))
     print(f"written to {directory}")
     return DONE
 
@@ -43,16 +44,6 @@ def _parser() -> Parser:
     parser.add_out()
     parser.add_results("imitation/")
     return parser
-
-
-def _write(of: Report, path: Path) -> None:
-    """Numbers, figure and page."""
-    pages = report if of.experiment.judged else peers
-    write_json(path.with_suffix(".json"), pages.as_json(of))
-    figure.draw(of, path)
-    text = pages.page(of)
-    write_text(path.with_suffix(".md"), text)
-    print(text)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """`python -m rl.plot RUN…`: draws any set of runs of one environment, finished or not, ours and Stable-Baselines3's.
 
-Runs with the same settings but for the seed make one line, with its mean and interval.
+Runs whose settings differ only in the seed make one line, with its mean and interval.
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,8 +12,9 @@ from agents.settings.files import read_yaml
 from agents.settings.run import RunSettings
 from agents.settings.schema import setting_defaults, with_defaults
 from agents.settings.values import ConfigError, plain
-from rl.experiments import plots as figures
-from rl.run.results import Result, read_result
+from rl.experiments import plots
+from rl.experiments.pages import counted
+from rl.run.results import Result, is_finished, read_result
 from rl.run.terminal import DONE, Parser, run
 
 _LONGEST = 28  # characters of a label
@@ -29,23 +30,24 @@ def main(argv: list[str]) -> int:
     if len(environments) > 1:
         raise ConfigError(f"the runs are of {' and '.join(environments)}; draw one environment at a time")
     lines = _lines(found)
-    args.out.parent.mkdir(parents=True, exist_ok=True)
+    path = args.out.with_suffix("") if args.out.suffix in (".png", ".pdf") else args.out
+    path.parent.mkdir(parents=True, exist_ok=True)
     try:
-        figures.comparison(lines, args.out, f"{environments[0]}: {len(found)} runs", {})
+        plots.comparison(lines, path, f"{environments[0]}: {counted(len(found), 'run')}", {})
     except ValueError as error:
         raise ConfigError(f"nothing to draw yet: {error}") from None
     for label, results in lines.items():
-        print(f"{label}: {len(results)} run{'s' if len(results) > 1 else ''}")
-    print(f"written to {args.out.with_suffix('.png')} and {args.out.with_suffix('.pdf')}")
+        print(f"{label}: {counted(len(results), 'run')}")
+    print(f"written to {path}.png and {path}.pdf")
     return DONE
 
 
 def _settings(directory: Path) -> dict[str, object]:
     settings = read_yaml(directory / "config.yaml")
-    return with_defaults(settings, _usual(settings.get("agent")))
+    return with_defaults(settings, _defaults(settings.get("agent")))
 
 
-def _usual(agent: object) -> dict[str, object]:
+def _defaults(agent: object) -> dict[str, object]:
     """The defaults of the settings of a run with this agent."""
     kinds = registry.kinds(str(agent)) if agent in registry.NAMES else (A2CSettings,)
     return {key: plain(value) for key, value in setting_defaults(*kinds, RunSettings).items()}
@@ -74,22 +76,20 @@ def _lines(found: Mapping[Path, dict[str, object]]) -> dict[str, list[Result]]:
             same.append(directory)
     labels = [_label(settings, [known for known, _ in groups]) for settings, _ in groups]
     return {
-        label if labels.count(label) == 1 else f"{label} ({i + 1})": [_result(run) for run in runs]
+        label if labels.count(label) == 1 else f"{label} ({i + 1})": [
+            read_result(run) if is_finished(run) else Result(run, {}) for run in runs
+        ]
         for i, (label, (_, runs)) in enumerate(zip(labels, groups, strict=True))
     }
 
 
 def _label(settings: Mapping[str, object], among: Sequence[Mapping[str, object]]) -> str:
     """The agent, and its settings that are not the defaults and not those of every other line."""
-    usual = _usual(settings.get("agent"))
-    apart = [key for key in usual if any(other.get(key) != settings.get(key) for other in among)]
-    changed = [f"{key} {settings[key]}" for key in apart if settings.get(key) != usual[key]]
+    defaults = _defaults(settings.get("agent"))
+    apart = [key for key in defaults if any(other.get(key) != settings.get(key) for other in among)]
+    changed = [f"{key} {settings[key]}" for key in apart if settings.get(key) != defaults[key]]
     text = ", ".join(["SB3" if settings.get("agent") == "sb3" else str(settings.get("agent", "run")), *changed])
     return text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"
-
-
-def _result(directory: Path) -> Result:
-    return read_result(directory) if (directory / "summary.json").is_file() else Result(directory, {})
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
-"""`python -m rl.sweep ENV`: searches hyper-parameters with seeds of their own; the best make a recipe.
+"""`python -m rl.sweep ENV`: searches hyper-parameters on tuning seeds; the best trial makes a recipe.
 
-Every trial trains the tuning seeds one after another, and ends early where it is below the median of the trials before
-it. The search lives in OUT/ENV/sweep-NAME/; the same command goes on with it, and with more `--trials` takes it
-further. Table and numbers go to RESULTS/ENV/NAME.md and .json.
+Every trial trains the tuning seeds one after another, and ends early if its mean is below the median of the trials
+before it. The search is kept in OUT/ENV/sweep-NAME/; the same command resumes it, and extends it with more `--trials`.
+The page and its numbers go to RESULTS/ENV/NAME.md and .json.
 """
 
 from argparse import Namespace
@@ -13,19 +13,20 @@ from gymnasium import spaces
 
 from agents.episodes import evaluation_backend
 from agents.machine import machine
-from agents.settings.files import directory_name, write_text, write_yaml
+from agents.settings.files import directory_name, write_yaml
 from agents.settings.recipes import shipped_file
 from agents.settings.run import parse_assignment
 from agents.settings.schema import merge_layers, setting_defaults, setting_types
 from agents.settings.values import ConfigError, plain, text_of
 from envs import make
 from rl.experiments.parallel import budget
-from rl.experiments.search.report import Findings, numbers, ranking, recipe
+from rl.experiments.search.findings import Findings, page, recipe
 from rl.experiments.search.space import Parameters, propose, read_space
 from rl.experiments.search.study import Search, Tried
 from rl.experiments.search.trials import KINDS, Plan, Trials
-from rl.run.results import write_json
 from rl.run.terminal import DONE, INTERRUPTED, Parser, RunFailed, at_least, file_name, run
+
+_DEFAULTS = setting_defaults(*KINDS)
 
 
 def main(argv: list[str]) -> int:
@@ -34,18 +35,17 @@ def main(argv: list[str]) -> int:
     plan = _plan(args)
     proposals = [_proposal(plan, texts) for texts in args.proposals]
     directory = args.out / directory_name(args.env) / f"sweep-{args.name}"
-    with closing(Search(directory, plan.space, plan.about(), setting_defaults(*KINDS))) as search:
+    with closing(Search(directory, plan.space, plan.about(), _DEFAULTS)) as search:
         for proposal in proposals:
             search.queue(proposal)
         try:
             Trials(plan, search, directory, lambda tried: _say(search, tried)).train(args.trials, args.jobs)
         except KeyboardInterrupt:
-            print(f"interrupted after {len(search.ended())} of {args.trials} trials; go on with: {command}")
+            print(f"interrupted after {len(search.ended())} of {args.trials} trials; resume with: {command}")
             return INTERRUPTED
         base = plan.line("base", {}).settings
-        usual = setting_defaults(*KINDS)
         found = Findings(
-            args.env, command, machine(), plan.seeds, base, plan.space, usual, search.ended(), search.importances()
+            args.env, command, machine(), plan.seeds, base, plan.space, _DEFAULTS, search.ended(), search.importances()
         )
     _write(found, args)
     return DONE
@@ -62,7 +62,7 @@ def _parser() -> Parser:
     parser.add_set("a setting of every trial, not searched then")
     parser.add_argument(
         "--try", action="append", default=[], nargs="+", metavar="KEY=VALUE", dest="proposals",
-        help="a trial to come first; others of its settings are the defaults; repeatable",
+        help="a trial to run first; its other settings are the defaults; repeatable",
     )  # fmt: skip
     parser.add_argument(
         "--name", type=file_name, default="search", help="of the search and the files written (default search)"
@@ -77,7 +77,7 @@ def _parser() -> Parser:
 
 
 def _plan(args: Namespace) -> Plan:
-    """Raises ConfigError, or as `envs.make` does, on what no trial can be blamed for."""
+    """Raises ConfigError, or as `envs.make` does, on mistakes that every trial would share."""
     given = [parse_assignment(text)[0] for text in args.set]
     for key, flag in (("seed", "--seeds"), ("total_timesteps", "--total-timesteps")):
         if key in given:
@@ -91,7 +91,7 @@ def _plan(args: Namespace) -> Plan:
     worlds = make(args.env, 1, variant=base.variant, backend=evaluation_backend(base.backend))
     worlds.close()
     if "log_std_init" in space and not isinstance(worlds.policy_action_space, spaces.Box):
-        print("note: log_std_init is of Gaussian policies, and not searched here")
+        print("note: log_std_init belongs to Gaussian policies, and is not searched here")
         space.pop("log_std_init")
     if not space:
         raise ConfigError("--set fixes every setting of the space: nothing is left to search")
@@ -106,37 +106,33 @@ def _shipped_space() -> Path:
 
 
 def _proposal(plan: Plan, texts: list[str]) -> Parameters:
-    """Of one `--try`."""
+    """The draws of one `--try`."""
     pairs = dict(parse_assignment(text, "--try") for text in texts)
     wanted = merge_layers(setting_types(*KINDS), [("--try", pairs)])
     try:
-        return propose(plan.space, wanted, setting_defaults(*KINDS))
+        return propose(plan.space, wanted, _DEFAULTS)
     except ConfigError as error:
         raise ConfigError(f"--try: {error}") from None
 
 
 def _say(search: Search, tried: Tried) -> None:
-    """A line on a trial that has ended."""
+    """Prints a line about a trial that has ended."""
     best = search.best()
     leader = f"best {best.score:.5g} (trial {best.number})" if best else "none finished"
     scores = " ".join(f"{score:.5g}" for score in tried.scores) or "–"
     end = tried.end + (f" ({tried.reason})" if tried.reason else "")
-    usual = setting_defaults(*KINDS)
-    changed = [f"{key}={text_of(x)}" for key, x in tried.settings.items() if x != plain(usual[key])]
+    changed = [f"{key}={text_of(x)}" for key, x in tried.settings.items() if x != plain(_DEFAULTS[key])]
     print(f"trial {tried.number:3}  {end}  {scores}  {leader}  {' '.join(changed)}", flush=True)
 
 
 def _write(found: Findings, args: Namespace) -> None:
-    """Table, numbers and recipe."""
+    """Page, numbers and recipe."""
     if not found.best:
         last = next((trial.reason for trial in reversed(found.trials) if trial.reason), "stopped early")
         raise RunFailed(f"none of {len(found.trials)} trials finished; the last: {last}")
-    directory = args.results / directory_name(args.env)
-    directory.mkdir(parents=True, exist_ok=True)
-    write_json(directory / f"{args.name}.json", numbers(found))
-    table = ranking(found)
-    write_text(directory / f"{args.name}.md", table)
-    print(f"\n{table}\nwritten to {directory}")
+    path = args.results / directory_name(args.env) / args.name
+    page(found).write(path)
+    print(f"\n{page(found)}\nwritten to {path.parent}")
     if args.write is not None:
         file = Path("configs", f"{directory_name(args.env)}.yaml") if args.write == Path() else args.write
         file.parent.mkdir(parents=True, exist_ok=True)

@@ -15,6 +15,11 @@ from torch.optim import Optimizer
 from agents.maths import information
 from agents.maths.information.checks import Reduction, check_broadcast, check_numbers, finish
 
+__all__ = [
+    "LOG_4", "Form", "Step", "discriminator_loss", "expected_value", "generator_loss", "jsd_estimate",
+    "optimal_logit", "optimal_value", "optimal_value_from_logits", "train", "value",
+]  # fmt: skip
+
 Form = Literal["saturating", "non-saturating"]
 
 LOG_4 = math.log(4)

@@ -1,3 +1,5 @@
+"""The lines of `python -m rl.compare`, from its arguments: presets, and lines with their own settings."""
+
 from argparse import Namespace
 from pathlib import Path
 from typing import NamedTuple
@@ -5,16 +7,12 @@ from typing import NamedTuple
 from agents import A2C, registry
 from agents.episodes import evaluation_backend
 from agents.settings.a2c import A2CSettings
-from agents.settings.files import write_text
 from agents.settings.recipes import recipe_file
 from agents.settings.run import RunSettings
 from agents.settings.schema import setting_types
 from agents.settings.values import ConfigError
 from envs import make
-from rl.experiments import plots as figures
 from rl.experiments.parallel import BASELINE, Line, prepare
-from rl.experiments.tables import Comparison, as_plain, comparison_table, line_statistics, sweep_table
-from rl.run.results import write_json
 from rl.run.run import build
 
 
@@ -35,34 +33,8 @@ PRESETS = {
 }
 
 
-def _write(of: Comparison, path: Path, sweep: bool) -> str:
-    """Table, numbers and figure. Returns the table."""
-    runs = {line.label: list(results) for line, results in zip(of.lines, of.results, strict=True)}
-    content = [
-        {
-            "label": line.label,
-            "agent": line.agent,
-            "settings": line.settings,
-            "statistics": as_plain(line_statistics(runs[line.label], of.threshold)),
-            "runs": [run.summary for run in runs[line.label]],
-        }
-        for line in of.lines
-    ]
-    about = {"command": of.made, "machine": of.machine, "threshold": of.threshold, "random": of.random}
-    write_json(path.with_suffix(".json"), about | {"lines": content})
-    if sweep:
-        figures.sweep(runs, path.with_suffix(".png"), of.title, of.threshold)
-    else:
-        references = {"uniformly random actions": of.random, "threshold": of.threshold}
-        known = {name: score for name, score in references.items() if score is not None}
-        figures.comparison(runs, path, of.title, known)
-    table = sweep_table(of) if sweep else comparison_table(of)
-    write_text(path.with_suffix(".md"), table)
-    return table
-
-
-def _presets(args: Namespace) -> list[str]:
-    """The presets asked for; by default all that there are for this environment."""
+def chosen_presets(args: Namespace) -> list[str]:
+    """The presets asked for; by default all that exist for this environment."""
     if args.agents is not None or args.line:
         return list(dict.fromkeys(args.agents or []))
     if recipe_file(args.env):
@@ -71,38 +43,39 @@ def _presets(args: Namespace) -> list[str]:
     return [name for name in PRESETS if name != "recipe"]
 
 
-def _lines(args: Namespace, presets: list[str]) -> list[Line]:
-    lines = [_preset(args, name) for name in presets] + [_line(args, *line) for line in args.line]
-    values: tuple[tuple[str, list[object]], ...] = (
-        ("a label", [line.label for line in lines]),
-        ("settings", [(line.agent, line.settings) for line in lines]),
-    )
-    for what, each in values:
-        if any(value in each[:i] for i, value in enumerate(each)):
-            raise ConfigError(f"every line needs {what} of its own")
+def chosen_lines(args: Namespace, presets: list[str]) -> list[Line]:
+    """Raises ConfigError if two lines share a label or all settings."""
+    lines = [_preset_line(args, name) for name in presets] + [_own_line(args, *line) for line in args.line]
+    for i, line in enumerate(lines):
+        if any(line.label == other.label for other in lines[:i]):
+            raise ConfigError(f"every line needs its own label: two are {line.label!r}")
+        if any((line.agent, line.settings) == (other.agent, other.settings) for other in lines[:i]):
+            raise ConfigError(f"every line needs its own settings: {line.label!r} has those of another")
     return lines
 
 
-def _preset(args: Namespace, name: str) -> Line:
-    preset, own = PRESETS[name], recipe_file(args.env)
-    if preset.n_steps is None and own is None:
+def _preset_line(args: Namespace, name: str) -> Line:
+    preset, recipe = PRESETS[name], recipe_file(args.env)
+    if preset.n_steps is not None:
+        own = [f"n_steps={preset.n_steps}"]
+        return _build(args, preset.label, preset.agent, recipe_file("sb3-defaults"), own)
+    if recipe is None:
         raise ConfigError(f"no recipe ships for {args.env!r}: leave {name!r} out of --agents")
-    if preset.n_steps is None:
-        return _build(args, preset.label, preset.agent, own, [])
-    return _build(args, preset.label, preset.agent, recipe_file("sb3-defaults"), [f"n_steps={preset.n_steps}"])
+    return _build(args, preset.label, preset.agent, recipe, [])
 
 
-def _line(args: Namespace, label: str, *own: str) -> Line:
-    """A YAML file stands in place of the recipe."""
-    files = [item for item in own if item.endswith((".yaml", ".yml"))]
+def _own_line(args: Namespace, label: str, *items: str) -> Line:
+    """items: assignments over the recipe, or over a YAML file that replaces it; agent=NAME."""
+    files = [item for item in items if item.endswith((".yaml", ".yml"))]
     if len(files) > 1:
         raise ConfigError(f"--line {label}: one YAML file at most, got {', '.join(files)}")
-    assignments = [item for item in own if item not in files]
-    agents = [item.removeprefix("agent=") for item in assignments if item.startswith("agent=")] or ["a2c"]
-    if agents[-1] not in (known := (*registry.NAMES, BASELINE)):
-        raise ConfigError(f"--line {label}: agent is one of {', '.join(known)}, got {agents[-1]!r}")
-    file = Path(files[0]) if files else recipe_file(args.env, "a2c" if agents[-1] == BASELINE else agents[-1])
-    return _build(args, label, agents[-1], file, [item for item in assignments if not item.startswith("agent=")])
+    agents = [item.removeprefix("agent=") for item in items if item.startswith("agent=")] or ["a2c"]
+    agent = agents[-1]
+    if agent not in (known := (*registry.NAMES, BASELINE)):
+        raise ConfigError(f"--line {label}: agent is one of {', '.join(known)}, got {agent!r}")
+    file = Path(files[0]) if files else recipe_file(args.env, "a2c" if agent == BASELINE else agent)
+    assignments = [item for item in items if item not in files and not item.startswith("agent=")]
+    return _build(args, label, agent, file, assignments)
 
 
 def _build(args: Namespace, label: str, agent: str, file: Path | None, own: list[str]) -> Line:
@@ -111,9 +84,11 @@ def _build(args: Namespace, label: str, agent: str, file: Path | None, own: list
     return prepare(label, agent, args.env, (*kinds, RunSettings), file, [*args.set, *own], args.total_timesteps)
 
 
-def _check(env_id: str, line: Line) -> float | None:
-    """Builds the agent and the environment once, and checks what SB3 cannot do, so that a mistake ends the command
-    before any run starts. Returns the environment's reward threshold."""
+def check_line(env_id: str, line: Line) -> float | None:
+    """Builds the agent and the environment once, so that a mistake ends the command before any run starts.
+
+    Returns the environment's reward threshold. Raises ConfigError also on settings that SB3 lacks, if it trains them.
+    """
     if line.agent == BASELINE:
         from agents.sb3 import check_settings
 

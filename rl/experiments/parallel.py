@@ -1,4 +1,4 @@
-"""Many runs side by side, ours and Stable-Baselines3's, each taken as it is, gone on with, or begun."""
+"""Runs many trainings in parallel, ours and SB3's; reuses finished ones, resumes interrupted ones."""
 
 import os
 import signal
@@ -22,7 +22,7 @@ from agents.settings.run import chosen_settings
 from agents.settings.schema import setting_defaults, setting_types, with_defaults
 from agents.settings.values import ConfigError, convert
 from envs import Backend, Variant
-from rl.run.results import Result, read_result
+from rl.run.results import Result, is_finished, read_result
 from rl.run.terminal import ANTICIPATED, DONE, FAILED, RunFailed
 
 BASELINE = "sb3"  # the agent that `rl.baseline` trains; `rl.train` trains all others
@@ -34,8 +34,8 @@ class Line(NamedTuple):
     label: str
     agent: str  # as `rl.train --agent` knows it, or "sb3"
     settings: dict[str, object]  # complete but for the seed, as config.yaml holds them
-    arguments: list[str]  # of its command, which give these settings
-    usual: dict[str, object]  # the defaults
+    arguments: list[str]  # of the command that trains with these settings
+    defaults: dict[str, object]
 
     @property
     def variant(self) -> Variant:
@@ -49,11 +49,11 @@ class Line(NamedTuple):
 
 
 class RunInterrupted(RunFailed):
-    """The run had Ctrl-C or SIGTERM; the same command goes on with it."""
+    """The run got Ctrl-C or SIGTERM; the same command resumes it."""
 
 
 class WorkerLost(RunFailed):
-    """The process that trained was killed from outside; the same command goes on with its run."""
+    """The process that trained was killed from outside; the same command resumes its run."""
 
 
 Task = tuple[str, Line, int]  # an environment, a line and a seed
@@ -71,10 +71,10 @@ def prepare(
     arguments += [part for assignment in assignments for part in ("--set", assignment)]
     flags = {"total_timesteps": total_timesteps}
     chosen = chosen_settings(setting_types(*kinds), env_id, agent, file, assignments, flags)
-    usual = setting_defaults(*kinds)
-    settings = with_defaults(chosen, usual)
+    defaults = setting_defaults(*kinds)
+    settings = with_defaults(chosen, defaults)
     del settings["seed"]
-    return Line(label, agent, settings, arguments, usual)
+    return Line(label, agent, settings, arguments, defaults)
 
 
 def budget(env_id: str, kinds: Sequence[type]) -> str:
@@ -86,16 +86,16 @@ def budget(env_id: str, kinds: Sequence[type]) -> str:
 
 @contextmanager
 def training(jobs: int) -> Iterator[Train]:
-    """Yields what takes a run as it is, goes on with it, or begins it, in as many processes as there are jobs.
+    """Yields a function that reuses, resumes or starts a run in one of `jobs` processes, and returns a future.
 
-    Runs take turns in the processes, since importing takes longer than many a run. The future raises RunFailed.
-    Ctrl-C and SIGTERM raise KeyboardInterrupt once the runs under way have saved themselves.
+    A process trains many runs, one after another, since importing takes longer than a short run. The future raises
+    RunFailed. Ctrl-C and SIGTERM raise KeyboardInterrupt once the runs in progress have saved a checkpoint.
     """
     with closing(_Workers(jobs)) as workers, ThreadPoolExecutor(jobs) as pool:
         previous = signal.signal(signal.SIGTERM, _pass_on)
         try:
             yield lambda env_id, line, seed, out: pool.submit(_train_one, workers, env_id, line, seed, out)
-        except KeyboardInterrupt:  # the runs under way have had it too, and save themselves
+        except KeyboardInterrupt:  # the workers got it too, and save checkpoints
             pool.shutdown(cancel_futures=True)
             raise
         finally:
@@ -103,17 +103,16 @@ def training(jobs: int) -> Iterator[Train]:
 
 
 def _pass_on(number: int, frame: FrameType | None) -> NoReturn:
-    """SIGTERM comes to this process alone, where Ctrl-C in a terminal comes to those that it started too."""
+    """Passes SIGTERM on: it reaches this process alone, where Ctrl-C in a terminal reaches the workers too."""
     for process in active_children():
         process.terminate()
     raise KeyboardInterrupt
 
 
 def train_all(env_id: str, lines: Sequence[Line], seeds: Sequence[int], out: Path, jobs: int) -> list[list[Result]]:
-    """For each line the result of every seed, in order. See `train_tasks`."""
-    results = iter(train_tasks([(env_id, line, seed) for seed in seeds for line in lines], out, jobs))
-    by_seed = [[next(results) for _ in lines] for _ in seeds]
-    return [[row[i] for row in by_seed] for i in range(len(lines))]
+    """For each line the results of all seeds, in order. See `train_tasks`."""
+    results = train_tasks([(env_id, line, seed) for seed in seeds for line in lines], out, jobs)
+    return [results[i :: len(lines)] for i in range(len(lines))]
 
 
 def train_tasks(tasks: Sequence[Task], out: Path, jobs: int) -> list[Result]:
@@ -136,7 +135,7 @@ def train_tasks(tasks: Sequence[Task], out: Path, jobs: int) -> list[Result]:
 
 
 class _Workers:
-    """Processes in which commands take turns. One that is killed costs its own run only: another takes its place."""
+    """Processes, each of which runs one command at a time. A killed process is replaced, and only its run is lost."""
 
     def __init__(self, jobs: int) -> None:
         self._jobs, self._idle = jobs, SimpleQueue[ProcessPoolExecutor]()
@@ -144,15 +143,15 @@ class _Workers:
             self._idle.put(_process())
 
     def run(self, module: str, argv: list[str]) -> None:
-        """Waits for a process, and for the command in it. Raises RunFailed unless it is done."""
+        """Runs a command in an idle process and waits for the end. Raises RunFailed unless its status is 0."""
         process = self._idle.get()
         try:
             status, problem = process.submit(_run, module, argv).result()
         except BrokenProcessPool:
             process.shutdown(wait=False)
             process = _process()
-            raise WorkerLost("the process that trained it was killed; the same command goes on") from None
-        except Exception as error:  # a fault of the code's own; runs beside it and after it are worth having
+            raise WorkerLost("the process that trained it was killed; the same command resumes it") from None
+        except Exception as error:  # a bug; the other runs are worth finishing
             raise RunFailed(f"{type(error).__name__}: {' '.join(str(error).split())}") from error
         finally:
             self._idle.put(process)
@@ -169,7 +168,7 @@ def _process() -> ProcessPoolExecutor:
 
 
 def _be_quiet() -> None:
-    """A worker's output would run into that of the others."""
+    """Silences a worker, whose output would mix with that of the others."""
     sys.stdout = sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
 
 
@@ -182,7 +181,7 @@ def _run(module: str, argv: list[str]) -> tuple[int, str]:
 
 
 def _train_one(workers: _Workers, env_id: str, line: Line, seed: int, out: Path) -> Result:
-    """Takes a finished run with these settings, goes on with an interrupted one, or trains a new one."""
+    """Reuses a finished run with these settings, resumes an interrupted one, or trains a new one."""
     done = finished(env_id, line, seed, out)
     if done is None:
         matching = _matching(env_id, line, seed, out)
@@ -201,7 +200,7 @@ def _train_one(workers: _Workers, env_id: str, line: Line, seed: int, out: Path)
 
 def finished(env_id: str, line: Line, seed: int, out: Path) -> Result | None:
     """The newest finished run of exactly these settings, if there is one."""
-    runs = [run for run in _matching(env_id, line, seed, out) if (run / "summary.json").is_file()]
+    runs = [run for run in _matching(env_id, line, seed, out) if is_finished(run)]
     return read_result(runs[-1]) if runs else None
 
 
@@ -209,11 +208,11 @@ def _matching(env_id: str, line: Line, seed: int, out: Path) -> list[Path]:
     """Run directories of exactly these settings, oldest first; a setting newer than a run counts as its default."""
     expected = {"env": env_id, "agent": line.agent, **line.settings, "seed": seed}
     runs = sorted((out / directory_name(env_id) / line.agent).glob(f"{seed}-*/config.yaml"))
-    return [file.parent for file in runs if with_defaults(_read(file), line.usual) == expected]
+    return [file.parent for file in runs if with_defaults(_read(file), line.defaults) == expected]
 
 
 def _read(file: Path) -> dict[str, object]:
     try:
         return read_yaml(file)
-    except ConfigError:  # a damaged run is none of these
+    except ConfigError:  # a damaged run matches nothing
         return {}

@@ -23,7 +23,14 @@ class Interval(NamedTuple):
     high: float
 
     def __str__(self) -> str:
-        return f"{self.value:.1f} [{self.low:.1f}, {self.high:.1f}]" if np.isfinite(self.value) else "–"
+        return f"{self:.1f}" if np.isfinite(self.value) else "–"
+
+    def __format__(self, spec: str) -> str:
+        """ ".2f" → "0.82 [0.64, 0.97]"."""
+        return f"{self.value:{spec}} [{self.low:{spec}}, {self.high:{spec}}]" if spec else str(self)
+
+    def overlaps(self, other: "Interval") -> bool:
+        return self.low <= other.high and other.low <= self.high
 
 
 class Reached(NamedTuple):
@@ -32,6 +39,18 @@ class Reached(NamedTuple):
     hits: int
     runs: int
     median: float
+
+    @property
+    def moment(self) -> str:
+        """The median, or a dash where it is ∞."""
+        return f"{self.median:,.0f}" if np.isfinite(self.median) else "–"
+
+
+def as_plain(value: object) -> object:
+    """As JSON holds it, which has no infinity: null where a threshold was never reached, or a score is unknown."""
+    if isinstance(value, tuple) and hasattr(value, "_asdict"):
+        return {name: as_plain(part) for name, part in value._asdict().items()}
+    return None if isinstance(value, float) and not np.isfinite(value) else value
 
 
 def mean(tasks: Sequence[Scores]) -> Scores:

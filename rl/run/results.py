@@ -1,5 +1,7 @@
+"""Reading runs, finished or not, and writing JSON."""
+
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,15 +14,21 @@ from agents.settings.values import ConfigError
 Columns = dict[str, NDArray[np.float64]]
 
 
-def write_json(path: Path, content: Mapping[str, object]) -> None:
-    write_text(path, json.dumps(content, indent=2, allow_nan=False) + "\n")
-
-
 class Result(NamedTuple):
-    """One finished run."""
+    """A run on disk. summary: empty if the run is not finished."""
 
     directory: Path
     summary: dict[str, float]
+
+    def metrics(self) -> Columns:
+        return read_columns(self.directory / "metrics.csv")
+
+    def episodes(self) -> Columns:
+        return read_columns(self.directory / "episodes.csv")
+
+
+def is_finished(directory: Path) -> bool:
+    return (directory / "summary.json").is_file()
 
 
 def read_result(directory: Path) -> Result:
@@ -31,6 +39,11 @@ def read_result(directory: Path) -> Result:
         raise ConfigError(f"{directory} holds no finished run: its summary.json cannot be read") from None
 
 
+def column(runs: Iterable[Result], key: str = "eval_mean") -> list[float]:
+    """A number of `summary.json` for each run, by default the mean return of the deterministic evaluation."""
+    return [run.summary[key] for run in runs]
+
+
 def read_columns(path: Path) -> Columns:
     """A CSV file of numbers as columns; an empty cell is NaN."""
     lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
@@ -39,3 +52,12 @@ def read_columns(path: Path) -> Columns:
     names = lines[0].split(",")
     rows = [[float(cell) if cell else np.nan for cell in line.split(",")] for line in lines[1:]]
     return dict(zip(names, np.array(rows, dtype=np.float64).reshape(len(rows), len(names)).T, strict=True))
+
+
+def write_json(path: Path, content: Mapping[str, object]) -> None:
+    write_text(path, json.dumps(content, indent=2, allow_nan=False) + "\n")
+
+
+def with_ending(path: Path, ending: str) -> Path:
+    """Appends the ending, where `Path.with_suffix` would cut a name such as "rate-0.5" short."""
+    return path.with_name(path.name + ending)

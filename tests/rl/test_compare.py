@@ -95,8 +95,11 @@ def test_lines_side_by_side(compare: Command, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("argv", "words"),
     [
-        (["CartPole-v1", "--line", "a", "--line", "a", "gamma=0.9"], "every line needs a label of its own"),
-        (["CartPole-v1", "--line", "a", "--line", "b", "gamma=0.99"], "every line needs settings of its own"),
+        (["CartPole-v1", "--line", "a", "--line", "a", "gamma=0.9"], "every line needs its own label: two are 'a'"),
+        (
+            ["CartPole-v1", "--line", "a", "--line", "b", "gamma=0.99"],
+            "every line needs its own settings: 'b' has those of another",
+        ),
         (["CartPole-v1", "--line", "a", "agent=ppo"], "one of a2c, clone, gail, distill, mutual, sb3, got 'ppo'"),
         (["CartPole-v1", "--agents", "sb4"], "argument --agents: invalid choice: 'sb4'"),
         (["CartPole-v1", "--line", "a", "agent=gail"], "a: name the file to learn from, demonstrations=FILE"),

@@ -142,7 +142,7 @@ def test_interrupted_and_nothing_found(sweep: Command, monkeypatch: pytest.Monke
     make_up(monkeypatch, interrupted)
     status, out, _ = sweep("--trials", "4", "--try", "gamma=0.95")
     assert status == INTERRUPTED
-    assert "interrupted after 0 of 4 trials; go on with: python -m rl.sweep CartPole-v1" in out
+    assert "interrupted after 0 of 4 trials; resume with: python -m rl.sweep CartPole-v1" in out
     assert not (tmp_path / "results").exists()
     make_up(monkeypatch, failing)
     status, out, err = sweep("--trials", "4", "--try", "gamma=0.95")

@@ -1,8 +1,8 @@
-"""Experiments with the agents around an A2C: which environments, lines and settings `python -m rl.imitation` trains.
+"""The experiments of `python -m rl.imitation`: environments, lines and settings.
 
-The expert of an environment is an A2C with the environment's recipe, and what stands here over it; its seed is none of
-those that the lines are trained from. It plays ten whole episodes, the most likely actions, and those are all that
-cloning, GAIL and a student of recorded states learn from.
+The expert of an environment is an A2C with the environment's recipe and the settings in EXPERTS, trained from a seed
+that no line is trained from. It plays ten whole episodes with its most likely actions; cloning, GAIL and a student of
+recorded states learn from nothing else.
 """
 
 from collections.abc import Callable, Sequence
@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 EXPERT_SEED = 100
 
-EPISODES, RECORDED_WITH = 10, 1000  # of the demonstrations: how many, and their seed, no run's
+EPISODES, EPISODES_SEED = 10, 1000  # of the demonstrations; no run has this seed
 
 BOUND = 0.95  # of the expert's return
 
@@ -26,7 +26,7 @@ EXPERTS: dict[str, tuple[str, ...]] = {
 }  # settings over the recipe, by environment  # fmt: skip
 
 
-class Arm(NamedTuple):
+class LineSpec(NamedTuple):
     """One line of an experiment, in one environment."""
 
     label: str
@@ -36,7 +36,7 @@ class Arm(NamedTuple):
 
 
 class Measured(NamedTuple):
-    """What a table tells of the end of training, beside returns: a column of metrics.csv."""
+    """A column of metrics.csv whose value at the end of training a table shows."""
 
     label: str
     playing: str | None  # of lines that play
@@ -44,15 +44,15 @@ class Measured(NamedTuple):
 
 
 class Experiment(NamedTuple):
-    """What one page shows."""
+    """The content of one page."""
 
     name: str  # of its files
     title: str
     envs: Sequence[str]
-    arms: Callable[[str], Sequence[Arm]]  # of an environment
-    judged: Sequence[str]  # labels of the lines that are meant to reach the bound; nothing if no expert is needed
+    lines: Callable[[str], Sequence[LineSpec]]  # of an environment
+    judged: Sequence[str]  # labels of the lines that are meant to reach the bound; empty if no expert is needed
     measured: Measured
-    tried: str  # what was learned on the way to these settings
+    tried: str  # how the settings were chosen
 
 
 CLONING, GAIL = "behavior cloning", "GAIL"
@@ -83,34 +83,36 @@ _DIVERGENCES = {
 }
 
 
-def _cloning(env_id: str) -> list[Arm]:
-    return [Arm(CLONING, "clone", _CLONE)]
+def _cloning(env_id: str) -> list[LineSpec]:
+    return [LineSpec(CLONING, "clone", _CLONE)]
 
 
-def _gail(env_id: str) -> list[Arm]:
+def _gail(env_id: str) -> list[LineSpec]:
     given = (_FROM, _OFTEN)
     return [
-        Arm(GAIL, "gail", given),
-        Arm("constant reward", "gail", (*given, "reward=constant", "absorbing=false")),
-        Arm("only positive rewards", "gail", (*given, "reward=positive", "absorbing=false")),
-        Arm("only negative rewards", "gail", (*given, "reward=negative", "absorbing=false")),
+        LineSpec(GAIL, "gail", given),
+        LineSpec("constant reward", "gail", (*given, "reward=constant", "absorbing=false")),
+        LineSpec("only positive rewards", "gail", (*given, "reward=positive", "absorbing=false")),
+        LineSpec("only negative rewards", "gail", (*given, "reward=negative", "absorbing=false")),
         *_cloning(env_id),
     ]
 
 
-def _distill(env_id: str) -> list[Arm]:
+def _distill(env_id: str) -> list[LineSpec]:
     states = {"own states": _OWN_STATES, "recorded": _RECORDED}
     return [
-        Arm(f"{where}: {label}", "distill", (*_STUDENT, *settings, *divergence))
+        LineSpec(f"{where}: {label}", "distill", (*_STUDENT, *settings, *divergence))
         for where, settings in states.items()
         for label, divergence in _DIVERGENCES.items()
     ]
 
 
-def _mutual(env_id: str) -> list[Arm]:
+def _mutual(env_id: str) -> list[LineSpec]:
     common = ("peers=2", "total_timesteps=100000", "n_steps=4", "learning_rate=2e-3", _OFTEN)
     weights = {INDEPENDENT: 0, "mutual, 0.1": 0.1, "mutual, 1": 1}
-    return [Arm(label, "mutual", (*common, f"mutual_coef={weight}"), recipe="a2c") for label, weight in weights.items()]
+    return [
+        LineSpec(label, "mutual", (*common, f"mutual_coef={weight}"), recipe="a2c") for label, weight in weights.items()
+    ]
 
 
 _CLONED = """Settings were tried on seeds 100 to 103, results are of other seeds. LunarLander-v3's recipe is made for
@@ -144,7 +146,7 @@ EXPERIMENTS = {
         ),
         Experiment(
             "distillation", "Distillation into a tenth of the parameters", ("CartPole-v1", "Acrobot-v1"),
-            _distill, [arm.label for arm in _distill("CartPole-v1")],
+            _distill, [line.label for line in _distill("CartPole-v1")],
             Measured("KL(teacher ‖ student) (nats)", "train/teacher_kl", "validation/loss"), _DISTILLED,
         ),
         Experiment(

@@ -1,27 +1,24 @@
-"""The figure of an experiment: a column an environment, curves above and every final return below."""
+"""The figure of an experiment: a column for each environment, curves above and every final return below."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from rl.experiments import plots as figures
-from rl.experiments.imitation.outcomes import Case, Report, bounds, from_recorded
+from rl.experiments.imitation.outcomes import Outcome, Report, bounds, from_recorded
+from rl.experiments.pages import counted
+from rl.experiments.plots import draw_curves, draw_scores
 from rl.experiments.statistics import mean
-from rl.run import figure as figure_files
-from rl.run.results import Columns, Result, read_columns
+from rl.run.figure import canvas, count_steps, finish, legend, save
+from rl.run.results import Columns, Result, column
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
-
-
-_RANDOM, _EXPERT = "0.45", "0.1"
 
 
 class Curves(NamedTuple):
     """A row of panels: a metric against steps, of the lines that have it."""
 
-    column: str
+    metric: str
     label: str
     scale: str
     recorded: bool  # of lines that learn from recorded transitions, or of those that play
@@ -45,82 +42,64 @@ _CAPTION = (
 )
 
 
-def draw(of: Report, path: Path) -> None:
+def draw(report: Report, path: Path) -> None:
     """Into `path`.png and `path`.pdf."""
-    import matplotlib as mpl
-    from matplotlib.figure import Figure  # costs 0.7 s: only for those who draw
-
-    rows, grouped = _ROWS[of.experiment.name], [_grouped(case) for case in of.cases]
+    rows, grouped = _ROWS[report.experiment.name], [_grouped(outcome) for outcome in report.outcomes]
     heights = [1.7] * len(rows) + [0.2 * max(map(len, grouped)) + 0.7]  # inches
-    with mpl.rc_context({"font.size": 7, "pdf.fonttype": 42}):
-        figure = Figure(figsize=(7.2, sum(heights) + 0.9), layout="constrained")
-        panels = figure.subplots(len(heights), len(of.cases), squeeze=False, height_ratios=heights)
-        for column, case, lines in zip(panels.T, of.cases, grouped, strict=True):
-            column[0].set_title(case.env, fontsize="medium")
-            runs = {
-                label: [read_columns(run.directory / "metrics.csv") for run in each] for label, each in lines.items()
-            }
-            for axes, shown in zip(column, rows, strict=False):
-                _draw_curves(axes, shown, runs, case)
-            _draw_scores(column[-1], lines, case)
+    with canvas(7.2, sum(heights) + 0.9, font_size=7) as figure:
+        panels = figure.subplots(len(heights), len(grouped), squeeze=False, height_ratios=heights)
+        for below, outcome, lines in zip(panels.T, report.outcomes, grouped, strict=True):
+            below[0].set_title(outcome.env, fontsize="medium")
+            runs = {label: [run.metrics() for run in each] for label, each in lines.items()}
+            for axes, shown in zip(below, rows, strict=False):
+                _draw_curves(axes, shown, runs, outcome)
+            _draw_scores(below[-1], lines, outcome)
         for axes, shown in zip(panels[:, 0], rows, strict=False):
             axes.set_ylabel(shown.label)
         for axes in panels[-1, 1:]:
             axes.set_yticklabels([])
-        _legend(figure)
-        figure.suptitle(f"{of.experiment.title}, {len(of.seeds)} seeds\n{_CAPTION}", fontsize="medium")
-        figure_files.save(figure, path)
+        legend(figure, text=lambda label: label.rpartition(": ")[2])  # a row of panels says what stands before it
+        title = f"{report.experiment.title}, {counted(len(report.seeds), 'seed')}"
+        figure.suptitle(f"{title}\n{_CAPTION}", fontsize="medium")
+        save(figure, path)
 
 
-def _grouped(case: Case) -> dict[str, Sequence[Result]]:
+def _grouped(outcome: Outcome) -> dict[str, Sequence[Result]]:
     """The runs of each line: of those that play, a gap, and of those that learn from recorded transitions."""
-    lines = {line.label: runs for line, runs in zip(case.lines, case.results, strict=True)}
-    recorded = {
-        label for label, runs in lines.items() if from_recorded(read_columns(runs[0].directory / "metrics.csv"))
-    }
+    lines = {line.label: runs for line, runs in zip(outcome.lines, outcome.results, strict=True)}
+    recorded = {label: runs for label, runs in lines.items() if from_recorded(runs[0].metrics())}
     playing = {label: runs for label, runs in lines.items() if label not in recorded}
     gap: dict[str, Sequence[Result]] = {"": []} if recorded and playing else {}
-    return playing | gap | {label: lines[label] for label in lines if label in recorded}
+    return playing | gap | recorded
 
 
-def _draw_curves(axes: "Axes", shown: Curves, runs: dict[str, list[Columns]], case: Case) -> None:
+def _draw_curves(axes: "Axes", shown: Curves, runs: Mapping[str, list[Columns]], outcome: Outcome) -> None:
     """Lines that do not learn as this row shows are left out; the others keep their colors."""
-    of_line = {label: [run for run in each if from_recorded(run) == shown.recorded] for label, each in runs.items()}
-    figures.draw_curves(axes, of_line, "step", shown.column)
+    lines = {label: [run for run in each if from_recorded(run) == shown.recorded] for label, each in runs.items()}
+    draw_curves(axes, lines, "step", shown.metric)
     if shown is _RETURN:
-        for value, label, color, style in _references(case):
+        for value, label, color, style in _references(outcome):
             axes.axhline(value, color=color, ls=style, lw=1, label=label, zorder=0)
     axes.set_yscale(shown.scale)
-    axes.set_xlabel("transitions learned from" if shown.recorded else "environment steps")
-    figure_files.finish(axes, ticks=3)
+    finish(axes, "transitions learned from" if shown.recorded else "environment steps")
+    count_steps(axes, ticks=3)
 
 
-def _draw_scores(axes: "Axes", lines: dict[str, Sequence[Result]], case: Case) -> None:
+def _draw_scores(axes: "Axes", lines: Mapping[str, Sequence[Result]], outcome: Outcome) -> None:
     """References are drawn where they lie among the scores."""
-    scores = {label: [run.summary["eval_mean"] for run in runs] for label, runs in lines.items()}
-    figures.draw_scores(axes, scores, mean)
-    if case.expert is not None:
-        bound = max(bounds(case.expert.score, case.random))
-        axes.axvspan(bound, case.expert.score, color="0.88", lw=0, zorder=0, label="95 % to 100 % of the expert's")
+    draw_scores(axes, {label: column(runs) for label, runs in lines.items()}, mean)
+    if outcome.expert is not None:
+        bound, score = max(bounds(outcome.expert.score, outcome.random)), outcome.expert.score
+        axes.axvspan(bound, score, color="0.88", lw=0, zorder=0, label="95 % to 100 % of the expert's")
     low, high = axes.get_xlim()
-    for value, label, color, style in _references(case):
+    for value, label, color, style in _references(outcome):
         if low <= value <= high:
             axes.axvline(value, color=color, ls=style, lw=1, label=label, zorder=0)
     axes.set_xlim(low, high)
-    axes.set_xlabel(f"final return, deterministic,\n{case.results[0][0].summary['eval_episodes']} episodes")
+    axes.set_xlabel(f"final return, deterministic,\n{outcome.results[0][0].summary['eval_episodes']} episodes")
     axes.tick_params("y", length=0)
 
 
-def _references(case: Case) -> Sequence[tuple[float, str, str, str]]:
-    random = [(case.random, "random actions", _RANDOM, ":")]
-    return random if case.expert is None else [(case.expert.score, "expert", _EXPERT, "--"), *random]
-
-
-def _legend(figure: "Figure") -> None:
-    """Of all panels, each label once; what stands before a colon, the row of panels says."""
-    labeled = {
-        label.rpartition(": ")[2]: handle
-        for axes in figure.get_axes()
-        for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)
-    }
-    figure.legend(labeled.values(), labeled.keys(), loc="outside lower center", ncols=5, frameon=False)
+def _references(outcome: Outcome) -> Sequence[tuple[float, str, str, str]]:
+    expert = [] if outcome.expert is None else [(outcome.expert.score, "expert", "0.1", "--")]
+    return [*expert, (outcome.random, "random actions", "0.45", ":")]

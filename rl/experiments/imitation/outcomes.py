@@ -1,4 +1,4 @@
-"""What there is of an experiment: experts, lines, and where a line stands beside its expert."""
+"""The outcomes of an experiment: experts, lines, and the scores of a line against its expert."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,18 +9,18 @@ import numpy as np
 from rl.experiments.imitation.experiments import BOUND, Experiment, Measured
 from rl.experiments.parallel import Line
 from rl.experiments.statistics import Interval, mean_interval, normalized
-from rl.run.results import Columns, Result, read_columns
+from rl.run.results import Columns, Result, column
 
 
 class Expert(NamedTuple):
-    """Whom the lines of an environment learn from."""
+    """The agent that the lines of an environment learn from."""
 
     line: Line
     result: Result
     file: Path  # the demonstrations
     returns: Sequence[float]  # of their episodes
     transitions: int
-    parameters: tuple[int, int]  # of π_θ, and of it and V_φ
+    parameters: tuple[int, int]  # of π_θ, and of π_θ and V_φ
 
     @property
     def score(self) -> float:
@@ -28,29 +28,29 @@ class Expert(NamedTuple):
         return self.result.summary["eval_mean"]
 
 
-class Case(NamedTuple):
-    """An environment of an experiment, and what there is of it."""
+class Outcome(NamedTuple):
+    """What an experiment found in one environment."""
 
     env: str
-    expert: Expert | None  # None where lines are held to each other
+    expert: Expert | None  # None where lines are compared with each other
     random: float  # mean return of uniformly random actions
     lines: Sequence[Line]
-    results: Sequence[Sequence[Result]]  # of each line, those of its seeds
-    parameters: Sequence[tuple[int, int]]  # of each line, as `Expert.parameters`
+    results: Sequence[Sequence[Result]]  # for each line, a result for each seed
+    parameters: Sequence[tuple[int, int]]  # for each line, as in `Expert.parameters`
 
 
 class Report(NamedTuple):
     """What a page is made of."""
 
     experiment: Experiment
-    made: str  # by which command
-    machine: str  # on which
+    command: str
+    machine: str
     seeds: Sequence[int]
-    cases: Sequence[Case]
+    outcomes: Sequence[Outcome]
 
 
-class Standing(NamedTuple):
-    """A line over its seeds, and where it stands beside the expert."""
+class AgainstExpert(NamedTuple):
+    """A line over its seeds, against its expert."""
 
     mean: Interval  # of the deterministic evaluations
     worst: float
@@ -72,20 +72,20 @@ def ratio(score: float, expert: float) -> float:
     return expert / score if score < 0 else float("inf")
 
 
-def standing(runs: Sequence[Result], expert: float, random: float) -> Standing:
+def against_expert(runs: Sequence[Result], expert: float, random: float) -> AgainstExpert:
     """expert, random: mean returns."""
-    mean = mean_interval([run.summary["eval_mean"] for run in runs])
+    mean = mean_interval(column(runs))
     plain = Interval(*(ratio(x, expert) for x in mean))
     way = Interval(*normalized(mean, random, expert).tolist())
-    return Standing(
+    return AgainstExpert(
         mean=mean,
-        worst=min(run.summary["eval_mean"] for run in runs),
-        stochastic=mean_interval([run.summary["eval_stochastic_mean"] for run in runs]),
+        worst=min(column(runs)),
+        stochastic=mean_interval(column(runs, "eval_stochastic_mean")),
         ratio=plain,
         way=way,
         reaches=min(plain.value, way.value) >= BOUND,
         surely=min(plain.low, way.low) >= BOUND,
-        seconds=float(np.median([run.summary["train_seconds"] for run in runs])),
+        seconds=float(np.median(column(runs, "train_seconds"))),
     )
 
 
@@ -96,7 +96,7 @@ def from_recorded(run: Columns) -> bool:
 
 def at_the_end(runs: Sequence[Result], measured: Measured) -> float | None:
     """The mean over the last tenth of training, and over runs; None where it is not measured."""
-    columns = [read_columns(run.directory / "metrics.csv") for run in runs]
+    columns = [run.metrics() for run in runs]
     name = measured.recorded if from_recorded(columns[0]) else measured.playing
     if name is None:
         return None

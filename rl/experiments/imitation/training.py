@@ -1,4 +1,4 @@
-"""An experiment from several seeds: experts, their demonstrations, and the lines that learn from them."""
+"""Trains an experiment from several seeds: experts, their demonstrations, and the lines that learn from them."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,8 +9,8 @@ from agents.demonstrations import Demonstrations, load, record, save
 from agents.evaluation import evaluate_uniform
 from agents.settings.recipes import recipe_file
 from agents.settings.run import RunSettings
-from rl.experiments.imitation.experiments import EPISODES, EXPERT_SEED, EXPERTS, RECORDED_WITH, Arm, Experiment
-from rl.experiments.imitation.outcomes import Case, Expert
+from rl.experiments.imitation.experiments import EPISODES, EPISODES_SEED, EXPERT_SEED, EXPERTS, Experiment, LineSpec
+from rl.experiments.imitation.outcomes import Expert, Outcome
 from rl.experiments.parallel import Line, prepare, train_tasks
 from rl.run.results import Result
 from rl.run.terminal import RunFailed
@@ -19,8 +19,9 @@ FILE = "imitation.npz"  # in the expert's run directory
 
 
 def train_experts(envs: Sequence[str], assignments: Sequence[str], out: Path, jobs: int) -> dict[str, Expert]:
-    """By environment. assignments: settings over those of every run. out: parent of run directories.
+    """Returns the experts by environment.
 
+    assignments: settings over those of every run. out: parent of run directories.
     Raises RunFailed if one of them is no better than random actions.
     """
     lines = [_expert_line(env_id, assignments) for env_id in envs]
@@ -54,42 +55,45 @@ def recorded(agent: A2C, run: Path) -> Demonstrations:
     origin = {"run": str(run), "checkpoint": registry.checkpoint_of(run).name, "step": agent.loop.step}
     if file.is_file():
         kept = load(file, env_id=env_id)
-        expected = origin | {"seed": RECORDED_WITH, "deterministic": True}
+        expected = origin | {"seed": EPISODES_SEED, "deterministic": True}
         if len(kept.episodes) == EPISODES and all(kept.metadata.get(key) == value for key, value in expected.items()):
             return kept
-    played = record(agent, env_id, EPISODES, RECORDED_WITH)
+    played = record(agent, env_id, EPISODES, EPISODES_SEED)
     played = played._replace(metadata={**played.metadata, **origin})
     save(file, played)
     return played
 
 
 def train_lines(
-    of: Experiment, experts: dict[str, Expert], assignments: Sequence[str], seeds: Sequence[int], out: Path, jobs: int
-) -> list[Case]:
+    experiment: Experiment, experts: dict[str, Expert], assignments: Sequence[str], seeds: Sequence[int], out: Path,
+    jobs: int,
+) -> list[Outcome]:  # fmt: skip
     """Every line in every environment of an experiment, and what random actions score there."""
+    envs = experiment.envs
     lines = {
-        env_id: [_line(env_id, arm, experts.get(env_id), assignments) for arm in of.arms(env_id)] for env_id in of.envs
+        env_id: [_line(env_id, spec, experts.get(env_id), assignments) for spec in experiment.lines(env_id)]
+        for env_id in envs
     }
-    tasks = [(env_id, line, seed) for env_id in of.envs for seed in seeds for line in lines[env_id]]
+    tasks = [(env_id, line, seed) for env_id in envs for seed in seeds for line in lines[env_id]]
     results: dict[tuple[str, str], list[Result]] = {}
     for (env_id, line, _), result in zip(tasks, train_tasks(tasks, out, jobs), strict=True):
         results.setdefault((env_id, line.label), []).append(result)
     return [
-        _case(env_id, experts.get(env_id), lines[env_id], [results[env_id, line.label] for line in lines[env_id]])
-        for env_id in of.envs
+        _outcome(env_id, experts.get(env_id), lines[env_id], [results[env_id, line.label] for line in lines[env_id]])
+        for env_id in envs
     ]
 
 
-def _line(env_id: str, arm: Arm, expert: Expert | None, assignments: Sequence[str]) -> Line:
-    kinds, file = (*registry.kinds(arm.agent), RunSettings), recipe_file(env_id, arm.recipe or arm.agent)
+def _line(env_id: str, spec: LineSpec, expert: Expert | None, assignments: Sequence[str]) -> Line:
+    kinds, file = (*registry.kinds(spec.agent), RunSettings), recipe_file(env_id, spec.recipe or spec.agent)
     places = {"expert": str(expert.result.directory), "demonstrations": str(expert.file)} if expert else {}
-    settings = [setting.format_map(places) for setting in arm.settings]
-    return prepare(arm.label, arm.agent, env_id, kinds, file, [*settings, *assignments], None)
+    settings = [setting.format_map(places) for setting in spec.settings]
+    return prepare(spec.label, spec.agent, env_id, kinds, file, [*settings, *assignments], None)
 
 
-def _case(env_id: str, expert: Expert | None, lines: Sequence[Line], results: Sequence[Sequence[Result]]) -> Case:
+def _outcome(env_id: str, expert: Expert | None, lines: Sequence[Line], results: Sequence[Sequence[Result]]) -> Outcome:
     sizes = [_parameters(registry.actor(runs[0].directory)) for runs in results]
-    return Case(env_id, expert, _random(env_id, lines[0]), lines, results, sizes)
+    return Outcome(env_id, expert, _random(env_id, lines[0]), lines, results, sizes)
 
 
 def _random(env_id: str, line: Line) -> float:
@@ -100,7 +104,7 @@ def _random(env_id: str, line: Line) -> float:
 
 
 def _parameters(agent: A2C) -> tuple[int, int]:
-    """Of π_θ, and of it and V_φ."""
+    """Of π_θ, and of π_θ and V_φ."""
     networks = agent.policy, agent.value
     policy, value = (sum(p.numel() for p in network.parameters()) for network in networks)
     return policy, policy + value

@@ -1,4 +1,4 @@
-"""A suite trained from several seeds, longest first, and written down whenever an environment is complete."""
+"""Trains a suite from several seeds, the longest runs first, and rewrites its page after every environment."""
 
 import time
 from collections import Counter
@@ -6,35 +6,21 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import as_completed
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple, cast
+from typing import cast
 
 from tqdm import tqdm
 
 from agents.evaluation import Evaluation, evaluate_uniform
 from agents.machine import machine
-from agents.settings.files import directory_name, write_text
+from agents.settings.files import directory_name
 from agents.settings.schema import suggestion
 from agents.settings.values import ConfigError
 from envs import UnknownEnvironment, Variant
 from rl.experiments.parallel import Line, finished, training
-from rl.experiments.suites.report import Entry, Report
-from rl.run.results import Result, write_json
+from rl.experiments.suites.figure import draw
+from rl.experiments.suites.suite import Entry, Report, Suite, page
+from rl.run.results import Result
 from rl.run.terminal import RunFailed
-
-
-class Suite(NamedTuple):
-    """What is a suite's own."""
-
-    name: str  # of its directory and its files
-    about: str  # in a few words
-    envs: Sequence[str]
-    seeds: str  # by default
-    line: Callable[[str, Sequence[str]], Line | None]  # of an environment, with assignments over its settings
-    without: str  # why an environment has none, where that is so
-    variant: Callable[[Line], Variant]  # of the environment for random actions
-    table: Callable[[Report], str]
-    as_json: Callable[[Report], dict[str, object]]
-    draw: Callable[[Report, Path], None]  # once there is something to draw
 
 
 @dataclass
@@ -47,11 +33,11 @@ class Candidate:
     chosen: bool = False  # whether this command trains it
     obstacle: str = ""  # why it cannot be trained here
     random: Evaluation | None = None  # of uniformly random actions
-    seconds: float = 0.0  # that the environment alone takes in a run, by a guess
+    seconds: float = 0.0  # estimate for stepping the environment in one run
     failures: dict[int, str] = field(default_factory=dict)  # by seed
 
     def entry(self, seeds: Sequence[int]) -> Entry:
-        """What the report says of it."""
+        """As the page shows it."""
         absent = [seed for seed in seeds if seed not in self.runs]
         idle = [str(seed) for seed in absent if seed not in self.failures]
         missing = [f"seed {seed} failed: {text}" for seed, text in self.failures.items()]
@@ -62,28 +48,29 @@ class Candidate:
 
 
 def run(
-    suite: Suite, made: str, only: Sequence[str], assignments: Sequence[str], seeds: Sequence[int], out: Path,
+    suite: Suite, command: str, only: Sequence[str], assignments: Sequence[str], seeds: Sequence[int], out: Path,
     results: Path, jobs: int,
 ) -> None:  # fmt: skip
-    """Trains what is missing of the suite, and writes the report into a directory of its name.
+    """Trains what is missing of the suite, and writes its page into a directory of its name.
 
-    made: the command, for the report. only: environments to train; all of the suite if it is empty. assignments:
-    settings over those of every environment. out: parent of run directories. results: parent of the directory.
-    Raises RunFailed if a run failed, after the others ended and the report was written.
+    command: for the page. only: environments to train; all of the suite if it is empty. assignments: settings over
+    those of every environment. out: parent of run directories. results: parent of the directory.
+    Raises RunFailed if a run failed, after the others ended and the page was written.
     """
-    candidates, on, directory = survey(suite, only, assignments, seeds, out), machine(), results / suite.name
+    candidates, on = survey(suite, only, assignments, seeds, out), machine()
+    path = results / suite.name / suite.name
     for note in left_out(candidates, only):
         print(f"note: {note}")
 
     def report() -> Report:
         entries = [candidate.entry(seeds)._replace(pages=_pages(results, candidate.env)) for candidate in candidates]
-        return Report(made, on, seeds, entries)
+        return Report(command, on, seeds, entries)
 
     try:
-        train(candidates, seeds, out, jobs, lambda: write_report(suite, report(), directory))
+        train(candidates, seeds, out, jobs, lambda: _write(suite, report(), path))
     finally:
-        write_report(suite, report(), directory)
-    print(f"{suite.table(report())}written to {directory}")
+        _write(suite, report(), path)
+    print(f"{page(suite, report())}written to {path.parent}")
     failures = [f"{each.env}, seed {seed}: {text}" for each in candidates for seed, text in each.failures.items()]
     if failures:
         raise RunFailed("; ".join(failures))
@@ -124,13 +111,13 @@ def left_out(candidates: Sequence[Candidate], only: Sequence[str]) -> list[str]:
 def _candidate(suite: Suite, env_id: str, assignments: Sequence[str], seeds: Sequence[int], out: Path) -> Candidate:
     line = suite.line(env_id, assignments)
     if line is None:
-        return Candidate(env_id, None, {}, obstacle=suite.without)
+        return Candidate(env_id, None, {}, obstacle=suite.no_line)
     results = {seed: finished(env_id, line, seed, out) for seed in seeds}
     return Candidate(env_id, line, {seed: result for seed, result in results.items() if result is not None})
 
 
 def _play_randomly(candidate: Candidate, line: Line, variant: Variant) -> None:
-    """Fills in what random actions score, how long a run may take, and what stands in the way of one."""
+    """Fills in what random actions score, how long a run may take, and why it cannot be trained here."""
     try:
         evaluate_uniform(candidate.env, 1, variant=variant)  # imports and compiles
         start = time.perf_counter()
@@ -168,10 +155,8 @@ def train(
                 write()
 
 
-def write_report(suite: Suite, of: Report, directory: Path) -> None:
-    """`NAME.md`, `NAME.json`, and `NAME.png` and `.pdf` once there is something to draw."""
-    directory.mkdir(parents=True, exist_ok=True)
-    write_json(directory / f"{suite.name}.json", suite.as_json(of))
-    if of.finished:
-        suite.draw(of, directory / suite.name)
-    write_text(directory / f"{suite.name}.md", suite.table(of))
+def _write(suite: Suite, report: Report, path: Path) -> None:
+    """The page, its numbers, and the figure once there is something to draw."""
+    page(suite, report).write(path)
+    if report.finished:
+        draw(suite, report, path)

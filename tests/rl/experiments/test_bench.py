@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from rl.experiments.bench import report, systems, timing
+from rl.experiments.bench import page, systems, timing
 from rl.experiments.bench.systems import Shape
 from rl.run.terminal import RunFailed
 
@@ -20,8 +20,8 @@ CONTENT = {
         shape: {
             name: rates(speed, speed, 2 * speed)
             for name, speed in {
-                report.SB3: 1000.0, report.TORCH: 2000.0, report.FUSED: 50_000.0, report.GYMNASIUM: 9000.0,
-                report.NATIVE: 90_000.0, report.LIMIT: 200_000.0,
+                page.SB3: 1000.0, page.TORCH: 2000.0, page.FUSED: 50_000.0, page.GYMNASIUM: 9000.0,
+                page.NATIVE: 90_000.0, page.LIMIT: 200_000.0,
             }.items()
         }
         for shape in ("8 × 1", "8 × 5")
@@ -33,12 +33,12 @@ CONTENT = {
         {"command": f"python -m rl.{name}", "seconds": 3.25, "solved_at": solved, "score": 499.5}
         for name, solved in (("train", 80_000), ("train", 80_000), ("baseline", None))
     ],
-    "command": "python -m rl.bench", "machine": "a machine", "repeats": 3,
+    "repeats": 3,
 }  # fmt: skip
 
 
 def test_tables() -> None:
-    text = report.tables(CONTENT)
+    text = str(page.page(CONTENT, "python -m rl.bench", "a machine"))
     assert "| ours, fused | 50,000 | 50,000 |" in text
     assert "| rejax |  | 70,000 |" in text
     assert "| **ours, fused ÷ SB3** | 50 | 50 |" in text
@@ -50,7 +50,7 @@ def test_tables() -> None:
 
 
 def test_figure(tmp_path: Path) -> None:
-    report.figure(CONTENT, tmp_path / "bench")
+    page.draw(CONTENT, tmp_path / "bench")
     assert (tmp_path / "bench.png").stat().st_size > 10_000
     assert (tmp_path / "bench.pdf").exists()
 

@@ -9,9 +9,9 @@ import pytest
 import rl.imitation
 from agents.demonstrations import load
 from agents.settings.files import write_text
-from rl.experiments.imitation import peers, report
-from rl.experiments.imitation.experiments import EPISODES, EXPERIMENTS, EXPERT_SEED, EXPERTS, RECORDED_WITH, Experiment
-from rl.experiments.imitation.outcomes import Case, Expert, Report, bounds, ratio, standing
+from rl.experiments.imitation.experiments import EPISODES, EPISODES_SEED, EXPERIMENTS, EXPERT_SEED, EXPERTS, Experiment
+from rl.experiments.imitation.outcomes import Expert, Outcome, Report, against_expert, bounds, ratio
+from rl.experiments.imitation.page import page
 from rl.experiments.imitation.training import FILE, _expert_line, _line, train_experts
 from rl.experiments.parallel import Line, Task, finished
 from rl.run.results import Result
@@ -25,9 +25,9 @@ LINES = [("cloning", 0), ("gail", 0), ("distillation", 0), ("distillation", 5), 
 
 def only(experiment: Experiment, *arms: int) -> Experiment:
     """The experiment in CartPole-v1 with some of its lines."""
-    chosen = [experiment.arms("CartPole-v1")[k] for k in arms]
+    chosen = [experiment.lines("CartPole-v1")[k] for k in arms]
     return experiment._replace(
-        envs=("CartPole-v1",), arms=lambda env_id: chosen, judged=[chosen[0].label] if experiment.judged else []
+        envs=("CartPole-v1",), lines=lambda env_id: chosen, judged=[chosen[0].label] if experiment.judged else []
     )
 
 
@@ -72,7 +72,7 @@ def test_the_command(command: Command, monkeypatch: pytest.MonkeyPatch, tmp_path
         ]
     (expert,) = (tmp_path / "runs/CartPole-v1/a2c").iterdir()
     kept = load(expert / FILE)
-    assert (len(kept.episodes), kept.metadata["seed"], kept.metadata["run"]) == (EPISODES, RECORDED_WITH, str(expert))
+    assert (len(kept.episodes), kept.metadata["seed"], kept.metadata["run"]) == (EPISODES, EPISODES_SEED, str(expert))
     runs, made = sorted((tmp_path / "runs").glob("*/*/*")), (expert / FILE).stat().st_mtime_ns
     assert command(rl.imitation, *arguments)[0] == 0
     assert sorted((tmp_path / "runs").glob("*/*/*")) == runs, "finished runs are not trained again"
@@ -89,7 +89,7 @@ def test_an_expert_must_beat_random_actions(monkeypatch: pytest.MonkeyPatch, tmp
 def test_settings_of_every_line_are_taken(name: str) -> None:
     experiment = EXPERIMENTS[name]
     for env_id in experiment.envs:
-        arms, given = experiment.arms(env_id), expert(env_id)
+        arms, given = experiment.lines(env_id), expert(env_id)
         assert set(experiment.judged) <= {arm.label for arm in arms}
         lines = [_line(env_id, arm, given, []) for arm in arms]
         assert len({line.label for line in lines}) == len({str(line.settings) for line in lines}) == len(arms)
@@ -97,7 +97,7 @@ def test_settings_of_every_line_are_taken(name: str) -> None:
 
 def test_gail_has_one_setting_for_all_environments() -> None:
     settings = [
-        {**_line(env_id, EXPERIMENTS["gail"].arms(env_id)[0], expert(env_id), []).settings, "demonstrations": ""}
+        {**_line(env_id, EXPERIMENTS["gail"].lines(env_id)[0], expert(env_id), []).settings, "demonstrations": ""}
         for env_id in EXPERIMENTS["gail"].envs
     ]
     assert all(each == settings[0] for each in settings)
@@ -122,19 +122,19 @@ def test_shares_of_the_experts_return() -> None:
     assert ratio(1.0, -95.0) == float("inf")
     assert bounds(500.0, 20.0) == (475.0, 476.0)
     assert bounds(-95.0, -500.0) == (-100.0, pytest.approx(-115.25))
-    ours = standing([result(0, -96.0), result(1, -100.0)], -95.0, -500.0)
+    ours = against_expert([result(0, -96.0), result(1, -100.0)], -95.0, -500.0)
     assert ours.ratio.value == pytest.approx(95 / 98)
     assert ours.ratio.low == 0.95
     assert ours.way.value == pytest.approx(402 / 405)
     assert ours.reaches
     assert ours.surely
-    assert not standing([result(0, 475.5)], 500.0, 20.0).reaches, "the stricter of the two counts"
+    assert not against_expert([result(0, 475.5)], 500.0, 20.0).reaches, "the stricter of the two counts"
 
 
 def of_lines(experiment: Experiment, expert: Expert | None, results: Sequence[Sequence[Result]]) -> Report:
-    arms = experiment.arms("CartPole-v1")
+    arms = experiment.lines("CartPole-v1")
     lines: list[Line] = [_line("CartPole-v1", arm, expert, []) for arm in arms]
-    case = Case("CartPole-v1", expert, 20.0, lines, results, [(386, 819)] * len(lines))
+    case = Outcome("CartPole-v1", expert, 20.0, lines, results, [(386, 819)] * len(lines))
     return Report(experiment, "command", "machine", [0, 1], [case])
 
 
@@ -156,7 +156,7 @@ def test_page_beside_an_expert(tmp_path: Path) -> None:
         for pair, name in zip(scores, names, strict=True)
     ]
     of = of_lines(EXPERIMENTS["gail"], expert(), results)
-    text = report.page(of)
+    text = str(page(of))
     experts, lines = text.partition("| environment | line")[::2]
     assert rows(experts)["CartPole-v1"] == [
         "500.0", "500.0", "500,000", "495.0", "1,000", "20.0", "475.0", "476.0", "4,610 / 9,155"
@@ -179,7 +179,7 @@ def test_page_beside_an_expert(tmp_path: Path) -> None:
     assert "| only negative rewards | gail | all |" in words
     assert "`reward: negative`" in words
     assert "demonstrations:" not in words, "where a run lies is nobody's setting"
-    numbers = report.as_json(of)
+    numbers = page(of).numbers
     assert json.loads(json.dumps(numbers, allow_nan=False)) == json.loads(json.dumps(numbers))
 
 
@@ -190,7 +190,7 @@ def test_page_of_peers(tmp_path: Path) -> None:
         for k, mean in enumerate((400.0, 450.0, 300.0))
     ]
     of = of_lines(EXPERIMENTS["mutual"], None, results)
-    text = peers.page(of)
+    text = str(page(of))
     lines = text.partition("| environment | line")[2].partition("Mean over")
     cells = [line.strip("| ").split(" | ") for line in lines[0].splitlines() if line.startswith("| CartPole-v1")]
     assert [line[8] for line in cells] == ["0.1", "0.2", "0.3"]
@@ -198,7 +198,7 @@ def test_page_of_peers(tmp_path: Path) -> None:
     verdicts = rows(lines[2].partition("Settings")[0])
     assert verdicts["mutual, 0.1"][1] == "better"
     assert verdicts["mutual, 1"][1] == "**worse**"
-    numbers = peers.as_json(of)
+    numbers = page(of).numbers
     assert numbers["against_independent"]["mutual, 1"]["better"]["value"] == 0.0
     assert [line["measured"] for line in numbers["environments"][0]["lines"]] == [0.1, 0.2, pytest.approx(0.3)]
 

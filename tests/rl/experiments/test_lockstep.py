@@ -13,7 +13,7 @@ from agents.optimizer import Descent, RMSpropTFLike
 from agents.rollout import Rollout
 from agents.sb3 import from_sb3
 from agents.settings.a2c import A2CSettings, Engine
-from rl.experiments.lockstep.page import EVERY, FACTORS, LIMIT, STABLE, covering, names, settings_of
+from rl.experiments.lockstep.combinations import ALL, FACTORS, LIMIT, STABLE, covering, names, settings_of
 from rl.experiments.lockstep.replay import Difference, double_precision, lockstep
 
 
@@ -42,7 +42,7 @@ def test_covering_has_every_pair() -> None:
     for i in range(len(levels)):
         for j in range(i):
             assert {(row[i], row[j]) for row in rows} == {(a, b) for a in levels[i] for b in levels[j]}
-    assert len(rows) < len(covering(3)) < len(EVERY) == 576
+    assert len(rows) < len(covering(3)) < len(ALL) == 576
 
 
 # --- deviations, each of which is in some published implementation ---

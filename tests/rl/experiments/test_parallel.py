@@ -30,7 +30,7 @@ def test_a_killed_process_costs_its_own_run_only(monkeypatch: pytest.MonkeyPatch
     monkeypatch.syspath_prepend(tmp_path)  # which spawned processes inherit
     with closing(_Workers(1)) as workers:
         workers.run("fatal", [])
-        with pytest.raises(WorkerLost, match="the process that trained it was killed; the same command goes on"):
+        with pytest.raises(WorkerLost, match="the process that trained it was killed; the same command resumes it"):
             workers.run("fatal", ["killed"])
         workers.run("fatal", [])
         with pytest.raises(RunFailed, match=r"KeyError: .a fault of the code's own"):

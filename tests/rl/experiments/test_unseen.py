@@ -12,8 +12,8 @@ from agents.settings.recipes import recipe_file
 from agents.settings.values import ConfigError
 from envs import UnknownEnvironment
 from rl.experiments.suites import training as suites
-from rl.experiments.suites.report import Entry, Report
-from rl.experiments.suites.unseen import CHALLENGES, UNSEEN, as_json, goal, line, standing, table
+from rl.experiments.suites.suite import Entry, Report, page, standing
+from rl.experiments.suites.unseen import TASKS, UNSEEN, goal, line
 from tests.conftest import Command
 from tests.rl.experiments.suites import played, result, rows
 
@@ -76,7 +76,7 @@ def test_a_recipe_that_ships_is_not_passed_by(monkeypatch: pytest.MonkeyPatch, t
         suites.survey(UNSEEN, ["Reacher-v5"], [], [0], tmp_path)
 
 
-@pytest.mark.parametrize("env_id", CHALLENGES)
+@pytest.mark.parametrize("env_id", TASKS)
 def test_defaults_but_for_how_the_environment_is_built(env_id: str) -> None:
     settings = line(env_id, [])
     assert settings is not None, "no recipe ships"
@@ -85,7 +85,7 @@ def test_defaults_but_for_how_the_environment_is_built(env_id: str) -> None:
     changed = {key for key, value in settings.settings.items() if value != defaults.settings[key]}
     assert changed <= {"wrappers", "env_kwargs"}
     assert changed == set(settings.variant.changes)
-    assert CHALLENGES[env_id].margin > 0
+    assert TASKS[env_id].margin > 0
     module, _, bare = env_id.rpartition(":")
     if module in ("", "gymnasium"):
         assert bare in gym.registry
@@ -108,9 +108,9 @@ def test_verdicts() -> None:
         Entry(MINIGRID, None, [], None, "no package"),
     ])  # fmt: skip
     assert goal(of.entries[1]) == -32.0
-    assert standing(of.entries[0]).improves
-    assert standing(of.entries[2]).improves is None
-    cells = rows(table(of).partition("| environment | why")[0])
+    assert standing(UNSEEN, of.entries[0]).reaches
+    assert standing(UNSEEN, of.entries[2]).reaches is None
+    cells = rows(str(page(UNSEEN, of)).partition("| environment | why")[0])
     assert {env: row[2] for env, row in cells.items()} == {
         "FrozenLake-v1": "improves",
         "Reacher-v5": "**falls short**",
@@ -124,7 +124,7 @@ def test_verdicts() -> None:
         "1,500",
     ]  # fmt: skip
     assert cells["FrozenLake-v1"][5] == "0.20 [0.10, 0.30]"
-    text = " ".join(table(of).split())
+    text = " ".join(str(page(UNSEEN, of)).split())
     for words in (
         "Better than random actions by the margin in 2 of 3 environments.",
         "Falls short: Reacher-v5 (-35.5 against -32.0; the interval reaches it).",
@@ -135,5 +135,5 @@ def test_verdicts() -> None:
         f"InvertedPendulum-v5 (seed 1 failed); {GRID} (seeds 0, 1 not finished); {MINIGRID} (no package).",
     ):
         assert words in text, words
-    numbers = as_json(of)
+    numbers = page(UNSEEN, of).numbers
     assert json.loads(json.dumps(numbers, allow_nan=False)) == json.loads(json.dumps(numbers))

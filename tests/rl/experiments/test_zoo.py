@@ -16,9 +16,9 @@ from envs import UnknownEnvironment
 from rl.experiments.parallel import Line, Train
 from rl.experiments.suites import training as suites
 from rl.experiments.suites.published import PUBLISHED, Published
-from rl.experiments.suites.report import Entry, Report
+from rl.experiments.suites.suite import Entry, Report, page, standing
 from rl.experiments.suites.training import Candidate
-from rl.experiments.suites.zoo import ZOO, aggregate, as_json, normalized, standing, table
+from rl.experiments.suites.zoo import ZOO, aggregate, normalized, share
 from rl.run.results import Result
 from rl.run.terminal import RunFailed
 from tests.conftest import Command
@@ -94,7 +94,7 @@ def test_suite(command: Command, tmp_path: Path) -> None:
         ([], "name an environment, such as CartPole-v1, or --suite zoo"),
         (["CartPole-v1", "--suite", "zoo"], "one of them, not both"),
         (["--suite", "atari"], "invalid choice: 'atari'"),
-        (["CartPole-v1", "--only", "CartPole-v1"], "give it beside --suite"),
+        (["CartPole-v1", "--only", "CartPole-v1"], "give it with --suite"),
         (["--suite", "zoo", "--only", "CartPol-v1"], "'CartPol-v1' is not in the suite; did you mean 'CartPole-v1'?"),
         (["--suite", "zoo", "--total-timesteps", "100"], "--total-timesteps does not go with --suite"),
         (["--suite", "zoo", "--line", "a"], "--line does not go with --suite"),
@@ -166,7 +166,7 @@ def test_verdicts() -> None:
         Entry("ALE/Pong-v5", {}, [result(seed, 20.0, 10.0 + seed) for seed in range(4)], played(-20.0), ""),
         entry("Ant-v5", 900.0, 900.0, 900.0, 900.0, random=-47.5),
     ])  # fmt: skip
-    cells = rows(table(of))
+    cells = rows(str(page(ZOO, of)))
     assert {env: row[0] for env, row in cells.items()} == {
         "CartPole-v1": "≥",
         "Acrobot-v1": "falls short",
@@ -181,7 +181,7 @@ def test_verdicts() -> None:
         "600,000", "500,000", "**120 %, more**", "3.5", "2,500",
     ]  # fmt: skip
     assert cells["ALE/Pong-v5"][5] == "17.3 ± 3.2 (PongNoFrameskip-v4)"
-    text = " ".join(table(of).split())
+    text = " ".join(str(page(ZOO, of)).split())
     for words in (
         "At least rl-zoo's score in 3 of 5 environments that were run.",
         "Acrobot-v1 (-85.0 against -83.4; the interval reaches it)",
@@ -195,19 +195,20 @@ def test_verdicts() -> None:
     ):
         assert words in text, words
     assert "nothing" not in text
-    numbers = as_json(of)
+    numbers = page(ZOO, of).numbers
     assert json.loads(json.dumps(numbers, allow_nan=False)) == numbers
 
 
 def test_numbers() -> None:
     of = entry("LunarLander-v3", 100.0, 150.0, 160.0, 170.0, 200.0, random=-170.0, steps=50_000)
-    ours = standing(of)
+    ours = standing(ZOO, of)
     assert ours.iqm.value == 160.0
     assert ours.mean.value == 156.0
-    assert ours.worst == 100.0
     assert ours.reaches
-    assert not standing(of._replace(runs=of.runs[:4])).reaches
-    assert (ours.timesteps, ours.share, ours.seconds, ours.steps_per_second) == (50_000, 0.25, 4.0, 3000.0)
+    assert not standing(ZOO, of._replace(runs=of.runs[:4])).reaches
+    assert (ours.timesteps, share(of.env, ours), ours.seconds, ours.steps_per_second) == (50_000, 0.25, 4.0, 3000.0)
+    (numbers,) = page(ZOO, Report("command", "machine", range(5), [of])).numbers["environments"]  # type: ignore[misc]
+    assert numbers["statistics"]["worst"] == 100.0
     task = normalized(of)
     assert task is not None
     assert task[3] == pytest.approx(340 / 325.751)

@@ -1,46 +1,34 @@
-"""The tables of `python -m rl.gan`, and every number in them as JSON."""
+"""The page of `python -m rl.gan`, and every number in it."""
 
 from collections.abc import Sequence
 from dataclasses import asdict
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from agents.maths.gan import LOG_4
 from rl.experiments.gan.experiments import Findings, Line
+from rl.experiments.pages import Page, image, paragraph, table
 from rl.experiments.statistics import mean_interval, reached
-from rl.experiments.tables import paragraph, row, rule
 
 ERROR_RANGE = (1.0, 3.0)  # of θ, within which the learned logit is held to the optimal one
 
 _THETAS = (0.5, 1.0, 2.0, 4.0, 6.0, 8.0, 10.0)
 
 
-class Report(NamedTuple):
-    findings: Findings
-    made: str  # by which command
-    machine: str  # on which
+def page(found: Findings, command: str, machine: str) -> Page:
+    introduction = f"""Data N(0, 1), model N(θ, σ²): G(z) = θ + σ z; σ = 1 and fixed but where it is said to be
+        learned. Then the logit of the optimal discriminator is θ (θ/2 − x), and C(G) = max over D of V(D, G) is
+        −log 4 + 2 JSD, both known. Algorithm 1 with momentum SGD, nothing else that damps but what stands in a line. V
+        and C(G) by quadrature, except where held-out samples are named. {len(found.seeds)} seeds a line; means with
+        95 % bootstrap intervals, in nats."""
+    sections = [*_balanced(found), *_alone(found), *_strong(found), *_weak(found), *_balance(found)]
+    title = "A generative adversarial net in one dimension"
+    return Page(title, command, machine, [paragraph(introduction), *sections], _numbers(found))
 
 
-def table(of: Report) -> str:
-    """All of it as Markdown."""
-    found = of.findings
-    intro = f"""Data N(0, 1), model N(θ, σ²): G(z) = θ + σ z; σ = 1 and fixed but where it is said to be learned. Then
-        the logit of the optimal discriminator is θ (θ/2 − x), and C(G) = max over D of V(D, G) is −log 4 + 2 JSD, both
-        known. Algorithm 1 with momentum SGD, nothing else that damps but what stands in a line. V and C(G) by
-        quadrature, except where held-out samples are named. {len(found.seeds)} seeds a line; means with 95 % bootstrap
-        intervals, in nats."""
-    sections = [
-        *_balanced(found), *_alone(found), *_strong(found), *_weak(found), *_balance(found),
-    ]  # fmt: skip
-    head = ["# A generative adversarial net in one dimension", "", f"Made by `{of.made}`", "", f"on {of.machine}."]
-    return "\n".join([*head, "", paragraph(intro), "", *sections]) + "\n"
-
-
-def as_json(of: Report) -> dict[str, object]:
+def _numbers(found: Findings) -> dict[str, object]:
     """Settings and results of every game, a number a seed."""
-    found = of.findings
     games = {
         name: [_as_json(line) for line in getattr(found, name)]
         for name in ("balanced", "alone", "strong", "slow", "capacity", "balance")
@@ -48,8 +36,8 @@ def as_json(of: Report) -> dict[str, object]:
     modes = {name: getattr(found.modes, name).tolist() for name in ("before", "after", "bound")}
     slopes = {name: values.tolist() for name, values in found.slopes._asdict().items()}
     return {
-        "command": of.made, "machine": of.machine, "seeds": list(found.seeds), **games,
-        "maximum likelihood, final θ": found.likelihood[-1].tolist(), "two modes": modes, "slopes at D*": slopes,
+        "seeds": list(found.seeds), **games, "maximum likelihood, final θ": found.likelihood[-1].tolist(),
+        "two modes": modes, "slopes at D*": slopes,
     }  # fmt: skip
 
 
@@ -66,105 +54,98 @@ def _as_json(line: Line) -> dict[str, object]:
 
 def _balanced(found: Findings) -> list[str]:
     low, high = ERROR_RANGE
-    heads = ["discriminator", "V + log 4 in the end, held-out samples", "worst seed", "2 JSD in the end", "final θ"]
-    rows = [row([*heads, "error of the logit", "worst"]), rule(1, len(heads) + 1)]
+    heads = [
+        "discriminator", "V + log 4 in the end, held-out samples", "worst seed", "2 JSD in the end", "final θ",
+        "error of the logit", "worst",
+    ]  # fmt: skip
+    rows = []
     for label, _, trace in found.balanced:
         off, errors = trace.held_out + LOG_4, trace.errors_between(low, high)
         cells = [_mean(off), _number(float(off[np.abs(off).argmax()])), _mean(trace.optimum[-1] + LOG_4)]
-        cells += [_mean(trace.mean[-1])]
-        cells += [f"{errors.mean():.1%}", f"{errors.max():.1%}"] if errors.size else ["–", "–"]
-        rows.append(row([label, *cells]))
+        shown = [f"{errors.mean():.1%}", f"{errors.max():.1%}"] if errors.size else ["–", "–"]
+        rows.append([label, *cells, _mean(trace.mean[-1]), *shown])
     note = f"""From θ = 4, non-saturating loss. The error is that of the learned logit against θ (θ/2 − x) in L2,
         weighted by ½(p+q) and relative to that logit: mean and largest over all seeds and all recorded moments with
         {low:g} ≤ θ ≤ {high:g}. {" ".join(f"{line.label}: {_how([line])}" for line in found.balanced)}"""
-    return [
-        "## Algorithm 1 beside what is known",
-        "",
-        *rows,
-        "",
-        paragraph(note),
-        "",
-        "![densities, D, V](gan.png)",
-        "",
-    ]
+    title = "## Algorithm 1 beside what is known"
+    return [title, table(heads, rows), paragraph(note), image("densities, D, V", "gan.png")]
 
 
 def _alone(found: Findings) -> list[str]:
-    rows = [row(["G learns from", "what is used in training", "final θ"]), rule(2, 1)]
+    rows = []
     for line in found.alone:
         used = "samples of data and model" if line.setting.discriminator_lr else "samples of the model"
-        rows.append(row([line.label, used, _mean(line.trace.mean[-1])]))
+        rows.append([line.label, used, _mean(line.trace.mean[-1])])
     used = "samples of the data, density of the model"
-    rows.append(row(["−log q(x), maximum likelihood", used, _mean(found.likelihood[-1])]))
+    rows.append(["−log q(x), maximum likelihood", used, _mean(found.likelihood[-1])])
     modes = found.modes
-    samples = [
-        row(["JSD of histograms, before training", "after it", "½ (V + log 4) after it, held-out samples"]),
-        rule(0, 3),
-        row([_mean(modes.before), _mean(modes.after), _mean(modes.bound)]),
-    ]
+    heads = ["JSD of histograms, before training", "after it", "½ (V + log 4) after it, held-out samples"]
+    samples = [_mean(modes.before), _mean(modes.after), _mean(modes.bound)]
     note = """Where only samples are available: the data are two modes, ½ N(−2, ½²) + ½ N(2, ½²), G is a perceptron of
         four noise numbers, whose density nobody can write down, and D another perceptron."""
     return [
-        "## (a) Why a discriminator?", "", *rows, "", paragraph(f"From θ = 4. All lines: {_how(found.alone)}"), "",
-        paragraph(note), "", *samples, "", "![the questions](questions.png)", "",
-    ]  # fmt: skip
+        "## (a) Why a discriminator?",
+        table(["G learns from", "what is used in training", "final θ"], rows, words=2),
+        paragraph(f"From θ = 4. All lines: {_how(found.alone)}"),
+        paragraph(note),
+        table(heads, [samples], words=0),
+        image("the questions", "questions.png"),
+    ]
 
 
 def _strong(found: Findings) -> list[str]:
-    slopes = found.slopes
-    rows = [row(["θ", "C(G) + log 4", "saturating", "non-saturating", "ratio"]), rule(1, 4)]
+    slopes, rows = found.slopes, []
     for i in (int(np.abs(slopes.theta - theta).argmin()) for theta in _THETAS):
         weak, strong = float(slopes.saturating[i]), float(slopes.non_saturating[i])
         cells = [f"{slopes.theta[i]:g}", _number(float(slopes.optimum[i]) + LOG_4), _number(weak), _number(strong)]
-        rows.append(row([*cells, f"{strong / weak:,.0f}" if strong / weak >= 10 else f"{strong / weak:.1f}"]))
+        rows.append([*cells, f"{strong / weak:,.0f}" if strong / weak >= 10 else f"{strong / weak:.1f}"])
+    note = """The size of G's gradient, d/dθ of log(1 − D) (saturating) or −log D (non-saturating), at D*, expected over
+        the model:"""
     return [
-        "## (b) Where D is too strong", "",
-        paragraph("""The size of G's gradient, d/dθ of log(1 − D) (saturating) or −log D (non-saturating), at D*,
-            expected over the model:"""), "", *rows, "",
-        paragraph(f"In training, from θ = 8. All lines: {_how(found.strong)}"), "", *_paths(found.strong), "",
-    ]  # fmt: skip
+        "## (b) Where D is too strong",
+        paragraph(note),
+        table(["θ", "C(G) + log 4", "saturating", "non-saturating", "ratio"], rows),
+        paragraph(f"In training, from θ = 8. All lines: {_how(found.strong)}"),
+        _paths(found.strong),
+    ]
 
 
 def _weak(found: Findings) -> list[str]:
-    rows = [row(["D can be", "V + log 4", "C(G) + log 4", "final θ", "final σ"]), rule(1, 4)]
+    rows = []
     for label, _, trace in found.capacity:
         ends = (trace.value[-1] + LOG_4, trace.optimum[-1] + LOG_4, trace.mean[-1], np.abs(trace.std[-1]))
-        rows.append(row([label, *map(_mean, ends)]))
-    slow = f"Too slow, by its learning rate, from θ = 4. All lines: {_how(found.slow)}"
-    small = f"Too small: G learns θ and σ, from θ = 1 and σ = 0.4. Both lines: {_how(found.capacity)}"
+        rows.append([label, *map(_mean, ends)])
     return [
-        "## (c) Where D is too weak", "", paragraph(slow), "", *_paths(found.slow), "", paragraph(small), "", *rows, "",
-    ]  # fmt: skip
+        "## (c) Where D is too weak",
+        paragraph(f"Too slow, by its learning rate, from θ = 4. All lines: {_how(found.slow)}"),
+        _paths(found.slow),
+        paragraph(f"Too small: G learns θ and σ, from θ = 1 and σ = 0.4. Both lines: {_how(found.capacity)}"),
+        table(["D can be", "V + log 4", "C(G) + log 4", "final θ", "final σ"], rows),
+    ]
 
 
 def _balance(found: Findings) -> list[str]:
     lines = {(line.setting.form, line.setting.k): line for line in found.balance}
     forms, ks = (list(dict.fromkeys(keys)) for keys in zip(*lines, strict=True))
-    heads = [
-        "k",
-        "steps of G",
-        "steps of both",
-        *(f"{what}, {form}" for what in ("RMS θ", "C(G) − V") for form in forms),
-    ]
-    rows = [row(heads), rule(0, len(heads))]
+    measured = [f"{what}, {form}" for what in ("RMS θ", "C(G) − V") for form in forms]
+    rows = []
     for k in ks:
         traces, iterations = [lines[form, k].trace for form in forms], lines[forms[0], k].setting.iterations
         means = [_mean(trace.rms_theta) for trace in traces] + [_mean(trace.gap) for trace in traces]
-        rows.append(row([str(k), f"{iterations:,}", f"{iterations * (k + 1):,}", *means]))
+        rows.append([str(k), f"{iterations:,}", f"{iterations * (k + 1):,}", *means])
     note = f"""k discriminator steps a generator step, from θ = 4. RMS θ over the last quarter of training: 0 where the
         model has settled on the data; C(G) − V is its mean over training. All lines: {_how(found.balance)}"""
-    return ["## The balance", "", *rows, "", paragraph(note)]
+    return ["## The balance", table(["k", "steps of G", "steps of both", *measured], rows, words=0), paragraph(note)]
 
 
-def _paths(lines: Sequence[Line]) -> list[str]:
+def _paths(lines: Sequence[Line]) -> str:
     heads = ["game", "θ within ±½ reached by", "median iteration", "final size of θ", "RMS θ, last quarter", "C(G) − V"]
-    rows = [row(heads), rule(1, 5)]
+    rows = []
     for label, _, trace in lines:
-        at = reached(trace.arrival)
-        moment = f"{at.median:,.0f}" if np.isfinite(at.median) else "–"
+        arrival = reached(trace.arrival)
         means = (np.abs(trace.mean[-1]), trace.rms_theta, trace.gap)
-        rows.append(row([label, f"{at.hits} of {at.runs}", moment, *map(_mean, means)]))
-    return rows
+        rows.append([label, f"{arrival.hits} of {arrival.runs}", arrival.moment, *map(_mean, means)])
+    return table(heads, rows)
 
 
 def _how(lines: Sequence[Line]) -> str:

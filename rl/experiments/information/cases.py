@@ -1,4 +1,4 @@
-"""The cases of `python -m rl.information`: the truth in 50 digits, this package, torch and SciPy side by side."""
+"""The cases of `python -m rl.information`: the truth in 50 digits, and the answers of this package, torch and SciPy."""
 
 import math
 from collections.abc import Callable

@@ -1,0 +1,255 @@
+"""The page of an experiment: lines that learn from an expert beside that expert, or peers beside independent peers."""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from rl.experiments.comparison_page import height_along, line_statistics
+from rl.experiments.imitation.experiments import BOUND, EPISODES, EXPERT_SEED, INDEPENDENT
+from rl.experiments.imitation.outcomes import (
+    AgainstExpert,
+    Expert,
+    Outcome,
+    Report,
+    against_expert,
+    at_the_end,
+    bounds,
+)
+from rl.experiments.pages import Page, changed, counted, image, paragraph, table
+from rl.experiments.statistics import Interval, as_plain, probability_of_improvement
+from rl.run.results import Result, column
+
+_ENOUGH = f"{100 * BOUND:g} %"
+
+_PATHS = ("demonstrations", "teachers")  # settings that say where a run lies
+
+_EXPERT_HEADS = (
+    "environment", "expert, deterministic", "stochastic", "steps", f"its {EPISODES} episodes", "transitions",
+    "random actions", f"{_ENOUGH} of its return", f"{_ENOUGH} of the way", "parameters, π_θ / both",
+)  # fmt: skip
+
+_LINE_HEADS = (
+    "environment", "line", "verdict", "mean return", "worst seed", "stochastic", "% of the expert's",
+    "% of the way from random",
+)  # fmt: skip
+
+_PEER_HEADS = (
+    "environment", "line", "mean return", "worst seed", "stochastic", "all along",
+    "better than independent", "higher all along",
+)  # fmt: skip
+
+
+def page(report: Report) -> Page:
+    experiment = report.experiment
+    beside = _beside_experts if experiment.judged else _beside_independent_peers
+    parts, more = beside(report)
+    parts += ["Settings that differ from the defaults, beside the files that are learned from:", _settings(report)]
+    parts += [paragraph(experiment.tried), image(experiment.title, f"{experiment.name}.png")]
+    environments = [_numbers(report, outcome) for outcome in report.outcomes]
+    numbers = {
+        "measured": experiment.measured._asdict(), "seeds": list(report.seeds), "environments": environments, **more,
+    }  # fmt: skip
+    return Page(experiment.title, report.command, report.machine, parts, numbers)
+
+
+def _settings(report: Report) -> str:
+    """A row for each line: its agent, and how its settings differ from the defaults."""
+    environments = len(report.outcomes)
+    lines = [(each.expert.line, each.env) for each in report.outcomes if each.expert is not None]
+    lines += [(line, each.env) for each in report.outcomes for line in each.lines]
+    where: dict[tuple[str, str, str], list[str]] = {}
+    for line, env_id in lines:
+        settings = changed(line.settings, line.defaults, line.settings.keys() - _PATHS)
+        where.setdefault((line.label, line.agent, settings), []).append(env_id)
+    rows = [
+        [label, agent, "all" if len(envs) == environments else ", ".join(envs), settings]
+        for (label, agent, settings), envs in where.items()
+    ]
+    return table(["line", "agent", "environments", "settings"], rows, words=4)
+
+
+def _numbers(report: Report, outcome: Outcome) -> dict[str, object]:
+    expert = outcome.expert
+    lines = [
+        {
+            "label": line.label,
+            "agent": line.agent,
+            "settings": line.settings,
+            "parameters": list(size),
+            "measured": as_plain(at_the_end(runs, report.experiment.measured)),
+            "statistics": expert and as_plain(against_expert(runs, expert.score, outcome.random)),
+            "runs": [run.summary for run in runs],
+        }
+        for line, runs, size in zip(outcome.lines, outcome.results, outcome.parameters, strict=True)
+    ]
+    about_expert = expert and {
+        "settings": expert.line.settings,
+        "parameters": list(expert.parameters),
+        "demonstrations": {"returns": list(expert.returns), "transitions": expert.transitions},
+        "run": expert.result.summary,
+    }
+    return {"env": outcome.env, "random": outcome.random, "expert": about_expert, "lines": lines}
+
+
+def _divergence(runs: Sequence[Result], report: Report) -> str:
+    """What the experiment measures of a line, to three digits."""
+    measured = at_the_end(runs, report.experiment.measured)
+    return "" if measured is None else f"{measured:.3g}"
+
+
+# --- beside experts ---
+
+
+def _beside_experts(report: Report) -> tuple[list[str], dict[str, object]]:
+    """Raises ValueError if an environment has no expert."""
+    experts = [(outcome, _expert(outcome)) for outcome in report.outcomes]
+    found, rows = dict[tuple[str, str], AgainstExpert](), []
+    for outcome, expert in experts:
+        for line, runs, size in zip(outcome.lines, outcome.results, outcome.parameters, strict=True):
+            ours = found[outcome.env, line.label] = against_expert(runs, expert.score, outcome.random)
+            scores = [_verdict(ours), str(ours.mean), f"{ours.worst:.1f}", str(ours.stochastic)]
+            scores += [_percent(ours.ratio), _percent(ours.way)]
+            more = [_divergence(runs, report), _size(size), f"{ours.seconds:.1f}"]
+            rows.append([outcome.env, line.label, *scores, *more])
+    heads = [*_LINE_HEADS, report.experiment.measured.label, "parameters, π_θ / both", "seconds a seed"]
+    parts = [
+        _about_experts(report),
+        table(_EXPERT_HEADS, [_expert_cells(outcome, expert) for outcome, expert in experts]),
+        table(heads, rows, words=3),
+        paragraph(_verdicts_on_experts(report, found)),
+    ]
+    return parts, {}
+
+
+def _about_experts(report: Report) -> str:
+    episodes = report.outcomes[0].results[0][0].summary["eval_episodes"]
+    return paragraph(f"""
+        The expert is an A2C trained from seed {EXPERT_SEED}; its {EPISODES} episodes, the most likely actions, are all
+        that is learned from where a line learns from recorded transitions. Lines: {counted(len(report.seeds), "seed")}
+        each; {episodes} episodes of evaluation, deterministic (the most likely action)
+        where nothing else is said. Brackets are 95 % bootstrap intervals over seeds. % of the expert's return: of a
+        return R > 0 the mean return over R; of R < 0 it is R over the mean return, so that {_ENOUGH} is a mean
+        of R / {BOUND:g}. % of the way: (mean − random) / (R − random), where random is the mean return of uniformly
+        random actions. The verdict is of the lower of the two. Both are of means; where an interval reaches below
+        {_ENOUGH}, the verdict says so. What is measured in nats is the mean of the last tenth of training.
+        Parameters are those of π_θ, and of π_θ and V_φ together. Seconds are of training, the median, one thread,
+        other work beside it.""")
+
+
+def _expert(outcome: Outcome) -> Expert:
+    if outcome.expert is None:
+        raise ValueError(f"{outcome.env} has no expert")
+    return outcome.expert
+
+
+def _expert_cells(outcome: Outcome, expert: Expert) -> list[str]:
+    plain, way = bounds(expert.score, outcome.random)
+    played, summary = sum(expert.returns) / len(expert.returns), expert.result.summary
+    return [
+        outcome.env, f"{expert.score:.1f}", f"{summary['eval_stochastic_mean']:.1f}",
+        f"{summary['total_timesteps']:,}", f"{played:.1f}", f"{expert.transitions:,}", f"{outcome.random:.1f}",
+        f"{plain:.1f}", f"{way:.1f}", _size(expert.parameters),
+    ]  # fmt: skip
+
+
+def _verdict(ours: AgainstExpert) -> str:
+    if not ours.reaches:
+        return "**falls short**"
+    return f"≥ {_ENOUGH}" if ours.surely else f"≥ {_ENOUGH}, interval reaches below"
+
+
+def _percent(x: Interval) -> str:
+    return str(Interval(*(100 * each for each in x)))
+
+
+def _size(parameters: tuple[int, int]) -> str:
+    return " / ".join(f"{count:,}" for count in parameters)
+
+
+def _verdicts_on_experts(report: Report, found: dict[tuple[str, str], AgainstExpert]) -> str:
+    """One sentence for the judged lines of the same verdicts."""
+    labels: dict[str, list[str]] = {}
+    for label in report.experiment.judged:
+        reaches = {env: ours.reaches for (env, name), ours in found.items() if name == label}
+        reached, behind = ([env for env in reaches if reaches[env] is wanted] for wanted in (True, False))
+        verdict = f"{_ENOUGH} in {', '.join(reached) or 'no environment'}"
+        verdict += f"; falls short in {', '.join(behind)}" if behind else ""
+        labels.setdefault(verdict, []).append(label)
+    return " ".join(f"{'; '.join(those)}: {verdict}." for verdict, those in labels.items())
+
+
+# --- beside independent peers ---
+
+
+def _heights(runs: Sequence[Result]) -> list[float]:
+    return [height_along(run) for run in runs]
+
+
+_COMPARED: dict[str, Callable[[Sequence[Result]], list[float]]] = {"better": column, "higher all along": _heights}
+
+
+def _beside_independent_peers(report: Report) -> tuple[list[str], dict[str, object]]:
+    rows = []
+    for outcome in report.outcomes:
+        independent = _independent(outcome)
+        for line, runs in zip(outcome.lines, outcome.results, strict=True):
+            x = line_statistics(runs, None)
+            chances = [
+                "" if runs is independent else f"{probability_of_improvement([each(runs)], [each(independent)]):.2f}"
+                for each in _COMPARED.values()
+            ]
+            cells = [str(x.mean), f"{x.worst:.1f}", str(x.stochastic_mean), str(x.all_along), *chances]
+            seconds = float(np.median(column(runs, "train_seconds")))
+            rows.append([outcome.env, line.label, *cells, _divergence(runs, report), f"{seconds:.1f}"])
+    overall = _over_all_environments(report)
+    verdicts = [
+        [label, *(cell for x in chances.values() for cell in (f"{x:.2f}", _peer_verdict(x)))]
+        for label, chances in overall.items()
+    ]
+    parts = [
+        _about_peers(report),
+        table([*_PEER_HEADS, report.experiment.measured.label, "seconds a seed"], rows, words=2),
+        "Mean over environments of the probabilities:",
+        table(["line", "better than independent", "verdict", "higher all along", "verdict"], verdicts),
+    ]
+    numbers = {label: {name: as_plain(x) for name, x in chances.items()} for label, chances in overall.items()}
+    return parts, {"against_independent": numbers}
+
+
+def _about_peers(report: Report) -> str:
+    summary = report.outcomes[0].results[0][0].summary
+    return paragraph(f"""
+        Two peers, {summary["total_timesteps"]:,} environment steps over both of them and
+        {counted(len(report.seeds), "seed")} a line; the
+        same command, in which independent peers have mutual_coef 0. The first peer is evaluated,
+        {summary["eval_episodes"]} episodes, deterministic (the most likely action) where nothing else is said. Brackets
+        are 95 % bootstrap intervals over seeds. All along is the mean height of the learning curve, which is of all
+        peers. Diversity is the generalized Jensen-Shannon divergence of the peers, the mean of the last tenth of
+        training. Better than independent: the probability that a run scores higher than one of the independent line in
+        its deterministic evaluation, ties counted half; higher all along: the same of the learning curves. Seconds are
+        of training, the median, one thread, other work beside it.""")
+
+
+def _independent(outcome: Outcome) -> Sequence[Result]:
+    return next(runs for line, runs in zip(outcome.lines, outcome.results, strict=True) if line.label == INDEPENDENT)
+
+
+def _over_all_environments(report: Report) -> dict[str, dict[str, Interval]]:
+    """For each line but the independent: its probabilities of being better, mean over environments."""
+    independent = [_independent(outcome) for outcome in report.outcomes]
+    return {
+        line.label: {
+            name: probability_of_improvement(
+                [each(outcome.results[k]) for outcome in report.outcomes], [each(runs) for runs in independent]
+            )
+            for name, each in _COMPARED.items()
+        }
+        for k, line in enumerate(report.outcomes[0].lines)
+        if line.label != INDEPENDENT
+    }
+
+
+def _peer_verdict(x: Interval) -> str:
+    if x.low > 0.5:
+        return "better"
+    return "**worse**" if x.high < 0.5 else "no difference shown"

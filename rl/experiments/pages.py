@@ -1,0 +1,59 @@
+"""Pages of results: Markdown beside a JSON file with every number of it, and a figure that the page shows."""
+
+import textwrap
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from agents.settings.files import write_text
+from agents.settings.values import plain
+from rl.run.results import with_ending, write_json
+
+
+class Page(NamedTuple):
+    """A page and its numbers. parts: Markdown blocks, such as paragraphs and tables; empty ones are left out."""
+
+    title: str
+    command: str  # that makes it
+    machine: str
+    parts: Sequence[str]
+    numbers: Mapping[str, object]  # of the JSON file, beside command and machine
+
+    def __str__(self) -> str:
+        head = [f"# {self.title}", f"Made by `{self.command}`", f"on {self.machine}."]
+        return "\n\n".join(part for part in (*head, *self.parts) if part) + "\n"
+
+    def write(self, path: Path) -> None:
+        """Writes `path`.json and `path`.md into a folder that it makes."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if self.numbers:
+            write_json(with_ending(path, ".json"), {"command": self.command, "machine": self.machine, **self.numbers})
+        write_text(with_ending(path, ".md"), str(self))
+
+
+def paragraph(text: str) -> str:
+    """Broken into lines of at most 116 characters."""
+    return textwrap.fill(" ".join(text.split()), 116, break_long_words=False, break_on_hyphens=False)
+
+
+def table(heads: Sequence[str], rows: Iterable[Sequence[str]], words: int = 1) -> str:
+    """words: the number of columns that hold words and are aligned left; numbers, in the others, are aligned right."""
+    rule = f"|{'---|' * words}{'---:|' * (len(heads) - words)}"
+    head, *body = (f"| {' | '.join(cells)} |" for cells in (heads, *rows))
+    return "\n".join([head, rule, *body])
+
+
+def image(caption: str, file: str) -> str:
+    return f"![{caption}]({file})"
+
+
+def changed(settings: Mapping[str, object], defaults: Mapping[str, object], keys: Iterable[str] | None = None) -> str:
+    """The settings that differ from the defaults, among these keys: "`gamma: 0.9`, `n_steps: 5`" or "none"."""
+    among = set(defaults if keys is None else keys)
+    different = {key: value for key, value in settings.items() if key in among and value != plain(defaults[key])}
+    return ", ".join(f"`{key}: {value}`" for key, value in different.items()) or "none"
+
+
+def counted(number: int, noun: str) -> str:
+    """ "1 seed", "10 seeds"."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"

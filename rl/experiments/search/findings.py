@@ -1,0 +1,89 @@
+"""The findings of a search: a page of the best trials, with the numbers of all; and the best one as a recipe."""
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from agents.settings.run import RunSettings
+from agents.settings.schema import setting_types
+from agents.settings.values import plain
+from rl.experiments.pages import Page, changed, paragraph, table
+from rl.experiments.search.space import Space
+from rl.experiments.search.study import Tried
+
+_SHOWN = 10  # trials of the table
+
+_ENDS = ("finished", "stopped", "failed")
+
+
+class Findings(NamedTuple):
+    """A search that has ended, or its state so far."""
+
+    env: str
+    command: str
+    machine: str
+    seeds: Sequence[int]  # for tuning
+    base: Mapping[str, object]  # settings of every trial
+    space: Space
+    defaults: Mapping[str, object]  # of every setting
+    trials: Sequence[Tried]
+    importances: Mapping[str, float]  # by draw
+
+    @property
+    def best(self) -> list[Tried]:
+        """Finished trials, the highest score first."""
+        finished = [trial for trial in self.trials if trial.end == "finished"]
+        return sorted(finished, key=lambda trial: -(trial.score or 0.0))
+
+    def settings(self, trial: Tried) -> dict[str, object]:
+        """All of them, plain."""
+        return {key: plain(trial.settings.get(key, value)) for key, value in self.base.items()}
+
+
+def page(found: Findings) -> Page:
+    """How the search went, its best trials, and which settings mattered."""
+    counts = {end: sum(trial.end == end for trial in found.trials) for end in _ENDS}
+    fixed = changed(found.base, found.defaults, set(found.base) - set(found.space))
+    explained = f"""
+        {len(found.trials)} trials: {counts["finished"]} finished, {counts["stopped"]} stopped early, with a mean below
+        the median of those before, {counts["failed"]} failed or had settings that exclude each other. A trial's score
+        is the mean over tuning seeds {", ".join(map(str, found.seeds))} of the deterministic evaluation,
+        {found.base["eval_episodes"]} episodes, after {found.base["total_timesteps"]:,} steps. The best of many scores
+        is too high for what it found; other seeds say what a recipe is worth."""
+    trials = [
+        [str(trial.number), changed(found.settings(trial), found.defaults, found.space)]
+        + [f"{x:.5g}" for x in (trial.score or 0.0, *trial.scores)]
+        for trial in found.best[:_SHOWN]
+    ]
+    parts = [
+        paragraph(explained),
+        f"Settings of all trials that differ from the defaults: {fixed}.",
+        table(["trial", "settings", "score", *(f"seed {seed}" for seed in found.seeds)], trials, words=2),
+    ]
+    if found.importances:
+        shares = [[f"`{name}`", f"{share:.2f}"] for name, share in found.importances.items()]
+        parts += ["Share of the variance between scores that a setting explains (PED-ANOVA):"]
+        parts += [table(["setting", "importance"], shares)]
+    first_failures = {trial.reason: trial.number for trial in reversed(found.trials) if trial.end == "failed"}
+    if first_failures:
+        reasons = sorted(first_failures.items(), key=lambda pair: pair[1])
+        parts += ["Why trials failed, each reason once:"]
+        parts += ["\n".join(f"- trial {number}: {reason}" for reason, number in reasons)]
+    title = f"{found.env}: the {min(_SHOWN, len(found.best))} best of {len(found.trials)} trials"
+    return Page(title, found.command, found.machine, parts, _numbers(found))
+
+
+def _numbers(found: Findings) -> dict[str, object]:
+    return {
+        "env": found.env, "seeds": list(found.seeds), "base": dict(found.base),
+        "space": {key: str(form) for key, form in found.space.items()},
+        "trials": [trial._asdict() | {"score": trial.score} for trial in found.trials],
+        "best": found.best[0].number, "importances": dict(found.importances),
+    }  # fmt: skip
+
+
+def recipe(found: Findings) -> dict[str, object]:
+    """The settings of the best trial that differ from the defaults, without those of evaluation and records."""
+    of_runs = setting_types(RunSettings)
+    settings = {key: value for key, value in found.settings(found.best[0]).items() if key not in of_runs}
+    different = {key: value for key, value in settings.items() if value != plain(found.defaults[key])}
+    return {"total_timesteps": found.base["total_timesteps"], **different}

@@ -1,0 +1,167 @@
+"""A suite: environments trained with the suite's settings, each held to a goal, on one page."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from agents.evaluation import Evaluation
+from envs import Variant
+from rl.experiments.pages import Page, image, paragraph, table
+from rl.experiments.parallel import Line
+from rl.experiments.statistics import Interval, bootstrap, iqm, mean_interval
+from rl.run.results import Result, column
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+
+class Entry(NamedTuple):
+    """An environment of the suite, and what is known of it."""
+
+    env: str
+    settings: Mapping[str, object] | None  # of its runs; None if the suite has none for it
+    runs: Sequence[Result]  # finished
+    random: Evaluation | None  # of uniformly random actions
+    missing: str  # why a seed, or every seed, is not among the runs; empty if none is missing
+    pages: Sequence[str] = ()  # its other results, such as searches, relative to the suite's page
+
+    @property
+    def random_mean(self) -> float | None:
+        return None if self.random is None else self.random.mean
+
+    def column(self, key: str) -> list[float]:
+        return column(self.runs, key)
+
+
+class Report(NamedTuple):
+    """What the page and the figure are made of."""
+
+    command: str
+    machine: str
+    seeds: Sequence[int]
+    entries: Sequence[Entry]
+
+    @property
+    def finished(self) -> list[Entry]:
+        """The environments with a finished run."""
+        return [entry for entry in self.entries if entry.runs]
+
+    @property
+    def trained(self) -> str:
+        """ "seeds 0, 1, 2"."""
+        return f"seed{'s' if len(self.seeds) > 1 else ''} {', '.join(map(str, self.seeds))}"
+
+    @property
+    def played(self) -> str:
+        """ "on 100 episodes each"."""
+        episodes = sorted({int(count) for entry in self.entries for count in entry.column("eval_episodes")})
+        return f"on {' or '.join(map(str, episodes))} episodes each" if episodes else "after training"
+
+    def label(self, entry: Entry) -> str:
+        """The environment, and how many of its seeds are finished if some are not."""
+        partly = 0 < len(entry.runs) < len(self.seeds)
+        return f"{entry.env} ({len(entry.runs)} of {len(self.seeds)} seeds)" if partly else entry.env
+
+
+class Standing(NamedTuple):
+    """An environment's runs over its seeds, beside the goal."""
+
+    mean: Interval  # of the deterministic evaluations
+    iqm: Interval
+    stochastic: Interval  # mean of the stochastic evaluations
+    judged: Interval  # mean of the evaluations that the suite judges
+    goal: float | None  # for that mean; None if it is unknown
+    timesteps: int  # of training
+    seconds: float  # of training a seed, median
+    steps_per_second: float  # median
+
+    @property
+    def reaches(self) -> bool | None:
+        return None if self.goal is None else self.judged.value >= self.goal
+
+
+class Below(NamedTuple):
+    """A panel below those of the environments."""
+
+    height: float  # inches
+    draw: Callable[["Axes"], None]
+
+
+class Suite(NamedTuple):
+    """What distinguishes one suite from another."""
+
+    name: str  # of its directory and its files
+    about: str  # in a few words
+    title: str
+    envs: Sequence[str]
+    seeds: str  # by default
+    line: Callable[[str, Sequence[str]], Line | None]  # of an environment, with assignments over its settings
+    no_line: str  # why an environment has no line
+    variant: Callable[[Line], Variant]  # of the environment for random actions
+    judged: Callable[[str], str]  # environment → the evaluation in `summary.json` that is judged
+    goal: Callable[[Entry], float | None]  # for its mean over seeds
+    goal_label: str  # in the figure
+    heads: Sequence[str]  # of the table
+    words: int  # how many of its columns hold words
+    cells: Callable[[Report, Entry, Standing | None], list[str]]  # None if no run is finished
+    explanation: Callable[[Report], str]
+    remarks: Callable[[Report, Mapping[str, Standing]], list[str]]  # below the table
+    numbers: Callable[[Entry, Standing | None], Mapping[str, object]]  # of an environment
+    overall: Callable[[Report], Mapping[str, object]]  # numbers of all environments together
+    below: Callable[[Report], Below | None] | None = None  # a panel below the environments
+
+
+def standing(suite: Suite, entry: Entry) -> Standing:
+    """Raises ValueError if no run of it is finished."""
+    return Standing(
+        mean=mean_interval(entry.column("eval_mean")),
+        iqm=bootstrap([entry.column("eval_mean")], iqm),
+        stochastic=mean_interval(entry.column("eval_stochastic_mean")),
+        judged=mean_interval(entry.column(suite.judged(entry.env))),
+        goal=suite.goal(entry),
+        timesteps=int(max(entry.column("total_timesteps"))),
+        seconds=float(np.median(entry.column("train_seconds"))),
+        steps_per_second=float(np.median(entry.column("steps_per_second"))),
+    )
+
+
+def page(suite: Suite, report: Report) -> Page:
+    """A row for each environment, and below the table what there is to say of all."""
+    found = {entry.env: standing(suite, entry) for entry in report.finished}
+    rows = [suite.cells(report, entry, found.get(entry.env)) for entry in report.entries]
+    environments = [
+        {
+            "env": entry.env,
+            "settings": entry.settings,
+            "random": entry.random_mean,
+            "missing": entry.missing or None,
+            **suite.numbers(entry, found.get(entry.env)),
+            "runs": [run.summary for run in entry.runs],
+        }
+        for entry in report.entries
+    ]
+    parts = [paragraph(suite.explanation(report)), table(suite.heads, rows, suite.words)]
+    parts += [*suite.remarks(report, found), paragraph(_missing(report)), image("training curves", f"{suite.name}.png")]
+    numbers = {**suite.overall(report), "seeds": list(report.seeds), "environments": environments}
+    return Page(suite.title, report.command, report.machine, parts, numbers)
+
+
+def shortfalls(found: Mapping[str, Standing], number: Callable[[float], str]) -> tuple[int, int, str]:
+    """Returns how many environments reach the goal, of how many, and a sentence on the others."""
+    judged = {env: (ours, ours.goal) for env, ours in found.items() if ours.goal is not None}
+    behind = [
+        f"{env} ({number(ours.judged.value)} against {number(goal)}; the interval "
+        f"{'reaches it' if ours.judged.high >= goal else 'does not reach it'})"
+        for env, (ours, goal) in judged.items()
+        if not ours.reaches
+    ]
+    return len(judged) - len(behind), len(judged), f" Falls short: {'; '.join(behind)}." if behind else ""
+
+
+def _missing(report: Report) -> str:
+    reasons: dict[str, list[str]] = {}
+    for entry in report.entries:
+        reasons.setdefault(entry.missing, []).append(entry.env)
+    missing = [f"{', '.join(envs)} ({reason})" for reason, envs in reasons.items() if reason]
+    return f"Missing, which the same command adds once it can: {'; '.join(missing)}." if missing else ""
