@@ -1,7 +1,7 @@
-"""The GAN objective on the discriminator's logits x: D = σ(x), log D = ln σ(x), log(1 − D) = ln σ(−x).
+"""GAN objective, losses and training on the discriminator's logit x: D = σ(x), log D = ln σ(x), log(1 − D) = ln σ(−x).
 
-p is the data, q the model. Logarithms and divergences are those of `rl.information`, in nats. Source of all equations:
-Goodfellow et al. 2014, "Generative adversarial nets".
+p is the data distribution, q the model. Logarithms and divergences are those of `agents.maths.information`, in nats.
+Source: Goodfellow et al. 2014, "Generative adversarial nets".
 """
 
 import math
@@ -26,10 +26,10 @@ LOG_4 = math.log(4)
 
 
 def value(real_logit: Tensor, fake_logit: Tensor, *, validate: bool = True) -> Tensor:
-    """V(D, G) = E_data[log D(x)] + E_g[log(1 − D(x))], means over all samples of either side.
+    """V(D, G) = E_data[log D(x)] + E_g[log(1 − D(x))], both as sample means.
 
-    real_logit, fake_logit: float[...], of any two shapes. Returns a scalar ≤ 0: −log 4 for D = ½.
-    Raises ValueError on NaN and where a side has no sample.
+    real_logit, fake_logit: float[...], whose shapes may differ. Returns a scalar ≤ 0: −log 4 for D = ½.
+    Raises ValueError on NaN and empty input.
     """
     if validate:
         for name, logit in (("real_logit", real_logit), ("fake_logit", fake_logit)):
@@ -41,10 +41,10 @@ def value(real_logit: Tensor, fake_logit: Tensor, *, validate: bool = True) -> T
 
 
 def expected_value(logit: Tensor, p: Tensor, q: Tensor, *, validate: bool = True) -> Tensor:
-    """V(D, G) = Σ p log D + q log(1 − D), of distributions on a finite set; where p or q is 0, the term is 0.
+    """V(D, G) = Σ p log D + q log(1 − D), for distributions on a finite set, with 0 · log 0 = 0.
 
-    logit, p, q: float[..., A], which broadcast; for densities, p and q are density × spacing on a grid. Returns
-    float[...]. Raises ValueError on NaN, negative weights, and shapes that do not fit.
+    logit, p, q: float[..., A], which broadcast; for densities on a grid, p and q are density × spacing. Returns
+    float[...]. Raises ValueError on NaN, negative weights, and incompatible shapes.
     """
     if validate:
         check_broadcast(1, logit=logit, p=p, q=q)
@@ -60,7 +60,7 @@ def expected_value(logit: Tensor, p: Tensor, q: Tensor, *, validate: bool = True
 def optimal_logit(log_p_data: Tensor, log_p_model: Tensor, *, validate: bool = True) -> Tensor:
     """The logit of D* = p/(p + q), which is ln p − ln q. Both float[...], which broadcast. Returns float[...].
 
-    ±inf where only one of them has mass; 0 where neither has, since D* is undefined there and V does not depend on it.
+    ±inf where only one of p and q has mass; 0 where neither has, because V does not depend on D there.
     Raises ValueError on NaN, +inf, and shapes that do not broadcast. Source: Proposition 1.
     """
     if validate:
@@ -76,7 +76,7 @@ def optimal_logit(log_p_data: Tensor, log_p_model: Tensor, *, validate: bool = T
 def optimal_value(p: Tensor, q: Tensor, *, validate: bool = True) -> Tensor:
     """C(G) = max_D V(D, G) = −log 4 + 2 JSD(p‖q), from probabilities, float[..., A]. Returns float[...].
 
-    −log 4 for p = q, 0 for disjoint supports. Raises ValueError as `rl.information.js` does. Source: Theorem 1.
+    −log 4 for p = q, 0 for disjoint supports. Raises ValueError as `information.js` does. Source: Theorem 1.
     """
     return 2 * information.js(p, q, validate=validate) - LOG_4
 
@@ -87,16 +87,16 @@ def optimal_value_from_logits(p_logits: Tensor, q_logits: Tensor, *, validate: b
 
 
 def jsd_estimate(v: Tensor) -> Tensor:
-    """½ (V + log 4) ≤ JSD(p‖q), with equality for D*: what a discriminator says of how far apart p and q are.
+    """½ (V + log 4) ≤ JSD(p‖q), with equality for D*.
 
-    v: float[...], V(D, G). A lower bound in expectation, if V is taken on samples that D was not trained on; it may be
-    negative, of a D that is worse than a coin.
+    v: float[...], V(D, G). A lower bound in expectation if V is measured on samples that D was not trained on; negative
+    if D is worse than a coin.
     """
     return 0.5 * (v + LOG_4)
 
 
 def discriminator_loss(real_logit: Tensor, fake_logit: Tensor, *, validate: bool = True) -> Tensor:
-    """−V(D, G): the binary cross-entropy of telling data (1) from model (0), summed over the two. See `value`."""
+    """−V(D, G): the binary cross-entropies on data (label 1) and model (label 0), summed. See `value`."""
     return -value(real_logit, fake_logit, validate=validate)
 
 
@@ -106,8 +106,8 @@ def generator_loss(
     """log(1 − D) ("saturating", the minimax game) or −log D ("non-saturating"), at samples of the model.
 
     fake_logit: float[...]. Returns a scalar, float[...] with reduction="none". Where D is sure that a sample is fake,
-    x → −∞, the slope in x of the first is −D → 0 and that of the second −(1 − D) → −1; both have the same fixed point.
-    Raises ValueError on NaN and on another form. Source: section 3.
+    x → −∞, the derivative in x is −D → 0 for the first and −(1 − D) → −1 for the second; both have the same fixed
+    point. Raises ValueError on NaN and unknown forms. Source: section 3.
     """
     if form not in get_args(Form):
         raise ValueError(f'form must be "saturating" or "non-saturating", got {form!r}')
@@ -118,10 +118,10 @@ def generator_loss(
 
 
 class Step(NamedTuple):
-    """What an iteration measured, each on its own fresh minibatches and before the step that they were drawn for."""
+    """Metrics of one iteration, each measured on fresh minibatches before the step that uses them."""
 
     iteration: int  # from 1
-    value: Tensor  # V(D, G), at the last of the k discriminator steps
+    value: Tensor  # V(D, G), before the last of the k discriminator steps
     generator_loss: Tensor
 
 
@@ -130,13 +130,13 @@ def train(
     generator_optimizer: Optimizer, discriminator_optimizer: Optimizer,
     *, iterations: int, k: int = 1, form: Form = "non-saturating",
 ) -> Iterator[Step]:  # fmt: skip
-    """Each iteration: k steps up V(D, G) for the discriminator, then one step down its loss for the generator.
+    """Algorithm 1. Per iteration: k ascent steps on V(D, G) for the discriminator, one descent step for the generator.
 
-    generator: noise → samples; discriminator: samples → logits of any shape. data, noise: minibatches without end, of
-    p_data and of the prior p_z; all that is random is in them. The optimizers hold the parameters of one network each
-    (the paper's are `torch.optim.SGD` with momentum) and belong to the caller, who may change them between iterations,
-    as may schedules and averages. Nothing happens until the first iteration is asked for.
-    Raises ValueError unless iterations ≥ 1 and k ≥ 1, if minibatches end, and on a logit that is NaN.
+    generator: noise → samples; discriminator: samples → logits of any shape. data, noise: endless iterators over
+    minibatches of p_data and of the prior p_z, the only sources of randomness. Each optimizer holds the parameters of
+    one network (`torch.optim.SGD` with momentum in the paper); the caller may change it between iterations. Lazy: the
+    first step runs when the first iteration is requested.
+    Raises ValueError unless iterations ≥ 1 and k ≥ 1, when minibatches run out, and on NaN logits.
     """
     for name, number in (("iterations", iterations), ("k", k)):
         if number < 1:
@@ -147,20 +147,20 @@ def train(
                 fake = generator(_draw("noise", noise))
             loss = discriminator_loss(discriminator(_draw("data", data)), discriminator(fake))
             _descend(discriminator_optimizer, loss)
-        deceived = generator_loss(discriminator(generator(_draw("noise", noise))), form)
-        _descend(generator_optimizer, deceived)
-        yield Step(iteration, -loss.detach(), deceived.detach())
+        fooling_loss = generator_loss(discriminator(generator(_draw("noise", noise))), form)
+        _descend(generator_optimizer, fooling_loss)
+        yield Step(iteration, -loss.detach(), fooling_loss.detach())
 
 
 def _draw(name: str, minibatches: Iterator[Tensor]) -> Tensor:
     minibatch = next(minibatches, None)
     if minibatch is None:
-        raise ValueError(f"{name} came to an end; training needs minibatches without end (itertools.cycle repeats)")
+        raise ValueError(f"{name} ran out of minibatches; pass an endless iterator (itertools.cycle repeats a list)")
     return minibatch
 
 
 def _descend(optimizer: Optimizer, loss: Tensor) -> None:
-    """One step of this optimizer's parameters; the other network, which the loss depends on too, gets no gradient."""
+    """One step on the optimizer's own parameters; the other network in the loss gets no gradient."""
     optimizer.zero_grad()
     loss.backward(inputs=[x for group in optimizer.param_groups for x in group["params"] if x.requires_grad])
     optimizer.step()

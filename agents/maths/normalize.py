@@ -1,12 +1,10 @@
-"""Rewards as the critic sees them; running moments, and the two normalizers built on them: observations, and rewards
-by the spread of returns.
+"""Reward scaling and clipping, and normalization of observations and rewards by running moments.
 
-The normalizers belong to the agent and are saved with it; they learn from training rollouts only, so evaluation sees
-them frozen.
+Normalizers belong to the agent and are saved with it. Only training rollouts update them, never evaluation.
 """
 
 from collections.abc import Mapping
-from typing import cast
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -19,9 +17,9 @@ def scale_and_clip(reward: Tensor, scale: float, bound: float | None) -> Tensor:
 
 
 class RunningMoments:
-    """Mean and variance of a stream, in float64, merged a batch at a time (Chan, Golub & LeVeque 1983).
+    """Mean and variance of a stream of batches, in float64. Source: Chan, Golub & LeVeque 1983.
 
-    Its tensors stay the same objects, so that compiled code can share their memory.
+    Updates are in place, so that compiled code can share the memory of the tensors.
     """
 
     def __init__(self, shape: tuple[int, ...] = ()) -> None:
@@ -46,50 +44,49 @@ class RunningMoments:
     def state_dict(self) -> dict[str, object]:
         return {"count": self.count.item(), "mean": self.mean.clone(), "m2": self.m2.clone()}
 
-    def load_state_dict(self, state: Mapping[str, object]) -> None:
-        count, mean, m2 = state["count"], state["mean"], state["m2"]
-        self.count.fill_(cast(float, count))
-        self.mean.copy_(cast(Tensor, mean))
-        self.m2.copy_(cast(Tensor, m2))
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        self.count.fill_(state["count"])
+        self.mean.copy_(state["mean"])
+        self.m2.copy_(state["m2"])
 
 
 class ObservationNormalizer:
-    """x ↦ clip((x − μ) / √(σ² + 1e-8), ±bound), per feature, with the running μ and σ² of training observations."""
+    """x ↦ clip((x − μ) / √(σ² + 1e-8), ±bound), per feature, with running mean μ and variance σ²."""
 
-    def __init__(self, size: int, bound: float = 10.0, part: Tensor | None = None) -> None:
-        """part: bool[D], the features that are normalized; the others stay as they are. None is all."""
-        self.part, self.bound = part, bound
-        self.moments = RunningMoments((size if part is None else int(part.sum()),))
+    def __init__(self, size: int, bound: float = 10.0, mask: Tensor | None = None) -> None:
+        """size: D; mask: bool[D], the features to normalize, by default all."""
+        self.mask, self.bound = mask, bound
+        self.moments = RunningMoments((size if mask is None else int(mask.sum()),))
 
     def update(self, obs: Tensor) -> None:
         """obs: float32[T, N, D]."""
-        self.moments.update((obs if self.part is None else obs[..., self.part]).flatten(0, 1))
+        self.moments.update((obs if self.mask is None else obs[..., self.mask]).flatten(0, 1))
 
     def __call__(self, obs: Tensor) -> Tensor:
-        """obs: float[..., D]. Returns [..., D] in torch's default type; before the first update, obs clipped."""
-        if self.part is None:
+        """obs: float[..., D]. Returns [..., D] in torch's default dtype; before the first update, obs clipped."""
+        if self.mask is None:
             return self._normalized(obs)
         result = obs.to(torch.get_default_dtype(), copy=True)
-        result[..., self.part] = self._normalized(obs[..., self.part])
+        result[..., self.mask] = self._normalized(obs[..., self.mask])
         return result
 
     def _normalized(self, obs: Tensor) -> Tensor:
-        centered = obs - self.moments.mean  # in float64: a large mean would drown the rest in float32
+        centered = obs - self.moments.mean  # in float64, because a large mean cancels digits in float32
         scaled = centered / (self.moments.var + 1e-8).sqrt()
         return scaled.clamp(-self.bound, self.bound).to(torch.get_default_dtype())
 
     def state_dict(self) -> dict[str, object]:
         return self.moments.state_dict()
 
-    def load_state_dict(self, state: Mapping[str, object]) -> None:
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
         self.moments.load_state_dict(state)
 
 
 class RewardNormalizer:
-    """r ↦ clip(r / √(σ² + 1e-8), ±bound), where σ² is the running variance of the discounted return so far.
+    """r ↦ clip(r / √(σ² + 1e-8), ±bound), where σ² is the running variance of the discounted return.
 
-    The return of each environment is R ← γ R (1 − ended) + r, as in Stable-Baselines3's VecNormalize. Rewards are
-    scaled and not shifted, so the optimal policy stays what it was.
+    Each environment's return is R ← γ R (1 − ended) + r, as in Stable-Baselines3's VecNormalize. Rewards are scaled
+    but not shifted, so the optimal policy stays the same.
     """
 
     def __init__(self, num_envs: int, gamma: float, bound: float = 10.0) -> None:
@@ -110,8 +107,8 @@ class RewardNormalizer:
     def state_dict(self) -> dict[str, object]:
         return {**self.moments.state_dict(), "returns": self.returns.clone()}
 
-    def load_state_dict(self, state: Mapping[str, object]) -> None:
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
         self.moments.load_state_dict(state)
-        returns = cast(Tensor, state["returns"])
-        if returns.shape == self.returns.shape:  # another number of environments starts its returns anew
+        returns: Tensor = state["returns"]
+        if returns.shape == self.returns.shape:  # with another number of environments, returns restart from 0
             self.returns.copy_(returns)

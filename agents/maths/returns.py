@@ -1,4 +1,4 @@
-"""Temporal-difference errors, generalized advantages, and how much of the return the critic explains."""
+"""Temporal-difference errors, generalized advantage estimation, explained variance."""
 
 import torch
 from torch import Tensor
@@ -18,8 +18,8 @@ def td_error(v: Tensor, reward: Tensor, discount: Tensor, v_next: Tensor) -> Ten
 def gae(delta: Tensor, ended: Tensor, decay: float) -> Tensor:
     """A_t = δ_t + γλ (1 − ended_t) A_{t+1}, with A_T = 0.
 
-    delta: float[T, N] of TD errors; ended: bool[T, N], terminated or truncated, cuts the trace (never the
-    bootstrap, which is inside δ); decay: γλ. λ = 0 gives δ itself; λ = 1 gives the n-step advantage.
+    delta: float[T, N] of TD errors; ended: bool[T, N], terminated or truncated, cuts the trace (not the
+    bootstrap, which is part of δ); decay: γλ. λ = 0 gives δ itself; λ = 1 gives the n-step advantage.
     Returns float[T, N]. Raises ValueError if the shapes differ. Source: Schulman et al. 2016, equation 16.
     """
     _check_shapes(delta=delta, ended=ended)

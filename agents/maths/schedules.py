@@ -1,4 +1,4 @@
-"""Coefficients that change over training: a number, or a ramp between two numbers, linear, cosine or exponential."""
+"""Schedules of a coefficient: a constant, or a ramp between two numbers, linear, cosine or exponential."""
 
 import math
 from dataclasses import dataclass
@@ -9,11 +9,11 @@ LINEAR, COSINE, EXPONENTIAL = range(3)
 
 @dataclass(frozen=True)
 class Ramp:
-    """`initial` until the share `begin` of training, then to `final`, which it has from `share` on. Kinds are below.
+    """Base of the ramps below: `initial` until progress `begin`, then a ramp to `final`, which is reached at `share`.
 
-    A rate that stays and falls at the end learns fast and ends well: Hägele et al. 2024, "Scaling laws and
-    compute-optimal training beyond fixed training durations". Raises ValueError if a number is not finite, the share is
-    not in (0, 1], it does not begin before, or an exponential end is not positive.
+    Progress is the share of training done, in [0, 1]. A constant learning rate that decays at the end works well:
+    Hägele et al. 2024, "Scaling laws and compute-optimal training beyond fixed training durations". Raises ValueError
+    unless both ends are finite (and positive, if exponential) and 0 ≤ begin < share ≤ 1.
     """
 
     initial: float
@@ -33,14 +33,14 @@ class Ramp:
             raise ValueError(f"{self} needs ends above 0")
 
     def __str__(self) -> str:
-        """The text that settings hold: `agents.settings.values` reads it again, to the last bit."""
+        """The text form used in settings; `agents.settings.values` parses it back to the last bit."""
         ends = [self.share, self.begin] if self.begin else [] if self.share == 1 else [self.share]
         numbers = [self.initial, self.final, *ends]
         return f"{type(self).__name__.lower()}({', '.join(repr(float(x)) for x in numbers)})"
 
 
 class Linear(Ramp):
-    """a + (b − a) p, where p is the part of the ramp that is done."""
+    """a + (b − a) p, where p in [0, 1] is the position on the ramp from a to b."""
 
     kind = LINEAR
 
@@ -52,7 +52,7 @@ class Cosine(Ramp):
 
 
 class Exponential(Ramp):
-    """a^(1 − p) b^p: by the same factor in every step."""
+    """a^(1 − p) b^p: the same factor in every step."""
 
     kind = EXPONENTIAL
 
@@ -63,7 +63,7 @@ Schedule = float | Ramp
 
 
 def interpolate(kind: float, initial: float, final: float, share: float, begin: float, progress: float) -> float:
-    """The value of a ramp of this kind at this share of training done, in [0, 1]; the fused engine compiles it."""
+    """The value of a ramp at this progress, in [0, 1]. The fused engine compiles this function."""
     p = min(max(progress - begin, 0.0) / (share - begin), 1.0)
     if kind == COSINE:
         p = 0.5 * (1.0 - math.cos(math.pi * p))
@@ -73,7 +73,7 @@ def interpolate(kind: float, initial: float, final: float, share: float, begin: 
 
 
 def numbers_of(schedule: Schedule | None) -> tuple[float, float, float, float, float]:
-    """What `interpolate` takes before the progress: a number is a ramp that stays; none is NaN throughout."""
+    """The arguments of `interpolate` except the progress; a constant is a flat ramp, None a flat ramp of NaN."""
     if isinstance(schedule, Ramp):
         ends = float(schedule.initial), float(schedule.final)
         return float(schedule.kind), *ends, float(schedule.share), float(schedule.begin)
@@ -82,20 +82,20 @@ def numbers_of(schedule: Schedule | None) -> tuple[float, float, float, float, f
 
 
 def value_at(schedule: Schedule, progress: float) -> float:
-    """The coefficient at this share of training."""
+    """The coefficient at this progress, the share of training done."""
     return interpolate(*numbers_of(schedule), progress)
 
 
 def lowest(schedule: Schedule) -> float:
-    """The smallest value that the coefficient takes."""
+    """The smallest value over training."""
     return min(schedule.initial, schedule.final) if isinstance(schedule, Ramp) else schedule
 
 
 def highest(schedule: Schedule) -> float:
-    """The largest value that the coefficient takes."""
+    """The largest value over training."""
     return max(schedule.initial, schedule.final) if isinstance(schedule, Ramp) else schedule
 
 
 def stays_below(schedule: Schedule, other: Schedule) -> bool:
-    """Whether one coefficient is less than the other in each thousandth of training."""
+    """Whether schedule < other at every thousandth of training."""
     return all(value_at(schedule, n / 1000) < value_at(other, n / 1000) for n in range(1001))

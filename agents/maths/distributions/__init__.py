@@ -1,6 +1,6 @@
-"""Policies' action distributions: immutable, thin over `rl.information`, sampled from explicit generators.
+"""Action distributions: immutable, computed by `agents.maths.information`, sampled from explicit generators.
 
-A distribution checks its parameters once, when it is made; `validate=False` leaves that out, as the training loop does.
+Parameters are checked once, on construction; `validate=False` skips the check, as training does.
 """
 
 from agents.maths.distributions.base import Distribution

@@ -1,4 +1,4 @@
-"""What a policy's distribution is to the rest of the package."""
+"""The interface of all action distributions."""
 
 from typing import Protocol, Self
 
@@ -7,7 +7,7 @@ from torch import Generator, Tensor
 
 
 class Distribution(Protocol):
-    """A batch of action distributions; `raw` holds the parameters that a rollout stores, float[..., P]."""
+    """A batch of action distributions; `raw` are the parameters that a rollout stores, float[..., P]."""
 
     @property
     def raw(self) -> Tensor: ...

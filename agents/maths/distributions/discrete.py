@@ -1,4 +1,4 @@
-"""Distributions over actions that can be counted: `Categorical`, `MultiCategorical`, `Bernoulli`."""
+"""Distributions over discrete actions: `Categorical`, `MultiCategorical`, `Bernoulli`."""
 
 import math
 from dataclasses import InitVar, dataclass
@@ -17,7 +17,7 @@ from agents.maths.information.products import split
 
 @dataclass(frozen=True, eq=False)
 class Categorical:
-    """p_i = e^{logit_i} / Σ e^{logit_j} over A actions. logits: float[..., A]; −inf forbids an action.
+    """p_i = e^{logit_i} / Σ e^{logit_j} over A actions. logits: float[..., A]; an action with −inf is illegal.
 
     Raises ValueError on NaN, +inf, and a row with every action illegal.
     """
@@ -31,7 +31,7 @@ class Categorical:
 
     @classmethod
     def masked(cls, logits: Tensor, legal: Tensor, validate: bool = True) -> Self:
-        """Of the legal actions only: probability 0 and gradient 0 for the others. legal: bool[..., A], or broadcast."""
+        """Illegal actions get probability 0 and gradient 0. legal: bool[..., A], which broadcasts."""
         if validate and legal.dtype != torch.bool:
             raise ValueError(f"legal must hold truth values, got {legal.dtype}")
         if validate:
@@ -48,7 +48,7 @@ class Categorical:
         return information.log_softmax(self.logits, validate=False)
 
     def sample(self, generator: Generator) -> Tensor:
-        """Inverse CDF: one uniform number an action, int64[...]. An illegal action is never drawn."""
+        """By inverse CDF, one uniform number per action. Returns int64[...]; never an illegal action."""
         cdf = self.log_p.exp().cumsum(-1)
         u = torch.rand(cdf.shape[:-1], generator=generator, device=cdf.device, dtype=cdf.dtype)
         return (cdf <= u.unsqueeze(-1) * cdf[..., -1:]).sum(-1)
@@ -65,19 +65,19 @@ class Categorical:
         return information.entropy_from_logits(self.logits, validate=False)
 
     def kl(self, other: Self) -> Tensor:
-        """KL(self‖other), float[...]. Raises ValueError if the other has another number of actions."""
-        check_broadcast(1, logits=self.logits, others_logits=other.logits)
+        """KL(self‖other), float[...]. Raises ValueError if the numbers of actions differ."""
+        check_broadcast(1, logits=self.logits, other_logits=other.logits)
         return information.kl_from_logits(self.logits, other.logits, validate=False)
 
     def js(self, other: Self) -> Tensor:
         """JS(self, other), float[...]. Raises as `kl`."""
-        check_broadcast(1, logits=self.logits, others_logits=other.logits)
+        check_broadcast(1, logits=self.logits, other_logits=other.logits)
         return information.js_from_logits(self.logits, other.logits, validate=False)
 
 
 @dataclass(frozen=True, eq=False)
 class MultiCategorical:
-    """Independent categoricals side by side: p(a) = ∏_k p_k(a_k). logits: float[..., Σ sizes].
+    """Independent categoricals: p(a) = ∏_k p_k(a_k). logits: float[..., Σ sizes], those of all factors.
 
     Raises ValueError unless the sizes fit, and as `Categorical` for each factor.
     """
@@ -98,14 +98,14 @@ class MultiCategorical:
         return tuple(Categorical(x, validate=False) for x in split("logits", self.logits, self.sizes, validate=False))
 
     def sample(self, generator: Generator) -> Tensor:
-        """int64[..., K], one action a factor."""
+        """int64[..., K], one action per factor."""
         return torch.stack([factor.sample(generator) for factor in self.factors], -1)
 
     def mode(self) -> Tensor:
         return torch.stack([factor.mode() for factor in self.factors], -1)
 
     def log_prob(self, action: Tensor) -> Tensor:
-        """Σ_k ln p_k(a_k). action: int64[..., K]. Raises ValueError if its shape is another."""
+        """Σ_k ln p_k(a_k). action: int64[..., K]. Raises ValueError on another shape."""
         check_shape(action, torch.Size((*self.logits.shape[:-1], len(self.sizes))))
         pairs = zip(self.factors, action.unbind(-1), strict=True)
         return torch.stack([factor.log_prob(a) for factor, a in pairs]).sum(0)
@@ -118,7 +118,7 @@ class MultiCategorical:
         return information.product_kl_from_logits(self.logits, other.logits, self.sizes, validate=False)
 
     def js(self, other: Self) -> Tensor:
-        """Over the joint outcomes. Raises ValueError if there are more than 65,536 of them."""
+        """Over all joint outcomes. Raises ValueError if there are more than 65,536."""
         self._check_sizes(other)
         return information.product_js_from_logits(self.logits, other.logits, self.sizes, validate=False)
 
@@ -148,7 +148,7 @@ class Bernoulli:
 
     @cached_property
     def bits(self) -> MultiCategorical:
-        """The same as D factors of two actions."""
+        """The same distribution, as D factors of two actions."""
         return MultiCategorical(two_actions(self.logits).flatten(-2), (2,) * self.logits.shape[-1], validate=False)
 
     def sample(self, generator: Generator) -> Tensor:
@@ -160,17 +160,17 @@ class Bernoulli:
         return (self.logits > 0).long()
 
     def log_prob(self, action: Tensor) -> Tensor:
-        """Σ [a ln σ(x) + (1 − a) ln σ(−x)]. action: [..., D]. Raises ValueError on another shape or other numbers."""
+        """Σ [a ln σ(x) + (1 − a) ln σ(−x)]. action: [..., D]. Raises ValueError on another shape or other values."""
         check_shape(action, self.logits.shape)
         if not bool(((action == 0) | (action == 1)).all()):
-            raise ValueError("action holds something else than the bits 0 and 1")
+            raise ValueError("action holds values other than 0 and 1")
         return information.log_sigmoid(torch.where(action > 0, self.logits, -self.logits), validate=False).sum(-1)
 
     def entropy(self) -> Tensor:
         return information.bernoulli_entropy_from_logits(self.logits, validate=False)
 
     def kl(self, other: Self) -> Tensor:
-        check_broadcast(1, logits=self.logits, others_logits=other.logits)
+        check_broadcast(1, logits=self.logits, other_logits=other.logits)
         return information.bernoulli_kl_from_logits(self.logits, other.logits, validate=False)
 
     def js(self, other: Self) -> Tensor:

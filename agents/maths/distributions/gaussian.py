@@ -1,4 +1,4 @@
-"""Distributions over real actions: `DiagonalGaussian`, `TanhGaussian`."""
+"""Distributions over real actions: `DiagonalGaussian`, `TanhGaussian`, `BoundedGaussian`."""
 
 from dataclasses import InitVar, dataclass
 from functools import cached_property
@@ -26,11 +26,11 @@ class DiagonalGaussian:
 
     @property
     def raw(self) -> Tensor:
-        """(μ, ln σ) side by side, float[..., 2A]."""
+        """(μ, ln σ), concatenated: float[..., 2A]."""
         return torch.cat([self.mean, self.log_std], -1)
 
     def sample(self, generator: Generator) -> Tensor:
-        """x = μ + σ ε, ε ~ N(0, 1), float[..., A]; unbounded, and without a gradient."""
+        """x = μ + σ ε, ε ~ N(0, 1), float[..., A]; not differentiable in μ and σ."""
         noise = torch.randn(self.mean.shape, generator=generator, device=self.mean.device, dtype=self.mean.dtype)
         return (self.mean + self.log_std.exp() * noise).detach()
 
@@ -38,7 +38,7 @@ class DiagonalGaussian:
         return self.mean
 
     def log_prob(self, action: Tensor) -> Tensor:
-        """ln density. action: float[..., A]. Raises ValueError if its shape is not that of the mean."""
+        """ln density. action: float[..., A]. Raises ValueError if its shape differs from that of the mean."""
         check_shape(action, self.mean.shape)
         return information.gaussian_log_prob(action, self.mean, self.log_std, validate=False)
 
@@ -46,8 +46,8 @@ class DiagonalGaussian:
         return information.gaussian_entropy(self.log_std, validate=False)
 
     def kl(self, other: Self) -> Tensor:
-        """KL(self‖other), float[...]. Raises ValueError if the other has another number of actions."""
-        check_broadcast(1, mean=self.mean, others_mean=other.mean)
+        """KL(self‖other), float[...]. Raises ValueError if the numbers of actions differ."""
+        check_broadcast(1, mean=self.mean, other_mean=other.mean)
         return information.gaussian_kl(self.mean, self.log_std, other.mean, other.log_std, validate=False)
 
     def js(self, other: Self) -> Tensor:
@@ -83,13 +83,14 @@ class TanhGaussian:
         return self.inner.sample(generator).tanh()
 
     def mode(self) -> Tensor:
-        """tanh(μ), the median: what is used as the deterministic action. The density itself may peak at ±1."""
+        """tanh(μ), the median, as the deterministic action. The density itself may peak at ±1."""
         return self.mean.tanh()
 
     def log_prob(self, action: Tensor) -> Tensor:
         """ln N(u; μ, σ²) − Σ ln(1 − a²), u = atanh(a). action: float[..., A] in [−1, 1].
 
-        An action rounded to ±1 counts as the largest number below. Raises ValueError outside, and on another shape.
+        An action rounded to ±1 counts as the nearest number inside. Raises ValueError outside [−1, 1], and on another
+        shape.
         """
         check_shape(action, self.mean.shape)
         if not bool((action.abs() <= 1).all()):
@@ -103,7 +104,7 @@ class TanhGaussian:
         return information.tanh_gaussian_entropy(self.mean, self.log_std, validate=False)
 
     def kl(self, other: Self) -> Tensor:
-        """That of u: a bijection changes no KL divergence."""
+        """KL of the distributions of u: a bijection does not change it."""
         return self.inner.kl(other.inner)
 
     def js(self, other: Self) -> Tensor:
@@ -111,27 +112,12 @@ class TanhGaussian:
         raise _no_js("tanh-squashed Gaussians")
 
 
-def _check_gaussian(mean: Tensor, log_std: Tensor) -> None:
-    if mean.shape != log_std.shape:
-        raise ValueError(f"mean {tuple(mean.shape)} and log_std {tuple(log_std.shape)} differ in shape")
-    check_vectors("mean", mean)
-    check_numbers("mean", mean)
-    check_numbers("log_std", log_std)
-
-
-def _no_js(what: str) -> NotImplementedError:
-    return NotImplementedError(
-        f"the JS divergence of {what} has no closed form; use kl, which has, or average "
-        "ln 2 − softplus(±(ln q − ln p)) over samples of both"
-    )
-
-
 @dataclass(frozen=True, eq=False)
 class BoundedGaussian:
     """a = l + (h − l) (tanh(u) + 1)/2, u ~ N(μ, diag σ²): actions inside (l, h).
 
-    mean, log_std: float[..., A], those of u; low, high: float[A], finite. Raises ValueError unless low < high, and as
-    `TanhGaussian`, of which it is the image under a change of units.
+    A `TanhGaussian` in other units. mean, log_std: float[..., A], those of u; low, high: float[A], finite. Raises
+    ValueError unless low < high, and as `TanhGaussian` does.
     """
 
     mean: Tensor
@@ -150,7 +136,7 @@ class BoundedGaussian:
 
     @cached_property
     def inner(self) -> TanhGaussian:
-        """The distribution in units where the bounds are −1 and 1."""
+        """The distribution in units whose bounds are −1 and 1."""
         return TanhGaussian(self.mean, self.log_std, validate=False)
 
     @cached_property
@@ -162,18 +148,18 @@ class BoundedGaussian:
         return self.inner.raw
 
     def scaled(self, unit: Tensor) -> Tensor:
-        """From [−1, 1] to the bounds, which rounding would otherwise pass."""
+        """Maps [−1, 1] to the bounds; the clamp is for rounding."""
         return (self.low + self.half * (unit + 1)).clamp(self.low, self.high)
 
     def sample(self, generator: Generator) -> Tensor:
         return self.scaled(self.inner.sample(generator))
 
     def mode(self) -> Tensor:
-        """The median: what is used as the deterministic action."""
+        """The median, as the deterministic action."""
         return self.scaled(self.inner.mode())
 
     def log_prob(self, action: Tensor) -> Tensor:
-        """ln density, in units of the action. Raises ValueError if an action lies outside the bounds."""
+        """ln density in units of the action. Raises ValueError if an action is outside the bounds."""
         check_shape(action, self.mean.shape)
         if not bool(((action >= self.low) & (action <= self.high)).all()):
             raise ValueError("action lies outside the bounds, where the density is 0")
@@ -184,9 +170,24 @@ class BoundedGaussian:
         return self.inner.entropy() + self.half.log().sum(-1)
 
     def kl(self, other: Self) -> Tensor:
-        """That of u: a bijection changes no KL divergence. Both must have the same bounds."""
+        """KL of the distributions of u: a bijection does not change it. Both must have the same bounds."""
         return self.inner.kl(other.inner)
 
     def js(self, other: Self) -> Tensor:
         """Raises NotImplementedError: no closed form exists."""
         return self.inner.js(other.inner)
+
+
+def _check_gaussian(mean: Tensor, log_std: Tensor) -> None:
+    if mean.shape != log_std.shape:
+        raise ValueError(f"mean {tuple(mean.shape)} and log_std {tuple(log_std.shape)} differ in shape")
+    check_vectors("mean", mean)
+    check_numbers("mean", mean)
+    check_numbers("log_std", log_std)
+
+
+def _no_js(what: str) -> NotImplementedError:
+    return NotImplementedError(
+        f"the JS divergence of {what} has no closed form; use kl, which has one, or average "
+        "ln 2 − softplus(±(ln q − ln p)) over samples of both"
+    )

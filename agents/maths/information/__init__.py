@@ -1,8 +1,8 @@
-"""Entropy, divergences and cross-entropy of policies, in nats: accurate where it matters, and useful on its own.
+"""Entropy, divergences and cross-entropy of policies, in nats: accurate for nearly equal and nearly certain policies.
 
 Functions take and return tensors, float32 or float64. The last dimension is reduced, leading dimensions are a batch
-and broadcast. Keywords of nearly all of them: `base` of the logarithm (default e), `reduction` over the batch ("none",
-"mean", "sum"), and `validate=False`, which skips the checks for a hot path. docs/information.md has each equation.
+and broadcast. Nearly all take `base` of the logarithm (default e), `reduction` over the batch ("none", "mean", "sum")
+and `validate=False`, which skips the checks in a hot path. docs/information.md lists the equations.
 """
 
 from agents.maths.information.bernoulli import (

@@ -1,7 +1,6 @@
-"""Vectors of independent bits, float[..., D]: the last dimension is summed. Unsqueeze it for one bit at a time.
+"""Vectors of independent bits, float[..., D]: results are summed over D. For results per bit, unsqueeze the input.
 
-A bit with logit x is the two-action policy with logits (0, x), and goes through the same code; `log_sigmoid`, one
-log-probability, is elementwise and shorter by itself.
+A bit with logit x is computed as a two-action policy with logits (0, x), except in the elementwise `log_sigmoid`.
 """
 
 import math
@@ -44,7 +43,7 @@ def bernoulli_kl_from_logits(
 ) -> Tensor:
     """KL(p‖q) = Σ [p ln(p/q) + (1 − p) ln((1 − p)/(1 − q))], p = σ(p_logits), q = σ(q_logits).
 
-    Both float[..., D], which broadcast. Returns float[...] ≥ 0; +inf where q is certain of what p is not.
+    Both float[..., D], which broadcast. Returns float[...] ≥ 0; +inf where q is certain and p allows the opposite.
     Raises ValueError on NaN and on shapes that do not fit.
     """
     if validate:
@@ -67,13 +66,16 @@ def log_sigmoid(logits: Tensor, *, validate: bool = True) -> Tensor:
 
 
 def two_actions(logits: Tensor) -> Tensor:
-    """(0, x) of each bit, or (−x, 0) where x > 0, so that ±inf is legal: float[..., D] → float[..., D, 2]."""
+    """Logits of each bit's two values: (0, x), or (−x, 0) where x > 0, so that ±inf is legal.
+
+    float[..., D] → float[..., D, 2].
+    """
     x = logits.reshape(logits.shape or (1,))
     return torch.stack([torch.where(x > 0, -x, 0.0), torch.where(x > 0, 0.0, x)], -1)
 
 
 def _entropy_values(p: Tensor) -> Tensor:
-    x = p.double().clamp_max(1.0)  # 1 + rounding passes validation
+    x = p.double().clamp_max(1.0)  # validation admits 1 + rounding
     terms: Tensor = torch.special.xlogy(x, x) + torch.special.xlog1py(1 - x, -x)
     return -terms.sum(-1)
 
@@ -86,7 +88,7 @@ def _entropy_gradients(p: Tensor, _: Tensor) -> tuple[Tensor]:
 
 
 def _log_sigmoid_gradients(logits: Tensor, _: Tensor) -> tuple[Tensor]:
-    """σ(−x), as e^{ln σ(−x)}: its derivatives keep their digits where σ is within rounding of 0 or 1."""
+    """σ(−x), as e^{ln σ(−x)}: its derivatives are accurate where σ is within rounding of 0 or 1."""
     return (functional.logsigmoid(-logits.double()).exp(),)
 
 

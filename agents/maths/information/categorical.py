@@ -1,7 +1,7 @@
-"""Categorical distributions by raw logits: the numerical heart of the package.
+"""Categorical distributions from raw logits.
 
-A logit of −inf forbids its action: probability 0, gradient 0. Divergences are computed in float64, in which the
-difference of two float32 logits is exact, and have their gradients in closed form, differentiable again.
+A logit of −inf makes its action illegal: probability 0, gradient 0. Divergences are computed in float64, where the
+difference of two float32 logits is exact; their gradients are in closed form and differentiable again.
 """
 
 import math
@@ -14,18 +14,18 @@ from agents.maths.information.checks import Reduction, check_broadcast, check_lo
 from agents.maths.information.numerics import (
     NEAR,
     closed_form,
-    compare,
     difference,
     js_of_pair,
     log_of_mean_ratio,
     phi_series,
+    softmax_pair,
+    softmax_terms,
     through_softmax,
-    weights,
 )
 
-_PIECE = 2**14  # logits, 128 KiB in float64
+_PIECE = 2**14  # logits computed at once: 128 KiB in float64, to stay in cache
 
-_CANCELS = {False: 1e-6, True: 1e-3}  # by float64 or not: entropy or KL below which logarithms of sums lose digits
+_CANCELS = {False: 1e-6, True: 1e-3}  # float64 input? → entropy or KL below which logarithms of sums lose digits
 
 
 def softmax(logits: Tensor, temperature: float = 1.0, *, validate: bool = True) -> Tensor:
@@ -48,7 +48,7 @@ def log_softmax(logits: Tensor, temperature: float = 1.0, *, validate: bool = Tr
         check_logits("logits", logits)
     z, top = _below_top(logits, temperature)
     rest = z.exp().scatter(-1, top, 0.0).sum(-1, keepdim=True)
-    return z.scatter(-1, top, 0.0) - rest.log1p()  # 0 it is; said so, its gradient 1 − 1 + … does not cancel
+    return z.scatter(-1, top, 0.0) - rest.log1p()  # z[top] is 0; a constant 0 keeps 1 − 1 out of the gradient
 
 
 def _below_top(logits: Tensor, temperature: float) -> tuple[Tensor, Tensor]:
@@ -94,8 +94,8 @@ def kl_from_logits(
     """KL(p‖q) = Σ p ln(p/q), of two sets of logits that broadcast.
 
     p_logits, q_logits: float[..., A]. Returns float[...] ≥ 0; +inf where q forbids what p allows, with a finite
-    gradient. Neighbors go by an identity without cancellation: with δ = q_logits − p_logits and m = Σ p δ,
-    KL = log1p(Σ p φ(δ − m)), φ(x) = eˣ − 1 − x; others by Bregman's terms q − p + p ln(p/q), each ≥ 0.
+    gradient. Nearly equal policies use an identity without cancellation, KL = log1p(Σ p φ(δ − m)), where
+    δ = q_logits − p_logits, m = Σ p δ and φ(x) = eˣ − 1 − x; others use Bregman's terms q − p + p ln(p/q), each ≥ 0.
     Raises ValueError on NaN, +inf, a row with every action illegal, and shapes that do not fit.
     """
     if validate:
@@ -123,7 +123,7 @@ def _check_pair(p_logits: Tensor, q_logits: Tensor) -> None:
 
 
 def _in_pieces(values: Callable[..., Tensor]) -> Callable[..., Tensor]:
-    """The same function, computed on pieces of the batch that stay in the processor's cache."""
+    """The same function, computed on pieces of the batch that fit into the processor's cache."""
 
     def whole(*logits: Tensor) -> Tensor:
         (*batch, actions), rows = logits[0].shape, max(1, _PIECE // logits[0].shape[-1])
@@ -142,23 +142,23 @@ def _entropy_values(logits: Tensor) -> Tensor:
     e = z.exp()
     total = e.sum(-1)
     entropy = total.log().sub_((e * z).sum(-1).div_(total))
-    plenty = entropy > _CANCELS[logits.dtype == torch.float64]  # false on the NaN of 0 · −inf too
-    if not bool(plenty.all()):  # nearly deterministic: in 1 + S, S is rounded away
-        careful = _rows(~plenty)
-        z, e = z.index_select(0, careful), e.index_select(0, careful)
+    accurate = entropy > _CANCELS[logits.dtype == torch.float64]  # also false for NaN, from 0 · −inf
+    if not bool(accurate.all()):  # nearly deterministic: in 1 + S, S is rounded away
+        imprecise = _rows(~accurate)
+        z, e = z.index_select(0, imprecise), e.index_select(0, imprecise)
         rest = e.scatter(-1, z.argmax(-1, keepdim=True), 0.0).sum(-1)
         cross = (e * z.masked_fill(z == -math.inf, 0.0)).sum(-1)
-        entropy.index_copy_(0, careful, rest.log1p() - cross / (1 + rest))
+        entropy.index_copy_(0, imprecise, rest.log1p() - cross / (1 + rest))
     return entropy
 
 
 def _kl_values(p_logits: Tensor, q_logits: Tensor) -> Tensor:
-    """The identity if all rows are of neighbors, as after an update of a policy; else log Σ q' − log Σ p' − m, and
-    Bregman's terms for the rows in which that would cancel or a logit is masked."""
+    """If all pairs are nearly equal, as before and after an update, the identity of `kl_from_logits`; otherwise
+    log Σ e^{x_q} − log Σ e^{x_p} − m, and Bregman's terms for rows where this cancels or a logit is masked."""
     delta, rounding = difference(p_logits, q_logits)
-    peak_p, e, total_p = weights(p_logits)
+    peak_p, e, total_p = softmax_terms(p_logits)
     first = delta[:, :1]
-    d = delta - first  # takes out a common offset, without rounding
+    d = delta - first  # removes a common offset, without rounding
     if rounding is not None:
         d.add_(rounding - rounding[:, :1])
     m = (e * d).sum(-1, keepdim=True).div_(total_p)
@@ -166,28 +166,28 @@ def _kl_values(p_logits: Tensor, q_logits: Tensor) -> Tensor:
     if not d.numel():
         return d.sum(-1)
     low, high = (float(bound) for bound in torch.aminmax(d))
-    if low >= -NEAR and high <= NEAR:  # false on NaN, as from a masked logit
+    if low >= -NEAR and high <= NEAR:  # false for NaN, from a masked logit
         return phi_series(d).mul_(e).sum(-1).div_(total_p.squeeze(-1)).log1p_()
-    peak_q, _, total_q = weights(q_logits)
+    peak_q, _, total_q = softmax_terms(q_logits)
     m.add_(first)
     kl = (total_q.log() - total_p.log()).add_(peak_q - peak_p - m)
-    plenty = (kl > _CANCELS[p_logits.dtype == torch.float64] * m.abs().clamp_min_(1.0)).squeeze(-1)  # false on NaN
+    accurate = (kl > _CANCELS[p_logits.dtype == torch.float64] * m.abs().clamp_min_(1.0)).squeeze(-1)  # false for NaN
     kl = kl.squeeze(-1)
-    if not bool(plenty.all()):
-        careful = _rows(~plenty)
-        a, b = p_logits.index_select(0, careful), q_logits.index_select(0, careful)
-        kl.index_copy_(0, careful, _bregman(a, b, masked=not math.isfinite(low)))
+    if not bool(accurate.all()):
+        imprecise = _rows(~accurate)
+        a, b = p_logits.index_select(0, imprecise), q_logits.index_select(0, imprecise)
+        kl.index_copy_(0, imprecise, _bregman(a, b, masked=not math.isfinite(low)))
     return kl
 
 
 def _rows(chosen: Tensor) -> Tensor:
-    """Indices of the rows chosen, int64[R]."""
+    """Indices of the chosen rows, int64[R]."""
     return chosen.nonzero().squeeze(-1)
 
 
 def _bregman(p_logits: Tensor, q_logits: Tensor, masked: bool) -> Tensor:
-    """Σ [q − p + p ln(p/q)], the terms of neighbors as p φ(ln(q/p))."""
-    p, q, r = compare(p_logits, q_logits, masked)
+    """Σ [q − p + p ln(p/q)]; a term is computed as p φ(ln(q/p)) where p and q are nearly equal."""
+    p, q, r = softmax_pair(p_logits, q_logits, masked)
     kl = torch.where(r.abs() <= NEAR, phi_series(r).mul_(p), q.sub_(p).sub_(p.mul(r))).sum(-1).clamp_min_(0.0)
     if masked:
         kl.masked_fill_(((p_logits > -math.inf) & (q_logits == -math.inf)).any(-1), math.inf)
@@ -195,7 +195,7 @@ def _bregman(p_logits: Tensor, q_logits: Tensor, masked: bool) -> Tensor:
 
 
 def _js_values(p_logits: Tensor, q_logits: Tensor) -> Tensor:
-    return js_of_pair(*compare(p_logits, q_logits, masked=True))
+    return js_of_pair(*softmax_pair(p_logits, q_logits, masked=True))
 
 
 def _entropy_gradients(logits: Tensor, _: Tensor) -> tuple[Tensor]:
@@ -205,8 +205,8 @@ def _entropy_gradients(logits: Tensor, _: Tensor) -> tuple[Tensor]:
 
 
 def _kl_gradients(p_logits: Tensor, q_logits: Tensor, kl: Tensor) -> tuple[Tensor, Tensor]:
-    """∂KL/∂x_p = p (Σ p δ − δ), δ = x_q − x_p; ∂KL/∂x_q = q − p, for neighbors as p (eʳ − 1). 0 at masked logits."""
-    (_, e_p, total_p), (_, e_q, total_q) = weights(p_logits), weights(q_logits)
+    """∂KL/∂x_p = p (Σ p δ − δ), δ = x_q − x_p; ∂KL/∂x_q = q − p, or p (eʳ − 1) for small r. 0 at masked logits."""
+    (_, e_p, total_p), (_, e_q, total_q) = softmax_terms(p_logits), softmax_terms(q_logits)
     p, q = e_p / total_p, e_q / total_q
     top = p.argmax(-1, keepdim=True)
     q_legal, finite = q_logits > -math.inf, (kl < math.inf).unsqueeze(-1)
@@ -224,7 +224,7 @@ def _kl_gradients(p_logits: Tensor, q_logits: Tensor, kl: Tensor) -> tuple[Tenso
 
 def _js_gradients(p_logits: Tensor, q_logits: Tensor, _: Tensor) -> tuple[Tensor, Tensor]:
     """∂JS/∂x_p = ½ p (ln(p/m) − KL(p‖m)), and the same for q."""
-    p, q, r = compare(p_logits, q_logits, masked=True)
+    p, q, r = softmax_pair(p_logits, q_logits, masked=True)
     return through_softmax(p, 0.5 * log_of_mean_ratio(r)), through_softmax(q, 0.5 * log_of_mean_ratio(-r))
 
 

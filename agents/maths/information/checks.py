@@ -1,4 +1,4 @@
-"""What every function of the package does to its arguments and its result: validation, base, reduction."""
+"""Validation of arguments, and the base and reduction of results."""
 
 import math
 from collections.abc import Mapping
@@ -9,15 +9,15 @@ from torch import Tensor
 
 Reduction = Literal["none", "mean", "sum"]
 
-TOLERANCE = 1e-5  # of Σ p = 1, wide enough for a float32 softmax of thousands of actions
+TOLERANCE = 1e-5  # of Σ p = 1; admits a float32 softmax of thousands of actions
 
 
 def check_logits(name: str, logits: Tensor) -> None:
-    """Every row holds a finite logit, and neither NaN nor +inf. Raises ValueError that names argument and row."""
+    """Every row has a finite logit, no NaN and no +inf. Raises ValueError that names the argument and the row."""
     check_vectors(name, logits)
     if not logits.numel() or all(math.isfinite(bound) for bound in torch.aminmax(logits.detach())):
         return
-    peak = logits.amax(-1)  # NaN and +inf come through
+    peak = logits.amax(-1)  # NaN and +inf propagate
     if not bool(torch.isfinite(peak).all()):
         row = _first(~torch.isfinite(peak))
         what = "is illegal in every action (all −inf)" if peak[row] == -math.inf else "holds NaN or +inf"
@@ -25,32 +25,29 @@ def check_logits(name: str, logits: Tensor) -> None:
 
 
 def check_probabilities(name: str, p: Tensor) -> None:
-    """Every row is ≥ 0 and sums to 1 within 1e-5. Raises ValueError that names argument and row."""
+    """Every row is ≥ 0 and sums to 1 within 1e-5. Raises ValueError that names the argument and the row."""
     check_vectors(name, p)
     check_unit_interval(name, p)
     total = p.detach().double().sum(-1)
     off = (total - 1).abs() > TOLERANCE
     if bool(off.any()):
         row = _first(off)
-        _refuse(
-            name, p, row, f"sums to {float(total[row]):.7g}; probabilities sum to 1 (logits have their own functions)"
-        )
+        why = f"sums to {float(total[row]):.7g}; probabilities sum to 1 (for logits, use the *_from_logits functions)"
+        _refuse(name, p, row, why)
 
 
 def check_normalized(name: str, log_p: Tensor) -> None:
-    """Every row of probabilities e^{log_p} sums to 1 within 1e-4. Raises ValueError that names argument and row."""
+    """Every row of e^{log_p} sums to 1 within 1e-4. Raises ValueError that names the argument and the row."""
     total = log_p.detach().double().exp().sum(-1)
     off = ~((total - 1).abs() < 10 * TOLERANCE)
     if bool(off.any()):
         row = _first(off)
-        why = (
-            f"is not normalized: its probabilities sum to {float(total[row]):.4g}; raw logits go to cross_entropy_loss"
-        )
+        why = f"is not normalized: probabilities sum to {float(total[row]):.4g}; for logits, use cross_entropy_loss"
         _refuse(name, log_p, row, why)
 
 
 def check_indices(name: str, index: Tensor, size: int) -> None:
-    """Every entry is in [0, size). Raises ValueError that names argument and entry."""
+    """Every entry is in [0, size). Raises ValueError that names the argument and the entry."""
     bad = (index < 0) | (index >= size)
     if bool(bad.any()):
         entry = _first(bad)
@@ -58,7 +55,7 @@ def check_indices(name: str, index: Tensor, size: int) -> None:
 
 
 def check_unit_interval(name: str, p: Tensor) -> None:
-    """Every entry is in [0, 1], up to rounding. Raises ValueError that names argument and entry."""
+    """Every entry is in [0, 1], up to rounding. Raises ValueError that names the argument and the entry."""
     _check_floating(name, p)
     bad = ~((p >= 0) & (p <= 1 + TOLERANCE))  # NaN compares false
     if bool(bad.any()):
@@ -67,7 +64,7 @@ def check_unit_interval(name: str, p: Tensor) -> None:
 
 
 def check_numbers(name: str, x: Tensor, infinite: bool = False) -> None:
-    """No NaN, and no infinity unless it is allowed. Raises ValueError that names argument and entry."""
+    """No NaN, and no infinity unless it is allowed. Raises ValueError that names the argument and the entry."""
     _check_floating(name, x)
     bad = x.isnan() if infinite else ~torch.isfinite(x)
     if bool(bad.any()):
@@ -77,7 +74,7 @@ def check_numbers(name: str, x: Tensor, infinite: bool = False) -> None:
 
 
 def check_broadcast(events: int, /, **arguments: Tensor) -> None:
-    """Batches broadcast and the last `events` (0 or 1) dimensions are equal. Raises ValueError that names all."""
+    """Batches broadcast; the last `events` (0 or 1) dimensions are equal. Raises ValueError that names the shapes."""
     shapes = [x.shape for x in arguments.values()]
     if events and len({shape[-1:] for shape in shapes}) > 1:
         raise ValueError(f"{_shapes(arguments)} differ in shape: the last dimension must be equal")
@@ -92,7 +89,7 @@ def _shapes(arguments: Mapping[str, Tensor]) -> str:
 
 
 def finish(value: Tensor, base: float, reduction: Reduction) -> Tensor:
-    """From nats to the unit of `base`, and over the batch."""
+    """Converts nats to the unit of `base` and reduces over the batch."""
     if base != math.e:
         if not (0 < base < math.inf and base != 1):
             raise ValueError(f"base must be positive and not 1, got {base!r}")
@@ -107,7 +104,7 @@ def finish(value: Tensor, base: float, reduction: Reduction) -> Tensor:
 
 
 def check_vectors(name: str, x: Tensor) -> None:
-    """Floats with a last dimension that holds something. Raises ValueError that names the argument."""
+    """Floats with a last dimension that is not empty. Raises ValueError that names the argument."""
     _check_floating(name, x)
     if x.ndim < 1 or x.shape[-1] < 1:
         raise ValueError(f"{name} has shape {tuple(x.shape)}; it needs a last dimension with at least one entry")

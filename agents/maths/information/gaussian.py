@@ -1,4 +1,4 @@
-"""Diagonal Gaussians N(μ, diag σ²) by mean and log-std, float[..., A]. Their JS divergence has no closed form."""
+"""Diagonal Gaussians N(μ, diag σ²) from mean and log-std, float[..., A]. The JS divergence has no closed form."""
 
 import math
 from functools import cache
@@ -13,9 +13,9 @@ from agents.maths.information.numerics import phi
 
 Array = NDArray[np.float64]
 
-_NODES = 64  # of the quadratures
+_NODES = 64  # nodes of each quadrature
 
-_REACH = 20.0  # log1p(e^{−2u}) is below 1e-17 from here on
+_REACH = 20.0  # upper limit of integration; log1p(e^{−2u}) is below 1e-17 beyond
 
 
 def gaussian_entropy(
@@ -27,7 +27,7 @@ def gaussian_entropy(
     """
     if validate:
         check_numbers("log_std", log_std)
-    wide = (log_std.double() + 0.5 * (1 + math.log(2 * math.pi))).sum(-1)  # the terms may cancel
+    wide = (log_std.double() + 0.5 * (1 + math.log(2 * math.pi))).sum(-1)  # float64, because the terms may cancel
     return finish(wide.to(log_std.dtype), base, reduction)
 
 
@@ -37,13 +37,13 @@ def gaussian_kl(
 ) -> Tensor:  # fmt: skip
     """KL(p‖q) = ½ Σ [φ(2 (ln σ_p − ln σ_q)) + ((μ_p − μ_q)/σ_q)²], φ(x) = eˣ − 1 − x.
 
-    All float[..., A], broadcast against one another. Returns float[...] ≥ 0, exactly 0 for p = q: no ε, no variances.
+    All float[..., A], which broadcast. Returns float[...] ≥ 0, exactly 0 for p = q: no ε, no variances.
     A σ_q below e⁻³⁵⁰ counts as e⁻³⁵⁰ in the second term. Raises ValueError on NaN, infinity and unequal shapes.
     """
     if validate:
         _check(p_mean=p_mean, p_log_std=p_log_std, q_mean=q_mean, q_log_std=q_log_std)
     spread = phi(2 * (p_log_std.double() - q_log_std.double()))
-    scale = (-q_log_std.double()).clamp_max(350.0).exp()  # keeps 0 · ∞ out, even squared
+    scale = (-q_log_std.double()).clamp_max(350.0).exp()  # avoids 0 · ∞, also after squaring
     shift = ((p_mean.double() - q_mean.double()) * scale).square()
     dtype = torch.result_type(p_mean + p_log_std, q_mean + q_log_std)
     return finish((0.5 * (spread + shift).sum(-1)).to(dtype), base, reduction)
@@ -59,7 +59,7 @@ def gaussian_log_prob(
     """
     if validate:
         _check(value=value, mean=mean, log_std=log_std)
-    z = (value - mean) * (-log_std).clamp_max(math.log(torch.finfo(log_std.dtype).max) - 1).exp()  # keeps 0 · ∞ out
+    z = (value - mean) * (-log_std).clamp_max(math.log(torch.finfo(log_std.dtype).max) - 1).exp()  # avoids 0 · ∞
     return finish(-(0.5 * z.square() + log_std + 0.5 * math.log(2 * math.pi)).sum(-1), base, reduction)
 
 
@@ -68,8 +68,8 @@ def tanh_gaussian_entropy(
 ) -> Tensor:
     """H(tanh u) = H(u) + Σ E[ln(1 − tanh²u)], u ~ N(μ, σ²), by quadrature to a relative 1e-9 of |H(u)| + |E|.
 
-    mean, log_std: float[..., A], of u, which broadcast. Returns float[...], at most A ln 2. For σ ≤ 1 Gauss-Hermite;
-    for σ > 1 the closed form of 2 ln 2 − 2 E|u|, and Gauss-Legendre for the bounded rest −2 E[log1p(e^{−2|u|})].
+    mean, log_std: float[..., A], those of u, which broadcast. Returns float[...], at most A ln 2. Gauss-Hermite for
+    σ ≤ 1; for σ > 1, 2 ln 2 − 2 E|u| in closed form plus −2 E[log1p(e^{−2|u|})], which is bounded, by Gauss-Legendre.
     Raises ValueError on NaN, infinity and shapes that do not fit.
     """
     if validate:
@@ -82,7 +82,7 @@ def tanh_gaussian_entropy(
 
 
 def log_tanh_slope(u: Tensor) -> Tensor:
-    """ln(1 − tanh²u) = −log1p(sinh²u) = 2 (ln 2 − |u| − log1p(e^{−2|u|})), elementwise, for any u."""
+    """ln(1 − tanh²u) = −log1p(sinh²u) = 2 (ln 2 − |u| − log1p(e^{−2|u|})), elementwise, accurate for any u."""
     small, size = u.abs() < 1, u.abs()
     near = -u.where(small, 0.0).sinh().square().log1p()
     return torch.where(small, near, 2 * (math.log(2) - size - (-2 * size).exp().log1p()))
@@ -115,7 +115,7 @@ def _legendre() -> tuple[Array, Array]:
 
 
 def _check(**arguments: Tensor) -> None:
-    """Finite numbers whose last dimensions are equal and whose batches broadcast."""
+    """All are finite, last dimensions are equal, batches broadcast."""
     check_broadcast(1, **arguments)
     for name, argument in arguments.items():
         check_numbers(name, argument)

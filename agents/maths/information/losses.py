@@ -1,4 +1,4 @@
-"""Classification losses on logits: what behavior cloning and distillation minimize."""
+"""Classification losses, for behavior cloning and distillation."""
 
 import math
 
@@ -22,11 +22,11 @@ from agents.maths.information.numerics import closed_form
 def nll_loss(
     log_p: Tensor, target: Tensor, *, base: float = math.e, reduction: Reduction = "mean", validate: bool = True
 ) -> Tensor:
-    """−ln p_target from log-probabilities; with target probabilities y, −Σ y ln p (where y = 0 nothing counts).
+    """−ln p_target from log-probabilities; with target probabilities y, −Σ y ln p (terms with y = 0 are 0).
 
     log_p: float[..., A], normalized; target: int64[...] in [0, A), or float[..., A]. Returns a scalar, float[...] with
-    reduction="none". Raises ValueError where log_p is not normalized (raw logits go to `cross_entropy_loss`), and on
-    targets that do not fit.
+    reduction="none". Raises ValueError where log_p is not normalized (for raw logits use `cross_entropy_loss`) and on
+    targets of the wrong shape, type or range.
     """
     if validate:
         check_numbers("log_p", log_p, infinite=True)
@@ -43,8 +43,8 @@ def cross_entropy_loss(
     """H(y, softmax(x)) = −Σ y ln softmax(x), where y is the target with smoothing s: (1 − s) y + s / A.
 
     logits: float[..., A]; target: int64[...] in [0, A), or probabilities float[..., A]. Returns a scalar, float[...]
-    with reduction="none". Smoothing spreads over the legal actions of a row (logit > −inf); a target probability of 0
-    on an illegal action costs nothing. Raises ValueError on targets that do not fit and unless 0 ≤ s ≤ 1.
+    with reduction="none". Smoothing is spread over the legal actions of a row (logit > −inf); a target probability of
+    0 on an illegal action adds 0. Raises ValueError on targets of the wrong shape, type or range, unless 0 ≤ s ≤ 1.
     """
     if not 0 <= label_smoothing <= 1:
         raise ValueError(f"label_smoothing must lie between 0 and 1, got {label_smoothing!r}")
@@ -80,7 +80,7 @@ def _values(logits: Tensor, y: Tensor) -> Tensor:
 
 
 def _gradients(logits: Tensor, y: Tensor, _: Tensor) -> tuple[Tensor, Tensor]:
-    """∂/∂x = p (1 − y) − y (1 − p), with 1 − p of the likely action as the sum of the others; ∂/∂y = −ln p."""
+    """∂/∂x = p (1 − y) − y (1 − p), with 1 − p of the likeliest action as the sum of the other p; ∂/∂y = −ln p."""
     x = logits.double()
     log_p, legal = log_softmax(x, validate=False), logits > -math.inf
     p, top = log_p.exp(), x.argmax(-1, keepdim=True)

@@ -1,4 +1,4 @@
-"""Two categorical policies side by side: probabilities and ln(q/p) to full accuracy, and what is made of them."""
+"""Numerical building blocks: gradients in closed form, the functions φ and ψ, and accurate pairs of softmaxes."""
 
 import math
 from collections.abc import Callable
@@ -8,71 +8,20 @@ import torch
 from torch import Tensor
 from torch.autograd.forward_ad import unpack_dual
 
-
-def compare(p_logits: Tensor, q_logits: Tensor, masked: bool) -> tuple[Tensor, Tensor, Tensor]:
-    """p, q and r = ln(q/p), float64[..., A] each; r is 1e9 where only p is masked, −1e9 where only q is, 0 for both.
-
-    `masked=False` leaves masks out of consideration, which is faster.
-    """
-    r, rounding = difference(p_logits, q_logits)
-    (peak_p, e_p, total_p), (peak_q, e_q, total_q) = weights(p_logits), weights(q_logits)
-    shift, rounding_of_shift = difference(peak_p, peak_q)
-    r = r - shift
-    if rounding is not None and rounding_of_shift is not None:
-        r = r + (rounding - rounding_of_shift).nan_to_num(0.0, 0.0, 0.0)
-    r = r - (total_q.log() - total_p.log())
-    if masked:
-        neither = (p_logits == -math.inf) & (q_logits == -math.inf)
-        r = r.masked_fill(neither, 0.0).clamp(-1e9, 1e9)
-    return e_p / total_p, e_q / total_q, r
-
-
-def weights(logits: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """max(x), e^{x − max(x)} and its sum: float64 of shapes [..., 1], [..., A] and [..., 1]."""
-    x = logits.to(torch.float64, copy=True)
-    peak = x.detach().amax(-1, keepdim=True)
-    e = x.sub_(peak).exp_()
-    return peak, e, e.sum(-1, keepdim=True)
-
-
-def difference(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor | None]:
-    """b − a in float64, and its rounding error (Knuth 1969), which the difference of float32 numbers does not have."""
-    if a.dtype != torch.float64:
-        return b.to(torch.float64, copy=True).sub_(a), None
-    s = b - a
-    with torch.no_grad():
-        back = s + a
-        return s, (b - back).sub_((s - back).add_(a))
-
-
-def log_of_mean_ratio(r: Tensor) -> Tensor:
-    """ln(p/m), m = (p + q)/2, from r = ln(q/p): ln 2 − softplus(r), for neighbors −log1p(½ (eʳ − 1))."""
-    near = r.abs() < 1
-    close = -(0.5 * r.where(near, 0.0).expm1()).log1p()
-    return torch.where(near, close, math.log(2) - torch.logaddexp(r, torch.zeros_like(r)))
-
-
-def js_of_pair(p: Tensor, q: Tensor, r: Tensor) -> Tensor:
-    """½ Σ m ψ(tanh(r/2)) from probabilities and r = ln(q/p), float64[..., A] each."""
-    return ((p + q) * psi_values((r / 2).tanh())).sum(-1).div_(4).clamp_max_(math.log(2))
-
-
-def through_softmax(p: Tensor, partial: Tensor) -> Tensor:
-    """∂/∂x of a function with partial derivatives ∂/∂p: p (∂/∂p − Σ p ∂/∂p), computed relative to the likely action."""
-    partial = partial - partial.gather(-1, p.argmax(-1, keepdim=True))
-    return p * (partial - (p * partial).sum(-1, keepdim=True))
-
-
 Values = Callable[..., Tensor]
 
 Gradients = Callable[..., tuple[Tensor, ...]]
+
+NEAR = 0.125  # |x| up to which φ and ψ are summed as series
+
+_ORDER = 9  # of both series; the remainder is below 4e-14 of the sum
 
 
 def closed_form(values: Values, gradients: Gradients) -> Callable[..., Tensor]:
     """A differentiable function from its values and its partial derivatives.
 
     values(*inputs) is computed without autograd. gradients(*inputs, output) returns ∂output/∂input for each input, in
-    its shape; it is written in differentiable operations, so that derivatives of any order exist, forward and reverse.
+    the input's shape; it consists of differentiable operations, so derivatives of any order exist, forward and reverse.
     Inputs are broadcast beforehand; the output has their leading dimensions and their common dtype.
     """
 
@@ -90,7 +39,7 @@ def closed_form(values: Values, gradients: Gradients) -> Callable[..., Tensor]:
         def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, ...]:
             *inputs, _ = ctx.saved_tensors
             partials = zip(gradients(*ctx.saved_tensors), inputs, strict=True)
-            return tuple((_lift(grads[0], x) * partial).to(x.dtype) for partial, x in partials)
+            return tuple((_unsqueeze_to(grads[0], x) * partial).to(x.dtype) for partial, x in partials)
 
         @staticmethod
         def jvp(ctx: Any, *tangents: Tensor) -> Tensor:
@@ -102,7 +51,7 @@ def closed_form(values: Values, gradients: Gradients) -> Callable[..., Tensor]:
 
         @staticmethod
         def vmap(info: Any, in_dims: tuple[int | None, ...], *inputs: Tensor) -> tuple[Tensor, int]:
-            """For torch.func.hessian: a mapped dimension is one more of the batch."""
+            """For torch.func.hessian: a mapped dimension becomes a batch dimension."""
             aligned = (
                 x.expand(info.batch_size, *x.shape) if dim is None else x.movedim(dim, 0)
                 for x, dim in zip(inputs, in_dims, strict=True)
@@ -126,18 +75,13 @@ def _is_dual(x: Tensor) -> bool:
     return unpack_dual(x).tangent is not None
 
 
-def _lift(grad: Tensor, x: Tensor) -> Tensor:
-    """With trailing dimensions of length 1 for those that were reduced."""
+def _unsqueeze_to(grad: Tensor, x: Tensor) -> Tensor:
+    """Appends dimensions of length 1 to grad, until it has as many as x."""
     return grad.reshape(grad.shape + (1,) * (x.ndim - grad.ndim))
 
 
-NEAR = 0.125  # |x| up to which φ and ψ are their series
-
-_ORDER = 9  # of both; what is left out is below 4e-14 of the sum
-
-
 def phi_series(x: Tensor) -> Tensor:
-    """φ(x) = x²/2 + x³/6 + … for |x| ≤ 1/8. Works in place, so not for autograd: see `phi`."""
+    """φ(x) = x²/2 + x³/6 + … for |x| ≤ 1/8. Computed in place, so not for autograd: see `phi`."""
     total = torch.full_like(x, 1 / math.factorial(_ORDER))
     for k in range(_ORDER - 1, 1, -1):
         total.mul_(x).add_(1 / math.factorial(k))
@@ -147,6 +91,9 @@ def phi_series(x: Tensor) -> Tensor:
 def phi_values(x: Tensor) -> Tensor:
     """φ(x) = eˣ − 1 − x ≥ 0 for every x, to a few units in the last place. Not for autograd: see `phi`."""
     return torch.where(x.abs() <= NEAR, phi_series(x), x.expm1().sub_(x))
+
+
+phi = closed_form(phi_values, lambda x, _: (x.expm1(),))  # φ for autograd
 
 
 def psi_values(t: Tensor) -> Tensor:
@@ -159,4 +106,56 @@ def psi_values(t: Tensor) -> Tensor:
     return torch.where(t.abs() <= NEAR, series, direct)
 
 
-phi = closed_form(phi_values, lambda x, _: (x.expm1(),))  # φ for autograd
+def softmax_terms(logits: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """max(x), e^{x − max(x)} and the sum of the latter: float64 of shapes [..., 1], [..., A] and [..., 1]."""
+    x = logits.to(torch.float64, copy=True)
+    peak = x.detach().amax(-1, keepdim=True)
+    e = x.sub_(peak).exp_()
+    return peak, e, e.sum(-1, keepdim=True)
+
+
+def difference(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor | None]:
+    """b − a in float64 and its rounding error (Knuth 1969); None for float32 inputs, whose difference is exact."""
+    if a.dtype != torch.float64:
+        return b.to(torch.float64, copy=True).sub_(a), None
+    s = b - a
+    with torch.no_grad():
+        back = s + a
+        return s, (b - back).sub_((s - back).add_(a))
+
+
+def softmax_pair(p_logits: Tensor, q_logits: Tensor, masked: bool) -> tuple[Tensor, Tensor, Tensor]:
+    """p, q and r = ln(q/p), float64[..., A] each.
+
+    r is 1e9 where only p is masked, −1e9 where only q is masked, 0 where both are. `masked=False` is faster and assumes
+    that no logit is −inf.
+    """
+    r, rounding = difference(p_logits, q_logits)
+    (peak_p, e_p, total_p), (peak_q, e_q, total_q) = softmax_terms(p_logits), softmax_terms(q_logits)
+    shift, rounding_of_shift = difference(peak_p, peak_q)
+    r = r - shift
+    if rounding is not None and rounding_of_shift is not None:
+        r = r + (rounding - rounding_of_shift).nan_to_num(0.0, 0.0, 0.0)
+    r = r - (total_q.log() - total_p.log())
+    if masked:
+        neither = (p_logits == -math.inf) & (q_logits == -math.inf)
+        r = r.masked_fill(neither, 0.0).clamp(-1e9, 1e9)
+    return e_p / total_p, e_q / total_q, r
+
+
+def js_of_pair(p: Tensor, q: Tensor, r: Tensor) -> Tensor:
+    """½ Σ m ψ(tanh(r/2)) from probabilities and r = ln(q/p), float64[..., A] each."""
+    return ((p + q) * psi_values((r / 2).tanh())).sum(-1).div_(4).clamp_max_(math.log(2))
+
+
+def log_of_mean_ratio(r: Tensor) -> Tensor:
+    """ln(p/m), m = (p + q)/2, from r = ln(q/p): ln 2 − softplus(r), or −log1p(½ (eʳ − 1)) where |r| < 1."""
+    near = r.abs() < 1
+    close = -(0.5 * r.where(near, 0.0).expm1()).log1p()
+    return torch.where(near, close, math.log(2) - torch.logaddexp(r, torch.zeros_like(r)))
+
+
+def through_softmax(p: Tensor, partial: Tensor) -> Tensor:
+    """∂f/∂x = p (∂f/∂p − Σ p ∂f/∂p), from `partial` = ∂f/∂p, taken relative to that of the most likely action."""
+    partial = partial - partial.gather(-1, p.argmax(-1, keepdim=True))
+    return p * (partial - (p * partial).sum(-1, keepdim=True))

@@ -1,7 +1,7 @@
-"""Information in distributions given by their probabilities, float[..., A], each row of which sums to 1.
+"""Information measures from probabilities, float[..., A], whose rows sum to 1.
 
-0 ln 0 = 0. Where the derivative at an entry of 0 is infinite it is given as 0: an impossible event stays out. Prefer
-the logit forms where there are logits: a probability near 1 has lost its complement.
+0 ln 0 = 0. An infinite derivative at an entry of 0 is returned as 0, so that impossible events stay impossible. With
+logits, prefer the *_from_logits functions: a probability near 1 has lost the digits of its complement.
 """
 
 import math
@@ -23,7 +23,7 @@ from agents.maths.information.numerics import NEAR, closed_form, phi, phi_series
 def self_information(
     p: Tensor, *, base: float = math.e, reduction: Reduction = "none", validate: bool = True
 ) -> Tensor:
-    """I = −ln p: the rarer an event, the more it tells. p: float[...], one event each. Returns float[...]; +inf at 0.
+    """I = −ln p, elementwise. p: float[...], one event each. Returns float[...]; +inf at 0.
 
     Raises ValueError where p is outside [0, 1].
     """
@@ -45,10 +45,9 @@ def entropy(p: Tensor, *, base: float = math.e, reduction: Reduction = "none", v
 def cross_entropy(
     p: Tensor, q: Tensor, *, base: float = math.e, reduction: Reduction = "none", validate: bool = True
 ) -> Tensor:
-    """H(p, q) = −Σ p ln q = H(p) + KL(p‖q). p, q: float[..., A], which broadcast. Returns float[...]; +inf unless q
-    allows what p does.
+    """H(p, q) = −Σ p ln q = H(p) + KL(p‖q). p, q: float[..., A], which broadcast.
 
-    Raises ValueError unless p and q are distributions of shapes that fit.
+    Returns float[...]; +inf where q = 0 < p. Raises ValueError unless p and q are distributions of compatible shapes.
     """
     if validate:
         _check_pair(p, q)
@@ -58,8 +57,8 @@ def cross_entropy(
 def kl(p: Tensor, q: Tensor, *, base: float = math.e, reduction: Reduction = "none", validate: bool = True) -> Tensor:
     """KL(p‖q) = Σ p ln(p/q), as Σ [p ln(p/q) − p + q]: the same where both sum to 1, and every term is ≥ 0.
 
-    p, q: float[..., A], which broadcast. Returns float[...] ≥ 0; +inf unless q allows what p does. The derivatives are
-    those of the second form, ln(p/q) and 1 − p/q. Raises ValueError as `cross_entropy` does.
+    p, q: float[..., A], which broadcast. Returns float[...] ≥ 0; +inf where q = 0 < p. The derivatives are those of
+    the second form, ln(p/q) and 1 − p/q. Raises ValueError as `cross_entropy` does.
     """
     if validate:
         _check_pair(p, q)
@@ -80,7 +79,7 @@ def js(p: Tensor, q: Tensor, *, base: float = math.e, reduction: Reduction = "no
 def mutual_information(
     joint: Tensor, *, base: float = math.e, reduction: Reduction = "none", validate: bool = True
 ) -> Tensor:
-    """I(X; Y) = KL(p_xy ‖ p_x p_y). joint: float[..., X, Y], which sums to 1 over both. Returns float[...] ≥ 0.
+    """I(X; Y) = KL(p_xy ‖ p_x p_y). joint: float[..., X, Y], whose sum over X and Y is 1. Returns float[...] ≥ 0.
 
     Raises ValueError unless joint is a distribution over pairs.
     """
@@ -97,14 +96,14 @@ def mutual_information(
 def kl_k1(log_p: Tensor, log_q: Tensor, *, reduction: Reduction = "none", validate: bool = True) -> Tensor:
     """k1 = −ℓ, ℓ = ln q(x) − ln p(x) at samples x ~ p: unbiased for KL(p‖q), of either sign, of high variance.
 
-    log_p, log_q: float[...], which broadcast. Returns float[...], an estimate a sample; average them.
+    log_p, log_q: float[...], which broadcast. Returns float[...], one estimate per sample, to be averaged.
     Raises ValueError on NaN and shapes that do not broadcast. Source: Schulman 2020, "Approximating KL divergence".
     """
     return finish(-_log_ratio(log_p, log_q, validate), math.e, reduction)
 
 
 def kl_k2(log_p: Tensor, log_q: Tensor, *, reduction: Reduction = "none", validate: bool = True) -> Tensor:
-    """k2 = ½ ℓ²: ≥ 0, of low variance and, for neighbors, little bias. See `kl_k1`."""
+    """k2 = ½ ℓ²: ≥ 0, of low variance, and of little bias if p and q are nearly equal. See `kl_k1`."""
     return finish(0.5 * _log_ratio(log_p, log_q, validate).square(), math.e, reduction)
 
 
@@ -133,7 +132,7 @@ def _check_pair(p: Tensor, q: Tensor) -> None:
 def _entropy_values(p: Tensor) -> Tensor:
     x = p.double()
     terms: Tensor = torch.special.xlogy(x, x)
-    return (-terms.sum(-1)).clamp_min_(0.0)  # 1 + rounding passes validation
+    return (-terms.sum(-1)).clamp_min_(0.0)  # validation admits 1 + rounding
 
 
 def _cross_entropy_values(p: Tensor, q: Tensor) -> Tensor:
@@ -142,18 +141,18 @@ def _cross_entropy_values(p: Tensor, q: Tensor) -> Tensor:
 
 
 def _kl_values(p: Tensor, q: Tensor) -> Tensor:
-    """Bregman's terms: p φ(r) for neighbors, r = log1p((q − p)/p); the difference of neighbors is exact."""
+    """Bregman's terms; as p φ(r), r = log1p((q − p)/p), where p and q are nearly equal and q − p is exact."""
     a, b = p.double(), q.double()
-    change = (b - a) / a  # exact but for one rounding where it is small
+    change = (b - a) / a  # one rounding where it is small
     r = torch.where(change.abs() < 0.5, change.log1p(), b.log() - a.log())
-    near = r.abs() <= NEAR  # false on the NaN of 0/0
+    near = r.abs() <= NEAR  # false for NaN, from 0/0
     far = (b - a) - torch.where(a > 0, a * r, 0.0)
     return torch.where(near, a * phi_series(r.where(near, 0.0)), far).sum(-1).clamp_min_(0.0)
 
 
 def _js_values(p: Tensor, q: Tensor) -> Tensor:
     a, b = p.double(), q.double()
-    t = ((a - b) / (a + b)).nan_to_num_(0.0)  # 0/0 where neither has mass
+    t = ((a - b) / (a + b)).nan_to_num_(0.0)  # 0/0 where both are 0
     return ((a + b) * psi_values(t)).sum(-1).div_(4)
 
 
@@ -175,7 +174,7 @@ def _js_gradients(p: Tensor, q: Tensor, _: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _log_of_ratio(x: Tensor, y: Tensor, difference: Tensor) -> Tensor:
-    """ln(x/y) from x, y and x − y, accurate for neighbors; 0 where x or y is 0."""
+    """ln(x/y) from x, y and x − y, accurate where x and y are nearly equal; 0 where x or y is 0."""
     both = (x > 0) & (y > 0)
     change = difference.where(both, 0.0) / y.where(both, 1.0)
     near = change.abs() < 0.5

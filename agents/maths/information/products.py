@@ -1,6 +1,6 @@
-"""Products of independent categoricals (multi-discrete actions), and the JS divergence of a whole set of policies.
+"""Products of independent categoricals (multi-discrete actions), and the JS divergence of several policies.
 
-The logits of a product lie side by side, float[..., Σ sizes]; `sizes` are the numbers of actions of its factors.
+The logits of all factors are concatenated, float[..., Σ sizes]; `sizes` are the numbers of actions of the factors.
 """
 
 import math
@@ -14,14 +14,14 @@ from agents.maths.information.categorical import entropy_from_logits, kl_from_lo
 from agents.maths.information.checks import Reduction, check_broadcast, check_logits, finish
 from agents.maths.information.numerics import (
     closed_form,
-    compare,
     js_of_pair,
     log_of_mean_ratio,
     phi_values,
+    softmax_pair,
     through_softmax,
 )
 
-JOINT_LIMIT = 2**16  # outcomes over which the JS divergence of a product is summed
+JOINT_LIMIT = 2**16  # most joint outcomes for the JS divergence of a product
 
 
 def product_entropy_from_logits(
@@ -66,11 +66,10 @@ def generalized_js_from_logits(
     logits: Tensor, weights: Tensor | None = None,
     *, base: float = math.e, reduction: Reduction = "none", validate: bool = True,
 ) -> Tensor:  # fmt: skip
-    """JS_w(p_1, …, p_K) = Σ w_k KL(p_k‖m), m = Σ w_k p_k: how much policies differ; 0 ≤ JS_w ≤ H(w) ≤ ln K.
+    """JS_w(p_1, …, p_K) = Σ w_k KL(p_k‖m), m = Σ w_k p_k; 0 ≤ JS_w ≤ H(w) ≤ ln K.
 
     logits: float[..., K, A]; weights: float[K], positive, of sum 1 (default 1/K each), not differentiated. Returns
-    float[...].
-    Raises ValueError on weights that are not such, and as `log_softmax` does. Source: Lin 1991, section 4.
+    float[...]. Raises ValueError on other weights, and as `log_softmax` does. Source: Lin 1991, section 4.
     """
     if logits.ndim < 2:
         raise ValueError(f"logits have shape {tuple(logits.shape)}; a set of policies is float[..., K, A]")
@@ -84,7 +83,7 @@ def generalized_js_from_logits(
 
 
 def split(name: str, logits: Tensor, sizes: Sequence[int], validate: bool = True) -> tuple[Tensor, ...]:
-    """The logits of each factor, float[..., A_k]. Raises ValueError unless the sizes fit and each factor is legal."""
+    """The logits of each factor, float[..., A_k]. Raises ValueError unless the sizes fit and each factor is valid."""
     if not sizes or min(sizes) < 1 or logits.ndim < 1 or sum(sizes) != logits.shape[-1]:
         raise ValueError(f"{name} of shape {tuple(logits.shape)} must end in Σ sizes of {tuple(sizes)} = {sum(sizes)}")
     factors: tuple[Tensor, ...] = logits.split(list(sizes), -1)
@@ -123,12 +122,12 @@ def _generalized_js(weights: tuple[float, ...]) -> Callable[..., Tensor]:
     share = torch.tensor(weights, dtype=torch.float64).unsqueeze(-1)
 
     def values(x: Tensor) -> Tensor:
-        p, m, rho = _to_the_mean(x, share.to(x.device))
+        p, m, rho = _ratio_to_mean(x, share.to(x.device))
         terms = torch.where(rho <= 1.0, p * phi_values(rho.clamp_max(1.0)), m - p - p * rho)
         return (share.to(x.device) * terms).sum((-2, -1)).clamp_min_(0.0)
 
     def gradients(x: Tensor, _: Tensor) -> tuple[Tensor]:
-        p, _, rho = _to_the_mean(x, share.to(x.device))
+        p, _, rho = _ratio_to_mean(x, share.to(x.device))
         return (share.to(x.device) * through_softmax(p, -rho),)
 
     return closed_form(values, gradients)
@@ -137,22 +136,22 @@ def _generalized_js(weights: tuple[float, ...]) -> Callable[..., Tensor]:
 def _joint(p_logits: Tensor, q_logits: Tensor, sizes: Sequence[int]) -> list[Tensor]:
     """p, q and ln(q/p) of all joint outcomes, float64[..., A_1, …, A_K] each."""
     factors = zip(split("p_logits", p_logits, sizes, False), split("q_logits", q_logits, sizes, False), strict=True)
-    p, q, r = compare(*next(factors), masked=True)
+    p, q, r = softmax_pair(*next(factors), masked=True)
     for a, b in factors:
-        p_k, q_k, r_k = compare(a, b, masked=True)
+        p_k, q_k, r_k = softmax_pair(a, b, masked=True)
         p, q, r = _outer(p, p_k, torch.mul), _outer(q, q_k, torch.mul), _outer(r, r_k, torch.add)
     return [p, q, r]
 
 
 def _outer(x: Tensor, y: Tensor, operation: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
-    """[..., A_1, …, A_k] and [..., A] to [..., A_1, …, A_k, A]."""
+    """[..., A_1, …, A_k] and [..., A] → [..., A_1, …, A_k, A]."""
     batch = y.shape[:-1]
     aligned = y.reshape(*batch, *(1,) * (x.ndim - len(batch)), y.shape[-1])
     return operation(x.unsqueeze(-1), aligned)
 
 
 def _marginal_gradient(joint: Tensor, log_ratio: Tensor, factors: int) -> Tensor:
-    """½ Σ P (ln(P/M) − KL(P‖M)) over the joint outcomes that share an action, for every action of every factor."""
+    """½ Σ P (ln(P/M) − KL(P‖M)) over the joint outcomes that contain an action, for each action of each factor."""
     terms = through_softmax(joint.flatten(-factors), 0.5 * log_ratio.flatten(-factors)).reshape(joint.shape)
     parts = []
     for k in range(-factors, 0):
@@ -161,12 +160,12 @@ def _marginal_gradient(joint: Tensor, log_ratio: Tensor, factors: int) -> Tensor
     return torch.cat(parts, -1)
 
 
-def _to_the_mean(x: Tensor, share: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """p, their mean m, and ρ = ln(m/p), float64[..., K, A]; for neighbors from the log-ratios to the first policy.
+def _ratio_to_mean(x: Tensor, share: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """p, the mean m, and ρ = ln(m/p), float64[..., K, A]; nearly equal policies use log-ratios to the first policy.
 
     share: the weights, float64[K, 1]. ρ is 1e9 where only this policy is masked, and 0 where all are.
     """
-    _, p, r = compare(x[..., :1, :].expand_as(x), x, masked=True)
+    _, p, r = softmax_pair(x[..., :1, :].expand_as(x), x, masked=True)
     m = (share * p).sum(-2, keepdim=True)
     near = (r.abs() < 0.5).all(-2, keepdim=True)
     r = r.where(near, 0.0)

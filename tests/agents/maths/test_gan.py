@@ -218,7 +218,7 @@ def test_each_step_draws_its_own_minibatches() -> None:
     [
         ("^iterations must be at least 1, got 0", {"iterations": 0}, cycle([torch.zeros(2, 1).double()])),
         ("^k must be at least 1, got 0", {"iterations": 1, "k": 0}, cycle([torch.zeros(2, 1).double()])),
-        ("^data came to an end", {"iterations": 3}, iter([torch.zeros(2, 1).double()])),
+        ("^data ran out of minibatches", {"iterations": 3}, iter([torch.zeros(2, 1).double()])),
         (r"^real_logit\[0, 0\].* is nan", {"iterations": 1}, cycle([torch.full((2, 1), NAN).double()])),
     ],
 )  # fmt: skip
