@@ -1,5 +1,6 @@
-"""Algorithms. `A2C` is advantage actor-critic, from scratch."""
+"""Algorithms: A2C, and the base classes of an algorithm of your own."""
 
 from agents.a2c import A2C
+from agents.agent import Agent, Algorithm
 
-__all__ = ["A2C"]
+__all__ = ["A2C", "Agent", "Algorithm"]

@@ -4,24 +4,74 @@ import io
 import pickle
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import NamedTuple, Self, cast
 
 import numpy as np
 import torch
+from gymnasium.vector import VectorEnv
 
 from agents import archive
+from agents.settings.schema import merge_layers
+from envs import EnvLike
 
-if TYPE_CHECKING:
-    pass
-
-
-FORMAT = 1
+FORMAT = 2
 
 _MARK = "actor-critic checkpoint"
 
 
 class CheckpointError(ValueError):
     """The file is not a checkpoint that can be used here."""
+
+
+class Checkpoint(NamedTuple):
+    """What a checkpoint of an agent holds."""
+
+    agent: str  # name of its class, see `agents.agent.Agent.name`
+    wraps: str | None  # of an algorithm around another agent: the name of that agent's class
+    engine: str  # in use when it was saved
+    env: str | None  # id; None if the agent was trained on an environment object
+    spaces: list[str]  # of observations and actions, as text
+    settings: dict[str, object]  # of the agent and of the agent that it wraps
+    state: dict[str, object]  # `Agent.state_dict`
+    loop: dict[str, object]  # `Loop.state_dict`
+    extra: dict[str, object]
+    path: str = ""  # the file that it was read from
+
+    def write(self, path: str | Path) -> Path:
+        """Writes it to `path` (.pt is added if missing), whole or not at all. Returns the path."""
+        file = with_suffix(path)
+        save(file, {name: value for name, value in self._asdict().items() if name != "path"})
+        return file
+
+    def unwrapped(self, name: str | None = None) -> Self:
+        """The wrapped agent, which begins new episodes. Raises CheckpointError if its class is not of this name."""
+        if self.wraps is None or name not in (None, self.wraps):
+            raise CheckpointError(
+                f"{self.path} holds an agent of type {self.agent}, not {name}; agents.registry.load takes any"
+            )
+        state = cast("dict[str, object]", self.state["agent"])
+        loop, settings = {**self.loop, "worlds": None}, {**self.settings, "engine": self.engine}
+        return self._replace(agent=self.wraps, wraps=None, settings=settings, state=state, loop=loop)
+
+    def settings_on(self, env: EnvLike | None, engine: str | None, known: Mapping[str, object]) -> dict[str, object]:
+        """The settings among `known`, name → type; of an environment object in place of the id, those that fit it."""
+        settings = merge_layers(known, [(self.path, {key: x for key, x in self.settings.items() if key in known})])
+        if engine is not None and "engine" in known:
+            settings |= {"engine": engine}
+        if env is not None and not isinstance(env, str):
+            settings |= {"num_envs": None, "env_kwargs": None, "atari_preprocessing": False, "backend": "auto"}
+            if isinstance(env, VectorEnv):
+                settings |= {"max_episode_steps": None, "frame_stack": 1}
+        return settings
+
+
+def read(run: str | Path) -> Checkpoint:
+    """The checkpoint in a file (.pt may be left out), or the newest of a run directory. Raises as `load` does."""
+    file = locate(run)
+    content = load(file)
+    if content.keys() != set(Checkpoint._fields) - {"path"}:
+        raise CheckpointError(f"{file} does not hold an agent")
+    return Checkpoint(**content, path=str(file))  # type: ignore[arg-type]
 
 
 def save(path: Path, content: Mapping[str, object]) -> None:
@@ -56,6 +106,16 @@ def load(path: Path) -> dict[str, object]:
     if data["format"] != FORMAT:
         raise CheckpointError(f"{path} has format {data['format']}, this version reads format {FORMAT}")
     return cast("dict[str, object]", _from_tensors(data["content"]))
+
+
+def locate(run: str | Path) -> Path:
+    """The newest checkpoint of a run directory, or the file itself. Raises CheckpointError if there is none."""
+    path = Path(run)
+    return newest(path / "checkpoints") if path.is_dir() else with_suffix(path)
+
+
+def with_suffix(path: str | Path) -> Path:
+    return Path(path) if str(path).endswith(".pt") else Path(f"{path}.pt")
 
 
 def newest(directory: Path) -> Path:

@@ -1,67 +1,112 @@
-"""Which engine an agent runs on: compiled kernels where they fit, else torch, and why."""
+"""Engines: what computes an agent's actions and updates. Compiled kernels where they fit, torch elsewhere."""
 
-from importlib.metadata import version
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Sequence
+from typing import Protocol, cast
 
 import torch
 from gymnasium import spaces
+from torch import Generator, Tensor
 
+from agents.learner import Learner
+from agents.loop import Chunks
+from agents.networks.forward import Objective, policy_step
+from agents.rollout import Array, Choice, Given, Metrics, Rollout
 from agents.settings.values import ConfigError
+from envs import Worlds
 
-if TYPE_CHECKING:
-    from agents.a2c import A2C
-    from agents.fused.engine import Fused
+OnCompile = Callable[[], None] | None
 
 
-def choose(agent: "A2C") -> "tuple[Fused | None, str]":
-    """The fused engine of the agent, or None for torch; and a word on why, empty where torch was asked for.
+class Engine(Protocol):
+    """Acts and learns over the memory of a `Learner`."""
 
-    Raises ConfigError if `fused` is asked for and does not fit.
+    @property
+    def name(self) -> str: ...
+    @property
+    def chunk(self) -> Chunks | None:
+        """Runs several iterations in one call, if the engine can."""
+
+    def act(self, obs: Array, deterministic: bool, generator: Generator | None, given: Given) -> Choice: ...
+    def update(self, batch: Rollout, progress: float) -> Metrics: ...
+    def describe(self) -> str: ...
+
+    def compile(self, worlds: Worlds, on_compile: OnCompile = None) -> None:
+        """Compiles or loads what training on these worlds needs; calls on_compile before the first compilation."""
+
+    def compile_update(self, worlds: Worlds, on_compile: OnCompile = None) -> None:
+        """Compiles or loads what `act` and `update` need, for a caller that collects the rollouts."""
+
+
+class TorchEngine:
+    """The reference. objective(rollout, progress) is the algorithm's loss."""
+
+    name, chunk = "torch", None
+
+    def __init__(self, learner: Learner, objective: Callable[[Rollout, float], Objective], note: str = "") -> None:
+        """note: why no faster engine is used, for the header of a run."""
+        self.learner, self.objective, self.note = learner, objective, note
+
+    @torch.no_grad()
+    def act(self, obs: Array, deterministic: bool, generator: Generator | None, given: Given) -> Choice:
+        """a ~ π_θ(·|s), or its mode. Without a generator, the noise of gSDE continues from step to step."""
+        learner = self.learner
+        pi, hidden, state = policy_step(learner.policy, learner.encoded(torch.as_tensor(obs)), given)
+        if deterministic:
+            action = pi.mode()
+        elif learner.noise is not None and generator is None:
+            action = learner.noise(pi, hidden, cast(Tensor, learner.policy.log_std), learner.generator)
+        else:
+            action = pi.sample(generator or learner.generator)
+        return Choice(action, pi.raw, state)
+
+    def update(self, batch: Rollout, progress: float) -> Metrics:
+        self.learner.observe_rewards(batch)
+        return self.learner.descend(self.objective(batch, progress), batch, progress)
+
+    def compile(self, worlds: Worlds, on_compile: OnCompile = None) -> None: ...
+    def compile_update(self, worlds: Worlds, on_compile: OnCompile = None) -> None: ...
+
+    def describe(self) -> str:
+        threads = self.learner.settings.threads
+        text = f"torch {torch.__version__} on CPU, {threads} thread{'s' if threads > 1 else ''}"
+        return f"{text}; {self.note}" if self.note else text
+
+
+def choose(
+    learner: Learner, objective: Callable[[Rollout, float], Objective], available: Sequence[str], reason: str
+) -> Engine:
+    """The engine that the settings ask for; auto is the fastest that fits.
+
+    available: names of the engines that implement the algorithm; reason: why the others do not.
+    Raises ConfigError if the settings ask for an engine that does not fit.
     """
-    if agent.engine == "torch":
-        return None, ""
-    obstacle = _obstacle(agent)
-    if obstacle and agent.engine == "fused":
+    requested = learner.settings.engine
+    if requested == "torch":
+        return TorchEngine(learner, objective)
+    obstacle = _obstacle(learner) if "fused" in available else reason
+    if obstacle and requested == "fused":
         raise ConfigError(f"engine fused does not fit: {obstacle}")
     if obstacle:
-        return None, f"not fused: {obstacle}"
-    from agents.fused.engine import Fused
+        return TorchEngine(learner, objective, f"not fused: {obstacle}")
+    from agents.fused.engine import Fused  # imports Numba
 
-    return Fused(agent), ""
-
-
-def use_torch(agent: "A2C", reason: str) -> None:
-    """Gives the agent the torch engine, for an algorithm around it. Raises ConfigError if `fused` is asked for."""
-    if agent.engine == "fused":
-        raise ConfigError(f"engine fused does not fit: {reason}")
-    agent.fused, agent.engine_note = None, f"not fused: {reason}"
+    return Fused(learner)
 
 
-def _obstacle(agent: "A2C") -> str:
-    if agent.threads > 1:
-        return f"it runs on one thread, threads is {agent.threads}"
-    for name in ("act", "update", "_estimate", "_inputs", "encoded", "objective", "descend"):
-        if getattr(type(agent), name).__module__ != "agents.a2c":
-            return f"{type(agent).__name__} has its own {name}"
-    if not agent.policy.trunk.empty:
-        return "it has plain hidden layers only: no convolutions, memory, shared layers or modules of one's own"
-    actions = agent.worlds.policy_action_space
-    if not isinstance(actions, spaces.Box | spaces.Discrete):
-        return f"it has Discrete and Box actions, these are {type(actions).__name__}"
+def _obstacle(learner: Learner) -> str:
+    """Why the compiled kernels cannot train this learner; empty if they can."""
+    settings = learner.settings
+    if settings.threads > 1:
+        return f"it runs on one thread, threads is {settings.threads}"
+    if not learner.policy.trunk.empty:
+        return "it has plain hidden layers only: no convolutions, recurrent or shared layers, or custom modules"
+    if not isinstance(learner.actions, spaces.Box | spaces.Discrete):
+        return f"it has Discrete and Box actions, these are {type(learner.actions).__name__}"
     for name in ("use_sde", "squash_output", "state_dependent_std"):
-        if getattr(agent, name):
-            return f"it has Gaussians of a fixed log-std only, {name} is true"
-    if agent.worlds.masked:
-        return "it does not know action masks"
+        if getattr(settings, name):
+            return f"it has Gaussians with a state-independent log-std only, {name} is true"
+    if learner.masked:
+        return "it does not support action masks"
     if torch.get_default_device().type != "cpu":
         return f"it runs on the CPU, torch's default device is {torch.get_default_device()}"
     return ""
-
-
-def describe(agent: "A2C") -> str:
-    """The engine in use, for the header of a run."""
-    if agent.fused:
-        return f"fused (Numba {version('numba')}), one thread of the CPU"
-    threads = f"{agent.threads} thread{'s' if agent.threads > 1 else ''}"
-    note = f"; {agent.engine_note}" if agent.engine_note else ""
-    return f"torch {torch.__version__} on CPU, {threads}{note}"

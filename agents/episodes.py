@@ -2,14 +2,14 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import NamedTuple, Protocol, cast
+from typing import NamedTuple, cast
 
 import gymnasium as gym
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from agents.loop import Loop
+from agents.agent import Agent
 from agents.machine import torch_threads
 from agents.rollout import Actor, Array, Choice, Given
 from envs import Backend, EnvLike, Variant, Worlds, make
@@ -18,21 +18,6 @@ from envs.streams import stream_generator, stream_seeds
 _PARALLEL = 20  # environments at most
 
 PATIENCE = 30_000  # steps of one episode after which an environment without a time limit is cut off
-
-
-class Trained(Actor, Protocol):
-    """An agent that knows its environment."""
-
-    loop: Loop
-
-    @property
-    def env(self) -> EnvLike: ...
-    @property
-    def backend(self) -> Backend: ...
-    @property
-    def worlds(self) -> Worlds: ...
-    @property
-    def variant(self) -> Variant: ...
 
 
 class Step(NamedTuple):
@@ -95,10 +80,11 @@ def stage(
         raise ValueError(f"episodes must be at least 1, got {episodes}")
     count = min(episodes, _PARALLEL) if isinstance(env, str) else None
     start = stream_seeds(seed, "evaluation", 1)[0]
-    trained = getattr(agent, "env", None)
-    own = cast(Trained, agent) if env is trained or (isinstance(env, str) and env == trained) else None
-    variant = (own.variant if own else Variant()) if variant is None else variant
-    backend = (evaluation_backend(own.backend) if own else "auto") if backend is None else backend
+    trained = agent if isinstance(agent, Agent) else None
+    same = trained is not None and (env is trained.env or (isinstance(env, str) and env == trained.env))
+    origin = trained.worlds.origin if trained and same else None
+    variant = variant if variant is not None else origin.variant if origin else Variant()
+    backend = backend if backend is not None else evaluation_backend(origin.backend) if origin else "auto"
     worlds = make(env, count, start, variant=variant, backend=backend, action_masks=_obeys_masks(agent))
     _check_observations(agent, worlds)
     limited = variant.max_episode_steps is not None or worlds.has_time_limit
@@ -109,11 +95,11 @@ def stage(
     finally:
         if not isinstance(env, gym.Env | gym.vector.VectorEnv):  # what the caller built, the caller closes
             worlds.close()
-        elif trained is env:
-            cast(Trained, agent).loop.begin_anew()
+        elif trained is not None and trained.env is env:
+            trained.loop.begin_anew()
 
 
-def evaluation_backend(backend: Backend) -> Backend:
+def evaluation_backend(backend: str) -> Backend:
     """The backend to evaluate on: the environments of envpool are its own, all others are the same on every backend."""
     return "envpool" if backend == "envpool" else "auto"
 

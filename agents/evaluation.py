@@ -8,7 +8,8 @@ import torch
 from numpy.typing import NDArray
 
 from agents import episodes as play
-from agents.episodes import Trained, stage
+from agents.agent import Agent
+from agents.episodes import stage
 from agents.maths.distributions import MultiCategorical
 from agents.rollout import FREE, Actor, Array, Choice, Given
 from envs import Backend, EnvLike, Variant, make
@@ -109,7 +110,7 @@ def evaluate_uniform(
     return evaluate(UniformPolicy(actions), env_id, episodes, False, variant=variant, backend=backend)
 
 
-def evaluate_both(agent: Trained, episodes: int, seed: int) -> tuple[Evaluation, Evaluation]:
+def evaluate_both(agent: Agent, episodes: int, seed: int) -> tuple[Evaluation, Evaluation]:
     """The deterministic and the stochastic evaluation of an agent on its own environment."""
     return evaluate(agent, agent.env, episodes, True, seed), evaluate(agent, agent.env, episodes, False, seed)
 

@@ -1,4 +1,4 @@
-"""The optimizer step of A2C: clipped, of a size that may adapt, and shortened where the policy would move too far."""
+"""The optimizer step: gradient clipping, adaptive learning rate, KL bound."""
 
 import math
 from collections.abc import Callable, Iterable, Mapping
@@ -42,22 +42,22 @@ def check_target_entropy(target: Schedule | None, actions: Actions) -> None:
         )
 
 
-class Descent:
-    """The optimizer over π_θ and V_φ, and what adapts its step and the entropy coefficient."""
+class ConstrainedOptimizer:
+    """A torch optimizer over π_θ and V_φ, `inner`, whose step is clipped, bounded in KL and adapted to targets."""
 
     def __init__(self, policy: Policy, value: Value, settings: A2CSettings) -> None:
         self.policy, self.value, self.settings = policy, value, settings
         groups = [{"params": list(policy.parameters())}, {"params": list(value.parameters())}]
-        self.optimizer = optimizer(groups, settings)
+        self.inner = optimizer(groups, settings)
         self.step_factor, self.entropy_factor = AdaptiveFactor(), AdaptiveFactor()
-        self.mean_shift, self.shifts = 0.0, 0  # of the latest updates, and how many there were
+        self.mean_shift, self.shifts = 0.0, 0  # running mean of the policy shift, and the updates in it
 
     def entropy_coefficient(self, progress: float) -> float:
-        """The coefficient of this update."""
+        """ent_coef at this share of training, times its adaptive factor."""
         return value_at(self.settings.ent_coef, progress) * self.entropy_factor.value
 
     def adapt_entropy_coefficient(self, entropy: Tensor, progress: float) -> None:
-        """With a target: c ← c · exp(0.01 (H_target − H)) for the next update.
+        """With a target entropy: c ← c · exp(0.01 (H_target − H)) for the next update.
 
         Source of the idea: Haarnoja et al. 2018, "Soft actor-critic algorithms and applications", section 5.
         """
@@ -66,16 +66,16 @@ class Descent:
             self.entropy_factor.adapt(ENTROPY_GAIN * missing)
 
     def step(self, loss: Tensor, progress: float, shift: Callable[[], Tensor]) -> dict[str, Tensor]:
-        """One step on the loss. shift() is the KL divergence from the policy that acted to the policy as it is now.
+        """One step on the loss. shift() returns KL(π_before ‖ π_now).
 
         Raises FloatingPointError if the gradient is not finite, before any parameter changes, or if shift() is not.
         """
         learning_rate = value_at(self.settings.learning_rate, progress)
         critic_scale = value_at(self.settings.critic_lr_scale, progress)
         rates = (learning_rate * self.step_factor.value, learning_rate * critic_scale)
-        for group, rate in zip(self.optimizer.param_groups, rates, strict=True):
+        for group, rate in zip(self.inner.param_groups, rates, strict=True):
             group["lr"] = rate
-        self.optimizer.zero_grad()
+        self.inner.zero_grad()
         loss.backward()
         max_norm = value_at(self.settings.max_grad_norm, progress)
         grad_norm = clip_grad_norm_([*self.policy.parameters(), *self.value.parameters()], max_norm, foreach=True)
@@ -95,14 +95,14 @@ class Descent:
 
     @torch.no_grad()
     def _step_within(self, bound: float | None, shift: Callable[[], Tensor]) -> Tensor:
-        """The optimizer's step; returns its KL divergence after any shortening.
+        """Steps, shortens the step until its KL is within the bound, and returns that KL.
 
         KL grows with the square of a small step, so a step whose KL exceeds the bound is multiplied by
-        0.95 √(bound / KL), again if need be. No step at all is taken where none is short enough, as for a rollout of
-        another policy.
+        0.95 √(bound / KL), up to nine times. If that is not enough, as for a rollout of another policy, the parameters
+        stay.
         """
         before = [] if bound is None else [p.clone() for p in self.policy.parameters()]
-        self.optimizer.step()
+        self.inner.step()
         kl = shift()
         for attempt in range(10):
             if bound is None or not bool(kl > bound):
@@ -116,23 +116,23 @@ class Descent:
     def _adapt_step(self, target: float, kl: float) -> None:
         """f ← f · √(target / mean KL)^gain: KL ∝ step², so the root is the factor that would have met the target.
 
-        It is the mean over some updates that is steered: single updates differ by orders of magnitude, most of them
-        near 0, and a step that follows each of them grows until the next large one destroys the policy.
+        The mean over 50 updates approaches the target. Single updates differ by orders of magnitude and most are near
+        0: a factor that followed each would grow until the next large update destroys the policy.
         """
         self.shifts = min(self.shifts + 1, SHIFT_HORIZON)
         self.mean_shift += (kl - self.mean_shift) / self.shifts
-        measured = max(self.mean_shift, 0.01 * target)  # a policy that does not move at all raises f by 1 % an update
+        measured = max(self.mean_shift, 0.01 * target)  # bounds the growth of f where the policy does not move
         self.step_factor.adapt(SHIFT_GAIN * 0.5 * math.log(target / measured))
 
     def state_dict(self) -> dict[str, object]:
         return {
-            "optimizer": self.optimizer.state_dict(),
+            "optimizer": self.inner.state_dict(),
             "factors": [self.step_factor.value, self.entropy_factor.value],
             "shift": [self.mean_shift, self.shifts],
         }
 
     def load_state_dict(self, state: Mapping[str, object]) -> None:
-        self.optimizer.load_state_dict(cast("dict[str, object]", state["optimizer"]))
+        self.inner.load_state_dict(cast("dict[str, object]", state["optimizer"]))
         self.step_factor.value, self.entropy_factor.value = cast("list[float]", state["factors"])
         self.mean_shift, self.shifts = cast("tuple[float, int]", state["shift"])
 

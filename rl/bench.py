@@ -55,8 +55,7 @@ def _warm() -> None:
     for env_id in (WORLDS[0], WORLDS[-1]):
         for backend in ("native", "sync"):
             agent = A2C(env_id, engine="fused", backend=backend)
-            assert agent.fused is not None
-            agent.fused.warm(agent.worlds, lambda: print("compiling", flush=True))
+            agent.compile(lambda: print("compiling", flush=True))
             agent.learn(agent.worlds.num_envs)
     print("the kernels are on disk")
 

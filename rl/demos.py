@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from agents import registry
+from agents import checkpoint, registry
 from agents.demonstrations import Demonstrations, record, save, target
 from agents.evaluation import Evaluation
 from agents.settings.values import ConfigError
@@ -13,8 +13,8 @@ from rl.run.terminal import DONE, Parser, at_least, number, run
 
 def main(argv: list[str]) -> int:
     args = _parser().parse_args(argv)
-    file = registry.checkpoint_of(args.run)
-    agent = registry.actor(file)
+    file = checkpoint.locate(args.run)
+    agent = registry.load_actor(file)
     seed = agent.seed if args.seed is None else args.seed
     out = target(args.out or (args.run if args.run.is_dir() else file.parent) / "demonstrations.npz")
     print(f"{agent.env}, {file}, step {agent.loop.step:,}, seed {seed}")

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from types import ModuleType
 
-from agents import registry
+from agents import checkpoint, registry
 from agents.evaluation import evaluate, evaluate_both
 from agents.settings.files import read_yaml
 from agents.settings.run import RunSettings
@@ -39,8 +39,8 @@ def main(argv: list[str]) -> int:
         layer = {key: saved[key] for key in ("eval_episodes",) if key in saved}
         chosen = merge_layers(setting_types(RunSettings), [(str(args.run / "config.yaml"), layer)])
         settings = RunSettings(**chosen)  # type: ignore[arg-type]
-    file = registry.checkpoint_of(args.run)
-    agent = registry.actor(file)
+    file = checkpoint.locate(args.run)
+    agent = registry.load_actor(file)
     seed = agent.seed if args.seed is None else args.seed
     print(f"{agent.env}, {file}, step {agent.loop.step:,}, seed {seed}")
     for evaluation in evaluate_both(agent, args.episodes or settings.eval_episodes, seed):

@@ -40,7 +40,7 @@ def main(argv: list[str]) -> int:
 def _parser() -> Parser:
     parser = Parser(prog="rl.train", description="Train an actor-critic on a Gymnasium environment.")
     parser.add_argument("env", nargs="?", metavar="ENV", help="environment id: CartPole-v1, module:Env-v0, ALE/Pong-v5")
-    parser.add_argument("--agent", choices=registry.NAMES, help="the algorithm (default a2c)")
+    parser.add_argument("--agent", metavar="A", help=f"{', '.join(registry.NAMES)}, or module:Class (default a2c)")
     parser.add_argument("--seed", metavar="S", help="seed of every random stream (default 0)")
     parser.add_argument("--total-timesteps", metavar="N", help="environment steps, over all environments")
     parser.add_argument("--num-envs", metavar="K", help="environments side by side (default 8)")
@@ -64,7 +64,7 @@ def _begin(args: Namespace) -> Run:
     complete = {"env": args.env, "agent": name, **agent.settings, **setting_values(settings)}
     directory = create_run_directory(args.out or Path("results/runs"), args.env, name, agent.seed, complete)
     recorder = Recorder(directory, settings.log_interval, agent.worlds.reward_threshold)
-    return Run(directory, settings, name, agent, recorder, str(file) if file else "defaults")
+    return Run(directory, settings, agent, recorder, str(file) if file else "defaults")
 
 
 def _resume(args: Namespace) -> Run:
@@ -89,7 +89,7 @@ def _resume(args: Namespace) -> Run:
     kinds = (*registry.kinds(name), RunSettings)
     chosen = setting_defaults(*kinds)  # of settings that are newer than the run
     chosen |= merge_layers({"env": str, "agent": str, **setting_types(*kinds)}, layers)
-    trained = {"env": agent.env, "agent": registry.name_of(agent), **agent.settings}
+    trained = {"env": agent.env, "agent": agent.name, **agent.settings}
     changed = [key for key, value in trained.items() if chosen.get(key) != value]
     if changed:
         raise ConfigError(f"{directory / 'config.yaml'}: {changed[0]} is not what the run was trained with; restore it")
@@ -104,7 +104,7 @@ def _resume(args: Namespace) -> Run:
     recorder.load_state_dict(extra["recorder"])
     write_yaml(directory / "config.yaml", chosen)
     summary.unlink(missing_ok=True)  # it speaks of fewer steps; the new one comes with the end of this run
-    return Run(directory, settings, name, agent, recorder, f"{file}, from step {agent.loop.step:,}")
+    return Run(directory, settings, agent, recorder, f"{file}, from step {agent.loop.step:,}")
 
 
 def _train(this: Run) -> bool:
@@ -129,7 +129,7 @@ def _train(this: Run) -> bool:
 def _finish(this: Run, start: float) -> None:
     agent, directory = this.agent, this.directory
     print(f"trained       {agent.loop.step:,} steps in {agent.loop.seconds:.1f} s")
-    end = conclude(directory, agent, this.name, agent.engine_in_use, this.recorder, this.settings, start)
+    end = conclude(directory, agent, agent.name, agent.engine_in_use, this.recorder, this.settings, start)
     (directory / "error.txt").unlink(missing_ok=True)  # of an attempt before this one
     print(f"evaluation    {end.deterministic}\n              {end.stochastic}")
     print(f"written to    {directory} (figure: {end.figure.name})")

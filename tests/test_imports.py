@@ -24,7 +24,7 @@ def modules_of(root: Path) -> dict[str, Path]:
 
 
 def imports_of(module: str, file: Path, known: dict[str, Path]) -> set[str]:
-    """Known modules that a file imports: at its top, in functions, under TYPE_CHECKING, absolute or relative."""
+    """Known modules that a file imports, at its top, in functions or under TYPE_CHECKING, or names in a string."""
     package = module if file.name == "__init__.py" else module.rpartition(".")[0]
     found = set()
     for name in _imported_names(ast.parse(file.read_text(encoding="utf-8")), package):

@@ -1,10 +1,11 @@
-"""`Fused`: acting and learning of an A2C agent by compiled kernels, over the memory of its torch parameters."""
+"""`Fused`: acting and learning by compiled kernels, over the memory of a learner's torch parameters."""
 
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, cast
+from typing import cast
 from weakref import WeakSet
 
+import numba
 import numpy as np
 import torch
 from gymnasium import spaces
@@ -16,16 +17,13 @@ from agents.fused.chunk import Episodes, World, act_once, run_chunk, turn, updat
 from agents.fused.learn import DONE, GRADIENT_NOT_FINITE, METRICS
 from agents.fused.memory import Doubles, Memory, zeros
 from agents.fused.shared import Shared, options_of
+from agents.learner import Learner
 from agents.networks.actor_critic import encode
 from agents.optimizer import gradient_error, shift_error
-from agents.rollout import Array, Choice, Chunk, Episode, Metrics, Plan, Rollout, finished
+from agents.rollout import Array, Choice, Chunk, Episode, Given, Metrics, Plan, Rollout, finished
+from envs import Worlds
 from envs.backends.native import NativeVectorEnv
 from envs.kernels import Kernel, compiled_for, compiling
-
-if TYPE_CHECKING:
-    from agents.a2c import A2C
-    from envs import Worlds
-
 
 _REPORTED = {
     "train/policy_shift_kl": kernels.KL,
@@ -46,18 +44,21 @@ Outcome = tuple[int, list[Episode], Array, BaseException | None]
 
 
 class Fused:
-    """The engine of one agent. What it changes are the agent's own parameters, optimizer state and normalizers."""
+    """Changes the learner's own parameters, optimizer state and normalizers."""
 
-    def __init__(self, agent: "A2C") -> None:
-        self.agent = agent
-        self.shared = Shared(agent)
+    name = "fused"
+
+    def __init__(self, learner: Learner) -> None:
+        self.learner = learner
+        self.shared = Shared(learner)
         self._turns: dict[np.dtype[np.floating], Kernel] = {}
         self._warm: WeakSet[Worlds] = WeakSet()
         self._memories: dict[tuple[int, int], Memory] = {}
         self._names = {name: k for name, k in _REPORTED.items() if not (self.shared.gaussian and k == kernels.JS)}
 
-    def act(self, obs: Array, deterministic: bool, generator: Generator) -> Choice:
-        """See `A2C.act`. The generator is used as the torch engine uses it."""
+    def act(self, obs: Array, deterministic: bool, generator: Generator | None, given: Given) -> Choice:
+        """See `A2C.act`. Uses the generator as the torch engine does."""
+        generator = generator or self.learner.generator
         raw = self._raw(obs)
         memory, rows = self._memory(1, len(raw)), len(raw)
         if deterministic:
@@ -70,7 +71,7 @@ class Fused:
         batch = memory.batch
         behavior = torch.from_numpy(batch.behavior[:rows].copy())
         if deterministic:
-            return Choice(self.agent.policy.distribution(behavior).mode(), behavior)
+            return Choice(self.learner.policy.distribution(behavior).mode(), behavior)
         action = batch.continuous if self.shared.gaussian else batch.discrete
         return Choice(torch.from_numpy(action[:rows].copy()), behavior)
 
@@ -78,7 +79,7 @@ class Fused:
         """See `A2C.update`."""
         steps, envs = rollout.reward.shape
         memory = self._memory(steps, envs)
-        space = self.agent.obs_space
+        space = self.learner.obs_space
         discrete, continuous = memory.batch.discrete, memory.batch.continuous
         if self.shared.gaussian:
             continuous = rollout.action.reshape(steps * envs, -1).numpy()
@@ -104,7 +105,7 @@ class Fused:
         numbers = torch.from_numpy(report).to(torch.get_default_dtype()).unbind()
         return {name: numbers[k] for name, k in self._names.items()}
 
-    def chunk(self, worlds: "Worlds", plan: Plan, obs: Array) -> Chunk:
+    def chunk(self, worlds: Worlds, plan: Plan, obs: Array) -> Chunk:
         """Some iterations from these observations: all on native worlds, else as many as a tenth of a second holds.
 
         They are the same whatever calls they are made in.
@@ -118,22 +119,22 @@ class Fused:
         numbers = torch.from_numpy(reports[:whole]).to(torch.get_default_dtype()).unbind(1)
         return Chunk(whole, {name: numbers[k] for name, k in self._names.items()}, episodes, obs, failure)
 
-    def _native(self, memory: Memory, worlds: "Worlds", plan: Plan, obs: Array, reports: Doubles) -> Outcome:
+    def _native(self, memory: Memory, worlds: Worlds, plan: Plan, obs: Array, reports: Doubles) -> Outcome:
         rows = plan.updates * plan.n_steps * worlds.num_envs
         ended = Episodes(np.empty(rows), np.empty(rows, np.int64), np.empty(rows, np.int64))
         status, whole, count = run_chunk(
-            memory, _world(worlds), self._noise(rows, self.agent.generator), plan.updates, plan.n_steps, plan.step,
+            memory, _world(worlds), self._noise(rows, self.learner.generator), plan.updates, plan.n_steps, plan.step,
             plan.iteration, plan.until, plan.interval, reports, ended,
         )  # fmt: skip
         episodes = [Episode(*row) for row in zip(*(column[:count].tolist() for column in ended), strict=True)]
         return whole, episodes, worlds.current_obs, None if status == DONE else _error(status, reports[whole])
 
-    def _stepped(self, memory: Memory, worlds: "Worlds", plan: Plan, obs: Array, reports: Doubles) -> Outcome:
+    def _stepped(self, memory: Memory, worlds: Worlds, plan: Plan, obs: Array, reports: Doubles) -> Outcome:
         """Each call of a kernel learns from one step and acts for the next, since calls take longer than their work."""
         whole, episodes, batch, envs, steps = 0, list[Episode](), memory.batch, worlds.num_envs, plan.n_steps
         actions = batch.continuous if self.shared.gaussian else batch.discrete
         deadline, step, extra, status = time.perf_counter() + _SHARE, plan.step, 0, DONE
-        raw, noise, ended = self._raw(obs), self._noise(envs, self.agent.generator), list[Episode]()
+        raw, noise, ended = self._raw(obs), self._noise(envs, self.learner.generator), list[Episode]()
         act_once(memory, 0, raw, noise)
         take = self._turn(memory, raw, noise) if worlds.backend in ("sync", "async", "envpool") else turn
         try:
@@ -147,7 +148,7 @@ class Fused:
                     if "_episode" in infos:
                         ended += finished(infos, step)
                         raw_next = self._raw(cast(Array, infos["next_obs"]))
-                    noise = self._noise(0 if late and t == steps - 1 else envs, self.agent.generator)
+                    noise = self._noise(0 if late and t == steps - 1 else envs, self.learner.generator)
                     extra, status = take(
                         memory, t, steps, extra, raw, noise, raw_next, reward, terminated, truncated, progress,
                         measure, report,
@@ -174,16 +175,17 @@ class Fused:
 
     def _raw(self, obs: Array) -> NDArray[np.floating]:
         """Observations as rows of numbers, float[N, D]."""
-        if isinstance(self.agent.obs_space, spaces.Box) and obs.dtype in (np.float32, np.float64):
+        if isinstance(self.learner.obs_space, spaces.Box) and obs.dtype in (np.float32, np.float64):
             return cast("NDArray[np.floating]", obs.reshape(len(obs), -1))
-        return encode(self.agent.obs_space, torch.as_tensor(obs)).numpy()
+        return encode(self.learner.obs_space, torch.as_tensor(obs)).numpy()
 
-    def warm(self, worlds: "Worlds", on_compile: Callable[[], None] | None = None) -> None:
+    def compile(self, worlds: Worlds, on_compile: Callable[[], None] | None = None) -> None:
         """Loads every kernel that training on these worlds needs, or compiles it, first calling on_compile; once."""
         if worlds in self._warm:
             return
         self._warm.add(worlds)
-        memory, envs, steps = self._memory(self.agent.n_steps, worlds.num_envs), worlds.num_envs, self.agent.n_steps
+        envs, steps = worlds.num_envs, self.learner.settings.n_steps
+        memory = self._memory(steps, envs)
         raw = self._raw(worlds.observation_space.sample())
         noise = zeros(envs, self.shared.size if self.shared.gaussian else 1)
         with compiling(on_compile):
@@ -195,17 +197,20 @@ class Fused:
             else:
                 self._turn(memory, raw, noise)
 
-    def warm_update(self, worlds: "Worlds", on_compile: Callable[[], None] | None = None) -> None:
+    def compile_update(self, worlds: Worlds, on_compile: Callable[[], None] | None = None) -> None:
         """The same for what `act` and `update` need, of an algorithm that collects the rollouts."""
-        steps, envs = self.agent.n_steps, worlds.num_envs
+        steps, envs = self.learner.settings.n_steps, worlds.num_envs
         memory, obs = self._memory(steps, envs), worlds.observation_space.sample()
         noise = zeros(envs, self.shared.size if self.shared.gaussian else 1)
-        x, flags = encode(self.agent.obs_space, torch.as_tensor(obs)).numpy(), np.empty((steps, envs), np.bool_)
+        x, flags = encode(self.learner.obs_space, torch.as_tensor(obs)).numpy(), np.empty((steps, envs), np.bool_)
         batch, reward = memory.batch, np.empty((steps, envs), np.float32)
         actions, report = (batch.discrete, batch.continuous, batch.behavior), np.empty(METRICS)
         with compiling(on_compile):
             compiled_for(act_once, (memory, 0, self._raw(obs), noise))
             compiled_for(update_once, (memory, x, x, *actions, reward, flags, flags, 0.0, report))
+
+    def describe(self) -> str:
+        return f"fused (Numba {numba.__version__}), one thread of the CPU"
 
     def _noise(self, rows: int, generator: Generator) -> NDArray[np.floating]:
         """What sampling needs: the same numbers however many are asked for at once, which torch.randn does not give."""
@@ -219,10 +224,10 @@ class Fused:
         self.shared.refresh()
         if (steps, envs) not in self._memories:
             self._memories[steps, envs] = self.shared.memory(steps, envs)
-        return self._memories[steps, envs]._replace(options=options_of(self.agent))
+        return self._memories[steps, envs]._replace(options=options_of(self.learner))
 
 
-def _world(worlds: "Worlds") -> World:
+def _world(worlds: Worlds) -> World:
     native, space = cast(NativeVectorEnv, worlds.env), worlds.env_action_space
     low, high = (float(space.low[0]), float(space.high[0])) if isinstance(space, spaces.Box) else (0.0, 0.0)
     return World(

@@ -1,7 +1,7 @@
-"""`Shared`: one flat memory under an agent's parameters and optimizer state, which torch and the kernels both use."""
+"""`Shared`: one flat memory under a learner's parameters and optimizer state, which torch and the kernels both use."""
 
 from itertools import pairwise
-from typing import TYPE_CHECKING, cast
+from typing import cast
 
 import numpy as np
 import torch
@@ -12,15 +12,12 @@ from agents.fused import memory as layout
 from agents.fused.learn import CRITIC_RATE, LEARNING_RATE
 from agents.fused.memory import Batch, Doubles, Memory, Net, Norms, Parameters, Scratch, zeros
 from agents.fused.optimizers import ADAM, RMSPROP, RMSPROP_TF_LIKE
+from agents.learner import Learner
 from agents.maths.normalize import RunningMoments
 from agents.maths.schedules import numbers_of
 from agents.networks.actor_critic import input_size
 from agents.settings.a2c import SCHEDULED
 from agents.settings.values import ConfigError
-
-if TYPE_CHECKING:
-    from agents.a2c import A2C
-
 
 _STATE = {  # what each optimizer calls the flat arrays
     RMSPROP: {"square": "square_avg"},
@@ -30,16 +27,16 @@ _STATE = {  # what each optimizer calls the flat arrays
 
 
 class Shared:
-    """Binds an agent's tensors to flat arrays, again if somebody replaced them, and keeps `Descent` informed."""
+    """Binds a learner's tensors to flat arrays, again if they were replaced, and keeps its optimizer informed."""
 
-    def __init__(self, agent: "A2C") -> None:
-        self.agent = agent
-        self.gaussian = agent.policy.log_std is not None
-        self.size = cast(nn.Linear, agent.policy.net[-1]).out_features  # number of actions, or their dimension
-        self.policy, split = layout.layers_of(agent.policy.net, layout.padded(self.size) if self.gaussian else 0)
-        self.value, total = layout.layers_of(agent.value.net, split)
+    def __init__(self, learner: Learner) -> None:
+        self.learner = learner
+        self.gaussian = learner.policy.log_std is not None
+        self.size = cast(nn.Linear, learner.policy.net[-1]).out_features  # number of actions, or their dimension
+        self.policy, split = layout.layers_of(learner.policy.net, layout.padded(self.size) if self.gaussian else 0)
+        self.value, total = layout.layers_of(learner.value.net, split)
         self.adaptive = np.zeros(5)
-        self._kind, self._optimizer = _optimizer_of(agent), type(agent.descent.optimizer)
+        self._kind, self._optimizer = _optimizer_of(learner), type(learner.optimizer.inner)
         self._theta, self._grad, self._start = torch.zeros(total), torch.zeros(total), torch.zeros(split)
         self._flat = {name: torch.zeros(total) for name in _STATE[self._kind]}
         mean = self._flat.get("mean", torch.zeros(0))
@@ -50,8 +47,8 @@ class Shared:
         self._steps = torch.zeros(0)
 
     def refresh(self) -> None:
-        """Before a kernel: the memory is the agent's, and `adaptive` holds what `Descent` does."""
-        optimizer = self.agent.descent.optimizer
+        """Before a kernel: the tensors are views of the arrays, and `adaptive` holds the optimizer's adaptive state."""
+        optimizer = self.learner.optimizer.inner
         if type(optimizer) is not self._optimizer:
             raise ConfigError(
                 f"the fused engine steps by {self._optimizer.__name__}; it was replaced by {type(optimizer).__name__}, "
@@ -61,27 +58,28 @@ class Shared:
         whole = self._bound and all(p.data_ptr() == place.data_ptr() for p, place in self._bound)
         if not (whole and all(p in state and state[p].get(name) is place for p, name, place in self._states)):
             self._bind()
-        descent = self.agent.descent
+        descent = self.learner.optimizer
         self.adaptive[0], self.adaptive[1] = descent.step_factor.value, descent.entropy_factor.value
         self.adaptive[2], self.adaptive[3] = descent.mean_shift, descent.shifts
 
     def write_back(self, report: Doubles) -> None:
-        """After a kernel: `Descent` and the optimizer know what it did. report: of the last update."""
-        descent, (step_factor, entropy_factor, mean_shift, shifts, steps) = self.agent.descent, self.adaptive.tolist()
+        """After a kernel: the optimizer takes over its adaptive state and step count. report: of the last update."""
+        descent = self.learner.optimizer
+        step_factor, entropy_factor, mean_shift, shifts, steps = self.adaptive.tolist()
         descent.step_factor.value, descent.entropy_factor.value = step_factor, entropy_factor
         descent.mean_shift, descent.shifts = mean_shift, int(shifts)
-        for group, rate in zip(descent.optimizer.param_groups, report[[LEARNING_RATE, CRITIC_RATE]], strict=True):
+        for group, rate in zip(descent.inner.param_groups, report[[LEARNING_RATE, CRITIC_RATE]], strict=True):
             group["lr"] = float(rate)
         if self._kind == RMSPROP_TF_LIKE:
             for p, _ in self._bound:
-                descent.optimizer.state[p]["step"] = int(steps)
+                descent.inner.state[p]["step"] = int(steps)
         else:
             self._steps.fill_(steps)
 
     def memory(self, steps: int, envs: int) -> Memory:
         """Arrays for rollouts of T steps of N environments."""
-        agent, rows = self.agent, 2 * steps * envs
-        inputs = input_size(agent.obs_space)
+        rows = 2 * steps * envs
+        inputs = input_size(self.learner.obs_space)
         nets = [Net(layers, zeros(rows * int(layers[:, 2].sum()))) for layers in (self.policy, self.value)]
         count, shape = steps * envs, (steps, envs)
         batch = Batch(
@@ -111,11 +109,11 @@ class Shared:
             np.zeros(1, layout.COEFFICIENTS),
         )
         return Memory(
-            options_of(agent), self.params, nets[0], nets[1], batch, scratch, self._norms(envs), self.adaptive
+            options_of(self.learner), self.params, nets[0], nets[1], batch, scratch, self._norms(envs), self.adaptive
         )
 
     def _norms(self, envs: int) -> Norms:
-        obs, reward = self.agent.obs_norm, self.agent.reward_norm
+        obs, reward = self.learner.obs_norm, self.learner.reward_norm
         of_obs = obs.moments if obs else RunningMoments((1,))
         of_reward = reward.moments if reward else RunningMoments()
         returns = reward.returns.numpy() if reward else np.zeros(envs)
@@ -123,7 +121,7 @@ class Shared:
 
     def _bind(self) -> None:
         """Moves parameters and optimizer state into the flat memory, where torch goes on seeing them."""
-        agent, optimizer = self.agent, self.agent.descent.optimizer
+        learner, optimizer = self.learner, self.learner.optimizer.inner
         self._bound = self._places(self._theta)
         for p, place in self._bound:
             place.copy_(p.data)
@@ -141,34 +139,34 @@ class Shared:
                 place.copy_(cast(Tensor, before[p][name])) if name in before[p] else place.fill_(fresh)
                 optimizer.state[p][name] = place
                 self._states.append((p, name, place))
-        for p in (*agent.policy.parameters(), *agent.value.parameters()):
+        for p in (*learner.policy.parameters(), *learner.value.parameters()):
             p.grad = None
 
     def _places(self, flat: Tensor) -> list[tuple[Tensor, Tensor]]:
-        """Every parameter of the agent, and where it lies in a flat tensor."""
-        policy, value = self.agent.policy, self.agent.value
+        """Every parameter of the learner, and where it lies in a flat tensor."""
+        policy, value = self.learner.policy, self.learner.value
         pairs = layout.views(policy.net, self.policy, flat) + layout.views(value.net, self.value, flat)
         return pairs if policy.log_std is None else [(policy.log_std, flat[: self.size]), *pairs]
 
 
-def options_of(agent: "A2C") -> NDArray[np.void]:
-    """The agent's settings as they are now, [1] of memory.OPTIONS."""
+def options_of(learner: Learner) -> NDArray[np.void]:
+    """The learner's settings as they are now, [1] of memory.OPTIONS."""
     options = np.zeros(1, layout.OPTIONS)
-    options["gaussian"] = agent.policy.log_std is not None
-    options["relu"] = agent.activation == "relu"
-    options["actions"] = cast(nn.Linear, agent.policy.net[-1]).out_features
-    options["optimizer"] = _optimizer_of(agent)
-    options["reward_clip"] = np.inf if agent.reward_clip is None else agent.reward_clip
-    options["schedules"] = [numbers_of(getattr(agent, name)) for name in SCHEDULED]
+    options["gaussian"] = learner.policy.log_std is not None
+    options["relu"] = learner.settings.activation == "relu"
+    options["actions"] = cast(nn.Linear, learner.policy.net[-1]).out_features
+    options["optimizer"] = _optimizer_of(learner)
+    options["reward_clip"] = np.inf if learner.settings.reward_clip is None else learner.settings.reward_clip
+    options["schedules"] = [numbers_of(getattr(learner.settings, name)) for name in SCHEDULED]
     for name in layout.CONSTANTS:
-        options[name] = getattr(agent, name)
+        options[name] = getattr(learner.settings, name)
     return options
 
 
-def _optimizer_of(agent: "A2C") -> int:
-    if not agent.use_rms_prop:
+def _optimizer_of(learner: Learner) -> int:
+    if not learner.settings.use_rms_prop:
         return ADAM
-    return RMSPROP_TF_LIKE if agent.rms_prop_tf_like else RMSPROP
+    return RMSPROP_TF_LIKE if learner.settings.rms_prop_tf_like else RMSPROP
 
 
 def _arrays(moments: RunningMoments) -> tuple[Doubles, Doubles, Doubles]:

@@ -1,101 +1,63 @@
-"""What the algorithms around an A2C have in common: they act as it does, and have a way to learn of their own."""
+"""Base class for algorithms that wrap an A2C."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar, Self, cast
+from typing import ClassVar, Self
 
 from torch import Generator, nn
 
-from agents import storage
 from agents.a2c import A2C
-from agents.engines import use_torch
-from agents.loop import Chunks, Hook, Loop
-from agents.machine import torch_threads
+from agents.agent import Agent
+from agents.loop import Loop
 from agents.maths.schedules import Schedule, lowest
-from agents.rollout import FREE, Array, Choice, Given, Metrics, Rollout
+from agents.rollout import FREE, Array, Choice, Given
 from agents.settings.schema import convert_settings, setting_types, setting_values
 from agents.settings.values import ConfigError
-from envs import Backend, EnvLike, Variant, Worlds
-from envs.spaces import Flat
+from envs import EnvLike
 
 
 @dataclass(eq=False)
-class Method:
-    """An algorithm around `agent`, a whole A2C: its networks, optimizer, normalizers and environments are used as they
-    are. A subclass says how it learns, by `update` or by `chunk`, and what of its own a checkpoint must hold.
+class AgentWrapper(Agent):
+    """An algorithm around `agent`, whose networks, optimizer, normalizers and environments it uses.
 
-    Its settings are its fields beside `agent`, whose `predict` acts on single observations. Raises ConfigError, a
-    ValueError, on a setting out of range.
+    A subclass defines how it learns, by `update` or by `chunk`. Its settings are its fields beside `agent`.
+    Raises ConfigError, a ValueError, on a setting out of range.
     """
 
     agent: A2C
 
-    obstacle: ClassVar[str] = ""  # why the fused engine does not fit; nothing if it does
+    wraps = A2C.name
+    obstacle: ClassVar[str] = ""  # why the fused engine cannot run the algorithm; empty if it can
 
     def __post_init__(self) -> None:
-        if not isinstance(self.agent, A2C):
-            name = type(self).__name__
-            raise ConfigError(f"{name} is built around an A2C, {name}(A2C(env), …), not around {self.agent!r}")
+        agent, name = self.agent, type(self).__name__
+        if not isinstance(agent, A2C):
+            raise ConfigError(f"{name} is built around an A2C, {name}(A2C(env), …), not around {agent!r}")
         convert_settings(self, type(self))
+        self.env, self.seed, self.threads, self.n_steps = agent.env, agent.seed, agent.threads, agent.n_steps
+        self.worlds, self.obs_space, self.predicting = agent.worlds, agent.obs_space, agent.predicting
         if self.obstacle:
-            use_torch(self.agent, self.obstacle)
+            agent.use_engines(("torch",), self.obstacle)
         self.prepare()
         self.loop = Loop(self, self.worlds, self.seed)
 
     def prepare(self) -> None:
-        """Builds what there is beside the A2C. Raises ConfigError where a setting does not fit, before it builds."""
-
-    # --- what the loop asks for ---
+        """Builds what the algorithm adds to the A2C. Raises ConfigError where a setting does not fit."""
 
     def act(
         self, obs: Array, deterministic: bool = False, generator: Generator | None = None, given: Given = FREE
     ) -> Choice:
-        """See `A2C.act`."""
         return self.agent.act(obs, deterministic, generator, given)
 
-    def update(self, batch: Rollout, progress: float = 0.0) -> Metrics:
-        """Learns from a rollout; progress: the share of training done."""
-        raise NotImplementedError
-
-    @property
-    def chunk(self) -> Chunks | None:
-        """Several iterations in one call; None collects and updates."""
-        return None
-
-    @property
-    def n_steps(self) -> int:
-        return self.agent.n_steps
-
     def begin_episodes(self) -> None:
-        """See `A2C.begin_episodes`."""
         self.agent.begin_episodes()
 
-    # --- what runs and evaluations ask for ---
+    def compile(self, on_compile: Callable[[], None] | None = None) -> None:
+        self.agent.active_engine.compile_update(self.agent.worlds, on_compile)
 
-    @property
-    def env(self) -> EnvLike:
-        return self.agent.env
-
-    @property
-    def seed(self) -> int:
-        return self.agent.seed
-
-    @property
-    def backend(self) -> Backend:
-        return self.agent.backend
-
-    @property
-    def variant(self) -> Variant:
-        return self.agent.variant
-
-    @property
-    def worlds(self) -> Worlds:
-        return self.agent.worlds
-
-    @property
-    def obs_space(self) -> Flat:
-        return self.agent.obs_space
+    def warm_start(self, run: str | Path) -> None:
+        self.agent.warm_start(run)
 
     @property
     def engine_in_use(self) -> str:
@@ -103,62 +65,32 @@ class Method:
 
     @property
     def settings(self) -> dict[str, object]:
-        """Those of the A2C, and its own."""
         return self.agent.settings | setting_values(self)
 
     @property
     def networks(self) -> list[nn.Module]:
-        """All that learn."""
         return self.agent.networks
 
-    def describe(self) -> str:
-        """What there is to know before training, in a line."""
-        return ""
+    def describe(self) -> dict[str, str]:
+        return {"algorithm": self.summary(), **self.agent.describe()}
 
-    # --- the interface ---
-
-    def learn(self, total_timesteps: int, hooks: Sequence[Hook] = ()) -> Self:
-        """See `A2C.learn`."""
-        if self.agent.fused:
-            self.agent.fused.warm_update(self.worlds)
-        with torch_threads(self.agent.threads):
-            self.loop.run(self.loop.step + total_timesteps, hooks)
-        return self
-
-    def save(self, path: str | Path, extra: Mapping[str, object] | None = None) -> Path:
-        """See `A2C.save`."""
-        return storage.save(self, path, extra)
+    def summary(self) -> str:
+        """What it learns from, in one line."""
+        raise NotImplementedError
 
     @classmethod
-    def load(cls, path: str | Path, env: EnvLike | None = None) -> Self:
-        """See `A2C.load`."""
-        file, content = storage.read(path, cls.__name__)
-        return storage.restore(cls.build, setting_types(A2C, cls), file, content, env)
+    def settings_classes(cls) -> tuple[type, ...]:
+        return (A2C, cls)
 
     @classmethod
-    def build(cls, env: EnvLike, settings: Mapping[str, object]) -> Self:
-        """Around a new A2C. settings: of both, in one mapping."""
+    def build_from(cls, env: EnvLike, settings: Mapping[str, object]) -> Self:
+        """Around a new A2C. settings: those of both."""
         inner, own = ({key: settings[key] for key in setting_types(kind) if key in settings} for kind in (A2C, cls))
-        return cls(A2C.build(env, inner), **own)
-
-    def state_dict(self) -> dict[str, object]:
-        """All that learning and acting change."""
-        return {"agent": self.agent.state_dict(), "own": self.own_state()}
-
-    def load_state_dict(self, state: Mapping[str, object]) -> None:
-        self.agent.load_state_dict(cast("dict[str, object]", state["agent"]))
-        self.set_own_state(cast("dict[str, object]", state["own"]))
-
-    def own_state(self) -> dict[str, object]:
-        """What there is beside the state of the A2C."""
-        return {}
-
-    def set_own_state(self, state: Mapping[str, object]) -> None:
-        """The inverse of `own_state`."""
+        return cls(A2C.build_from(env, inner), **own)
 
 
 def check_at_least(bound: float, **settings: Schedule) -> None:
-    """Raises ConfigError, which names the setting, if one is less at any moment of its schedule."""
+    """Raises ConfigError, which names the setting, if one falls below the bound at any point of its schedule."""
     for name, value in settings.items():
         if lowest(value) < bound:
             raise ConfigError(f"{name} must be at least {bound:g}, got {value}")

@@ -1,6 +1,6 @@
 """Behavior cloning: the policy learns to act as recorded, by maximum likelihood."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Self
 
@@ -9,7 +9,7 @@ from gymnasium import spaces
 from torch import Tensor
 
 from agents.demonstrations import Demonstrations
-from agents.imitation.base import Method
+from agents.imitation.base import AgentWrapper
 from agents.imitation.offline import Epochs, Transitions, fit, recorded, steps_of
 from agents.loop import Chunks, Hook
 from agents.maths import information
@@ -37,7 +37,7 @@ def _check_bounds(given: Demonstrations, actions: Actions) -> None:
 
 
 @dataclass(eq=False, kw_only=True)
-class Clone(Method):
+class Clone(AgentWrapper):
     """Loss: −mean ln π(a|s) − ent_coef · mean H(π(·|s)) over minibatches of recorded transitions.
 
     Whole episodes are held out; training ends once their likelihood has not risen for `patience` epochs, and the policy
@@ -51,6 +51,7 @@ class Clone(Method):
     validation_fraction: float = 0.2  # of the episodes, held out; 0 trains to the end on all of them
     patience: int = 20  # epochs
 
+    name = "clone"
     obstacle = "cloning learns from recorded transitions"
 
     def prepare(self) -> None:
@@ -63,11 +64,8 @@ class Clone(Method):
         given = recorded(agent, self.demonstrations, self.episodes)
         if agent.squash_output:
             _check_bounds(given, agent.worlds.policy_action_space)
+        self.n_steps = steps_of(self.batch_size, self.worlds.num_envs)
         self.epochs = Epochs(self, given, self.batch_size, self.validation_fraction, self.patience)
-
-    @property
-    def n_steps(self) -> int:
-        return steps_of(self.batch_size, self.worlds.num_envs)
 
     @property
     def chunk(self) -> Chunks:
@@ -91,11 +89,5 @@ class Clone(Method):
         self.epochs.run(super().learn, total_timesteps, hooks)
         return self
 
-    def describe(self) -> str:
+    def summary(self) -> str:
         return f"learns from {self.epochs.describe()} of {self.demonstrations}"
-
-    def own_state(self) -> dict[str, object]:
-        return self.epochs.state_dict()
-
-    def set_own_state(self, state: Mapping[str, object]) -> None:
-        self.epochs.load_state_dict(state)

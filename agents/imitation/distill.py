@@ -1,7 +1,7 @@
 """Policy distillation: a student learns to act as its teachers, on the states it comes to or on recorded ones."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, Self
 
@@ -10,13 +10,11 @@ from gymnasium import spaces
 from torch import Tensor
 
 from agents.a2c import A2C
-from agents.imitation.base import Method, check_at_least
+from agents.imitation.base import AgentWrapper, check_at_least
 from agents.imitation.offline import Epochs, Transitions, fit, recorded, steps_of
 from agents.loop import Chunks, Hook
 from agents.maths.distributions import Distribution
 from agents.maths.schedules import Schedule, value_at
-from agents.networks.forward import legal_actions
-from agents.registry import actor
 from agents.rollout import Metrics, Rollout
 from agents.settings.values import ConfigError
 
@@ -24,7 +22,7 @@ Direction = Literal["forward", "reverse", "js"]
 
 
 @dataclass(eq=False, kw_only=True)
-class Distill(Method):
+class Distill(AgentWrapper):
     """Loss: rl_coef · L_A2C + distill_coef · τ² · mean D(teacher, student) − ent_coef · mean H, at temperature τ.
 
     On-policy, the states are those of the student's rollouts; with demonstrations they are recorded ones, the loss is
@@ -44,6 +42,7 @@ class Distill(Method):
     validation_fraction: float = 0.2  # of their episodes, held out
     patience: int = 20  # epochs without improvement
 
+    name = "distill"
     obstacle = "distillation has a loss of its own"
 
     def prepare(self) -> None:
@@ -56,11 +55,8 @@ class Distill(Method):
         if self.rl_coef != 0 or agent.gru_size is not None:
             raise ConfigError("rl_coef and gru_size need the student's own states: leave demonstrations out")
         given = recorded(agent, self.demonstrations)
+        self.n_steps = steps_of(self.batch_size, self.worlds.num_envs)
         self.epochs = Epochs(self, given, self.batch_size, self.validation_fraction, self.patience)
-
-    @property
-    def n_steps(self) -> int:
-        return self.agent.n_steps if self.epochs is None else steps_of(self.batch_size, self.worlds.num_envs)
 
     @property
     def chunk(self) -> Chunks | None:
@@ -68,13 +64,15 @@ class Distill(Method):
 
     def update(self, batch: Rollout, progress: float = 0.0) -> Metrics:
         """One gradient step on a rollout of the student."""
-        of = self.agent.objective(batch, progress)
-        taught = self.masters.distributions(batch.obs, legal_actions(batch))
-        distilled = value_at(self.distill_coef, progress) * self.masters.loss(taught, of.pi)
-        own, ent_coef = value_at(self.rl_coef, progress), self.agent.descent.entropy_coefficient(progress)
-        loss = own * of.loss if own else -ent_coef * of.pi.entropy().mean()
-        measured = self._measured(distilled, self.masters.forward_kl(taught, of.pi))
-        return {**self.agent.descend(of._replace(loss=loss + distilled), batch, progress), **measured}
+        learner = self.agent.learner
+        learner.observe_rewards(batch)
+        objective = self.agent.objective(batch, progress)
+        taught, pi = self.masters.distributions(batch.obs, objective.inputs.legal), objective.pi
+        distilled = value_at(self.distill_coef, progress) * self.masters.loss(taught, pi)
+        own, ent_coef = value_at(self.rl_coef, progress), learner.optimizer.entropy_coefficient(progress)
+        loss = own * objective.loss if own else -ent_coef * pi.entropy().mean()
+        metrics = self._metrics(distilled, self.masters.forward_kl(taught, pi))
+        return {**learner.descend(objective._replace(loss=loss + distilled), batch, progress), **metrics}
 
     def learn_from(self, batch: Transitions, progress: float) -> Metrics:
         """One gradient step on recorded states."""
@@ -82,14 +80,14 @@ class Distill(Method):
         taught = self.masters.distributions(batch.obs, batch.legal)
         distilled = value_at(self.distill_coef, progress) * self.masters.loss(taught, pi)
         kl = self.masters.forward_kl(taught, pi)
-        return {**fit(self.agent, batch, pi, distilled, progress), **self._measured(distilled, kl)}
+        return {**fit(self.agent, batch, pi, distilled, progress), **self._metrics(distilled, kl)}
 
     def held_out_loss(self, batch: Transitions) -> Tensor:
         """mean KL(teacher ‖ student)."""
         return self.masters.forward_kl(self.masters.distributions(batch.obs, batch.legal), batch.policy(self.agent))
 
     @staticmethod
-    def _measured(distilled: Tensor, kl: Tensor) -> dict[str, Tensor]:
+    def _metrics(distilled: Tensor, kl: Tensor) -> dict[str, Tensor]:
         """Before the step, on states that the student was not trained on if they are its own."""
         return {"train/distill_loss": distilled.detach(), "train/teacher_kl": kl.detach()}
 
@@ -100,16 +98,9 @@ class Distill(Method):
         self.epochs.run(super().learn, total_timesteps, hooks)
         return self
 
-    def describe(self) -> str:
+    def summary(self) -> str:
         teachers = f"{', '.join(self.teachers)}, {self.direction} at temperature {self.temperature:g}"
         return f"learns from {teachers}, on {'its own states' if self.epochs is None else self.epochs.describe()}"
-
-    def own_state(self) -> dict[str, object]:
-        return {} if self.epochs is None else self.epochs.state_dict()
-
-    def set_own_state(self, state: Mapping[str, object]) -> None:
-        if self.epochs is not None:
-            self.epochs.load_state_dict(state)
 
 
 class Teachers:
@@ -136,7 +127,7 @@ class Teachers:
     @torch.no_grad()
     def distributions(self, obs: Tensor, legal: Tensor | None) -> list[Distribution]:
         """What they would do. obs: [..., *shape], as the environment gave it; legal: bool[..., A]."""
-        return [teacher.policy(teacher.encoded(obs), None, legal) for teacher in self.policies]
+        return [teacher.policy(teacher.learner.encoded(obs), None, legal) for teacher in self.policies]
 
     def loss(self, taught: Sequence[Distribution], pi: Distribution) -> Tensor:
         """τ² · mean D(teacher, student), the logits of both divided by the temperature τ; τ² keeps the gradient's size.
@@ -162,7 +153,7 @@ class Teachers:
 
 
 def _load(run: str, student: A2C) -> A2C:
-    teacher = actor(run, engine="torch")
+    teacher = A2C.load(run, engine="torch")
     teacher.worlds.close()
     ours, theirs = ((a.worlds.env_obs_space, a.worlds.env_action_space) for a in (student, teacher))
     if ours != theirs:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from agents.demonstrations import Demonstrations
-from agents.imitation.base import Method, check_at_least
+from agents.imitation.base import AgentWrapper, check_at_least
 from agents.imitation.discriminator import Discriminator, Encoding, Moves
 from agents.imitation.offline import check_fingerprint, check_fraction, fingerprint, recorded
 from agents.maths import gan
@@ -38,7 +38,7 @@ def reward_of(logit: Tensor, form: RewardForm) -> Tensor:
 
 
 @dataclass(eq=False, kw_only=True)
-class GAIL(Method):
+class GAIL(AgentWrapper):
     """Rewards r(s, a) from a discriminator between the recorded transitions and the policy's, learned by `agent`.
 
     After every `batch_size` transitions of the policy the discriminator makes `discriminator_steps` steps, on as many
@@ -47,6 +47,8 @@ class GAIL(Method):
     expert and on transitions of the policy that the discriminator has not seen.
     Source: Ho & Ermon 2016, "Generative adversarial imitation learning".
     """
+
+    name = "gail"
 
     demonstrations: str = ""  # the file, by `python -m rl.demos`
     episodes: int | None = None  # the first so many; null takes all
@@ -135,23 +137,19 @@ class GAIL(Method):
     def networks(self) -> list[nn.Module]:
         return [*self.agent.networks, self.discriminator.network]
 
-    def describe(self) -> str:
+    def summary(self) -> str:
         kept = f"gradient penalty {self.gradient_penalty:g}" + (" and spectral norm" if self.spectral_norm else "")
         return f"imitates {self._transitions:,} transitions of {self.demonstrations}, {self.reward} rewards, {kept}"
 
-    def own_state(self) -> dict[str, object]:
+    def get_extra_state(self) -> dict[str, object]:
         return {
-            "discriminator": self.discriminator.state_dict(),
-            "generator": self.generator.get_state(),
             "buffer": [self.buffer.clone(), self.fresh.clone()],  # a view is saved with all that it is a view of
             "demonstrations": self._fingerprint,
             "measured": self._measured,
         }
 
-    def set_own_state(self, state: Mapping[str, object]) -> None:
+    def set_extra_state(self, state: Mapping[str, object]) -> None:
         check_fingerprint(state["demonstrations"], self._fingerprint)
-        self.discriminator.load_state_dict(cast("dict[str, object]", state["discriminator"]))
-        self.generator.set_state(cast(Tensor, state["generator"]))
         self.buffer, self.fresh = cast("list[Tensor]", state["buffer"])
         self._measured = cast("dict[str, Tensor]", state["measured"])
 

@@ -8,19 +8,19 @@ import torch
 from torch import Generator, Tensor, nn
 
 from agents.a2c import A2C
-from agents.imitation.base import Method, check_at_least
+from agents.imitation.base import AgentWrapper, check_at_least
 from agents.maths import information
 from agents.maths.distributions import Categorical, Distribution
 from agents.maths.schedules import Schedule, value_at
-from agents.networks.forward import Objective, legal_actions
+from agents.networks.forward import legal_actions
 from agents.rollout import FREE, Array, Choice, Given, Memory, Metrics, Rollout
 from agents.settings.values import ConfigError
-from envs import Worlds, make
+from envs import make
 from envs.streams import peer_seed
 
 
 @dataclass(eq=False, kw_only=True)
-class Mutual(Method):
+class Mutual(AgentWrapper):
     """Loss of peer k: L_A2C + mutual_coef · mean over the other peers j of mean KL(π_j ‖ π_k), on the states of peer k.
 
     The others are not differentiated. Every peer has `num_envs` environments of its own, and steps are counted over
@@ -32,6 +32,7 @@ class Mutual(Method):
     peers: int = 2
     mutual_coef: Schedule = 0.1
 
+    name = "mutual"
     obstacle = "mutual learning adds a term to the loss"
 
     def prepare(self) -> None:
@@ -42,7 +43,7 @@ class Mutual(Method):
             raise ConfigError("mutual learning needs an environment's id, to build one for every peer")
         if first.gru_size is not None or first.use_sde:
             raise ConfigError("peers have no memory and no state-dependent exploration: leave gru_size and use_sde out")
-        self._worlds = make(
+        self.worlds = make(
             first.env, self.peers * first.worlds.num_envs, first.seed, variant=first.variant, backend=first.backend,
             action_masks=first.action_masks,
         )  # fmt: skip
@@ -53,11 +54,6 @@ class Mutual(Method):
         peer = replace(self.agent, seed=peer_seed(self.agent.seed, k), engine="torch")
         peer.worlds.close()
         return peer
-
-    @property
-    def worlds(self) -> Worlds:
-        """Of all peers, one after the other."""
-        return self._worlds
 
     @property
     def networks(self) -> list[nn.Module]:
@@ -79,15 +75,17 @@ class Mutual(Method):
     def update(self, batch: Rollout, progress: float = 0.0) -> Metrics:
         """One gradient step of every peer, all from the policies before any of them."""
         parts = [self._part(batch, k) for k in range(self.peers)]
+        for peer, part in zip(self.all, parts, strict=True):
+            peer.learner.observe_rewards(part)
         objectives = [peer.objective(part, progress) for peer, part in zip(self.all, parts, strict=True)]
-        own = [of.pi for of in objectives]
+        own = [objective.pi for objective in objectives]
         views = [self._views(part, own[k], k) for k, part in enumerate(parts)]
         weight, rows = value_at(self.mutual_coef, progress), list[Metrics]()
-        for k, (peer, part, of) in enumerate(zip(self.all, parts, objectives, strict=True)):
+        for k, (peer, part, objective) in enumerate(zip(self.all, parts, objectives, strict=True)):
             others = [pi for j, pi in enumerate(views[k]) if j != k]
-            kl = torch.stack([pi.kl(of.pi).mean() for pi in others]).mean()
-            loss = of.loss + weight * kl if weight else of.loss
-            metrics = peer.descend(Objective(loss, of.pi, of.obs, of.metrics), part, progress)
+            kl = torch.stack([pi.kl(objective.pi).mean() for pi in others]).mean()
+            loss = objective.loss + weight * kl if weight else objective.loss
+            metrics = peer.learner.descend(objective._replace(loss=loss), part, progress)
             rows.append({**metrics, "train/peer_kl": kl.detach(), **_diversity(views[k])})
         return {name: torch.stack([row[name] for row in rows]).mean() for name in rows[0]}
 
@@ -96,7 +94,9 @@ class Mutual(Method):
         """What every peer would do on the states of peer k."""
         legal = legal_actions(part)
         return [
-            peer.policy.distribution(own.raw.detach()) if j == k else peer.policy(peer.encoded(part.obs), None, legal)
+            peer.policy.distribution(own.raw.detach())
+            if j == k
+            else peer.policy(peer.learner.encoded(part.obs), None, legal)
             for j, peer in enumerate(self.all)
         ]
 
@@ -110,13 +110,13 @@ class Mutual(Method):
         for peer in self.all:
             peer.begin_episodes()
 
-    def describe(self) -> str:
+    def summary(self) -> str:
         return f"{self.peers} peers, KL between them weighs {self.mutual_coef}"
 
-    def own_state(self) -> dict[str, object]:
+    def get_extra_state(self) -> dict[str, object]:
         return {"peers": [peer.state_dict() for peer in self.all[1:]]}
 
-    def set_own_state(self, state: Mapping[str, object]) -> None:
+    def set_extra_state(self, state: Mapping[str, object]) -> None:
         for peer, saved in zip(self.all[1:], cast("list[dict[str, object]]", state["peers"]), strict=True):
             peer.load_state_dict(saved)
 

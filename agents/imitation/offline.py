@@ -35,7 +35,7 @@ class Transitions(NamedTuple):
 
     def policy(self, agent: A2C) -> Distribution:
         """π_θ at these observations."""
-        pi: Distribution = agent.policy(agent.encoded(self.obs), None, self.legal)
+        pi: Distribution = agent.policy(agent.learner.encoded(self.obs), None, self.legal)
         return pi
 
 
@@ -114,8 +114,8 @@ class Epochs:
         if batch_size > len(self.train.obs):
             raise ConfigError(f"batch_size is {batch_size}, there are {len(self.train.obs)} transitions to learn from")
         self._generator = stream_generator(agent.seed, "batches")
-        if agent.obs_norm:
-            agent.obs_norm.update(encode(agent.obs_space, self.train.obs)[None])  # as one step of so many
+        if agent.learner.obs_norm:
+            agent.learner.obs_norm.update(encode(agent.obs_space, self.train.obs)[None])  # as one step of so many
         self._order, self._position = torch.zeros(0, dtype=torch.int64), 0
         self._best: dict[str, Tensor] = {}
         self._latest: dict[str, Tensor] = {}  # where learning goes on, while the policy is the best
@@ -222,10 +222,10 @@ class Until:
 def fit(agent: A2C, batch: Transitions, pi: Distribution, loss: Tensor, progress: float) -> Metrics:
     """One gradient step on a loss − ent_coef · mean H(π). pi: π_θ at the observations, which the loss comes from."""
     entropy = pi.entropy().mean()
-    total = loss - agent.descent.entropy_coefficient(progress) * entropy
+    total = loss - agent.learner.optimizer.entropy_coefficient(progress) * entropy
     shift = Shift(agent.policy, pi.raw.detach(), lambda: batch.policy(agent))
-    metrics = agent.descent.step(total, progress, shift) | shift.js()
-    agent.descent.adapt_entropy_coefficient(entropy.detach(), progress)
+    metrics = agent.learner.optimizer.step(total, progress, shift) | shift.js()
+    agent.learner.optimizer.adapt_entropy_coefficient(entropy.detach(), progress)
     return metrics | {"train/loss": loss.detach(), "train/entropy": entropy.detach()}
 
 

@@ -20,13 +20,29 @@ class PolicyStep(NamedTuple):
     state: Tensor | None  # float32[N, H], the hidden state of a recurrent policy afterwards
 
 
+class Inputs(NamedTuple):
+    """A rollout as the networks and the critic see it: computed once per update."""
+
+    x: Tensor  # float32[T, N, D], observations
+    x_next: Tensor  # float32[T, N, D], their true successors
+    reward: Tensor  # float32[T, N], scaled, clipped and normalized
+    legal: Tensor | None  # bool[T, N, A], the legal actions; None if all were
+    recurrent: RecurrentInput | None  # of a recurrent network
+
+
 class Objective(NamedTuple):
-    """The loss of an update and its parts."""
+    """The loss of an update, and what it was computed from."""
 
     loss: Tensor
     pi: Distribution  # π_θ at the rollout's observations, differentiable
-    obs: Tensor  # float32[T, N, D], the rollout's observations, encoded and normalized
+    inputs: Inputs
     metrics: dict[str, Tensor]
+
+
+def inputs_of(batch: Rollout, x: Tensor, x_next: Tensor, reward: Tensor) -> Inputs:
+    """x, x_next: encoded observations, float32[T, N, D]; reward: float32[T, N], as the critic sees it."""
+    recurrent = None if batch.memory is None else RecurrentInput(batch.memory.first, batch.ended)
+    return Inputs(x, x_next, reward, legal_actions(batch), recurrent)
 
 
 def policy_step(policy: Policy, x: Tensor, given: Given) -> PolicyStep:
@@ -39,29 +55,25 @@ def policy_step(policy: Policy, x: Tensor, given: Given) -> PolicyStep:
     return PolicyStep(policy.distribution(raw), hidden, None if state is None else state[0])
 
 
-def recurrent_input(batch: Rollout) -> RecurrentInput | None:
-    return None if batch.memory is None else RecurrentInput(batch.memory.first, batch.ended)
-
-
 def legal_actions(batch: Rollout) -> Tensor | None:
     """bool[T, N, A], the legal actions; None if all were. Parameters of real actions are never −inf."""
     legal = batch.behavior > -math.inf
     return None if bool(legal.all()) else legal
 
 
-def policy_and_value(policy: Policy, value: Value, x: Tensor, batch: Rollout) -> tuple[Distribution, Tensor]:
-    """π_θ and V_φ at the observations of a rollout; a shared trunk is computed once. x: encoded, float32[T, N, D]."""
-    recurrent = recurrent_input(batch)
-    features = policy.trunk(x, recurrent).features
-    pi = policy.distribution(policy.raw(features, legal_actions(batch))[0])
-    return pi, value.from_features(features) if value.shares_trunk else value(x, recurrent)
+def policy_and_value(policy: Policy, value: Value, inputs: Inputs) -> tuple[Distribution, Tensor]:
+    """π_θ and V_φ, float32[T, N], at the observations of a rollout; shared layers are computed once."""
+    features = policy.trunk(inputs.x, inputs.recurrent).features
+    pi = policy.distribution(policy.raw(features, inputs.legal)[0])
+    return pi, value.from_features(features) if value.shares_trunk else value(inputs.x, inputs.recurrent)
 
 
-def next_value(value: Value, v: Tensor, x: Tensor, x_next: Tensor, batch: Rollout) -> Tensor:
-    """V_φ(s′), float32[T, N], with the hidden state after s. Where s′ is the next row's s, v of that row is reused.
+def next_value(value: Value, v: Tensor, inputs: Inputs, batch: Rollout) -> Tensor:
+    """V_φ(s′), float32[T, N]. Where s′ is the next row's s, it is the next row's v. v: V_φ(s), float32[T, N].
 
-    v: V_φ(s), float32[T, N]; x, x_next: float32[T, N, D].
+    A recurrent network evaluates s′ with the state after s.
     """
+    x, x_next = inputs.x, inputs.x_next
     memory = batch.memory
     if len(v) == 1:
         only: Tensor = value(x_next, None if memory is None else single_step(memory.after[0]))

@@ -69,7 +69,7 @@ def from_sb3(
         if space != wanted:
             raise ConfigError(f"the model is for {what} {wanted}; {agent.worlds.env_id} has {space}")
     for ours, other in parameters(agent, policy):
-        _copy(other, policy.optimizer, ours, agent.descent.optimizer)
+        _copy(other, policy.optimizer, ours, agent.learner.optimizer.inner)
     for own, their in _moments(agent, theirs.get_vec_normalize_env()):
         _moments_from(own, their)
     agent.loop.step, agent.loop.iteration = theirs.num_timesteps, theirs._n_updates
@@ -85,7 +85,7 @@ def to_sb3(agent: A2C, drop: Collection[str] = ()) -> sb3.A2C:
     model = build(agent, drop)
     policy = model.policy
     for ours, other in parameters(agent, policy):
-        _copy(ours, agent.descent.optimizer, other, policy.optimizer)
+        _copy(ours, agent.learner.optimizer.inner, other, policy.optimizer)
     for own, their in _moments(agent, model.get_vec_normalize_env()):
         _moments_to(own, their)
     model.num_timesteps, model._n_updates = agent.loop.step, agent.loop.iteration
@@ -227,10 +227,10 @@ def _copy(
 def _moments(agent: A2C, norm: VecNormalize | None) -> list[tuple[RunningMoments, RunningMeanStd]]:
     """Pairs of the agent's moments and VecNormalize's, of everything that both normalize."""
     pairs = []
-    if agent.obs_norm and norm:
-        pairs.append((agent.obs_norm.moments, cast(RunningMeanStd, norm.obs_rms)))
-    if agent.reward_norm and norm:
-        pairs.append((agent.reward_norm.moments, norm.ret_rms))
+    if agent.learner.obs_norm and norm:
+        pairs.append((agent.learner.obs_norm.moments, cast(RunningMeanStd, norm.obs_rms)))
+    if agent.learner.reward_norm and norm:
+        pairs.append((agent.learner.reward_norm.moments, norm.ret_rms))
     return pairs
 
 

@@ -1,14 +1,12 @@
 """The settings of A2C, with the names, meanings and defaults of Stable-Baselines3 where it has them."""
 
-import math
-import os
-from dataclasses import KW_ONLY, dataclass
+from dataclasses import dataclass
 from typing import Literal, get_args
 
 from agents.maths.schedules import Ramp, Schedule, lowest, stays_below
-from agents.settings.schema import convert_settings, setting_types
+from agents.settings.agent import SMALLEST, AgentSettings
+from agents.settings.schema import setting_types
 from agents.settings.values import ConfigError
-from envs import Backend, EnvLike, Variant
 
 Activation = Literal["tanh", "relu"]
 
@@ -18,16 +16,9 @@ Sharing = Literal["auto", "nothing", "features", "all"]
 
 _NETWORKS = ("auto", "mlp", "cnn", "small_cnn")
 
-_LOWER_BOUNDS = (  # names, bound, message; null passes, a schedule must keep the bound throughout
-    (("n_steps", "threads", "features_dim", "gru_size", "frame_stack"), 1, "be at least 1"),
-    (("seed", "learning_rate", "ent_coef", "vf_coef", "max_grad_norm", "critic_lr_scale"), 0, "not be negative"),
-    (("rms_prop_eps", "reward_scale", "clip_normalized"), math.ulp(0.0), "be positive"),
-    (("target_policy_shift", "max_policy_shift", "reward_clip", "step_timeout"), math.ulp(0.0), "be positive or null"),
-)
-
 
 @dataclass(eq=False)  # agents are compared by identity
-class A2CSettings:
+class A2CSettings(AgentSettings):
     """The settings of `A2C`. The one default that differs from Stable-Baselines3's is `n_steps`: 1 here, 5 there.
 
     The comment beside a field says what it does; null is None in Python. A `Schedule` is a number or a function of
@@ -35,14 +26,8 @@ class A2CSettings:
     Raises ConfigError, a ValueError, if a setting is out of range.
     """
 
-    env: EnvLike  # environment id, environment, function that builds one, or vector environment: see `envs.make`
-    _: KW_ONLY
-    seed: int = 0  # seed of every random stream
-    num_envs: int | None = None  # number of parallel environments; null: 8, or 1 for an environment object
-
     # The update
     learning_rate: Schedule = 7e-4  # learning rate of the optimizer
-    n_steps: int = 1  # steps of each environment per update; 1: single-step TD
     gamma: float = 0.99  # discount factor
     gae_lambda: float = 1.0  # λ of generalized advantage estimation; 1: n-step advantages
     ent_coef: Schedule = 0.0  # weight of the entropy bonus in the loss
@@ -82,45 +67,28 @@ class A2CSettings:
     # Computation
     engine: Engine = "auto"  # what computes updates: torch, or fused (compiled); auto: fused where supported
 
-    # Environments
-    action_masks: bool | None = None  # obey action_mask in infos; null: if the environment id provides action masks
-    backend: Backend = "auto"  # what steps the environments, see `envs.make`; auto: native if compiled, else sync
-    step_timeout: float | None = None  # seconds a step or reset may take, with backend async; null: unlimited
-    max_episode_steps: int | None = None  # time limit in steps; null: the registered one
-    env_kwargs: dict[str, object] | None = None  # arguments of the environment's constructor
-    frame_stack: int = 1  # number of latest observations that form the agent's observation
-    wrappers: tuple[str, ...] = ()  # Gymnasium wrappers as module:Class, the innermost first
-    atari_preprocessing: bool = False  # skip 4 frames, gray, 84 × 84: see `envs.Variant`
-    threads: int = 1  # torch threads during training; more are slower for small networks
-
-    @property
-    def variant(self) -> Variant:
-        """The settings that change how each environment is built."""
-        return Variant(**{name: getattr(self, name) for name in Variant._fields})
-
-    def __post_init__(self) -> None:
-        convert_settings(self, A2CSettings)
-        self._check_lower_bounds()
-        if self.rms_prop_tf_like and not self.use_rms_prop:
-            raise ConfigError("rms_prop_tf_like needs use_rms_prop: it is a form of RMSprop")
+    def check(self) -> None:
+        super().check()
+        self.check_bounds((
+            (("features_dim", "gru_size"), 1, "be at least 1"),
+            (("learning_rate", "ent_coef", "vf_coef", "max_grad_norm", "critic_lr_scale"), 0, "not be negative"),
+            (("rms_prop_eps", "reward_scale", "clip_normalized"), SMALLEST, "be positive"),
+            (("target_policy_shift", "max_policy_shift", "reward_clip"), SMALLEST, "be positive or null"),
+        ))  # fmt: skip
+        self._check_combinations()
         if self.network not in _NETWORKS and ":" not in self.network:
             raise ConfigError(f"network must be one of {', '.join(_NETWORKS)}, or module:Class, got {self.network!r}")
         if self.sde_sample_freq == 0:
             raise ConfigError("sde_sample_freq must be positive, or −1 for n_steps, got 0")
-        if self.threads > (os.cpu_count() or 1):
-            raise ConfigError(f"threads is {self.threads}; this machine has {os.cpu_count()} processors")
         if not all(width >= 1 for width in self.net_arch):
             raise ConfigError(f"net_arch must hold positive widths, got {list(self.net_arch)}")
         for name in ("gamma", "gae_lambda"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ConfigError(f"{name} must lie between 0 and 1, got {getattr(self, name)}")
 
-    def _check_lower_bounds(self) -> None:
-        for names, bound, words in _LOWER_BOUNDS:
-            for name in names:
-                value = getattr(self, name)
-                if value is not None and not lowest(value) >= bound:
-                    raise ConfigError(f"{name} must {words}, got {value}")
+    def _check_combinations(self) -> None:
+        if self.rms_prop_tf_like and not self.use_rms_prop:
+            raise ConfigError("rms_prop_tf_like needs use_rms_prop: it is a form of RMSprop")
         target, limit = self.target_policy_shift, self.max_policy_shift
         if target is not None and limit is not None and not stays_below(target, limit):
             raise ConfigError(f"target_policy_shift must stay below max_policy_shift {limit}, got {target}")

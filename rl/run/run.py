@@ -8,14 +8,11 @@ from typing import NamedTuple
 
 import torch
 
-from agents import A2C, registry
+from agents import registry
+from agents.agent import Agent
 from agents.checkpoint import CheckpointError
-from agents.engines import describe
-from agents.episodes import Trained
 from agents.evaluation import Evaluation, evaluate_both, summarize
-from agents.imitation.base import Method
 from agents.loop import SELDOM, Status
-from agents.registry import Learner, inner
 from agents.settings.run import RunSettings
 from agents.settings.schema import setting_types
 from agents.settings.values import ConfigError
@@ -30,13 +27,12 @@ class Run(NamedTuple):
 
     directory: Path
     settings: RunSettings
-    name: str  # of its agent
-    agent: Learner
+    agent: Agent
     recorder: Recorder
     source: str  # where the settings came from
 
 
-def build(name: str, env_id: str, chosen: Mapping[str, object]) -> tuple[Learner, RunSettings]:
+def build(name: str, env_id: str, chosen: Mapping[str, object]) -> tuple[Agent, RunSettings]:
     """A new agent and how it is to be run, from the settings of both. Raises ConfigError, and as `envs.make` does."""
     settings = run_settings(chosen)  # checked before the environment is built
     of_agent = {key: value for key, value in chosen.items() if key not in setting_types(RunSettings)}
@@ -47,7 +43,7 @@ def build(name: str, env_id: str, chosen: Mapping[str, object]) -> tuple[Learner
     if settings.total_timesteps < agent.worlds.num_envs:
         raise ConfigError(f"total_timesteps {settings.total_timesteps} is less than one step of every environment")
     if settings.warm_start is not None:
-        registry.warm_start(agent, settings.warm_start)
+        agent.warm_start(settings.warm_start)
     return agent, settings
 
 
@@ -110,7 +106,7 @@ class Conclusion(NamedTuple):
 
 
 def conclude(
-    directory: Path, agent: Trained, name: str, engine: str, recorder: Recorder, settings: RunSettings, start: float
+    directory: Path, agent: Agent, name: str, engine: str, recorder: Recorder, settings: RunSettings, start: float
 ) -> Conclusion:
     """Writes `summary.json` and `learning_curve.png`. start: when the command began, by `time.perf_counter`."""
     loop, threshold = agent.loop, agent.loop.worlds.reward_threshold
@@ -135,40 +131,14 @@ def conclude(
 
 
 def print_header(this: Run) -> None:
-    agent = inner(this.agent)
-    size = sum(p.numel() for p in (*agent.policy.parameters(), *agent.value.parameters()))
-    normalized = [what for what, norm in (("observations", agent.obs_norm), ("rewards", agent.reward_norm)) if norm]
-    lines = {
-        "agent": f"{this.name}: {this.agent.describe()}" if isinstance(this.agent, Method) else "",
-        "environment": f"{agent.env}, {this.agent.worlds.num_envs} side by side ({agent.worlds.backend})",
-        "spaces": " ".join(f"{agent.worlds.env_obs_space} → {agent.worlds.env_action_space}".split())  # NumPy breaks
-        + (", action masks obeyed" if agent.worlds.masked else ""),
-        "normalized": " and ".join(normalized) or "nothing",
-        "networks": f"{_networks(agent)}, {size:,} parameters",
-        "optimizer": f"{type(agent.descent.optimizer).__name__}, learning rate {agent.learning_rate} "
-        f"(critic × {agent.critic_lr_scale}), {this.agent.n_steps} × {this.agent.worlds.num_envs} steps an update",
-        "engine": describe(agent),
-        "seed": str(agent.seed),
-        "settings": this.source,
-        "run": str(this.directory),
-    }
-    for name, text in lines.items():
-        if text:
-            print(f"{name:>12}  {text}")
-    if not this.agent.loop.exact:
+    """Prints a run's summary before training, and compiles what it needs."""
+    agent = this.agent
+    described = agent.describe()
+    batch = f"{agent.n_steps} × {agent.worlds.num_envs} steps per update"
+    lines = {"agent": this.agent.name, **described, "batch": batch, "settings": this.source, "run": str(this.directory)}
+    for title, text in lines.items():
+        print(f"{title:>12}  {text}")
+    if not agent.loop.exact:
         print(f"{'note':>12}  the environments' state is not in the checkpoint: they begin new episodes")
-    if agent.fused:
-        warm = agent.fused.warm if agent is this.agent else agent.fused.warm_update
-        warm(agent.worlds, lambda: print(f"{'compiling':>12}  kernels for this machine, once", flush=True))
+    agent.compile(lambda: print(f"{'compiling':>12}  kernels for this machine, once", flush=True))
     print(flush=True)
-
-
-def _networks(agent: A2C) -> str:
-    hidden = "-".join(map(str, agent.net_arch)) or "no"
-    trunk, value = agent.policy.trunk, agent.value
-    before = [] if trunk.encoder is None else [trunk.encoder.describe()]
-    before += [] if trunk.memory is None else [f"a memory of {trunk.memory.size} units"]
-    shared = "π_θ and V_φ apart"
-    if value.shares_trunk:
-        shared = "π_θ and V_φ share all but the last layer" if trunk.shared else "π_θ and V_φ share what comes first"
-    return "; ".join([shared, *before, f"{hidden} hidden {agent.activation} units each"])

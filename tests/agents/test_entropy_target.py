@@ -17,12 +17,12 @@ def test_the_coefficient_rises_below_its_target_and_falls_above(target: float | 
     for progress in (0.0, 0.5, 0.9):
         goal = value_at(target, progress)
         for entropy in (goal + 0.2, goal - 0.2, goal - 1.0):
-            agent.descent.adapt_entropy_coefficient(torch.tensor(entropy), progress)
-            coefficient = agent.descent.entropy_coefficient(progress)
+            agent.learner.optimizer.adapt_entropy_coefficient(torch.tensor(entropy), progress)
+            coefficient = agent.learner.optimizer.entropy_coefficient(progress)
             assert (coefficient > previous) == (entropy < goal)
             previous = coefficient
-        agent.descent.adapt_entropy_coefficient(torch.tensor(goal), progress)
-        assert agent.descent.entropy_coefficient(progress) == pytest.approx(previous, rel=1e-6)
+        agent.learner.optimizer.adapt_entropy_coefficient(torch.tensor(goal), progress)
+        assert agent.learner.optimizer.entropy_coefficient(progress) == pytest.approx(previous, rel=1e-6)
 
 
 @pytest.mark.parametrize(("ent_coef", "without"), [(1.5, 0.52), (0.15, 0.04)])

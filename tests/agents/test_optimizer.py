@@ -33,7 +33,7 @@ def train(agent: A2C, updates: int) -> dict[str, np.ndarray]:
     rows: list[Mapping[str, float]] = []
 
     def note(status: Status) -> None:
-        rates = [group["lr"] for group in agent.descent.optimizer.param_groups]
+        rates = [group["lr"] for group in agent.learner.optimizer.inner.param_groups]
         rows.append({key: float(x) for key, x in status.metrics.items()} | {"pi": rates[0], "v": rates[1]})
 
     agent.learn(updates * agent.worlds.num_envs * agent.n_steps, [note])
@@ -43,7 +43,7 @@ def train(agent: A2C, updates: int) -> dict[str, np.ndarray]:
 def one_step(agent: A2C, shift: float) -> dict[str, torch.Tensor]:
     """A step whose KL divergence is said to be this."""
     loss = agent.value(torch.ones(1, 4)).sum() + agent.policy.net(torch.ones(1, 4))[0, 0]
-    return agent.descent.step(loss, 0.0, lambda: torch.tensor(shift))
+    return agent.learner.optimizer.step(loss, 0.0, lambda: torch.tensor(shift))
 
 
 # --- the factor ---
@@ -73,7 +73,7 @@ def test_the_factor_is_bounded(change: float, bound: float) -> None:
 def test_without_targets_nothing_adapts(settings: dict[str, object]) -> None:
     agent = make(**settings)
     metrics = train(agent, 50)
-    assert (agent.descent.step_factor.value, agent.descent.entropy_factor.value) == (1.0, 1.0)
+    assert (agent.learner.optimizer.step_factor.value, agent.learner.optimizer.entropy_factor.value) == (1.0, 1.0)
     assert set(metrics["pi"]) == set(metrics["v"]) == {agent.learning_rate}
     assert set(metrics["train/ent_coef"]) == {float(np.float32(value_at(agent.ent_coef, 0.0)))}
 
@@ -85,11 +85,11 @@ def test_without_targets_nothing_adapts(settings: dict[str, object]) -> None:
 def test_the_step_moves_towards_its_target(shift: float, faster: bool) -> None:
     agent = make(target_policy_shift=1e-3)
     for _ in range(3):
-        before = agent.descent.step_factor.value
+        before = agent.learner.optimizer.step_factor.value
         metrics = one_step(agent, shift)
         assert float(metrics["train/learning_rate"]) == pytest.approx(before * agent.learning_rate)
-        assert (agent.descent.step_factor.value > before) == faster
-        assert abs(math.log(agent.descent.step_factor.value / before)) <= math.log(1.2) + 1e-12
+        assert (agent.learner.optimizer.step_factor.value > before) == faster
+        assert abs(math.log(agent.learner.optimizer.step_factor.value / before)) <= math.log(1.2) + 1e-12
 
 
 @pytest.mark.slow
@@ -119,7 +119,7 @@ def test_the_mean_shift_is_held_from_either_side(share: float) -> None:
 def test_the_factor_multiplies_the_schedule() -> None:
     agent = make(learning_rate=Linear(1e-2, 1e-3), critic_lr_scale=0.5, target_policy_shift=1e-5)
     factors: list[float] = []
-    agent.learn(400, [lambda _: factors.append(agent.descent.step_factor.value)])
+    agent.learn(400, [lambda _: factors.append(agent.learner.optimizer.step_factor.value)])
     again = make(learning_rate=Linear(1e-2, 1e-3), critic_lr_scale=0.5, target_policy_shift=1e-5)
     metrics, schedule = train(again, 100), np.linspace(1e-2, 1e-3, 101)[:-1]
     np.testing.assert_allclose(metrics["pi"], schedule * [1.0, *factors[:-1]])
@@ -132,9 +132,9 @@ def test_a_schedule_of_the_target_shift() -> None:
     agent = make(target_policy_shift=Linear(1e-2, 1e-4))
     moves = []
     for progress in (0.0, 0.99):
-        before = agent.descent.step_factor.value
-        agent.descent.step(agent.value(torch.ones(1, 4)).sum(), progress, lambda: torch.tensor(1e-3))
-        moves.append(agent.descent.step_factor.value / before)
+        before = agent.learner.optimizer.step_factor.value
+        agent.learner.optimizer.step(agent.value(torch.ones(1, 4)).sum(), progress, lambda: torch.tensor(1e-3))
+        moves.append(agent.learner.optimizer.step_factor.value / before)
     assert moves[0] > 1 > moves[1]
 
 
@@ -143,7 +143,7 @@ def test_target_and_bound_together() -> None:
     metrics = train(agent, 300)
     shift = metrics["train/policy_shift_kl"]
     assert 0 <= shift.min() < shift.max() <= 1e-3
-    assert agent.descent.step_factor.value < 0.5
+    assert agent.learner.optimizer.step_factor.value < 0.5
     np.testing.assert_allclose(metrics["v"], 7e-3)
 
 
@@ -186,7 +186,9 @@ def test_factors_resume_exactly(env_id: str, tmp_path: Path) -> None:
     straight = make(env_id, **ADAPTIVE).learn(800)
     resumed = A2C.load(make(env_id, **ADAPTIVE).learn(400).save(tmp_path / "half")).learn(400)
     for factor in ("step_factor", "entropy_factor"):
-        assert getattr(straight.descent, factor).value == getattr(resumed.descent, factor).value != 1.0
+        assert (
+            getattr(straight.learner.optimizer, factor).value == getattr(resumed.learner.optimizer, factor).value != 1.0
+        )
     for p, q in zip(straight.policy.parameters(), resumed.policy.parameters(), strict=True):
         assert torch.equal(p, q)
 
@@ -196,7 +198,7 @@ def test_a_shift_that_is_not_finite_is_refused(shift: float) -> None:
     agent = make(target_policy_shift=1e-3)
     with pytest.raises(FloatingPointError, match=r"0\.0007 moved the policy infinitely far"):
         one_step(agent, shift)
-    assert agent.descent.step_factor.value == 1.0
+    assert agent.learner.optimizer.step_factor.value == 1.0
 
 
 def test_an_update_that_overflows_is_refused() -> None:
@@ -210,12 +212,12 @@ def test_an_update_that_overflows_is_refused() -> None:
 
 def test_a_refused_update_leaves_the_factors() -> None:
     agent = make(**ADAPTIVE).learn(100)
-    factor = agent.descent.entropy_factor.value
+    factor = agent.learner.optimizer.entropy_factor.value
     with torch.no_grad():
         agent.value.net[-1].bias.fill_(torch.inf)
     with pytest.raises(FloatingPointError, match="gradient is not finite"):
         agent.learn(4)
-    assert agent.descent.entropy_factor.value == factor
+    assert agent.learner.optimizer.entropy_factor.value == factor
 
 
 def test_a_target_beyond_the_bound_is_refused() -> None:

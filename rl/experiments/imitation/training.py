@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import cast
 
-from agents import A2C, registry
+from agents import A2C, checkpoint, registry
 from agents.demonstrations import Demonstrations, load, record, save
 from agents.evaluation import evaluate_uniform
 from agents.settings.recipes import recipe_file
@@ -41,7 +41,7 @@ def _expert_line(env_id: str, assignments: Sequence[str]) -> Line:
 
 
 def _expert(line: Line, result: Result) -> Expert:
-    agent = registry.actor(result.directory)
+    agent = A2C.load(result.directory)
     demonstrations = recorded(agent, result.directory)
     return Expert(
         line, result, result.directory / FILE, demonstrations.returns.tolist(), demonstrations.transitions,
@@ -52,7 +52,7 @@ def _expert(line: Line, result: Result) -> Expert:
 def recorded(agent: A2C, run: Path) -> Demonstrations:
     """The demonstrations in a run directory; plays them and writes them there unless they are the same already."""
     file, env_id = run / FILE, cast(str, agent.env)
-    origin = {"run": str(run), "checkpoint": registry.checkpoint_of(run).name, "step": agent.loop.step}
+    origin = {"run": str(run), "checkpoint": checkpoint.locate(run).name, "step": agent.loop.step}
     if file.is_file():
         kept = load(file, env_id=env_id)
         expected = origin | {"seed": EPISODES_SEED, "deterministic": True}
@@ -92,7 +92,7 @@ def _line(env_id: str, spec: LineSpec, expert: Expert | None, assignments: Seque
 
 
 def _outcome(env_id: str, expert: Expert | None, lines: Sequence[Line], results: Sequence[Sequence[Result]]) -> Outcome:
-    sizes = [_parameters(registry.actor(runs[0].directory)) for runs in results]
+    sizes = [_parameters(A2C.load(runs[0].directory)) for runs in results]
     return Outcome(env_id, expert, _random(env_id, lines[0]), lines, results, sizes)
 
 

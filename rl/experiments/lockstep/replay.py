@@ -132,7 +132,7 @@ class Replay(BaseCallback):
 
     def _parameters_apart(self) -> tuple[float, float]:
         pairs = parameters(self.agent, self.model.policy)
-        ours, theirs = self.agent.descent.optimizer.state, self.model.policy.optimizer.state
+        ours, theirs = self.agent.learner.optimizer.inner.state, self.model.policy.optimizer.state
         remembered = [
             _apart(ours[own][name], value)
             for own, their in pairs

@@ -57,12 +57,12 @@ def parameters(agent: A2C) -> Tensor:
 
 def remembered(agent: A2C) -> Tensor:
     """All that the optimizer, the adaptive coefficients and the normalizers remember."""
-    groups = agent.descent.optimizer.param_groups
-    states = [agent.descent.optimizer.state[p] for group in groups for p in group["params"]]
+    groups = agent.learner.optimizer.inner.param_groups
+    states = [agent.learner.optimizer.inner.state[p] for group in groups for p in group["params"]]
     numbers = [torch.as_tensor(value, dtype=torch.float64).flatten() for s in states for _, value in sorted(s.items())]
-    descent = agent.descent
+    descent = agent.learner.optimizer
     own = [descent.step_factor.value, descent.entropy_factor.value, descent.mean_shift, float(descent.shifts)]
-    norms = [norm.moments for norm in (agent.obs_norm, agent.reward_norm) if norm]
+    norms = [norm.moments for norm in (agent.learner.obs_norm, agent.learner.reward_norm) if norm]
     moments = [x.flatten() for norm in norms for x in (norm.count, norm.mean, norm.m2 / norm.count)]
     return torch.cat([*numbers, *moments, torch.tensor(own)])
 
@@ -212,7 +212,7 @@ def test_replaced_memory_is_taken_up() -> None:
 
 def test_another_optimizer_is_refused() -> None:
     agent = A2C("CartPole-v1", engine="fused")
-    agent.descent.optimizer = RMSpropTFLike([{"params": [*agent.policy.parameters()]}])
+    agent.learner.optimizer.inner = RMSpropTFLike([{"params": [*agent.policy.parameters()]}])
     with pytest.raises(ConfigError, match="steps by RMSprop; it was replaced by RMSpropTFLike"):
         agent.learn(8)
 

@@ -19,13 +19,12 @@ import rl.compare
 import rl.plot
 import rl.run.terminal
 import rl.train
-from agents import A2C, checkpoint, registry
+from agents import A2C, Agent, checkpoint, registry
 from agents.checkpoint import CheckpointError
 from agents.demonstrations import record, save
 from agents.imitation.clone import Clone
 from agents.imitation.distill import Distill
 from agents.imitation.gail import GAIL
-from agents.registry import Learner
 from agents.settings.run import RunSettings
 from agents.settings.values import text_of
 from rl.experiments.parallel import finished, prepare
@@ -56,12 +55,12 @@ def given(tmp_path: Path) -> Given:
     }
 
 
-def built(case: str, given: Given) -> Learner:
+def built(case: str, given: Given) -> Agent:
     own = {**FEW, "normalize_observations": True, **given[case]}
     return registry.build(case.split()[0], "CartPole-v1", own)
 
 
-def parameters(agent: Learner) -> list[torch.Tensor]:
+def parameters(agent: Agent) -> list[torch.Tensor]:
     return [x for network in agent.networks for x in network.state_dict().values()]
 
 
@@ -197,7 +196,7 @@ MISTAKES = [
     (["--set", "warm_start=nowhere"], "no checkpoint at nowhere.pt"),
     (["--set", "warm_start=acrobot.pt"], "the networks of acrobot.pt, trained on Acrobot-v1, have other shapes"),
     (["--set", "warm_start=t.pt"], "warm_start: net_arch is (4,) in t.pt and (64, 64) here; make them equal"),
-    (["--agent", "gial"], "invalid choice: 'gial'"),
+    (["--agent", "gial"], "got 'gial'; did you mean 'gail'?"),
 ]
 
 
@@ -305,7 +304,7 @@ def test_any_spaces(seen: str, acted: str, own: dict[str, object], tmp_path: Pat
     assert all(bool(x.isfinite().all()) for network in gail.networks for x in network.parameters())
     assert len(gail.buffer) == 128, "each episode is one step, which goes on in the absorbing state"
     with pytest.raises(CheckpointError, match="trained on an environment object, which no file can hold: pass env="):
-        registry.actor(teacher)
+        registry.load_actor(teacher)
     registered = f"Matched{WORLDS.index((seen, acted, own))}-v0"
     gym.register(registered, lambda: Match(OBSERVATIONS[seen], ACTIONS[acted]), disable_env_checker=True)
     teacher = str(A2C(registered, num_envs=1, **settings).save(tmp_path / "again"))

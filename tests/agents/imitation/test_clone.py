@@ -202,7 +202,7 @@ def test_observations_are_normalized_by_the_recorded_statistics(tmp_path: Path) 
     obs = np.random.default_rng(0).normal([1, -2, 30, 0], [1, 2, 3, 4], (200, 4)).astype(np.float32)
     file = made(tmp_path / "d", "CartPole-v1", obs, np.zeros(200, np.int64))
     clone = Clone(A2C("CartPole-v1", normalize_observations=True), demonstrations=file, validation_fraction=0.5)
-    moments, train = clone.agent.obs_norm.moments, clone.epochs.train.obs.double()
+    moments, train = clone.agent.learner.obs_norm.moments, clone.epochs.train.obs.double()
     assert moments.count == len(train) == 100
     torch.testing.assert_close(moments.mean, train.mean(0))
     torch.testing.assert_close(moments.var, train.var(0, correction=0))
@@ -229,6 +229,6 @@ def test_training_begins_from_a_clone(noisy: str, tmp_path: Path, command: Comma
     argv = ["CartPole-v1", "--config", str(tmp_path / "none.yaml"), "--out", str(tmp_path / "runs"), *settings]
     assert command(rl.train, *argv)[0] == 0
     (run,) = (tmp_path / "runs").glob("*/a2c/*")
-    begun = registry.actor(run)
+    begun = registry.load_actor(run)
     for x, y in zip(begun.policy.parameters(), clone.agent.policy.parameters(), strict=True):
         assert torch.equal(x, y)

@@ -235,7 +235,7 @@ def test_it_refuses(own: dict[str, object], inner: dict[str, float], words: str,
 def test_kernels_are_compiled_before_training(file: str) -> None:
     """What `act` and `update` take, not what chunks of A2C take; so the clock of training does not count it."""
     gail = GAIL(A2C("CartPole-v1", engine="fused"), demonstrations=file)
-    gail.agent.fused.warm_update(gail.worlds)
+    gail.compile()
     before = [len(kernel.signatures) for kernel in (chunk.act_once, chunk.update_once)]
     gail.learn(16)
     assert [len(kernel.signatures) for kernel in (chunk.act_once, chunk.update_once)] == before

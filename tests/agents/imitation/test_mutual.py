@@ -60,8 +60,8 @@ def test_without_the_coefficient_peers_are_independent(monkeypatch: pytest.Monke
     assert mutual.loop.iteration == 30
     assert not same(alone[0], alone[1])
     for agent, peer in zip(alone, mutual.all, strict=True):
-        assert torch.equal(agent.obs_norm.moments.m2, peer.obs_norm.moments.m2)
-        assert torch.equal(agent.reward_norm.returns, peer.reward_norm.returns)
+        assert torch.equal(agent.learner.obs_norm.moments.m2, peer.learner.obs_norm.moments.m2)
+        assert torch.equal(agent.learner.reward_norm.returns, peer.learner.reward_norm.returns)
     whole = A2C("CartPole-v1", seed=3, engine="torch", **ALL).learn(12 * 30)
     assert same(whole, mutual.agent), "its environments and random numbers are those of a run without peers"
 
@@ -83,18 +83,20 @@ def test_the_loss_of_a_peer(monkeypatch: pytest.MonkeyPatch) -> None:
     for k, peer in enumerate(mutual.all):
         own = peer.objective(part(batch, k), 0.5)
         q = own.pi.raw.double().log_softmax(-1)
-        others = [mutual.all[j].policy(own.obs).raw.detach().double().log_softmax(-1) for j in range(3) if j != k]
+        others = [mutual.all[j].policy(own.inputs.x).raw.detach().double().log_softmax(-1) for j in range(3) if j != k]
         kl = torch.stack([(p.exp() * (p - q)).sum(-1).mean() for p in others]).mean()
         assert float(kl.detach()) > 0.01
         expected.append((own.loss + 0.2 * kl, peer))
     gradients = [torch.autograd.grad(loss, list(peer.policy.parameters())) for loss, peer in expected]
     descended, recorded = list[Objective](), list[list[Gradient]]()
     for peer in mutual.all:
-        descend = peer.descend
+        descend = peer.learner.descend
         monkeypatch.setattr(
-            peer, "descend", lambda of, *rest, descend=descend: descended.append(of) or descend(of, *rest)
+            peer.learner, "descend", lambda of, *rest, descend=descend: descended.append(of) or descend(of, *rest)
         )
-        monkeypatch.setattr(peer.descent, "step", recording(peer.descent.step, peer, found := list[Gradient]()))
+        monkeypatch.setattr(
+            peer.learner.optimizer, "step", recording(peer.learner.optimizer.step, peer, found := list[Gradient]())
+        )
         recorded.append(found)
     mutual.update(batch, 0.5)
     for of, (loss, _), (got,), gradient in zip(descended, expected, recorded, gradients, strict=True):
@@ -109,7 +111,7 @@ def test_peers_differ_in_all_that_is_random() -> None:
     assert len(set(starts)) == 9
     assert not any(same(mutual.all[0], mutual.all[k]) for k in (1, 2))
     assert len({peer.seed for peer in mutual.all}) == 3
-    assert len({tuple(peer.generator.get_state().tolist()) for peer in mutual.all}) == 3
+    assert len({tuple(peer.learner.generator.get_state().tolist()) for peer in mutual.all}) == 3
 
 
 def test_each_acts_in_its_own_environments() -> None:

@@ -158,7 +158,7 @@ def test_schedules_of_the_other_coefficients(progress: float) -> None:
     gradient = torch.cat([p.grad.flatten() for net in (agent.policy, agent.value) for p in net.parameters()])
     assert float(metrics["train/grad_norm"]) > 1e-2
     assert float(gradient.norm()) == pytest.approx(value_at(bound, progress), rel=1e-3)
-    actor, critic = (group["lr"] for group in agent.descent.optimizer.param_groups)
+    actor, critic = (group["lr"] for group in agent.learner.optimizer.inner.param_groups)
     assert (actor, critic) == pytest.approx((1e-2, 1e-2 * value_at(scale, progress)))
     assert 0.5 < float(metrics["train/policy_shift_kl"]) / value_at(limit, progress) <= 1
 

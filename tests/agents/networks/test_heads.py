@@ -39,7 +39,7 @@ def test_the_target_is_learned(kind):
 def test_what_acted_is_what_is_learned_from_and_the_gradient_reaches_every_parameter(kind):
     agent = A2C("Pendulum-v1", num_envs=3, n_steps=4, ent_coef=0.01, **KINDS[kind])
     rollout, _, _ = collect(agent.worlds, agent, agent.worlds.reset()[0], 4, 0)
-    pi = agent.policy(agent.encoded(rollout.obs))
+    pi = agent.policy(agent.learner.encoded(rollout.obs))
     torch.testing.assert_close(pi.raw, rollout.behavior)
     assert torch.isfinite(pi.log_prob(rollout.action)).all()
     agent.update(rollout)
@@ -96,7 +96,7 @@ def test_noise_stays_for_as_many_steps_as_it_should_and_has_the_policys_spread()
     actions = [agent.act(obs).action for _ in range(6)]
     assert torch.equal(actions[0], actions[2])
     assert not torch.equal(actions[2], actions[3])
-    pi = policy_step(agent.policy, agent.encoded(torch.as_tensor(obs)), FREE).pi
+    pi = policy_step(agent.policy, agent.learner.encoded(torch.as_tensor(obs)), FREE).pi
     spread = pi.raw[0, 1].exp().item()
     assert actions[0].std().item() == pytest.approx(spread, rel=0.05)
     assert actions[0].mean().item() == pytest.approx(pi.raw[0, 0].item(), abs=0.1 * spread)

@@ -44,7 +44,7 @@ def test_learning_sees_what_acting_saw(n_steps) -> None:
     state = None
     for _ in range(4):
         rollout, obs, _ = collect(agent.worlds, agent, obs, n_steps, 0, state)
-        pi, _ = policy_and_value(agent.policy, agent.value, agent.encoded(rollout.obs), rollout)
+        pi, _ = policy_and_value(agent.policy, agent.value, agent.learner.inputs(rollout))
         torch.testing.assert_close(pi.raw, rollout.behavior)
         assert rollout.memory is not None
         state = rollout.memory.after[-1].masked_fill(rollout.ended[-1, :, None], 0.0)
@@ -63,7 +63,7 @@ def test_the_successor_is_seen_with_the_memory_of_the_state_before() -> None:
     agent = A2C(RECALL, gru_size=8, num_envs=4, n_steps=3, gamma=0.5)
     rollout, _, _ = collect(agent.worlds, agent, agent.worlds.reset()[0], 3, 0)
     advantage, target = agent.estimate(rollout)
-    _, v = policy_and_value(agent.policy, agent.value, agent.encoded(rollout.obs), rollout)
+    _, v = policy_and_value(agent.policy, agent.value, agent.learner.inputs(rollout))
     # λ = 1 and the episode ends with the rollout: the target is the discounted return, whatever V(s′) between
     expected = torch.stack([rollout.reward[2] * 0.5**k for k in (2, 1, 0)])
     torch.testing.assert_close(target, expected)
@@ -77,12 +77,12 @@ def test_values_of_successors_are_those_of_the_next_row_where_it_shows_them() ->
     shown = batch.next_obs.clone()
     shown[4, 1] += 1.0  # another than the next row shows
     batch = batch._replace(next_obs=shown)
-    x, x_next = agent.encoded(batch.obs), agent.encoded(batch.next_obs)
-    _, v = policy_and_value(agent.policy, agent.value, x, batch)
-    recurrent = RecurrentInput(batch.memory.after.flatten(0, 1), torch.zeros(1, 36, dtype=torch.bool))
-    expected = agent.value(x_next.flatten(0, 1)[None], recurrent).reshape(12, 3)
+    inputs = agent.learner.inputs(batch)
+    _, v = policy_and_value(agent.policy, agent.value, inputs)
+    past = RecurrentInput(batch.memory.after.flatten(0, 1), torch.zeros(1, 36, dtype=torch.bool))
+    expected = agent.value(inputs.x_next.flatten(0, 1)[None], past).reshape(12, 3)
     assert batch.ended.any()
-    torch.testing.assert_close(next_value(agent.value, v, x, x_next, batch), expected, rtol=0, atol=1e-6)
+    torch.testing.assert_close(next_value(agent.value, v, inputs, batch), expected, rtol=0, atol=1e-6)
 
 
 def test_resume_is_exact(tmp_path) -> None:

@@ -89,7 +89,7 @@ def test_settings_and_optimizer_both_ways(given: dict[str, object], expected: di
     for policy, state in ((model.policy, model.policy.optimizer.state), (back.policy, back.policy.optimizer.state)):
         for ours, theirs in parameters(agent, policy):
             assert torch.equal(ours, theirs)
-            for name, value in agent.descent.optimizer.state[ours].items():
+            for name, value in agent.learner.optimizer.inner.state[ours].items():
                 assert torch.equal(torch.as_tensor(value), torch.as_tensor(state[theirs][name])), name
     assert (back.num_timesteps, back._n_updates) == (agent.loop.step, agent.loop.iteration) == (70, 10)
     assert [back.lr_schedule(x) for x in (1.0, 0.25)] == [model.lr_schedule(x) for x in (1.0, 0.25)]

@@ -9,7 +9,8 @@ from torch import Tensor, nn
 
 import agents.optimizer
 from agents import A2C
-from agents.optimizer import Descent, RMSpropTFLike
+from agents.networks.forward import Inputs
+from agents.optimizer import ConstrainedOptimizer, RMSpropTFLike
 from agents.rollout import Rollout
 from agents.sb3 import from_sb3
 from agents.settings.a2c import A2CSettings, Engine
@@ -49,11 +50,9 @@ def test_covering_has_every_pair() -> None:
 
 
 class BootstrapsTimeoutsWithOldState(A2C):
-    def _estimate(
-        self, batch: Rollout, reward: Tensor, v: Tensor, obs: Tensor, next_obs: Tensor
-    ) -> tuple[Tensor, Tensor]:
-        wrong = torch.where(batch.truncated[..., None], batch.obs, next_obs)
-        return super()._estimate(batch, reward, v, obs, wrong)
+    def advantages(self, batch: Rollout, inputs: Inputs, v: Tensor) -> tuple[Tensor, Tensor]:
+        wrong = torch.where(batch.truncated[..., None], inputs.x, inputs.x_next)
+        return super().advantages(batch, inputs._replace(x_next=wrong), v)
 
 
 def old_state(model: sb3.A2C) -> A2C:
@@ -69,7 +68,7 @@ def epsilon_inside_the_root(model: sb3.A2C) -> A2C:
     for group in optimizer.param_groups:
         for p in group["params"]:
             optimizer.state[p] = {"step": 0, "square_avg": torch.zeros_like(p)}  # so that ε is all that differs
-    agent.descent.optimizer = optimizer
+    agent.learner.optimizer.inner = optimizer
     return agent
 
 
@@ -80,14 +79,14 @@ def clip_each_network(parameters: Iterable[nn.Parameter], bound: float, foreach:
     return torch.stack(norms).norm()
 
 
-class Sums(Descent):
+class Sums(ConstrainedOptimizer):
     def step(self, loss: Tensor, progress: float, shift: Callable[[], Tensor]) -> dict[str, Tensor]:
         return super().step(20 * loss, progress, shift)  # five steps of four environments
 
 
 def sum_instead_of_mean(model: sb3.A2C) -> A2C:
     agent = from_sb3(model, engine="torch")
-    agent.descent.__class__ = Sums
+    agent.learner.optimizer.__class__ = Sums
     return agent
 
 

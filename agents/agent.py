@@ -1,0 +1,253 @@
+"""What every agent has: environments, the training loop, `learn`, `predict`, `save` and `load`."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import ClassVar, Protocol, Self, cast, runtime_checkable
+
+import numpy as np
+import torch
+from torch import Generator, Tensor, nn
+
+from agents import checkpoint
+from agents.checkpoint import Checkpoint, CheckpointError
+from agents.loop import Chunks, Hook, Loop
+from agents.machine import torch_threads
+from agents.rollout import FREE, Array, Choice, Given, Metrics, Rollout
+from agents.settings.agent import AgentSettings
+from agents.settings.schema import setting_types, setting_values
+from agents.settings.values import ConfigError, plain
+from envs import EnvLike, Worlds, make
+from envs.spaces import Flat, batched, to_env_action
+from envs.streams import stream_generator
+
+
+@runtime_checkable
+class _Stateful(Protocol):
+    def state_dict(self) -> dict[str, object]: ...
+    def load_state_dict(self, state: Mapping[str, object]) -> object: ...
+
+
+class Agent(ABC):
+    """The contract between an algorithm and everything that trains, evaluates, records and resumes it.
+
+    A subclass defines `act`, and `update` or `chunk`. An algorithm of your own subclasses `Algorithm`, which builds the
+    environments.
+    """
+
+    env: EnvLike
+    seed: int
+    n_steps: int  # steps of each environment per update
+    threads: int  # of torch during training
+    worlds: Worlds
+    obs_space: Flat
+    loop: Loop
+    predicting: Generator  # random numbers of `predict`
+
+    name: ClassVar[str]  # what commands and checkpoints call the class: a registered name, or "module:Class"
+    wraps: ClassVar[str | None] = None  # name of the agent's class that an algorithm is built around
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        if "name" not in vars(cls):
+            cls.name = f"{cls.__module__}:{cls.__qualname__}"
+
+    # --- the algorithm ---
+
+    @abstractmethod
+    def act(
+        self, obs: Array, deterministic: bool = False, generator: Generator | None = None, given: Given = FREE
+    ) -> Choice:
+        """Actions for N observations: obs [N, …]. Draws from `generator`, by default the agent's own."""
+
+    def update(self, batch: Rollout, progress: float = 0.0) -> Metrics:
+        """Learns from a rollout; returns scalar metrics. progress: the share of training done, in [0, 1)."""
+        raise NotImplementedError(f"{type(self).__name__} defines neither update nor chunk")
+
+    @property
+    def chunk(self) -> Chunks | None:
+        """Runs several iterations in one call; None lets the loop collect and update."""
+        return None
+
+    def begin_episodes(self) -> None:  # noqa: B027
+        """Called when every environment was reset: unfinished episodes are lost."""
+
+    def compile(self, on_compile: Callable[[], None] | None = None) -> None:  # noqa: B027
+        """Compiles what training needs, if anything; calls `on_compile` before the first compilation."""
+
+    def warm_start(self, run: str | Path) -> None:
+        """Copies the networks and the observation statistics of a trained agent. Raises ConfigError if they differ."""
+        raise ConfigError(f"warm_start: {type(self).__name__} cannot start from another agent's networks")
+
+    # --- what commands and records ask for ---
+
+    @property
+    def engine_in_use(self) -> str:
+        return "torch"
+
+    @property
+    def settings(self) -> dict[str, object]:
+        return setting_values(self)
+
+    @property
+    def networks(self) -> list[nn.Module]:
+        """Every network that learns."""
+        return [part for part in vars(self).values() if isinstance(part, nn.Module)]
+
+    def describe(self) -> dict[str, str]:
+        """Title → text of the lines that a run prints before it trains."""
+        worlds = self.worlds
+        masked = ", action masks obeyed" if worlds.masked else ""
+        spaces = " ".join(f"{worlds.env_obs_space} → {worlds.env_action_space}".split())  # NumPy inserts line breaks
+        count = sum(p.numel() for network in self.networks for p in network.parameters())
+        return {
+            "environment": f"{self.env}, {worlds.num_envs} in parallel ({worlds.backend})",
+            "spaces": spaces + masked,
+            "networks": f"{count:,} parameters",
+            "seed": str(self.seed),
+        }
+
+    @classmethod
+    def settings_classes(cls) -> tuple[type, ...]:
+        """The dataclasses whose fields are the agent's settings."""
+        return (cls,)
+
+    # --- the interface ---
+
+    def learn(self, total_timesteps: int, hooks: Sequence[Hook] = ()) -> Self:
+        """Trains for at most this many further environment steps; returns the agent. See `agents.loop.Loop.run`."""
+        self.compile()
+        with torch_threads(self.threads):
+            self.loop.run(self.loop.step + total_timesteps, hooks)
+        return self
+
+    def predict(
+        self, observation: object, state: Tensor | None = None, episode_start: Array | None = None,
+        deterministic: bool = False, action_masks: Array | None = None,
+    ) -> tuple[Array, Tensor | None]:  # fmt: skip
+        """The environment's action for one observation or a batch, and the state of a recurrent agent.
+
+        state: the state that the previous call returned; episode_start: bool[N], where the state is reset to zero;
+        action_masks: bool[N, A], the legal actions. Leaves the random numbers of training alone.
+        Raises ValueError if the observation is not finite or does not have the form of the environment's.
+        """
+        obs, single = batched(self.worlds.env_obs_space, observation)
+        if obs.dtype.kind == "f" and not np.isfinite(obs).all():
+            raise ValueError(f"observation is not finite: {obs.tolist()}")
+        if state is not None and episode_start is not None:
+            state = state.masked_fill(torch.as_tensor(episode_start, dtype=torch.bool).reshape(-1, 1), 0.0)
+        legal = None if action_masks is None else np.asarray(action_masks, bool).reshape(len(obs), -1)
+        choice = self.act(obs, deterministic, self.predicting, Given(legal, state))
+        env_action = to_env_action(self.worlds.env_action_space, choice.action.numpy(force=True))
+        return (env_action[0] if single else env_action), choice.state
+
+    def save(self, path: str | Path, extra: Mapping[str, object] | None = None) -> Path:
+        """Writes all that an exact resume needs, and `extra`, to `path` (.pt is added if missing); returns the path."""
+        saved = Checkpoint(
+            agent=self.name,
+            wraps=self.wraps,
+            engine=self.engine_in_use,
+            env=self.env if isinstance(self.env, str) else None,
+            spaces=self._spaces(),
+            settings={key: plain(value) for key, value in self.settings.items()},
+            state=self.state_dict(),
+            loop=self.loop.state_dict(),
+            extra=dict(extra or {}),
+        )
+        return saved.write(path)
+
+    @classmethod
+    def load(cls, path: str | Path, env: EnvLike | None = None, engine: str | None = None) -> Self:
+        """The agent of a run directory or checkpoint; of an algorithm around an agent of this class, that agent.
+
+        env: environments that replace the saved id; training then begins new episodes. engine: replaces the saved one.
+        `agent.loop.exact` tells whether the environments' state was restored.
+        Raises CheckpointError if the file is damaged, foreign, of another class, or of an agent for other spaces.
+        """
+        saved = checkpoint.read(path)
+        return cls.restore(saved if saved.agent == cls.name else saved.unwrapped(cls.name), env, engine)
+
+    @classmethod
+    def restore(cls, saved: Checkpoint, env: EnvLike | None = None, engine: str | None = None) -> Self:
+        """The agent that a checkpoint describes. See `load`."""
+        target, path = saved.env if env is None else env, saved.path
+        if target is None:
+            raise CheckpointError(f"{path} was trained on an environment object, which no file can hold: pass env=")
+        agent = cls.build_from(target, saved.settings_on(env, engine, setting_types(*cls.settings_classes())))
+        if agent._spaces() != saved.spaces:
+            raise CheckpointError(f"{path} is for the spaces {saved.spaces}; {target} has {agent._spaces()}")
+        try:
+            agent.load_state_dict(saved.state)
+            agent.loop.load_state_dict(saved.loop, with_worlds=env is None)
+        except KeyError as missing:
+            raise CheckpointError(f"{path} is of another version of this package: it lacks {missing}") from None
+        return agent
+
+    @classmethod
+    def build_from(cls, env: EnvLike, settings: Mapping[str, object]) -> Self:
+        """A new agent. settings: name → value of those that differ from the defaults."""
+        return cls(env, **settings)  # type: ignore[call-arg]
+
+    # --- state ---
+
+    def state_dict(self) -> dict[str, object]:
+        """Attribute → state of every attribute that is a generator or has a `state_dict`; and the extra state.
+
+        The environments and the loop are not among them: `save` stores them beside it.
+        """
+        state = {name: _state_of(part) for name, part in self._parts().items()}
+        return {**state, "extra": self.get_extra_state()}
+
+    def load_state_dict(self, state: Mapping[str, object]) -> None:
+        """The inverse of `state_dict`. Raises KeyError if a part is missing."""
+        for name, part in self._parts().items():
+            if isinstance(part, Generator):
+                part.set_state(cast(Tensor, state[name]))
+            else:
+                part.load_state_dict(cast("dict[str, object]", state[name]))
+        self.set_extra_state(cast("dict[str, object]", state["extra"]))
+
+    def get_extra_state(self) -> dict[str, object]:
+        """State that is in no attribute with a `state_dict`."""
+        return {}
+
+    def set_extra_state(self, state: Mapping[str, object]) -> None:  # noqa: B027
+        """The inverse of `get_extra_state`."""
+
+    def _parts(self) -> dict[str, Generator | _Stateful]:
+        return {
+            name: part
+            for name, part in vars(self).items()
+            if isinstance(part, Generator | _Stateful) and not isinstance(part, Worlds | Loop)
+        }
+
+    def _spaces(self) -> list[str]:
+        return [repr(self.worlds.env_obs_space), repr(self.worlds.env_action_space)]
+
+
+def _state_of(part: "Generator | _Stateful") -> object:
+    return part.get_state() if isinstance(part, Generator) else part.state_dict()
+
+
+class Algorithm(AgentSettings, Agent):
+    """An agent that builds its own environments. A subclass is a dataclass: its fields are further settings.
+
+    It defines `build`, which creates networks and optimizers as attributes, `act` and `update`.
+    Raises ConfigError, a ValueError, on a setting out of range, and as `envs.make` does.
+    """
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.worlds = make(
+            self.env, self.num_envs, self.seed, variant=self.variant, backend=self.backend,
+            action_masks=self.action_masks, step_timeout=self.step_timeout,
+        )  # fmt: skip
+        self.obs_space = self.worlds.obs_space
+        self.predicting = stream_generator(self.seed, "predictions")
+        with torch_threads(1):  # orthogonal initialization depends on the number of threads
+            self.build(stream_generator(self.seed, "initialization"))
+        self.loop = Loop(self, self.worlds, self.seed)
+
+    @abstractmethod
+    def build(self, generator: Generator) -> None:
+        """Creates networks and optimizers. generator: random numbers for the initial parameters."""

@@ -1,0 +1,156 @@
+"""`Learner`: what an engine works on."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol, Self, cast
+
+import torch
+from torch import Generator, Tensor
+
+from agents.maths.normalize import ObservationNormalizer, RewardNormalizer, scale_and_clip
+from agents.networks.actor_critic import Policy, Value, encode, input_size
+from agents.networks.build import build_networks, normalized_mask
+from agents.networks.forward import Inputs, Objective, inputs_of
+from agents.networks.heads import StateDependentNoise
+from agents.optimizer import ConstrainedOptimizer, Shift, check_target_entropy
+from agents.rollout import Metrics, Rollout
+from agents.settings.a2c import A2CSettings
+from agents.settings.values import ConfigError
+from envs import Worlds
+from envs.spaces import Actions, Flat
+from envs.streams import stream_generator
+
+
+class _Part(Protocol):
+    def state_dict(self) -> dict[str, object]: ...
+    def load_state_dict(self, state: Mapping[str, object]) -> object: ...
+
+
+@dataclass(eq=False)
+class Learner:
+    """π_θ and V_φ, and all that changes with them; every engine of an agent works on the same learner."""
+
+    settings: A2CSettings
+    obs_space: Flat
+    actions: Actions  # as the policy counts them
+    masked: bool  # whether the environments' action masks are obeyed
+    policy: Policy
+    value: Value
+    optimizer: ConstrainedOptimizer
+    noise: StateDependentNoise | None
+    obs_norm: ObservationNormalizer | None
+    reward_norm: RewardNormalizer | None
+    generator: Generator  # of the actions in training
+
+    @classmethod
+    def build(cls, settings: A2CSettings, worlds: Worlds, generator: Generator) -> Self:
+        """With new networks, whose parameters come from `generator`. Raises ConfigError where settings do not fit."""
+        obs_space, actions = worlds.obs_space, worlds.policy_action_space
+        if settings.normalize_advantage and worlds.num_envs * settings.n_steps == 1:
+            raise ConfigError("normalize_advantage needs more than one step per update: raise num_envs or n_steps")
+        check_target_entropy(settings.target_entropy, actions)
+        policy, value = build_networks(settings, worlds.env_obs_space, obs_space, actions, generator)
+        frequency = settings.n_steps if settings.sde_sample_freq < 0 else settings.sde_sample_freq
+        bound, obs_norm, reward_norm = settings.clip_normalized, None, None
+        if settings.normalize_observations:
+            part = normalized_mask(settings, worlds.env_obs_space, obs_space)
+            obs_norm = ObservationNormalizer(input_size(obs_space), bound, part)
+        if settings.normalize_rewards:
+            reward_norm = RewardNormalizer(worlds.num_envs, settings.gamma, bound)
+        return cls(
+            settings, obs_space, actions, bool(worlds.masked), policy, value,
+            optimizer=ConstrainedOptimizer(policy, value, settings),
+            noise=StateDependentNoise(frequency) if settings.use_sde else None,
+            obs_norm=obs_norm,
+            reward_norm=reward_norm,
+            generator=stream_generator(settings.seed, "actions"),
+        )  # fmt: skip
+
+    def encoded(self, obs: Tensor) -> Tensor:
+        """Observations as the networks see them, float32[..., D]. obs: [..., *shape], as the environment gave them."""
+        x = encode(self.obs_space, obs)
+        return self.obs_norm(x) if self.obs_norm else x.to(torch.get_default_dtype())
+
+    def inputs(self, batch: Rollout) -> Inputs:
+        """A rollout as the networks and the critic see it."""
+        return inputs_of(batch, self.encoded(batch.obs), self.encoded(batch.next_obs), self._reward(batch))
+
+    def observe_rewards(self, batch: Rollout) -> None:
+        """Updates the statistics that rewards are normalized by."""
+        if self.reward_norm:
+            self.reward_norm.update(self._scaled_reward(batch), batch.ended)
+
+    def descend(self, objective: Objective, batch: Rollout, progress: float = 0.0) -> Metrics:
+        """One optimizer step on the loss; then the adaptive coefficients and the observation statistics follow.
+
+        The policy shift KL(π_before ‖ π_after) is measured after the step, on the rollout's own states.
+        Raises FloatingPointError if the gradient is not finite, before any parameter changes, or if the policy moved
+        infinitely far.
+        """
+        inputs = objective.inputs
+        shift = Shift(self.policy, batch.behavior, lambda: self.policy(inputs.x, inputs.recurrent, inputs.legal))
+        metrics = self.optimizer.step(objective.loss, progress, shift) | shift.js()
+        self.optimizer.adapt_entropy_coefficient(objective.metrics["train/entropy"], progress)
+        if self.obs_norm:
+            self.obs_norm.update(encode(self.obs_space, batch.obs))
+        return metrics | objective.metrics
+
+    def begin_episodes(self) -> None:
+        """Forgets the discounted returns of episodes that were cut off."""
+        if self.reward_norm:
+            self.reward_norm.returns.zero_()
+
+    def _scaled_reward(self, batch: Rollout) -> Tensor:
+        reward = batch.reward.to(torch.get_default_dtype())
+        return scale_and_clip(reward, self.settings.reward_scale, self.settings.reward_clip)
+
+    def _reward(self, batch: Rollout) -> Tensor:
+        reward = self._scaled_reward(batch)
+        return self.reward_norm(reward) if self.reward_norm else reward
+
+    def copy_networks(self, source: "Learner", what: str) -> None:
+        """Takes the parameters and observation statistics of another learner. Raises ConfigError if shapes differ."""
+        pairs = ((self.policy, source.policy), (self.value, source.value))
+        shapes = [[{key: x.shape for key, x in net.state_dict().items()} for net in pair] for pair in pairs]
+        if any(own != other for own, other in shapes):
+            raise ConfigError(f"{what} have other shapes")
+        for own, other in pairs:
+            own.load_state_dict(other.state_dict())
+        if self.obs_norm and source.obs_norm:
+            self.obs_norm.load_state_dict(source.obs_norm.state_dict())
+
+    def describe(self) -> dict[str, str]:
+        """Title → text of the lines that a run prints before it trains."""
+        settings, size = self.settings, sum(p.numel() for net in (self.policy, self.value) for p in net.parameters())
+        normalized = [what for what, norm in (("observations", self.obs_norm), ("rewards", self.reward_norm)) if norm]
+        return {
+            "normalized": " and ".join(normalized) or "nothing",
+            "networks": f"{self._networks()}, {size:,} parameters",
+            "optimizer": f"{type(self.optimizer.inner).__name__}, learning rate {settings.learning_rate} "
+            f"(critic × {settings.critic_lr_scale})",
+        }
+
+    def _networks(self) -> str:
+        settings, trunk, shared = self.settings, self.policy.trunk, "π_θ and V_φ share nothing"
+        hidden = "-".join(map(str, settings.net_arch)) or "no"
+        if self.value.shares_trunk:
+            shared = f"π_θ and V_φ share {'all but the last layer' if trunk.shared else 'the feature extractor'}"
+        before = [] if trunk.encoder is None else [trunk.encoder.describe()]
+        before += [] if trunk.memory is None else [f"a GRU of {trunk.memory.size} units"]
+        return "; ".join([shared, *before, f"{hidden} hidden {settings.activation} units each"])
+
+    def state_dict(self) -> dict[str, object]:
+        """Name → state of all that `descend` and acting change."""
+        state: dict[str, object] = {name: part.state_dict() for name, part in self._parts().items()}
+        return {**state, "generator": self.generator.get_state()}
+
+    def load_state_dict(self, state: Mapping[str, object]) -> None:
+        for name, part in self._parts().items():
+            part.load_state_dict(cast("dict[str, object]", state[name]))
+        self.generator.set_state(cast(Tensor, state["generator"]))
+
+    def _parts(self) -> dict[str, _Part]:
+        parts = {
+            name: getattr(self, name) for name in ("policy", "value", "optimizer", "noise", "obs_norm", "reward_norm")
+        }
+        return {name: part for name, part in parts.items() if part is not None}

@@ -1,0 +1,68 @@
+"""The settings that every agent has: its environments, its seed and its threads."""
+
+import math
+import os
+from collections.abc import Sequence
+from dataclasses import KW_ONLY, dataclass
+
+from agents.maths.schedules import lowest
+from agents.settings.schema import convert_settings
+from agents.settings.values import ConfigError
+from envs import Backend, EnvLike, Variant
+
+SMALLEST = math.ulp(0.0)  # the smallest positive float: a bound that excludes zero
+
+Bounds = Sequence[tuple[Sequence[str], float, str]]  # names, least value, and the words for it
+
+
+@dataclass(eq=False)  # agents are compared by identity
+class AgentSettings:
+    """What every agent needs: environments, seed, threads.
+
+    The comment beside a field says what it does; null is None in Python.
+    Raises ConfigError, a ValueError, if a setting has the wrong type or is out of range.
+    """
+
+    env: EnvLike  # environment id, environment, function that builds one, or vector environment: see `envs.make`
+    _: KW_ONLY
+    seed: int = 0  # seed of every random stream
+    num_envs: int | None = None  # number of parallel environments; null: 8, or 1 for an environment object
+    n_steps: int = 1  # steps of each environment per update; 1: single-step TD
+
+    # Environments
+    action_masks: bool | None = None  # obey action_mask in infos; null: if the environment id provides action masks
+    backend: Backend = "auto"  # what steps the environments, see `envs.make`; auto: native if compiled, else sync
+    step_timeout: float | None = None  # seconds a step or reset may take, with backend async; null: unlimited
+    max_episode_steps: int | None = None  # time limit in steps; null: the registered one
+    env_kwargs: dict[str, object] | None = None  # arguments of the environment's constructor
+    frame_stack: int = 1  # number of latest observations that form the agent's observation
+    wrappers: tuple[str, ...] = ()  # Gymnasium wrappers as module:Class, the innermost first
+    atari_preprocessing: bool = False  # skip 4 frames, gray, 84 × 84: see `envs.Variant`
+    threads: int = 1  # torch threads during training; more are slower for small networks
+
+    @property
+    def variant(self) -> Variant:
+        """The settings that change how each environment is built."""
+        return Variant(**{name: getattr(self, name) for name in Variant._fields})
+
+    def __post_init__(self) -> None:
+        convert_settings(self, type(self))
+        self.check()
+
+    def check(self) -> None:
+        """Raises ConfigError if a setting is out of range."""
+        self.check_bounds((
+            (("n_steps", "threads", "frame_stack"), 1, "be at least 1"),
+            (("seed",), 0, "not be negative"),
+            (("step_timeout",), SMALLEST, "be positive or null"),
+        ))  # fmt: skip
+        if self.threads > (os.cpu_count() or 1):
+            raise ConfigError(f"threads is {self.threads}; this machine has {os.cpu_count()} processors")
+
+    def check_bounds(self, bounds: Bounds) -> None:
+        """Raises ConfigError if a setting that is not null falls below its bound at any point of its schedule."""
+        for names, bound, words in bounds:
+            for name in names:
+                value = getattr(self, name)
+                if value is not None and not lowest(value) >= bound:
+                    raise ConfigError(f"{name} must {words}, got {value}")
