@@ -228,7 +228,7 @@ def test_a_target_beyond_the_bound_is_refused() -> None:
 def test_a_checkpoint_of_an_older_version(tmp_path: Path) -> None:
     path = make().learn(40).save(tmp_path / "old")
     content = checkpoint.load(path)
-    del content["state"]["descent"]["factors"]  # type: ignore[index]
+    del content["state"]["learner"]["optimizer"]["factors"]  # type: ignore[index]
     checkpoint.save(path, content)
     with pytest.raises(CheckpointError):
         A2C.load(path)

@@ -135,7 +135,7 @@ def test_every_schedule_that_the_settings_declare_reaches_the_kernels() -> None:
     schedules = {name: Linear(0.05 * k, 0.02 * k) for k, name in enumerate(declared, 1)}
     schedules |= {"target_policy_shift": Linear(1e-3, 1e-4), "max_policy_shift": Linear(2e-3, 2e-4)}
     agent, record = A2C("CartPole-v1", engine="fused", **schedules), np.zeros(1, COEFFICIENTS)
-    evaluate_schedules(options_of(agent)[0]["schedules"], 0.3, record)
+    evaluate_schedules(options_of(agent.learner)[0]["schedules"], 0.3, record)
     assert {name: record[0][name] for name in declared} == {name: value_at(s, 0.3) for name, s in schedules.items()}
 
 
