@@ -1,4 +1,4 @@
-"""How many threads torch computes with: one is fastest for small networks, and the caller's number comes back."""
+"""The machine that numbers are computed on: torch's threads, versions, the processor."""
 
 import os
 import platform
@@ -13,6 +13,7 @@ import torch
 
 @contextmanager
 def torch_threads(count: int) -> Iterator[None]:
+    """Sets the number of torch's threads, and restores it at the end. One is fastest for small networks."""
     before = torch.get_num_threads()
     torch.set_num_threads(count)
     try:
@@ -25,13 +26,13 @@ _PACKAGES = ("actor-critic", "torch", "numba", "numpy", "gymnasium", "stable-bas
 
 
 def versions() -> dict[str, str]:
-    """Of this package, of those that its numbers depend on, of Python and of the system."""
+    """The versions of this package, of the packages that its numbers depend on, of Python and of the system."""
     packages = {name: _version(name) for name in _PACKAGES}
     return packages | {"python": platform.python_version(), "platform": platform.platform()}
 
 
 def machine() -> str:
-    """The processor and the versions that numbers were made with."""
+    """One line for result pages: the processor, its cores, and the versions of Python and the packages."""
     cpu = Path("/proc/cpuinfo")
     names = re.findall(r"model name\s*: (.+)", cpu.read_text(encoding="utf-8")) if cpu.is_file() else []
     model = names[0] if names else platform.processor() or platform.machine()

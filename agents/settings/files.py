@@ -10,7 +10,7 @@ from agents.settings.values import YAML_LEAKS, ConfigError, plain
 
 
 def read_yaml(path: Path) -> dict[str, object]:
-    """One flat mapping of settings. Raises ConfigError in one line if the file is anything else."""
+    """The settings of a file, a flat mapping. Raises ConfigError, one line, if the file is anything else."""
     try:
         text = path.read_text(encoding="utf-8")
         data = yaml.load(text, _StrictLoader)
@@ -27,31 +27,31 @@ def read_yaml(path: Path) -> dict[str, object]:
     if data is None:
         return {}
     if not isinstance(data, dict) or not all(isinstance(key, str) for key in data):
-        raise ConfigError(f"{path} must hold settings as `key: value` lines, it holds a {type(data).__name__}")
+        raise ConfigError(f"{path} must contain settings as `key: value` lines, not a {type(data).__name__}")
     return data
 
 
 def write_yaml(path: Path, settings: Mapping[str, object], comment: str = "") -> None:
-    """The inverse of `read_yaml`, keys in the order given. comment: a line to stand above them."""
+    """The inverse of `read_yaml`; keys keep their order. comment: a first line."""
     content = {key: plain(value) for key, value in settings.items()}
     text = yaml.safe_dump(content, sort_keys=False, default_flow_style=None, allow_unicode=True)
     write_text(path, (f"# {comment}\n" if comment else "") + text)
 
 
 def write_text(path: Path, text: str) -> None:
-    """Writes a file whole or not at all."""
+    """Writes a file atomically."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     temporary.write_text(text, encoding="utf-8")
     temporary.replace(path)
 
 
 def directory_name(env_id: str) -> str:
-    """An environment's id as one name in a folder: "ALE/Pong-v5" → "ALE-Pong-v5"."""
+    """An environment's id as a file name: "ALE/Pong-v5" → "ALE-Pong-v5"."""
     return env_id.replace("/", "-").replace(":", "-")
 
 
 class _StrictLoader(yaml.SafeLoader):
-    """SafeLoader that refuses a key given twice, which PyYAML would resolve silently."""
+    """SafeLoader that rejects duplicate keys, of which PyYAML silently takes the last."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[object, object]:
         keys = [self.construct_object(key, deep=True) for key, _ in node.value]

@@ -1,4 +1,4 @@
-"""Settings as the fields of a dataclass: their types, defaults and values; layers of settings, checked and merged."""
+"""Settings are the fields of a dataclass: their types, defaults and values; checking and merging layers of them."""
 
 import dataclasses
 import difflib
@@ -93,8 +93,9 @@ def merge_layers(types: Mapping[str, object], layers: Iterable[tuple[str, Mappin
 def suggestion(word: str, known: Iterable[str]) -> str:
     """ "; did you mean 'gamma'?" for the known setting, flag or name closest to the word, or "" if none is close."""
     words = list(known)
-    alias = ALIASES.get(word.removeprefix("--").replace("-", "_"), "")
-    if word.startswith("--"):
-        alias = "--" + alias.replace("_", "-")
-    close = [alias] if alias in words else difflib.get_close_matches(word, words, n=1, cutoff=0.5)
+    meant = ALIASES.get(word.removeprefix("--").replace("-", "_"))
+    flag = "--" + (meant or "").replace("_", "-")
+    if meant and word.startswith("--") and "--set" in words and flag not in words:
+        return f"; did you mean '--set {meant}=VALUE'?"
+    close = [x for x in (meant, flag) if x in words] or difflib.get_close_matches(word, words, n=1, cutoff=0.5)
     return f"; did you mean {close[0]!r}?" if close else ""

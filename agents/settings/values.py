@@ -1,4 +1,4 @@
-"""Values of settings: from the text of YAML and flags to the type that a setting declares, and back."""
+"""Conversion of a setting's value between text, as in YAML and flags, and the type that the setting declares."""
 
 import json
 import math
@@ -19,7 +19,7 @@ _MORE = rf"(?:,\s*{_NUMBER}\s*"
 
 _RAMP = re.compile(rf"({'|'.join(RAMPS)})\(\s*{_NUMBER}\s*,\s*{_NUMBER}\s*{_MORE}{_MORE})?)?\)")
 
-YAML_LEAKS = (ValueError, TypeError, LookupError, AttributeError, RecursionError)  # of PyYAML's own constructors
+YAML_LEAKS = (ValueError, TypeError, LookupError, AttributeError, RecursionError)  # raised by PyYAML's own constructors
 
 
 class ConfigError(ValueError):
@@ -27,9 +27,9 @@ class ConfigError(ValueError):
 
 
 def convert(value: object, kind: object) -> object:
-    """The value as this type. Text is parsed, since PyYAML reads 7e-4 and 1e6 as text and flags are text.
+    """The value converted to the type. Text is parsed, since flags are text and PyYAML reads 7e-4 and 1e6 as text.
 
-    Raises ConfigError whose message describes what was expected.
+    Raises ConfigError whose message describes the type expected.
     """
     value = value.item() if isinstance(value, np.generic) else value
     if get_origin(kind) in (Union, types.UnionType):
@@ -50,14 +50,14 @@ def convert(value: object, kind: object) -> object:
 
 
 def plain(value: object) -> object:
-    """A setting as YAML and checkpoints hold it: schedules as text, tuples as lists. `convert` is the inverse."""
+    """The value as YAML and checkpoints store it: schedules as text, tuples as lists. `convert` is the inverse."""
     if isinstance(value, Ramp):
         return str(value)
     return list(value) if isinstance(value, tuple) else value
 
 
 def text_of(value: object) -> str:
-    """A setting as a flag gives it: null, true, [64, 64]. `convert` is the inverse."""
+    """The value as text for a flag: null, true, [64, 64]. `convert` is the inverse."""
     value = plain(value)
     return value if isinstance(value, str) else json.dumps(value)
 
@@ -84,7 +84,7 @@ def _convert_collection(value: object, kind: object) -> object:
 
 
 def _is_plain(value: object) -> bool:
-    """Whether YAML and checkpoints can both hold it."""
+    """Whether both YAML and checkpoints can store the value."""
     if isinstance(value, dict):
         return all(isinstance(key, str) and _is_plain(item) for key, item in value.items())
     if isinstance(value, list | tuple):

@@ -132,7 +132,7 @@ def test_resume_gives_the_same_metrics(train: Command, tmp_path: Path) -> None:
         (["CartPole-v1", "--engine", "warp"], "invalid choice: 'warp'"),
         (["CartPole-v1", "--config", "missing.yaml"], "cannot read missing.yaml"),
         (["CartPole-v1", "--config", "broken.yaml"], "broken.yaml is not YAML"),
-        (["CartPole-v1", "--config", "list.yaml"], "must hold settings"),
+        (["CartPole-v1", "--config", "list.yaml"], "must contain settings"),
         (["CartPole-v1", "--config", "other.yaml"], "its env is not CartPole-v1"),
         (["tests.broken:TextSpace-v0"], "Text observations in its part ['note']"),
         ([], "name an environment"),

@@ -154,6 +154,8 @@ def test_suggestion() -> None:
     assert suggestion("lr", ["max_lr"]) == "; did you mean 'max_lr'?"
     assert suggestion("--n-envs", ["--env", "--num-envs"]) == "; did you mean '--num-envs'?"
     assert suggestion("--timesteps", ["--set", "--total-timesteps"]) == "; did you mean '--total-timesteps'?"
+    assert suggestion("--lr", ["--set", "--help"]) == "; did you mean '--set learning_rate=VALUE'?"
+    assert suggestion("--lr", ["--seed"]) == ""
 
 
 def test_every_alias_is_another_name_of_a_setting() -> None:
