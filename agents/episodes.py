@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from agents.agent import Agent
 from agents.machine import torch_threads
 from agents.rollout import Actor, Array, Choice, Given
-from envs import Backend, EnvLike, Variant, Worlds, make
+from envs import Backend, EnvLike, Variant, Worlds, evaluation_backend, make
 from envs.streams import stream_generator, stream_seeds
 
 _PARALLEL = 20  # environments at most
@@ -97,11 +97,6 @@ def stage(
             worlds.close()
         elif trained is not None and trained.env is env:
             trained.loop.begin_anew()
-
-
-def evaluation_backend(backend: str) -> Backend:
-    """The backend to evaluate on: the environments of envpool are its own, all others are the same on every backend."""
-    return "envpool" if backend == "envpool" else "auto"
 
 
 def _check_observations(agent: object, worlds: Worlds) -> None:

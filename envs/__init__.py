@@ -1,8 +1,9 @@
 """Worlds for agents: `make` is the only way in."""
 
+from envs.backends import Backend, check_backend, evaluation_backend
 from envs.build import EnvLike, Variant, builder
 from envs.errors import EnvironmentFailure, EnvironmentUsageError, UnknownEnvironment, UnsupportedSpace
-from envs.make import Backend, make
+from envs.make import make
 from envs.worlds import Origin, Worlds
 
 __all__ = [
@@ -16,5 +17,7 @@ __all__ = [
     "Variant",
     "Worlds",
     "builder",
+    "check_backend",
+    "evaluation_backend",
     "make",
 ]

@@ -61,6 +61,8 @@ def builder(
 ) -> tuple[Callable[[], AnyEnv], int]:
     """How to build one copy, and how many to build. Takes and raises what `make` does, but for vector environments."""
     variant.check()
+    if num_envs is not None and num_envs < 1:
+        raise EnvironmentUsageError(f"num_envs must be at least 1, got {num_envs}")
     if isinstance(env, str):
         return partial(_build, env, variant), num_envs or NUM_ENVS
     for name in ("env_kwargs", "atari_preprocessing"):

@@ -11,12 +11,12 @@ ours resume from their checkpoints.
 from argparse import Namespace
 
 from agents import A2C
-from agents.episodes import evaluation_backend
 from agents.evaluation import evaluate_uniform
 from agents.machine import machine
 from agents.settings.files import directory_name
 from agents.settings.run import RunSettings
 from agents.settings.values import ConfigError
+from envs import evaluation_backend
 from rl.experiments import plots
 from rl.experiments.comparison import PRESETS, check_line, chosen_lines, chosen_presets
 from rl.experiments.comparison_page import Comparison, comparison_page, sweep_page

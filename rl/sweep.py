@@ -11,14 +11,13 @@ from pathlib import Path
 
 from gymnasium import spaces
 
-from agents.episodes import evaluation_backend
 from agents.machine import machine
 from agents.settings.files import directory_name, write_yaml
 from agents.settings.recipes import shipped_file
 from agents.settings.run import parse_assignment
 from agents.settings.schema import merge_layers, setting_defaults, setting_types
 from agents.settings.values import ConfigError, plain, text_of
-from envs import make
+from envs import evaluation_backend, make
 from rl.experiments.parallel import budget
 from rl.experiments.search.findings import Findings, page, recipe
 from rl.experiments.search.space import Parameters, propose, read_space

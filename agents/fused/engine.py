@@ -22,7 +22,7 @@ from agents.networks.actor_critic import encode
 from agents.optimizer import gradient_error, shift_error
 from agents.rollout import Array, Choice, Chunk, Episode, Given, Metrics, Plan, Rollout, finished
 from envs import Worlds
-from envs.backends.native import NativeVectorEnv
+from envs.backends.native import NativeBackend
 from envs.kernels import Kernel, compiled_for, compiling
 
 _REPORTED = {
@@ -112,7 +112,7 @@ class Fused:
         """
         memory = self._memory(plan.n_steps, worlds.num_envs)
         reports = np.empty((plan.updates, METRICS))
-        run = self._native if worlds.native else self._stepped
+        run = self._native if worlds.env.native else self._stepped
         whole, episodes, obs, failure = run(memory, worlds, plan, obs, reports)
         if whole:
             self.shared.write_back(reports[whole - 1])
@@ -127,7 +127,7 @@ class Fused:
             plan.iteration, plan.until, plan.interval, reports, ended,
         )  # fmt: skip
         episodes = [Episode(*row) for row in zip(*(column[:count].tolist() for column in ended), strict=True)]
-        return whole, episodes, worlds.current_obs, None if status == DONE else _error(status, reports[whole])
+        return whole, episodes, _native(worlds).obs.copy(), None if status == DONE else _error(status, reports[whole])
 
     def _stepped(self, memory: Memory, worlds: Worlds, plan: Plan, obs: Array, reports: Doubles) -> Outcome:
         """Each call of a kernel learns from one step and acts for the next, since calls take longer than their work."""
@@ -136,7 +136,7 @@ class Fused:
         deadline, step, extra, status = time.perf_counter() + _SHARE, plan.step, 0, DONE
         raw, noise, ended = self._raw(obs), self._noise(envs, self.learner.generator), list[Episode]()
         act_once(memory, 0, raw, noise)
-        take = self._turn(memory, raw, noise) if worlds.backend in ("sync", "async", "envpool") else turn
+        take = self._turn(memory, raw, noise) if worlds.env.fixed_dtypes else turn
         try:
             for whole, report in enumerate(reports):
                 progress, measure = step / plan.until, (plan.iteration + whole + 1) % plan.interval == 0
@@ -165,7 +165,7 @@ class Fused:
     def _turn(self, memory: Memory, raw: NDArray[np.floating], noise: NDArray[np.floating]) -> Kernel:
         """`turn` for arguments of these types, without the look at them that takes most of a call.
 
-        Only for worlds that always return arrays of the same types, as those that `envs.make` builds do.
+        Only for worlds with `fixed_dtypes`.
         """
         if raw.dtype not in self._turns:
             flags, report = np.empty(len(raw), np.bool_), np.empty(METRICS)
@@ -190,7 +190,7 @@ class Fused:
         noise = zeros(envs, self.shared.size if self.shared.gaussian else 1)
         with compiling(on_compile):
             compiled_for(act_once, (memory, 0, raw, noise))
-            if worlds.native:
+            if worlds.env.native:
                 ended = Episodes(np.empty(0), np.empty(0, np.int64), np.empty(0, np.int64))
                 counts = (1, steps, 0, 0, 1, 1)
                 compiled_for(run_chunk, (memory, _world(worlds), noise, *counts, np.empty((1, METRICS)), ended))
@@ -227,8 +227,12 @@ class Fused:
         return self._memories[steps, envs]._replace(options=options_of(self.learner))
 
 
+def _native(worlds: Worlds) -> NativeBackend:
+    return cast(NativeBackend, worlds.env)
+
+
 def _world(worlds: Worlds) -> World:
-    native, space = cast(NativeVectorEnv, worlds.env), worlds.env_action_space
+    native, space = _native(worlds), worlds.env_action_space
     low, high = (float(space.low[0]), float(space.high[0])) if isinstance(space, spaces.Box) else (0.0, 0.0)
     return World(
         native.world, native.limit, native.state, native.rng, native.length, native.obs, native.two,

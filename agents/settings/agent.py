@@ -8,7 +8,7 @@ from dataclasses import KW_ONLY, dataclass
 from agents.maths.schedules import lowest
 from agents.settings.schema import convert_settings
 from agents.settings.values import ConfigError
-from envs import Backend, EnvLike, Variant
+from envs import Backend, EnvLike, Variant, check_backend
 
 SMALLEST = math.ulp(0.0)  # the smallest positive float: a bound that excludes zero
 
@@ -56,6 +56,7 @@ class AgentSettings:
             (("seed",), 0, "not be negative"),
             (("step_timeout",), SMALLEST, "be positive or null"),
         ))  # fmt: skip
+        check_backend(self.backend)
         if self.threads > (os.cpu_count() or 1):
             raise ConfigError(f"threads is {self.threads}; this machine has {os.cpu_count()} processors")
 

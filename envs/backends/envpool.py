@@ -1,52 +1,51 @@
-"""`Pool`: envpool's environments, stepped by its threads, as a vector environment in SAME_STEP mode."""
+"""`EnvpoolBackend`: envpool's environments, stepped by its threads."""
 
 import importlib
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import ModuleType
-from typing import Protocol, cast
+from typing import ClassVar, Protocol, Self, cast
 
 import numpy as np
 from gymnasium import Space, spaces
 from gymnasium.envs.registration import EnvSpec
-from gymnasium.vector import AutoresetMode, VectorEnv
+from gymnasium.vector import AutoresetMode
 from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
 
+from envs.backends.base import BackendEnv, Flags, Infos, Request, StepResult
 from envs.build import Variant, nearest
 from envs.errors import EnvironmentUsageError, UnknownEnvironment, UnsupportedSpace
+from envs.spaces import Array
 
-Array = NDArray[np.generic]
-
-Flags = NDArray[np.bool_]
-
-Infos = dict[str, object]
-
-_OURS = ("num_envs", "batch_size", "seed", "env_seed", "max_episode_steps")  # arguments of envpool that are set here
+_RESERVED = ("num_envs", "batch_size", "seed", "env_seed", "max_episode_steps")  # arguments of envpool set here
 
 _NO_LIMIT = 2**31 - 1  # envpool counts steps in an int32
 
 
 class _EnvPool(Protocol):
-    """What is used of envpool's pool; env_id: the environments meant, by default all."""
+    """The part of envpool's pool that is used here; env_id: indices of environments, by default all."""
 
     def reset(self, env_id: Array | None = None) -> tuple[Array, Infos]: ...
     def step(self, action: Array, env_id: Array | None = None) -> tuple[Array, Array, Flags, Flags, Infos]: ...
 
 
-class Pool(VectorEnv):
-    """N environments of envpool, under one of its own ids ("CartPole-v1", "Pong-v5"), each with a seed of its own.
+class EnvpoolBackend(BackendEnv):
+    """N environments of envpool, under one of its own ids ("CartPole-v1", "Pong-v5").
 
-    envpool itself resets an environment in the step after its last, and ignores that step's action. Here those that
-    have ended make that step at once, so that every row is a transition. envpool also calls a termination in the very
-    step that the time limit falls on a truncation; so its limit is set one step later, and the limit is kept here.
-    Its seeds are arguments of its constructor: `reset` with seeds makes a new pool. Its environments are its own, and
-    where they bear the names of Gymnasium's they may differ: its Pendulum-v1 turns by the speed before the bound.
+    envpool resets an environment in the step after its last, and ignores that step's action; here that step follows
+    at once, so that every row is a transition. envpool reports a termination in the last step before the time limit
+    as a truncation; so envpool's limit is set one step later, and the limit is applied here. Its constructor takes
+    the seeds: `reset` with seeds makes a new pool. Its environments may differ from Gymnasium's of the same name:
+    Pendulum-v1 of envpool turns by the speed before clipping.
 
     Raises UnknownEnvironment, UnsupportedSpace for spaces other than Box and Discrete, EnvironmentUsageError for what
     envpool cannot do.
     """
+
+    backend = "envpool"
+    evaluate_on: ClassVar[str] = "envpool"
 
     def __init__(self, env_id: str, num_envs: int, variant: Variant) -> None:
         self.num_envs, self._id, self._pool = num_envs, env_id, cast("_EnvPool | None", None)
@@ -64,12 +63,23 @@ class Pool(VectorEnv):
         with _quiet():
             self.single_observation_space = _supported(spec.observation_space, "observations", env_id)
             self.single_action_space = _supported(spec.action_space, "actions", env_id)
+        self.env_obs_space = self.single_observation_space
         self.observation_space = batch_space(self.single_observation_space, num_envs)
         self.action_space = batch_space(self.single_action_space, num_envs)
         self.metadata = {"autoreset_mode": AutoresetMode.SAME_STEP}
         self.limit = int(spec.config.max_episode_steps)
         known_limit = self.limit if self.limit < _NO_LIMIT else None
         self.spec = EnvSpec(env_id, reward_threshold=spec.reward_threshold, max_episode_steps=known_limit)
+
+    @classmethod
+    def build(cls, request: Request) -> Self:
+        if not isinstance(request.env, str):
+            raise EnvironmentUsageError(f"backend=envpool takes an id, got {request.env!r}; use backend=sync")
+        return cls(request.env, request.count, request.variant)
+
+    @classmethod
+    def gives_masks(cls, request: Request) -> bool | None:
+        return None
 
     def reset(self, *, seed: int | list[int | None] | None = None, options: Infos | None = None) -> tuple[Array, Infos]:
         chosen = dict(options or {})
@@ -85,23 +95,23 @@ class Pool(VectorEnv):
             self._obs[ids] = self._observed(self._pool.reset(ids)[0])
         return self._obs, {}
 
-    def step(self, actions: Array) -> tuple[Array, NDArray[np.float64], Flags, Flags, Infos]:
+    def step(self, actions: Array) -> StepResult:
         if self._pool is None:
-            raise EnvironmentUsageError(f"call reset before step: {self._id!r} of envpool has not begun")
+            raise EnvironmentUsageError(f"call reset before the first step of {self._id!r} of envpool")
         try:
             return self._step(self._pool, actions)
-        except BaseException:  # Ctrl-C say: what the threads still had to answer would be taken for the next answer
+        except BaseException:  # Ctrl-C, say: late answers of the threads would be taken for those to the next step
             self._pool = None
             raise
 
-    def _step(self, pool: _EnvPool, actions: Array) -> tuple[Array, NDArray[np.float64], Flags, Flags, Infos]:
+    def _step(self, pool: _EnvPool, actions: Array) -> StepResult:
         raw, reward, terminated, truncated, info = pool.step(actions)
         next_obs, ended = self._observed(raw), terminated | truncated
         late = cast("NDArray[np.int32]", info["elapsed_step"]) >= self.limit
         self._obs, infos = next_obs, cast(Infos, {"next_obs": next_obs})
         if ended.any() or late.any():
             self._obs, final_obs = next_obs.copy(), np.full(self.num_envs, None, object)
-            if (ids := np.flatnonzero(ended).astype(np.int32)).size:  # for envpool too, which resets them now
+            if (ids := np.flatnonzero(ended).astype(np.int32)).size:  # envpool resets these in their next step
                 self._obs[ids] = self._observed(pool.step(actions[ids], ids)[0])
             if (ids := np.flatnonzero(late & ~ended).astype(np.int32)).size:
                 self._obs[ids] = self._observed(pool.reset(ids)[0])
@@ -111,10 +121,10 @@ class Pool(VectorEnv):
         return self._obs, reward.astype(np.float64), terminated, truncated | late, infos
 
     def close_extras(self) -> None:
-        self._pool = None  # its destructor ends its threads
+        self._pool = None  # the destructor ends the threads
 
     def _seeded(self, seed: int | list[int | None] | None) -> _EnvPool:
-        """A new pool; environment i has seed + i, or its own of a list, and a random one where that is None."""
+        """A new pool. seed: of environment 0, environment i has seed + i; or one per environment, None is random."""
         n = self.num_envs
         wanted = [seed + i for i in range(n)] if isinstance(seed, int) else seed or [None] * n
         drawn = np.random.SeedSequence().generate_state(n) >> 1
@@ -133,7 +143,7 @@ class Pool(VectorEnv):
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Where envpool makes spaces: Gymnasium warns that it gives bounds in double precision."""
+    """Silences Gymnasium's warning that envpool gives the bounds of spaces in double precision."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield
@@ -143,11 +153,11 @@ def _kwargs(variant: Variant) -> dict[str, object]:
     for name in variant.changes.keys() & {"frame_stack", "atari_preprocessing"}:
         raise EnvironmentUsageError(
             f"{name} is not for backend=envpool, whose environments do that themselves: set stack_num (Atari) or "
-            "frame_stack (MuJoCo) in env_kwargs, or take backend=sync"
+            "frame_stack (MuJoCo) in env_kwargs, or use backend=sync"
         )
     kwargs = dict(variant.env_kwargs or {})
-    for name in kwargs.keys() & set(_OURS):
-        raise EnvironmentUsageError(f"{name} is not for env_kwargs of envpool: it is a setting of its own")
+    for name in kwargs.keys() & set(_RESERVED):
+        raise EnvironmentUsageError(f"{name} cannot be in env_kwargs of envpool: it is a separate setting")
     return kwargs
 
 
@@ -160,7 +170,7 @@ def _envpool(env_id: str) -> ModuleType:
     known = envpool.list_all_envs()
     if env_id not in known:
         hint = nearest(env_id, known)
-        raise UnknownEnvironment(f"envpool has no environment {env_id!r}{hint}; those of Gymnasium need backend=sync")
+        raise UnknownEnvironment(f"envpool has no environment {env_id!r}{hint}; Gymnasium's need backend=sync")
     return envpool
 
 
@@ -168,6 +178,6 @@ def _supported(space: Space[object], what: str, env_id: str) -> Space[object]:
     if not isinstance(space, spaces.Box | spaces.Discrete):
         raise UnsupportedSpace(
             f"{env_id!r} of envpool has {type(space).__name__} {what}; supported with backend=envpool are Box and "
-            "Discrete: take backend=sync"
+            "Discrete: use backend=sync"
         )
     return space

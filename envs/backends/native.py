@@ -1,39 +1,37 @@
-"""`NativeVectorEnv`: Gymnasium's classic control, compiled, as a vector environment in SAME_STEP mode."""
+"""`NativeBackend`: Gymnasium's classic control in compiled kernels."""
 
-from typing import cast
+from typing import ClassVar, Self, cast
 
 import gymnasium as gym
 import numpy as np
 from gymnasium.utils.seeding import np_random
-from gymnasium.vector import AutoresetMode, VectorEnv
+from gymnasium.vector import AutoresetMode
 from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
 
+from envs.backends.base import BackendEnv, Flags, Infos, Request, StepResult
 from envs.errors import EnvironmentUsageError
+from envs.spaces import Array, Space
 
-WORLDS = (
-    "CartPole-v1",
-    "Acrobot-v1",
-    "MountainCar-v0",
-    "MountainCarContinuous-v0",
-    "Pendulum-v1",
-)  # as in envs.backends.native_physics
+WORLDS = (  # in the order of the numbers in envs.backends.native_physics
+    "CartPole-v1", "Acrobot-v1", "MountainCar-v0", "MountainCarContinuous-v0", "Pendulum-v1",
+)  # fmt: skip
 
-_STATE_SIZE = 4  # the largest; the others leave the rest of the row alone
+_STATE_SIZE = 4  # numbers in the largest state; smaller ones leave the rest of the row unused
 
 _LOW = (1 << 64) - 1
 
-Array = NDArray[np.generic]
 
-Infos = dict[str, object]
+class NativeBackend(BackendEnv):
+    """N copies of one of `WORLDS`, with the trajectories of Gymnasium's from the same seeds and actions.
 
-
-class NativeVectorEnv(VectorEnv):
-    """N copies of one of `WORLDS`: the trajectories of Gymnasium's, step for step, from the same seeds and actions.
-
-    Real actions are taken as they come, as Gymnasium's environments do; `envs.Worlds` bounds them before. Nothing is
-    rendered. Raises EnvironmentUsageError if `reset` is given options other than `reset_mask`.
+    Box actions are not clipped, as in Gymnasium; `envs.Worlds` clips them. There is no rendering.
+    Raises EnvironmentUsageError if `reset` is given options other than `reset_mask`.
     """
+
+    backend = "native"
+    native: ClassVar[bool] = True
+    state_key: ClassVar[str] = "native"
 
     def __init__(self, env_id: str, num_envs: int, max_episode_steps: int | None = None) -> None:
         from envs.backends import native_physics as physics
@@ -45,7 +43,7 @@ class NativeVectorEnv(VectorEnv):
         self.spec = template.spec
         self.metadata = {**template.metadata, "autoreset_mode": AutoresetMode.SAME_STEP}
         self.num_envs = num_envs
-        self.single_observation_space = template.observation_space
+        self.single_observation_space = self.env_obs_space = cast(Space, template.observation_space)
         self.single_action_space = template.action_space
         self.observation_space = batch_space(self.single_observation_space, num_envs)
         self.action_space = batch_space(self.single_action_space, num_envs)
@@ -58,9 +56,27 @@ class NativeVectorEnv(VectorEnv):
         self.two = np.array([2.0])
         self._seeded = False
 
+    @classmethod
+    def build(cls, request: Request) -> Self:
+        if not cls.suits(request):
+            changed = " and ".join(_changes(request)) if request.name in WORLDS else ""
+            raise EnvironmentUsageError(
+                f"there is no native {request.name}{changed and ' with '}{changed}; native are {', '.join(WORLDS)}"
+            )
+        return cls(request.name, request.count, request.variant.max_episode_steps)
+
+    @classmethod
+    def suits(cls, request: Request) -> bool:
+        """Whether the id is Gymnasium's own environment, and nothing but its time limit is changed."""
+        if request.env not in WORLDS or _changes(request):
+            return False
+        spec = request.first.spec
+        own = spec is not None and str(spec.entry_point).startswith("gymnasium.envs.classic_control")
+        return own and spec is not None and not spec.additional_wrappers
+
     def reset(self, *, seed: int | list[int | None] | None = None, options: Infos | None = None) -> tuple[Array, Infos]:
         chosen = dict(options or {})
-        mask = cast("NDArray[np.bool_]", chosen.pop("reset_mask", np.ones(self.num_envs, bool)))
+        mask = cast(Flags, chosen.pop("reset_mask", np.ones(self.num_envs, bool)))
         if chosen:
             raise EnvironmentUsageError(
                 f"native {self._id} takes no reset options, got {sorted(chosen)}; pass an environment function instead"
@@ -75,9 +91,9 @@ class NativeVectorEnv(VectorEnv):
         self._seeded = True
         return self.obs.copy(), {}
 
-    def step(self, actions: Array) -> tuple[Array, NDArray[np.float64], NDArray[np.bool_], NDArray[np.bool_], Infos]:
+    def step(self, actions: Array) -> StepResult:
         if not self._seeded:
-            raise EnvironmentUsageError(f"call reset before step: {self._id} has not begun")
+            raise EnvironmentUsageError(f"call reset before the first step of {self._id}")
         n, next_obs, reward = self.num_envs, np.empty_like(self.obs), np.empty(self.num_envs)
         terminated, truncated = np.empty(n, np.bool_), np.empty(n, np.bool_)
         index = np.asarray(actions, np.int64).reshape(n) if actions.dtype.kind in "iu" else np.zeros(n, np.int64)
@@ -99,25 +115,29 @@ class NativeVectorEnv(VectorEnv):
     def _id(self) -> str:
         return WORLDS[self.world]
 
-    def state_dict(self) -> dict[str, object]:
-        """Where every world is: all that `step` changes."""
+    def capture(self) -> dict[str, Array]:
+        """All that `step` changes."""
         return {name: getattr(self, name).copy() for name in ("state", "rng", "length", "obs")}
 
-    def load_state_dict(self, state: dict[str, object]) -> None:
-        """Goes on where `state_dict` was taken. Raises ValueError if it is of another number of environments."""
-        for name, value in state.items():
-            own, saved = getattr(self, name), cast("NDArray[np.float64]", value)
+    def restore(self, state: object) -> None:
+        for name, saved in cast("dict[str, Array]", state).items():
+            own = getattr(self, name)
             if own.shape != saved.shape:
                 raise ValueError(f"{name} has shape {own.shape}, the saved one {saved.shape}")
             own[...] = saved
         self._seeded = True
 
 
+def _changes(request: Request) -> list[str]:
+    """What the request changes about the environment beside its time limit."""
+    return sorted(request.variant.changes.keys() - {"max_episode_steps"})
+
+
 def _row_of(generator: np.random.Generator) -> NDArray[np.uint64]:
-    """The state of a PCG64 generator as a row. Raises ValueError for another kind, or one that holds half a number."""
+    """The state of a PCG64 generator as a row. Raises ValueError for another kind, or if half a draw is buffered."""
     state = generator.bit_generator.state
     if state["bit_generator"] != "PCG64" or state["has_uint32"]:
-        raise ValueError(f"expected a PCG64 generator at a whole number, got {state}")
+        raise ValueError(f"expected a PCG64 generator without a buffered draw, got {state}")
     words = cast("dict[str, int]", state["state"])
     halves = [half for word in (words["state"], words["inc"]) for half in (word >> 64, word & _LOW)]
     return np.array(halves, np.uint64)

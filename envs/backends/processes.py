@@ -1,9 +1,8 @@
-"""`Processes`: Gymnasium's `AsyncVectorEnv` in SAME_STEP mode, whose workers fail and end in order.
+"""`ProcessBackend`: each environment in a process, by Gymnasium's `AsyncVectorEnv` in SAME_STEP mode.
 
-Each environment lives in a process of its own, behind the same `Boundary` as in `envs.backends.sync`, and gives the
-same rows from the same seeds. The processes are started afresh (forkserver, or spawn on Windows), never forked from
-this one, whose threads (torch's, Numba's) a fork would leave in an unknown state. So a script must begin its work under
-`if __name__ == "__main__":`, as with everything of multiprocessing.
+The rows are those of `SyncBackend` from the same seeds. Processes are started by forkserver (by spawn on Windows), not
+forked from this one: a fork would leave the threads of torch and Numba in an undefined state. So a script must do its
+work under `if __name__ == "__main__":`, as always with multiprocessing.
 """
 
 import atexit
@@ -16,75 +15,69 @@ from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 from multiprocessing.connection import wait
-from typing import TypeVar, cast
+from typing import ClassVar, Self, TypeVar, cast
 from weakref import WeakMethod
 
-import numpy as np
-from gymnasium import Space
+import gymnasium as gym
 from gymnasium.vector import AsyncVectorEnv, AutoresetMode
 from gymnasium.vector.async_vector_env import AsyncState, _async_worker
-from numpy.typing import NDArray
 
-from envs.backends.sync import Boundary, Infos, bounded, merged
+from envs.backends.base import BackendEnv, Infos, Request, StepResult, as_transitions
+from envs.backends.guard import GuardedEnv, Snapshot, flattened, guarded, merge_info
 from envs.build import AnyEnv
 from envs.errors import EnvironmentFailure, EnvironmentUsageError
-from envs.snapshot import Encoded
-from envs.spaces import Array
+from envs.spaces import Array, Space
 
 Answer = TypeVar("Answer")
 
-Snapshot = list[dict[str, Encoded]] | None
+_FAILURE = "environment_failure"  # key of the info that holds the message of an EnvironmentFailure
 
-_FAILURE = "environment_failure"  # key of an info that says what went wrong
-
-_PATIENCE = 5.0  # seconds that a process has to close its environment before it is killed
+_PATIENCE = 5.0  # seconds for a process to close its environment before it is killed
 
 
-class Remote(AnyEnv):
-    """What a process holds: one environment, built by `begin` in the process itself.
+class RemoteEnv(AnyEnv):
+    """The environment in a process, built there by `begin`.
 
-    It does not raise in `reset` or `step`, which would end the process and log pages; it says so in `info`.
+    `reset` and `step` report a failure in `info`: an exception would end the process and print tracebacks.
     """
 
-    def __init__(
-        self, build: Callable[[], AnyEnv], name: str, spaces: tuple[Space[object], Space[object]], i: int
-    ) -> None:
+    def __init__(self, build: Callable[[], AnyEnv], name: str, spaces: tuple[Space, Space], i: int) -> None:
         self.build, self.name, self.i = build, name, i
         self.observation_space, self.action_space = spaces
-        self.env: Boundary | None = None
+        self.env: GuardedEnv | None = None
 
     def begin(self) -> str:
-        """Builds the environment. Returns what went wrong, or nothing."""
+        """Builds the environment. Returns an error message, or ''."""
         try:
-            self.env = bounded(self.build(), self.i, self.name)
+            self.env = guarded(self.build(), self.i, self.name)
         except EnvironmentUsageError as error:
             return str(error)
         except (Exception, SystemExit) as error:
             return f"{type(error).__name__}: {' '.join(str(error).split())}"
-        spaces = (self.env.observation_space, self.env.action_space)
-        return "" if spaces == (self.observation_space, self.action_space) else "its spaces are not those of the first"
+        same = (self.env.observation_space, self.env.action_space) == (self.observation_space, self.action_space)
+        return "" if same else "its spaces differ from those of environment 0"
 
     def reset(self, *, seed: int | None = None, options: Infos | None = None) -> tuple[object, Infos]:
         try:
-            return cast(Boundary, self.env).reset(seed=seed, options=options)
+            return cast(GuardedEnv, self.env).reset(seed=seed, options=options)
         except EnvironmentFailure as failure:
             return self.observation_space.sample(), {_FAILURE: str(failure)}
 
     def step(self, action: object) -> tuple[object, float, bool, bool, Infos]:
         try:
-            return cast(Boundary, self.env).step(action)
+            return cast(GuardedEnv, self.env).step(action)
         except EnvironmentFailure as failure:
             return self.observation_space.sample(), 0.0, False, False, {_FAILURE: str(failure)}
 
     def snapshot(self) -> bytes:
-        """Pickled here, since torch would send its tensors as shared memory."""
-        return pickle.dumps(cast(Boundary, self.env).snapshot)
+        """Pickled, since torch would send tensors as shared memory."""
+        return pickle.dumps(cast(GuardedEnv, self.env).snapshot)
 
     def restore(self, snapshots: list[bytes]) -> bool:
-        """Takes its own of them all. Returns whether it fits."""
+        """Restores the snapshot of this environment, out of all. Returns whether it fits."""
         try:
-            cast(Boundary, self.env).snapshot = pickle.loads(snapshots[self.i])
-        except ValueError:  # made of other layers
+            cast(GuardedEnv, self.env).snapshot = pickle.loads(snapshots[self.i])
+        except ValueError:  # of other wrappers
             return False
         return True
 
@@ -96,21 +89,24 @@ class Remote(AnyEnv):
             self.env.close()
 
 
-class Processes(AsyncVectorEnv):
-    """N environments, each in a process of its own. The arrays that it returns are overwritten by the next call.
+class ProcessBackend(BackendEnv, AsyncVectorEnv):
+    """N environments, each in its own process.
 
-    like: an environment of the same build, for its spaces and its spec; it may be closed already. timeout: seconds for
-    a step or a reset. Raises EnvironmentUsageError if an environment cannot be built in its process,
-    EnvironmentFailure if one raises, its process ends, or it has not answered in time.
+    like: an environment that `build` returned, for its spaces and its spec; it may be closed already. timeout: seconds
+    for a step or a reset. Raises EnvironmentUsageError if an environment cannot be built in its process,
+    EnvironmentFailure if one raises, its process ends, or it does not answer in time.
     """
+
+    backend = "async"
+    takes_timeout: ClassVar[bool] = True
 
     def __init__(
         self, build: Callable[[], AnyEnv], num_envs: int, name: str, like: AnyEnv, timeout: float | None = None
     ) -> None:
         if getattr(multiprocessing.current_process(), "_inheriting", False):
-            sys.exit(1)  # a new process is importing a script that has no __main__ guard: the message is ours to give
-        self.name, self.spec, self._settled, self._timeout = name, like.spec, True, timeout
-        remote = partial(Remote, build, name, (like.observation_space, like.action_space))
+            sys.exit(1)  # the script has no __main__ guard: the process that started this one prints the message
+        self.name, self.spec, self._in_sync, self._timeout = name, like.spec, True, timeout
+        remote = partial(RemoteEnv, build, name, (like.observation_space, like.action_space))
         self.parent_pipes, self.processes = [], []
         method = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
         if method == "forkserver":
@@ -123,54 +119,67 @@ class Processes(AsyncVectorEnv):
             problems = cast("tuple[str, ...]", self._exchange(partial(self.call, "begin")))
         except Exception as error:
             self.close()
-            raise EnvironmentUsageError(self._why_not(error)) from error
+            raise EnvironmentUsageError(self._not_started(error)) from error
         for i, problem in enumerate(problems):
             if problem:
                 self.close()
                 raise EnvironmentUsageError(f"environment {i} ({name}) cannot be built in its process: {problem}")
+        self.env_obs_space = self.single_observation_space
         self._at_exit = partial(_close, WeakMethod(self.close))
-        atexit.register(self._at_exit)  # before multiprocessing kills what is left
+        atexit.register(self._at_exit)  # runs before multiprocessing kills the processes
+
+    @classmethod
+    def build(cls, request: Request) -> Self:
+        if isinstance(request.env, gym.Env):
+            raise EnvironmentUsageError(
+                "backend=async builds in other processes: pass an id or a function, not an object"
+            )
+        first = request.first
+        first.close()
+        build = partial(_build_flattened, request.build)
+        built = cls(build, request.count, request.name, flattened(first), request.step_timeout)
+        built.env_obs_space = first.observation_space
+        return built
 
     def reset(self, *, seed: int | list[int | None] | None = None, options: Infos | None = None) -> tuple[Array, Infos]:
-        if not self._settled:
-            self._exchange(self._settle)
-        return self._sound(self._exchange(partial(super().reset, seed=seed, options=options)))
+        if not self._in_sync:
+            self._exchange(self._discard_answers)
+        return self._checked(self._exchange(partial(super().reset, seed=seed, options=options)))
 
-    def step(self, actions: Array) -> tuple[Array, NDArray[np.float64], NDArray[np.bool_], NDArray[np.bool_], Infos]:
-        if not self._settled:
-            raise EnvironmentFailure(f"the last call to {self.name} was cut off; reset it before the next step")
-        return self._sound(self._exchange(partial(super().step, actions)))
+    def step(self, actions: Array) -> StepResult:
+        if not self._in_sync:
+            raise EnvironmentFailure(f"the last call to {self.name} was interrupted: reset before the next step")
+        return as_transitions(self._checked(self._exchange(partial(super().step, actions))))
 
     def reset_wait(self, timeout: float | None = None) -> tuple[Array, Infos]:
         return cast("tuple[Array, Infos]", super().reset_wait(self._timeout if timeout is None else timeout))
 
-    def step_wait(
-        self, timeout: float | None = None
-    ) -> tuple[Array, NDArray[np.float64], NDArray[np.bool_], NDArray[np.bool_], Infos]:
+    def step_wait(self, timeout: float | None = None) -> StepResult:
         return super().step_wait(self._timeout if timeout is None else timeout)
 
-    def snapshots(self) -> list[Snapshot]:
-        """The state of each environment; None for one that is not plain data."""
-        return [pickle.loads(state) for state in self._exchange(partial(self.call, "snapshot"))]
+    def capture(self) -> list[Snapshot] | None:
+        snapshots = [pickle.loads(state) for state in self._exchange(partial(self.call, "snapshot"))]
+        return None if any(snapshot is None for snapshot in snapshots) else snapshots
 
-    def restore(self, snapshots: list[Snapshot]) -> None:
-        """Goes on where the snapshots were taken. Raises ValueError if they are of other environments."""
-        states = [pickle.dumps(state) for state in snapshots]
+    def restore(self, state: object) -> None:
+        states = [pickle.dumps(snapshot) for snapshot in cast("list[Snapshot]", state)]
         if len(states) != self.num_envs or not all(self._exchange(partial(self.call, "restore", states))):
             raise ValueError("the saved state is of other environments")
 
     def _add_info(self, vector_infos: Infos, env_info: Infos, env_num: int) -> Infos:
-        return merged(super()._add_info, vector_infos, env_info, env_num, self.num_envs)
+        return merge_info(super()._add_info, vector_infos, env_info, env_num, self.num_envs)
 
     def close_extras(self, timeout: float | None = None, terminate: bool = False) -> None:
-        """Asks every process to end, and kills those that have not after `timeout`, by default five seconds, or one
-        if a call was cut off: a process that hangs does not listen."""
+        """Asks every process to end, and kills those still alive after `timeout` seconds.
+
+        timeout: by default 5, or 1 after an interrupted call, since a process that hangs does not listen.
+        """
         if hasattr(self, "_at_exit"):
             atexit.unregister(self._at_exit)
         for pipe in filter(None, self.parent_pipes):
             with suppress(OSError):  # its process is gone
                 pipe.send(("close", None))
-        patience = _PATIENCE if self._settled else 1.0
+        patience = _PATIENCE if self._in_sync else 1.0
         until = time.monotonic() + (patience if timeout is None else timeout)
         for process in self.processes:
             if process.pid is None:  # never started
@@ -183,20 +192,19 @@ class Processes(AsyncVectorEnv):
             pipe.close()
 
     def _exchange(self, call: Callable[[], Answer]) -> Answer:
-        """A question to every process and all the answers. Raises EnvironmentFailure if a process has ended, or has
-        not answered in time."""
-        self._settled = False
+        """A call to every process. Raises EnvironmentFailure if a process has ended or does not answer in time."""
+        self._in_sync = False
         try:
             answer = call()
         except (EOFError, ConnectionError) as error:
-            raise EnvironmentFailure(self._obituary()) from error
+            raise EnvironmentFailure(self._ended()) from error
         except multiprocessing.TimeoutError as error:
-            raise EnvironmentFailure(self._complaint()) from error
-        self._settled = True
+            raise EnvironmentFailure(self._timed_out()) from error
+        self._in_sync = True
         return answer
 
-    def _settle(self) -> None:
-        """After an exchange that was cut off, by Ctrl-C say: drops what the processes still had to answer."""
+    def _discard_answers(self) -> None:
+        """Drops the late answers to an exchange that was interrupted, by Ctrl-C, say."""
         token = time.monotonic()
         for pipe in self.parent_pipes:
             pipe.send(("_call", ("echo", (token,), {})))
@@ -208,33 +216,37 @@ class Processes(AsyncVectorEnv):
                     break
         self._state = AsyncState.DEFAULT
 
-    def _sound(self, answer: Answer) -> Answer:
+    def _checked(self, answer: Answer) -> Answer:
         infos = cast("tuple[Infos, ...]", answer)[-1]
         if _FAILURE in infos:
             raise EnvironmentFailure(next(text for text in cast("list[str]", infos[_FAILURE]) if text))
         return answer
 
-    def _complaint(self) -> str:
+    def _timed_out(self) -> str:
         i = next((i for i, pipe in enumerate(self.parent_pipes) if not pipe.poll(0)), 0)
         return f"environment {i} ({self.name}) has not answered for {self._timeout:g} s (step_timeout)"
 
-    def _obituary(self) -> str:
+    def _ended(self) -> str:
         wait([process.sentinel for process in self.processes], _PATIENCE)
         i, code = next(((i, p.exitcode) for i, p in enumerate(self.processes) if p.exitcode is not None), (0, None))
         killed = code is not None and code < 0
         how = f"was killed by {signal.Signals(-code).name}" if killed else f"ended with status {code}"  # type: ignore[operator]
         return f"environment {i} ({self.name}): its process {how}"
 
-    def _why_not(self, error: Exception) -> str:
+    def _not_started(self, error: Exception) -> str:
         if isinstance(error, EOFError | ConnectionError | EnvironmentFailure):
-            return f"{self._obituary()} before it began; a script must do its work under if __name__ == '__main__':"
+            return f"{self._ended()} before it began; a script must do its work under if __name__ == '__main__':"
         reason = f"{type(error).__name__}: {' '.join(str(error).split())}"
-        return f"cannot send {self.name} to other processes: {reason}; take backend=sync"
+        return f"cannot send {self.name} to other processes: {reason}; use backend=sync"
+
+
+def _build_flattened(build: Callable[[], AnyEnv]) -> AnyEnv:
+    return flattened(build())
 
 
 def _work(*arguments: object) -> None:
-    """A process: leaves Ctrl-C to the one that started it, and ends with it."""
-    worker: Callable[..., None] = _async_worker  # its arguments differ between versions of Gymnasium
+    """A process: ignores Ctrl-C, which its parent handles, and ends with its parent."""
+    worker: Callable[..., None] = _async_worker  # its parameters differ between versions of Gymnasium
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     with suppress(BrokenPipeError):
         worker(*arguments)

@@ -5,13 +5,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 from agents import A2C, registry
-from agents.episodes import evaluation_backend
 from agents.settings.a2c import A2CSettings
 from agents.settings.recipes import recipe_file
 from agents.settings.run import RunSettings
 from agents.settings.schema import setting_types
 from agents.settings.values import ConfigError
-from envs import make
+from envs import evaluation_backend, make
 from rl.experiments.parallel import BASELINE, Line, prepare
 from rl.run.run import build
 

@@ -14,7 +14,7 @@ from agents.evaluation import evaluate, evaluate_uniform
 from agents.maths.distributions import Categorical, DiagonalGaussian
 from agents.networks.actor_critic import Policy, encode
 from agents.settings.a2c import Engine
-from envs.backends.sync import Rows
+from envs.backends.sync import SyncBackend
 from envs.worlds import Worlds
 
 GAMMA = 0.9
@@ -112,13 +112,13 @@ def bootstrap_from_reset(patch: pytest.MonkeyPatch) -> None:
 
 
 def last_observation_not_copied(patch: pytest.MonkeyPatch) -> None:
-    step = Rows.step
+    step = SyncBackend.step
 
-    def mutated(self: Rows, actions: object) -> object:
+    def mutated(self: SyncBackend, actions: object) -> object:
         obs, reward, terminated, truncated, infos = step(self, actions)  # type: ignore[arg-type]
         return obs, reward, terminated, truncated, infos | {"next_obs": obs}
 
-    patch.setattr(Rows, "step", mutated)
+    patch.setattr(SyncBackend, "step", mutated)
 
 
 def critic_not_trained(patch: pytest.MonkeyPatch) -> None:

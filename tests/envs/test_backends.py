@@ -135,7 +135,7 @@ def test_a_process_that_is_killed_is_named_and_the_others_end():
     worlds.env.processes[1].kill()
     with pytest.raises(EnvironmentFailure, match=r"environment 1 \(Counter\): its process was killed by SIGKILL"):
         worlds.step(idle(worlds))
-    with pytest.raises(EnvironmentFailure, match="reset it before the next step"):
+    with pytest.raises(EnvironmentFailure, match="reset before the next step"):
         worlds.step(idle(worlds))
     with pytest.raises(EnvironmentFailure, match="killed by SIGKILL"):
         worlds.reset()
@@ -148,7 +148,10 @@ def test_a_process_that_is_killed_is_named_and_the_others_end():
     [
         (toys.AtHome, r"environment 0 \(AtHome\) cannot be built in its process: .* OSError: no display"),
         (toys.Counter(), "pass an id or a function, not an object"),
-        (lambda: toys.Wanderer() if multiprocessing.parent_process() else toys.Counter(), "not those of the first"),
+        (
+            lambda: toys.Wanderer() if multiprocessing.parent_process() else toys.Counter(),
+            "its spaces differ from those of environment 0",
+        ),
     ],
 )
 def test_what_cannot_be_built_in_processes_is_refused_in_one_line(env, message):
@@ -328,7 +331,7 @@ def test_seeds_of_envpool(envpool):
 
 def test_some_environments_of_envpool_are_reset(envpool):
     worlds = make("CartPole-v1", 4, backend="envpool")
-    with pytest.raises(EnvironmentFailure, match="call reset before step"):
+    with pytest.raises(EnvironmentFailure, match="call reset before the first step"):
         worlds.step(np.zeros(4, np.int64))
     worlds.reset()
     before = worlds.step(np.ones(4, np.int64))[0].copy()
@@ -347,7 +350,7 @@ def test_some_environments_of_envpool_are_reset(envpool):
         (lambda: toys.Counter(), Variant(), EnvironmentUsageError, "backend=envpool takes an id"),
         ("CartPole-v1", Variant(frame_stack=2), EnvironmentUsageError, "frame_stack is not for backend=envpool"),
         ("CartPole-v1", Variant(max_episode_steps=0), EnvironmentUsageError, "must be positive, got 0"),
-        ("CartPole-v1", Variant(env_kwargs={"seed": 1}), EnvironmentUsageError, "seed is not for env_kwargs"),
+        ("CartPole-v1", Variant(env_kwargs={"seed": 1}), EnvironmentUsageError, "seed cannot be in env_kwargs"),
         ("CartPole-v1", Variant(env_kwargs={"sed": 1}), EnvironmentUsageError, "unexpected keyword argument 'sed'"),
         ("GardnerChess-v1", Variant(), EnvironmentUsageError, "is for 2 players"),
         ("FrankaKitchen-v1", Variant(), UnsupportedSpace, "has Dict observations.*backend=sync"),

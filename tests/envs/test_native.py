@@ -8,14 +8,14 @@ from numpy.typing import NDArray
 
 from agents import checkpoint
 from envs import EnvironmentUsageError, Variant, make
-from envs.backends.native import WORLDS, NativeVectorEnv
+from envs.backends.native import WORLDS, NativeBackend
 from envs.backends.native_physics import uniform
 
 STEPS = 1_000_000  # of each world
 ENVS = 8
 
 
-def actions_of(worlds: NativeVectorEnv, count: int, seed: int) -> NDArray[np.generic]:
+def actions_of(worlds: NativeBackend, count: int, seed: int) -> NDArray[np.generic]:
     """[count, ENVS, …]: random, and drifting in the continuous worlds, so that goals and bounds are reached."""
     rng, space = np.random.default_rng(seed), worlds.single_action_space
     if isinstance(space, spaces.Discrete):
@@ -30,7 +30,7 @@ def actions_of(worlds: NativeVectorEnv, count: int, seed: int) -> NDArray[np.gen
 def test_a_million_steps(env_id: str) -> None:
     """No difference in termination, truncation or observations; rewards to 1e-9."""
     theirs = [gym.make(env_id, disable_env_checker=True) for _ in range(ENVS)]
-    ours = NativeVectorEnv(env_id, ENVS)
+    ours = NativeBackend(env_id, ENVS)
     first, _ = ours.reset(seed=7)
     np.testing.assert_allclose(first, [env.reset(seed=7 + i)[0] for i, env in enumerate(theirs)], atol=1e-7)
     episodes, furthest, unfair = 0, 0.0, 0.0
@@ -106,8 +106,8 @@ def test_a_state_of_another_backend_or_size_is_declined() -> None:
 
 
 def test_resets() -> None:
-    worlds = NativeVectorEnv("CartPole-v1", 3)
-    with pytest.raises(EnvironmentUsageError, match="call reset before step"):
+    worlds = NativeBackend("CartPole-v1", 3)
+    with pytest.raises(EnvironmentUsageError, match="call reset before the first step"):
         worlds.step(np.zeros(3, np.int64))
     with pytest.raises(EnvironmentUsageError, match=r"takes no reset options, got \['low'\]"):
         worlds.reset(options={"low": -0.1})

@@ -9,7 +9,8 @@ from agents import A2C
 from agents.evaluation import evaluate
 from agents.settings.values import ConfigError
 from envs import EnvironmentUsageError, UnsupportedSpace, Variant, make
-from envs.backends.sync import Rows, bounded
+from envs.backends.guard import guarded
+from envs.backends.sync import SyncBackend
 from envs.build import builder
 from tests.toys import Counter, Idle, Picture, ReusedBuffer, same_step
 
@@ -19,7 +20,7 @@ PONG = "ALE/Pong-v5"
 def rows_of(env, num_envs, variant):
     """What `make` builds, below its check of the observation space."""
     build, count = builder(env, num_envs, variant)
-    return Rows([bounded(build(), i, str(env)) for i in range(count)])
+    return SyncBackend([guarded(build(), i, str(env)) for i in range(count)])
 
 
 @pytest.mark.parametrize("backend", ["sync", "async"])

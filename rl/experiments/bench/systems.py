@@ -15,7 +15,7 @@ from agents import A2C
 from agents.machine import torch_threads
 from agents.settings.a2c import Engine
 from envs import Backend
-from envs.backends.native import NativeVectorEnv
+from envs.backends.native import NativeBackend
 
 Run = Callable[[int], None]  # takes environment steps
 
@@ -73,7 +73,7 @@ def gymnasium(shape: Shape, env_id: str = _ENV) -> Run:
 
 def native(shape: Shape, env_id: str = _ENV) -> Run:
     """The same with our compiled worlds, called from Python once a step."""
-    return _stepping(NativeVectorEnv(env_id, shape.envs))
+    return _stepping(NativeBackend(env_id, shape.envs))
 
 
 def _stepping(envs: gym.vector.VectorEnv) -> Run:

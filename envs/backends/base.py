@@ -1,0 +1,104 @@
+"""`BackendEnv`: what `make`, `Worlds` and the engines need to know about a backend; `Request`: what it builds."""
+
+from collections.abc import Callable
+from functools import cached_property
+from typing import ClassVar, Self, cast
+
+import numpy as np
+from gymnasium.vector import VectorEnv
+from numpy.typing import NDArray
+
+from envs.build import AnyEnv, Variant, builder, name_of
+from envs.masks import gives_masks, maskable
+from envs.spaces import Array, Space, check_action_space, check_observation_space
+
+Flags = NDArray[np.bool_]
+
+Infos = dict[str, object]
+
+StepResult = tuple[Array, NDArray[np.float64], Flags, Flags, Infos]
+
+
+class Request:
+    """The arguments of `make`, but for a vector environment. Raises what `envs.build.builder` raises."""
+
+    def __init__(
+        self,
+        env: str | AnyEnv | Callable[[], AnyEnv],
+        num_envs: int | None = None,
+        variant: Variant = Variant(),  # noqa: B008 - immutable
+        step_timeout: float | None = None,
+    ) -> None:
+        self.build, self.count = builder(env, num_envs, variant)
+        self.env, self.variant, self.step_timeout = env, variant, step_timeout
+
+    @cached_property
+    def first(self) -> AnyEnv:
+        """The first environment, built on first use. Raises UnsupportedSpace if its spaces are not supported."""
+        first = self.build()
+        name = self.env if isinstance(self.env, str) else name_of(first)
+        check_observation_space(first.observation_space, name)
+        check_action_space(first.action_space, name)
+        return first
+
+    @property
+    def name(self) -> str:
+        """The id, or else the name that the environment gives itself."""
+        return self.env if isinstance(self.env, str) else name_of(self.first)
+
+
+class BackendEnv(VectorEnv):
+    """N environments in SAME_STEP mode, with flat observations (Box or Discrete).
+
+    `step` returns new arrays every time, and in its infos `next_obs`, [N, …], the true successor of every row: obs
+    itself if no episode ended. A subclass overrides those of the following that do not hold for it.
+    """
+
+    backend: str  # its name in BACKENDS
+    env_obs_space: Space  # of the environments themselves, before flattening
+
+    evaluate_on: ClassVar[str] = "auto"  # another backend gives the same environments
+    takes_timeout: ClassVar[bool] = False  # obeys `step_timeout`
+    native: ClassVar[bool] = False  # kernels step the arrays of a `NativeBackend`
+    state_key: ClassVar[str] = "snapshots"  # in checkpoints; backends that share it can restore each other's states
+    fixed_dtypes: bool = True  # arrays have the same dtypes in every step
+
+    @classmethod
+    def build(cls, request: Request) -> Self:
+        """Raises EnvironmentUsageError if this backend cannot build the environments."""
+        raise NotImplementedError
+
+    @classmethod
+    def suits(cls, request: Request) -> bool:
+        """Whether backend="auto" may take this one."""
+        return False
+
+    @classmethod
+    def gives_masks(cls, request: Request) -> bool | None:
+        """Whether the environments give action masks; None if it is unknown, as for all but Gymnasium's ids."""
+        if not isinstance(request.env, str):
+            return None
+        return maskable(request.first.action_space) and gives_masks(request.build)
+
+    @property
+    def has_time_limit(self) -> bool:
+        """Whether every environment is known to truncate its episodes."""
+        return self.spec is not None and self.spec.max_episode_steps is not None
+
+    def capture(self) -> object:
+        """The state of all environments as plain data; None if it is not plain data."""
+        return None
+
+    def restore(self, state: object) -> None:
+        """Continues from what `capture` returned, after a reset. Raises ValueError if other environments gave it."""
+        raise ValueError(f"backend={self.backend} cannot restore environments")
+
+
+def as_transitions(result: StepResult) -> StepResult:
+    """What `BackendEnv.step` returns, from the result of Gymnasium's step, whose arrays may be reused."""
+    obs, reward, terminated, truncated, infos = result
+    obs, ended = np.array(obs, copy=True), terminated | truncated
+    next_obs = obs.copy() if ended.any() else obs
+    for i in np.flatnonzero(ended):
+        next_obs[i] = cast(Array, infos["final_obs"])[i]
+    return obs, np.array(reward, np.float64), terminated, truncated, infos | {"next_obs": next_obs}
