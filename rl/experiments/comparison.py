@@ -12,7 +12,7 @@ from agents.settings.schema import setting_types
 from agents.settings.values import ConfigError
 from envs import evaluation_backend, make
 from rl.experiments.parallel import BASELINE, Line, prepare
-from rl.run.run import build
+from rl.run.training import build
 
 
 class Preset(NamedTuple):

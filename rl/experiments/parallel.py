@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import closing, contextmanager
-from importlib import import_module
 from multiprocessing import active_children, get_context
 from pathlib import Path
 from queue import SimpleQueue
@@ -24,6 +23,7 @@ from agents.settings.values import ConfigError, convert
 from envs import Backend, Variant
 from rl.run.results import Result, is_finished, read_result
 from rl.run.terminal import ANTICIPATED, DONE, FAILED, RunFailed
+from rl.run.training import main as train_command
 
 BASELINE = "sb3"  # the agent that `rl.baseline` trains; `rl.train` trains all others
 
@@ -142,11 +142,11 @@ class _Workers:
         for _ in range(jobs):
             self._idle.put(_process())
 
-    def run(self, module: str, argv: list[str]) -> None:
-        """Runs a command in an idle process and waits for the end. Raises RunFailed unless its status is 0."""
+    def run(self, command: Callable[[list[str]], int], argv: list[str]) -> None:
+        """Runs a command's `main` in an idle process and waits for the end. Raises RunFailed unless its status is 0."""
         process = self._idle.get()
         try:
-            status, problem = process.submit(_run, module, argv).result()
+            status, problem = process.submit(_run, command, argv).result()
         except BrokenProcessPool:
             process.shutdown(wait=False)
             process = _process()
@@ -172,12 +172,18 @@ def _be_quiet() -> None:
     sys.stdout = sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
 
 
-def _run(module: str, argv: list[str]) -> tuple[int, str]:
+def _run(command: Callable[[list[str]], int], argv: list[str]) -> tuple[int, str]:
     """Runs a command in this process. Returns its status, and in one line what went wrong."""
     try:
-        return import_module(module).main(argv), "it was interrupted"
+        return command(argv), "it was interrupted"
     except ANTICIPATED as error:
         return FAILED, " ".join(str(error).split())
+
+
+def _train_baseline(argv: list[str]) -> int:
+    from rl.experiments.baseline import main  # takes two seconds to import Stable-Baselines3
+
+    return main(argv)
 
 
 def _train_one(workers: _Workers, env_id: str, line: Line, seed: int, out: Path) -> Result:
@@ -191,7 +197,7 @@ def _train_one(workers: _Workers, env_id: str, line: Line, seed: int, out: Path)
         else:
             argv = [env_id, "--seed", str(seed), "--out", str(out), *line.arguments]
             argv += [] if line.agent in ("a2c", BASELINE) else ["--agent", line.agent]
-        workers.run("rl.baseline" if line.agent == BASELINE else "rl.train", argv)
+        workers.run(_train_baseline if line.agent == BASELINE else train_command, argv)
         done = finished(env_id, line, seed, out)
     if done is None:
         raise RunFailed("its run directory is not where it was expected")

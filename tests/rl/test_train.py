@@ -160,9 +160,9 @@ def test_resume_refuses_other_settings(train: Command, tmp_path: Path) -> None:
     assert train("CartPole-v1", *SHORT)[0] == 0
     run = str(run_of(tmp_path))
     for argv, words in (
-        (["--resume", run, "--seed", "1"], "--resume goes on with the run's own settings"),
+        (["--resume", run, "--seed", "1"], "--resume uses the run's own settings"),
         (["--resume", run], "has 2,000 steps already"),
-        (["--resume", run, "--out", "x"], "--resume goes on with the run's own settings"),
+        (["--resume", run, "--out", "x"], "--resume uses the run's own settings"),
         (["Acrobot-v1", "--resume", run], "is a run of CartPole-v1"),
     ):
         status, _, err = train(*argv)
@@ -226,7 +226,7 @@ def test_ctrl_c_then_resume(train: Command, engine: str, steps: str, tmp_path: P
     other = run_of(tmp_path / "b")
     for name in ("metrics.csv", "episodes.csv"):
         assert table(run / name) == table(other / name)
-    states = [A2C.load(checkpoint.newest(directory / "checkpoints")).state_dict() for directory in (run, other)]
+    states = [A2C.load(checkpoint.newest(directory / "checkpoints")).learner.state_dict() for directory in (run, other)]
     assert states[0]["policy"].keys() == states[1]["policy"].keys()
     for part in ("policy", "value"):
         for name, tensor in states[0][part].items():

@@ -1,6 +1,7 @@
 """Many runs side by side: what one of them does to the others."""
 
 from contextlib import closing
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -27,15 +28,16 @@ def main(argv):
 
 def test_a_killed_process_costs_its_own_run_only(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     (tmp_path / "fatal.py").write_text(FATAL)
-    monkeypatch.syspath_prepend(tmp_path)  # which spawned processes inherit
+    monkeypatch.syspath_prepend(tmp_path)  # spawned processes inherit the path
+    fatal = import_module("fatal").main
     with closing(_Workers(1)) as workers:
-        workers.run("fatal", [])
+        workers.run(fatal, [])
         with pytest.raises(WorkerLost, match="the process that trained it was killed; the same command resumes it"):
-            workers.run("fatal", ["killed"])
-        workers.run("fatal", [])
+            workers.run(fatal, ["killed"])
+        workers.run(fatal, [])
         with pytest.raises(RunFailed, match=r"KeyError: .a fault of the code's own"):
-            workers.run("fatal", ["wrong"])
-        workers.run("fatal", [])
+            workers.run(fatal, ["wrong"])
+        workers.run(fatal, [])
 
 
 def test_a_run_older_than_a_setting_was_trained_with_its_default(tmp_path: Path) -> None:

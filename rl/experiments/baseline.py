@@ -1,0 +1,91 @@
+"""`python -m rl.baseline ENV`: trains Stable-Baselines3's A2C with our settings, into a run directory like ours.
+
+SB3 uses its own loop and environments. Its runs cannot be resumed: it saves neither generators nor environments.
+"""
+
+import time
+import traceback
+from argparse import Namespace
+from pathlib import Path
+
+import stable_baselines3 as sb3
+
+from agents import A2C
+from agents.machine import torch_threads
+from agents.sb3 import build, from_sb3
+from agents.settings.a2c import A2CSettings
+from agents.settings.run import RunSettings, chosen_settings
+from agents.settings.schema import setting_types, setting_values
+from agents.settings.values import ConfigError
+from rl.experiments.sb3_training import learn
+from rl.run.recorder import Recorder, create_run_directory
+from rl.run.summary import write_summary
+from rl.run.terminal import DONE, INTERRUPTED, Interrupt, Parser, ProgressBar, RunFailed
+
+
+def main(argv: list[str]) -> int:
+    start = time.perf_counter()
+    parser = Parser(prog="rl.baseline", description="Train Stable-Baselines3's A2C on a Gymnasium environment.")
+    parser.add_argument("env", metavar="ENV")
+    parser.add_argument("--seed", metavar="S")
+    parser.add_argument("--total-timesteps", metavar="N")
+    parser.add_argument("--num-envs", metavar="K")
+    parser.add_argument("--config", type=Path, metavar="FILE")
+    parser.add_set("any setting that SB3 has")
+    parser.add_out()
+    args = parser.parse_args(argv)
+    agent_settings, run_settings = _settings(args)
+    model = build(agent_settings)
+    agent = _as_ours(model, agent_settings)  # early: a model that cannot be evaluated must not be trained first
+    complete = {"env": args.env, "agent": "sb3", **setting_values(agent_settings), **setting_values(run_settings)}
+    directory = create_run_directory(args.out, args.env, "sb3", agent_settings.seed, complete)
+    print(f"Stable-Baselines3's A2C on {args.env}, {model.n_envs} in parallel, seed {agent_settings.seed}: {directory}")
+    recorder = Recorder(directory, run_settings.log_interval, agent.worlds.reward_threshold)
+    seconds = _train(model, directory, recorder, agent_settings.threads, run_settings.total_timesteps)
+    model.save(directory / "model.zip")
+    if seconds is None:
+        recorder.close()
+        print(f"interrupted at step {model.num_timesteps:,}; Stable-Baselines3 cannot resume exactly")
+        return INTERRUPTED
+    agent = _as_ours(model, agent_settings)
+    agent.loop.seconds = seconds
+    agent.save(directory / "checkpoints" / f"step-{model.num_timesteps:012}.pt")
+    print(f"trained       {model.num_timesteps:,} steps in {seconds:.1f} s")
+    end = write_summary(directory, agent, "sb3", "stable-baselines3", recorder, run_settings, start)
+    print(f"evaluation    {end.deterministic}\n              {end.stochastic}")
+    print(f"written to    {directory} (figure: {end.figure.name})")
+    return DONE
+
+
+def _train(model: sb3.A2C, directory: Path, recorder: Recorder, threads: int, total_timesteps: int) -> float | None:
+    """Returns the seconds of training, or None after Ctrl-C."""
+    bar = ProgressBar(total_timesteps)
+    with Interrupt() as interrupt, torch_threads(threads):
+        try:
+            seconds = learn(model, total_timesteps, [recorder, bar, interrupt])
+        except Exception as error:  # raised by the environment, or for parameters that are not finite
+            recorder.close()
+            report = directory / "error.txt"
+            report.write_text("".join(traceback.format_exception(error)), encoding="utf-8")
+            what = " ".join(str(error).split())[:200] or "no message"
+            raise RunFailed(
+                f"{type(error).__name__}: {what} (step {model.num_timesteps:,}; traceback in {report})"
+            ) from error
+        finally:
+            bar.close()
+    return None if interrupt.requested else seconds
+
+
+def _as_ours(model: sb3.A2C, settings: A2CSettings) -> A2C:
+    return from_sb3(model, settings.env, variant=settings.variant)
+
+
+def _settings(args: Namespace) -> tuple[A2CSettings, RunSettings]:
+    known = setting_types(A2CSettings, RunSettings)
+    flags = {name: getattr(args, name) for name in ("seed", "total_timesteps", "num_envs")}
+    chosen = chosen_settings(known, args.env, "sb3", args.config, args.set, flags)
+    run_chosen = {key: value for key, value in chosen.items() if key in setting_types(RunSettings)}
+    agent_chosen = {key: value for key, value in chosen.items() if key not in run_chosen}
+    if run_chosen.get("warm_start") is not None:
+        raise ConfigError("Stable-Baselines3's baseline has no counterpart of warm_start")
+    return A2CSettings(args.env, **agent_chosen), RunSettings(**run_chosen)  # type: ignore[arg-type]

@@ -1,0 +1,45 @@
+"""What a finished run leaves: final evaluations, `summary.json` and the figure."""
+
+import time
+from pathlib import Path
+from typing import NamedTuple
+
+from agents.agent import Agent
+from agents.evaluation import Evaluation, evaluate_both, summarize
+from agents.settings.run import RunSettings
+from rl.run.figure import learning_curve
+from rl.run.recorder import Recorder
+from rl.run.results import write_json
+
+
+class FinalResults(NamedTuple):
+    """Final evaluations and the path of the figure."""
+
+    deterministic: Evaluation
+    stochastic: Evaluation
+    figure: Path
+
+
+def write_summary(
+    directory: Path, agent: Agent, name: str, engine: str, recorder: Recorder, settings: RunSettings, start: float
+) -> FinalResults:
+    """Evaluates the agent; writes `summary.json` and `learning_curve.png`. start: `time.perf_counter` at the start."""
+    loop, threshold = agent.loop, agent.loop.worlds.reward_threshold
+    recorder.flush(loop.step, loop.iteration, loop.seconds)
+    recorder.close()
+    deterministic, stochastic = evaluate_both(agent, settings.eval_episodes, loop.seed)
+    summary: dict[str, object] = {
+        "env": agent.env,
+        "agent": name,
+        "engine": engine,
+        "seed": loop.seed,
+        "total_timesteps": loop.step,
+        "solved_at": recorder.solved_at,
+        "train_seconds": round(loop.seconds, 3),
+        "steps_per_second": round(loop.step / max(loop.seconds, 1e-9), 1),
+        **summarize(deterministic, stochastic),
+        "wall_seconds": round(time.perf_counter() - start, 3),
+    }
+    write_json(directory / "summary.json", summary)
+    figure = learning_curve(directory, str(agent.env), name, loop.seed, threshold)
+    return FinalResults(deterministic, stochastic, figure)

@@ -1,0 +1,141 @@
+"""Trains one agent from a command line: `python -m rl.train`, and the workers of commands that train many."""
+
+import time
+from argparse import Namespace
+from collections.abc import Mapping
+from pathlib import Path
+from typing import cast
+
+from agents import checkpoint, registry
+from agents.agent import Agent
+from agents.checkpoint import CheckpointError
+from agents.settings.files import read_yaml, write_yaml
+from agents.settings.recipes import recipe_file
+from agents.settings.run import RunSettings, chosen_settings
+from agents.settings.schema import merge_layers, setting_defaults, setting_types, setting_values
+from agents.settings.values import ConfigError
+from rl.run.recorder import Recorder, create_run_directory
+from rl.run.run import Run
+from rl.run.summary import write_summary
+from rl.run.terminal import DONE, INTERRUPTED, Parser
+
+_FLAGS = ("seed", "total_timesteps", "num_envs", "engine")  # settings with a flag of their own, beside --set
+
+
+def main(argv: list[str]) -> int:
+    """Trains, evaluates and summarizes a new or resumed run. Returns the exit status."""
+    start = time.perf_counter()
+    args = _parser().parse_args(argv)
+    run = _resume(args) if args.resume else _begin(args)
+    run.print_header()
+    interrupted = run.train()
+    run.save()
+    try:
+        if not interrupted:
+            _finish(run, start)
+            return DONE
+    except KeyboardInterrupt:
+        pass
+    run.recorder.close()
+    print(f"interrupted at step {run.agent.loop.step:,}; resume with: python -m rl.train --resume {run.directory}")
+    return INTERRUPTED
+
+
+def _parser() -> Parser:
+    parser = Parser(prog="rl.train", description="Train an actor-critic on a Gymnasium environment.")
+    parser.add_argument("env", nargs="?", metavar="ENV", help="environment id: CartPole-v1, module:Env-v0, ALE/Pong-v5")
+    parser.add_argument("--agent", metavar="A", help=f"{', '.join(registry.NAMES)}, or module:Class (default a2c)")
+    parser.add_argument("--seed", metavar="S", help="seed of every random stream (default 0)")
+    parser.add_argument("--total-timesteps", metavar="N", help="environment steps, over all environments")
+    parser.add_argument("--num-envs", metavar="K", help="environments in parallel (default 8)")
+    parser.add_argument(
+        "--engine", choices=["auto", "fused", "torch"], help="auto: the fastest that supports the settings"
+    )
+    parser.add_argument("--config", type=Path, metavar="FILE", help="YAML settings; replaces the recipe that ships")
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="any setting; may be repeated")
+    parser.add_argument("--out", type=Path, metavar="DIR", help="parent of run directories (default results/runs)")
+    parser.add_argument("--resume", type=Path, metavar="RUN", help="resume this run directory")
+    return parser
+
+
+def _begin(args: Namespace) -> Run:
+    """A new run. Its directory is created last, so that a mistake leaves nothing behind."""
+    if args.env is None:
+        raise ConfigError("name an environment, such as CartPole-v1: python -m rl.train CartPole-v1")
+    name = args.agent or "a2c"
+    file = args.config or recipe_file(args.env, name)
+    flags = {flag: getattr(args, flag) for flag in _FLAGS}
+    chosen = chosen_settings(setting_types(*registry.kinds(name), RunSettings), args.env, name, file, args.set, flags)
+    agent, settings = build(name, args.env, chosen)
+    complete = {"env": args.env, "agent": name, **agent.settings, **setting_values(settings)}
+    directory = create_run_directory(args.out or Path("results/runs"), args.env, name, agent.seed, complete)
+    recorder = Recorder(directory, settings.log_interval, agent.worlds.reward_threshold)
+    return Run(directory, settings, agent, recorder, str(file) if file else "defaults")
+
+
+def _resume(args: Namespace) -> Run:
+    """A run from its directory; only the number of steps and the engine may change."""
+    others = (args.set or None, args.config, args.num_envs, args.seed, args.out, args.agent)
+    if any(other is not None for other in others):
+        raise ConfigError(
+            "--resume uses the run's own settings; it allows only --total-timesteps and --engine beside it"
+        )
+    directory = cast(Path, args.resume)
+    saved = read_yaml(directory / "config.yaml")
+    if args.env not in (None, saved.get("env")):
+        raise ConfigError(f"{directory} is a run of {saved.get('env')}, not of {args.env}")
+    file = checkpoint.newest(directory / "checkpoints")
+    agent, name = registry.load(file, engine=args.engine), str(saved.get("agent", "a2c"))
+    layers = [(str(directory / "config.yaml"), saved)]
+    layers += [
+        (f"--{name.replace('_', '-')}", {name: value})
+        for name, value in (("total_timesteps", args.total_timesteps), ("engine", args.engine))
+        if value is not None
+    ]
+    kinds = (*registry.kinds(name), RunSettings)
+    chosen = setting_defaults(*kinds)  # for settings that did not exist when the run began
+    chosen |= merge_layers({"env": str, "agent": str, **setting_types(*kinds)}, layers)
+    trained = {"env": agent.env, "agent": agent.name, **agent.settings}
+    changed = [key for key, value in trained.items() if chosen.get(key) != value]
+    if changed:
+        raise ConfigError(f"{directory / 'config.yaml'}: {changed[0]} is not what the run was trained with; restore it")
+    settings = _run_settings(chosen)
+    summary = directory / "summary.json"
+    if summary.exists() and agent.loop.step + agent.worlds.num_envs > settings.total_timesteps:
+        raise ConfigError(f"{directory} has {agent.loop.step:,} steps already; give a larger --total-timesteps")
+    recorded = checkpoint.read(file).extra.get("recorder")
+    if not isinstance(recorded, dict):
+        raise CheckpointError(f"{file} is not of a run of this command; delete it to use the one before")
+    recorder = Recorder(directory, settings.log_interval, agent.worlds.reward_threshold)
+    recorder.load_state_dict(recorded)
+    write_yaml(directory / "config.yaml", chosen)
+    summary.unlink(missing_ok=True)  # stale: rewritten when this run ends
+    return Run(directory, settings, agent, recorder, f"{file}, from step {agent.loop.step:,}")
+
+
+def build(name: str, env_id: str, chosen: Mapping[str, object]) -> tuple[Agent, RunSettings]:
+    """A new agent and its run settings. Raises ConfigError, and as `envs.make` does."""
+    settings = _run_settings(chosen)  # checked before the environment is built
+    of_agent = {key: value for key, value in chosen.items() if key not in setting_types(RunSettings)}
+    try:
+        agent = registry.build(name, env_id, of_agent)
+    except (RuntimeError, MemoryError) as error:
+        raise ConfigError(f"cannot build the agent: {' '.join(str(error).split())[:120]}") from error
+    if settings.total_timesteps < agent.worlds.num_envs:
+        raise ConfigError(f"total_timesteps {settings.total_timesteps} is less than one step of every environment")
+    if settings.warm_start is not None:
+        agent.warm_start(settings.warm_start)
+    return agent, settings
+
+
+def _run_settings(chosen: Mapping[str, object]) -> RunSettings:
+    return RunSettings(**{key: value for key, value in chosen.items() if key in setting_types(RunSettings)})  # type: ignore[arg-type]
+
+
+def _finish(run: Run, start: float) -> None:
+    agent, directory = run.agent, run.directory
+    print(f"trained       {agent.loop.step:,} steps in {agent.loop.seconds:.1f} s")
+    results = write_summary(directory, agent, agent.name, agent.engine_in_use, run.recorder, run.settings, start)
+    (directory / "error.txt").unlink(missing_ok=True)  # of an earlier attempt
+    print(f"evaluation    {results.deterministic}\n              {results.stochastic}")
+    print(f"written to    {directory} (figure: {results.figure.name})")
