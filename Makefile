@@ -3,16 +3,21 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help train test lint figures zoo unseen imitation lockstep bench information gan clean
+.PHONY: help train test test-long lint figures zoo unseen imitation lockstep bench information gan clean
 
 help:  ## list the targets
-	@sed -n 's/^\([a-z]*\):.*##/\1\t/p' $(MAKEFILE_LIST)
+	@sed -n 's/^\([a-z-]*\):.*##/\1\t/p' $(MAKEFILE_LIST)
 
 train: .venv/installed  ## train CartPole-v1 and evaluate it; leaves results/runs/CartPole-v1/a2c/…
 	$(BIN)/python -m rl.train CartPole-v1
 
-test: .venv/installed-dev lint  ## lint, types, tests
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --dist worksteal
+
+test: .venv/installed-dev lint  ## lint, types, tests (six minutes on two cores)
+	$(PYTEST)
+
+test-long: .venv/installed-dev lint  ## the same with equality runs of full length
+	$(PYTEST) --long
 
 lint: .venv/installed-dev  ## style and types
 	$(BIN)/ruff check .
@@ -76,26 +81,18 @@ clean:  ## remove the virtual environment and caches; runs and results stay
 		{ echo "Python 3.11 or newer is needed, $(PYTHON) is older; try make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
 	$(PYTHON) -m venv .venv
 
-.venv/installed: .venv/bin/python pyproject.toml
-	$(BIN)/python -m pip install --quiet --editable .
+# One environment, to which the targets add the extras that they need.
+EXTRAS_box2d := box2d
+EXTRAS_zoo := box2d,mujoco,atari
+EXTRAS_unseen := box2d,mujoco,unseen
+EXTRAS_bench := box2d,mujoco,bench
+EXTRAS_dev := dev
+INSTALL := $(BIN)/python -m pip install --quiet --constraint constraints.txt --editable
+
+.venv/installed: .venv/bin/python pyproject.toml constraints.txt
+	$(INSTALL) .
 	@touch $@
 
-.venv/installed-dev: .venv/bin/python pyproject.toml
-	$(BIN)/python -m pip install --quiet --editable '.[dev]'
-	@touch $@ .venv/installed
-
-.venv/installed-box2d: .venv/bin/python pyproject.toml
-	$(BIN)/python -m pip install --quiet --editable '.[box2d]'
-	@touch $@ .venv/installed
-
-.venv/installed-zoo: .venv/bin/python pyproject.toml
-	$(BIN)/python -m pip install --quiet --editable '.[box2d,mujoco,atari]'
-	@touch $@ .venv/installed
-
-.venv/installed-unseen: .venv/bin/python pyproject.toml
-	$(BIN)/python -m pip install --quiet --editable '.[box2d,mujoco,unseen]'
-	@touch $@ .venv/installed
-
-.venv/installed-bench: .venv/bin/python pyproject.toml
-	$(BIN)/python -m pip install --quiet --editable '.[box2d,mujoco,bench]'
+.venv/installed-%: .venv/bin/python pyproject.toml constraints.txt
+	$(INSTALL) '.[$(EXTRAS_$*)]'
 	@touch $@ .venv/installed

@@ -248,11 +248,6 @@ def test_a_script_without_a_guard_is_told(tmp_path):
 # --- envpool ---
 
 
-@pytest.fixture
-def envpool():
-    return pytest.importorskip("envpool")
-
-
 def successor(env, obs, action):
     """The observation, reward and termination of Gymnasium's equations."""
     x = obs.astype(np.float64)
@@ -273,7 +268,7 @@ def is_comparable(env_id, next_obs):
 @pytest.mark.parametrize(
     ("env_id", "limit", "steps"), [("CartPole-v1", 500, 1600), ("CartPole-v1", 20, 1000), ("Pendulum-v1", 200, 1000)]
 )
-def test_every_row_of_envpool_is_a_transition(envpool, env_id, limit, steps):
+def test_every_row_of_envpool_is_a_transition(env_id, limit, steps):
     worlds = make(env_id, 4, 1, backend="envpool", variant=Variant(max_episode_steps=limit))
     theirs = gym.make(env_id, disable_env_checker=True)
     theirs.reset()
@@ -310,7 +305,7 @@ def test_every_row_of_envpool_is_a_transition(envpool, env_id, limit, steps):
     assert (both > 0) == (limit == 20)  # a termination in the last step that the limit allows is one all the same
 
 
-def test_the_outputs_of_envpool_outlive_the_next(envpool):
+def test_the_outputs_of_envpool_outlive_the_next():
     worlds = make("CartPole-v1", 3, backend="envpool")
     worlds.reset()
     kept = []
@@ -320,7 +315,7 @@ def test_the_outputs_of_envpool_outlive_the_next(envpool):
     assert all((array == copy).all() for array, copy in kept)
 
 
-def test_seeds_of_envpool(envpool):
+def test_seeds_of_envpool():
     first, again, other = (make("CartPole-v1", 8, seed, backend="envpool") for seed in (0, 0, 1))
     a, b, c = (worlds.reset()[0] for worlds in (first, again, other))
     np.testing.assert_array_equal(a, b)
@@ -329,7 +324,7 @@ def test_seeds_of_envpool(envpool):
     np.testing.assert_array_equal(first.reset(seed=3)[0][1:], again.reset(seed=4)[0][:-1])
 
 
-def test_some_environments_of_envpool_are_reset(envpool):
+def test_some_environments_of_envpool_are_reset():
     worlds = make("CartPole-v1", 4, backend="envpool")
     with pytest.raises(EnvironmentFailure, match="call reset before the first step"):
         worlds.step(np.zeros(4, np.int64))
@@ -356,7 +351,7 @@ def test_some_environments_of_envpool_are_reset(envpool):
         ("FrankaKitchen-v1", Variant(), UnsupportedSpace, "has Dict observations.*backend=sync"),
     ],
 )
-def test_what_envpool_cannot_do_is_refused_in_one_line(envpool, env, variant, kind, words):
+def test_what_envpool_cannot_do_is_refused_in_one_line(env, variant, kind, words):
     with pytest.raises(kind, match=words) as refused:
         make(env, 2, backend="envpool", variant=variant)
     assert "\n" not in str(refused.value)
@@ -369,7 +364,7 @@ def test_envpool_that_is_not_installed_is_named_by_its_extra(monkeypatch):
 
 
 @pytest.mark.parametrize("engine", ["torch", "fused"])
-def test_an_agent_of_envpool_is_evaluated_there_and_goes_on_with_fresh_episodes(envpool, engine, tmp_path):
+def test_an_agent_of_envpool_is_evaluated_there_and_goes_on_with_fresh_episodes(engine, tmp_path):
     settings = {"engine": engine, "backend": "envpool", "num_envs": 4, "max_episode_steps": 30}
     agent, same = (A2C("CartPole-v1", **settings).learn(800) for _ in range(2))
     for parameter, other in zip(agent.policy.parameters(), same.policy.parameters(), strict=True):

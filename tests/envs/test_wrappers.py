@@ -112,14 +112,8 @@ def test_stable_baselines3_takes_the_variant_too():
     assert from_sb3(model, "CartPole-v1", variant=agent.variant).variant == agent.variant
 
 
-@pytest.fixture
-def atari():
-    pytest.importorskip("ale_py")
-    pytest.importorskip("cv2")
-
-
 @pytest.mark.parametrize("count", [1, 4])
-def test_atari_preprocessing(atari, count):
+def test_atari_preprocessing(count):
     worlds = rows_of(PONG, 2, Variant(max_episode_steps=9, frame_stack=count, atari_preprocessing=True))
     assert worlds.single_observation_space == spaces.Box(0, 255, (count, 84, 84), np.uint8)
     frames, ends = [], []
@@ -140,13 +134,13 @@ def test_atari_preprocessing(atari, count):
     assert (inner._frameskip, inner.spec.kwargs["repeat_action_probability"]) == (1, 0.25)
 
 
-def test_atari_frames_are_skipped_once(atari):
+def test_atari_frames_are_skipped_once():
     variant = Variant(env_kwargs={"frameskip": 4}, atari_preprocessing=True)
     with pytest.raises(EnvironmentUsageError, match="leave frameskip out of env_kwargs"):
         make(PONG, 1, variant=variant)
 
 
-def test_an_agent_learns_on_atari(atari):
+def test_an_agent_learns_on_atari():
     agent = A2C(PONG, num_envs=2, n_steps=2, frame_stack=4, atari_preprocessing=True, max_episode_steps=20)
     agent.learn(16)
     assert agent.obs_space.shape == (4, 84, 84)

@@ -11,6 +11,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import gymnasium as gym
+import minari
 import numpy as np
 import pytest
 from gymnasium import spaces
@@ -457,7 +458,6 @@ def played(env: gym.Env, buffer: Callable[..., object], seed: int) -> object:  #
 
 @pytest.mark.filterwarnings("ignore:.*is set to None:UserWarning")  # of what a published data set should tell
 def test_a_data_set_of_minari_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    minari = pytest.importorskip("minari")
     monkeypatch.setenv("MINARI_DATASETS_PATH", str(tmp_path))
     env = gym.make("Pendulum-v1", max_episode_steps=10)
     buffers = [played(env, minari.data_collector.EpisodeBuffer, seed) for seed in range(3)]
