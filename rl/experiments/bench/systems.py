@@ -1,4 +1,4 @@
-"""What is timed: each system as a function that trains, or steps, so many environment steps."""
+"""The systems that are timed, each as a function that trains, or steps, for a number of environment steps."""
 
 import time
 from collections.abc import Callable
@@ -27,7 +27,7 @@ _ENV = "CartPole-v1"
 
 
 class Shape(NamedTuple):
-    """Environments side by side, and steps of each in an update."""
+    """Environments in parallel, and steps of each in an update."""
 
     envs: int
     steps: int
@@ -119,7 +119,7 @@ def products(shape: Shape) -> Run:
 
 
 def in_threads(steps: int) -> float:
-    """Seconds in which both cores train 16 fused seeds of 8 × 5, each for so many steps, in threads of one process."""
+    """Seconds that both cores take for this number of steps of 16 fused seeds of 8 × 5 each, in threads."""
     runs = [ours("fused", Shape(8, 5), seed=seed) for seed in range(SEEDS)]
     for run in runs:
         run(4000)

@@ -78,7 +78,7 @@ class Findings(NamedTuple):
 
 
 def explore(seeds: Sequence[int], iterations: int | None, say: Callable[[str], object]) -> Findings:
-    """Plays all games. iterations: at most so many of each, for a quick look; say: is told what is being played."""
+    """Plays all games. iterations: an upper bound, for a quick look. say: is called with each game's name."""
 
     def line(label: str, setting: Setting) -> Line:
         say(label)

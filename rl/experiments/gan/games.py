@@ -49,7 +49,7 @@ class Setting:
 
 
 class Trace(NamedTuple):
-    """What became of a game: T moments, of R runs each. V and C by quadrature, not by samples."""
+    """A game over training: T moments of R runs. V and C by quadrature, not by samples."""
 
     iteration: Array  # [T], from 0, the start
     mean: Array  # θ, [T, R]
@@ -58,7 +58,7 @@ class Trace(NamedTuple):
     optimum: Array  # C(G)
     error: Array  # of the logit, relative, see toys.logit_error
     logit: Array  # of the learned D on the grid, [T, K], first run
-    held_out: Array  # [R], V(D, G) in the end, on samples of their own
+    held_out: Array  # [R], V(D, G) in the end, on held-out samples
 
     @property
     def rms_theta(self) -> Array:

@@ -1,7 +1,7 @@
 """Data N(0, 1), a generator z ↦ θ + σ z and small discriminators: a game in which everything is known.
 
-For σ = 1 the logit of D* is θ (θ/2 − x). Samples are float[R, m]: R runs side by side, each with a seed, parameters and
-random numbers of its own, so that ten seeds cost little more than one.
+For σ = 1 the logit of D* is θ (θ/2 − x). Samples are float[R, m]: R runs in parallel, each with its own seed,
+parameters and random numbers, so that ten seeds cost little more than one.
 """
 
 import math
@@ -90,7 +90,7 @@ def two_modes(seeds: Sequence[int], stream: int, size: int) -> Iterator[Tensor]:
 
 
 def sgd(module: nn.Module, learning_rate: float, momentum: float, runs: int) -> torch.optim.SGD:
-    """Momentum SGD for runs side by side: a loss is the mean over them too, so each would move by 1/R of its step."""
+    """Momentum SGD for R runs in parallel. The loss is a mean over runs too, hence the learning rate times R."""
     return torch.optim.SGD(module.parameters(), lr=learning_rate * runs, momentum=momentum)
 
 

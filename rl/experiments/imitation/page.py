@@ -6,15 +6,7 @@ import numpy as np
 
 from rl.experiments.comparison_page import height_along, line_statistics
 from rl.experiments.imitation.experiments import BOUND, EPISODES, EXPERT_SEED, INDEPENDENT
-from rl.experiments.imitation.outcomes import (
-    AgainstExpert,
-    Expert,
-    Outcome,
-    Report,
-    against_expert,
-    at_the_end,
-    bounds,
-)
+from rl.experiments.imitation.outcomes import AgainstExpert, Expert, Outcome, Report, against_expert, at_the_end, bounds
 from rl.experiments.pages import Page, changed, counted, image, paragraph, table
 from rl.experiments.statistics import Interval, as_plain, probability_of_improvement
 from rl.run.results import Result, column
@@ -101,8 +93,7 @@ def _divergence(runs: Sequence[Result], report: Report) -> str:
 
 
 def _beside_experts(report: Report) -> tuple[list[str], dict[str, object]]:
-    """Raises ValueError if an environment has no expert."""
-    experts = [(outcome, _expert(outcome)) for outcome in report.outcomes]
+    experts = [(outcome, outcome.expert) for outcome in report.outcomes if outcome.expert is not None]
     found, rows = dict[tuple[str, str], AgainstExpert](), []
     for outcome, expert in experts:
         for line, runs, size in zip(outcome.lines, outcome.results, outcome.parameters, strict=True):
@@ -134,12 +125,6 @@ def _about_experts(report: Report) -> str:
         {_ENOUGH}, the verdict says so. What is measured in nats is the mean of the last tenth of training.
         Parameters are those of π_θ, and of π_θ and V_φ together. Seconds are of training, the median, one thread,
         other work beside it.""")
-
-
-def _expert(outcome: Outcome) -> Expert:
-    if outcome.expert is None:
-        raise ValueError(f"{outcome.env} has no expert")
-    return outcome.expert
 
 
 def _expert_cells(outcome: Outcome, expert: Expert) -> list[str]:

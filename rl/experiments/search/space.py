@@ -9,12 +9,15 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Union
 
 from agents.maths.schedules import Linear
 from agents.settings.files import read_yaml
 from agents.settings.schema import suggestion
 from agents.settings.values import ConfigError, convert, text_of
+
+if TYPE_CHECKING:
+    from optuna.trial import BaseTrial
 
 _CALL = re.compile(r"(\w+)\((.*)\)", re.DOTALL)
 
@@ -27,36 +30,16 @@ _OPEN, _CLOSED = "([{", ")]}"
 Parameters = dict[str, float | str]  # what was drawn, by the name of the draw
 
 
-class Trial(Protocol):
-    """What draws: an Optuna trial is one."""
-
-    def suggest_float(self, name: str, low: float, high: float, *, log: bool) -> float: ...
-    def suggest_int(self, name: str, low: int, high: int, *, log: bool) -> int: ...
-    def suggest_categorical(self, name: str, choices: Sequence[str]) -> str: ...
-
-
-class Draw(Protocol):
-    """A part of a setting's form. Its text is the form."""
-
-    def __str__(self) -> str: ...
-
-    def draw(self, trial: Trial, setting: str, name: str) -> object:
-        """A value of the setting. name: of this draw, which is the setting's own where it is all of the form."""
-
-    def find(self, value: object, setting: str, name: str) -> Parameters | None:
-        """What `draw` would have to draw to give this value; None if it never does."""
-
-
 @dataclass(frozen=True)
 class Value:
-    """No draw: always this."""
+    """A constant."""
 
     value: object
 
     def __str__(self) -> str:
         return text_of(self.value)
 
-    def draw(self, trial: Trial, setting: str, name: str) -> object:
+    def draw(self, trial: "BaseTrial", setting: str, name: str) -> object:
         return self.value
 
     def find(self, value: object, setting: str, name: str) -> Parameters | None:
@@ -74,7 +57,7 @@ class Range:
     def __str__(self) -> str:
         return f"{'log' if self.log else 'uniform'}({self.low!r}, {self.high!r})"
 
-    def draw(self, trial: Trial, setting: str, name: str) -> object:
+    def draw(self, trial: "BaseTrial", setting: str, name: str) -> object:
         if isinstance(self.low, int) and isinstance(self.high, int):
             return trial.suggest_int(name, self.low, self.high, log=self.log)
         number = trial.suggest_float(name, self.low, self.high, log=self.log)
@@ -89,12 +72,12 @@ class Range:
 class OneOf:
     """One of the alternatives."""
 
-    alternatives: Mapping[str, Draw]  # by their text
+    alternatives: Mapping[str, "Draw"]  # by their text
 
     def __str__(self) -> str:
         return f"one_of({', '.join(self.alternatives)})"
 
-    def draw(self, trial: Trial, setting: str, name: str) -> object:
+    def draw(self, trial: "BaseTrial", setting: str, name: str) -> object:
         text = trial.suggest_categorical(name, list(self.alternatives))
         return self.alternatives[text].draw(trial, setting, f"{setting} {text}")
 
@@ -110,16 +93,16 @@ class OneOf:
 class Slope:
     """A linear schedule."""
 
-    initial: Draw
-    final: Draw
+    initial: "Draw"
+    final: "Draw"
 
     def __str__(self) -> str:
         return f"linear({self.initial}, {self.final})"
 
-    def _ends(self, setting: str) -> Iterator[tuple[Draw, str]]:
+    def _ends(self, setting: str) -> "Iterator[tuple[Draw, str]]":
         return ((end, f"{setting} {end}") for end in (self.initial, self.final))
 
-    def draw(self, trial: Trial, setting: str, name: str) -> object:
+    def draw(self, trial: "BaseTrial", setting: str, name: str) -> object:
         initial, final = (end.draw(trial, setting, inner) for end, inner in self._ends(setting))
         assert isinstance(initial, int | float)
         assert isinstance(final, int | float)
@@ -135,11 +118,18 @@ class Slope:
         return first | last if agree and first is not None and last is not None else None
 
 
+Draw = Union[Value, Range, OneOf, Slope]  # noqa: UP007
+"""The form of a setting, or a part of it. Its text is the form. In the methods, name is that of the draw: the setting's
+name where the draw is the whole form.
+
+draw: gives a value of the setting. find: the draws with which `draw` gives this value; None if there are none.
+"""
+
 Space = Mapping[str, Draw]
 
 
 def read_space(path: Path, known: Mapping[str, object]) -> Space:
-    """The forms of a YAML file by setting. known: key → type of every setting, as `setting_types` gives them.
+    """The forms of a YAML file by setting. known: the type of every setting, from `setting_types`.
 
     Raises ConfigError in one line on an unknown setting, a form that is none, or a value that the setting cannot take.
     """
@@ -208,13 +198,13 @@ def _split(text: str) -> list[str]:
     return [part.strip() for part in parts]
 
 
-def draw(space: Space, trial: Trial) -> dict[str, object]:
+def draw(space: Space, trial: "BaseTrial") -> dict[str, object]:
     """A value for every setting of the space."""
     return {key: form.draw(trial, key, key) for key, form in space.items()}
 
 
-def propose(space: Space, wanted: Mapping[str, object], usual: Mapping[str, object]) -> Parameters:
-    """What to draw for these values, and for the usual ones of the other settings where the space holds them.
+def propose(space: Space, wanted: Mapping[str, object], defaults: Mapping[str, object]) -> Parameters:
+    """The draws of these values, and of the defaults of the other settings where the space holds them.
 
     Raises ConfigError if the space does not hold a value that is wanted.
     """
@@ -225,5 +215,5 @@ def propose(space: Space, wanted: Mapping[str, object], usual: Mapping[str, obje
         if space[key].find(value, key, key) is None:
             raise ConfigError(f"{key}={text_of(value)} is not in the space, {space[key]}")
     for key, form in space.items():
-        found |= form.find(wanted.get(key, usual[key]), key, key) or {}
+        found |= form.find(wanted.get(key, defaults[key]), key, key) or {}
     return found

@@ -1,4 +1,4 @@
-"""A search on disk: an Optuna study that proposes settings, takes scores, and goes on where it was left."""
+"""A search on disk: an Optuna study that proposes settings, takes scores, and can be resumed."""
 
 import json
 import warnings
@@ -25,13 +25,13 @@ End = Literal["finished", "stopped", "failed"]
 
 
 class Tried(NamedTuple):
-    """A trial that has ended: finished, stopped early since it was below the median, or failed (or never valid)."""
+    """A trial that has ended: finished, stopped early because it was below the median, or failed."""
 
     number: int
     end: End
-    scores: list[float]  # of its seeds, as many as were trained
-    settings: dict[str, object]  # those that are searched, plain
-    reason: str  # why it did not finish
+    scores: list[float]  # of the seeds that were trained
+    settings: dict[str, object]  # that are searched, as JSON holds them
+    reason: str  # why it failed
 
     @property
     def score(self) -> float | None:
@@ -41,7 +41,7 @@ class Tried(NamedTuple):
 
 @dataclass
 class Candidate:
-    """A trial under way."""
+    """A trial in progress."""
 
     trial: "optuna.trial.Trial"
     settings: dict[str, object]
@@ -50,34 +50,34 @@ class Candidate:
 
 
 class Search:
-    """TPE (Bergstra et al. 2011) over a space, and the median rule for stopping early.
+    """TPE (Bergstra et al. 2011) over a space, with the median rule for stopping early.
 
-    Each trial draws from a generator seeded with its number. Raises ConfigError if the file holds another search, or
-    if Optuna is not installed.
+    Each trial draws from a generator seeded with its number.
     """
 
     def __init__(
-        self, directory: Path, space: Space, about: Mapping[str, object], usual: Mapping[str, object] | None = None
+        self, directory: Path, space: Space, about: Mapping[str, object], defaults: Mapping[str, object] | None = None
     ) -> None:
-        """about: all that the scores depend on; a search goes on only where it is the same. usual: the defaults, which
-        stand for settings that are newer than the search."""
+        """about: everything that the scores depend on besides the space. defaults: values of settings that are newer
+        than the search. Raises ConfigError if the directory holds another search, or if Optuna is not installed.
+        """
         if find_spec("optuna") is None:
             raise ConfigError("the search needs Optuna: pip install 'actor-critic[tune]'")
         self._space = space
         directory.mkdir(parents=True, exist_ok=True)
         self._lock = lock(directory)
         try:
-            self._study = _load(directory / "study.log", _described(space, about), _described({}, usual or {}))
+            self._study = _load(directory / "study.log", _described(space, about), _described({}, defaults or {}))
         except BaseException:
             self.close()
             raise
 
     def close(self) -> None:
-        """Lets another process have it."""
+        """Releases the directory to other processes."""
         self._lock.close()
 
     def ended(self) -> list[Tried]:
-        """In order of their numbers."""
+        """The trials that have ended, in the order of their numbers."""
         return [_tried(trial) for trial in self._trials("COMPLETE", "PRUNED")]
 
     def best(self) -> Tried | None:
@@ -85,23 +85,23 @@ class Search:
         return max(finished, key=lambda trial: fmean(trial.scores), default=None)
 
     def queue(self, parameters: Parameters) -> None:
-        """A trial to come first; what is left out is drawn. Once proposed, it is not again."""
+        """Queues a trial with these draws before all others, unless it was queued before; missing draws are drawn."""
         self._study.enqueue_trial(dict(parameters), skip_if_exists=True)
 
-    def take_up(self) -> None:
-        """Trials that were under way when the search was left come first."""
+    def retry_interrupted(self) -> None:
+        """Queues the trials that were in progress when the search was interrupted."""
         for trial in self._trials("RUNNING"):
-            self._again(trial, trial.user_attrs.get("lost", 0))
+            self._retry(trial, trial.user_attrs.get("lost", 0))
 
-    def put_back(self, candidate: Candidate) -> Tried | None:
-        """A trial whose process was killed comes first, and has failed if that happened before."""
+    def retry_lost(self, candidate: Candidate) -> Tried | None:
+        """Queues a trial whose process was killed; the second time, the trial fails and is returned."""
         lost = candidate.trial.user_attrs.get("lost", 0) + 1
         if lost == _ATTEMPTS:
             return self.give_up(candidate, "the process that trained it, or another beside it, was killed, twice")
-        self._again(candidate.trial, lost)
+        self._retry(candidate.trial, lost)
         return None
 
-    def _again(self, trial: "optuna.trial.Trial | optuna.trial.FrozenTrial", lost: int) -> None:
+    def _retry(self, trial: "optuna.trial.Trial | optuna.trial.FrozenTrial", lost: int) -> None:
         import optuna
 
         self._study.tell(trial.number, state=optuna.trial.TrialState.FAIL)
@@ -114,8 +114,8 @@ class Search:
         trial.set_user_attr("settings", {key: plain(value) for key, value in settings.items()})
         return Candidate(trial, settings, _folder(trial))
 
-    def end_as_twin(self, candidate: Candidate) -> Tried | None:
-        """Ends the trial as one with the same settings has ended, if there is one."""
+    def end_like_twin(self, candidate: Candidate) -> Tried | None:
+        """Ends the trial with the scores of an earlier one with the same settings, if there is one."""
         settings = {key: plain(value) for key, value in candidate.settings.items()}
         twin = next((trial for trial in self.ended() if trial.settings == settings), None)
         if twin is None:
@@ -125,7 +125,7 @@ class Search:
         return self.finish(candidate) if twin.end == "finished" else self.give_up(candidate, twin.reason)
 
     def take_score(self, candidate: Candidate, score: float) -> bool:
-        """Of the next seed. Returns whether the trial is worth another: its mean is not below the median."""
+        """Adds the score of the next seed. Returns whether another is due: the mean is not below the median."""
         candidate.scores.append(score)
         candidate.trial.set_user_attr("scores", candidate.scores)
         candidate.trial.report(fmean(candidate.scores), len(candidate.scores))
@@ -135,7 +135,7 @@ class Search:
         return _tried(self._study.tell(candidate.trial, fmean(candidate.scores)))
 
     def give_up(self, candidate: Candidate, reason: str = "") -> Tried:
-        """reason: why it failed; none if it was stopped early."""
+        """reason: why the trial failed; empty if it was stopped early."""
         import optuna
 
         candidate.trial.set_user_attr("reason", reason)
@@ -149,7 +149,7 @@ class Search:
         if len(scores) < _STARTUP:
             return {}
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of settings that were drawn in one way only
+            warnings.simplefilter("ignore")  # about settings that were drawn in one way only
             evaluator = optuna.importance.PedAnovaImportanceEvaluator()
             return optuna.importance.get_param_importances(self._study, evaluator=evaluator)
 
@@ -159,12 +159,12 @@ class Search:
         return self._study.get_trials(deepcopy=False, states=[optuna.trial.TrialState[name] for name in states])
 
 
-def _load(file: Path, about: Mapping[str, object], usual: Mapping[str, object]) -> "optuna.Study":
+def _load(file: Path, about: Mapping[str, object], defaults: Mapping[str, object]) -> "optuna.Study":
     import optuna
     from optuna.storages.journal import JournalFileBackend
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    file.with_name(f"{file.name}.lock").unlink(missing_ok=True)  # Optuna's own, left by a process that was killed
+    file.with_name(f"{file.name}.lock").unlink(missing_ok=True)  # left by a process that was killed
     try:
         study = optuna.create_study(
             storage=optuna.storages.JournalStorage(JournalFileBackend(str(file))),
@@ -179,20 +179,14 @@ def _load(file: Path, about: Mapping[str, object], usual: Mapping[str, object]) 
     if before is None:
         study.set_user_attr("about", dict(about))
         return study
-    before = {key: usual[key] for key in about if key in usual} | before
-    if before != about:
-        key = next(
-            key for key in {**about, **before} if (key in about, about.get(key)) != (key in before, before.get(key))
-        )
-        was, now = _said(key, before), _said(key, about)
-        raise ConfigError(
-            f"{file.parent} holds another search: its {key} is {was}, now {now}; give this one another --name"
-        )
+    before = {key: defaults[key] for key in about if key in defaults} | before
+    for key in {**about, **before}:
+        was, now = (text_of(each[key]) if key in each else "not there" for each in (before, about))
+        if (key in before, was) != (key in about, now):
+            raise ConfigError(
+                f"{file.parent} holds another search: its {key} is {was}, now {now}; give this one another --name"
+            )
     return study
-
-
-def _said(key: str, about: Mapping[str, object]) -> str:
-    return text_of(about[key]) if key in about else "not there"
 
 
 def _sampler(seed: int) -> "optuna.samplers.TPESampler":
@@ -204,7 +198,7 @@ def _sampler(seed: int) -> "optuna.samplers.TPESampler":
 
 
 def _described(space: Space, about: Mapping[str, object]) -> dict[str, object]:
-    """As JSON gives it back."""
+    """Both as they come back from JSON."""
     about = {key: plain(value) for key, value in about.items()}
     forms = {f"space: {key}": str(form) for key, form in space.items()}
     return cast("dict[str, object]", json.loads(json.dumps({**about, **forms})))

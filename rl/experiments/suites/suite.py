@@ -64,8 +64,8 @@ class Report(NamedTuple):
         return f"{entry.env} ({len(entry.runs)} of {len(self.seeds)} seeds)" if partly else entry.env
 
 
-class Standing(NamedTuple):
-    """An environment's runs over its seeds, beside the goal."""
+class Statistics(NamedTuple):
+    """An environment's runs over its seeds, against the goal."""
 
     mean: Interval  # of the deterministic evaluations
     iqm: Interval
@@ -104,17 +104,17 @@ class Suite(NamedTuple):
     goal_label: str  # in the figure
     heads: Sequence[str]  # of the table
     words: int  # how many of its columns hold words
-    cells: Callable[[Report, Entry, Standing | None], list[str]]  # None if no run is finished
+    cells: Callable[[Report, Entry, Statistics | None], list[str]]  # None if no run is finished
     explanation: Callable[[Report], str]
-    remarks: Callable[[Report, Mapping[str, Standing]], list[str]]  # below the table
-    numbers: Callable[[Entry, Standing | None], Mapping[str, object]]  # of an environment
+    remarks: Callable[[Report, Mapping[str, Statistics]], list[str]]  # below the table
+    numbers: Callable[[Entry, Statistics | None], Mapping[str, object]]  # of an environment
     overall: Callable[[Report], Mapping[str, object]]  # numbers of all environments together
     below: Callable[[Report], Below | None] | None = None  # a panel below the environments
 
 
-def standing(suite: Suite, entry: Entry) -> Standing:
+def statistics(suite: Suite, entry: Entry) -> Statistics:
     """Raises ValueError if no run of it is finished."""
-    return Standing(
+    return Statistics(
         mean=mean_interval(entry.column("eval_mean")),
         iqm=bootstrap([entry.column("eval_mean")], iqm),
         stochastic=mean_interval(entry.column("eval_stochastic_mean")),
@@ -128,7 +128,7 @@ def standing(suite: Suite, entry: Entry) -> Standing:
 
 def page(suite: Suite, report: Report) -> Page:
     """A row for each environment, and below the table what there is to say of all."""
-    found = {entry.env: standing(suite, entry) for entry in report.finished}
+    found = {entry.env: statistics(suite, entry) for entry in report.finished}
     rows = [suite.cells(report, entry, found.get(entry.env)) for entry in report.entries]
     environments = [
         {
@@ -147,7 +147,7 @@ def page(suite: Suite, report: Report) -> Page:
     return Page(suite.title, report.command, report.machine, parts, numbers)
 
 
-def shortfalls(found: Mapping[str, Standing], number: Callable[[float], str]) -> tuple[int, int, str]:
+def shortfalls(found: Mapping[str, Statistics], number: Callable[[float], str]) -> tuple[int, int, str]:
     """Returns how many environments reach the goal, of how many, and a sentence on the others."""
     judged = {env: (ours, ours.goal) for env, ours in found.items() if ours.goal is not None}
     behind = [

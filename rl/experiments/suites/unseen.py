@@ -12,7 +12,7 @@ from agents.settings.run import RunSettings
 from rl.experiments.pages import paragraph, table
 from rl.experiments.parallel import Line, prepare
 from rl.experiments.statistics import Interval, as_plain, mean_interval
-from rl.experiments.suites.suite import Entry, Report, Standing, Suite, shortfalls
+from rl.experiments.suites.suite import Entry, Report, Statistics, Suite, shortfalls
 
 _HEADS = (
     "environment", "asks for", "settings", "verdict", "random actions", "margin", "ours, stochastic", "worst seed",
@@ -74,7 +74,7 @@ def goal(entry: Entry) -> float | None:
     return None if entry.random_mean is None else entry.random_mean + TASKS[entry.env].margin
 
 
-def _numbers(entry: Entry, ours: Standing | None) -> dict[str, object]:
+def _numbers(entry: Entry, ours: Statistics | None) -> dict[str, object]:
     task = TASKS[entry.env]
     statistics = ours and {
         "stochastic": ours.stochastic, "worst": min(entry.column(_JUDGED)), "deterministic": ours.mean,
@@ -97,7 +97,7 @@ def _explanation(report: Report) -> str:
         lead nowhere. Seconds and speed are of training alone, medians over seeds, one thread."""
 
 
-def _cells(report: Report, entry: Entry, ours: Standing | None) -> list[str]:
+def _cells(report: Report, entry: Entry, ours: Statistics | None) -> list[str]:
     task = TASKS[entry.env]
     settings = ", ".join(f"`{setting}`" for setting in task.settings)
     random = "unknown" if entry.random is None else _interval(mean_interval(entry.random.returns.tolist()))
@@ -123,7 +123,7 @@ def _interval(x: Interval) -> str:
     return f"{value} [{low}, {high}]"
 
 
-def _remarks(report: Report, found: Mapping[str, Standing]) -> list[str]:
+def _remarks(report: Report, found: Mapping[str, Statistics]) -> list[str]:
     margins = [[entry.env, TASKS[entry.env].reason] for entry in report.entries]
     reached, judged, behind = shortfalls(found, _number)
     overall = f"Better than random actions by the margin in {reached} of {judged} environments.{behind}"

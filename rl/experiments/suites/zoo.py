@@ -17,7 +17,7 @@ from rl.experiments.plots import draw_interval
 from rl.experiments.statistics import Interval, Scores, as_plain, bootstrap, iqm
 from rl.experiments.suites.figure import RANDOM
 from rl.experiments.suites.published import PUBLISHED
-from rl.experiments.suites.suite import Below, Entry, Report, Standing, Suite, shortfalls
+from rl.experiments.suites.suite import Below, Entry, Report, Statistics, Suite, shortfalls
 from rl.run.figure import BLACK, BLUE, ORANGE, finish
 
 if TYPE_CHECKING:
@@ -47,12 +47,12 @@ def aggregate(entries: Sequence[Entry]) -> Interval | None:
     return bootstrap(known, iqm) if known else None
 
 
-def share(env_id: str, ours: Standing) -> float:
+def share(env_id: str, ours: Statistics) -> float:
     """Of rl-zoo's steps of training."""
     return ours.timesteps / PUBLISHED[env_id].timesteps
 
 
-def _numbers(entry: Entry, ours: Standing | None) -> dict[str, object]:
+def _numbers(entry: Entry, ours: Statistics | None) -> dict[str, object]:
     normal = normalized(entry)
     statistics = ours and {
         "mean": ours.mean, "iqm": ours.iqm, "worst": min(entry.column("eval_mean")), "stochastic": ours.stochastic,
@@ -83,7 +83,7 @@ def _explanation(report: Report) -> str:
         to rl-zoo's mean, in Pong that of the stochastic evaluation. Share is of rl-zoo's steps of training."""
 
 
-def _cells(report: Report, entry: Entry, ours: Standing | None) -> list[str]:
+def _cells(report: Report, entry: Entry, ours: Statistics | None) -> list[str]:
     published = PUBLISHED[entry.env]
     other = f" ({published.env})" if published.env != entry.env else ""
     score, budget = f"{published.mean:.1f} ± {published.std:.1f}{other}", f"{published.timesteps:,}"
@@ -100,7 +100,7 @@ def _cells(report: Report, entry: Entry, ours: Standing | None) -> list[str]:
     ]  # fmt: skip
 
 
-def _remarks(report: Report, found: Mapping[str, Standing]) -> list[str]:
+def _remarks(report: Report, found: Mapping[str, Statistics]) -> list[str]:
     reached, judged_of, behind = shortfalls(found, "{:.1f}".format)
     overall = (
         f"At least rl-zoo's score in {reached} of {judged_of} environments that were run.{behind}" if found else ""

@@ -15,7 +15,7 @@ from agents.settings.values import ConfigError
 from rl.experiments.search.space import Range, Space, draw, parse, propose, read_space
 from rl.experiments.search.study import Search
 
-KNOWN, USUAL = setting_types(A2C, RunSettings), setting_defaults(A2C, RunSettings)
+KNOWN, DEFAULTS = setting_types(A2C, RunSettings), setting_defaults(A2C, RunSettings)
 RATE = "one_of(log(1e-4, 5e-3), linear(log(1e-4, 5e-3), 0))"
 SPACE: Space = {"gamma": parse("uniform(0.9, 1)", float), "n_steps": parse("one_of(1, 2, 4)", int)}
 
@@ -36,8 +36,8 @@ def test_default_space_holds_what_it_draws() -> None:
         "num_envs": 16, "learning_rate": Linear(1e-3, 0.0), "ent_coef": 1e-4, "net_arch": (128, 128),
         "max_policy_shift": 0.002, "use_rms_prop": False, "activation": "relu", "log_std_init": -2.0,
     }  # fmt: skip
-    drawn = draw(space, FixedTrial(dict(propose(space, wanted, USUAL))))
-    assert drawn == {**{key: USUAL[key] for key in space}, **wanted}
+    drawn = draw(space, FixedTrial(dict(propose(space, wanted, DEFAULTS))))
+    assert drawn == {**{key: DEFAULTS[key] for key in space}, **wanted}
     assert {key: type(drawn[key]) for key in ("num_envs", "gamma", "normalize_rewards", "net_arch")} == {
         "num_envs": int, "gamma": float, "normalize_rewards": bool, "net_arch": tuple,
     }  # fmt: skip
@@ -102,9 +102,9 @@ def test_proposals() -> None:
     assert propose(SPACE, {"gamma": 0.95}, {"n_steps": 1, "gamma": 0.99}) == {"gamma": 0.95, "n_steps": "1"}
     assert propose(SPACE, {}, {"n_steps": 3, "gamma": 0.5}) == {}, "what the space does not hold is drawn"
     with pytest.raises(ConfigError, match=r"gamma=0.5 is not in the space, uniform\(0.9, 1.0\)"):
-        propose(SPACE, {"gamma": 0.5}, USUAL)
+        propose(SPACE, {"gamma": 0.5}, DEFAULTS)
     with pytest.raises(ConfigError, match=r"n_step is not searched; did you mean 'n_steps'\?"):
-        propose(SPACE, {"n_step": 1}, USUAL)
+        propose(SPACE, {"n_step": 1}, DEFAULTS)
 
 
 # --- the study ---
@@ -126,7 +126,7 @@ def test_a_search_goes_on(tmp_path: Path) -> None:
 
     again = Search(tmp_path, SPACE, {"env": "x"})
     again.queue({"gamma": 0.95, "n_steps": "4"})  # not twice
-    again.take_up()
+    again.retry_interrupted()
     taken_up = again.ask()
     assert (taken_up.settings, taken_up.folder) == (drawn.settings, drawn.folder)
     assert again.ask().settings not in (proposed.settings, drawn.settings)
@@ -193,15 +193,15 @@ def test_tried_before_and_killed_twice(tmp_path: Path) -> None:
     search.finish(first)
     settings = first.settings
     while (other := search.ask()).settings != settings:
-        assert search.end_as_twin(other) is None
-        assert search.put_back(other) is None, "another process tries again"
+        assert search.end_like_twin(other) is None
+        assert search.retry_lost(other) is None, "another process tries again"
         again = search.ask()
         assert again.settings == other.settings
-        failed = search.put_back(again)
+        failed = search.retry_lost(again)
         assert failed is not None
         assert "was killed, twice" in failed.reason
-        assert (same := search.end_as_twin(search.ask())) is None or same.end in ("finished", "failed")
-    twin = search.end_as_twin(other)
+        assert (same := search.end_like_twin(search.ask())) is None or same.end in ("finished", "failed")
+    twin = search.end_like_twin(other)
     assert twin is not None
     assert (twin.end, twin.score) == ("finished", 5.0)
     search.close()

@@ -12,7 +12,7 @@ from agents.settings.recipes import recipe_file
 from agents.settings.values import ConfigError
 from envs import UnknownEnvironment
 from rl.experiments.suites import training as suites
-from rl.experiments.suites.suite import Entry, Report, page, standing
+from rl.experiments.suites.suite import Entry, Report, page, statistics
 from rl.experiments.suites.unseen import TASKS, UNSEEN, goal, line
 from tests.conftest import Command
 from tests.rl.experiments.suites import played, result, rows
@@ -108,8 +108,8 @@ def test_verdicts() -> None:
         Entry(MINIGRID, None, [], None, "no package"),
     ])  # fmt: skip
     assert goal(of.entries[1]) == -32.0
-    assert standing(UNSEEN, of.entries[0]).reaches
-    assert standing(UNSEEN, of.entries[2]).reaches is None
+    assert statistics(UNSEEN, of.entries[0]).reaches
+    assert statistics(UNSEEN, of.entries[2]).reaches is None
     cells = rows(str(page(UNSEEN, of)).partition("| environment | why")[0])
     assert {env: row[2] for env, row in cells.items()} == {
         "FrozenLake-v1": "improves",

@@ -16,7 +16,7 @@ from envs import UnknownEnvironment
 from rl.experiments.parallel import Line, Train
 from rl.experiments.suites import training as suites
 from rl.experiments.suites.published import PUBLISHED, Published
-from rl.experiments.suites.suite import Entry, Report, page, standing
+from rl.experiments.suites.suite import Entry, Report, page, statistics
 from rl.experiments.suites.training import Candidate
 from rl.experiments.suites.zoo import ZOO, aggregate, normalized, share
 from rl.run.results import Result
@@ -201,11 +201,11 @@ def test_verdicts() -> None:
 
 def test_numbers() -> None:
     of = entry("LunarLander-v3", 100.0, 150.0, 160.0, 170.0, 200.0, random=-170.0, steps=50_000)
-    ours = standing(ZOO, of)
+    ours = statistics(ZOO, of)
     assert ours.iqm.value == 160.0
     assert ours.mean.value == 156.0
     assert ours.reaches
-    assert not standing(ZOO, of._replace(runs=of.runs[:4])).reaches
+    assert not statistics(ZOO, of._replace(runs=of.runs[:4])).reaches
     assert (ours.timesteps, share(of.env, ours), ours.seconds, ours.steps_per_second) == (50_000, 0.25, 4.0, 3000.0)
     (numbers,) = page(ZOO, Report("command", "machine", range(5), [of])).numbers["environments"]  # type: ignore[misc]
     assert numbers["statistics"]["worst"] == 100.0
