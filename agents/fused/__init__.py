@@ -1,1 +1,13 @@
 """A2C as compiled kernels: the same update, over the same memory, without the interpreter."""
+
+from pathlib import Path
+
+from agents.maths import adaptation, schedules
+from envs.backends import native_physics
+from envs.kernels import register_sources
+
+_COMPILED_IN = (adaptation, schedules, native_physics)
+
+register_sources(
+    __name__, [*Path(__file__).parent.glob("*.py"), *(Path(str(module.__file__)) for module in _COMPILED_IN)]
+)

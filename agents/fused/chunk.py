@@ -11,7 +11,7 @@ from agents.fused.memory import Doubles, Floats, Integers
 from agents.fused.network import copy_row, forward, output_of
 from agents.fused.norms import normalize_rows
 from envs.backends.native_physics import step_worlds
-from envs.kernels import kernel, part
+from envs.kernels import inlined, kernel
 
 
 class World(NamedTuple):
@@ -38,7 +38,7 @@ class Episodes(NamedTuple):
     step: Integers
 
 
-@part
+@inlined
 def encode_rows(options, batch, norms, begin, end):
     """x of raw observations, as the networks see them."""
     raw, x = batch.raw[begin:end], batch.x[begin:end]
@@ -49,7 +49,7 @@ def encode_rows(options, batch, norms, begin, end):
             copy_row(raw, r, x, r)
 
 
-@part
+@inlined
 def act_rows(options, theta, layers, outputs, batch, work, noise, begin, end):
     """a ~ π_θ(·|x) for rows of x. noise: [rows], uniform in [0, 1), or [rows, A], normal, where actions are real."""
     forward(theta, layers, outputs, len(batch.x), options.relu, batch.x, begin, end)
@@ -67,7 +67,7 @@ def act_rows(options, theta, layers, outputs, batch, work, noise, begin, end):
             discrete[r] = sample_categorical(out, r, size, noise[r - begin, 0], work)
 
 
-@part
+@inlined
 def act_on(options, params, policy, batch, scratch, norms, obs, noise, begin):
     """Puts observations, [N, D], into the rows of the batch from `begin` on, and acts on them."""
     end = begin + len(obs)
@@ -84,7 +84,7 @@ def act_once(m, t, raw, noise):
     act_on(settings[0], params, policy, batch, scratch, norms, raw, noise, t * len(raw))
 
 
-@part
+@inlined
 def note_successor(raw, successors, row, envs, over, last, next_obs, i, extra):
     """What follows a row of the rollout: the row below; where an episode ended, a row of its own, behind all others.
 
@@ -143,7 +143,7 @@ def update_once(m, obs, next_obs, discrete, continuous, behavior, reward, termin
     )
 
 
-@part
+@inlined
 def advance(gaussian, batch, w, t, steps, extra, now, episodes, ended, buffers):
     """One step of every world, into row t of the batch. Returns the rows of x taken, and the episodes ended, so far."""
     force, next_obs, reward, terminated, truncated = buffers

@@ -10,7 +10,7 @@ from agents.fused.norms import merge_moments, normalize_rewards, scale_and_clip
 from agents.fused.optimizers import descend, sum_of_squares
 from agents.maths import adaptation, schedules
 from agents.maths.adaptation import ENTROPY_GAIN, SHIFT_GAIN, SHIFT_HORIZON
-from envs.kernels import kernel, part
+from envs.kernels import inlined, kernel
 
 DONE, GRADIENT_NOT_FINITE, SHIFT_NOT_FINITE = range(3)
 
@@ -36,7 +36,7 @@ def evaluate_schedules(schedules, progress, coefficients):
         values[k] = value_at(schedules[k], progress)
 
 
-@part
+@inlined
 def preprocess_rewards(options, batch, norms, steps):
     """Scales, clips and normalizes the rewards in place, as `A2C._inputs` does."""
     reward = batch.reward
@@ -47,7 +47,7 @@ def preprocess_rewards(options, batch, norms, steps):
         normalize_rewards(norms, options.gamma, bound, steps, reward, batch.terminated, batch.truncated)
 
 
-@part
+@inlined
 def advantages(options, batch, scratch, steps, v):
     """Â = GAE(δ), δ = r + γ (1 − terminated) V(s′) − V(s); target = V + Â. v: [rows of x]."""
     number = v.dtype.type
@@ -79,7 +79,7 @@ def standardize(values):
         values[k] = (values[k] - mean) / deviation
 
 
-@part
+@inlined
 def value_gradient(vf_coef, delta, target, rows, v, report):
     """δ of the last layer of V_φ: ∂ vf_coef · mean((target − V)²) / ∂V; and how much V explains of its target."""
     error, square, mean, spread = 0.0, 0.0, 0.0, 0.0
@@ -100,7 +100,7 @@ def value_gradient(vf_coef, delta, target, rows, v, report):
     report[EXPLAINED] = 1 - unexplained / spread if spread > 0 else np.nan
 
 
-@part
+@inlined
 def policy_gradient(options, batch, work, theta, grad, out, delta, advantage, rows, ent_coef, report):
     """δ of the last layer of π_θ, and the gradient of a Gaussian's log-std."""
     size = options.actions
@@ -123,7 +123,7 @@ def policy_gradient(options, batch, work, theta, grad, out, delta, advantage, ro
     report[POLICY_LOSS], report[ENTROPY], report[ENT_COEF] = loss / rows, entropy / rows, ent_coef
 
 
-@part
+@inlined
 def policy_shift(options, theta, layers, batch, scratch, rows):
     """Means over the rollout's states of KL(π_before ‖ π as it is now) and of JS, NaN for Gaussians."""
     capacity = len(batch.x)
@@ -140,7 +140,7 @@ def policy_shift(options, theta, layers, batch, scratch, rows):
     return kl_sum / rows, np.nan if options.gaussian else js_sum / rows
 
 
-@part
+@inlined
 def step_within(options, params, layers, batch, scratch, adaptive, rows, scale, rates, bound, measure, report):
     """The optimizer's step, shortened until its KL divergence is below the bound: `Descent._step_within`."""
     theta, start = params.theta, params.start
@@ -167,7 +167,7 @@ def step_within(options, params, layers, batch, scratch, adaptive, rows, scale, 
 next_factor = kernel(adaptation.next_factor)
 
 
-@part
+@inlined
 def adapt(target_policy_shift, target_entropy, state, report):
     """Moves the factors of the step and of the entropy bonus towards their targets: `Descent._adapt_step` and
     `Descent.adapt_entropy_coefficient`."""
@@ -180,7 +180,7 @@ def adapt(target_policy_shift, target_entropy, state, report):
         state[1] = next_factor(state[1], ENTROPY_GAIN * (target_entropy - report[ENTROPY]))
 
 
-@part
+@inlined
 def learn(options, params, policy, value, batch, scratch, norms, adaptive, steps, x_rows, progress, measure, report):
     """One update. The policy's outputs for the first T · N rows of x must be there: acting left them, or `forward`.
 
