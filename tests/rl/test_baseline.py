@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 import stable_baselines3 as sb3
-from rl.experiments.tables import first_reached
 
 import rl.baseline
 import rl.plot
 from agents.settings.files import read_yaml, write_yaml
 from agents.settings.values import ConfigError
+from rl.experiments.comparison_page import first_reached
 from rl.run.results import Result, read_columns, read_result
 from tests.conftest import Command
 
