@@ -32,14 +32,14 @@ class Line(NamedTuple):
     """One line of a comparison: settings that every seed of it shares."""
 
     label: str
-    agent: str  # as `rl.train --agent` knows it, or "sb3"
+    agent: str  # a name for `rl.train --agent`, or "sb3"
     settings: dict[str, object]  # complete but for the seed, as config.yaml holds them
     arguments: list[str]  # of the command that trains with these settings
     defaults: dict[str, object]
 
     @property
     def variant(self) -> Variant:
-        """How the environment of its runs is built."""
+        """The environment's variant in its runs."""
         kinds = get_type_hints(Variant)  # settings hold lists, as YAML does
         return Variant(**{name: convert(self.settings[name], kind) for name, kind in kinds.items()})  # type: ignore[arg-type]
 
@@ -58,14 +58,14 @@ class WorkerLost(RunFailed):
 
 Task = tuple[str, Line, int]  # an environment, a line and a seed
 
-Train = Callable[[str, Line, int, Path], "Future[Result]"]  # of a task and a parent of runs
+Train = Callable[[str, Line, int, Path], "Future[Result]"]  # (environment, line, seed, parent of run directories)
 
 
 def prepare(
     label: str, agent: str, env_id: str, kinds: Sequence[type], file: Path | None, assignments: Sequence[str],
     total_timesteps: str | None,
 ) -> Line:  # fmt: skip
-    """The file's settings, and over them the assignments. kinds: the dataclasses whose settings these are."""
+    """A line of the file's settings, and over them the assignments. kinds: the dataclasses of the settings."""
     arguments = ["--config", str(file)] if file else []
     arguments += ["--total-timesteps", total_timesteps] if total_timesteps else []
     arguments += [part for assignment in assignments for part in ("--set", assignment)]
@@ -173,7 +173,7 @@ def _be_quiet() -> None:
 
 
 def _run(command: Callable[[list[str]], int], argv: list[str]) -> tuple[int, str]:
-    """Runs a command in this process. Returns its status, and in one line what went wrong."""
+    """Runs a command in this process. Returns its status, and an error message of one line."""
     try:
         return command(argv), "it was interrupted"
     except ANTICIPATED as error:

@@ -8,7 +8,6 @@ import numpy as np
 import stable_baselines3 as sb3
 import torch
 from stable_baselines3.common.callbacks import BaseCallback
-from stable_baselines3.common.policies import ActorCriticPolicy
 from torch import Tensor
 
 from agents.loop import Hook, Status
@@ -28,14 +27,16 @@ def learn(model: sb3.A2C, total_timesteps: int, hooks: Sequence[Hook] = ()) -> f
 
 
 class _Spectator(BaseCallback):
-    """Notes the episodes during a rollout; after each update measures what it did."""
+    """Records episodes during a rollout, and measures the policy shift after each update."""
+
+    model: sb3.A2C
 
     def __init__(self, total_timesteps: int, hooks: Sequence[Hook]) -> None:
         super().__init__()
         self._further, self._hooks = total_timesteps, hooks
         self.seconds, self._since = 0.0, 0.0
         self._episodes: list[Episode] = []
-        self._obs: Tensor | None = None  # of the rollout that the update under way learns from
+        self._obs: Tensor | None = None  # of the rollout that SB3 is learning from
         self._before: Categorical | DiagonalGaussian | None = None
         self._wanted = True
 
@@ -51,7 +52,7 @@ class _Spectator(BaseCallback):
 
     def _on_rollout_end(self) -> None:
         self._stop_clock()
-        buffer = cast(sb3.A2C, self.model).rollout_buffer
+        buffer = self.model.rollout_buffer
         self._obs = torch.as_tensor(np.array(buffer.observations)).flatten(0, 1)
         self._before = self._distribution()
         self._since = time.perf_counter()
@@ -66,7 +67,7 @@ class _Spectator(BaseCallback):
         if self._before is None:
             return
         self._stop_clock()
-        updates = cast(sb3.A2C, self.model)._n_updates
+        updates = self.model._n_updates
         status = Status(self.num_timesteps, self._until, updates, self.seconds, self._metrics(), self._episodes)
         self._wanted = not any(wish is False for wish in [hook(status) for hook in self._hooks])
         self._episodes, self._before = [], None
@@ -76,14 +77,14 @@ class _Spectator(BaseCallback):
         self.seconds += time.perf_counter() - self._since
 
     def _metrics(self) -> Metrics:
-        """What SB3 logged of the update, under our names; and the policy shift."""
+        """SB3's log of the update, under our names, and the policy shift."""
         logged = self.logger.name_to_value
         shift = self._before.kl(self._distribution()).mean()  # type: ignore[union-attr, arg-type]
         numbers = {
             "train/policy_loss": logged["train/policy_loss"],
             "train/value_loss": logged["train/value_loss"],
             "train/entropy": -logged["train/entropy_loss"],
-            "train/ent_coef": cast(sb3.A2C, self.model).ent_coef,
+            "train/ent_coef": self.model.ent_coef,
             "train/explained_variance": logged["train/explained_variance"],
             "train/learning_rate": logged["train/learning_rate"],
         }
@@ -91,9 +92,9 @@ class _Spectator(BaseCallback):
 
     @torch.no_grad()
     def _distribution(self) -> Categorical | DiagonalGaussian:
-        """π(·|s) of SB3 as it is now, on the rollout's own states."""
+        """SB3's current π(·|s) on the rollout's states."""
         assert self._obs is not None
-        policy = cast(ActorCriticPolicy, self.model.policy)
+        policy = self.model.policy
         features = cast(Tensor, policy.extract_features(self._obs))
         out = policy.action_net(policy.mlp_extractor.forward_actor(features))
         log_std = getattr(policy, "log_std", None)

@@ -120,7 +120,7 @@ def performance_profile(tasks: Sequence[ArrayLike], thresholds: ArrayLike) -> tu
 
 
 def normalized(scores: ArrayLike, worst: float, reference: float) -> Scores:
-    """(score − worst) / (reference − worst): 0 is as the worst, a random policy say, and 1 as the reference."""
+    """(score − worst) / (reference − worst): 0 is the worst, such as a random policy, and 1 the reference."""
     if not reference > worst:
         raise ValueError(f"the reference score {reference} must be above the worst, {worst}")
     return (_scores(scores) - worst) / (reference - worst)
@@ -150,7 +150,7 @@ def reached(at: Sequence[float | None]) -> Reached:
 
 
 def on_grid(runs: Sequence[Mapping[str, Scores]], x: str, y: str, points: int = 200) -> tuple[Scores, Scores]:
-    """Curves of runs that were measured at different x, at common ones: float[K] and float[R, K].
+    """Interpolates curves that were measured at different x at common ones: float[K] and float[R, K].
 
     Straight lines between measurements; the grid reaches from where the last run begins to be known to where the first
     one ends, so that every point is a statement about all runs. Raises ValueError if no x is common to all.

@@ -1,4 +1,4 @@
-"""Interleaved repeats and their medians; and whole commands, from the shell to their last line."""
+"""Times systems in interleaved repeats, and whole commands from the shell to their last line."""
 
 import json
 import os
@@ -46,7 +46,7 @@ def interleaved(builders: Mapping[str, Build], unit: int, repeats: int, seconds:
 
 
 def _steps_in(run: Run, unit: int, seconds: float) -> int:
-    """How many steps take so long, found by doubling from twenty updates on, after twenty that may compile."""
+    """The number of steps that take this long, found by doubling, after twenty updates that may compile."""
     steps = 20 * unit
     run(steps)
     while True:
@@ -74,7 +74,7 @@ def sixteen_seeds(repeats: int, progress: Progress) -> dict[str, Rates]:
 
 
 def python_environments(shape: Shape, env_id: str, repeats: int, seconds: float) -> dict[str, Rates]:
-    """Training beside stepping the same environments, which exist in Python only or are taken so, at random."""
+    """Times training, and random stepping, of the same environments in Python."""
     return interleaved(
         {
             "random": lambda: systems.gymnasium(shape, env_id),
@@ -96,7 +96,7 @@ class Whole(NamedTuple):
 
 
 def from_the_shell(arguments: list[str], kernels: Path | None = None) -> Whole:
-    """kernels: where compiled kernels are kept; by default where they always are."""
+    """kernels: the folder of compiled kernels; by default Numba's own."""
     environment = os.environ | ({} if kernels is None else {"NUMBA_CACHE_DIR": str(kernels)})
     with tempfile.TemporaryDirectory() as out:
         start = time.perf_counter()
@@ -112,7 +112,7 @@ def from_the_shell(arguments: list[str], kernels: Path | None = None) -> Whole:
 
 
 def rival(python: str, repeats: int) -> dict[str, Rates]:
-    """rejax's PPO as near to A2C as it gets, run by another interpreter, in which it is installed."""
+    """rejax's PPO, with settings that come closest to A2C, run by another interpreter that has rejax."""
     script = Path(__file__).with_name("rejax_rates.py")
     done = subprocess.run([python, str(script), str(repeats)], capture_output=True, text=True)
     if done.returncode:

@@ -83,7 +83,7 @@ class Trace(NamedTuple):
 
 
 def play(setting: Setting, seeds: Sequence[int]) -> Trace:
-    """Algorithm 1 with one run a seed. Reproducible, and the same for a seed whichever others are beside it."""
+    """Algorithm 1 with one run a seed. Reproducible; a seed's run does not depend on the other seeds."""
     runs = len(seeds)
     generator = toys.Affine(runs, setting.mean, setting.std, setting.learns_std)
     discriminator = _discriminator(setting, seeds)

@@ -77,7 +77,7 @@ def generators(seeds: Sequence[int], stream: int) -> list[torch.Generator]:
 
 
 def normals(seeds: Sequence[int], stream: int, *shape: int) -> Iterator[Tensor]:
-    """Minibatches of N(0, 1) without end, float[R, *shape]; a run's numbers do not depend on the runs beside it."""
+    """Minibatches of N(0, 1) without end, float[R, *shape]; a run's numbers do not depend on the other runs."""
     sources, count = generators(seeds, stream), max(1, _BLOCK // math.prod(shape))
     while True:
         yield from torch.stack([torch.randn(count, *shape, generator=g) for g in sources], 1)

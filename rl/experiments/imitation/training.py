@@ -50,7 +50,7 @@ def _expert(line: Line, result: Result) -> Expert:
 
 
 def recorded(agent: A2C, run: Path) -> Demonstrations:
-    """The demonstrations in a run directory; plays them and writes them there unless they are the same already."""
+    """The demonstrations in a run directory, recorded first unless the same ones are there."""
     file, env_id = run / FILE, cast(str, agent.env)
     origin = {"run": str(run), "checkpoint": checkpoint.locate(run).name, "step": agent.loop.step}
     if file.is_file():
@@ -68,7 +68,7 @@ def train_lines(
     experiment: Experiment, experts: dict[str, Expert], assignments: Sequence[str], seeds: Sequence[int], out: Path,
     jobs: int,
 ) -> list[Outcome]:  # fmt: skip
-    """Every line in every environment of an experiment, and what random actions score there."""
+    """Trains every line in every environment of an experiment, and evaluates random actions there."""
     envs = experiment.envs
     lines = {
         env_id: [_line(env_id, spec, experts.get(env_id), assignments) for spec in experiment.lines(env_id)]

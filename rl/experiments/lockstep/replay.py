@@ -89,7 +89,7 @@ class Replay(BaseCallback):
         self._theirs = buffer.advantages.copy(), buffer.returns.copy()  # [T, N]; the update reorders them
 
     def _on_rollout_start(self) -> None:
-        if self._rows:  # SB3 has made its update on them
+        if self._rows:  # SB3 has learned from them
             self._repeat()
 
     def _on_training_end(self) -> None:
@@ -169,7 +169,7 @@ def lockstep(settings: A2CSettings, updates: int, agent_of: Callable[[sb3.A2C], 
 
 @contextmanager
 def double_precision() -> Iterator[None]:
-    """What torch makes in here is float64: our agent, and SB3's networks."""
+    """Makes float64 torch's default, for our agent and for SB3's networks."""
     before = torch.get_default_dtype()
     torch.set_default_dtype(torch.float64)
     try:
@@ -179,7 +179,7 @@ def double_precision() -> Iterator[None]:
 
 
 def keep_double(model: sb3.A2C) -> None:
-    """Where SB3 would cast to float32 (observations, rewards, returns), float64 stays. For a model not trained yet."""
+    """Keeps float64 where SB3 casts to float32 (observations, rewards, returns). For an untrained model."""
     buffer = model.rollout_buffer
     model.rollout_buffer = _DoubleBuffer(
         buffer.buffer_size, buffer.observation_space, buffer.action_space, buffer.device, buffer.gae_lambda,

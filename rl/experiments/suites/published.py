@@ -1,4 +1,4 @@
-"""What rl-baselines3-zoo publishes for Stable-Baselines3's A2C with tuned hyper-parameters, to hold ours to.
+"""The scores that rl-baselines3-zoo publishes for Stable-Baselines3's A2C with tuned hyper-parameters.
 
 A score there is one run: its trained model is played for 150,000 steps (Atari: 600,000), and the mean return and its
 standard deviation over episodes are published. Actions are deterministic but for Atari. MuJoCo is version 3 there and
@@ -23,8 +23,8 @@ class Published(NamedTuple):
     deterministic: bool = True  # actions of the evaluation
 
     def normalize(self, scores: ArrayLike, random: float | None) -> Scores | None:
-        """Scores so that 0 is uniformly random actions, and 1 this. None where random actions are unknown, or where
-        this is not above them by its own standard deviation: the unit would be noise, as in Ant."""
+        """Scores scaled so that uniformly random actions score 0 and this result 1. None if the score of random actions
+        is unknown, or if this result is not above it by one standard deviation: the unit would be noise, as in Ant."""
         if random is None or self.mean - random <= self.std:
             return None
         return normalized(scores, random, self.mean)

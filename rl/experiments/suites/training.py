@@ -51,7 +51,7 @@ def run(
     suite: Suite, command: str, only: Sequence[str], assignments: Sequence[str], seeds: Sequence[int], out: Path,
     results: Path, jobs: int,
 ) -> None:  # fmt: skip
-    """Trains what is missing of the suite, and writes its page into a directory of its name.
+    """Trains the missing runs of the suite, and writes its page into a directory of its name.
 
     command: for the page. only: environments to train; all of the suite if it is empty. assignments: settings over
     those of every environment. out: parent of run directories. results: parent of the directory.
@@ -134,9 +134,9 @@ def _play_randomly(candidate: Candidate, line: Line, variant: Variant) -> None:
 def train(
     candidates: Sequence[Candidate], seeds: Sequence[int], out: Path, jobs: int, write: Callable[[], None]
 ) -> None:
-    """Trains what is missing, and calls `write` whenever an environment is complete while others are not.
+    """Trains the missing runs, and calls `write` whenever an environment is complete while others are not.
 
-    Environments that take longest come first, so that no process idles while another still has a long run before it.
+    The slowest environments come first, so that no process idles while another still trains a long run.
     """
     order = sorted((each for each in candidates if each.chosen), key=lambda each: each.seconds, reverse=True)
     tasks = [(each, cast(Line, each.line), seed) for each in order for seed in seeds if seed not in each.runs]
