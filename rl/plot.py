@@ -14,6 +14,7 @@ from agents.settings.schema import setting_defaults, with_defaults
 from agents.settings.values import ConfigError, plain
 from rl.experiments import plots
 from rl.experiments.pages import counted
+from rl.experiments.parallel import BASELINE
 from rl.run.results import Result, is_finished, read_result
 from rl.run.terminal import DONE, Parser, run
 
@@ -49,7 +50,7 @@ def _settings(directory: Path) -> dict[str, object]:
 
 def _defaults(agent: object) -> dict[str, object]:
     """The defaults of the settings of a run with this agent."""
-    kinds = registry.kinds(str(agent)) if agent in registry.NAMES else (A2CSettings,)
+    kinds = (A2CSettings,) if agent in (None, BASELINE) else registry.kinds(str(agent))
     return {key: plain(value) for key, value in setting_defaults(*kinds, RunSettings).items()}
 
 

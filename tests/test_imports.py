@@ -4,10 +4,12 @@ import ast
 import subprocess
 import sys
 from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
 
 import pytest
 
+import rl
 from tests import ROOT
 
 FLOORS = ("envs", "agents", "rl")  # from the ground up: the import packages
@@ -113,6 +115,25 @@ def test_a_circle_is_seen() -> None:
     assert circles({"agents.a": {"agents.b"}, "agents.b": {"agents.a"}, "agents.c": {"agents.a"}, "envs.d": set()}) == [
         "agents.a", "agents.b", "agents.c",
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(("former", "present"), rl.MOVED.items())
+def test_documented_modules_are_found_under_their_former_names(former: str, present: str) -> None:
+    old, new = import_module(former), import_module(present)
+    assert {name: vars(old)[name] for name in vars(new) if not name.startswith("_")} == {
+        name: value for name, value in vars(new).items() if not name.startswith("_")
+    }
+    assert old.__name__ == former
+    assert new.__name__ == present
+
+
+def test_the_function_evaluate_outlives_the_import_of_its_command() -> None:
+    code = (
+        "import rl, rl.evaluate; from agents import A2C; rl.evaluate.main; "
+        "print(rl.evaluate(A2C('CartPole-v1'), 'CartPole-v1', 2).mean > 0)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert done.stdout.strip() == "True"
 
 
 def test_imports_are_cheap() -> None:

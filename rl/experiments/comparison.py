@@ -70,8 +70,8 @@ def _own_line(args: Namespace, label: str, *items: str) -> Line:
         raise ConfigError(f"--line {label}: one YAML file at most, got {', '.join(files)}")
     agents = [item.removeprefix("agent=") for item in items if item.startswith("agent=")] or ["a2c"]
     agent = agents[-1]
-    if agent not in (known := (*registry.NAMES, BASELINE)):
-        raise ConfigError(f"--line {label}: agent is one of {', '.join(known)}, got {agent!r}")
+    if ":" not in agent and agent not in (known := (*registry.NAMES, BASELINE)):
+        raise ConfigError(f"--line {label}: agent is module:Class or one of {', '.join(known)}, got {agent!r}")
     file = Path(files[0]) if files else recipe_file(args.env, "a2c" if agent == BASELINE else agent)
     assignments = [item for item in items if item not in files and not item.startswith("agent=")]
     return _build(args, label, agent, file, assignments)

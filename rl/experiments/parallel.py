@@ -213,7 +213,7 @@ def finished(env_id: str, line: Line, seed: int, out: Path) -> Result | None:
 def _matching(env_id: str, line: Line, seed: int, out: Path) -> list[Path]:
     """Run directories of exactly these settings, oldest first; a setting newer than a run counts as its default."""
     expected = {"env": env_id, "agent": line.agent, **line.settings, "seed": seed}
-    runs = sorted((out / directory_name(env_id) / line.agent).glob(f"{seed}-*/config.yaml"))
+    runs = sorted((out / directory_name(env_id) / directory_name(line.agent)).glob(f"{seed}-*/config.yaml"))
     return [file.parent for file in runs if with_defaults(_read(file), line.defaults) == expected]
 
 

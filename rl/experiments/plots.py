@@ -153,5 +153,5 @@ def _episodes(lines: Mapping[str, Sequence[Result]]) -> str:
 
 
 def _differs(lines: Mapping[str, Sequence[Columns]], name: str) -> bool:
-    """Whether a metric is not the same in all runs of all lines at all times."""
-    return len({value for seeds in lines.values() for run in seeds for value in run[name]}) > 1
+    """Whether a metric varies over time, runs or lines. Agents need not have it."""
+    return len({value for seeds in lines.values() for run in seeds for value in run.get(name, ())}) > 1

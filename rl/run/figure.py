@@ -6,7 +6,7 @@ from itertools import cycle
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rl.run.results import read_columns, with_ending
+from rl.run.results import Columns, read_columns, with_ending
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -70,12 +70,43 @@ def save(figure: "Figure", path: Path) -> None:
 _LOSSES = {"train/loss": ("on minibatches", SKY), "validation/loss": ("on held-out episodes", BLUE)}
 
 
+def _entropy(axes: "Axes", metrics: Columns) -> None:
+    axes.plot(metrics["step"], metrics["train/entropy"], color=GREEN)
+    finish(axes, y="entropy\n(nats)")
+
+
+def _policy_shift(axes: "Axes", metrics: Columns) -> None:
+    steps, shift = metrics["step"], metrics["train/policy_shift_kl"]
+    axes.plot(steps, shift, color=PINK, label="mean of the measured updates")
+    axes.plot(steps, metrics["train/policy_shift_kl_max"], color=PINK, lw=0.6, alpha=0.5, label="largest")
+    if (shift > 0).any():  # a learning rate of 0 leaves the policy where it is
+        axes.set_yscale("log", nonpositive="mask")
+    _label(axes, 1.0)
+    finish(axes, y="policy shift KL\n(nats per update)")
+
+
+_PANELS = {"train/entropy": _entropy, "train/policy_shift_kl": _policy_shift}
+
+
+def _label(axes: "Axes", marker_scale: float) -> None:
+    """A legend above the axes, where it hides no data."""
+    axes.legend(
+        loc="lower right", bbox_to_anchor=(1, 1), ncols=3, fontsize="small", frameon=False,
+        markerscale=marker_scale, borderaxespad=0.1,
+    )  # fmt: skip
+
+
 def learning_curve(directory: Path, env_id: str, agent: str, seed: int, threshold: float | None) -> Path:
-    """Draws returns, entropy and policy shift against environment steps into `learning_curve.png`; returns its path."""
+    """Draws returns, entropy and policy shift against environment steps into `learning_curve.png`; returns its path.
+
+    Entropy and policy shift are drawn if the agent measures them.
+    """
     episodes, metrics = read_columns(directory / "episodes.csv"), read_columns(directory / "metrics.csv")
     steps, recorded = metrics["step"], "validation/loss" in metrics  # learned from recorded transitions: no episodes
-    with canvas(7, 6, font_size=10) as figure:
-        top, middle, bottom = figure.subplots(3, 1, sharex=True, height_ratios=[2.2, 1, 1])
+    drawn = [draw for name, draw in _PANELS.items() if name in metrics]
+    with canvas(7, 3.4 + 1.3 * len(drawn), font_size=10) as figure:
+        heights = [2.2, *(1.0 for _ in drawn)]
+        top, *others = figure.subplots(len(heights), 1, sharex=True, squeeze=False, height_ratios=heights)[:, 0]
         if recorded:
             for name, (label, color) in _LOSSES.items():
                 top.plot(steps, metrics[name], color=color, label=label)
@@ -84,23 +115,13 @@ def learning_curve(directory: Path, env_id: str, agent: str, seed: int, threshol
             top.plot(steps, metrics["rollout/ep_rew_mean"], color=BLUE, label="mean of the last 100 episodes")
             if threshold is not None:
                 top.axhline(threshold, color=ORANGE, ls="--", lw=1, label=f"reward threshold, {threshold:g}")
-        middle.plot(steps, metrics["train/entropy"], color=GREEN)
-        bottom.plot(steps, metrics["train/policy_shift_kl"], color=PINK, label="mean of the updates measured")
-        bottom.plot(steps, metrics["train/policy_shift_kl_max"], color=PINK, lw=0.6, alpha=0.5, label="largest")
-        if (metrics["train/policy_shift_kl"] > 0).any():  # a learning rate of 0 leaves the policy where it is
-            bottom.set_yscale("log", nonpositive="mask")
-        for axes, markerscale in ((top, 4.0), (bottom, 1.0)):  # above the axes, where the legend hides no data
-            axes.legend(
-                loc="lower right", bbox_to_anchor=(1, 1), ncols=3, fontsize="small", frameon=False,
-                markerscale=markerscale, borderaxespad=0.1,
-            )  # fmt: skip
+        _label(top, 4.0)
         finish(top, y="loss (nats)" if recorded else "return")
-        finish(middle, y="entropy\n(nats)")
-        finish(
-            bottom, "transitions learned from" if recorded else "environment steps", "policy shift KL\n(nats an update)"
-        )
-        for axes in (top, middle, bottom):
+        for axes, draw in zip(others, drawn, strict=True):
+            draw(axes, metrics)
+        for axes in (top, *others):
             count_steps(axes)
+        finish(axes, x="transitions learned from" if recorded else "environment steps")
         figure.suptitle(f"{env_id}: {agent}, seed {seed} (1 run)", fontsize="medium")
         path = directory / "learning_curve.png"
         figure.savefig(path, dpi=150)

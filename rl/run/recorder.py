@@ -1,4 +1,4 @@
-"""The run directory: settings, versions, metrics, episodes, summary. Never overwritten; continued on resume."""
+"""Writes a run directory: settings, versions, metrics, episodes. Never overwritten; continued on resume."""
 
 import csv
 import io
@@ -26,10 +26,12 @@ except ImportError:  # not on Windows
 
 LATEST = 100  # episodes over which training returns are averaged, as everywhere in the field
 
+SHIFT = "train/policy_shift_kl"  # a metric of which the largest value is recorded too
+
 
 def create_run_directory(out: Path, env_id: str, agent: str, seed: int, settings: Mapping[str, object]) -> Path:
-    """Makes `out/<env>/<agent>/<seed>-<time>/` with config.yaml and versions.json in it, and returns it."""
-    parent = out / directory_name(env_id) / agent
+    """Creates `out/<env>/<agent>/<seed>-<time>/` with config.yaml and versions.json; returns it."""
+    parent = out / directory_name(env_id) / directory_name(agent)
     stamp = datetime.now().strftime("%Y%m%d-%H%M%S")
     name = f"{seed}-{stamp}"
     for attempt in range(2, 1000):
@@ -45,11 +47,11 @@ def create_run_directory(out: Path, env_id: str, agent: str, seed: int, settings
 
 
 class Recorder:
-    """A hook that writes metrics.csv, one row every `log_interval` updates, and episodes.csv, one row an episode.
+    """A hook that writes metrics.csv, one row per `log_interval` updates, and episodes.csv, one row per episode.
 
-    Metrics are means over the row's updates (and the largest policy shift among them, those that were measured);
-    rollout/* are means over the last 100 episodes. Wall-clock columns, time/*, come last. `solved_at` is the step at
-    which the mean return of the last 100 episodes first reached the environment's reward threshold.
+    A metric is the mean over the row's updates in which it was measured; of the policy shift, the largest value is
+    recorded too. rollout/* are means over the last 100 episodes. Wall-clock columns, time/*, come last. `solved_at` is
+    the step at which the mean return of the last 100 episodes first reached the environment's reward threshold.
     """
 
     def __init__(self, directory: Path, log_interval: int, reward_threshold: float | None) -> None:
@@ -84,7 +86,7 @@ class Recorder:
             self._write_row(status.step, status.iteration, status.seconds)
 
     def flush(self, step: int, iteration: int, seconds: float) -> None:
-        """Writes the updates since the last row as a row of their own: at the end of a run, after its checkpoint."""
+        """Writes a row for the updates since the last one. Called at the end of a run, after its checkpoint."""
         if self._window:
             self._write_row(step, iteration, seconds)
 
@@ -95,17 +97,22 @@ class Recorder:
 
     def _write_row(self, step: int, iteration: int, seconds: float) -> None:
         window = torch.cat(self._window).double()
-        shift = self._names.index("train/policy_shift_kl")
-        columns = ["step", "iteration", "rollout/ep_rew_mean", "rollout/ep_len_mean", *self._names]
-        self._metrics.header([*columns, "train/policy_shift_kl_max", "time/seconds", "time/steps_per_second"])
-        rollout = [self.mean_return, float(np.mean(self._lengths)) if self._lengths else float("nan")]
-        means = [*window.nanmean(0).tolist(), float(np.fmax.reduce(window[:, shift].numpy()))]
-        clock = [round(seconds, 3), round(step / max(seconds, 1e-9), 1)]
-        self._metrics.row([step, iteration, *rollout, *means, *clock])
+        row: dict[str, float | int] = {
+            "step": step,
+            "iteration": iteration,
+            "rollout/ep_rew_mean": self.mean_return,
+            "rollout/ep_len_mean": float(np.mean(self._lengths)) if self._lengths else float("nan"),
+            **dict(zip(self._names, window.nanmean(0).tolist(), strict=True)),
+        }
+        if SHIFT in self._names:
+            row[f"{SHIFT}_max"] = float(np.fmax.reduce(window[:, self._names.index(SHIFT)].numpy()))
+        row |= {"time/seconds": round(seconds, 3), "time/steps_per_second": round(step / max(seconds, 1e-9), 1)}
+        self._metrics.header(list(row))
+        self._metrics.row(list(row.values()))
         self._window.clear()
 
     def state_dict(self) -> dict[str, object]:
-        """What a resumed run needs: unwritten updates, latest episodes, and how far each file reaches."""
+        """Unwritten updates, latest episodes, and the length of each file."""
         return {
             "returns": list(self._returns),
             "lengths": list(self._lengths),
@@ -116,7 +123,7 @@ class Recorder:
         }
 
     def load_state_dict(self, state: Mapping[str, object]) -> None:
-        """Goes on where the checkpoint was taken: what the files hold beyond it is cut off and will be made again."""
+        """Continues from a checkpoint: truncates what the files hold beyond it, which the resumed run writes again."""
         self._returns.extend(cast("list[float]", state["returns"]))
         self._lengths.extend(cast("list[int]", state["lengths"]))
         window = cast("Tensor | None", state["window"])
@@ -128,7 +135,7 @@ class Recorder:
 
 
 def lock(directory: Path) -> TextIO:
-    """Holds a run directory for this process, as long as the file is open. Raises ConfigError if another holds it."""
+    """Locks a run directory while the file is open. Raises ConfigError if another process has locked it."""
     file = (directory / ".lock").open("w", encoding="utf-8")
     if fcntl is not None:
         try:
@@ -140,7 +147,7 @@ def lock(directory: Path) -> TextIO:
 
 
 class _Table:
-    """A CSV file that grows; numbers to nine significant digits, NaN as an empty cell."""
+    """A CSV file that rows are appended to; numbers to nine significant digits, NaN as an empty cell."""
 
     def __init__(self, path: Path) -> None:
         self._path = path

@@ -1,6 +1,5 @@
 """The command: `python -m rl.train`, its run directory, its exit statuses, and what survives an interruption."""
 
-import csv
 import json
 import os
 import signal
@@ -18,6 +17,7 @@ from agents import A2C, checkpoint
 from rl.run.recorder import Recorder
 from tests import ROOT
 from tests.conftest import Command
+from tests.runs import run_of, table
 
 SHORT = ["--total-timesteps", "2000", "--set", "eval_episodes=2"]
 
@@ -26,18 +26,6 @@ SHORT = ["--total-timesteps", "2000", "--set", "eval_episodes=2"]
 def train(command: Command, tmp_path: Path) -> Command:
     out = ["--out", str(tmp_path)]
     return lambda *argv: command(rl.train, *argv, *([] if {"--out", "--resume"} & {*argv} else out))
-
-
-def run_of(parent: Path) -> Path:
-    (config,) = parent.glob("*/*/*/config.yaml")
-    return config.parent
-
-
-def table(path: Path) -> list[list[str]]:
-    """The rows of a CSV file without its wall-clock columns."""
-    rows = list(csv.reader(path.read_text(encoding="utf-8").splitlines()))
-    kept = [i for i, name in enumerate(rows[0]) if not name.startswith("time/")]
-    return [[row[i] for i in kept] for row in rows]
 
 
 def test_run_directory(train: Command, tmp_path: Path) -> None:

@@ -1,7 +1,6 @@
 """What all algorithms around an A2C must do: go on exactly, in Python and on the command line; fail in one line."""
 
 import ast
-import csv
 import json
 import os
 import shutil
@@ -32,6 +31,7 @@ from tests import ROOT
 from tests.agents.recorded import made
 from tests.conftest import Command
 from tests.matrix import ACTIONS, OBSERVATIONS, Match
+from tests.runs import run_of, table
 
 AROUND = ("clone", "gail", "distill", "mutual")
 FEW = {"net_arch": (8,), "num_envs": 4, "n_steps": 2}
@@ -89,18 +89,6 @@ def test_training_goes_on_exactly(case: str, given: Given, tmp_path: Path) -> No
 
 def flags(settings: Mapping[str, object]) -> list[str]:
     return [part for key, value in settings.items() for part in ("--set", f"{key}={text_of(value)}")]
-
-
-def table(path: Path) -> list[list[str]]:
-    """The rows of a CSV file without its wall-clock columns."""
-    rows = list(csv.reader(path.read_text(encoding="utf-8").splitlines()))
-    kept = [i for i, name in enumerate(rows[0]) if not name.startswith("time/")]
-    return [[row[i] for i in kept] for row in rows]
-
-
-def run_of(parent: Path) -> Path:
-    (config,) = parent.glob("*/*/*/config.yaml")
-    return config.parent
 
 
 @pytest.mark.parametrize("name", AROUND)
