@@ -1,4 +1,7 @@
-"""Whole iterations of collecting and learning in one call that holds no lock, where the worlds are compiled too."""
+"""Kernels that act and learn in one call: whole iterations on native worlds, one step at a time on others.
+
+They run without the interpreter's lock. memory: `agents.fused.memory.Memory`.
+"""
 
 from typing import NamedTuple
 
@@ -8,7 +11,7 @@ from numpy.typing import NDArray
 from agents.fused.densities import sample_categorical
 from agents.fused.learn import DONE, learn
 from agents.fused.memory import Doubles, Floats, Integers
-from agents.fused.network import copy_row, forward, output_of
+from agents.fused.network import copy_row, forward, last_output
 from agents.fused.norms import normalize_rows
 from envs.backends.native_physics import step_worlds
 from envs.kernels import inlined, kernel
@@ -26,12 +29,12 @@ class World(NamedTuple):
     two: Doubles
     running_return: Doubles  # [N]
     running_length: Integers  # [N]
-    low: float  # bounds of a real action
+    low: float  # bounds of a continuous action
     high: float
 
 
 class Episodes(NamedTuple):
-    """Those that ended, in order."""
+    """Finished episodes, in the order in which they ended; each array has room for one per row of the chunk."""
 
     ret: Doubles
     length: Integers
@@ -40,20 +43,20 @@ class Episodes(NamedTuple):
 
 @inlined
 def encode_rows(options, batch, norms, begin, end):
-    """x of raw observations, as the networks see them."""
-    raw, x = batch.raw[begin:end], batch.x[begin:end]
+    """Writes the rows of x from those of raw_obs: normalized, or copied."""
+    raw_obs, x = batch.raw_obs[begin:end], batch.x[begin:end]
     if options.normalize_observations:
-        normalize_rows(norms, options.clip_normalized, raw, x)
+        normalize_rows(norms, options.clip_normalized, raw_obs, x)
     else:
         for r in range(len(x)):
-            copy_row(raw, r, x, r)
+            copy_row(raw_obs, r, x, r)
 
 
 @inlined
-def act_rows(options, theta, layers, outputs, batch, work, noise, begin, end):
-    """a ~ π_θ(·|x) for rows of x. noise: [rows], uniform in [0, 1), or [rows, A], normal, where actions are real."""
+def sample_actions(options, theta, layers, outputs, batch, work, noise, begin, end):
+    """a ~ π_θ(·|x) for the rows of x from begin to end. noise: [rows, 1], uniform in [0, 1), or [rows, A], normal."""
     forward(theta, layers, outputs, len(batch.x), options.relu, batch.x, begin, end)
-    out = output_of(outputs, layers, len(layers) - 1, len(batch.x))
+    out = last_output(outputs, layers, len(batch.x))
     size = options.actions
     discrete, continuous, behavior = batch.discrete, batch.continuous, batch.behavior
     for r in range(begin, end):
@@ -69,69 +72,72 @@ def act_rows(options, theta, layers, outputs, batch, work, noise, begin, end):
 
 @inlined
 def act_on(options, params, policy, batch, scratch, norms, obs, noise, begin):
-    """Puts observations, [N, D], into the rows of the batch from `begin` on, and acts on them."""
+    """Stores observations, [N, D], as rows of the batch from `begin` on, and samples their actions."""
     end = begin + len(obs)
     for i in range(len(obs)):
-        copy_row(obs, i, batch.raw, begin + i)
+        copy_row(obs, i, batch.raw_obs, begin + i)
     encode_rows(options, batch, norms, begin, end)
-    act_rows(options, params.theta, policy.layers, policy.outputs, batch, scratch.work, noise, begin, end)
+    sample_actions(options, params.theta, policy.layers, policy.outputs, batch, scratch.work, noise, begin, end)
 
 
 @kernel
-def act_once(m, t, raw, noise):
-    """Acts on observations that come from outside, those of step t of a rollout. raw: float[N, D]."""
-    settings, params, policy, _, batch, scratch, norms, _ = m
-    act_on(settings[0], params, policy, batch, scratch, norms, raw, noise, t * len(raw))
+def act(memory, obs, noise):
+    """Samples actions for observations, [N, D], of the first step of a rollout. noise: see `sample_actions`."""
+    options, params, policy, _, batch, scratch, norms, _ = memory
+    act_on(options[0], params, policy, batch, scratch, norms, obs, noise, 0)
 
 
 @inlined
-def note_successor(raw, successors, row, envs, over, last, next_obs, i, extra):
-    """What follows a row of the rollout: the row below; where an episode ended, a row of its own, behind all others.
+def store_successor(raw_obs, successors, row, envs, over, last, next_obs, i, used):
+    """Stores which row of x holds s′ of this row: the row of the next step, or, after an episode's end, a further one.
 
-    extra: rows taken so far. Returns that now.
+    over: whether the episode ended; last: whether this is the last step of the rollout. Copies s′ = next_obs[i] there
+    if no later step will. used: rows of x in use; returns their new number.
     """
     successor = row + envs
     if over and not last:
-        successor = extra
-        extra += 1
+        successor = used
+        used += 1
     if over or last:
-        copy_row(next_obs, i, raw, successor)
+        copy_row(next_obs, i, raw_obs, successor)
     successors[row] = successor
-    return extra
+    return used
 
 
 @kernel
-def turn(m, t, steps, extra, obs, noise, next_obs, reward, terminated, truncated, progress, measure, report):
-    """Takes in step t of worlds that are stepped outside, learns after the last of a rollout, and acts on obs again.
+def store_learn_act(
+    memory, t, steps, used, obs, noise, next_obs, reward, terminated, truncated, progress, measure, report
+):
+    """Stores step t of a rollout, learns if it is the last, and samples the actions for the next observations, obs.
 
-    noise: that of the next action; extra: rows of x taken so far. Returns extra, and whether learning went well.
+    noise: of these actions, empty to sample none; used: rows of x in use. Returns `used` and the status of `learn`.
     """
-    settings, params, policy, value, batch, scratch, norms, adaptive = m
+    settings, params, policy, value, batch, scratch, norms, adaptive = memory
     options, envs = settings[0], len(reward)
     rows, status = steps * envs, DONE
-    extra = rows + envs if t == 0 else extra
+    used = rows + envs if t == 0 else used
     for i in range(envs):
         row = t * envs + i
         over = terminated[i] or truncated[i]
         batch.reward[t, i], batch.terminated[t, i], batch.truncated[t, i] = reward[i], terminated[i], truncated[i]
-        extra = note_successor(batch.raw, batch.successor, row, envs, over, t == steps - 1, next_obs, i, extra)
+        used = store_successor(batch.raw_obs, batch.successor, row, envs, over, t == steps - 1, next_obs, i, used)
     if t == steps - 1:
-        encode_rows(options, batch, norms, rows, extra)
+        encode_rows(options, batch, norms, rows, used)
+        state = adaptive[0]
         status = learn(
-            options, params, policy, value, batch, scratch, norms, adaptive, steps, extra, progress, measure, report
+            options, params, policy, value, batch, scratch, norms, state, steps, used, progress, measure, report[0]
         )
     if status == DONE and len(noise) > 0:
         act_on(options, params, policy, batch, scratch, norms, obs, noise, (t + 1) % steps * envs)
-    return extra, status
+    return used, status
 
 
 @kernel
-def update_once(m, obs, next_obs, discrete, continuous, behavior, reward, terminated, truncated, progress, report):
-    """Learns from a rollout that comes from outside, as it is in `agents.rollout.Rollout` but for rows of T · N."""
-    settings, params, policy, value, batch, scratch, norms, adaptive = m
-    options = settings[0]
-    rows = len(obs)
-    batch.raw[:rows], batch.raw[rows : 2 * rows] = obs, next_obs
+def update(memory, obs, next_obs, discrete, continuous, behavior, reward, terminated, truncated, progress, report):
+    """Learns from an `agents.rollout.Rollout` that was collected elsewhere; obs and actions have T · N rows."""
+    settings, params, policy, value, batch, scratch, norms, adaptive = memory
+    options, rows, steps = settings[0], len(obs), len(reward)
+    batch.raw_obs[:rows], batch.raw_obs[rows : 2 * rows] = obs, next_obs
     batch.discrete[:rows], batch.continuous[:rows], batch.behavior[:rows] = discrete[:rows], continuous[:rows], behavior
     batch.reward[:], batch.terminated[:], batch.truncated[:] = reward, terminated, truncated
     for r in range(rows):
@@ -139,66 +145,70 @@ def update_once(m, obs, next_obs, discrete, continuous, behavior, reward, termin
     encode_rows(options, batch, norms, 0, 2 * rows)
     forward(params.theta, policy.layers, policy.outputs, len(batch.x), options.relu, batch.x, 0, rows)
     return learn(
-        options, params, policy, value, batch, scratch, norms, adaptive, len(reward), 2 * rows, progress, True, report
+        options, params, policy, value, batch, scratch, norms, adaptive[0], steps, 2 * rows, progress, True, report[0]
     )
 
 
 @inlined
-def advance(gaussian, batch, w, t, steps, extra, now, episodes, ended, buffers):
-    """One step of every world, into row t of the batch. Returns the rows of x taken, and the episodes ended, so far."""
+def step_native_worlds(gaussian, batch, worlds, t, steps, used, now, episodes, ended, buffers):
+    """Steps every world and stores the outcome in row t of the batch. now: the training step after it.
+
+    Returns the rows of x in use and the episodes that have ended in this chunk.
+    """
     force, next_obs, reward, terminated, truncated = buffers
-    raw, _, successors, discrete, continuous, _, rewards, terminations, truncations = batch
-    world, limit, state, rng, length, obs, two, ret, count, low, high = w
+    raw_obs, _, successors, discrete, continuous, _, rewards, terminations, truncations = batch
+    world, limit, state, rng, length, obs, two, ret, count, low, high = worlds
     returns, lengths, times = episodes
     envs = len(reward)
     first = t * envs
     if gaussian:
         for i in range(envs):
             force[i] = min(max(continuous[first + i, 0], low), high)
-    step_worlds(
-        world, limit, state, rng, length, discrete[first : first + envs], force, obs, next_obs, reward, terminated,
-        truncated, two,
-    )  # fmt: skip
+    actions = discrete[first : first + envs]
+    step_worlds(world, limit, state, rng, length, actions, force, obs, next_obs, reward, terminated, truncated, two)
     for i in range(envs):
         over = terminated[i] or truncated[i]
         rewards[t, i] = reward[i]
         terminations[t, i], truncations[t, i] = terminated[i], truncated[i]
         ret[i] += reward[i]
         count[i] += 1
-        extra = note_successor(raw, successors, first + i, envs, over, t == steps - 1, next_obs, i, extra)
+        used = store_successor(raw_obs, successors, first + i, envs, over, t == steps - 1, next_obs, i, used)
         if over:
             returns[ended], lengths[ended], times[ended] = ret[i], count[i], now
             ret[i], count[i] = 0.0, 0
             ended += 1
-    return extra, ended
+    return used, ended
 
 
 @kernel
-def run_chunk(m, w, noise, updates, steps, step, iteration, until, interval, reports, episodes):
-    """`updates` iterations. noise: [updates · T · N, A or 1]; interval: updates between measures of the policy shift.
+def run_chunk(memory, worlds, noise, updates, steps, step, iteration, until, interval, reports, episodes):
+    """`updates` iterations on native worlds. noise: [updates · T · N, A or 1]; reports: [updates] of REPORT.
 
-    Returns what the last update returned, the updates that were whole, and the episodes that ended.
+    interval: updates between measurements of the policy shift. Returns the status of the last update, the number of
+    complete updates, and the number of episodes that ended.
     """
-    settings, params, policy, value, batch, scratch, norms, adaptive = m
+    settings, params, policy, value, batch, scratch, norms, adaptive = memory
     options = settings[0]
-    envs, ended = len(w.obs), 0
+    envs, ended = len(worlds.obs), 0
     rows = steps * envs
-    force, next_obs, reward = np.empty(envs, np.float32), np.empty_like(w.obs), np.empty(envs)
+    force, next_obs, reward = np.empty(envs, np.float32), np.empty_like(worlds.obs), np.empty(envs)
     buffers = (force, next_obs, reward, np.empty(envs, np.bool_), np.empty(envs, np.bool_))
     for u in range(updates):
-        extra = rows + envs  # rows of x behind the observations and their last successors
+        used = rows + envs  # the rollout's rows, then the successors of its last step
         for t in range(steps):
             begin, end = t * envs, (t + 1) * envs
             draws = noise[u * rows + begin : u * rows + end]
-            act_on(options, params, policy, batch, scratch, norms, w.obs, draws, begin)
+            act_on(options, params, policy, batch, scratch, norms, worlds.obs, draws, begin)
             now = step + u * rows + end
-            extra, ended = advance(options.gaussian, batch, w, t, steps, extra, now, episodes, ended, buffers)
-        encode_rows(options, batch, norms, rows, extra)
+            used, ended = step_native_worlds(
+                options.gaussian, batch, worlds, t, steps, used, now, episodes, ended, buffers
+            )
+        encode_rows(options, batch, norms, rows, used)
         progress, measure = (step + u * rows) / until, (iteration + u + 1) % interval == 0
+        state, report = adaptive[0], reports[u]
         status = learn(
-            options, params, policy, value, batch, scratch, norms, adaptive, steps, extra, progress, measure,
-            reports[u],
-        )  # fmt: skip
+            options, params, policy, value, batch, scratch, norms, state, steps, used, progress, measure, report
+        )
         if status != DONE:
             return status, u, ended
     return DONE, updates, ended

@@ -1,6 +1,7 @@
-"""The policy's distribution, a row at a time and in float64: sampling, the loss and its gradient, the policy shift.
+"""Categorical and Gaussian policies, one row of a batch at a time, in float64: sampling, loss, gradient, KL and JS.
 
-Each is `agents.maths.distributions` in compiled form, and the formulas are those of `rl.information`.
+They are the compiled form of `agents.maths.distributions`, with the formulas of `agents.maths.information`. Arguments:
+logits, mean: [rows, ≥ actions or dimensions], of which row r is read; e: float64 scratch space.
 """
 
 import math
@@ -11,14 +12,14 @@ from envs.kernels import kernel
 
 _f64 = np.float64
 
-_NEAR = 0.125  # |x| up to which φ and ψ are their series, as in agents.maths.information.numerics
+_NEAR = 0.125  # φ and ψ use their series for |x| up to this, as agents.maths.information.numerics does
 
 
 @kernel
 def exponentials(logits, r, actions, e, at):
-    """e_j = e^{z_j}, z = logits[r] − max. Returns the likeliest action and Σ_{j ≠ top} e_j: 1 + tiny would lose it.
+    """Writes e_j = exp(z_j), z = logits[r] − max, into e from index `at` on.
 
-    e: float64, written from `at` on.
+    Returns the most likely action and Σ e_j over the others, without the 1 that would absorb a tiny sum.
     """
     top = 0
     for j in range(1, actions):
@@ -48,7 +49,10 @@ def sample_categorical(logits, r, actions, u, e):
 
 @kernel
 def categorical_loss(logits, r, actions, action, advantage, ent_coef, share, delta, e):
-    """−ln π(a) Â and H; writes share · ∂(−ln π(a) Â − c H)/∂logits = share · [Â (p − e_a) + c p (ln p + H)]."""
+    """Returns −ln π(a) Â and H; delta[r] = share · ∂(−ln π(a) Â − c H)/∂z = share · [Â (p − 1_a) + c p (ln p + H)].
+
+    z: logits[r]; c: ent_coef; 1_a: the one-hot vector of the action.
+    """
     top, rest = exponentials(logits, r, actions, e, 0)
     inverse, log_total, mean_z = 1 / (1 + rest), math.log1p(rest), 0.0
     for j in range(actions):
@@ -66,7 +70,7 @@ def categorical_loss(logits, r, actions, action, advantage, ent_coef, share, del
 
 @kernel
 def gaussian_loss(mean, r, log_std, size, action, advantage, ent_coef, share, delta, slope):
-    """−ln π(a) Â and H; writes share · ∂/∂μ into delta and adds share · ∂/∂ln σ to slope."""
+    """Returns −ln π(a) Â and H; delta[r] = share · ∂(−ln π(a) Â − c H)/∂μ; adds share · ∂(same)/∂ln σ to slope."""
     log_p, entropy = 0.0, 0.0
     half_log = 0.5 * math.log(2 * math.pi)
     for k in range(size):
@@ -81,7 +85,7 @@ def gaussian_loss(mean, r, log_std, size, action, advantage, ent_coef, share, de
 
 @kernel
 def phi(x):
-    """φ(x) = eˣ − 1 − x, by its series near 0."""
+    """φ(x) = eˣ − 1 − x; the series near 0."""
     if abs(x) > _NEAR:
         return math.expm1(x) - x
     total = 1.0
@@ -92,7 +96,7 @@ def phi(x):
 
 @kernel
 def psi(t):
-    """ψ(t) = (1 + t) ln(1 + t) + (1 − t) ln(1 − t), by its series near 0."""
+    """ψ(t) = (1 + t) ln(1 + t) + (1 − t) ln(1 − t); the series near 0."""
     if abs(t) > _NEAR:
         plus = (1 + t) * math.log1p(t) if t > -1 else 0.0
         return plus + ((1 - t) * math.log1p(-t) if t < 1 else 0.0)
@@ -104,9 +108,9 @@ def psi(t):
 
 @kernel
 def categorical_kl(before, after, r, actions, e):
-    """KL(p‖q) = log1p(Σ p φ(δ − m)), δ = after − before, m = Σ p δ; and m."""
+    """Returns KL(p‖q) = log1p(Σ p φ(δ − m)), δ = after − before, and m = Σ p δ. p, q: softmax of before, of after."""
     top, rest = exponentials(before, r, actions, e, 0)
-    base = _f64(after[r, top]) - _f64(before[r, top])  # a common offset, taken out without rounding
+    base = _f64(after[r, top]) - _f64(before[r, top])  # a common offset, subtracted exactly
     m = 0.0
     for j in range(actions):
         m += e[j] / (1 + rest) * (_f64(after[r, j]) - _f64(before[r, j]) - base)
@@ -115,7 +119,7 @@ def categorical_kl(before, after, r, actions, e):
         d = _f64(after[r, j]) - _f64(before[r, j]) - base - m
         overflows |= not abs(d) < 600
         kl += e[j] / (1 + rest) * phi(d)
-    if overflows:  # ln Σ e^after − ln Σ e^before − Σ p δ, which does not cancel here
+    if overflows:  # ln Σ e^after − ln Σ e^before − Σ p δ, without cancellation at this size
         other, others = exponentials(after, r, actions, e, 0)
         gap = _f64(after[r, other]) - _f64(after[r, top])
         return math.log1p(others) - math.log1p(rest) + gap - m, base + m
@@ -126,7 +130,7 @@ def categorical_kl(before, after, r, actions, e):
 def categorical_js(before, after, r, actions, kl, mean, e):
     """JS(p, q) = ½ Σ m ψ(tanh(r/2)), m = (p + q)/2, r = ln(p/q) = KL(p‖q) + Σ p δ − δ.
 
-    kl, mean: KL(p‖q) and Σ p δ; e: float64[2 · actions].
+    kl, mean: KL(p‖q) and Σ p δ, from `categorical_kl`; e: float64[2 · actions].
     """
     _, rest = exponentials(before, r, actions, e, 0)
     _, others = exponentials(after, r, actions, e, actions)
@@ -140,7 +144,7 @@ def categorical_js(before, after, r, actions, kl, mean, e):
 
 @kernel
 def gaussian_kl(before, after, r, log_std, size):
-    """KL = ½ Σ [φ(2 (ln σ₀ − ln σ₁)) + ((μ₀ − μ₁) / σ₁)²]. before: μ₀ and ln σ₀, after: μ₁, log_std: ln σ₁."""
+    """KL = ½ Σ [φ(2 (ln σ₀ − ln σ₁)) + ((μ₀ − μ₁) / σ₁)²]. before[r]: (μ₀, ln σ₀); after[r]: μ₁; log_std: ln σ₁."""
     kl = 0.0
     for k in range(size):
         z = (_f64(before[r, k]) - _f64(after[r, k])) * math.exp(-_f64(log_std[k]))

@@ -12,10 +12,10 @@ from gymnasium import spaces
 from numpy.typing import NDArray
 from torch import Generator, Tensor
 
-from agents.fused import learn as kernels
-from agents.fused.chunk import Episodes, World, act_once, run_chunk, turn, update_once
-from agents.fused.learn import DONE, GRADIENT_NOT_FINITE, METRICS
-from agents.fused.memory import Doubles, Memory, zeros
+from agents.fused import chunk as kernels
+from agents.fused.chunk import Episodes, World
+from agents.fused.learn import DONE, GRADIENT_NOT_FINITE
+from agents.fused.memory import METRICS, REPORT, Memory, Reports, zeros
 from agents.fused.shared import Shared, options_of
 from agents.learner import Learner
 from agents.networks.actor_critic import encode
@@ -24,18 +24,6 @@ from agents.rollout import Array, Choice, Chunk, Episode, Given, Metrics, Plan, 
 from envs import Worlds
 from envs.backends.native import NativeBackend
 from envs.kernels import Kernel, compiled_for, compiling
-
-_REPORTED = {
-    "train/policy_shift_kl": kernels.KL,
-    "train/grad_norm": kernels.GRAD_NORM,
-    "train/learning_rate": kernels.LEARNING_RATE,
-    "train/policy_shift_js": kernels.JS,
-    "train/policy_loss": kernels.POLICY_LOSS,
-    "train/value_loss": kernels.VALUE_LOSS,
-    "train/entropy": kernels.ENTROPY,
-    "train/ent_coef": kernels.ENT_COEF,
-    "train/explained_variance": kernels.EXPLAINED,
-}
 
 _SHARE = 0.1  # seconds in one call on worlds that are stepped outside
 
@@ -51,10 +39,11 @@ class Fused:
     def __init__(self, learner: Learner) -> None:
         self.learner = learner
         self.shared = Shared(learner)
-        self._turns: dict[np.dtype[np.floating], Kernel] = {}
+        self._step_kernels: dict[np.dtype[np.floating], Kernel] = {}
         self._warm: WeakSet[Worlds] = WeakSet()
         self._memories: dict[tuple[int, int], Memory] = {}
-        self._names = {name: k for name, k in _REPORTED.items() if not (self.shared.gaussian and k == kernels.JS)}
+        absent = "policy_shift_js" if self.shared.gaussian else None
+        self._columns = {f"train/{name}": k for k, name in enumerate(METRICS) if name != absent}
 
     def act(self, obs: Array, deterministic: bool, generator: Generator | None, given: Given) -> Choice:
         """See `A2C.act`. Uses the generator as the torch engine does."""
@@ -67,7 +56,7 @@ class Fused:
             noise = torch.randn(rows, self.shared.size, generator=generator).numpy()
         else:
             noise = torch.rand(rows, 1, generator=generator).numpy()
-        act_once(memory, 0, raw, noise)
+        kernels.act(memory, raw, noise)
         batch = memory.batch
         behavior = torch.from_numpy(batch.behavior[:rows].copy())
         if deterministic:
@@ -85,8 +74,8 @@ class Fused:
             continuous = rollout.action.reshape(steps * envs, -1).numpy()
         else:
             discrete = rollout.action.reshape(-1).numpy()
-        report = np.empty(METRICS)
-        status = update_once(
+        report = np.empty(1, REPORT)
+        status = kernels.update(
             memory,
             encode(space, rollout.obs).flatten(0, 1).numpy(),
             encode(space, rollout.next_obs).flatten(0, 1).numpy(),
@@ -102,8 +91,7 @@ class Fused:
         if status != DONE:
             raise _error(status, report)
         self.shared.write_back(report)
-        numbers = torch.from_numpy(report).to(torch.get_default_dtype()).unbind()
-        return {name: numbers[k] for name, k in self._names.items()}
+        return self._metrics(report.view(np.float64))
 
     def chunk(self, worlds: Worlds, plan: Plan, obs: Array) -> Chunk:
         """Some iterations from these observations: all on native worlds, else as many as a tenth of a second holds.
@@ -111,35 +99,37 @@ class Fused:
         They are the same whatever calls they are made in.
         """
         memory = self._memory(plan.n_steps, worlds.num_envs)
-        reports = np.empty((plan.updates, METRICS))
+        reports = np.empty(plan.updates, REPORT)
         run = self._native if worlds.env.native else self._stepped
         whole, episodes, obs, failure = run(memory, worlds, plan, obs, reports)
         if whole:
-            self.shared.write_back(reports[whole - 1])
-        numbers = torch.from_numpy(reports[:whole]).to(torch.get_default_dtype()).unbind(1)
-        return Chunk(whole, {name: numbers[k] for name, k in self._names.items()}, episodes, obs, failure)
+            self.shared.write_back(reports[whole - 1 : whole])
+        numbers = reports.view(np.float64).reshape(plan.updates, -1)[:whole]
+        return Chunk(whole, self._metrics(numbers), episodes, obs, failure)
 
-    def _native(self, memory: Memory, worlds: Worlds, plan: Plan, obs: Array, reports: Doubles) -> Outcome:
+    def _native(self, memory: Memory, worlds: Worlds, plan: Plan, obs: Array, reports: Reports) -> Outcome:
         rows = plan.updates * plan.n_steps * worlds.num_envs
         ended = Episodes(np.empty(rows), np.empty(rows, np.int64), np.empty(rows, np.int64))
-        status, whole, count = run_chunk(
+        status, whole, count = kernels.run_chunk(
             memory, _world(worlds), self._noise(rows, self.learner.generator), plan.updates, plan.n_steps, plan.step,
             plan.iteration, plan.until, plan.interval, reports, ended,
         )  # fmt: skip
         episodes = [Episode(*row) for row in zip(*(column[:count].tolist() for column in ended), strict=True)]
-        return whole, episodes, _native(worlds).obs.copy(), None if status == DONE else _error(status, reports[whole])
+        failure = None if status == DONE else _error(status, reports[whole : whole + 1])
+        return whole, episodes, _native(worlds).obs.copy(), failure
 
-    def _stepped(self, memory: Memory, worlds: Worlds, plan: Plan, obs: Array, reports: Doubles) -> Outcome:
+    def _stepped(self, memory: Memory, worlds: Worlds, plan: Plan, obs: Array, reports: Reports) -> Outcome:
         """Each call of a kernel learns from one step and acts for the next, since calls take longer than their work."""
         whole, episodes, batch, envs, steps = 0, list[Episode](), memory.batch, worlds.num_envs, plan.n_steps
         actions = batch.continuous if self.shared.gaussian else batch.discrete
         deadline, step, extra, status = time.perf_counter() + _SHARE, plan.step, 0, DONE
         raw, noise, ended = self._raw(obs), self._noise(envs, self.learner.generator), list[Episode]()
-        act_once(memory, 0, raw, noise)
-        take = self._turn(memory, raw, noise) if worlds.env.fixed_dtypes else turn
+        kernels.act(memory, raw, noise)
+        take = self._step_kernel(memory, raw, noise) if worlds.env.fixed_dtypes else kernels.store_learn_act
         try:
-            for whole, report in enumerate(reports):
+            for whole in range(plan.updates):
                 progress, measure = step / plan.until, (plan.iteration + whole + 1) % plan.interval == 0
+                report = reports[whole : whole + 1]
                 late = whole + 1 == plan.updates or time.perf_counter() > deadline
                 for t in range(steps):
                     obs, reward, terminated, truncated, infos = worlds.step(actions[t * envs : (t + 1) * envs].copy())
@@ -162,16 +152,21 @@ class Fused:
             return whole, episodes, obs, failure
         return whole + 1, episodes, obs, None
 
-    def _turn(self, memory: Memory, raw: NDArray[np.floating], noise: NDArray[np.floating]) -> Kernel:
-        """`turn` for arguments of these types, without the look at them that takes most of a call.
+    def _step_kernel(self, memory: Memory, raw: NDArray[np.floating], noise: NDArray[np.floating]) -> Kernel:
+        """`store_learn_act` for arguments of these types, without the look at them that takes most of a call.
 
         Only for worlds with `fixed_dtypes`.
         """
-        if raw.dtype not in self._turns:
-            flags, report = np.empty(len(raw), np.bool_), np.empty(METRICS)
+        if raw.dtype not in self._step_kernels:
+            flags, report = np.empty(len(raw), np.bool_), np.empty(1, REPORT)
             arguments = (memory, 0, 1, 0, raw, noise, raw, np.empty(len(raw)), flags, flags, 0.0, True, report)
-            self._turns[raw.dtype] = compiled_for(turn, arguments)
-        return self._turns[raw.dtype]
+            self._step_kernels[raw.dtype] = compiled_for(kernels.store_learn_act, arguments)
+        return self._step_kernels[raw.dtype]
+
+    def _metrics(self, numbers: NDArray[np.float64]) -> Metrics:
+        """The metrics of reports, float64[11] or float64[updates, 11]."""
+        columns = torch.from_numpy(numbers).to(torch.get_default_dtype()).unbind(-1)
+        return {name: columns[k] for name, k in self._columns.items()}
 
     def _raw(self, obs: Array) -> NDArray[np.floating]:
         """Observations as rows of numbers, float[N, D]."""
@@ -189,13 +184,13 @@ class Fused:
         raw = self._raw(worlds.observation_space.sample())
         noise = zeros(envs, self.shared.size if self.shared.gaussian else 1)
         with compiling(on_compile):
-            compiled_for(act_once, (memory, 0, raw, noise))
+            compiled_for(kernels.act, (memory, raw, noise))
             if worlds.env.native:
                 ended = Episodes(np.empty(0), np.empty(0, np.int64), np.empty(0, np.int64))
                 counts = (1, steps, 0, 0, 1, 1)
-                compiled_for(run_chunk, (memory, _world(worlds), noise, *counts, np.empty((1, METRICS)), ended))
+                compiled_for(kernels.run_chunk, (memory, _world(worlds), noise, *counts, np.empty(1, REPORT), ended))
             else:
-                self._turn(memory, raw, noise)
+                self._step_kernel(memory, raw, noise)
 
     def compile_update(self, worlds: Worlds, on_compile: Callable[[], None] | None = None) -> None:
         """The same for what `act` and `update` need, of an algorithm that collects the rollouts."""
@@ -204,10 +199,10 @@ class Fused:
         noise = zeros(envs, self.shared.size if self.shared.gaussian else 1)
         x, flags = encode(self.learner.obs_space, torch.as_tensor(obs)).numpy(), np.empty((steps, envs), np.bool_)
         batch, reward = memory.batch, np.empty((steps, envs), np.float32)
-        actions, report = (batch.discrete, batch.continuous, batch.behavior), np.empty(METRICS)
+        actions, report = (batch.discrete, batch.continuous, batch.behavior), np.empty(1, REPORT)
         with compiling(on_compile):
-            compiled_for(act_once, (memory, 0, self._raw(obs), noise))
-            compiled_for(update_once, (memory, x, x, *actions, reward, flags, flags, 0.0, report))
+            compiled_for(kernels.act, (memory, self._raw(obs), noise))
+            compiled_for(kernels.update, (memory, x, x, *actions, reward, flags, flags, 0.0, report))
 
     def describe(self) -> str:
         return f"fused (Numba {numba.__version__}), one thread of the CPU"
@@ -240,7 +235,7 @@ def _world(worlds: Worlds) -> World:
     )  # fmt: skip
 
 
-def _error(status: int, report: NDArray[np.float64]) -> FloatingPointError:
+def _error(status: int, report: Reports) -> FloatingPointError:
     if status == GRADIENT_NOT_FINITE:
-        return gradient_error(float(report[kernels.LOSS]))
-    return shift_error(float(report[kernels.LEARNING_RATE]))
+        return gradient_error(report["loss"].item())
+    return shift_error(report["learning_rate"].item())

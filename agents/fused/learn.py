@@ -1,11 +1,15 @@
-"""One update of A2C on a rollout that stands in memory: `A2C.update` and `Descent.step` in compiled form."""
+"""One update of A2C on a rollout in memory: `A2C.update` and the optimizer step of `agents.optimizer`, compiled.
+
+Parts share these arguments: options, one record of OPTIONS; params, policy, value, batch, scratch, norms, the fields of
+`Memory`; adaptive, one record of ADAPTIVE; report, one record of REPORT, which they fill.
+"""
 
 import math
 
 import numpy as np
 
 from agents.fused.densities import categorical_js, categorical_kl, categorical_loss, gaussian_kl, gaussian_loss
-from agents.fused.network import backward, forward, output_of
+from agents.fused.network import backward, forward, last_output
 from agents.fused.norms import merge_moments, normalize_rewards, scale_and_clip
 from agents.fused.optimizers import descend, sum_of_squares
 from agents.maths import adaptation, schedules
@@ -14,12 +18,7 @@ from envs.kernels import inlined, kernel
 
 DONE, GRADIENT_NOT_FINITE, SHIFT_NOT_FINITE = range(3)
 
-KL, GRAD_NORM, LEARNING_RATE, JS, POLICY_LOSS, VALUE_LOSS, ENTROPY, ENT_COEF, EXPLAINED, LOSS, CRITIC_RATE = range(11)
-
-METRICS = 11  # numbers that an update reports
-
-
-interpolate = kernel(schedules.interpolate)
+interpolate, next_factor = kernel(schedules.interpolate), kernel(adaptation.next_factor)
 
 
 @kernel
@@ -38,7 +37,7 @@ def evaluate_schedules(schedules, progress, coefficients):
 
 @inlined
 def preprocess_rewards(options, batch, norms, steps):
-    """Scales, clips and normalizes the rewards in place, as `A2C._inputs` does."""
+    """Scales, clips and normalizes the rewards in place."""
     reward = batch.reward
     if options.reward_scale != 1 or options.reward_clip < math.inf:
         scale_and_clip(reward, options.reward_scale, options.reward_clip)
@@ -49,7 +48,7 @@ def preprocess_rewards(options, batch, norms, steps):
 
 @inlined
 def advantages(options, batch, scratch, steps, v):
-    """Â = GAE(δ), δ = r + γ (1 − terminated) V(s′) − V(s); target = V + Â. v: [rows of x]."""
+    """Â = GAE(δ), δ = r + γ (1 − terminated) V(s′) − V(s); target = V(s) + Â. v: [rows of x]."""
     number = v.dtype.type
     gamma, decay = number(options.gamma), number(options.gamma * options.gae_lambda)
     successor, reward, terminated, truncated = batch.successor, batch.reward, batch.terminated, batch.truncated
@@ -67,7 +66,7 @@ def advantages(options, batch, scratch, steps, v):
 
 @kernel
 def standardize(values):
-    """(x − mean) / (deviation + 1e-8), the deviation of a sample."""
+    """x ← (x − mean) / (s + 1e-8), where s is the sample standard deviation. values: [n]."""
     mean, square = 0.0, 0.0
     for k in range(len(values)):
         mean += values[k]
@@ -81,7 +80,7 @@ def standardize(values):
 
 @inlined
 def value_gradient(vf_coef, delta, target, rows, v, report):
-    """δ of the last layer of V_φ: ∂ vf_coef · mean((target − V)²) / ∂V; and how much V explains of its target."""
+    """Writes ∂(vf_coef · mean((target − V)²))/∂V into delta, [≥ rows, width]; reports loss and explained variance."""
     error, square, mean, spread = 0.0, 0.0, 0.0, 0.0
     for r in range(rows):
         gap = np.float64(target[r]) - np.float64(v[r])
@@ -96,39 +95,57 @@ def value_gradient(vf_coef, delta, target, rows, v, report):
     for r in range(rows):
         spread += (target[r] - mean) ** 2
         unexplained += (np.float64(target[r]) - np.float64(v[r]) - error) ** 2
-    report[VALUE_LOSS] = square / rows
-    report[EXPLAINED] = 1 - unexplained / spread if spread > 0 else np.nan
+    report.value_loss = square / rows
+    report.explained_variance = 1 - unexplained / spread if spread > 0 else np.nan
 
 
 @inlined
 def policy_gradient(options, batch, work, theta, grad, out, delta, advantage, rows, ent_coef, report):
-    """δ of the last layer of π_θ, and the gradient of a Gaussian's log-std."""
+    """Writes ∂L/∂out of L = mean(−ln π(a|s) Â) − c mean(H) into delta, and ∂L/∂ln σ of a Gaussian into grad."""
     size = options.actions
     if options.normalize_advantage:
         standardize(advantage[:rows])
-    slope, index, action = np.zeros(size), batch.discrete, batch.continuous
+    slope, discrete, continuous = np.zeros(size), batch.discrete, batch.continuous
     loss, entropy, share = 0.0, 0.0, 1.0 / rows
     for r in range(rows):
         for k in range(size, delta.shape[1]):
             delta[r, k] = 0
         if options.gaussian:
-            term, h = gaussian_loss(out, r, theta, size, action, advantage[r], ent_coef, share, delta, slope)
+            term, h = gaussian_loss(out, r, theta, size, continuous, advantage[r], ent_coef, share, delta, slope)
         else:
-            term, h = categorical_loss(out, r, size, index[r], advantage[r], ent_coef, share, delta, work)
+            term, h = categorical_loss(out, r, size, discrete[r], advantage[r], ent_coef, share, delta, work)
         loss += term
         entropy += h
     if options.gaussian:
         for k in range(size):
             grad[k] = slope[k]
-    report[POLICY_LOSS], report[ENTROPY], report[ENT_COEF] = loss / rows, entropy / rows, ent_coef
+    report.policy_loss, report.entropy, report.ent_coef = loss / rows, entropy / rows, ent_coef
+
+
+@inlined
+def gradient(options, params, policy, value, batch, scratch, steps, x_rows, vf_coef, ent_coef, report):
+    """Writes the gradient of policy loss + vf_coef · value loss − ent_coef · entropy into params.grad."""
+    theta, grad, x, relu, deltas = params.theta, params.grad, batch.x, options.relu, scratch.delta
+    rows, capacity, transposed, no_bias = steps * batch.reward.shape[1], len(x), scratch.transposed, scratch.no_bias
+    forward(theta, value.layers, value.outputs, capacity, relu, x, 0, x_rows)
+    v = last_output(value.outputs, value.layers, capacity)[:, 0]
+    advantages(options, batch, scratch, steps, v)
+    delta = last_output(deltas, value.layers, capacity)
+    value_gradient(vf_coef, delta, scratch.target.reshape(-1), rows, v, report)
+    backward(theta, grad, value.layers, value.outputs, deltas, capacity, relu, x, transposed, no_bias, rows)
+    out = last_output(policy.outputs, policy.layers, capacity)
+    delta, advantage = last_output(deltas, policy.layers, capacity), scratch.advantage.reshape(-1)
+    policy_gradient(options, batch, scratch.work, theta, grad, out, delta, advantage, rows, ent_coef, report)
+    backward(theta, grad, policy.layers, policy.outputs, deltas, capacity, relu, x, transposed, no_bias, rows)
+    report.loss = report.policy_loss + vf_coef * report.value_loss - ent_coef * report.entropy
 
 
 @inlined
 def policy_shift(options, theta, layers, batch, scratch, rows):
-    """Means over the rollout's states of KL(π_before ‖ π as it is now) and of JS, NaN for Gaussians."""
+    """Mean KL(π_before ‖ π_now) and mean JS over the rollout's states; JS is NaN for Gaussians."""
     capacity = len(batch.x)
     forward(theta, layers, scratch.delta, capacity, options.relu, batch.x, 0, rows)
-    now = output_of(scratch.delta, layers, len(layers) - 1, capacity)
+    now = last_output(scratch.delta, layers, capacity)
     before, work, size, kl_sum, js_sum = batch.behavior, scratch.work, options.actions, 0.0, 0.0
     for r in range(rows):
         if options.gaussian:
@@ -141,16 +158,20 @@ def policy_shift(options, theta, layers, batch, scratch, rows):
 
 
 @inlined
-def step_within(options, params, layers, batch, scratch, adaptive, rows, scale, rates, bound, measure, report):
-    """The optimizer's step, shortened until its KL divergence is below the bound: `Descent._step_within`."""
-    theta, start = params.theta, params.start
+def step_within(options, params, layers, batch, scratch, adaptive, rows, scale, bound, measure, report):
+    """The optimizer's step, shortened until the policy shift is at most the bound; NaN is no bound.
+
+    scale: factor of the gradient, from clipping; measure: whether to report the policy shift.
+    """
+    theta, before = params.theta, params.before
     if bound > 0:
         for k in range(params.split):
-            start[k] = theta[k]
-    adaptive[4] += 1
-    descend(params, options.optimizer, scale, rates[0], rates[1], options.rms_prop_eps, adaptive[4])
+            before[k] = theta[k]
+    adaptive.optimizer_steps += 1
+    rate, critic_rate = report.learning_rate, report.critic_learning_rate
+    descend(params, options.optimizer, scale, rate, critic_rate, options.rms_prop_eps, adaptive.optimizer_steps)
     if not measure:
-        report[KL] = report[JS] = np.nan
+        report.policy_shift_kl = report.policy_shift_js = np.nan
         return
     kl, js = policy_shift(options, theta, layers, batch, scratch, rows)
     attempt = 0
@@ -158,66 +179,50 @@ def step_within(options, params, layers, batch, scratch, adaptive, rows, scale, 
         number = theta.dtype.type
         share = number(0.95 * math.sqrt(bound / kl)) if attempt < 9 else number(0)
         for k in range(params.split):
-            theta[k] = start[k] + share * (theta[k] - start[k])
+            theta[k] = before[k] + share * (theta[k] - before[k])
         kl, js = policy_shift(options, theta, layers, batch, scratch, rows)
         attempt += 1
-    report[KL], report[JS] = kl, js
-
-
-next_factor = kernel(adaptation.next_factor)
+    report.policy_shift_kl, report.policy_shift_js = kl, js
 
 
 @inlined
-def adapt(target_policy_shift, target_entropy, state, report):
-    """Moves the factors of the step and of the entropy bonus towards their targets: `Descent._adapt_step` and
-    `Descent.adapt_entropy_coefficient`."""
+def adapt(target_policy_shift, target_entropy, adaptive, report):
+    """Moves the factors of the learning rate and of the entropy coefficient toward their targets; NaN is no target."""
     if target_policy_shift > 0:
-        state[3] = min(state[3] + 1, SHIFT_HORIZON)
-        state[2] += (report[KL] - state[2]) / state[3]
-        measured = max(state[2], 0.01 * target_policy_shift)
-        state[0] = next_factor(state[0], SHIFT_GAIN * 0.5 * math.log(target_policy_shift / measured))
+        adaptive.shifts = min(adaptive.shifts + 1, SHIFT_HORIZON)
+        adaptive.mean_shift += (report.policy_shift_kl - adaptive.mean_shift) / adaptive.shifts
+        measured = max(adaptive.mean_shift, 0.01 * target_policy_shift)
+        change = SHIFT_GAIN * 0.5 * math.log(target_policy_shift / measured)
+        adaptive.step_factor = next_factor(adaptive.step_factor, change)
     if not math.isnan(target_entropy):
-        state[1] = next_factor(state[1], ENTROPY_GAIN * (target_entropy - report[ENTROPY]))
+        change = ENTROPY_GAIN * (target_entropy - report.entropy)
+        adaptive.entropy_factor = next_factor(adaptive.entropy_factor, change)
 
 
 @inlined
 def learn(options, params, policy, value, batch, scratch, norms, adaptive, steps, x_rows, progress, measure, report):
-    """One update. The policy's outputs for the first T · N rows of x must be there: acting left them, or `forward`.
+    """One update. Needs the policy's outputs for the first T · N rows of x: acting or `forward` has written them.
 
-    The arguments up to `adaptive` are the fields of `Memory`. x_rows: rows of x, observations and successors;
-    measure: whether the policy shift is wanted; report: float64[METRICS], written. Returns DONE, or what is not finite.
+    x_rows: rows of x in use, observations and successors; measure: whether to report the policy shift.
+    Returns DONE, or GRADIENT_NOT_FINITE before any parameter changes, or SHIFT_NOT_FINITE.
     """
-    theta, grad, x, relu = params.theta, params.grad, batch.x, options.relu
-    rows, capacity = steps * batch.reward.shape[1], len(x)
-    turned, nothing, deltas = scratch.turned, scratch.nothing, scratch.delta
-    preprocess_rewards(options, batch, norms, steps)
-    forward(theta, value.layers, value.outputs, capacity, relu, x, 0, x_rows)
-    v = output_of(value.outputs, value.layers, len(value.layers) - 1, capacity)[:, 0]
-    advantages(options, batch, scratch, steps, v)
+    rows = steps * batch.reward.shape[1]
     evaluate_schedules(options.schedules, progress, scratch.coefficients)
     now = scratch.coefficients[0]
-    ent_coef = now.ent_coef * adaptive[1]
-    delta = output_of(deltas, value.layers, len(value.layers) - 1, capacity)
-    value_gradient(now.vf_coef, delta, scratch.target.reshape(-1), rows, v, report)
-    backward(theta, grad, value.layers, value.outputs, deltas, capacity, relu, x, turned, nothing, rows)
-    out = output_of(policy.outputs, policy.layers, len(policy.layers) - 1, capacity)
-    delta = output_of(deltas, policy.layers, len(policy.layers) - 1, capacity)
-    policy_gradient(
-        options, batch, scratch.work, theta, grad, out, delta, scratch.advantage.reshape(-1), rows, ent_coef, report
-    )
-    backward(theta, grad, policy.layers, policy.outputs, deltas, capacity, relu, x, turned, nothing, rows)
-    report[LOSS] = report[POLICY_LOSS] + now.vf_coef * report[VALUE_LOSS] - ent_coef * report[ENTROPY]
-    norm = math.sqrt(sum_of_squares(grad))
-    rates = (now.learning_rate * adaptive[0], now.learning_rate * now.critic_lr_scale)
-    report[GRAD_NORM], report[LEARNING_RATE], report[CRITIC_RATE] = norm, rates[0], rates[1]
-    status = DONE if norm < math.inf else GRADIENT_NOT_FINITE
-    if status == DONE:
-        scale, bound = min(now.max_grad_norm / (norm + 1e-6), 1.0), now.max_policy_shift
-        needed = measure or bound > 0 or now.target_policy_shift > 0
-        step_within(options, params, policy.layers, batch, scratch, adaptive, rows, scale, rates, bound, needed, report)
-        status = SHIFT_NOT_FINITE if needed and not report[KL] < math.inf else DONE
-    if status == DONE:
-        adapt(now.target_policy_shift, now.target_entropy, adaptive, report)
-        if options.normalize_observations:
-            merge_moments(norms.obs_count, norms.obs_mean, norms.obs_m2, batch.raw[:rows])
-    return status
+    preprocess_rewards(options, batch, norms, steps)
+    ent_coef = now.ent_coef * adaptive.entropy_factor
+    gradient(options, params, policy, value, batch, scratch, steps, x_rows, now.vf_coef, ent_coef, report)
+    report.grad_norm = math.sqrt(sum_of_squares(params.grad))
+    report.learning_rate = now.learning_rate * adaptive.step_factor
+    report.critic_learning_rate = now.learning_rate * now.critic_lr_scale
+    if not report.grad_norm < math.inf:
+        return GRADIENT_NOT_FINITE
+    scale, bound = min(now.max_grad_norm / (report.grad_norm + 1e-6), 1.0), now.max_policy_shift
+    needed = measure or bound > 0 or now.target_policy_shift > 0
+    step_within(options, params, policy.layers, batch, scratch, adaptive, rows, scale, bound, needed, report)
+    if needed and not report.policy_shift_kl < math.inf:
+        return SHIFT_NOT_FINITE
+    adapt(now.target_policy_shift, now.target_entropy, adaptive, report)
+    if options.normalize_observations:
+        merge_moments(norms.obs_count, norms.obs_mean, norms.obs_m2, batch.raw_obs[:rows])
+    return DONE

@@ -1,7 +1,7 @@
-"""Products of small matrices, with the result in registers: several times as fast as a BLAS for a rollout's few rows.
+"""Products of small matrices, accumulated in registers: several times as fast as BLAS for the few rows of a rollout.
 
-They are written in LLVM's vector instructions, because a loop over arrays goes to memory for each partial sum. LLVM
-turns them into whatever the processor has. The last dimension of every matrix is padded to a multiple of `PAD`.
+They are generated as LLVM vector instructions, because a compiled loop over arrays would write each partial sum to
+memory; LLVM maps them to the processor's registers. Matrices have a last dimension padded to a multiple of `PAD`.
 """
 
 from collections.abc import Callable
@@ -14,11 +14,11 @@ from numba.extending import intrinsic
 
 from envs.kernels import kernel
 
-PAD = 16  # numbers: one AVX-512 register of float32, two of float64
+PAD = 16  # numbers in a vector: one AVX-512 register of float32, two of float64
 
 _ROWS = 4
 
-_WIDE = 4 if llvmlite.binding.get_host_cpu_features().get("avx512f") else 1  # registers a row: 16 or 4 sums at once
+_WIDE = 4 if llvmlite.binding.get_host_cpu_features().get("avx512f") else 1  # vectors per row of a tile
 
 _INT = ir.IntType(64)
 
@@ -26,7 +26,7 @@ _SHUFFLE = ir.VectorType(ir.IntType(32), PAD)
 
 
 class _Array:
-    """An array inside a function that is being generated: its elements, one by one or `PAD` at a time."""
+    """An array in generated code: loads and stores `PAD` elements at a time."""
 
     def __init__(self, context, builder, kind, value):
         array = context.make_array(kind)(context, builder, value)
@@ -44,7 +44,7 @@ class _Array:
         return self.builder.gep(self.data, [offset])
 
     def load(self, *indices):
-        """The vector that begins here; the last dimension is whole."""
+        """The vector that begins at these indices, along the last dimension, which must be contiguous."""
         lanes = self.builder.load(self.builder.bitcast(self.address(*indices), self.vector.as_pointer()))
         lanes.align = self.align
         return lanes
@@ -53,8 +53,8 @@ class _Array:
         place = self.builder.bitcast(self.address(*indices), self.vector.as_pointer())
         self.builder.store(lanes, place).align = self.align
 
-    def spread(self, *indices):
-        """A vector of this one element."""
+    def broadcast(self, *indices):
+        """A vector with this element in every lane."""
         one = self.builder.load(self.address(*indices))
         blank = ir.Constant(self.vector, ir.Undefined)
         first = self.builder.insert_element(blank, one, ir.IntType(32)(0))
@@ -62,11 +62,12 @@ class _Array:
 
 
 def _after(builder, index, count, scale=1):
+    """Code for index, index + scale, index + 2 · scale, …: `count` of them."""
     return [builder.add(index, _INT(n * scale)) for n in range(count)]
 
 
 def _tile(rows: int, wide: int) -> Callable[..., None]:
-    """y[i:i+rows, j:j+16·wide] = b[j:j+16·wide] + Σ_k x[i:i+rows, k] w[k, j:j+16·wide], of (x, w, b, y, i, j)."""
+    """A function of (x, w, b, y, i, j): y[i:i+rows, J] = b[J] + Σ_k x[i:i+rows, k] w[k, J], where J = j:j+16·wide."""
 
     def generate(context, builder, signature, arguments):
         *arrays, i, j = arguments
@@ -82,7 +83,7 @@ def _tile(rows: int, wide: int) -> Callable[..., None]:
         weights = [w.load(k, column) for column in columns]
         totals = []
         for line, row in zip(lines, sums, strict=True):
-            factor = x.spread(line, k)
+            factor = x.broadcast(line, k)
             products = [builder.fmul(factor, weight, flags=("contract",)) for weight in weights]
             totals.append([builder.fadd(p, s, flags=("contract",)) for p, s in zip(products, row, strict=True)])
         following = builder.add(k, _INT(1))
@@ -111,7 +112,7 @@ _tile_4, _tile_1 = _tile(_ROWS, 1), _tile(1, 1)
 
 @kernel
 def matmul(x, w, bias, y):
-    """y = x w + bias. x: [N, ≥ K], of any strides; w: [K, M], K ≥ 1; bias: [M]; y: [N, M]; M padded."""
+    """y = x w + bias. x: [N, ≥ K], with any strides; w: [K, M], K ≥ 1; bias: [M]; y: [N, M]; M a multiple of 16."""
     rows, j = y.shape[0], 0
     four = rows - rows % _ROWS
     while j < y.shape[1]:
@@ -130,8 +131,8 @@ def matmul(x, w, bias, y):
 
 
 @intrinsic
-def _turn_block(_, w, turned, i, j):
-    """turned[j:j+16, i:i+16] = w[i:i+16, j:j+16]ᵀ, by four perfect shuffles of sixteen registers."""
+def _transpose_block(_, w, transposed, i, j):
+    """transposed[j:j+16, i:i+16] = w[i:i+16, j:j+16]ᵀ, by four perfect shuffles of sixteen vectors."""
 
     def generate(context, builder, signature, arguments):
         source, target = (_Array(context, builder, signature.args[n], arguments[n]) for n in range(2))
@@ -146,19 +147,19 @@ def _turn_block(_, w, turned, i, j):
             target.store(lane, row, i)
         return context.get_dummy_value()
 
-    return types.void(w, turned, types.intp, types.intp), generate
+    return types.void(w, transposed, types.intp, types.intp), generate
 
 
 @kernel
-def transpose(w, turned):
-    """turned[o, i] = w[i, o], and 0 in its padding. w: [I, O padded]; turned: [O padded, I padded]."""
+def transpose(w, transposed):
+    """transposed[o, i] = w[i, o], and 0 where i ≥ I. w: [I, O]; transposed: [O, I padded]; O a multiple of 16."""
     rows, columns = w.shape
     whole = rows - rows % PAD
     for j in range(0, columns, PAD):
         for i in range(0, whole, PAD):
-            _turn_block(w, turned, i, j)
+            _transpose_block(w, transposed, i, j)
     for o in range(columns):
         for i in range(whole, rows):
-            turned[o, i] = w[i, o]
-        for i in range(rows, turned.shape[1]):
-            turned[o, i] = 0
+            transposed[o, i] = w[i, o]
+        for i in range(rows, transposed.shape[1]):
+            transposed[o, i] = 0

@@ -1,7 +1,7 @@
-"""What the kernels work on: arrays over the memory of torch's own parameters and optimizer state, and scratch space.
+"""The arrays that kernels work on: views of the memory of torch's parameters and optimizer state, and scratch space.
 
-A weight lies transposed, [inputs, outputs padded], so that a product's inner loop runs along memory; torch sees it as
-an ordinary [outputs, inputs] with other strides. What is padding stays 0: its gradient is 0.
+A weight is stored transposed, [inputs, outputs padded], so that the inner loop of a product reads contiguous memory;
+torch sees an ordinary [outputs, inputs] with other strides. The padding stays 0, because its gradient is 0.
 """
 
 from typing import NamedTuple
@@ -20,45 +20,45 @@ Doubles = NDArray[np.float64]
 
 Integers = NDArray[np.int64]
 
-FAN_IN, FAN_OUT, WIDTH, WEIGHT, BIAS, COLUMN = range(6)  # of a row of `layers`; WIDTH is FAN_OUT padded
+FAN_IN, FAN_OUT, WIDTH, WEIGHT, BIAS, COLUMN = range(6)  # columns of `Net.layers`
 
 
 class Net(NamedTuple):
     """One multilayer perceptron inside the flat parameters."""
 
-    layers: Integers  # [L, 6]: sizes, offsets of weight and bias, and the sum of the widths before
-    outputs: Floats  # [rows · Σ widths], each layer's output, one after the other
+    layers: Integers  # [L, 6]: inputs, outputs, outputs padded, offsets of weight and bias, Σ widths of earlier layers
+    outputs: Floats  # [rows · Σ widths], the outputs of the layers, one layer after the other
 
 
 class Parameters(NamedTuple):
-    """π_θ's first, then V_φ's, from `split` on; a Gaussian's log-std first of all."""
+    """Flat arrays: a Gaussian's log-std, then π_θ, then V_φ from index `split` on."""
 
     theta: Floats  # [P]
     grad: Floats  # [P]
-    square: Floats  # [P], of RMSprop or Adam
-    mean: Floats  # [P] for Adam, else [0]
-    start: Floats  # [split], the policy's before the step
+    square_avg: Floats  # [P], running mean of g²
+    grad_avg: Floats  # [P], running mean of g, for Adam; else [0]
+    before: Floats  # [split], the policy's parameters before the step
     split: int
 
 
 class Batch(NamedTuple):
-    """A rollout, its rows one after the other: row t · N + i is environment i at time t."""
+    """A rollout; row t · N + i is environment i at time t. Further rows hold successors that the rollout lacks."""
 
-    raw: Doubles  # [rows, D], observations as they came
-    x: Floats  # [rows, D], what the networks see: the observations, then successors that are none of these
-    successor: Integers  # [T · N], the row of x that follows
-    discrete: Integers  # [T · N], actions that are counted
-    continuous: Floats  # [T · N, A], actions that are real
-    behavior: Floats  # [T · N, P], raw parameters of the policy that acted
+    raw_obs: Doubles  # [rows, D], observations as the environments return them
+    x: Floats  # [rows, D], observations as the networks see them
+    successor: Integers  # [T · N], the row of x that holds s′
+    discrete: Integers  # [T · N], discrete actions
+    continuous: Floats  # [T · N, A], continuous actions
+    behavior: Floats  # [T · N, P], distribution parameters of the policy that acted
     reward: Floats  # [T, N]
     terminated: NDArray[np.bool_]  # [T, N]
     truncated: NDArray[np.bool_]  # [T, N]
 
 
 class Scratch(NamedTuple):
-    delta: Floats  # gradients with respect to layer outputs, as long as the larger net's outputs
-    turned: Floats  # one weight matrix, transposed
-    nothing: Floats  # zeros, as many as the widest layer
+    delta: Floats  # gradients of the layers' outputs, as long as the outputs of the larger network
+    transposed: Floats  # one weight, transposed
+    no_bias: Floats  # zeros, as many as the widest layer has outputs
     work: Doubles  # [2 · actions]
     advantage: Floats  # [T, N]
     target: Floats  # [T, N]
@@ -66,7 +66,7 @@ class Scratch(NamedTuple):
 
 
 class Norms(NamedTuple):
-    """Running moments, shared with `agents.maths.normalize`; counts are 0-dimensional there and [1] here."""
+    """Running moments, in memory shared with `agents.maths.normalize`; each count is [1]."""
 
     obs_count: Doubles
     obs_mean: Doubles
@@ -74,7 +74,7 @@ class Norms(NamedTuple):
     reward_count: Doubles
     reward_mean: Doubles
     reward_m2: Doubles
-    returns: Doubles  # [N], discounted, under way
+    returns: Doubles  # [N], discounted return of each running episode so far
 
 
 CONSTANTS = {  # settings that the kernels read as they are
@@ -104,8 +104,22 @@ OPTIONS = np.dtype(  # all settings in one record, because a scalar argument cos
 COEFFICIENTS = np.dtype([(name, np.float64) for name in SCHEDULED])  # values of the schedules; NaN if null
 
 
+ADAPTIVE = np.dtype(  # state of the adaptive coefficients: see `agents.optimizer`
+    [(name, np.float64) for name in ("step_factor", "entropy_factor", "mean_shift", "shifts", "optimizer_steps")]
+)
+
+METRICS = (  # of each update, logged as train/<name>
+    "policy_shift_kl", "grad_norm", "learning_rate", "policy_shift_js", "policy_loss", "value_loss", "entropy",
+    "ent_coef", "explained_variance",
+)  # fmt: skip
+
+REPORT = np.dtype([(name, np.float64) for name in (*METRICS, "loss", "critic_learning_rate")])
+
+Reports = NDArray[np.void]  # of REPORT
+
+
 class Memory(NamedTuple):
-    """All of it, as one argument."""
+    """Everything a kernel works on, as one argument."""
 
     options: NDArray[np.void]  # [1] of OPTIONS
     params: Parameters
@@ -114,15 +128,16 @@ class Memory(NamedTuple):
     batch: Batch
     scratch: Scratch
     norms: Norms
-    adaptive: Doubles  # step factor, entropy factor, mean shift, shifts, optimizer steps: see `agents.optimizer`
+    adaptive: NDArray[np.void]  # [1] of ADAPTIVE
 
 
 def padded(size: int) -> int:
+    """The next multiple of PAD."""
     return -(-size // PAD) * PAD
 
 
-def layers_of(net: nn.Sequential, offset: int) -> tuple[Integers, int]:
-    """The table of a network's layers, its parameters beginning at `offset`; and where they end."""
+def layer_table(net: nn.Sequential, offset: int) -> tuple[Integers, int]:
+    """`Net.layers` of a network whose parameters begin at `offset`, and the offset at which they end."""
     rows, column = [], 0
     for layer in net:
         if isinstance(layer, nn.Linear):
@@ -134,7 +149,7 @@ def layers_of(net: nn.Sequential, offset: int) -> tuple[Integers, int]:
 
 
 def views(net: nn.Sequential, layers: Integers, flat: Tensor) -> list[tuple[Tensor, Tensor]]:
-    """Each parameter of the network, and its place in a flat tensor."""
+    """Each parameter of the network, and the view of a flat tensor that is to hold it."""
     linears = [layer for layer in net if isinstance(layer, nn.Linear)]
     pairs: list[tuple[Tensor, Tensor]] = []
     for layer, (fan_in, fan_out, width, weight, bias, _) in zip(linears, layers.tolist(), strict=True):
@@ -144,5 +159,5 @@ def views(net: nn.Sequential, layers: Integers, flat: Tensor) -> list[tuple[Tens
 
 
 def zeros(*shape: int) -> Floats:
-    """In torch's default type."""
+    """Zeros of torch's default type."""
     return torch.zeros(shape).numpy()

@@ -1,4 +1,7 @@
-"""Multilayer perceptrons, forward and backward, and the softmax-free kernels around them."""
+"""Multilayer perceptrons, forward and backward. layers: int64[L, 6], see `agents.fused.memory.Net`.
+
+capacity: rows for which `outputs` and `deltas` have room.
+"""
 
 import math
 
@@ -13,11 +16,11 @@ from envs.kernels import fast_kernel, kernel
 def tanh_all(y):
     """y ← tanh(y), as y P(y²) / Q(y²) on |y| ≤ 7.9: within 4e-7 of the value, so float32 only. y: [n].
 
-    A least-squares fit with weights moved until the relative error was level, 6e-9 before rounding.
+    P and Q: a least-squares fit, reweighted until its relative error was uniform, 6e-9 before rounding.
     """
     for k in range(len(y)):
         x = y[k]
-        x = np.float32(7.9) if x > np.float32(7.9) else x  # so that NaN stays NaN
+        x = np.float32(7.9) if x > np.float32(7.9) else x  # comparisons, so that NaN stays NaN
         x = np.float32(-7.9) if x < np.float32(-7.9) else x
         u = x * x
         p = np.float32(1.54282213e-08)
@@ -35,13 +38,14 @@ def tanh_all(y):
 
 @kernel
 def exact_tanh_all(y):
-    """y ← tanh(y), for float64."""
+    """y ← tanh(y). y: float64[n]."""
     for k in range(len(y)):
         y[k] = math.tanh(y[k])
 
 
 @fast_kernel
 def relu_all(y):
+    """y ← max(y, 0). y: [n]."""
     zero = y.dtype.type(0)
     for k in range(len(y)):
         y[k] = zero if y[k] < zero else y[k]
@@ -49,12 +53,14 @@ def relu_all(y):
 
 @kernel
 def weight_of(theta, layer):
+    """A layer's weight inside the flat parameters, [FAN_IN, WIDTH]. layer: a row of `layers`."""
     start = layer[WEIGHT]
     return theta[start : start + layer[FAN_IN] * layer[WIDTH]].reshape(layer[FAN_IN], layer[WIDTH])
 
 
 @kernel
 def bias_of(theta, layer):
+    """A layer's bias inside the flat parameters, [WIDTH]."""
     return theta[layer[BIAS] : layer[BIAS] + layer[WIDTH]]
 
 
@@ -65,15 +71,21 @@ def output_of(outputs, layers, l, capacity):  # noqa: E741
 
 
 @kernel
+def last_output(outputs, layers, capacity):
+    """The output of the last layer, [capacity, WIDTH]."""
+    return output_of(outputs, layers, len(layers) - 1, capacity)
+
+
+@kernel
 def flat_output(outputs, layers, l, capacity, begin, end):  # noqa: E741
-    """The output of layer l for the rows from begin to end, one after the other."""
+    """The output of layer l for the rows from begin to end, [(end − begin) · WIDTH]."""
     start, width = layers[l, COLUMN] * capacity, layers[l, WIDTH]
     return outputs[start + begin * width : start + end * width]
 
 
 @kernel
 def forward(theta, layers, outputs, capacity, relu, x, begin, end):
-    """h_l = f(h_{l−1} W_l + b_l), the last layer without f, of the rows from begin to end. x: [≥ end, D]."""
+    """h_l = f(h_{l−1} W_l + b_l), the last layer without f, for the rows from begin to end. x: [≥ end, D]."""
     h, rows = x[begin:end], end - begin
     for l in range(len(layers)):  # noqa: E741
         flat = flat_output(outputs, layers, l, capacity, begin, end)
@@ -90,22 +102,22 @@ def forward(theta, layers, outputs, capacity, relu, x, begin, end):
 
 
 @kernel
-def backward(theta, grad, layers, outputs, deltas, capacity, relu, x, turned, nothing, rows):
-    """∂L/∂W_l = h_{l−1}ᵀ δ_l, ∂L/∂b_l = Σ δ_l, δ_{l−1} = f′ (δ_l W_lᵀ), where the last δ stands in deltas already.
+def backward(theta, grad, layers, outputs, deltas, capacity, relu, x, transposed, no_bias, rows):
+    """∂L/∂W_l = h_{l−1}ᵀ δ_l, ∂L/∂b_l = Σ δ_l, δ_{l−1} = f′ (δ_l W_lᵀ); the caller has written δ of the last layer.
 
-    turned, nothing: scratch space, and zeros.
+    transposed: scratch space for one weight; no_bias: zeros.
     """
     for l in range(len(layers) - 1, -1, -1):  # noqa: E741
         layer = layers[l]
         delta = output_of(deltas, layers, l, capacity)[:rows]
         h = (x if l == 0 else output_of(outputs, layers, l - 1, capacity))[:rows]
-        matmul(h.T, delta, nothing, weight_of(grad, layer))
+        matmul(h.T, delta, no_bias, weight_of(grad, layer))
         sum_rows(delta, bias_of(grad, layer))
         if l > 0:
-            w = turned[: layer[WIDTH] * h.shape[1]].reshape(layer[WIDTH], h.shape[1])
+            w = transposed[: layer[WIDTH] * h.shape[1]].reshape(layer[WIDTH], h.shape[1])
             transpose(weight_of(theta, layer), w)
             below = flat_output(deltas, layers, l - 1, capacity, 0, rows)
-            matmul(delta, w[: layer[FAN_OUT]], nothing, below.reshape(h.shape))
+            matmul(delta, w[: layer[FAN_OUT]], no_bias, below.reshape(h.shape))
             above = flat_output(outputs, layers, l - 1, capacity, 0, rows)
             if relu:
                 relu_slope(below, above)
@@ -115,6 +127,7 @@ def backward(theta, grad, layers, outputs, deltas, capacity, relu, x, turned, no
 
 @fast_kernel
 def sum_rows(delta, total):
+    """total = Σ_r delta[r]. delta: [rows, width]; total: [width]."""
     for k in range(len(total)):
         total[k] = 0
     for r in range(delta.shape[0]):
@@ -125,7 +138,7 @@ def sum_rows(delta, total):
 
 @fast_kernel
 def tanh_slope(delta, h):
-    """δ ← δ (1 − h²)."""
+    """δ ← δ (1 − h²), where h is the tanh layer's output. Both [n]."""
     one = delta.dtype.type(1)
     for k in range(len(delta)):
         delta[k] *= one - h[k] * h[k]
@@ -133,7 +146,7 @@ def tanh_slope(delta, h):
 
 @fast_kernel
 def relu_slope(delta, h):
-    """δ ← δ where h > 0, else 0."""
+    """δ ← δ where h > 0, else 0. Both [n]."""
     zero = delta.dtype.type(0)
     for k in range(len(delta)):
         delta[k] = delta[k] if h[k] > zero else zero
@@ -141,5 +154,6 @@ def relu_slope(delta, h):
 
 @kernel
 def copy_row(source, i, target, j):
+    """target[j] ← source[i], which may be of another type."""
     for k in range(target.shape[1]):
         target[j, k] = source[i, k]

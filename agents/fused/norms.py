@@ -1,4 +1,4 @@
-"""`agents.maths.normalize` in compiled form: running moments, observation and reward normalizers."""
+"""`agents.maths.normalize` compiled: running moments, observation and reward normalizers. norms: `memory.Norms`."""
 
 import math
 
@@ -7,7 +7,7 @@ from envs.kernels import kernel
 
 @kernel
 def merge_moments(count, mean, m2, x):
-    """Adds a batch, float64[B, D], to running moments: `agents.maths.normalize.RunningMoments.update`."""
+    """Adds a batch x, float64[B, D], to running moments, as `agents.maths.normalize.RunningMoments.update` does."""
     rows, total = len(x), count[0] + len(x)
     for k in range(x.shape[1]):
         batch_mean, batch_m2 = 0.0, 0.0
@@ -24,7 +24,7 @@ def merge_moments(count, mean, m2, x):
 
 @kernel
 def normalize_rows(norms, bound, raw, x):
-    """x = clip((raw − μ) / √(σ² + 1e-8), ±bound)."""
+    """x = clip((raw − μ) / √(σ² + 1e-8), ±bound). Both [B, D]."""
     count = norms.obs_count[0]
     for k in range(raw.shape[1]):
         mean = norms.obs_mean[k]
@@ -44,7 +44,7 @@ def scale_and_clip(reward, scale, bound):
 
 @kernel
 def normalize_rewards(norms, gamma, bound, steps, reward, terminated, truncated):
-    """Learns the spread of the discounted return, then divides by it: `agents.maths.normalize.RewardNormalizer`."""
+    """Updates the moments of the discounted return, then r ← clip(r / √(σ² + 1e-8), ±bound). reward: [T, N]."""
     envs = len(norms.returns)
     for t in range(steps):
         for i in range(envs):

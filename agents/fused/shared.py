@@ -9,8 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from agents.fused import memory as layout
-from agents.fused.learn import CRITIC_RATE, LEARNING_RATE
-from agents.fused.memory import Batch, Doubles, Memory, Net, Norms, Parameters, Scratch, zeros
+from agents.fused.memory import Batch, Doubles, Memory, Net, Norms, Parameters, Reports, Scratch, zeros
 from agents.fused.optimizers import ADAM, RMSPROP, RMSPROP_TF_LIKE
 from agents.learner import Learner
 from agents.maths.normalize import RunningMoments
@@ -33,9 +32,9 @@ class Shared:
         self.learner = learner
         self.gaussian = learner.policy.log_std is not None
         self.size = cast(nn.Linear, learner.policy.net[-1]).out_features  # number of actions, or their dimension
-        self.policy, split = layout.layers_of(learner.policy.net, layout.padded(self.size) if self.gaussian else 0)
-        self.value, total = layout.layers_of(learner.value.net, split)
-        self.adaptive = np.zeros(5)
+        self.policy, split = layout.layer_table(learner.policy.net, layout.padded(self.size) if self.gaussian else 0)
+        self.value, total = layout.layer_table(learner.value.net, split)
+        self.adaptive = np.zeros(1, layout.ADAPTIVE)
         self._kind, self._optimizer = _optimizer_of(learner), type(learner.optimizer.inner)
         self._theta, self._grad, self._start = torch.zeros(total), torch.zeros(total), torch.zeros(split)
         self._flat = {name: torch.zeros(total) for name in _STATE[self._kind]}
@@ -59,17 +58,19 @@ class Shared:
         if not (whole and all(p in state and state[p].get(name) is place for p, name, place in self._states)):
             self._bind()
         descent = self.learner.optimizer
-        self.adaptive[0], self.adaptive[1] = descent.step_factor.value, descent.entropy_factor.value
-        self.adaptive[2], self.adaptive[3] = descent.mean_shift, descent.shifts
+        adaptive = self.adaptive[0]
+        adaptive["step_factor"], adaptive["entropy_factor"] = descent.step_factor.value, descent.entropy_factor.value
+        adaptive["mean_shift"], adaptive["shifts"] = descent.mean_shift, descent.shifts
 
-    def write_back(self, report: Doubles) -> None:
+    def write_back(self, report: Reports) -> None:
         """After a kernel: the optimizer takes over its adaptive state and step count. report: of the last update."""
         descent = self.learner.optimizer
-        step_factor, entropy_factor, mean_shift, shifts, steps = self.adaptive.tolist()
+        step_factor, entropy_factor, mean_shift, shifts, steps = self.adaptive[0].item()
         descent.step_factor.value, descent.entropy_factor.value = step_factor, entropy_factor
         descent.mean_shift, descent.shifts = mean_shift, int(shifts)
-        for group, rate in zip(descent.inner.param_groups, report[[LEARNING_RATE, CRITIC_RATE]], strict=True):
-            group["lr"] = float(rate)
+        rates = report["learning_rate"].item(), report["critic_learning_rate"].item()
+        for group, rate in zip(descent.inner.param_groups, rates, strict=True):
+            group["lr"] = rate
         if self._kind == RMSPROP_TF_LIKE:
             for p, _ in self._bound:
                 descent.inner.state[p]["step"] = int(steps)
@@ -83,7 +84,7 @@ class Shared:
         nets = [Net(layers, zeros(rows * int(layers[:, 2].sum()))) for layers in (self.policy, self.value)]
         count, shape = steps * envs, (steps, envs)
         batch = Batch(
-            raw=np.zeros((rows, inputs)),
+            raw_obs=np.zeros((rows, inputs)),
             x=zeros(rows, inputs),
             successor=np.zeros(count, np.int64),
             discrete=np.zeros(count, np.int64),
@@ -128,7 +129,7 @@ class Shared:
             p.data = place
         before = {p: dict(optimizer.state[p]) if p in optimizer.state else {} for p, _ in self._bound}
         steps = max((float(cast(float, state.get("step", 0))) for state in before.values()), default=0.0)
-        self.adaptive[4] = steps
+        self.adaptive["optimizer_steps"] = steps
         self._steps = torch.full((len(self._bound),), steps)
         fresh = 1.0 if self._kind == RMSPROP_TF_LIKE else 0.0
         self._states = []
