@@ -65,9 +65,9 @@ def bias_of(theta, layer):
 
 
 @kernel
-def output_of(outputs, layers, l, capacity):  # noqa: E741
-    """The output of layer l, [capacity, WIDTH]."""
-    return flat_output(outputs, layers, l, capacity, 0, capacity).reshape(capacity, layers[l, WIDTH])
+def output_of(outputs, layers, i, capacity):
+    """The output of layer i, [capacity, WIDTH]."""
+    return flat_output(outputs, layers, i, capacity, 0, capacity).reshape(capacity, layers[i, WIDTH])
 
 
 @kernel
@@ -77,21 +77,21 @@ def last_output(outputs, layers, capacity):
 
 
 @kernel
-def flat_output(outputs, layers, l, capacity, begin, end):  # noqa: E741
-    """The output of layer l for the rows from begin to end, [(end − begin) · WIDTH]."""
-    start, width = layers[l, COLUMN] * capacity, layers[l, WIDTH]
+def flat_output(outputs, layers, i, capacity, begin, end):
+    """The output of layer i for the rows from begin to end, [(end − begin) · WIDTH]."""
+    start, width = layers[i, COLUMN] * capacity, layers[i, WIDTH]
     return outputs[start + begin * width : start + end * width]
 
 
 @kernel
 def forward(theta, layers, outputs, capacity, relu, x, begin, end):
-    """h_l = f(h_{l−1} W_l + b_l), the last layer without f, for the rows from begin to end. x: [≥ end, D]."""
+    """h_i = f(h_{i−1} W_i + b_i), the last layer without f, for the rows from begin to end. x: [≥ end, D]."""
     h, rows = x[begin:end], end - begin
-    for l in range(len(layers)):  # noqa: E741
-        flat = flat_output(outputs, layers, l, capacity, begin, end)
-        y = flat.reshape(rows, layers[l, WIDTH])
-        matmul(h, weight_of(theta, layers[l]), bias_of(theta, layers[l]), y)
-        if l < len(layers) - 1:
+    for i in range(len(layers)):
+        flat = flat_output(outputs, layers, i, capacity, begin, end)
+        y = flat.reshape(rows, layers[i, WIDTH])
+        matmul(h, weight_of(theta, layers[i]), bias_of(theta, layers[i]), y)
+        if i < len(layers) - 1:
             if relu:
                 relu_all(flat)
             elif theta.itemsize == 4:
@@ -103,22 +103,22 @@ def forward(theta, layers, outputs, capacity, relu, x, begin, end):
 
 @kernel
 def backward(theta, grad, layers, outputs, deltas, capacity, relu, x, transposed, no_bias, rows):
-    """∂L/∂W_l = h_{l−1}ᵀ δ_l, ∂L/∂b_l = Σ δ_l, δ_{l−1} = f′ (δ_l W_lᵀ); the caller has written δ of the last layer.
+    """∂L/∂W_i = h_{i−1}ᵀ δ_i, ∂L/∂b_i = Σ δ_i, δ_{i−1} = f′ (δ_i W_iᵀ); the caller has written δ of the last layer.
 
     transposed: scratch space for one weight; no_bias: zeros.
     """
-    for l in range(len(layers) - 1, -1, -1):  # noqa: E741
-        layer = layers[l]
-        delta = output_of(deltas, layers, l, capacity)[:rows]
-        h = (x if l == 0 else output_of(outputs, layers, l - 1, capacity))[:rows]
+    for i in range(len(layers) - 1, -1, -1):
+        layer = layers[i]
+        delta = output_of(deltas, layers, i, capacity)[:rows]
+        h = (x if i == 0 else output_of(outputs, layers, i - 1, capacity))[:rows]
         matmul(h.T, delta, no_bias, weight_of(grad, layer))
         sum_rows(delta, bias_of(grad, layer))
-        if l > 0:
+        if i > 0:
             w = transposed[: layer[WIDTH] * h.shape[1]].reshape(layer[WIDTH], h.shape[1])
             transpose(weight_of(theta, layer), w)
-            below = flat_output(deltas, layers, l - 1, capacity, 0, rows)
+            below = flat_output(deltas, layers, i - 1, capacity, 0, rows)
             matmul(delta, w[: layer[FAN_OUT]], no_bias, below.reshape(h.shape))
-            above = flat_output(outputs, layers, l - 1, capacity, 0, rows)
+            above = flat_output(outputs, layers, i - 1, capacity, 0, rows)
             if relu:
                 relu_slope(below, above)
             else:
