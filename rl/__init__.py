@@ -7,6 +7,11 @@ from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
 from types import ModuleType
 
+from rl.run.signals import exit_on_interrupt
+
+if sys.argv[:1] == ["-m"]:  # while Python looks for the command of `python -m rl.…`; the imports below take seconds
+    exit_on_interrupt()
+
 from agents.evaluation import Evaluation, evaluate
 from agents.settings.values import ConfigError
 

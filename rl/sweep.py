@@ -23,7 +23,8 @@ from rl.experiments.search.findings import Findings, page, recipe
 from rl.experiments.search.space import Parameters, propose, read_space
 from rl.experiments.search.study import Search, Tried
 from rl.experiments.search.trials import KINDS, Plan, Trials
-from rl.run.terminal import DONE, INTERRUPTED, Parser, RunFailed, at_least, file_name, run
+from rl.run.signals import INTERRUPTED
+from rl.run.terminal import DONE, Parser, RunFailed, at_least, file_name, run
 
 _DEFAULTS = setting_defaults(*KINDS)
 

@@ -1,7 +1,7 @@
 """Environments that break their contract, registered on import: `tests.broken:NanReward-v0`."""
 
 import sys
-import time
+import threading
 
 import gymnasium as gym
 import numpy as np
@@ -36,10 +36,22 @@ class RaiseInStep(Broken):
         raise RuntimeError("the simulator\nlost its connection")
 
 
+def hang() -> None:
+    sys.stdout.write("hanging\n")
+    sys.stdout.flush()
+    threading.Event().wait()
+
+
 class Hang(Broken):
     def fail(self) -> float:
-        time.sleep(600)
+        hang()
         return 0.0
+
+
+class HangInInit(Broken):
+    def __init__(self) -> None:
+        super().__init__()
+        hang()
 
 
 class Exit(Broken):
@@ -53,5 +65,5 @@ class TextSpace(Broken):
         self.observation_space = spaces.Dict({"note": spaces.Text(5)})
 
 
-for name in ("NanReward", "RaiseInStep", "Hang", "Exit", "TextSpace"):
+for name in ("NanReward", "RaiseInStep", "Hang", "HangInInit", "Exit", "TextSpace"):
     gym.register(f"{name}-v0", entry_point=f"tests.broken:{name}")

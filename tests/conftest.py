@@ -1,14 +1,21 @@
 """Fixtures of all tests."""
 
+import os
+import signal
+import subprocess
 import sys
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, suppress
 from types import ModuleType
 
 import pytest
 
 import rl.run.terminal
+from tests import ROOT
 
 Command = Callable[..., tuple[int, str, str]]
+Start = Callable[..., "Process"]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -18,6 +25,53 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 @pytest.fixture(scope="session")
 def long(request: pytest.FixtureRequest) -> bool:
     return bool(request.config.getoption("--long"))
+
+
+LIMIT = 300  # seconds that a process may take for anything; a safety net, which no sound test meets
+
+
+class Process(subprocess.Popen[str]):
+    """A command in a process and a process group of its own, killed after the test."""
+
+    def __init__(self, module: str, *argv: object, **environment: str) -> None:
+        super().__init__(
+            [sys.executable, "-u", "-m", module, *map(str, argv)], cwd=ROOT, env={**os.environ, **environment},
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
+        )  # fmt: skip
+        self._watchdog = threading.Timer(LIMIT, self.kill_group)
+        self._watchdog.daemon = True
+        self._watchdog.start()
+
+    def wait_for(self, words: str) -> str:
+        """Reads standard output to the line with these words; returns what was read."""
+        lines = []
+        for line in self.stdout or ():
+            lines.append(line)
+            if words in line:
+                return "".join(lines)
+        raise AssertionError(f"it ended without {words!r}: {lines} {self.communicate()[1]}")
+
+    def kill_group(self) -> None:
+        with suppress(ProcessLookupError):
+            os.killpg(self.pid, signal.SIGKILL)
+
+    def end(self) -> None:
+        self._watchdog.cancel()
+        self.kill_group()
+        self.communicate()
+
+
+@pytest.fixture
+def start() -> Iterator[Start]:
+    """Starts a command, given as its module and arguments, in another process; keywords are environment variables."""
+    with ExitStack() as stack:
+
+        def call(module: str, *argv: object, **environment: str) -> Process:
+            process = Process(module, *argv, **environment)
+            stack.callback(process.end)
+            return process
+
+        yield call
 
 
 @pytest.fixture

@@ -1,10 +1,13 @@
 """Environments for tests: known numbers, and misbehavior on purpose. Importing this module registers two of them."""
 
-import time
+import os
+import signal
 from collections import defaultdict
 from collections.abc import Callable
+from contextlib import suppress
 from enum import IntEnum
 from multiprocessing import parent_process
+from pathlib import Path
 
 import gymnasium as gym
 import numpy as np
@@ -97,11 +100,18 @@ class Wanderer(gym.Env):
         return self.place, float(self.place.sum()), bool(abs(self.place).max() > 3), self.count == 9, {}
 
 
-class Sluggish(Counter):
-    """Takes a while for every step after the first."""
+class Interrupting(Counter):
+    """Interrupts the process `pid` from the second step, before it answers. The first to create `mark` does so."""
+
+    def __init__(self, pid: int, mark: Path, length: int):
+        super().__init__(length)
+        self.pid, self.mark = pid, mark
 
     def step(self, action):
-        time.sleep(0.0 if self.count == 0 else 0.5)
+        if self.count == 1:
+            with suppress(FileExistsError):
+                self.mark.touch(exist_ok=False)
+                os.kill(self.pid, signal.SIGINT)
         return super().step(action)
 
 

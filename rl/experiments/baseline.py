@@ -19,8 +19,9 @@ from agents.settings.schema import setting_types, setting_values
 from agents.settings.values import ConfigError
 from rl.experiments.sb3_training import learn
 from rl.run.recorder import Recorder, create_run_directory
+from rl.run.signals import INTERRUPTED
 from rl.run.summary import write_summary
-from rl.run.terminal import DONE, INTERRUPTED, Interrupt, Parser, ProgressBar, RunFailed
+from rl.run.terminal import DONE, Interrupt, Parser, ProgressBar, RunFailed
 
 
 def main(argv: list[str]) -> int:

@@ -36,22 +36,20 @@ class Run(NamedTuple):
         for old in (*sorted(path.parent.glob("step-*.pt"))[:-2], *leftovers):
             old.unlink()
 
-    def train(self) -> bool:
-        """Trains to `total_timesteps`; returns whether Ctrl-C ended it. Saves what was learned if training fails."""
+    def train(self, interrupt: Interrupt) -> None:
+        """Trains to `total_timesteps`, or until Ctrl-C. Saves what was learned if training fails."""
         agent, total = self.agent, self.settings.total_timesteps
         bar = ProgressBar(total, agent.loop.step)
-        with Interrupt() as interrupt:
-            try:
-                if not self.checkpoint.exists():
-                    self.save()  # so that a run that is killed early can be resumed
-                agent.learn(total - agent.loop.step, [self.recorder, bar, Checkpoints(self), interrupt])
-            except KeyboardInterrupt:
-                interrupt.requested = True
-            except Exception as error:
-                raise self._failure(error) from error
-            finally:
-                bar.close()
-        return interrupt.requested
+        try:
+            if not self.checkpoint.exists():
+                self.save()  # so that a run that is killed early can be resumed
+            agent.learn(total - agent.loop.step, [self.recorder, bar, Checkpoints(self), interrupt])
+        except KeyboardInterrupt:
+            interrupt.requested = True
+        except Exception as error:
+            raise self._failure(error) from error
+        finally:
+            bar.close()
 
     def _failure(self, error: Exception) -> RunFailed:
         """Writes the traceback, saves a checkpoint if the parameters are finite, and says both."""

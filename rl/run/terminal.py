@@ -20,8 +20,9 @@ from agents.loop import SELDOM, Status
 from agents.settings.schema import suggestion
 from agents.settings.values import ConfigError, convert
 from envs import EnvironmentFailure, EnvironmentUsageError
+from rl.run.signals import INTERRUPTED, raise_on_interrupt
 
-DONE, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
+DONE, FAILED, USAGE = 0, 1, 2
 
 _STOPS = (signal.SIGINT, signal.SIGTERM)
 
@@ -123,11 +124,13 @@ class Parser(argparse.ArgumentParser):
 def run(main: Callable[[list[str]], int]) -> NoReturn:
     """Runs a command: 0 done; 2 usage or configuration; 1 failure; 130 after Ctrl-C. Errors are one line on stderr."""
     try:
+        raise_on_interrupt()
         status = main(sys.argv[1:])
         sys.stdout.flush()
     except MISTAKES as error:
         status = _say(USAGE, error)
     except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
         status = INTERRUPTED
     except BrokenPipeError:  # the reader of our output has gone, as with `| head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

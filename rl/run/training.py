@@ -16,8 +16,9 @@ from agents.settings.schema import merge_layers, setting_defaults, setting_types
 from agents.settings.values import ConfigError
 from rl.run.recorder import Recorder, create_run_directory
 from rl.run.run import Run
+from rl.run.signals import INTERRUPTED
 from rl.run.summary import write_summary
-from rl.run.terminal import DONE, INTERRUPTED, Parser
+from rl.run.terminal import DONE, Interrupt, Parser
 
 _FLAGS = ("seed", "total_timesteps", "num_envs", "engine")  # settings with a flag of their own, beside --set
 
@@ -26,12 +27,13 @@ def main(argv: list[str]) -> int:
     """Trains, evaluates and summarizes a new or resumed run. Returns the exit status."""
     start = time.perf_counter()
     args = _parser().parse_args(argv)
-    run = _resume(args) if args.resume else _begin(args)
-    run.print_header()
-    interrupted = run.train()
-    run.save()
+    with Interrupt() as interrupt:  # from before the run directory exists, so that Ctrl-C leaves a run to resume
+        run = _resume(args) if args.resume else _begin(args)
+        run.print_header()
+        run.train(interrupt)
     try:
-        if not interrupted:
+        run.save()
+        if not interrupt.requested:
             _finish(run, start)
             return DONE
     except KeyboardInterrupt:

@@ -7,7 +7,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from functools import partial
 
 import gymnasium as gym
@@ -177,57 +176,43 @@ def test_processes_end_with_their_worlds():
     assert not multiprocessing.active_children()
 
 
-@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="needs SIGALRM")
-def test_a_step_that_was_cut_off_leaves_nothing_behind(monkeypatch):
-    worlds = make(partial(toys.Sluggish, 5), 2, backend="async")
+@pytest.mark.skipif(os.name != "posix", reason="needs SIGINT")
+def test_a_step_that_was_cut_off_leaves_nothing_behind(tmp_path):
+    worlds = make(partial(toys.Interrupting, os.getpid(), tmp_path / "mark", 5), 2, backend="async")
     worlds.reset()
     worlds.step(idle(worlds))
-    previous = signal.signal(signal.SIGALRM, signal.default_int_handler)
-    signal.setitimer(signal.ITIMER_REAL, 0.1)
     with pytest.raises(KeyboardInterrupt):
         worlds.step(idle(worlds))
-    signal.signal(signal.SIGALRM, previous)
     assert worlds.reset()[0].tolist() == [[100.0], [100.0]]
     assert worlds.step(idle(worlds))[0].tolist() == [[101.0], [101.0]]
     worlds.close()
 
 
-def ends_within(process: subprocess.Popen[str], seconds: float) -> tuple[str, str]:
-    """Its output, once it and all its children, which hold the same pipes, have ended."""
-    return process.communicate(timeout=seconds)
-
-
 @pytest.mark.slow
 @pytest.mark.skipif(os.name != "posix", reason="needs SIGALRM and process groups")
-def test_ctrl_c_while_a_process_hangs(tmp_path):
-    argv = ["tests.broken:Hang-v0", "--num-envs", "2", "--set", "backend=async", "--engine", "torch"]
-    process = subprocess.Popen(
-        [sys.executable, "-m", "rl.train", *argv, "--out", str(tmp_path)],
-        cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
-    )  # fmt: skip
-    deadline = time.monotonic() + 120
-    while not list(tmp_path.glob("*/*/*/checkpoints/*.pt")) and time.monotonic() < deadline:
-        time.sleep(0.1)
-    time.sleep(3)
+def test_ctrl_c_while_a_process_hangs(start, tmp_path):
+    argv = ["tests.broken:Hang-v0", "--num-envs", 2, "--set", "backend=async", "--engine", "torch"]
+    process = start("rl.train", *argv, "--out", tmp_path)
+    header = process.wait_for("hanging")
     os.killpg(process.pid, signal.SIGINT)  # as a terminal does
-    out, err = ends_within(process, 60)
+    out, err = process.communicate()  # once it and all its children, which hold the same pipes, have ended
     assert (process.returncode, err) == (130, "")
-    assert "2 side by side (async)" in out
+    assert "2 in parallel (async)" in header
     assert "interrupted at step" in out
 
 
-def test_an_environment_that_hangs_is_named_once_its_time_is_up():
-    worlds = make("tests.broken:Hang-v0", 2, backend="async", step_timeout=0.5)
-    start = time.monotonic()
+def test_an_environment_that_hangs_is_named_once_its_time_is_up(monkeypatch):
+    worlds = make("tests.broken:Hang-v0", 2, backend="async", step_timeout=300)
     worlds.reset()
     for _ in range(50):
         worlds.step(np.zeros(2, np.int64))
+    monkeypatch.setattr(worlds.env, "_timeout", 0.5)  # from here on: a busy machine may take longer for a sound step
     with pytest.raises(EnvironmentFailure, match=r"environment 0 \(.*Hang-v0\) has not answered for 0.5 s"):
         worlds.step(np.zeros(2, np.int64))
     with pytest.raises(EnvironmentFailure, match="not answered"):  # nor when it is asked to begin anew
         worlds.reset()
     worlds.close()
-    assert time.monotonic() - start < 20
+    assert not multiprocessing.active_children()
 
 
 def test_step_timeout_is_for_processes_only():

@@ -17,7 +17,8 @@ from agents.settings.schema import setting_types
 from rl.experiments.parallel import Line, RunInterrupted, Train, WorkerLost
 from rl.experiments.search.study import Tried
 from rl.run.results import Result
-from rl.run.terminal import FAILED, INTERRUPTED, RunFailed
+from rl.run.signals import INTERRUPTED
+from rl.run.terminal import FAILED, RunFailed
 from tests.conftest import Command
 
 SPACE = "gamma: uniform(0.9, 1)\ntarget_policy_shift: one_of(null, 1e-3)\nmax_policy_shift: one_of(null, 1e-3)\n"

@@ -5,7 +5,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -16,7 +15,7 @@ import rl.train
 from agents import A2C, checkpoint
 from rl.run.recorder import Recorder
 from tests import ROOT
-from tests.conftest import Command
+from tests.conftest import Command, Process, Start
 from tests.runs import run_of, table
 
 SHORT = ["--total-timesteps", "2000", "--set", "eval_episodes=2"]
@@ -181,36 +180,36 @@ def test_a_failing_environment(env_id: str, words: str, train: Command, tmp_path
     assert not (run / "summary.json").exists()
 
 
-def start(*argv: str) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "rl.train", *argv]
-    return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+def step_of(file: Path) -> int:
+    return int(file.stem.removeprefix("step-"))
 
 
-def wait_for(pattern: str, parent: Path, seconds: float = 60) -> Path:
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        found = [path for path in parent.glob(pattern) if path.stat().st_size]
-        if found:
-            return found[0]
-        time.sleep(0.05)
-    raise TimeoutError(pattern)
+def trained(process: Process, parent: Path) -> None:
+    """Waits until a checkpoint of a later step than the first is there."""
+    process.wait_for("run  ")
+    while not any(map(step_of, parent.glob("*/*/*/checkpoints/step-*.pt"))):
+        assert process.poll() is None, process.communicate()
+        os.sched_yield()
+
+
+ENDLESS = ["--total-timesteps", "1000000000", "--set", "eval_episodes=2", "--set", "checkpoint_interval=10000"]
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("engine", "steps"), [("torch", "30000"), ("fused", "3000000")])
-def test_ctrl_c_then_resume(train: Command, engine: str, steps: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("engine", ["torch", "fused"])
+def test_ctrl_c_then_resume(train: Command, start: Start, engine: str, tmp_path: Path) -> None:
     """130, a checkpoint, and afterwards the same metrics and parameters as a run that was left alone."""
-    settings = ("--total-timesteps", steps, "--engine", engine, "--set", "eval_episodes=2")
-    process = start("CartPole-v1", *settings, "--out", str(tmp_path / "a"))
-    wait_for("*/*/*/versions.json", tmp_path / "a")
-    time.sleep(1)
+    process = start("rl.train", "CartPole-v1", *ENDLESS, "--engine", engine, "--out", tmp_path / "a")
+    trained(process, tmp_path / "a")
     process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=60)
+    out, err = process.communicate()
     assert (process.returncode, err) == (130, "")
     run = run_of(tmp_path / "a")
     assert f"python -m rl.train --resume {run}" in out
-    assert train("--resume", str(run))[0] == 0
-    assert train("CartPole-v1", *settings, "--out", str(tmp_path / "b"))[0] == 0
+    steps = str(step_of(checkpoint.newest(run / "checkpoints")) + 20_000)
+    whole = [*ENDLESS, "--engine", engine, "--total-timesteps", steps]
+    assert train("--resume", str(run), "--total-timesteps", steps)[0] == 0
+    assert train("CartPole-v1", *whole, "--out", str(tmp_path / "b"))[0] == 0
     other = run_of(tmp_path / "b")
     for name in ("metrics.csv", "episodes.csv"):
         assert table(run / name) == table(other / name)
@@ -222,32 +221,50 @@ def test_ctrl_c_then_resume(train: Command, engine: str, steps: str, tmp_path: P
 
 
 @pytest.mark.slow
-def test_kill_then_resume(train: Command, tmp_path: Path) -> None:
+def test_kill_then_resume(train: Command, start: Start, tmp_path: Path) -> None:
     """A process killed at any moment leaves a checkpoint that goes on to the same metrics."""
-    settings = ["--total-timesteps", "2000000", "--set", "eval_episodes=2", "--set", "checkpoint_interval=50000"]
-    process = start("CartPole-v1", *settings, "--out", str(tmp_path / "a"))
-    wait_for("*/*/*/checkpoints/step-*.pt", tmp_path / "a")
-    time.sleep(0.5)
+    process = start("rl.train", "CartPole-v1", *ENDLESS, "--out", tmp_path / "a")
+    trained(process, tmp_path / "a")
     process.kill()
-    process.communicate(timeout=60)
+    process.communicate()
     run = run_of(tmp_path / "a")
-    assert train("--resume", str(run))[0] == 0
-    assert train("CartPole-v1", *settings, "--out", str(tmp_path / "b"))[0] == 0
+    steps = str(step_of(checkpoint.newest(run / "checkpoints")) + 20_000)
+    assert train("--resume", str(run), "--total-timesteps", steps)[0] == 0
+    assert train("CartPole-v1", *ENDLESS, "--total-timesteps", steps, "--out", str(tmp_path / "b"))[0] == 0
     for name in ("metrics.csv", "episodes.csv"):
         assert table(run / name) == table(run_of(tmp_path / "b") / name)
 
 
 @pytest.mark.slow
 @pytest.mark.skipif(os.name != "posix", reason="needs SIGALRM")
-def test_ctrl_c_while_an_environment_hangs(tmp_path: Path) -> None:
-    process = start("tests.broken:Hang-v0", "--num-envs", "2", "--out", str(tmp_path))
-    wait_for("*/*/*/versions.json", tmp_path)
-    time.sleep(1)
+def test_ctrl_c_while_an_environment_hangs(start: Start, tmp_path: Path) -> None:
+    process = start("rl.train", "tests.broken:Hang-v0", "--num-envs", 2, "--out", tmp_path)
+    process.wait_for("hanging")
     process.send_signal(signal.SIGINT)
-    out, _ = process.communicate(timeout=60)
+    out, _ = process.communicate()
     assert process.returncode == 130
     assert "interrupted at step" in out
     assert list(run_of(tmp_path).glob("checkpoints/step-*.pt"))
+
+
+@pytest.mark.parametrize("module", ["rl.train", "rl.compare", "rl.information"])
+def test_ctrl_c_while_a_command_imports(start: Start, module: str, tmp_path: Path) -> None:
+    (tmp_path / "torch.py").write_text("import threading\nprint('importing', flush=True)\nthreading.Event().wait()\n")
+    process = start(module, "CartPole-v1", PYTHONPATH=str(tmp_path))
+    process.wait_for("importing")
+    process.send_signal(signal.SIGINT)
+    assert process.communicate() == ("", "interrupted\n")
+    assert process.returncode == 130
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs SIGALRM")
+def test_ctrl_c_while_an_environment_is_built(start: Start, tmp_path: Path) -> None:
+    process = start("rl.train", "tests.broken:HangInInit-v0", "--num-envs", 2, "--out", tmp_path)
+    process.wait_for("hanging")
+    process.send_signal(signal.SIGINT)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate()
+    assert (process.returncode, err) == (130, "interrupted\n")
 
 
 @pytest.mark.slow
