@@ -83,7 +83,7 @@ def test_lines_side_by_side(compare: Command, tmp_path: Path) -> None:
     ]
     table = (tmp_path / "results/CartPole-v1/rates.md").read_text().splitlines()
     assert (
-        "Settings of all lines that differ from the defaults: `total_timesteps: 3000`, `eval_episodes: 2`." in table[2]
+        "Settings of all lines that differ from the defaults: `total_timesteps: 3000`, `eval_episodes: 2`." in table[6]
     )
     settings = [row.split(" | ")[1] for row in table if row.startswith("| ")][1:]
     recipe = "`rms_prop_eps: 0.001`, `critic_lr_scale: 3.0`, `normalize_observations: True`, `normalize_rewards: True`"
