@@ -25,14 +25,14 @@ from envs import Worlds
 from envs.backends.native import NativeBackend
 from envs.kernels import Kernel, compiled_for, compiling
 
-_SHARE = 0.1  # seconds in one call on worlds that are stepped outside
+_CHUNK_SECONDS = 0.1  # duration of a chunk on environments that the kernels cannot step
 
-# whole updates, the episodes that ended in them, the next observations, and what ended it early
+# complete updates, episodes that ended in them, next observations, and the error that ended the chunk early
 Outcome = tuple[int, list[Episode], Array, BaseException | None]
 
 
 class Fused:
-    """Changes the learner's own parameters, optimizer state and normalizers."""
+    """The compiled engine. It changes the learner's own parameters, optimizer state and normalizers."""
 
     name = "fused"
 
@@ -40,7 +40,7 @@ class Fused:
         self.learner = learner
         self.shared = Shared(learner)
         self._step_kernels: dict[np.dtype[np.floating], Kernel] = {}
-        self._warm: WeakSet[Worlds] = WeakSet()
+        self._compiled: WeakSet[Worlds] = WeakSet()
         self._memories: dict[tuple[int, int], Memory] = {}
         absent = "policy_shift_js" if self.shared.gaussian else None
         self._columns = {f"train/{name}": k for k, name in enumerate(METRICS) if name != absent}
@@ -94,9 +94,9 @@ class Fused:
         return self._metrics(report.view(np.float64))
 
     def chunk(self, worlds: Worlds, plan: Plan, obs: Array) -> Chunk:
-        """Some iterations from these observations: all on native worlds, else as many as a tenth of a second holds.
+        """Runs iterations from these observations: all of the plan on native worlds, else as many as fit 0.1 s.
 
-        They are the same whatever calls they are made in.
+        The division into chunks does not change the results.
         """
         memory = self._memory(plan.n_steps, worlds.num_envs)
         reports = np.empty(plan.updates, REPORT)
@@ -119,18 +119,18 @@ class Fused:
         return whole, episodes, _native(worlds).obs.copy(), failure
 
     def _stepped(self, memory: Memory, worlds: Worlds, plan: Plan, obs: Array, reports: Reports) -> Outcome:
-        """Each call of a kernel learns from one step and acts for the next, since calls take longer than their work."""
+        """One kernel call per step learns from it and acts for the next, because the call itself takes most of the time."""
         whole, episodes, batch, envs, steps = 0, list[Episode](), memory.batch, worlds.num_envs, plan.n_steps
         actions = batch.continuous if self.shared.gaussian else batch.discrete
-        deadline, step, extra, status = time.perf_counter() + _SHARE, plan.step, 0, DONE
+        deadline, step, extra, status = time.perf_counter() + _CHUNK_SECONDS, plan.step, 0, DONE
         raw, noise, ended = self._raw(obs), self._noise(envs, self.learner.generator), list[Episode]()
         kernels.act(memory, raw, noise)
-        take = self._step_kernel(memory, raw, noise) if worlds.env.fixed_dtypes else kernels.store_learn_act
+        step_kernel = self._step_kernel(memory, raw, noise) if worlds.env.fixed_dtypes else kernels.store_learn_act
         try:
             for whole in range(plan.updates):
                 progress, measure = step / plan.until, (plan.iteration + whole + 1) % plan.interval == 0
                 report = reports[whole : whole + 1]
-                late = whole + 1 == plan.updates or time.perf_counter() > deadline
+                last = whole + 1 == plan.updates or time.perf_counter() > deadline
                 for t in range(steps):
                     obs, reward, terminated, truncated, infos = worlds.step(actions[t * envs : (t + 1) * envs].copy())
                     step += envs
@@ -138,24 +138,24 @@ class Fused:
                     if "_episode" in infos:
                         ended += finished(infos, step)
                         raw_next = self._raw(cast(Array, infos["next_obs"]))
-                    noise = self._noise(0 if late and t == steps - 1 else envs, self.learner.generator)
-                    extra, status = take(
+                    noise = self._noise(0 if last and t == steps - 1 else envs, self.learner.generator)
+                    extra, status = step_kernel(
                         memory, t, steps, extra, raw, noise, raw_next, reward, terminated, truncated, progress,
                         measure, report,
                     )  # fmt: skip
                 if status != DONE:
                     return whole, episodes, obs, _error(status, report)
                 episodes, ended = episodes + ended, []
-                if late:
+                if last:
                     break
-        except BaseException as failure:  # of an environment, or Ctrl-C: what was learned before it stays
+        except BaseException as failure:  # of an environment, or Ctrl-C; earlier updates count
             return whole, episodes, obs, failure
         return whole + 1, episodes, obs, None
 
     def _step_kernel(self, memory: Memory, raw: NDArray[np.floating], noise: NDArray[np.floating]) -> Kernel:
-        """`store_learn_act` for arguments of these types, without the look at them that takes most of a call.
+        """`store_learn_act` for arguments of these types; skips type dispatch, most of a call's cost.
 
-        Only for worlds with `fixed_dtypes`.
+        Only for worlds with `fixed_dtypes`: other types are undefined behavior.
         """
         if raw.dtype not in self._step_kernels:
             flags, report = np.empty(len(raw), np.bool_), np.empty(1, REPORT)
@@ -175,10 +175,10 @@ class Fused:
         return encode(self.learner.obs_space, torch.as_tensor(obs)).numpy()
 
     def compile(self, worlds: Worlds, on_compile: Callable[[], None] | None = None) -> None:
-        """Loads every kernel that training on these worlds needs, or compiles it, first calling on_compile; once."""
-        if worlds in self._warm:
+        """Loads or compiles every kernel that training on these worlds needs; see `agents.engines.Engine`."""
+        if worlds in self._compiled:
             return
-        self._warm.add(worlds)
+        self._compiled.add(worlds)
         envs, steps = worlds.num_envs, self.learner.settings.n_steps
         memory = self._memory(steps, envs)
         raw = self._raw(worlds.observation_space.sample())
@@ -193,7 +193,7 @@ class Fused:
                 self._step_kernel(memory, raw, noise)
 
     def compile_update(self, worlds: Worlds, on_compile: Callable[[], None] | None = None) -> None:
-        """The same for what `act` and `update` need, of an algorithm that collects the rollouts."""
+        """Loads or compiles the kernels of `act` and `update`, for a caller that collects the rollouts."""
         steps, envs = self.learner.settings.n_steps, worlds.num_envs
         memory, obs = self._memory(steps, envs), worlds.observation_space.sample()
         noise = zeros(envs, self.shared.size if self.shared.gaussian else 1)
@@ -208,14 +208,14 @@ class Fused:
         return f"fused (Numba {numba.__version__}), one thread of the CPU"
 
     def _noise(self, rows: int, generator: Generator) -> NDArray[np.floating]:
-        """What sampling needs: the same numbers however many are asked for at once, which torch.randn does not give."""
+        """Random numbers for sampling. Unlike torch.randn, they do not depend on how many are drawn per call."""
         if not self.shared.gaussian:
             return torch.rand(rows, 1, generator=generator).numpy()
         u = torch.rand(rows, self.shared.size, generator=generator, dtype=torch.float64)
         return cast(Tensor, torch.special.ndtri(u.clamp_min_(2.0**-54))).to(torch.get_default_dtype()).numpy()
 
     def _memory(self, steps: int, envs: int) -> Memory:
-        """For a rollout of this shape; its settings and adaptive coefficients as they are now."""
+        """The arrays for a rollout of this shape, with the current settings and adaptive coefficients."""
         self.shared.refresh()
         if (steps, envs) not in self._memories:
             self._memories[steps, envs] = self.shared.memory(steps, envs)

@@ -223,7 +223,7 @@ def test_it_imitates(tmp_path: Path) -> None:
         ({"batch_size": 0}, {}, "batch_size must be at least 1"),
         ({"gradient_penalty": -1}, {}, "gradient_penalty must be at least 0, got -1"),
         ({"reward": "airl"}, {}, "reward must be one of logit, positive, negative, constant, got 'airl'"),
-        ({"episodes": 101}, {}, "101 episodes asked for; these demonstrations hold 100"),
+        ({"episodes": 101}, {}, "asked for 101 episodes; the demonstrations have 100"),
         ({"demonstrations": ""}, {}, "name the file to learn from, demonstrations=FILE"),
     ],
 )
