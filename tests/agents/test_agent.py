@@ -18,22 +18,31 @@ from agents.settings.values import ConfigError
 from envs import EnvironmentFailure, make
 from tests import ROOT
 
+DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+FOUND = {
+    str(path.relative_to(ROOT)): re.findall(r"```python\n(.*?)```", path.read_text(encoding="utf-8"), re.DOTALL)
+    for path in DOCUMENTS
+}
+EXAMPLES = {document: blocks for document, blocks in FOUND.items() if blocks}
+
 
 def parameters(agent: A2C) -> torch.Tensor:
     return torch.cat([p.detach().flatten() for p in (*agent.policy.parameters(), *agent.value.parameters())])
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    "document",
-    ["README.md", "docs/demonstrations.md", "docs/gan.md", "docs/information.md", "docs/stable-baselines3.md"],
-)
+@pytest.mark.parametrize("document", EXAMPLES)
 def test_examples(document: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    blocks = re.findall(r"```python\n(.*?)```", (ROOT / document).read_text(encoding="utf-8"), re.DOTALL)
-    assert blocks
     monkeypatch.chdir(tmp_path)
-    for block in blocks:
+    for block in EXAMPLES[document]:
         exec(block, {})
+
+
+def test_every_document_is_searched_for_examples() -> None:
+    assert {"README.md", "docs/demonstrations.md", "docs/information.md"} <= EXAMPLES.keys()
+    assert sum(map(len, EXAMPLES.values())) == sum(
+        path.read_text(encoding="utf-8").count("```py") for path in DOCUMENTS
+    )
 
 
 @pytest.mark.parametrize("env_id", ["CartPole-v1", "Pendulum-v1", "FrozenLake-v1"])
