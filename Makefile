@@ -13,7 +13,7 @@ train: .venv/installed  ## train CartPole-v1 and evaluate it; leaves results/run
 
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --dist worksteal
 
-test: .venv/installed-dev lint  ## lint, types, tests (six minutes on two cores)
+test: .venv/installed-dev lint  ## lint, types, tests
 	$(PYTEST)
 
 test-long: .venv/installed-dev lint  ## the same with equality runs of full length
