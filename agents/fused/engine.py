@@ -119,7 +119,7 @@ class Fused:
         return whole, episodes, _native(worlds).obs.copy(), failure
 
     def _stepped(self, memory: Memory, worlds: Worlds, plan: Plan, obs: Array, reports: Reports) -> Outcome:
-        """One kernel call per step learns from it and acts for the next, because the call itself takes most of the time."""
+        """One kernel call per step learns from it and acts for the next: a call costs more than its work."""
         whole, episodes, batch, envs, steps = 0, list[Episode](), memory.batch, worlds.num_envs, plan.n_steps
         actions = batch.continuous if self.shared.gaussian else batch.discrete
         deadline, step, extra, status = time.perf_counter() + _CHUNK_SECONDS, plan.step, 0, DONE

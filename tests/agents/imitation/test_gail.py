@@ -249,7 +249,7 @@ def test_the_latest_transitions_are_kept(file: str) -> None:
     assert (len(gail.buffer), len(gail.fresh)) == (24, 16)
     gail.learn(160)
     assert (len(gail.buffer), len(gail.fresh)) == (50, 8)
-    assert gail.describe().startswith("imitates 400 transitions of")
+    assert gail.summary().startswith("imitates 400 transitions of")
 
 
 def test_an_environment_object(tmp_path: Path) -> None:
