@@ -1,4 +1,4 @@
-"""Worlds for agents: `make` is the only way in."""
+"""Environments for agents: `make` builds all of them."""
 
 from envs.backends import Backend, check_backend, evaluation_backend
 from envs.build import EnvLike, Variant, builder

@@ -1,4 +1,4 @@
-"""How one environment is built: from an id, an object or a function, with every way of failing turned into one line."""
+"""Builds one environment from an id, an object or a function; every failure becomes a message of one line."""
 
 import difflib
 import importlib
@@ -19,19 +19,19 @@ from envs.spaces import channels_last
 AnyEnv = gym.Env[object, object]
 EnvLike = str | AnyEnv | VectorEnv | Callable[[], AnyEnv]
 
-NUM_ENVS = 8  # of an id or a function, unless a number is given
+NUM_ENVS = 8  # default for an id or a function
 
 _EXTRAS = {"box2d": "box2d", "mujoco": "mujoco", "ale": "atari", "opencv": "atari"}
 
 
 class Variant(NamedTuple):
-    """How one environment is built, beside its id. The agents' settings of the same names make one up.
+    """Changes to an environment; the agents' settings of the same names fill it.
 
-    max_episode_steps: a time limit in place of the registered one, in steps of the agent. env_kwargs: arguments of the
-    environment's constructor, for an id only. frame_stack: the last k observations as one, see `stacked`.
-    atari_preprocessing: Gymnasium's AtariPreprocessing (up to 30 no-ops, frames skipped by 4, 84 × 84, gray) and
-    images [k, 84, 84], for an Atari id only. wrappers: "module:Class" of Gymnasium wrappers that take the environment
-    alone, from the inside out, before frames are stacked.
+    max_episode_steps: replaces the registered time limit, in steps of the agent. env_kwargs: arguments of the
+    environment's constructor, for an id only. frame_stack: number of latest observations in one, see `stack_frames`.
+    atari_preprocessing: Gymnasium's AtariPreprocessing (up to 30 no-ops, frames skipped by 4, 84 × 84, gray), which
+    gives images [k, 84, 84], for an Atari id only. wrappers: Gymnasium wrappers as "module:Class", the innermost
+    first, whose constructors take only the environment; frames are stacked outside of them.
     """
 
     max_episode_steps: int | None = None
@@ -42,7 +42,7 @@ class Variant(NamedTuple):
 
     @property
     def changes(self) -> dict[str, object]:
-        """The fields that change something."""
+        """The fields that differ from their defaults."""
         return {
             name: value
             for name, value in self._asdict().items()
@@ -59,7 +59,7 @@ class Variant(NamedTuple):
 def builder(
     env: str | AnyEnv | Callable[[], AnyEnv], num_envs: int | None, variant: Variant
 ) -> tuple[Callable[[], AnyEnv], int]:
-    """How to build one copy, and how many to build. Takes and raises what `make` does, but for vector environments."""
+    """A function that builds one copy, and the number of copies. Raises EnvironmentUsageError as `make` does."""
     variant.check()
     if num_envs is not None and num_envs < 1:
         raise EnvironmentUsageError(f"num_envs must be at least 1, got {num_envs}")
@@ -67,7 +67,7 @@ def builder(
         return partial(_build, env, variant), num_envs or NUM_ENVS
     for name in ("env_kwargs", "atari_preprocessing"):
         if name in variant.changes:
-            raise EnvironmentUsageError(f"{name} belongs to an environment id; this environment is already built")
+            raise EnvironmentUsageError(f"{name} applies only to an environment id; this environment is already built")
     if isinstance(env, gym.Env):
         if num_envs not in (None, 1):
             raise EnvironmentUsageError(
@@ -80,13 +80,13 @@ def builder(
 
 
 def name_of(env: AnyEnv | VectorEnv) -> str:
-    """The id that an environment is registered under, or its class."""
+    """The id under which an environment is registered, or the name of its class."""
     spec = getattr(env, "spec", None)
     return str(spec.id) if spec is not None else type(env.unwrapped).__name__
 
 
 def nearest(env_id: str, known: list[str]) -> str:
-    """ "; did you mean 'CartPole-v1'?", or nothing where no known id is near."""
+    """ "; did you mean 'CartPole-v1'?", or "" if no known id is similar."""
     by_lower = {name.lower(): name for name in known}
     close = difflib.get_close_matches(env_id.lower(), by_lower, n=1, cutoff=0.5)
     return f"; did you mean {by_lower[close[0]]!r}?" if close else ""
@@ -104,7 +104,7 @@ def _build(env_id: str, variant: Variant) -> AnyEnv:
         hint = nearest(bare, list(gym.registry)) or "; gymnasium.pprint_registry() lists the known ids"
         raise UnknownEnvironment(f"unknown environment {env_id!r}{hint}") from error
     except ModuleNotFoundError as error:
-        module = getattr(error.__cause__, "name", None) or error.name  # Gymnasium's own has no name
+        module = getattr(error.__cause__, "name", None) or error.name  # Gymnasium's own error has no name
         raise UnknownEnvironment(f"cannot import {module!r}, which {env_id!r} needs; install it") from error
     except gym.error.DependencyNotInstalled as error:
         extra = next((name for word, name in _EXTRAS.items() if word in str(error).lower()), None)
@@ -112,16 +112,16 @@ def _build(env_id: str, variant: Variant) -> AnyEnv:
         raise UnknownEnvironment(f"{env_id!r} needs a package that is not installed: {remedy}") from error
     except (Exception, SystemExit) as error:
         raise EnvironmentUsageError(f"cannot build {env_id!r}: {_reason(error)}") from error
-    return _finished(env, variant, env_id)
+    return _wrap(env, variant, env_id)
 
 
 def _registered(env_id: str, variant: Variant) -> AnyEnv:
-    # Gymnasium's checker would only warn, on several lines, of what `Worlds` makes safe or refuses
+    # Gymnasium's checker would warn, on several lines, about what `Worlds` copies or refuses anyway
     return gym.make(env_id, variant.max_episode_steps, disable_env_checker=True, **(variant.env_kwargs or {}))
 
 
 def _atari(env_id: str, variant: Variant) -> AnyEnv:
-    """[84, 84], or [1, 84, 84] where no frames are stacked. The wrapper skips frames, so the environment must not."""
+    """Observations are [84, 84], or [1, 84, 84] without frame stacking. The wrapper skips the frames."""
     kwargs = dict(variant.env_kwargs or {})
     spec = gym.registry.get(env_id.rpartition(":")[2])
     if spec is not None and not str(spec.entry_point).startswith("ale_py"):
@@ -129,8 +129,8 @@ def _atari(env_id: str, variant: Variant) -> AnyEnv:
     if "frameskip" in kwargs:
         raise EnvironmentUsageError("atari_preprocessing skips frames itself: leave frameskip out of env_kwargs")
     env: AnyEnv = AtariPreprocessing(gym.make(env_id, None, disable_env_checker=True, frameskip=1, **kwargs))
-    env = limited(env, variant.max_episode_steps)  # outside, since it counts the agent's steps
-    return env if variant.frame_stack > 1 else stacked(env, 1, env_id)
+    env = limit_time(env, variant.max_episode_steps)  # outside, to count steps of the agent
+    return env if variant.frame_stack > 1 else stack_frames(env, 1, env_id)
 
 
 def _from_function(build: Callable[[], AnyEnv], variant: Variant) -> AnyEnv:
@@ -142,7 +142,7 @@ def _from_function(build: Callable[[], AnyEnv], variant: Variant) -> AnyEnv:
         raise EnvironmentUsageError(f"the function cannot build an environment: {_reason(error)}") from error
     if not isinstance(env, gym.Env):
         raise EnvironmentUsageError(f"the function must return a gymnasium.Env, it returned {env!r}")
-    return _finished(limited(env, variant.max_episode_steps), variant, name_of(env))
+    return _wrap(limit_time(env, variant.max_episode_steps), variant, name_of(env))
 
 
 def _reason(error: BaseException) -> str:
@@ -150,12 +150,12 @@ def _reason(error: BaseException) -> str:
     return f"{type(error).__name__}: {first_line}"
 
 
-def _finished(env: AnyEnv, variant: Variant, name: str) -> AnyEnv:
-    for part in ("observation_space", "action_space"):
-        if getattr(env, part, None) is None:
-            raise EnvironmentUsageError(f"{name} has no {part}; every gymnasium.Env must set one")
-    env = wrapped(env, variant.wrappers)
-    return stacked(env, variant.frame_stack, name) if variant.frame_stack > 1 else env
+def _wrap(env: AnyEnv, variant: Variant, name: str) -> AnyEnv:
+    for attribute in ("observation_space", "action_space"):
+        if getattr(env, attribute, None) is None:
+            raise EnvironmentUsageError(f"{name} has no {attribute}; every gymnasium.Env must set one")
+    env = apply_wrappers(env, variant.wrappers)
+    return stack_frames(env, variant.frame_stack, name) if variant.frame_stack > 1 else env
 
 
 def _register_atari(env_id: str) -> None:
@@ -163,28 +163,27 @@ def _register_atari(env_id: str) -> None:
         ale = importlib.import_module("ale_py")
     except ModuleNotFoundError as error:
         raise UnknownEnvironment(f"{env_id!r} needs ale-py: pip install 'actor-critic[atari]'") from error
-    ale.ALEInterface.setLoggerMode(ale.LoggerMode.Error)  # or each environment prints its version
+    ale.ALEInterface.setLoggerMode(ale.LoggerMode.Error)  # otherwise each environment prints its version
     gym.register_envs(ale)
 
 
-def limited(env: AnyEnv, max_episode_steps: int | None) -> AnyEnv:
-    """With this time limit, in place of one that is outermost already; None leaves the environment as it is."""
+def limit_time(env: AnyEnv, max_episode_steps: int | None) -> AnyEnv:
+    """Sets a time limit, replacing an outermost one; None keeps the environment as it is."""
     if max_episode_steps is None:
         return env
     return TimeLimit(env.env if isinstance(env, TimeLimit) else env, max_episode_steps)
 
 
-def stacked(env: AnyEnv, count: int, name: str) -> AnyEnv:
-    """The last `count` observations as one; the first of an episode stands in for those before it.
+def stack_frames(env: AnyEnv, count: int, name: str) -> AnyEnv:
+    """Joins the latest k = `count` observations; at the start of an episode the first one is repeated.
 
-    Vectors [D] become [k, D], gray images [H, W] become [k, H, W], and images with channels one image with k times
-    the channels: [H, W, k·C] or [k·C, H, W]. Raises UnsupportedSpace for
-    anything but a Box.
+    Vectors [D] become [k, D], gray images [H, W] become [k, H, W], and images with channels [H, W, k·C] or
+    [k·C, H, W]. Raises UnsupportedSpace unless the space is a Box.
     """
     space = env.observation_space
     if not isinstance(space, Box):
         raise UnsupportedSpace(f"frame_stack={count} needs Box observations; {name} has {space}: leave it at 1")
-    copied = TransformObservation(env, deepcopy, None)  # an environment may reuse its buffer, and the stack keeps it
+    copied = TransformObservation(env, deepcopy, None)  # an environment may reuse the buffer that the stack would keep
     frames: AnyEnv = FrameStackObservation(copied, count)
     if len(space.shape) != 3:
         return frames
@@ -193,8 +192,8 @@ def stacked(env: AnyEnv, count: int, name: str) -> AnyEnv:
     return TransformObservation(frames, join, Box(low, high, dtype=space.dtype.type))
 
 
-def wrapped(env: AnyEnv, wrappers: tuple[str, ...]) -> AnyEnv:
-    """Raises EnvironmentUsageError if one of them cannot be imported or does not take the environment."""
+def apply_wrappers(env: AnyEnv, wrappers: tuple[str, ...]) -> AnyEnv:
+    """Raises EnvironmentUsageError if a wrapper cannot be imported or does not accept the environment."""
     for name in wrappers:
         module, _, attribute = name.partition(":")
         try:
@@ -204,6 +203,6 @@ def wrapped(env: AnyEnv, wrappers: tuple[str, ...]) -> AnyEnv:
             raise EnvironmentUsageError(f"cannot apply wrapper {name!r}: {type(error).__name__}: {text}") from error
         if not isinstance(env, gym.Env):
             raise EnvironmentUsageError(
-                f"wrapper {name!r} makes no gymnasium.Env but {env!r}; wrappers are module:Class"
+                f"wrapper {name!r} returned {env!r}, not a gymnasium.Env; wrappers are module:Class"
             )
     return env

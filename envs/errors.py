@@ -1,8 +1,8 @@
-"""What can go wrong between an agent and a world, each as a type that says whose mistake it was."""
+"""What can go wrong between an agent and its environments; each type says whose mistake it was."""
 
 
 class EnvironmentUsageError(ValueError):
-    """The request cannot be met as written; nothing has run yet."""
+    """The arguments cannot be used as they are; nothing has run yet."""
 
 
 class UnknownEnvironment(EnvironmentUsageError):
@@ -10,8 +10,8 @@ class UnknownEnvironment(EnvironmentUsageError):
 
 
 class UnsupportedSpace(EnvironmentUsageError):
-    """The environment's observation or action space is not one that the agents here can use."""
+    """No agent here can use the observation or action space of the environment."""
 
 
 class EnvironmentFailure(RuntimeError):
-    """The environment itself broke its contract while running: it raised, or returned NaN or infinity."""
+    """The environment raised while running, or returned NaN, infinity or an observation of another form."""

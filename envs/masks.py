@@ -22,16 +22,16 @@ def check_maskable(space: Actions, env_id: str) -> None:
     if not maskable(space):
         raise UnsupportedSpace(
             f"{env_id} has {type(space).__name__} actions, which no mask can forbid; action masks are for Discrete, "
-            "and for MultiDiscrete with the masks of its parts in one row: set action_masks=False"
+            "and for MultiDiscrete with one mask per choice, concatenated: set action_masks=False"
         )
 
 
 def gives_masks(build: Callable[[], gym.Env[object, object]]) -> bool:
-    """Whether the first infos of this environment hold a mask: of a copy, which is then closed."""
+    """Whether the infos of the first reset hold a mask. Builds a copy of the environment and closes it."""
     copy = build()
     try:
         _, info = copy.reset(seed=0)
-    except (Exception, SystemExit):  # whoever uses the environment will be told
+    except (Exception, SystemExit):  # reported when the environment is used
         return False
     finally:
         copy.close()
@@ -39,9 +39,9 @@ def gives_masks(build: Callable[[], gym.Env[object, object]]) -> bool:
 
 
 def legal_actions(infos: dict[str, object], space: Actions, num_envs: int, env_id: str) -> NDArray[np.bool_]:
-    """bool[N, A], of MultiDiscrete actions [N, Σ A_k]: the masks of its parts side by side, which is their form too.
+    """bool[N, A]; of MultiDiscrete actions the concatenated masks of its choices, [N, Σ A_k].
 
-    Raises EnvironmentFailure if a mask is missing, of another form, or allows nothing.
+    Raises EnvironmentFailure if a mask is missing, has another shape, or allows no action.
     """
     width = sum(factors(space))
     given = np.asarray(infos.get(f"_{KEY}", np.full(num_envs, KEY in infos)))

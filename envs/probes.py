@@ -1,9 +1,9 @@
-"""Tiny worlds with known answers, each of which points at one part of an actor-critic when it fails.
+"""Probes: tiny environments with known answers; a failure of one points at one part of an actor-critic.
 
-Importing this module registers them: `python -m rl.train envs.probes:TimeLimit-v0`. Each episode is at most a few
-steps long, so that seconds of training settle the values below (γ is the agent's discount).
+Importing this module registers them: `python -m rl.train envs.probes:TimeLimit-v0`. Episodes have a few
+steps, so that seconds of training reach the values below (γ is the agent's discount).
 
-| id | the world | what is learned, when the part is right |
+| id | the environment | what a correct agent learns |
 |---|---|---|
 | ConstantReward-v0 | one step, reward 1 | V = 1 |
 | ObservedReward-v0 | one step, the reward is the observation ±1 | V(s) = s |
@@ -14,8 +14,8 @@ steps long, so that seconds of training settle the values below (γ is the agent
 | ContinuousTarget-v0 | one step, reward −(a − 0.5)², a ∈ [−1, 1] | mean → 0.5 |
 | Recall-v0 | three steps, only the first shows the context, action 1 pays it at the last | needs a memory: return 1/2 |
 | ForbiddenAction-v0 | one step, one of three actions is legal by `action_mask`, any other raises | return 1 |
-| TimeLimit-v0 | 0 → 1 → 1 → …, reward 1 in state 1 for ever, cut off at 5 steps | V(1) = 1/(1 − γ), V(0) = γ/(1 − γ) |
-| GridWorld-v0 | two places on a 5 × 5 grid as a `Dict`, four moves, the target pays 1, cut off at 10 steps | return 1 |
+| TimeLimit-v0 | 0 → 1 → 1 → …, reward 1 in state 1 forever, truncated at 5 steps | V(1) = 1/(1 − γ), V(0) = γ/(1 − γ) |
+| GridWorld-v0 | two places on a 5 × 5 grid as a `Dict`, four moves, the target pays 1, at most 10 steps | return 1 |
 | TicTacToe-v0 | against random moves; taken squares are masked and raise; 1 won, 0 drawn, −1 lost | return near 1 |
 """
 
@@ -38,7 +38,7 @@ Step = tuple[Obs, float, bool, bool, Infos]
 
 
 class Probe(gym.Env[Obs, object]):
-    """A world whose observation is one number. It reuses its observation buffer, as careless environments do."""
+    """An environment that observes one number and reuses its observation buffer, as careless environments do."""
 
     actions: spaces.Space[np.int64] | spaces.Space[Obs] = spaces.Discrete(2)
 
@@ -59,7 +59,7 @@ class Probe(gym.Env[Obs, object]):
         return 0.0
 
     def context(self) -> float:
-        """−1 or 1 with equal chances."""
+        """−1 or 1 with equal probability."""
         return float(self.np_random.choice([-1.0, 1.0]))
 
 
@@ -114,7 +114,7 @@ class ContinuousTarget(Probe):
 
 
 class Recall(Probe):
-    """Without a memory the last step looks the same in both contexts, and the best that can be paid is 0."""
+    """Without a memory the last step looks the same in both contexts, and the best mean return is 0."""
 
     def first(self) -> float:
         self.hidden, self.count = self.context(), 0
@@ -144,7 +144,7 @@ class ForbiddenAction(Probe):
 
 
 class TimeLimit(Probe):
-    """The time limit is Gymnasium's own wrapper, so the last observation shows state 1 and the reset shows 0."""
+    """Gymnasium's TimeLimit wrapper truncates: the last observation shows state 1, that of the reset 0."""
 
     def step(self, action: object) -> Step:
         reward = float(self.buffer[0])
@@ -178,7 +178,7 @@ class GridWorld(gym.Env[Places, np.int64]):
 
 
 class TicTacToe(gym.Env[Board, np.int64]):
-    """Squares hold 0, or 1 of the agent, who begins, or 2 of the other, who draws uniformly among the free ones."""
+    """Squares are 0 (free), 1 (the agent, who begins) or 2 (the opponent, who plays uniformly random moves)."""
 
     lines = np.array([[0, 1, 2], [3, 4, 5], [6, 7, 8], [0, 3, 6], [1, 4, 7], [2, 5, 8], [0, 4, 8], [2, 4, 6]])
 
@@ -210,17 +210,15 @@ class TicTacToe(gym.Env[Board, np.int64]):
         return self.won(1) or self.won(2) or bool(self.board.all())
 
 
-# Gymnasium's checker would warn of the reused buffer, which is meant
-for name in ("ConstantReward", "ObservedReward", "DelayedReward", "ActionReward", "ContextAction", "ShiftedAction"):
-    gym.register(f"{name}-v0", entry_point=f"envs.probes:{name}", disable_env_checker=True)
+_LIMITS = {"GridWorld": 10, "TimeLimit": 5}
 
-for name in ("Recall", "ForbiddenAction"):
-    gym.register(f"{name}-v0", entry_point=f"envs.probes:{name}", disable_env_checker=True)
-
-gym.register("ContinuousTarget-v0", entry_point="envs.probes:ContinuousTarget", disable_env_checker=True)
-
-gym.register("GridWorld-v0", entry_point="envs.probes:GridWorld", max_episode_steps=10, disable_env_checker=True)
-
-gym.register("TicTacToe-v0", entry_point="envs.probes:TicTacToe", disable_env_checker=True)
-
-gym.register("TimeLimit-v0", entry_point="envs.probes:TimeLimit", max_episode_steps=5, disable_env_checker=True)
+for name in (
+    "ConstantReward", "ObservedReward", "DelayedReward", "ActionReward", "ContextAction", "ShiftedAction", "Recall",
+    "ForbiddenAction", "ContinuousTarget", "GridWorld", "TicTacToe", "TimeLimit",
+):  # fmt: skip
+    gym.register(
+        f"{name}-v0",
+        entry_point=f"envs.probes:{name}",
+        max_episode_steps=_LIMITS.get(name),
+        disable_env_checker=True,  # it would warn about the reused buffer, which is intended
+    )

@@ -1,9 +1,9 @@
-"""The state of a Python environment as plain data, so that a checkpoint can hold it and run no code to load it.
+"""The state of a Python environment as plain data, which a checkpoint can hold and load without running code.
 
-Every layer from the outermost wrapper to the environment itself is read attribute by attribute. Numbers, text,
-arrays, containers of these and NumPy generators, a space's among them, are state; spaces, specs, functions and the
+Every layer, from the outermost wrapper to the environment itself, is read attribute by attribute. Numbers, text,
+arrays, containers of these, and NumPy generators (also those of spaces) are state; spaces, specs, functions and the
 wrapped environment are structure, which the constructor rebuilds. Anything else (a physics engine, say) cannot be
-captured. What an environment keeps outside its attributes (global generators, closures, class attributes) is not seen.
+captured. State outside the attributes (global generators, closures, class attributes) is not captured.
 """
 
 from types import BuiltinFunctionType, FunctionType, MethodType, ModuleType
@@ -26,26 +26,26 @@ class NotPlainData(TypeError):
 
 
 def capture(env: gym.Env[object, object]) -> list[dict[str, Encoded]] | None:
-    """One dict of encoded attributes a layer, outermost first; None if some attribute is not plain data."""
+    """A dict of encoded attributes per layer, outermost first; None if some attribute is not plain data."""
     own, seen, layers = _layers(env), set[int](), list[dict[str, Encoded]]()
     try:
         for layer in own:
             state = {name: value for name, value in vars(layer).items() if not any(value is inner for inner in own)}
             encoded = {name: _encode(value, seen) for name, value in state.items()}
             layers.append({name: value for name, value in encoded.items() if value is not _SKIP})
-    except (NotPlainData, TypeError, ValueError):  # of torch, for a number format that it lacks
+    except (NotPlainData, TypeError, ValueError):  # torch raises the latter two for a dtype that it lacks
         return None
     return layers
 
 
 def restore(env: gym.Env[object, object], layers: list[dict[str, Encoded]]) -> None:
-    """Writes captured attributes back. Raises ValueError if the environment has other layers than were captured."""
+    """Writes captured attributes back. Raises ValueError if the environment has another number of layers."""
     own = _layers(env)
     if len(own) != len(layers):
         raise ValueError(f"the environment has {len(own)} layers, its saved state has {len(layers)}")
     for layer, attributes in zip(own, layers, strict=True):
         for name, (kind, value) in attributes.items():
-            if kind == "space":  # stays what it is; its generator goes on
+            if kind == "space":  # keeps its identity; only its generator is restored
                 getattr(layer, name)._np_random = _decode(("rng", value))
             else:
                 setattr(layer, name, _decode((kind, value)))
@@ -59,8 +59,8 @@ def _layers(env: gym.Env[object, object]) -> list[gym.Env[object, object]]:
 
 
 def _encode(value: object, seen: set[int]) -> Encoded:
-    """seen: ids of the mutable objects met so far. One that two attributes share would come back as two."""
-    if value is None or type(value) in (bool, int, float, str):  # an IntEnum, say, would need its class
+    """seen: ids of the mutable objects met so far, since an object that two attributes share would come back as two."""
+    if value is None or type(value) in (bool, int, float, str):  # not subclasses: an IntEnum, say, would need its class
         return ("plain", value)
     if isinstance(value, np.generic) and value.dtype.kind in "biuf":
         return ("scalar", torch.from_numpy(np.array(value)))
@@ -91,7 +91,7 @@ def _encode_container(value: object, seen: set[int]) -> Encoded:
 
 
 def _is_structure(value: object) -> bool:
-    """Whether the constructor makes it anew. Raises NotPlainData if it carries state of its own all the same."""
+    """Whether the constructor rebuilds the value. Raises NotPlainData for a bound method, whose object has state."""
     if isinstance(value, MethodType) and not isinstance(value.__self__, gym.Env):
         raise NotPlainData("a method of another object")
     return isinstance(value, _STRUCTURE)

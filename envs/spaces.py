@@ -1,4 +1,4 @@
-"""Which Gymnasium spaces are supported, and the ways between them and what a policy sees and does."""
+"""The supported Gymnasium spaces, and conversions between them and what a policy observes and does."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import cast
@@ -25,12 +25,12 @@ _LEAVES = (spaces.Box, spaces.Discrete, spaces.MultiDiscrete, spaces.MultiBinary
 
 
 def check_observation_space(space: object, env_id: str) -> Space:
-    """Returns the space if it is Box, Discrete, MultiDiscrete, MultiBinary, or a Dict or Tuple of these, nested or not.
+    """Returns the space if it is Box, Discrete, MultiDiscrete, MultiBinary, or a Dict or Tuple of these, also nested.
 
-    Raises UnsupportedSpace otherwise, and if there is nothing to observe.
+    Raises UnsupportedSpace otherwise, and if the space holds no number.
     """
     for path, leaf in _walk(space, ""):
-        if not isinstance(leaf, _LEAVES) or leaf.dtype.itemsize > 8:  # torch has no wider numbers
+        if not isinstance(leaf, _LEAVES) or leaf.dtype.itemsize > 8:  # torch has no wider types
             kind = f"{type(leaf).__name__} observations"
             remedy = "wrap it in gymnasium.wrappers.TransformObservation"
             if path:
@@ -48,7 +48,7 @@ def check_observation_space(space: object, env_id: str) -> Space:
 def check_action_space(space: object, env_id: str) -> Actions:
     """Returns the space if it is Discrete, MultiDiscrete, MultiBinary or a floating-point Box.
 
-    Raises UnsupportedSpace otherwise, with the nearest space that would do.
+    Raises UnsupportedSpace otherwise; the message suggests a supported space.
     """
     if isinstance(space, _LEAVES) and not spaces.flatdim(cast(Space, space)):
         raise UnsupportedSpace(f"{env_id} has actions without any number, {brief(space)}")
@@ -67,12 +67,12 @@ def _nearest(space: object) -> str:
     if isinstance(space, spaces.Box) or all(isinstance(leaf, spaces.Discrete) for leaf in leaves):
         return "with a MultiDiscrete space of the same choices"
     if all(isinstance(leaf, spaces.Box) for leaf in leaves):
-        return "with one Box that holds all parts side by side"
+        return "with one Box that concatenates all parts"
     return "with a Box for numbers, or a MultiDiscrete for choices"
 
 
 def _walk(space: object, path: str) -> Iterator[tuple[str, object]]:
-    """Every space inside that is no container, in the order in which Gymnasium flattens them, and where it is."""
+    """Every space inside that is not a container, with its path, in the order in which Gymnasium flattens them."""
     if isinstance(space, spaces.Dict):
         for key, inner in space.spaces.items():
             yield from _walk(inner, f"{path}[{key!r}]")
@@ -84,36 +84,35 @@ def _walk(space: object, path: str) -> Iterator[tuple[str, object]]:
 
 
 def leaves(space: Space) -> list[Space]:
-    """The spaces that an observation is made of, in the order in which `gymnasium.spaces.flatten` puts them."""
+    """The spaces in a nested space that are not containers, in the order of `gymnasium.spaces.flatten`."""
     return [cast(Space, leaf) for _, leaf in _walk(space, "")]
 
 
 def is_flat(space: object) -> bool:
-    """Whether observations are arrays as they are; others pass through Gymnasium's FlattenObservation."""
+    """Whether observations are used as they are; others pass through Gymnasium's FlattenObservation."""
     return isinstance(space, spaces.Box | spaces.Discrete)
 
 
 def flat_form(space: Space) -> Flat:
-    """Of the observations as `Worlds` shows them."""
+    """The space of the observations that `Worlds` returns."""
     return cast(Flat, space if is_flat(space) else spaces.flatten_space(space))
 
 
 def channels_last(shape: tuple[int, ...]) -> bool:
-    """Of an image [·, ·, ·]: the smallest dimension holds the channels, the last one of equals, as in
-    Stable-Baselines3. False puts them first."""
+    """Whether the channels of an image [·, ·, ·] come last: the smallest dimension, the last if equal, as in SB3."""
     return shape[2] <= min(shape[:2])
 
 
 def brief(space: object) -> str:
-    """A space in one line, without the middle of a long one."""
+    """A space in one line of text; the middle of a long one is left out."""
     text = " ".join(str(space).split())  # NumPy breaks long bounds over lines
     return text if len(text) <= _LONGEST else f"{text[: _LONGEST // 2]} … {text[-_LONGEST // 2 :]}"
 
 
 def batched(space: Space, observation: object) -> tuple[Array, bool]:
-    """One observation of the space, or a batch of them as vector environments give it, as rows of the flat space.
+    """Rows of the flat space, [N, …], from one observation or from a batch as vector environments give it.
 
-    Returns [N, …] and whether it was one. Raises ValueError if the observation has another form than the space.
+    Returns the rows, and whether there was a single observation. Raises ValueError if it does not fit the space.
     """
     part, array = _first_leaf(space, observation)
     shape = part.shape or ()
@@ -136,7 +135,7 @@ def _first_leaf(space: Space, observation: object) -> tuple[Space, Array]:
             space = cast(Space, space[key])  # type: ignore[index]
             observation = cast("Mapping[object, object]", observation)[key]
     except (KeyError, IndexError, TypeError):
-        raise ValueError(f"observation has no part {key!r}, which the space has") from None
+        raise ValueError(f"observation lacks part {key!r} of the space") from None
     return space, np.asarray(observation)
 
 

@@ -6,7 +6,7 @@ from gymnasium.vector import AsyncVectorEnv, AutoresetMode, SyncVectorEnv, Vecto
 from gymnasium.vector.utils import batch_space
 
 from envs.backends.base import BackendEnv, Infos, StepResult, as_transitions
-from envs.backends.guard import GuardedEnv, Snapshot, capture_all, guarded, limited, restore_all
+from envs.backends.guard import GuardedEnv, Snapshot, all_time_limited, capture_all, guarded, restore_all
 from envs.build import AnyEnv, name_of
 from envs.errors import EnvironmentUsageError
 from envs.spaces import Array, batched, check_observation_space, is_flat
@@ -41,7 +41,7 @@ class AdoptedBackend(BackendEnv, VectorWrapper):
 
     @property
     def has_time_limit(self) -> bool:
-        return super().has_time_limit if self._guarded is None else limited(self._guarded)
+        return super().has_time_limit if self._guarded is None else all_time_limited(self._guarded)
 
     def reset(self, *, seed: int | list[int | None] | None = None, options: Infos | None = None) -> tuple[Array, Infos]:
         obs, infos = self.env.reset(seed=seed, options=options)  # type: ignore[arg-type]

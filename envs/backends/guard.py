@@ -84,7 +84,7 @@ def itself(env: GuardedEnv) -> AnyEnv:
     return env
 
 
-def limited(envs: Sequence[GuardedEnv]) -> bool:
+def all_time_limited(envs: Sequence[GuardedEnv]) -> bool:
     """Whether every environment is known to truncate its episodes."""
     return all(env.spec is not None and env.spec.max_episode_steps is not None for env in envs)
 

@@ -1,8 +1,8 @@
 """The five worlds of Gymnasium's classic control as compiled functions, bit for bit where its numbers are float64.
 
-A world is a number, its index in `envs.backends.native.WORLDS`, on which every function branches: one compiled kernel
-serves all. A state is a row of float64, an observation a row of float32. Where Gymnasium computes in float32 (NumPy's
-promotion of scalars makes it), so does this; `x ** 2` of a NumPy scalar is libm's pow(x, 2), which is not always x · x.
+`world` is an index into `envs.backends.native.WORLDS`, on which every function branches, so that one kernel serves all.
+A state is a row of float64, an observation a row of float32. Float32 is used where NumPy's promotion of scalars makes
+Gymnasium use it; `x ** 2` of a NumPy scalar is libm's pow(x, 2), which is not always x · x.
 Source: gymnasium/envs/classic_control, version 1.4.
 """
 
@@ -16,6 +16,10 @@ CARTPOLE, ACROBOT, MOUNTAIN_CAR, MOUNTAIN_CAR_CONTINUOUS, PENDULUM = range(5)
 
 _f32, _f64 = np.float32, np.float64
 
+_HALF = np.uint64(0xFFFFFFFF)
+_32 = np.uint64(32)
+_FACTOR_HIGH, _FACTOR_LOW = np.uint64(0x2360ED051FC65DA4), np.uint64(0x4385DF649FCCF645)  # of PCG64
+
 
 @kernel
 def _square(x, two):
@@ -24,7 +28,7 @@ def _square(x, two):
 
 @kernel
 def reset_world(world, state, rng):
-    """Draws a first state: state float64[4], rng uint64[4], both changed."""
+    """Draws an initial state. state: float64[4] and rng: uint64[4] are changed."""
     if world == CARTPOLE:
         for k in range(4):
             state[k] = uniform(rng, -0.05, 0.05)
@@ -57,8 +61,8 @@ def observe(world, state, obs):
 def step_world(world, state, index, force, fresh, two):
     """One step: changes state, returns (reward, terminated).
 
-    index: the action where actions are counted; force: float32, where they are real, inside its bounds;
-    fresh: whether this is the first step of an episode; two: an array that holds 2.0.
+    index: a Discrete action; force: float32, a Box action inside its bounds; fresh: whether this is the first step of
+    an episode; two: float64[1] that holds 2.0, a variable so that the compiler keeps the call of pow.
     """
     if world == CARTPOLE:
         return _cartpole(state, index)
@@ -90,7 +94,7 @@ def _cartpole(state, index):
 
 @kernel
 def _acrobot(state, index, two):
-    """One step of 0.2 s by the Runge-Kutta method of order 4."""
+    """One step of 0.2 s by the fourth-order Runge-Kutta method."""
     torque = float(index - 1)
     a, b, c, d = state[0], state[1], state[2], state[3]
     p1, p2 = _acrobot_slope(a, b, c, d, torque, two)
@@ -155,7 +159,7 @@ def _mountain_car(state, index):
 
 @kernel
 def _mountain_car_continuous(state, force, fresh, two):
-    """The first step of an episode is in float64, the others in float32, the type in which the state is kept."""
+    """The first step of an episode is in float64, later ones in float32, the type that Gymnasium stores."""
     if fresh:
         position, velocity = state[0], state[1]
         push = _f32(force * _f32(0.0015)) - _f32(0.0025 * math.cos(3 * position))
@@ -191,10 +195,10 @@ def _pendulum(state, torque, two):
 
 @kernel
 def step_worlds(world, limit, state, rng, length, index, force, obs, next_obs, reward, terminated, truncated, two):
-    """One step of every world: where an episode ends, next_obs keeps its last observation and obs begins a new one.
+    """One step of N environments; if an episode ends, next_obs is its last observation and obs the next one's first.
 
-    limit: steps of an episode; state: float64[N, 4]; rng: uint64[N, 4]; length: int64[N], steps of the episode so
-    far; index: int64[N] or force: float32[N], the actions; obs, next_obs: float32[N, D]; reward: float64[N].
+    limit: time limit in steps; state: float64[N, 4]; rng: uint64[N, 4]; length: int64[N], steps so far in the episode;
+    index: int64[N] or force: float32[N], the actions; obs, next_obs: float32[N, D]; reward: float64[N].
     """
     for i in range(len(state)):
         r, over = step_world(world, state[i], index[i], force[i], length[i] == 0, two)
@@ -208,13 +212,6 @@ def step_worlds(world, limit, state, rng, length, index, force, obs, next_obs, r
         else:
             for k in range(obs.shape[1]):
                 obs[i, k] = next_obs[i, k]
-
-
-_HALF = np.uint64(0xFFFFFFFF)
-
-_32 = np.uint64(32)
-
-_FACTOR_HIGH, _FACTOR_LOW = np.uint64(0x2360ED051FC65DA4), np.uint64(0x4385DF649FCCF645)
 
 
 @kernel

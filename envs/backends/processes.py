@@ -23,7 +23,7 @@ from gymnasium.vector import AsyncVectorEnv, AutoresetMode
 from gymnasium.vector.async_vector_env import AsyncState, _async_worker
 
 from envs.backends.base import BackendEnv, Infos, Request, StepResult, as_transitions
-from envs.backends.guard import GuardedEnv, Snapshot, flattened, guarded, merge_info
+from envs.backends.guard import Snapshot, flattened, guarded, merge_info
 from envs.build import AnyEnv
 from envs.errors import EnvironmentFailure, EnvironmentUsageError
 from envs.spaces import Array, Space
@@ -44,7 +44,6 @@ class RemoteEnv(AnyEnv):
     def __init__(self, build: Callable[[], AnyEnv], name: str, spaces: tuple[Space, Space], i: int) -> None:
         self.build, self.name, self.i = build, name, i
         self.observation_space, self.action_space = spaces
-        self.env: GuardedEnv | None = None
 
     def begin(self) -> str:
         """Builds the environment. Returns an error message, or ''."""
@@ -59,24 +58,24 @@ class RemoteEnv(AnyEnv):
 
     def reset(self, *, seed: int | None = None, options: Infos | None = None) -> tuple[object, Infos]:
         try:
-            return cast(GuardedEnv, self.env).reset(seed=seed, options=options)
+            return self.env.reset(seed=seed, options=options)
         except EnvironmentFailure as failure:
             return self.observation_space.sample(), {_FAILURE: str(failure)}
 
     def step(self, action: object) -> tuple[object, float, bool, bool, Infos]:
         try:
-            return cast(GuardedEnv, self.env).step(action)
+            return self.env.step(action)
         except EnvironmentFailure as failure:
             return self.observation_space.sample(), 0.0, False, False, {_FAILURE: str(failure)}
 
     def snapshot(self) -> bytes:
         """Pickled, since torch would send tensors as shared memory."""
-        return pickle.dumps(cast(GuardedEnv, self.env).snapshot)
+        return pickle.dumps(self.env.snapshot)
 
     def restore(self, snapshots: list[bytes]) -> bool:
         """Restores the snapshot of this environment, out of all. Returns whether it fits."""
         try:
-            cast(GuardedEnv, self.env).snapshot = pickle.loads(snapshots[self.i])
+            self.env.snapshot = pickle.loads(snapshots[self.i])
         except ValueError:  # of other wrappers
             return False
         return True
@@ -85,7 +84,7 @@ class RemoteEnv(AnyEnv):
         return token
 
     def close(self) -> None:
-        if self.env is not None:
+        if hasattr(self, "env"):
             self.env.close()
 
 
@@ -228,9 +227,9 @@ class ProcessBackend(BackendEnv, AsyncVectorEnv):
 
     def _ended(self) -> str:
         wait([process.sentinel for process in self.processes], _PATIENCE)
-        i, code = next(((i, p.exitcode) for i, p in enumerate(self.processes) if p.exitcode is not None), (0, None))
-        killed = code is not None and code < 0
-        how = f"was killed by {signal.Signals(-code).name}" if killed else f"ended with status {code}"  # type: ignore[operator]
+        codes = [(i, process.exitcode) for i, process in enumerate(self.processes) if process.exitcode is not None]
+        i, code = codes[0] if codes else (0, 0)
+        how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with status {code}"
         return f"environment {i} ({self.name}): its process {how}"
 
     def _not_started(self, error: Exception) -> str:

@@ -12,11 +12,11 @@ from envs.backends.base import BackendEnv, Infos, Request, StepResult
 from envs.backends.guard import (
     GuardedEnv,
     Snapshot,
+    all_time_limited,
     capture_all,
     flattened,
     guarded,
     itself,
-    limited,
     merge_info,
     restore_all,
 )
@@ -54,7 +54,7 @@ class SyncBackend(BackendEnv, SyncVectorEnv):
 
     @property
     def has_time_limit(self) -> bool:
-        return limited(self._guarded)
+        return all_time_limited(self._guarded)
 
     def step(self, actions: Array) -> StepResult:
         obs, (shape, dtype) = np.empty_like(self._observations), self._form
