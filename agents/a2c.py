@@ -10,12 +10,12 @@ from torch import Generator, Tensor, nn
 from agents.agent import Algorithm
 from agents.engines import Engine, choose
 from agents.learner import Learner
-from agents.loop import Chunks
+from agents.loop import RunChunk
 from agents.maths.returns import explained_variance, gae, td_error
 from agents.maths.schedules import value_at
 from agents.networks.actor_critic import Policy, Value
 from agents.networks.forward import Inputs, Objective, next_value, policy_and_value
-from agents.rollout import FREE, Array, Choice, Given, Metrics, Rollout
+from agents.rollout import NO_CONTEXT, Array, Choice, Context, Metrics, Rollout
 from agents.settings.a2c import A2CSettings
 from agents.settings.recipes import recipe_settings
 from agents.settings.values import ConfigError
@@ -44,10 +44,10 @@ class A2C(A2CSettings, Algorithm):
     # --- the algorithm ---
 
     def act(
-        self, obs: Array, deterministic: bool = False, generator: Generator | None = None, given: Given = FREE
+        self, obs: Array, deterministic: bool = False, generator: Generator | None = None, context: Context = NO_CONTEXT
     ) -> Choice:
         """a ~ π_θ(·|s), or its mode. obs: [N, …]. Draws from `generator`, by default the agent's own."""
-        return self.active_engine.act(obs, deterministic, generator, given)
+        return self.active_engine.act(obs, deterministic, generator, context)
 
     def update(self, batch: Rollout, progress: float = 0.0) -> Metrics:
         """One gradient step on the `objective` of a rollout; progress: the share of training done, for schedules.
@@ -113,11 +113,11 @@ class A2C(A2CSettings, Algorithm):
         return self.active_engine.name
 
     @property
-    def chunk(self) -> Chunks | None:
+    def chunk(self) -> RunChunk | None:
         return self.active_engine.chunk
 
-    def begin_episodes(self) -> None:
-        self.learner.begin_episodes()
+    def on_reset(self) -> None:
+        self.learner.on_reset()
 
     def compile(self, on_compile: Callable[[], None] | None = None) -> None:
         self.active_engine.compile(self.worlds, on_compile)

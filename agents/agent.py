@@ -11,9 +11,9 @@ from torch import Generator, Tensor, nn
 
 from agents import checkpoint
 from agents.checkpoint import Checkpoint, CheckpointError
-from agents.loop import Chunks, Hook, Loop
+from agents.loop import Hook, Loop, RunChunk
 from agents.machine import torch_threads
-from agents.rollout import FREE, Array, Choice, Given, Metrics, Rollout
+from agents.rollout import NO_CONTEXT, Array, Choice, Context, Metrics, Rollout
 from agents.settings.agent import AgentSettings
 from agents.settings.schema import setting_types, setting_values
 from agents.settings.values import ConfigError, plain
@@ -56,7 +56,7 @@ class Agent(ABC):
 
     @abstractmethod
     def act(
-        self, obs: Array, deterministic: bool = False, generator: Generator | None = None, given: Given = FREE
+        self, obs: Array, deterministic: bool = False, generator: Generator | None = None, context: Context = NO_CONTEXT
     ) -> Choice:
         """Actions for N observations: obs [N, …]. Draws from `generator`, by default the agent's own."""
 
@@ -65,11 +65,11 @@ class Agent(ABC):
         raise NotImplementedError(f"{type(self).__name__} defines neither update nor chunk")
 
     @property
-    def chunk(self) -> Chunks | None:
+    def chunk(self) -> RunChunk | None:
         """Runs several iterations in one call; None lets the loop collect and update."""
         return None
 
-    def begin_episodes(self) -> None:  # noqa: B027
+    def on_reset(self) -> None:  # noqa: B027
         """Called when every environment was reset: unfinished episodes are lost."""
 
     def compile(self, on_compile: Callable[[], None] | None = None) -> None:  # noqa: B027
@@ -137,7 +137,7 @@ class Agent(ABC):
         if state is not None and episode_start is not None:
             state = state.masked_fill(torch.as_tensor(episode_start, dtype=torch.bool).reshape(-1, 1), 0.0)
         legal = None if action_masks is None else np.asarray(action_masks, bool).reshape(len(obs), -1)
-        choice = self.act(obs, deterministic, self.predicting, Given(legal, state))
+        choice = self.act(obs, deterministic, self.predicting, Context(legal, state))
         env_action = to_env_action(self.worlds.env_action_space, choice.action.numpy(force=True))
         return (env_action[0] if single else env_action), choice.state
 

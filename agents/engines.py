@@ -8,9 +8,9 @@ from gymnasium import spaces
 from torch import Generator, Tensor
 
 from agents.learner import Learner
-from agents.loop import Chunks
+from agents.loop import RunChunk
 from agents.networks.forward import Objective, policy_step
-from agents.rollout import Array, Choice, Given, Metrics, Rollout
+from agents.rollout import Array, Choice, Context, Metrics, Rollout
 from agents.settings.values import ConfigError
 from envs import Worlds
 
@@ -23,10 +23,10 @@ class Engine(Protocol):
     @property
     def name(self) -> str: ...
     @property
-    def chunk(self) -> Chunks | None:
+    def chunk(self) -> RunChunk | None:
         """Runs several iterations in one call, if the engine can."""
 
-    def act(self, obs: Array, deterministic: bool, generator: Generator | None, given: Given) -> Choice: ...
+    def act(self, obs: Array, deterministic: bool, generator: Generator | None, context: Context) -> Choice: ...
     def update(self, batch: Rollout, progress: float) -> Metrics: ...
     def describe(self) -> str: ...
 
@@ -47,10 +47,10 @@ class TorchEngine:
         self.learner, self.objective, self.note = learner, objective, note
 
     @torch.no_grad()
-    def act(self, obs: Array, deterministic: bool, generator: Generator | None, given: Given) -> Choice:
+    def act(self, obs: Array, deterministic: bool, generator: Generator | None, context: Context) -> Choice:
         """a ~ π_θ(·|s), or its mode. Without a generator, the noise of gSDE continues from step to step."""
         learner = self.learner
-        pi, hidden, state = policy_step(learner.policy, learner.encoded(torch.as_tensor(obs)), given)
+        pi, hidden, state = policy_step(learner.policy, learner.encoded(torch.as_tensor(obs)), context)
         if deterministic:
             action = pi.mode()
         elif learner.noise is not None and generator is None:

@@ -95,7 +95,7 @@ class Learner:
             self.obs_norm.update(encode(self.obs_space, batch.obs))
         return metrics | objective.metrics
 
-    def begin_episodes(self) -> None:
+    def on_reset(self) -> None:
         """Forgets the discounted returns of episodes that were cut off."""
         if self.reward_norm:
             self.reward_norm.returns.zero_()

@@ -2,71 +2,62 @@
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import NamedTuple, Protocol, cast, runtime_checkable
+from typing import NamedTuple, Protocol, cast
 
 import numpy as np
 from torch import Tensor
 
-from agents.rollout import Actor, Array, Chunk, Episode, Metrics, Plan, Rollout, collect
+from agents.rollout import Actor, Array, ChunkPlan, ChunkResult, Episode, Metrics, Rollout, collect
 from envs import Worlds
 from envs.streams import resumed_seeds
 
-_INTERVAL, _MEASURES = 100, 10  # in so many updates, or in the hooks' interval, the policy shift is measured so often
+_MAX_INTERVAL = 100  # updates
+_SHIFTS_PER_INTERVAL = 10  # how often the policy shift is measured in the hooks' interval, or in _MAX_INTERVAL updates
 
-SELDOM = 2**60  # the `interval` of a hook that need not see any update in particular
+_MAX_CHUNK_STEPS = 20_000  # environment steps per call of `chunk`: Ctrl-C and the progress bar wait until it returns
 
-_LONGEST = 20_000  # environment steps in one call: Ctrl-C and the progress bar wait for its end
-
-Chunks = Callable[[Worlds, Plan, Array], Chunk]
+RunChunk = Callable[[Worlds, ChunkPlan, Array], ChunkResult]
 
 
-class Agent(Actor, Protocol):
-    """What the loop needs of an algorithm.
-
-    `chunk` makes several iterations in one call; None if the agent cannot.
-    """
+class Trainable(Actor, Protocol):
+    """What the loop needs of an agent. See `agents.agent.Agent`."""
 
     @property
     def n_steps(self) -> int: ...
     @property
-    def chunk(self) -> Chunks | None: ...
+    def chunk(self) -> RunChunk | None: ...
     def update(self, batch: Rollout, progress: float = 0.0) -> Metrics: ...
-    def begin_episodes(self) -> None: ...
+    def on_reset(self) -> None: ...
 
 
 class Status(NamedTuple):
-    """What a hook sees after an update, or after as many as its `interval` allows."""
+    """The state of training, as a hook receives it after one or several updates."""
 
     step: int  # environment steps taken, over all environments
     until: int  # the step at which training ends
     iteration: int  # updates made
     seconds: float  # training time: collecting and updating, without hooks
-    metrics: Metrics  # of each update since the last status, float32[U], or scalars of one
-    episodes: Sequence[Episode]  # finished since then
+    metrics: Metrics  # of the U updates since the last status: float32[U] each, or scalars if U = 1
+    episodes: Sequence[Episode]  # finished since the last status
 
 
 Hook = Callable[[Status], bool | None]
+"""Called after every update, which keeps the fused engine from its full speed. Returning False ends training.
 
+A hook with an attribute `interval`, an int, receives the metrics of several updates at once: it is called at the latest
+when the number of updates is a multiple of `interval`, and may be called earlier.
+"""
 
-@runtime_checkable
-class PatientHook(Protocol):
-    """A hook that need not see every update: it is called at least whenever their number is a multiple of `interval`.
-
-    A hook without an `interval` is called after every update, which keeps the fused engine from its full speed.
-    """
-
-    interval: int
-
-    def __call__(self, status: Status) -> bool | None: ...
+ANY_INTERVAL = 2**60  # the `interval` of a hook that need not see any particular update
 
 
 class Loop:
-    """Trains an agent on worlds, and knows where it is: the state that a resumed run needs beside the agent's.
+    """Trains an agent on worlds. Its state, beside the agent's, is what a resumed run needs.
 
-    `exact` tells whether the last `load_state_dict` brought back the environments as they were.
+    `exact` tells whether the last `load_state_dict` restored the state of the environments.
     """
 
-    def __init__(self, agent: Agent, worlds: Worlds, seed: int) -> None:
+    def __init__(self, agent: Trainable, worlds: Worlds, seed: int) -> None:
         self.agent, self.worlds, self.seed = agent, worlds, seed
         self.step = self.iteration = 0
         self.seconds = 0.0
@@ -76,65 +67,66 @@ class Loop:
         self._between_iterations = True
 
     def run(self, until: int, hooks: Sequence[Hook] = ()) -> None:
-        """Trains until `step` reaches `until`, never past it: the last rollout is cut short if it must be.
-
-        A remainder smaller than one step of every environment is left out. A hook that returns False ends training.
+        """Trains until `step` reaches `until` or a hook returns False. Never takes more steps: the last rollout may be
+        shorter, and a remainder smaller than one step of every environment is left out.
         """
-        if self._obs is None or not self._between_iterations:  # after an error or Ctrl-C in the middle, begin anew
-            self.begin_anew()
+        if self._obs is None or not self._between_iterations:  # an error or Ctrl-C interrupted an iteration
+            self.restart_episodes()
         assert self._obs is not None
         num_envs = self.worlds.num_envs
-        intervals = [hook.interval if isinstance(hook, PatientHook) else 1 for hook in hooks]
-        patience = min(intervals, default=SELDOM)
-        interval = max(min(patience, _INTERVAL) // _MEASURES, 1)
+        hook_interval = min((int(getattr(hook, "interval", 1)) for hook in hooks), default=ANY_INTERVAL)
+        shift_interval = max(min(hook_interval, _MAX_INTERVAL) // _SHIFTS_PER_INTERVAL, 1)
         while self.step + num_envs <= until:
             start = time.perf_counter()
             self._between_iterations = False
             n_steps = min(self.agent.n_steps, (until - self.step) // num_envs)
-            plan = Plan(1, n_steps, self.step, self.iteration, until, interval)
-            run = self.agent.chunk
-            chunk = self._one(plan, self._obs) if run is None else self._many(plan, self._obs, patience, run)
-            self._obs, self._state, self._between_iterations = chunk.obs, chunk.state, chunk.failure is None
-            self.step += chunk.updates * n_steps * num_envs
-            self.iteration += chunk.updates
+            plan = ChunkPlan(1, n_steps, self.step, self.iteration, until, shift_interval)
+            chunk = self.agent.chunk
+            if chunk is None:
+                result = self._iterate(plan, self._obs)
+            else:
+                result = chunk(self.worlds, plan._replace(updates=self._updates(plan, hook_interval)), self._obs)
+            self._obs, self._state, self._between_iterations = result.obs, result.state, result.failure is None
+            self.step += result.updates * n_steps * num_envs
+            self.iteration += result.updates
             self.seconds += time.perf_counter() - start
-            status = Status(self.step, until, self.iteration, self.seconds, chunk.metrics, chunk.episodes)
-            wishes = [hook(status) for hook in hooks] if chunk.updates else []
-            if chunk.failure is not None:
-                raise chunk.failure
-            if any(wish is False for wish in wishes):
+            status = Status(self.step, until, self.iteration, self.seconds, result.metrics, result.episodes)
+            answers = [hook(status) for hook in hooks] if result.updates else []
+            if result.failure is not None:
+                raise result.failure
+            if any(answer is False for answer in answers):
                 return
 
-    def _one(self, plan: Plan, obs: Array) -> Chunk:
+    def _iterate(self, plan: ChunkPlan, obs: Array) -> ChunkResult:
+        """One rollout and one update."""
         rollout, obs, episodes = collect(self.worlds, self.agent, obs, plan.n_steps, plan.step, self._state)
-        metrics, memory = self.agent.update(rollout, plan.step / plan.until), rollout.memory
-        state = None if memory is None else memory.after[-1].masked_fill(rollout.ended[-1, :, None], 0.0)
-        return Chunk(1, metrics, episodes, obs, state=state)
+        metrics, states = self.agent.update(rollout, plan.step / plan.until), rollout.recurrent_states
+        state = None if states is None else states.after[-1].masked_fill(rollout.ended[-1, :, None], 0.0)
+        return ChunkResult(1, metrics, episodes, obs, state=state)
 
-    def _many(self, plan: Plan, obs: Array, patience: int, run: Chunks) -> Chunk:
-        """Up to the next update that a hook must see, and for a fraction of a second at most."""
+    def _updates(self, plan: ChunkPlan, hook_interval: int) -> int:
+        """Updates in the next chunk: up to one that a hook must see, and for a fraction of a second at most."""
         steps = plan.n_steps * self.worlds.num_envs
-        whole = (plan.until - plan.step) // steps  # of this length: what remains is a chunk of its own
-        updates = min(patience - plan.iteration % patience, max(1, _LONGEST // steps), whole)
-        return run(self.worlds, plan._replace(updates=updates), obs)
+        remaining = (plan.until - plan.step) // steps  # a shorter last rollout is a chunk by itself
+        return min(hook_interval - plan.iteration % hook_interval, max(1, _MAX_CHUNK_STEPS // steps), remaining)
 
-    def begin_anew(self, seeds: list[int | None] | None = None) -> None:
-        """Resets every environment, because its episode was lost or somebody else has used it."""
+    def restart_episodes(self, seeds: list[int | None] | None = None) -> None:
+        """Resets every environment, because its episode was interrupted or others have used it."""
         self._obs, _ = self.worlds.reset(seed=seeds)
         self._state = None
-        self.agent.begin_episodes()
+        self.agent.on_reset()
         self._between_iterations = True
 
     def state_dict(self) -> dict[str, object]:
-        """Counters, and the worlds unless an iteration was cut off in the middle (their state is then past ours)."""
-        whole = self._between_iterations and self._obs is not None
+        """Counters, and the worlds unless an iteration was interrupted: the worlds are then ahead of the counters."""
+        complete = self._between_iterations and self._obs is not None
         return {
             "step": self.step,
             "iteration": self.iteration,
             "seconds": self.seconds,
-            "obs": np.asarray(self._obs) if whole else None,
-            "state": self._state if whole else None,
-            "worlds": self.worlds.state_dict() if whole else None,
+            "obs": np.asarray(self._obs) if complete else None,
+            "state": self._state if complete else None,
+            "worlds": self.worlds.state_dict() if complete else None,
         }
 
     def load_state_dict(self, state: Mapping[str, object], with_worlds: bool = True) -> None:
@@ -143,7 +135,7 @@ class Loop:
         saved = cast("dict[str, object] | None", state["worlds"]) if with_worlds else None
         self.exact = self.step == 0 or (saved is not None and self.worlds.load_state_dict(saved))
         if self.exact and saved is not None:
-            self._obs, self._state = cast(Array, state["obs"]), cast("Tensor | None", state.get("state"))
-        elif self.step:  # fresh episodes, from streams that this run has not used
+            self._obs, self._state = cast(Array, state["obs"]), cast("Tensor | None", state["state"])
+        elif self.step:  # new episodes, from random streams that the run has not used
             seeds: list[int | None] = list(resumed_seeds(self.seed, self.step, self.worlds.num_envs))
-            self.begin_anew(seeds)
+            self.restart_episodes(seeds)

@@ -368,7 +368,7 @@ class Idle:
     def __init__(self):
         self.seen: list[np.ndarray] = []
 
-    def act(self, obs, deterministic=False, generator=None, given=None):
+    def act(self, obs, deterministic=False, generator=None, context=None):
         self.seen.append(obs)
         return Choice(torch.zeros(len(obs), dtype=torch.int64), torch.zeros(len(obs), 2))
 

@@ -9,9 +9,9 @@ import torch
 
 from agents.demonstrations.checks import check_demonstrations
 from agents.demonstrations.data import DemonstrationError, Demonstrations
-from agents.episodes import Stage, Step, stage
+from agents.episodes import EpisodePlayer, EpisodeStep, episode_player
 from agents.machine import versions
-from agents.rollout import FREE, Actor, Array, Choice, Given
+from agents.rollout import NO_CONTEXT, Actor, Array, Choice, Context
 from envs import Backend, EnvLike, Variant
 from envs.spaces import Actions, Space, brief, factors, to_policy_action
 
@@ -32,15 +32,15 @@ def record(
     actor: an agent, or a function from observations [N, …] to actions [N, …], for N ≤ 20 parallel environments; N may
     change between calls. Observations are flat, as in `Demonstrations.obs`; actions are the environment's, so a
     discrete action counts from its space's `start`.
-    Without a time limit, an episode is truncated after `agents.episodes.PATIENCE` steps.
+    Without a time limit, an episode is truncated after `agents.episodes.CUTOFF_STEPS` steps.
     Raises ValueError as `rl.evaluate` does, and DemonstrationError if an action is not in the environment's space.
     """
-    with stage(actor, env, episodes, seed, variant, backend) as prepared:
+    with episode_player(actor, env, episodes, seed, variant, backend) as player:
         scripted = not hasattr(actor, "act")
-        player = Scripted(cast(Script, actor), prepared.worlds.env_action_space) if scripted else cast(Actor, actor)
-        steps = [_assigned_rows(step) for step in prepared.play(player, deterministic)]
-        metadata = _metadata(actor, prepared) | {"seed": seed, "deterministic": None if scripted else deterministic}
-        dtype, env_id = prepared.worlds.obs_space.dtype, prepared.worlds.env_id
+        acting = Scripted(cast(Script, actor), player.worlds.env_action_space) if scripted else cast(Actor, actor)
+        steps = [_assigned_rows(step) for step in player.play(acting, deterministic)]
+        metadata = _metadata(actor, player) | {"seed": seed, "deterministic": None if scripted else deterministic}
+        dtype, env_id = player.worlds.obs_space.dtype, player.worlds.env_id
     episode = np.concatenate([step.pop("episode") for step in steps]).astype(np.int64)
     order = np.argsort(episode, kind="stable")
 
@@ -70,7 +70,11 @@ class Scripted:
         self.script, self.space = script, space
 
     def act(
-        self, obs: Array, deterministic: bool = False, generator: torch.Generator | None = None, given: Given = FREE
+        self,
+        obs: Array,
+        deterministic: bool = False,
+        generator: torch.Generator | None = None,
+        context: Context = NO_CONTEXT,
     ) -> Choice:
         actions = np.asarray(self.script(obs.copy()))
         try:
@@ -91,20 +95,20 @@ def describe_spaces(observations: Space, actions: Actions) -> dict[str, object]:
     }
 
 
-def _metadata(actor: object, prepared: Stage) -> dict[str, object]:
-    worlds = prepared.worlds
+def _metadata(actor: object, player: EpisodePlayer) -> dict[str, object]:
+    worlds = player.worlds
     metadata = describe_spaces(worlds.env_obs_space, worlds.env_action_space) | {
         "actor": getattr(actor, "__name__", type(actor).__name__),
-        "variant": prepared.variant.changes,
+        "variant": player.variant.changes,
         "backend": worlds.backend,
-        "cut_off_after": None if np.isinf(prepared.patience) else prepared.patience,
+        "cut_off_after": None if np.isinf(player.cutoff) else player.cutoff,
         "versions": versions(),
     }
     plain: dict[str, object] = json.loads(json.dumps(metadata, default=str))
     return plain
 
 
-def _assigned_rows(step: Step) -> dict[str, Array]:
+def _assigned_rows(step: EpisodeStep) -> dict[str, Array]:
     """The rows of the environments that play an assigned episode."""
     action = step.choice.action.numpy(force=True)
     rows: dict[str, Array] = {

@@ -20,7 +20,7 @@ from agents.fused.shared import Shared, options_of
 from agents.learner import Learner
 from agents.networks.actor_critic import encode
 from agents.optimizer import gradient_error, shift_error
-from agents.rollout import Array, Choice, Chunk, Episode, Given, Metrics, Plan, Rollout, finished
+from agents.rollout import Array, Choice, ChunkPlan, ChunkResult, Context, Episode, Metrics, Rollout, finished_episodes
 from envs import Worlds
 from envs.backends.native import NativeBackend
 from envs.kernels import Kernel, compiled_for, compiling
@@ -45,7 +45,7 @@ class Fused:
         absent = "policy_shift_js" if self.shared.gaussian else None
         self._columns = {f"train/{name}": k for k, name in enumerate(METRICS) if name != absent}
 
-    def act(self, obs: Array, deterministic: bool, generator: Generator | None, given: Given) -> Choice:
+    def act(self, obs: Array, deterministic: bool, generator: Generator | None, context: Context) -> Choice:
         """See `A2C.act`. Uses the generator as the torch engine does."""
         generator = generator or self.learner.generator
         raw = self._raw(obs)
@@ -93,7 +93,7 @@ class Fused:
         self.shared.write_back(report)
         return self._metrics(report.view(np.float64))
 
-    def chunk(self, worlds: Worlds, plan: Plan, obs: Array) -> Chunk:
+    def chunk(self, worlds: Worlds, plan: ChunkPlan, obs: Array) -> ChunkResult:
         """Runs iterations from these observations: all of the plan on native worlds, else as many as fit 0.1 s.
 
         The division into chunks does not change the results.
@@ -105,9 +105,9 @@ class Fused:
         if whole:
             self.shared.write_back(reports[whole - 1 : whole])
         numbers = reports.view(np.float64).reshape(plan.updates, -1)[:whole]
-        return Chunk(whole, self._metrics(numbers), episodes, obs, failure)
+        return ChunkResult(whole, self._metrics(numbers), episodes, obs, failure)
 
-    def _native(self, memory: Memory, worlds: Worlds, plan: Plan, obs: Array, reports: Reports) -> Outcome:
+    def _native(self, memory: Memory, worlds: Worlds, plan: ChunkPlan, obs: Array, reports: Reports) -> Outcome:
         rows = plan.updates * plan.n_steps * worlds.num_envs
         ended = Episodes(np.empty(rows), np.empty(rows, np.int64), np.empty(rows, np.int64))
         status, whole, count = kernels.run_chunk(
@@ -118,7 +118,7 @@ class Fused:
         failure = None if status == DONE else _error(status, reports[whole : whole + 1])
         return whole, episodes, _native(worlds).obs.copy(), failure
 
-    def _stepped(self, memory: Memory, worlds: Worlds, plan: Plan, obs: Array, reports: Reports) -> Outcome:
+    def _stepped(self, memory: Memory, worlds: Worlds, plan: ChunkPlan, obs: Array, reports: Reports) -> Outcome:
         """One kernel call per step learns from it and acts for the next: a call costs more than its work."""
         whole, episodes, batch, envs, steps = 0, list[Episode](), memory.batch, worlds.num_envs, plan.n_steps
         actions = batch.continuous if self.shared.gaussian else batch.discrete
@@ -136,7 +136,7 @@ class Fused:
                     step += envs
                     raw = raw_next = self._raw(obs)
                     if "_episode" in infos:
-                        ended += finished(infos, step)
+                        ended += finished_episodes(infos, step)
                         raw_next = self._raw(cast(Array, infos["next_obs"]))
                     noise = self._noise(0 if last and t == steps - 1 else envs, self.learner.generator)
                     extra, status = step_kernel(

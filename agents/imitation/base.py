@@ -11,7 +11,7 @@ from agents.a2c import A2C
 from agents.agent import Agent
 from agents.loop import Loop
 from agents.maths.schedules import Schedule, lowest
-from agents.rollout import FREE, Array, Choice, Given
+from agents.rollout import NO_CONTEXT, Array, Choice, Context
 from agents.settings.schema import convert_settings, setting_types, setting_values
 from agents.settings.values import ConfigError
 from envs import EnvLike
@@ -46,12 +46,12 @@ class AgentWrapper(Agent):
         """Builds what the algorithm adds to the A2C. Raises ConfigError where a setting does not fit."""
 
     def act(
-        self, obs: Array, deterministic: bool = False, generator: Generator | None = None, given: Given = FREE
+        self, obs: Array, deterministic: bool = False, generator: Generator | None = None, context: Context = NO_CONTEXT
     ) -> Choice:
-        return self.agent.act(obs, deterministic, generator, given)
+        return self.agent.act(obs, deterministic, generator, context)
 
-    def begin_episodes(self) -> None:
-        self.agent.begin_episodes()
+    def on_reset(self) -> None:
+        self.agent.on_reset()
 
     def compile(self, on_compile: Callable[[], None] | None = None) -> None:
         self.agent.active_engine.compile_update(self.agent.worlds, on_compile)

@@ -11,7 +11,7 @@ from torch import Tensor
 from agents.demonstrations import Demonstrations
 from agents.imitation.base import AgentWrapper
 from agents.imitation.offline import Epochs, Transitions, fit, recorded, steps_of
-from agents.loop import Chunks, Hook
+from agents.loop import Hook, RunChunk
 from agents.maths import information
 from agents.maths.distributions import Categorical, Distribution
 from agents.rollout import Metrics
@@ -68,7 +68,7 @@ class Clone(AgentWrapper):
         self.epochs = Epochs(self, given, self.batch_size, self.validation_fraction, self.patience)
 
     @property
-    def chunk(self) -> Chunks:
+    def chunk(self) -> RunChunk:
         return self.epochs.chunk
 
     def learn_from(self, batch: Transitions, progress: float) -> Metrics:

@@ -12,7 +12,7 @@ from torch import Tensor
 from agents.a2c import A2C
 from agents.imitation.base import AgentWrapper, check_at_least
 from agents.imitation.offline import Epochs, Transitions, fit, recorded, steps_of
-from agents.loop import Chunks, Hook
+from agents.loop import Hook, RunChunk
 from agents.maths.distributions import Distribution
 from agents.maths.schedules import Schedule, value_at
 from agents.rollout import Metrics, Rollout
@@ -59,7 +59,7 @@ class Distill(AgentWrapper):
         self.epochs = Epochs(self, given, self.batch_size, self.validation_fraction, self.patience)
 
     @property
-    def chunk(self) -> Chunks | None:
+    def chunk(self) -> RunChunk | None:
         return None if self.epochs is None else self.epochs.chunk
 
     def update(self, batch: Rollout, progress: float = 0.0) -> Metrics:

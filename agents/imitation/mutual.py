@@ -13,7 +13,7 @@ from agents.maths import information
 from agents.maths.distributions import Categorical, Distribution
 from agents.maths.schedules import Schedule, value_at
 from agents.networks.forward import legal_actions
-from agents.rollout import FREE, Array, Choice, Given, Memory, Metrics, Rollout
+from agents.rollout import NO_CONTEXT, Array, Choice, Context, Metrics, RecurrentStates, Rollout
 from agents.settings.values import ConfigError
 from envs import make
 from envs.streams import peer_seed
@@ -60,16 +60,16 @@ class Mutual(AgentWrapper):
         return [network for peer in self.all for network in peer.networks]
 
     def act(
-        self, obs: Array, deterministic: bool = False, generator: Generator | None = None, given: Given = FREE
+        self, obs: Array, deterministic: bool = False, generator: Generator | None = None, context: Context = NO_CONTEXT
     ) -> Choice:
         """In training every peer in its environments; else, with a generator of the caller's, the first in all."""
         if generator is not None or deterministic:
-            return self.agent.act(obs, deterministic, generator, given)
+            return self.agent.act(obs, deterministic, generator, context)
         size = len(obs) // self.peers
         choices = []
         for k, peer in enumerate(self.all):
             mine = slice(k * size, (k + 1) * size)
-            choices.append(peer.act(obs[mine], given=Given(None if given.legal is None else given.legal[mine])))
+            choices.append(peer.act(obs[mine], context=Context(None if context.legal is None else context.legal[mine])))
         return Choice(torch.cat([x.action for x in choices]), torch.cat([x.raw for x in choices]))
 
     def update(self, batch: Rollout, progress: float = 0.0) -> Metrics:
@@ -103,12 +103,12 @@ class Mutual(AgentWrapper):
     def _part(self, batch: Rollout, k: int) -> Rollout:
         """The columns of peer k."""
         size = self.worlds.num_envs // self.peers
-        columns: tuple[Tensor | Memory | None, ...] = tuple(batch)
+        columns: tuple[Tensor | RecurrentStates | None, ...] = tuple(batch)
         return Rollout(*(x[:, k * size : (k + 1) * size] if isinstance(x, Tensor) else None for x in columns))  # type: ignore[arg-type]
 
-    def begin_episodes(self) -> None:
+    def on_reset(self) -> None:
         for peer in self.all:
-            peer.begin_episodes()
+            peer.on_reset()
 
     def summary(self) -> str:
         return f"{self.peers} peers, KL between them weighs {self.mutual_coef}"

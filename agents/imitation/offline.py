@@ -11,11 +11,11 @@ from torch import Tensor
 
 from agents.a2c import A2C
 from agents.demonstrations import Demonstrations, load
-from agents.loop import SELDOM, Hook, Loop, Status
+from agents.loop import ANY_INTERVAL, Hook, Loop, Status
 from agents.maths.distributions import Distribution
 from agents.networks.actor_critic import encode
 from agents.optimizer import Shift
-from agents.rollout import Array, Chunk, Metrics, Plan
+from agents.rollout import Array, ChunkPlan, ChunkResult, Metrics
 from agents.settings.values import ConfigError
 from envs import Worlds
 from envs.streams import stream_generator
@@ -126,7 +126,7 @@ class Epochs:
     def finished(self) -> bool:
         return self.held_out is not None and self.stale >= self.patience
 
-    def chunk(self, worlds: Worlds, plan: Plan, obs: Array) -> Chunk:
+    def chunk(self, worlds: Worlds, plan: ChunkPlan, obs: Array) -> ChunkResult:
         """Some updates on the next minibatches, of as many transitions as a rollout would have; worlds stay."""
         size, rows, failure = plan.n_steps * worlds.num_envs, list[Metrics](), None
         while len(rows) < plan.updates and not self.finished:
@@ -136,7 +136,7 @@ class Epochs:
                 failure = error
                 break
         metrics = {name: torch.stack([row[name] for row in rows]) for name in rows[0]} if rows else {}
-        return Chunk(len(rows), metrics, (), obs, failure)
+        return ChunkResult(len(rows), metrics, (), obs, failure)
 
     def _step(self, size: int, progress: float) -> Metrics:
         metrics = self.student.learn_from(self.train.take(self._next(size)), progress)
@@ -210,7 +210,7 @@ class Epochs:
 class Until:
     """A hook that ends training once `finished` says so."""
 
-    interval = SELDOM
+    interval = ANY_INTERVAL
 
     def __init__(self, finished: Callable[[], bool]) -> None:
         self._finished = finished

@@ -9,7 +9,7 @@ from torch import Tensor
 from agents.maths.distributions import Distribution
 from agents.networks.actor_critic import Policy, Value
 from agents.networks.encoders import RecurrentInput, single_step
-from agents.rollout import Given, Rollout
+from agents.rollout import Context, Rollout
 
 
 class PolicyStep(NamedTuple):
@@ -41,17 +41,17 @@ class Objective(NamedTuple):
 
 def inputs_of(batch: Rollout, x: Tensor, x_next: Tensor, reward: Tensor) -> Inputs:
     """x, x_next: encoded observations, float32[T, N, D]; reward: float32[T, N], as the critic sees it."""
-    recurrent = None if batch.memory is None else RecurrentInput(batch.memory.first, batch.ended)
+    recurrent = None if batch.recurrent_states is None else RecurrentInput(batch.recurrent_states.initial, batch.ended)
     return Inputs(x, x_next, reward, legal_actions(batch), recurrent)
 
 
-def policy_step(policy: Policy, x: Tensor, given: Given) -> PolicyStep:
+def policy_step(policy: Policy, x: Tensor, context: Context) -> PolicyStep:
     """x: float32[N, D]."""
     memory, recurrent = policy.trunk.memory, None
     if memory is not None:
-        recurrent = single_step(torch.zeros(len(x), memory.size) if given.state is None else given.state)
+        recurrent = single_step(torch.zeros(len(x), memory.size) if context.state is None else context.state)
     features, state = policy.trunk(x[None], recurrent)
-    raw, hidden = policy.raw(features[0], None if given.legal is None else torch.from_numpy(given.legal))
+    raw, hidden = policy.raw(features[0], None if context.legal is None else torch.from_numpy(context.legal))
     return PolicyStep(policy.distribution(raw), hidden, None if state is None else state[0])
 
 
@@ -74,7 +74,7 @@ def next_value(value: Value, v: Tensor, inputs: Inputs, batch: Rollout) -> Tenso
     A recurrent network evaluates s′ with the state after s.
     """
     x, x_next = inputs.x, inputs.x_next
-    memory = batch.memory
+    memory = batch.recurrent_states
     if len(v) == 1:
         only: Tensor = value(x_next, None if memory is None else single_step(memory.after[0]))
         return only

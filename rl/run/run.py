@@ -8,7 +8,7 @@ import torch
 
 from agents.agent import Agent
 from agents.checkpoint import CheckpointError
-from agents.loop import SELDOM, Status
+from agents.loop import ANY_INTERVAL, Status
 from agents.settings.run import RunSettings
 from rl.run.recorder import Recorder
 from rl.run.terminal import Interrupt, ProgressBar, RunFailed
@@ -83,7 +83,7 @@ class Run(NamedTuple):
 class Checkpoints:
     """A hook that saves after the first update past each multiple of `checkpoint_interval`."""
 
-    interval = SELDOM
+    interval = ANY_INTERVAL
 
     def __init__(self, run: Run) -> None:
         self._run, self._saved = run, run.agent.loop.step // run.settings.checkpoint_interval

@@ -16,7 +16,7 @@ from typing import NoReturn, Self, cast
 from tqdm import tqdm
 
 from agents.checkpoint import CheckpointError
-from agents.loop import SELDOM, Status
+from agents.loop import ANY_INTERVAL, Status
 from agents.settings.schema import suggestion
 from agents.settings.values import ConfigError, convert
 from envs import EnvironmentFailure, EnvironmentUsageError
@@ -152,7 +152,7 @@ class Interrupt:
     KeyboardInterrupt on the spot.
     """
 
-    interval = SELDOM
+    interval = ANY_INTERVAL
 
     def __init__(self) -> None:
         self.requested = False
@@ -182,7 +182,7 @@ class Interrupt:
 class ProgressBar:
     """A hook: steps done, steps per second, and the latest return, entropy and policy shift."""
 
-    interval = SELDOM
+    interval = ANY_INTERVAL
 
     def __init__(self, total_timesteps: int, done: int = 0) -> None:
         self._bar = tqdm(total=total_timesteps, initial=done, unit=" steps", unit_scale=True, disable=None, leave=False)

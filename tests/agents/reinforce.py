@@ -10,7 +10,7 @@ from agents import Algorithm
 from agents.maths.distributions import Categorical
 from agents.maths.returns import gae
 from agents.networks.actor_critic import encode, input_size, mlp
-from agents.rollout import FREE, Array, Choice, Given, Metrics, Rollout
+from agents.rollout import NO_CONTEXT, Array, Choice, Context, Metrics, Rollout
 from agents.settings.values import ConfigError
 
 
@@ -34,7 +34,7 @@ class Reinforce(Algorithm):
 
     @torch.no_grad()
     def act(
-        self, obs: Array, deterministic: bool = False, generator: Generator | None = None, given: Given = FREE
+        self, obs: Array, deterministic: bool = False, generator: Generator | None = None, context: Context = NO_CONTEXT
     ) -> Choice:
         pi = self._distribution(torch.as_tensor(obs))
         return Choice(pi.mode() if deterministic else pi.sample(generator or self.generator), pi.logits)

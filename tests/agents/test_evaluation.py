@@ -145,7 +145,7 @@ def test_what_a_function_built_is_closed():
     ],
 )
 def test_without_a_time_limit_an_episode_is_cut_off_and_the_next_starts_anew(env, episodes, monkeypatch):
-    monkeypatch.setattr(play, "PATIENCE", 3)
+    monkeypatch.setattr(play, "CUTOFF_STEPS", 3)
     made = env()
     kwargs = {"length": None} if isinstance(made, str) else None
     result = evaluate(Idle(), made, episodes, variant=Variant(env_kwargs=kwargs))
@@ -158,7 +158,7 @@ def test_without_a_time_limit_an_episode_is_cut_off_and_the_next_starts_anew(env
 
 @pytest.mark.parametrize("env", ["envs.probes:TimeLimit-v0", lambda: gym.make("envs.probes:TimeLimit-v0")])
 def test_with_a_time_limit_nothing_is_cut_off(env, monkeypatch):
-    monkeypatch.setattr(play, "PATIENCE", 3)
+    monkeypatch.setattr(play, "CUTOFF_STEPS", 3)
     result = evaluate(Idle(), env, 2)
     assert (result.lengths.tolist(), result.cut) == ([5, 5], 0)
 

@@ -88,7 +88,7 @@ def test_discrete_observations_stay_integers():
 class Pusher:
     """Always asks for more than the bounds allow."""
 
-    def act(self, obs, deterministic=False, generator=None, given=None):
+    def act(self, obs, deterministic=False, generator=None, context=None):
         return Choice(torch.full((len(obs), 1), 9.0), torch.zeros(len(obs), 2))
 
 

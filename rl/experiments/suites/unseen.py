@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import gymnasium as gym
 
-from agents.episodes import PATIENCE
+from agents.episodes import CUTOFF_STEPS
 from agents.settings.a2c import A2CSettings
 from agents.settings.recipes import recipe_file
 from agents.settings.run import RunSettings
@@ -144,7 +144,7 @@ def _without_end(finished: Sequence[Entry]) -> str:
         for env, (count, episodes) in counts.items()
         if count
     ]
-    text = f"Cut off after {PATIENCE:,} steps, having no time limit: {'; '.join(cut)}." if cut else ""
+    text = f"Cut off after {CUTOFF_STEPS:,} steps, having no time limit: {'; '.join(cut)}." if cut else ""
     unbounded = [entry.env for entry in finished if entry.random is None]
     return text + (f" Actions have no bounds between which to be random: {', '.join(unbounded)}." if unbounded else "")
 

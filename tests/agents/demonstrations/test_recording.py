@@ -14,7 +14,7 @@ import rl.demos
 from agents import A2C, checkpoint
 from agents import episodes as play
 from agents.demonstrations import DemonstrationError, Demonstrations, load, record
-from agents.rollout import Given
+from agents.rollout import Context
 from envs import EnvironmentFailure, Variant
 from envs.spaces import to_env_action, to_policy_action
 from rl import evaluate
@@ -73,7 +73,7 @@ def test_rows_are_full_transitions_of_the_agent(case: str) -> None:
         state = None
         for row in range(start, stop):
             legal = None if d.legal is None else d.legal[row : row + 1]
-            choice = agent.act(d.obs[row : row + 1], True, None, Given(legal, state))
+            choice = agent.act(d.obs[row : row + 1], True, None, Context(legal, state))
             np.testing.assert_allclose(choice.action.numpy()[0], d.action[row], atol=1e-6)
             state = choice.state
 
@@ -104,7 +104,7 @@ def test_masks_are_kept() -> None:
 
 
 def test_without_a_time_limit_an_episode_is_cut_off_and_truncated(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(play, "PATIENCE", 3)
+    monkeypatch.setattr(play, "CUTOFF_STEPS", 3)
     d = record(Idle(), same_step(Counter(None), Counter(2)), 4)
     assert [stop - start for start, stop in d.episodes] == [3, 2, 3, 2]
     assert np.flatnonzero(d.truncated).tolist() == [2, 7]
@@ -295,7 +295,7 @@ def test_a_checkpoint_file_and_a_least_return(demos: Command, run: Path) -> None
 
 
 def test_the_command_counts_what_was_cut_off(demos: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(play, "PATIENCE", 2)
+    monkeypatch.setattr(play, "CUTOFF_STEPS", 2)
     agent = A2C("tests.toys:Counter-v0", num_envs=1, engine="torch", env_kwargs={"length": None})
     status, out, _ = demos(agent.save(tmp_path / "endless"), "--episodes", "3")
     assert status == 0

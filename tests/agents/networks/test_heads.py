@@ -8,7 +8,7 @@ from gymnasium import spaces
 from agents import A2C
 from agents.maths.distributions import BoundedGaussian, TanhGaussian
 from agents.networks.forward import policy_step
-from agents.rollout import FREE, collect
+from agents.rollout import NO_CONTEXT, collect
 from agents.settings.values import ConfigError
 from rl import evaluate
 from tests.matrix import LINE, Match
@@ -96,7 +96,7 @@ def test_noise_stays_for_as_many_steps_as_it_should_and_has_the_policys_spread()
     actions = [agent.act(obs).action for _ in range(6)]
     assert torch.equal(actions[0], actions[2])
     assert not torch.equal(actions[2], actions[3])
-    pi = policy_step(agent.policy, agent.learner.encoded(torch.as_tensor(obs)), FREE).pi
+    pi = policy_step(agent.policy, agent.learner.encoded(torch.as_tensor(obs)), NO_CONTEXT).pi
     spread = pi.raw[0, 1].exp().item()
     assert actions[0].std().item() == pytest.approx(spread, rel=0.05)
     assert actions[0].mean().item() == pytest.approx(pi.raw[0, 0].item(), abs=0.1 * spread)

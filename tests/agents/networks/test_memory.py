@@ -7,7 +7,7 @@ import torch
 from agents import A2C
 from agents.networks.encoders import RecurrentInput
 from agents.networks.forward import next_value, policy_and_value
-from agents.rollout import FREE, Given, collect
+from agents.rollout import NO_CONTEXT, Context, collect
 from agents.settings.values import ConfigError
 from envs import make
 from rl import evaluate
@@ -46,8 +46,8 @@ def test_learning_sees_what_acting_saw(n_steps) -> None:
         rollout, obs, _ = collect(agent.worlds, agent, obs, n_steps, 0, state)
         pi, _ = policy_and_value(agent.policy, agent.value, agent.learner.inputs(rollout))
         torch.testing.assert_close(pi.raw, rollout.behavior)
-        assert rollout.memory is not None
-        state = rollout.memory.after[-1].masked_fill(rollout.ended[-1, :, None], 0.0)
+        assert rollout.recurrent_states is not None
+        state = rollout.recurrent_states.after[-1].masked_fill(rollout.ended[-1, :, None], 0.0)
 
 
 def test_nothing_is_remembered_from_the_episode_before() -> None:
@@ -55,7 +55,7 @@ def test_nothing_is_remembered_from_the_episode_before() -> None:
     rollout, _, _ = collect(agent.worlds, agent, agent.worlds.reset()[0], 5, 0)
     ended = rollout.ended[2]
     assert ended.all()
-    first = agent.act(rollout.obs[3].numpy(), given=FREE)
+    first = agent.act(rollout.obs[3].numpy(), context=NO_CONTEXT)
     torch.testing.assert_close(first.raw, rollout.behavior[3])
 
 
@@ -79,7 +79,7 @@ def test_values_of_successors_are_those_of_the_next_row_where_it_shows_them() ->
     batch = batch._replace(next_obs=shown)
     inputs = agent.learner.inputs(batch)
     _, v = policy_and_value(agent.policy, agent.value, inputs)
-    past = RecurrentInput(batch.memory.after.flatten(0, 1), torch.zeros(1, 36, dtype=torch.bool))
+    past = RecurrentInput(batch.recurrent_states.after.flatten(0, 1), torch.zeros(1, 36, dtype=torch.bool))
     expected = agent.value(inputs.x_next.flatten(0, 1)[None], past).reshape(12, 3)
     assert batch.ended.any()
     torch.testing.assert_close(next_value(agent.value, v, inputs, batch), expected, rtol=0, atol=1e-6)
@@ -108,4 +108,4 @@ def test_shared_layers() -> None:
     agent.learn(10)
     assert all(not torch.equal(p, q) for p, q in zip(agent.policy.trunk.parameters(), before, strict=True))
     obs = make("CartPole-v1", 2).reset()[0]
-    assert agent.act(obs, given=Given()).action.shape == (2,)
+    assert agent.act(obs, context=Context()).action.shape == (2,)
