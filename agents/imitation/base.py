@@ -19,9 +19,9 @@ from envs import EnvLike
 
 @dataclass(eq=False)
 class AgentWrapper(Agent):
-    """An algorithm around `agent`, whose networks, optimizer, normalizers and environments it uses.
+    """An algorithm that trains the networks of an A2C, with that A2C's optimizer, normalizers and environments.
 
-    A subclass defines how it learns, by `update` or by `chunk`. Its settings are its fields beside `agent`.
+    A subclass defines `update` or `chunk`. Its settings are its fields other than `agent`.
     Raises ConfigError, a ValueError, on a setting out of range.
     """
 
@@ -33,7 +33,7 @@ class AgentWrapper(Agent):
     def __post_init__(self) -> None:
         agent, name = self.agent, type(self).__name__
         if not isinstance(agent, A2C):
-            raise ConfigError(f"{name} is built around an A2C, {name}(A2C(env), …), not around {agent!r}")
+            raise ConfigError(f"{name} wraps an A2C, {name}(A2C(env), …), got {agent!r}")
         convert_settings(self, type(self))
         self.env, self.seed, self.threads, self.n_steps = agent.env, agent.seed, agent.threads, agent.n_steps
         self.worlds, self.obs_space, self.predicting = agent.worlds, agent.obs_space, agent.predicting
@@ -43,7 +43,7 @@ class AgentWrapper(Agent):
         self.loop = Loop(self, self.worlds, self.seed)
 
     def prepare(self) -> None:
-        """Builds what the algorithm adds to the A2C. Raises ConfigError where a setting does not fit."""
+        """Checks the settings; builds what the algorithm adds to the A2C. Raises ConfigError on an invalid setting."""
 
     def act(
         self, obs: Array, deterministic: bool = False, generator: Generator | None = None, context: Context = NO_CONTEXT
@@ -75,7 +75,7 @@ class AgentWrapper(Agent):
         return {"algorithm": self.summary(), **self.agent.describe()}
 
     def summary(self) -> str:
-        """What it learns from, in one line."""
+        """One line that says what the algorithm learns from."""
         raise NotImplementedError
 
     @classmethod
@@ -84,13 +84,15 @@ class AgentWrapper(Agent):
 
     @classmethod
     def build_from(cls, env: EnvLike, settings: Mapping[str, object]) -> Self:
-        """Around a new A2C. settings: those of both."""
-        inner, own = ({key: settings[key] for key in setting_types(kind) if key in settings} for kind in (A2C, cls))
-        return cls(A2C.build_from(env, inner), **own)
+        """Wraps a new A2C. settings: of the A2C and of the algorithm."""
+        of_a2c, of_algorithm = (
+            {key: settings[key] for key in setting_types(kind) if key in settings} for kind in (A2C, cls)
+        )
+        return cls(A2C.build_from(env, of_a2c), **of_algorithm)
 
 
 def check_at_least(bound: float, **settings: Schedule) -> None:
-    """Raises ConfigError, which names the setting, if one falls below the bound at any point of its schedule."""
+    """Raises ConfigError if a setting falls below the bound at any point of its schedule."""
     for name, value in settings.items():
         if lowest(value) < bound:
             raise ConfigError(f"{name} must be at least {bound:g}, got {value}")

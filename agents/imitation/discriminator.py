@@ -1,4 +1,4 @@
-"""A discriminator between an expert's transitions and a policy's: D = σ(logit), the probability of the expert's."""
+"""A discriminator: D = σ(logit) is the probability that a transition is the expert's, not the policy's."""
 
 import math
 from collections.abc import Mapping
@@ -18,23 +18,21 @@ from envs.spaces import Actions, Flat, factors
 _FAR = 10.0  # standard deviations
 
 
-class Moves(NamedTuple):
-    """Transitions, one a row."""
-
-    obs: Tensor  # [B, …], as the environment gave it
+class Transitions(NamedTuple):
+    obs: Tensor  # [B, …], as the environment returned it
     action: Tensor  # as `Rollout.action`
     next_obs: Tensor  # [B, …]
     terminated: Tensor  # bool[B]
 
 
 @dataclass(frozen=True)
-class Encoding:
-    """What the network sees of a transition: s, a, and s′ if asked for, beside a flag of the absorbing state.
+class TransitionEncoder:
+    """Encodes transitions for the discriminator: s, a and optionally s′; each state has a flag for the absorbing state.
 
-    s and s′ are standardized by the expert's mean and deviation; discrete actions are one-hot, real ones clipped to
-    their bounds, as the environment sees them.
-    With absorbing states, one that terminates leads to the absorbing state: 0, and the flag. It is set to 10, so that
-    this state is not nearer to the expert's than states are that a bad policy comes to.
+    States are standardized by the expert's mean and standard deviation. Discrete actions are one-hot; continuous ones
+    are clipped to their bounds, as in the environment.
+    With `absorbing`, a transition that terminates leads to the absorbing state: zeros and a flag of 10. A flag of 1
+    would put it closer to the expert's states than many states that a bad policy visits.
     """
 
     obs_space: Flat
@@ -45,7 +43,10 @@ class Encoding:
     scale: Tensor
 
     @classmethod
-    def of(cls, expert: Moves, obs_space: Flat, actions: Actions, with_next: bool, absorbing: bool) -> "Encoding":
+    def fit(
+        cls, expert: Transitions, obs_space: Flat, actions: Actions, with_next: bool, absorbing: bool
+    ) -> "TransitionEncoder":
+        """Standardizes by the statistics of these transitions."""
         x = encode(obs_space, expert.obs)
         scale = x.std(0, correction=min(len(x) - 1, 1)).clamp(min=1e-3)
         return cls(obs_space, actions, with_next, absorbing, x.mean(0), scale)
@@ -63,30 +64,28 @@ class Encoding:
     def _factors(self) -> list[int]:
         return [int(n) for n in factors(self.actions)]
 
-    def __call__(self, moves: Moves) -> Tensor:
+    def __call__(self, transitions: Transitions) -> Tensor:
         """float32[B, size]."""
-        parts = [self._state(moves.obs), self._action(moves.action)]
+        parts = [self._state(transitions.obs), self._action(transitions.action)]
         if self.with_next:
-            after = self._state(moves.next_obs)
-            gone = moves.terminated & self.absorbing
-            parts.append(torch.where(gone[:, None], self._nowhere(after), after))
+            state = self._state(transitions.next_obs)
+            absorbed = transitions.terminated & self.absorbing
+            parts.append(torch.where(absorbed[:, None], self._absorbing_state(len(state)), state))
         return torch.cat(parts, -1).to(torch.get_default_dtype())
 
-    def at_rest(self) -> Tensor:
+    def absorbing_transition(self) -> Tensor:
         """The transition from the absorbing state to itself, float32[1, size]."""
-        here = self._nowhere(torch.zeros(1, input_size(self.obs_space) + 1))
-        action = torch.zeros(1, self._action_size)
-        return torch.cat([here, action, here] if self.with_next else [here, action], -1)
+        state, action = self._absorbing_state(1), torch.zeros(1, self._action_size)
+        return torch.cat([state, action, state] if self.with_next else [state, action], -1)
 
     def _state(self, obs: Tensor) -> Tensor:
         x = (encode(self.obs_space, obs) - self.mean) / self.scale
         return torch.cat([x.clamp(-_FAR, _FAR), torch.zeros(len(x), 1)], -1)
 
-    @staticmethod
-    def _nowhere(state: Tensor) -> Tensor:
-        nowhere = torch.zeros_like(state)
-        nowhere[:, -1] = _FAR
-        return nowhere
+    def _absorbing_state(self, rows: int) -> Tensor:
+        state = torch.zeros(rows, input_size(self.obs_space) + 1)
+        state[:, -1] = _FAR
+        return state
 
     def _action(self, action: Tensor) -> Tensor:
         if isinstance(self.actions, spaces.Box):
@@ -94,52 +93,57 @@ class Encoding:
                 torch.as_tensor(x, dtype=torch.float32).flatten() for x in (self.actions.low, self.actions.high)
             )
             return torch.minimum(torch.maximum(action.flatten(1).float(), low), high)
-        columns = action.reshape(len(action), -1).long()
-        return torch.cat([one_hot(columns[:, k], n) for k, n in enumerate(self._factors)], -1).float()
+        choices = action.reshape(len(action), -1).long()
+        return torch.cat([one_hot(choices[:, k], n) for k, n in enumerate(self._factors)], -1).float()
 
 
 class Discriminator:
-    """A multilayer perceptron trained on minibatches of both kinds by Adam, optionally kept smooth.
+    """A multilayer perceptron, trained by Adam on minibatches of the expert's and the policy's transitions.
 
-    Loss: −V(D, G) by `rl.gan`, + gradient_penalty · mean (‖∇ logit‖ − 1)² between the two (Gulrajani et al. 2017), or
-    spectral normalization of its layers (Miyato et al. 2018).
+    Loss: −V(D, G), see `agents.maths.gan`, + gradient_penalty · mean (‖∇ logit‖ − 1)² at points between the two
+    (Gulrajani et al. 2017). Optionally with spectral normalization of the layers (Miyato et al. 2018).
     """
 
     def __init__(
-        self, inputs: int, hidden: tuple[int, ...], learning_rate: float, penalty: float, spectral: bool,
+        self,
+        inputs: int,
+        hidden: tuple[int, ...],
+        learning_rate: float,
+        gradient_penalty: float,
+        spectral: bool,
         generator: Generator,
-    ) -> None:  # fmt: skip
-        self.penalty, self.generator = penalty, generator
+    ) -> None:
+        self.gradient_penalty, self.generator = gradient_penalty, generator
         self.network = mlp([inputs, *hidden, 1], "tanh", 1.0, generator)
         if spectral:
-            _normalize(self.network, generator)
+            _add_spectral_norm(self.network, generator)
         self.optimizer = torch.optim.Adam(self.network.parameters(), lr=learning_rate)
 
     @torch.no_grad()
     def logit(self, x: Tensor) -> Tensor:
         """float32[B]; x: float32[B, F]."""
-        self.network.eval()  # spectral normalization then leaves its estimates alone
+        self.network.eval()  # spectral normalization does not update its estimates in eval mode
         return self._logit(x)
 
     def step(self, expert: Tensor, policy: Tensor) -> None:
         """One gradient step. float32[B, F] each."""
         self.network.train()
         loss = gan.discriminator_loss(self._logit(expert), self._logit(policy), validate=False)
-        if self.penalty:
-            loss = loss + self.penalty * self._roughness(expert, policy)
+        if self.gradient_penalty:
+            loss = loss + self.gradient_penalty * self._gradient_penalty(expert, policy)
         self.optimizer.zero_grad()
         loss.backward()
         self.optimizer.step()
 
     def measure(self, expert: Tensor, policy: Tensor) -> dict[str, Tensor]:
-        """Its value, accuracy and entropy on transitions that it was not trained on; the JSD that it can tell."""
-        real, fake = self.logit(expert), self.logit(policy)
-        value, both = gan.value(real, fake, validate=False), torch.cat([real, fake])
-        right = torch.cat([real > 0, fake < 0]).float()
+        """V(D, G), accuracy, entropy and estimated JSD, on transitions that the discriminator was not trained on."""
+        expert_logit, policy_logit = self.logit(expert), self.logit(policy)
+        value = gan.value(expert_logit, policy_logit, validate=False)
+        logits, correct = torch.cat([expert_logit, policy_logit]), torch.cat([expert_logit > 0, policy_logit < 0])
         return {
             "gail/discriminator_value": value,
-            "gail/discriminator_accuracy": right.mean(),
-            "gail/discriminator_entropy": information.bernoulli_entropy_from_logits(both[:, None], reduction="mean"),
+            "gail/discriminator_accuracy": correct.float().mean(),
+            "gail/discriminator_entropy": information.bernoulli_entropy_from_logits(logits[:, None], reduction="mean"),
             "gail/jsd": gan.jsd_estimate(value),
         }
 
@@ -147,12 +151,13 @@ class Discriminator:
         logit: Tensor = self.network(x).squeeze(-1)
         return logit
 
-    def _roughness(self, expert: Tensor, policy: Tensor) -> Tensor:
-        share = torch.rand(len(expert), 1, generator=self.generator)
-        between = torch.lerp(expert, policy, share).requires_grad_()
-        (slope,) = torch.autograd.grad(self._logit(between).sum(), between, create_graph=True)
-        roughness: Tensor = (slope.norm(dim=-1) - 1).square().mean()
-        return roughness
+    def _gradient_penalty(self, expert: Tensor, policy: Tensor) -> Tensor:
+        """mean (‖∇ logit‖ − 1)² at random points between the expert's and the policy's transitions."""
+        weight = torch.rand(len(expert), 1, generator=self.generator)
+        x = torch.lerp(expert, policy, weight).requires_grad_()
+        (gradient,) = torch.autograd.grad(self._logit(x).sum(), x, create_graph=True)
+        penalty: Tensor = (gradient.norm(dim=-1) - 1).square().mean()
+        return penalty
 
     def state_dict(self) -> dict[str, object]:
         return {"network": self.network.state_dict(), "optimizer": self.optimizer.state_dict()}
@@ -162,8 +167,8 @@ class Discriminator:
         self.optimizer.load_state_dict(cast("dict[str, object]", state["optimizer"]))
 
 
-def _normalize(network: nn.Sequential, generator: Generator) -> None:
-    """Spectral normalization, whose first vectors torch draws from the global generator: it is put back after."""
+def _add_spectral_norm(network: nn.Sequential, generator: Generator) -> None:
+    """Draws the initial vectors from `generator`: torch takes them from the global one, which is restored."""
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(int(torch.randint(2**31, (), generator=generator)))
         for layer in network:

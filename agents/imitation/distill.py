@@ -1,4 +1,4 @@
-"""Policy distillation: a student learns to act as its teachers, on the states it comes to or on recorded ones."""
+"""Policy distillation: a student imitates teachers, on the states that it visits or on recorded ones."""
 
 import math
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ from torch import Tensor
 
 from agents.a2c import A2C
 from agents.imitation.base import AgentWrapper, check_at_least
-from agents.imitation.offline import Epochs, Transitions, fit, recorded, steps_of
+from agents.imitation.offline import Epochs, Examples, gradient_step, load_demonstrations, n_steps_for
 from agents.loop import Hook, RunChunk
 from agents.maths.distributions import Distribution
 from agents.maths.schedules import Schedule, value_at
@@ -25,38 +25,37 @@ Direction = Literal["forward", "reverse", "js"]
 class Distill(AgentWrapper):
     """Loss: rl_coef · L_A2C + distill_coef · τ² · mean D(teacher, student) − ent_coef · mean H, at temperature τ.
 
-    On-policy, the states are those of the student's rollouts; with demonstrations they are recorded ones, the loss is
-    the divergence alone, and training ends as in `agents.imitation.clone`.
-    With rl_coef > 0 the entropy bonus is that of L_A2C.
+    On-policy, the states are those of the student's rollouts. With demonstrations they are recorded, rl_coef is 0, and
+    training stops early as in `agents.imitation.clone`. With rl_coef > 0 the entropy bonus is that of L_A2C.
     Source: Hinton et al. 2015; Rusu et al. 2016, "Policy distillation"; with both losses Schmitt et al. 2018,
     "Kickstarting deep reinforcement learning".
     """
 
     teachers: tuple[str, ...] = ()  # run directories or checkpoints
-    direction: Direction = "forward"  # KL(teacher ‖ student), reverse for KL(student ‖ teacher), or js
+    direction: Direction = "forward"  # KL(teacher ‖ student); reverse: KL(student ‖ teacher); js: Jensen-Shannon
     temperature: float = 1.0
     distill_coef: Schedule = 1.0
-    rl_coef: Schedule = 0.0  # weight of A2C's own loss; on-policy only
-    demonstrations: str | None = None  # the file of states to learn from; null takes the student's own
-    batch_size: int = 64  # transitions an update of demonstrations; a multiple of num_envs
-    validation_fraction: float = 0.2  # of their episodes, held out
-    patience: int = 20  # epochs without improvement
+    rl_coef: Schedule = 0.0  # weight of L_A2C; on-policy only
+    demonstrations: str | None = None  # file of recorded states; null uses the student's rollouts
+    batch_size: int = 64  # transitions per update, with demonstrations; a multiple of num_envs
+    validation_fraction: float = 0.2  # fraction of the episodes held out
+    patience: int = 20  # epochs without improvement before training ends
 
     name = "distill"
-    obstacle = "distillation has a loss of its own"
+    obstacle = "distillation changes the loss"
 
     def prepare(self) -> None:
         agent = self.agent
         check_at_least(0, distill_coef=self.distill_coef, rl_coef=self.rl_coef)
-        self.masters = Teachers(self.teachers, agent, self.direction, self.temperature)
+        self.ensemble = TeacherEnsemble(self.teachers, agent, self.direction, self.temperature)
         self.epochs: Epochs | None = None
         if self.demonstrations is None:
             return
         if self.rl_coef != 0 or agent.gru_size is not None:
-            raise ConfigError("rl_coef and gru_size need the student's own states: leave demonstrations out")
-        given = recorded(agent, self.demonstrations)
-        self.n_steps = steps_of(self.batch_size, self.worlds.num_envs)
-        self.epochs = Epochs(self, given, self.batch_size, self.validation_fraction, self.patience)
+            raise ConfigError("rl_coef and gru_size need the student's own rollouts: leave demonstrations out")
+        demonstrations = load_demonstrations(agent, self.demonstrations)
+        self.n_steps = n_steps_for(self.batch_size, self.worlds.num_envs)
+        self.epochs = Epochs(self, demonstrations, self.batch_size, self.validation_fraction, self.patience)
 
     @property
     def chunk(self) -> RunChunk | None:
@@ -67,32 +66,32 @@ class Distill(AgentWrapper):
         learner = self.agent.learner
         learner.observe_rewards(batch)
         objective = self.agent.objective(batch, progress)
-        taught, pi = self.masters.distributions(batch.obs, objective.inputs.legal), objective.pi
-        distilled = value_at(self.distill_coef, progress) * self.masters.loss(taught, pi)
-        own, ent_coef = value_at(self.rl_coef, progress), learner.optimizer.entropy_coefficient(progress)
-        loss = own * objective.loss if own else -ent_coef * pi.entropy().mean()
-        metrics = self._metrics(distilled, self.masters.forward_kl(taught, pi))
-        return {**learner.descend(objective._replace(loss=loss + distilled), batch, progress), **metrics}
+        teachers, pi = self.ensemble.distributions(batch.obs, objective.inputs.legal), objective.pi
+        distill_loss = value_at(self.distill_coef, progress) * self.ensemble.loss(teachers, pi)
+        rl_coef, ent_coef = value_at(self.rl_coef, progress), learner.optimizer.entropy_coefficient(progress)
+        rl_loss = rl_coef * objective.loss if rl_coef else -ent_coef * pi.entropy().mean()
+        metrics = self._metrics(distill_loss, self.ensemble.forward_kl(teachers, pi))
+        return {**learner.descend(objective._replace(loss=rl_loss + distill_loss), batch, progress), **metrics}
 
-    def learn_from(self, batch: Transitions, progress: float) -> Metrics:
+    def learn_from(self, batch: Examples, progress: float) -> Metrics:
         """One gradient step on recorded states."""
         pi = batch.policy(self.agent)
-        taught = self.masters.distributions(batch.obs, batch.legal)
-        distilled = value_at(self.distill_coef, progress) * self.masters.loss(taught, pi)
-        kl = self.masters.forward_kl(taught, pi)
-        return {**fit(self.agent, batch, pi, distilled, progress), **self._metrics(distilled, kl)}
+        teachers = self.ensemble.distributions(batch.obs, batch.legal)
+        distill_loss = value_at(self.distill_coef, progress) * self.ensemble.loss(teachers, pi)
+        metrics = self._metrics(distill_loss, self.ensemble.forward_kl(teachers, pi))
+        return {**gradient_step(self.agent, batch, pi, distill_loss, progress), **metrics}
 
-    def held_out_loss(self, batch: Transitions) -> Tensor:
+    def held_out_loss(self, batch: Examples) -> Tensor:
         """mean KL(teacher ‖ student)."""
-        return self.masters.forward_kl(self.masters.distributions(batch.obs, batch.legal), batch.policy(self.agent))
+        return self.ensemble.forward_kl(self.ensemble.distributions(batch.obs, batch.legal), batch.policy(self.agent))
 
     @staticmethod
-    def _metrics(distilled: Tensor, kl: Tensor) -> dict[str, Tensor]:
-        """Before the step, on states that the student was not trained on if they are its own."""
-        return {"train/distill_loss": distilled.detach(), "train/teacher_kl": kl.detach()}
+    def _metrics(distill_loss: Tensor, kl: Tensor) -> dict[str, Tensor]:
+        """Measured before the gradient step, so states of a rollout are new to the student."""
+        return {"train/distill_loss": distill_loss.detach(), "train/teacher_kl": kl.detach()}
 
     def learn(self, total_timesteps: int, hooks: Sequence[Hook] = ()) -> Self:
-        """See `A2C.learn`, or with demonstrations `Clone.learn`."""
+        """See `A2C.learn`; with demonstrations, see `Clone.learn`."""
         if self.epochs is None:
             return super().learn(total_timesteps, hooks)
         self.epochs.run(super().learn, total_timesteps, hooks)
@@ -100,14 +99,14 @@ class Distill(AgentWrapper):
 
     def summary(self) -> str:
         teachers = f"{', '.join(self.teachers)}, {self.direction} at temperature {self.temperature:g}"
-        return f"learns from {teachers}, on {'its own states' if self.epochs is None else self.epochs.describe()}"
+        return f"learns from {teachers}, on {'its own rollouts' if self.epochs is None else self.epochs.describe()}"
 
 
-class Teachers:
-    """One or several; they are not differentiated, and count equally.
+class TeacherEnsemble:
+    """One or several teachers with equal weights; they are not differentiated.
 
-    Raises ConfigError if there is none, if one has other spaces than the student or a memory, and where the actions
-    have no such divergence or temperature.
+    Raises ConfigError if there is none, if a teacher is recurrent or its spaces differ from the student's, and if the
+    divergence or the temperature is not defined for the actions.
     """
 
     def __init__(self, runs: Sequence[str], student: A2C, direction: Direction, temperature: float) -> None:
@@ -126,25 +125,25 @@ class Teachers:
 
     @torch.no_grad()
     def distributions(self, obs: Tensor, legal: Tensor | None) -> list[Distribution]:
-        """What they would do. obs: [..., *shape], as the environment gave it; legal: bool[..., A]."""
+        """The teachers' policies. obs: [..., *shape], as the environment returned it; legal: bool[..., A]."""
         return [teacher.policy(teacher.learner.encoded(obs), None, legal) for teacher in self.policies]
 
-    def loss(self, taught: Sequence[Distribution], pi: Distribution) -> Tensor:
-        """τ² · mean D(teacher, student), the logits of both divided by the temperature τ; τ² keeps the gradient's size.
+    def loss(self, teachers: Sequence[Distribution], pi: Distribution) -> Tensor:
+        """τ² · mean D(teacher, student), all logits divided by the temperature τ; τ² preserves the gradient's scale.
 
-        Forward, D is KL(teacher ‖ student), reverse KL(student ‖ teacher), js the Jensen-Shannon divergence.
+        D: KL(teacher ‖ student) forward, KL(student ‖ teacher) reverse, the Jensen-Shannon divergence for js.
         Source: Hinton et al. 2015, "Distilling the knowledge in a neural network".
         """
-        student = self._softened(pi)
-        each = [self._divergence(self._softened(teacher), student).mean() for teacher in taught]
-        return self.temperature**2 * torch.stack(each).mean()
+        student = self._soften(pi)
+        divergences = [self._divergence(self._soften(teacher), student).mean() for teacher in teachers]
+        return self.temperature**2 * torch.stack(divergences).mean()
 
-    def forward_kl(self, taught: Sequence[Distribution], pi: Distribution) -> Tensor:
-        """mean KL(teacher ‖ student) at temperature 1, whatever is minimized."""
-        return torch.stack([teacher.kl(pi).mean() for teacher in taught]).mean()
+    def forward_kl(self, teachers: Sequence[Distribution], pi: Distribution) -> Tensor:
+        """mean KL(teacher ‖ student) at temperature 1, whichever divergence is minimized."""
+        return torch.stack([teacher.kl(pi).mean() for teacher in teachers]).mean()
 
-    def _softened(self, of: Distribution) -> Distribution:
-        return of if self.temperature == 1 else self.student.policy.distribution(of.raw / self.temperature)
+    def _soften(self, pi: Distribution) -> Distribution:
+        return pi if self.temperature == 1 else self.student.policy.distribution(pi.raw / self.temperature)
 
     def _divergence(self, teacher: Distribution, student: Distribution) -> Tensor:
         if self.direction == "forward":
@@ -160,8 +159,9 @@ def _load(run: str, student: A2C) -> A2C:
         raise ConfigError(
             f"teachers: {run} was trained on {theirs[0]} → {theirs[1]}, the student has {ours[0]} → {ours[1]}"
         )
-    if teacher.squash_output != student.squash_output:
-        raise ConfigError(f"teachers: squash_output is {teacher.squash_output} in {run}, and not here; make them equal")
+    squashed = student.squash_output
+    if teacher.squash_output != squashed:
+        raise ConfigError(f"teachers: squash_output is {not squashed} in {run}, but {squashed} here; make them equal")
     if teacher.gru_size is not None:
-        raise ConfigError(f"teachers: {run} has a memory, which cannot follow the student's steps; take one without")
+        raise ConfigError(f"teachers: {run} is recurrent; a teacher must not have a gru_size")
     return teacher

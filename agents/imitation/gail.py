@@ -1,4 +1,4 @@
-"""GAIL: the policy is the generator of a GAN; the discriminator's opinion of a transition is its reward."""
+"""GAIL: the policy is the generator of a GAN and is rewarded by the discriminator."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,8 +9,8 @@ from torch import Tensor, nn
 
 from agents.demonstrations import Demonstrations
 from agents.imitation.base import AgentWrapper, check_at_least
-from agents.imitation.discriminator import Discriminator, Encoding, Moves
-from agents.imitation.offline import check_fingerprint, check_fraction, fingerprint, recorded
+from agents.imitation.discriminator import Discriminator, TransitionEncoder, Transitions
+from agents.imitation.offline import check_fingerprint, check_validation_fraction, fingerprint, load_demonstrations
 from agents.maths import gan
 from agents.rollout import Metrics, Rollout
 from agents.settings.values import ConfigError
@@ -18,17 +18,16 @@ from envs.streams import stream_generator
 
 RewardForm = Literal["logit", "positive", "negative", "constant"]
 
+_METRICS = ("discriminator_value", "discriminator_accuracy", "discriminator_entropy", "jsd")
 
-_MEASURED = ("discriminator_value", "discriminator_accuracy", "discriminator_entropy", "jsd")
 
+def imitation_reward(logit: Tensor, form: RewardForm) -> Tensor:
+    """The reward of a transition, from D = σ(logit), the probability that it is the expert's.
 
-def reward_of(logit: Tensor, form: RewardForm) -> Tensor:
-    """The reward of a transition, D = σ(logit) being the probability that it is the expert's.
-
-    logit: ln D − ln(1 − D), of either sign; positive: −ln(1 − D), which favors long episodes whatever is done in them;
-    negative: ln D, which favors short ones; constant: 1, the control of what length alone explains. Positive and
-    negative are a GAN's two losses of the generator, saturating and not, with the sign turned.
-    Source: Ho & Ermon 2016 (positive, by their sign of D); Fu et al. 2018 (logit); Kostrikov et al. 2019 (the biases).
+    logit: ln D − ln(1 − D), of either sign; positive: −ln(1 − D), biased towards long episodes; negative: ln D, biased
+    towards short ones; constant: 1, a control that rewards length alone. Positive and negative are a GAN's saturating
+    and non-saturating generator losses with opposite sign.
+    Source: Ho & Ermon 2016 (positive, with D reversed); Fu et al. 2018 (logit); Kostrikov et al. 2019 (the biases).
     """
     if form == "positive":
         return -gan.generator_loss(logit, "saturating", reduction="none", validate=False)
@@ -39,48 +38,50 @@ def reward_of(logit: Tensor, form: RewardForm) -> Tensor:
 
 @dataclass(eq=False, kw_only=True)
 class GAIL(AgentWrapper):
-    """Rewards r(s, a) from a discriminator between the recorded transitions and the policy's, learned by `agent`.
+    """The A2C learns from rewards r(s, a) of a discriminator between recorded transitions and the policy's.
 
-    After every `batch_size` transitions of the policy the discriminator makes `discriminator_steps` steps, on as many
-    of the latest `buffer_size` and of the expert's; then the rollout's rewards are replaced, and the A2C updates as on
-    any other. Returns are reported as the environment gives them. `gail/…` is measured on held-out episodes of the
-    expert and on transitions of the policy that the discriminator has not seen.
+    After every `batch_size` transitions of the policy, the discriminator makes `discriminator_steps` gradient steps on
+    minibatches of `batch_size`, from the policy's latest `buffer_size` transitions and from the expert's. Then the A2C
+    updates on the rollout with these rewards. Reported returns are the environment's. `gail/…` is measured on held-out
+    episodes of the expert and on transitions of the policy that the discriminator was not trained on.
     Source: Ho & Ermon 2016, "Generative adversarial imitation learning".
     """
 
     name = "gail"
 
-    demonstrations: str = ""  # the file, by `python -m rl.demos`
-    episodes: int | None = None  # the first so many; null takes all
+    demonstrations: str = ""  # file, written by `python -m rl.demos`
+    episodes: int | None = None  # number of episodes used, in recorded order; null uses all
     reward: RewardForm = "positive"
-    absorbing: bool = True  # episodes that terminate go on in an absorbing state, as in Kostrikov et al. 2019
-    next_obs: bool = False  # the discriminator sees s′ too
-    batch_size: int = 256  # transitions of either kind, a step of the discriminator
-    buffer_size: int = 4096  # latest transitions of the policy to draw from
+    absorbing: bool = True  # terminated episodes continue in an absorbing state, as in Kostrikov et al. 2019
+    next_obs: bool = False  # whether the discriminator also sees s′
+    batch_size: int = 256  # of the discriminator: transitions of the expert, and as many of the policy
+    buffer_size: int = 4096  # transitions of the policy
     discriminator_steps: int = 2
     discriminator_lr: float = 1e-3  # of Adam
     discriminator_arch: tuple[int, ...] = (64, 64)
-    gradient_penalty: float = 1.0  # 0 for none
+    gradient_penalty: float = 1.0  # weight; 0 disables it
     spectral_norm: bool = False
-    validation_fraction: float = 0.2  # of the expert's episodes, held out to measure
+    validation_fraction: float = 0.2  # fraction of the expert's episodes held out, for metrics only
 
     def prepare(self) -> None:
         agent = self.agent
         self._check()
-        given = recorded(agent, self.demonstrations, self.episodes)
-        self._fingerprint = fingerprint(given)
-        train, held_out = given.split(self.validation_fraction, agent.seed)
+        demonstrations = load_demonstrations(agent, self.demonstrations, self.episodes)
+        self._fingerprint = fingerprint(demonstrations)
+        train, held_out = demonstrations.split(self.validation_fraction, agent.seed)
         actions = agent.worlds.policy_action_space
-        self._transitions = train.transitions
-        self.encoding = Encoding.of(_moves(train), agent.obs_space, actions, self.next_obs, self.absorbing)
+        self._count = train.transitions
+        expert = _transitions(train)
+        self.encoder = TransitionEncoder.fit(expert, agent.obs_space, actions, self.next_obs, self.absorbing)
         self.generator = stream_generator(agent.seed, "discriminator")
         self.discriminator = Discriminator(
-            self.encoding.size, self.discriminator_arch, self.discriminator_lr, self.gradient_penalty,
+            self.encoder.size, self.discriminator_arch, self.discriminator_lr, self.gradient_penalty,
             self.spectral_norm, self.generator,
         )  # fmt: skip
-        self.expert, self.held_out = self._seen(train), self._seen(held_out)
-        self.buffer = self.fresh = torch.zeros(0, self.encoding.size)  # learned from before; come since then
-        self._measured = {f"gail/{name}": torch.tensor(torch.nan) for name in _MEASURED}
+        self.expert, self.held_out = self._encode(expert), self._encode(_transitions(held_out))
+        self.buffer = torch.zeros(0, self.encoder.size)  # the policy's transitions, for training
+        self.pending = self.buffer  # the policy's transitions since the last training, for measuring first
+        self._metrics = {f"gail/{name}": torch.tensor(torch.nan) for name in _METRICS}
 
     def _check(self) -> None:
         check_at_least(
@@ -88,49 +89,48 @@ class GAIL(AgentWrapper):
             discriminator_arch=min(self.discriminator_arch, default=1),
         )  # fmt: skip
         check_at_least(0, discriminator_lr=self.discriminator_lr, gradient_penalty=self.gradient_penalty)
-        check_fraction(self.validation_fraction)
+        check_validation_fraction(self.validation_fraction)
         if self.absorbing and self.agent.gamma == 1:
-            raise ConfigError(
-                "absorbing counts the last reward γ / (1 − γ) times: set gamma below 1, or absorbing=false"
-            )
+            raise ConfigError("absorbing needs γ / (1 − γ): set gamma below 1, or absorbing=false")
 
     def update(self, batch: Rollout, progress: float = 0.0) -> Metrics:
-        moves = Moves(*(x.flatten(0, 1) for x in (batch.obs, batch.action, batch.next_obs, batch.terminated)))
-        x = self.encoding(moves)
-        self._learn(self._with_rest(x, moves.terminated))
-        reward = self._reward(x, moves.terminated).reshape(batch.reward.shape).to(batch.reward.dtype)
+        columns = (batch.obs, batch.action, batch.next_obs, batch.terminated)
+        transitions = Transitions(*(x.flatten(0, 1) for x in columns))
+        x, terminated = self._encode(transitions), transitions.terminated
+        self._train_discriminator(x)
+        reward = self._reward(x[: len(terminated)], terminated).reshape(batch.reward.shape).to(batch.reward.dtype)
         metrics = self.agent.update(batch._replace(reward=reward), progress)
-        return {**metrics, **self._measured, "gail/reward": reward.mean()}
+        return {**metrics, **self._metrics, "gail/reward": reward.mean()}
 
-    def _learn(self, new: Tensor) -> None:
-        """Steps of the discriminator, if enough transitions have come; measures it before on those."""
-        self.fresh = torch.cat([self.fresh, new])
-        if len(self.fresh) < self.batch_size:
+    def _train_discriminator(self, x: Tensor) -> None:
+        """Once enough transitions are pending, measures the discriminator on them, then trains it.
+
+        x: encoded transitions of the policy, float32[B, size].
+        """
+        self.pending = torch.cat([self.pending, x])
+        if len(self.pending) < self.batch_size:
             return
-        self._measured = self.discriminator.measure(self.held_out, self.fresh)
-        self.buffer = torch.cat([self.buffer, self.fresh])[-self.buffer_size :]
-        self.fresh = self.fresh[:0]
+        self._metrics = self.discriminator.measure(self.held_out, self.pending)
+        self.buffer = torch.cat([self.buffer, self.pending])[-self.buffer_size :]
+        self.pending = self.pending[:0]
         for _ in range(self.discriminator_steps):
-            self.discriminator.step(self._some(self.expert), self._some(self.buffer))
+            self.discriminator.step(self._sample(self.expert), self._sample(self.buffer))
 
-    def _some(self, of: Tensor) -> Tensor:
-        return of[torch.randint(len(of), (self.batch_size,), generator=self.generator)]
+    def _sample(self, x: Tensor) -> Tensor:
+        """A minibatch, drawn with replacement."""
+        return x[torch.randint(len(x), (self.batch_size,), generator=self.generator)]
 
-    def _seen(self, of: Demonstrations) -> Tensor:
-        moves = _moves(of)
-        return self._with_rest(self.encoding(moves), moves.terminated)
-
-    def _with_rest(self, x: Tensor, terminated: Tensor) -> Tensor:
-        """Encoded transitions, and one more for each that leads to the absorbing state."""
-        gone = int(terminated.sum()) if self.absorbing else 0
-        return torch.cat([x, self.encoding.at_rest().expand(gone, -1)])
+    def _encode(self, transitions: Transitions) -> Tensor:
+        """Encoded transitions, plus one absorbing transition for each that terminates."""
+        count = int(transitions.terminated.sum()) if self.absorbing else 0
+        return torch.cat([self.encoder(transitions), self.encoder.absorbing_transition().expand(count, -1)])
 
     def _reward(self, x: Tensor, terminated: Tensor) -> Tensor:
-        """r(s, a), float32[B]; where an episode terminates, with γ / (1 − γ) times that of the absorbing state."""
-        reward = reward_of(self.discriminator.logit(x), self.reward)
+        """r(s, a), float32[B], plus γ / (1 − γ) · r(absorbing state) where an episode terminates."""
+        reward = imitation_reward(self.discriminator.logit(x), self.reward)
         if self.absorbing:
-            rest = reward_of(self.discriminator.logit(self.encoding.at_rest()), self.reward)
-            reward = reward + terminated * rest * self.agent.gamma / (1 - self.agent.gamma)
+            absorbing = imitation_reward(self.discriminator.logit(self.encoder.absorbing_transition()), self.reward)
+            reward = reward + terminated * absorbing * self.agent.gamma / (1 - self.agent.gamma)
         return reward
 
     @property
@@ -138,21 +138,23 @@ class GAIL(AgentWrapper):
         return [*self.agent.networks, self.discriminator.network]
 
     def summary(self) -> str:
-        kept = f"gradient penalty {self.gradient_penalty:g}" + (" and spectral norm" if self.spectral_norm else "")
-        return f"imitates {self._transitions:,} transitions of {self.demonstrations}, {self.reward} rewards, {kept}"
+        penalty = f"gradient penalty {self.gradient_penalty:g}" + (" and spectral norm" if self.spectral_norm else "")
+        return f"imitates {self._count:,} transitions of {self.demonstrations}, {self.reward} rewards, {penalty}"
 
     def get_extra_state(self) -> dict[str, object]:
         return {
-            "buffer": [self.buffer.clone(), self.fresh.clone()],  # a view is saved with all that it is a view of
+            "buffer": self.buffer.clone(),  # saving a view would save the whole tensor behind it
+            "pending": self.pending.clone(),
             "demonstrations": self._fingerprint,
-            "measured": self._measured,
+            "metrics": self._metrics,
         }
 
     def set_extra_state(self, state: Mapping[str, object]) -> None:
         check_fingerprint(state["demonstrations"], self._fingerprint)
-        self.buffer, self.fresh = cast("list[Tensor]", state["buffer"])
-        self._measured = cast("dict[str, Tensor]", state["measured"])
+        self.buffer, self.pending = cast(Tensor, state["buffer"]), cast(Tensor, state["pending"])
+        self._metrics = cast("dict[str, Tensor]", state["metrics"])
 
 
-def _moves(of: Demonstrations) -> Moves:
-    return Moves(*(torch.from_numpy(x) for x in (of.obs, of.action, of.next_obs, of.terminated)))
+def _transitions(demonstrations: Demonstrations) -> Transitions:
+    d = demonstrations
+    return Transitions(*(torch.from_numpy(x) for x in (d.obs, d.action, d.next_obs, d.terminated)))

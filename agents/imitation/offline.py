@@ -1,4 +1,4 @@
-"""Learning from recorded transitions: epochs of minibatches, held-out episodes, early stopping."""
+"""Learning from recorded transitions: epochs of minibatches, validation, early stopping."""
 
 import math
 import zlib
@@ -20,18 +20,18 @@ from agents.settings.values import ConfigError
 from envs import Worlds
 from envs.streams import stream_generator
 
-_AT_ONCE = 1024  # transitions: images of all that is held out would not fit into memory
+_VALIDATION_BATCH_SIZE = 1024  # transitions; bounds memory
 
 
-class Transitions(NamedTuple):
-    """Some recorded transitions."""
+class Examples(NamedTuple):
+    """States and recorded actions, for supervised learning."""
 
-    obs: Tensor  # [B, …], as the environment gave it
+    obs: Tensor  # [B, …], as the environment returned it
     action: Tensor  # [B] or [B, A], as `Rollout.action`
-    legal: Tensor | None  # bool[B, A], the actions allowed
+    legal: Tensor | None  # bool[B, A], the legal actions; None if all are
 
-    def take(self, index: Tensor) -> "Transitions":
-        return Transitions(self.obs[index], self.action[index], None if self.legal is None else self.legal[index])
+    def take(self, index: Tensor) -> "Examples":
+        return Examples(self.obs[index], self.action[index], None if self.legal is None else self.legal[index])
 
     def policy(self, agent: A2C) -> Distribution:
         """π_θ at these observations."""
@@ -39,112 +39,112 @@ class Transitions(NamedTuple):
         return pi
 
 
-def recorded(agent: A2C, path: str, episodes: int | None = None) -> Demonstrations:
-    """Demonstrations for an agent: of its spaces, and of its environment unless that is an object, without an id.
+def _examples(demonstrations: Demonstrations) -> Examples:
+    legal = None if demonstrations.legal is None else torch.from_numpy(demonstrations.legal)
+    return Examples(torch.from_numpy(demonstrations.obs), torch.from_numpy(demonstrations.action), legal)
 
-    episodes: the first so many; None takes all. Raises ConfigError if no file is named, and as
-    `agents.demonstrations.load` does.
+
+def load_demonstrations(agent: A2C, path: str, episodes: int | None = None) -> Demonstrations:
+    """Demonstrations for an agent: of its spaces and, if its environment has an id, of that environment.
+
+    episodes: loads the first ones only. Raises ConfigError if path is empty, and as `agents.demonstrations.load` does.
     """
     if not path:
         raise ConfigError("name the file to learn from, demonstrations=FILE; python -m rl.demos RUN makes one")
     worlds = agent.worlds
     spaces = {"obs_space": agent.obs_space, "action_space": worlds.policy_action_space}
-    given = load(path, env_id=worlds.env_id if isinstance(agent.env, str) else None, **spaces)
-    return given if episodes is None else given.take(episodes)
+    demonstrations = load(path, env_id=worlds.env_id if isinstance(agent.env, str) else None, **spaces)
+    return demonstrations if episodes is None else demonstrations.take(episodes)
 
 
-def check_fraction(validation_fraction: float) -> None:
-    """Raises ConfigError unless some episodes are held out, and some are not."""
-    if not 0 < validation_fraction < 1:
-        raise ConfigError(f"validation_fraction must lie between 0 and 1, got {validation_fraction}")
+def check_validation_fraction(fraction: float) -> None:
+    """Raises ConfigError unless 0 < fraction < 1."""
+    if not 0 < fraction < 1:
+        raise ConfigError(f"validation_fraction must lie between 0 and 1, got {fraction}")
 
 
-def fingerprint(of: Demonstrations) -> int:
-    """By which a checkpoint knows the transitions that it was trained on."""
-    obs, action = (np.ascontiguousarray(x).data for x in (of.obs, of.action))
+def fingerprint(demonstrations: Demonstrations) -> int:
+    """CRC-32 of observations and actions, by which a checkpoint recognizes its training data."""
+    obs, action = (np.ascontiguousarray(x).data for x in (demonstrations.obs, demonstrations.action))
     return zlib.crc32(action, zlib.crc32(obs))
 
 
-def check_fingerprint(saved: object, now: int) -> None:
+def check_fingerprint(saved: object, current: int) -> None:
     """Raises ConfigError if they differ."""
-    if saved != now:
+    if saved != current:
         raise ConfigError("the demonstrations are not those that the checkpoint was trained on; restore the file")
 
 
-class Student(Protocol):
-    """What learns from transitions."""
+class OfflineLearner(Protocol):
+    """An algorithm that learns from examples."""
 
     agent: A2C
     loop: Loop
 
-    def learn_from(self, batch: Transitions, progress: float) -> Metrics: ...
-    def held_out_loss(self, batch: Transitions) -> Tensor: ...
-
-
-def transitions(of: Demonstrations) -> Transitions:
-    legal = None if of.legal is None else torch.from_numpy(of.legal)
-    return Transitions(torch.from_numpy(of.obs), torch.from_numpy(of.action), legal)
+    def learn_from(self, batch: Examples, progress: float) -> Metrics: ...
+    def held_out_loss(self, batch: Examples) -> Tensor: ...
 
 
 class Epochs:
-    """Minibatches of transitions in random order, epoch after epoch; what `A2C.chunk` is to training in worlds.
+    """Trains on minibatches in random order, epoch after epoch. Its `chunk` replaces stepping environments.
 
-    After each epoch the loss on held-out episodes is measured; `finished` once it has not improved for `patience`
-    epochs.
+    Early stopping: the loss on held-out episodes is measured after each epoch; training has `finished` once it has not
+    improved for `patience` epochs.
     """
 
     def __init__(
-        self, student: Student, given: Demonstrations, batch_size: int, fraction: float, patience: int
+        self, algorithm: OfflineLearner, demonstrations: Demonstrations, batch_size: int, fraction: float, patience: int
     ) -> None:
-        """fraction: of the episodes, to hold out; 0 holds out none, and nothing ends early.
+        """fraction: of the episodes, to hold out; 0 disables early stopping.
 
-        Gives the agent's observation normalizer the statistics of what is left. Raises ConfigError where a setting is
-        out of range or the batch larger than that.
+        Updates the agent's observation normalizer with the training observations. Raises ConfigError if a setting is
+        out of range or batch_size exceeds the number of training transitions.
         """
-        agent = student.agent
-        steps_of(batch_size, agent.worlds.num_envs)
+        agent = algorithm.agent
+        n_steps_for(batch_size, agent.worlds.num_envs)
         if patience < 1:
             raise ConfigError(f"patience must be at least 1 epoch, got {patience}")
         if fraction:
-            check_fraction(fraction)
-        train, held_out = given.split(fraction, agent.seed) if fraction else (given, None)
-        self.student, self.patience = student, patience
-        self.train = transitions(train)
-        self.held_out = None if held_out is None else transitions(held_out)
+            check_validation_fraction(fraction)
+        train, held_out = demonstrations.split(fraction, agent.seed) if fraction else (demonstrations, None)
+        self.algorithm, self.patience = algorithm, patience
+        self.train = _examples(train)
+        self.held_out = None if held_out is None else _examples(held_out)
         if batch_size > len(self.train.obs):
             raise ConfigError(f"batch_size is {batch_size}, there are {len(self.train.obs)} transitions to learn from")
         self._generator = stream_generator(agent.seed, "batches")
         if agent.learner.obs_norm:
-            agent.learner.obs_norm.update(encode(agent.obs_space, self.train.obs)[None])  # as one step of so many
+            agent.learner.obs_norm.update(encode(agent.obs_space, self.train.obs)[None])
         self._order, self._position = torch.zeros(0, dtype=torch.int64), 0
-        self._best: dict[str, Tensor] = {}
-        self._latest: dict[str, Tensor] = {}  # where learning goes on, while the policy is the best
-        self._fingerprint = fingerprint(given)
-        self.epoch, self.stale, self.loss, self.lowest = 0, 0, math.nan, math.inf
+        self._best_policy: dict[str, Tensor] = {}
+        self._latest_policy: dict[str, Tensor] = {}  # training resumes from here while the agent has the best policy
+        self._fingerprint = fingerprint(demonstrations)
+        self.epoch, self.epochs_since_best, self.loss, self.best_loss = 0, 0, math.nan, math.inf
 
     @property
     def finished(self) -> bool:
-        return self.held_out is not None and self.stale >= self.patience
+        return self.held_out is not None and self.epochs_since_best >= self.patience
 
     def chunk(self, worlds: Worlds, plan: ChunkPlan, obs: Array) -> ChunkResult:
-        """Some updates on the next minibatches, of as many transitions as a rollout would have; worlds stay."""
+        """Updates on the next minibatches, each as large as a rollout; does not step the worlds."""
         size, rows, failure = plan.n_steps * worlds.num_envs, list[Metrics](), None
         while len(rows) < plan.updates and not self.finished:
             try:
                 rows.append(self._step(size, (plan.step + len(rows) * size) / plan.until))
-            except (Exception, KeyboardInterrupt) as error:  # the updates before it count
+            except (Exception, KeyboardInterrupt) as error:  # completed updates are kept
                 failure = error
                 break
         metrics = {name: torch.stack([row[name] for row in rows]) for name in rows[0]} if rows else {}
         return ChunkResult(len(rows), metrics, (), obs, failure)
 
     def _step(self, size: int, progress: float) -> Metrics:
-        metrics = self.student.learn_from(self.train.take(self._next(size)), progress)
+        metrics = self.algorithm.learn_from(self.train.take(self._next_batch(size)), progress)
         if self._position + size > len(self._order):
             self._end_epoch()
         return {**metrics, "validation/loss": torch.tensor(self.loss), "train/epoch": torch.tensor(self.epoch)}
 
-    def _next(self, size: int) -> Tensor:
+    def _next_batch(self, size: int) -> Tensor:
+        """The indices of a minibatch, int64[size]."""
         if self._position + size > len(self._order):
             self._order = torch.randperm(len(self.train.obs), generator=self._generator)
             self._position = 0
@@ -155,47 +155,47 @@ class Epochs:
         self.epoch += 1
         if self.held_out is None:
             return
-        parts = torch.split(torch.arange(len(self.held_out.obs)), _AT_ONCE)
+        parts = torch.split(torch.arange(len(self.held_out.obs)), _VALIDATION_BATCH_SIZE)
         with torch.no_grad():
-            losses = [len(part) * float(self.student.held_out_loss(self.held_out.take(part))) for part in parts]
+            losses = [len(part) * float(self.algorithm.held_out_loss(self.held_out.take(part))) for part in parts]
         self.loss = sum(losses) / len(self.held_out.obs)
-        self.stale += 1
-        if self.loss < self.lowest:
-            self.lowest, self.stale = self.loss, 0
-            self._best = self._copy()
+        self.epochs_since_best += 1
+        if self.loss < self.best_loss:
+            self.best_loss, self.epochs_since_best = self.loss, 0
+            self._best_policy = self._copy_policy()
 
-    def _copy(self) -> dict[str, Tensor]:
-        return {key: x.clone() for key, x in self.student.agent.policy.state_dict().items()}
+    def _copy_policy(self) -> dict[str, Tensor]:
+        return {key: x.clone() for key, x in self.algorithm.agent.policy.state_dict().items()}
 
     def run(self, learn: Callable[[int, Sequence[Hook]], object], total: int, hooks: Sequence[Hook]) -> None:
-        """Learns from so many further transitions at most; at the end the policy is the best of all epochs.
+        """Trains on at most `total` further transitions; ends with the policy of the best epoch.
 
-        learn: `Method.learn`. It goes on from the latest policy, not from the best; a hook that ends training leaves
-        the latest.
+        learn: `Agent.learn`. Training resumes from the latest policy, not from the best. If a hook ends training, the
+        agent keeps the latest policy.
         """
-        loop, policy = self.student.loop, self.student.agent.policy
+        loop, policy = self.algorithm.loop, self.algorithm.agent.policy
         until = loop.step + total
-        if self._latest:
-            policy.load_state_dict(self._latest)
-            self._latest = {}
+        if self._latest_policy:
+            policy.load_state_dict(self._latest_policy)
+            self._latest_policy = {}
         if not self.finished:
-            learn(total, [*hooks, Until(lambda: self.finished)])
-        if self._best and (self.finished or loop.step + loop.worlds.num_envs > until):
-            self._latest = self._copy()
-            policy.load_state_dict(self._best)
+            learn(total, [*hooks, EarlyStopping(self)])
+        if self._best_policy and (self.finished or loop.step + loop.worlds.num_envs > until):
+            self._latest_policy = self._copy_policy()
+            policy.load_state_dict(self._best_policy)
 
     def describe(self) -> str:
-        held = f"{len(self.held_out.obs):,} held out" if self.held_out is not None else "none held out"
-        return f"{len(self.train.obs):,} recorded transitions, {held}"
+        held_out = "none" if self.held_out is None else f"{len(self.held_out.obs):,}"
+        return f"{len(self.train.obs):,} recorded transitions, {held_out} held out"
 
     def state_dict(self) -> dict[str, object]:
         return {
             "generator": self._generator.get_state(),
             "order": self._order,
             "position": self._position,
-            "best": self._best,
-            "latest": self._latest,
-            "epochs": [self.epoch, self.stale, self.loss, self.lowest],
+            "best_policy": self._best_policy,
+            "latest_policy": self._latest_policy,
+            "progress": [self.epoch, self.epochs_since_best, self.loss, self.best_loss],
             "demonstrations": self._fingerprint,
         }
 
@@ -203,24 +203,26 @@ class Epochs:
         check_fingerprint(state["demonstrations"], self._fingerprint)
         self._generator.set_state(cast(Tensor, state["generator"]))
         self._order, self._position = cast(Tensor, state["order"]), cast(int, state["position"])
-        self._best, self._latest = (cast("dict[str, Tensor]", state[key]) for key in ("best", "latest"))
-        self.epoch, self.stale, self.loss, self.lowest = cast("tuple[int, int, float, float]", state["epochs"])
+        self._best_policy = cast("dict[str, Tensor]", state["best_policy"])
+        self._latest_policy = cast("dict[str, Tensor]", state["latest_policy"])
+        progress = cast("tuple[int, int, float, float]", state["progress"])
+        self.epoch, self.epochs_since_best, self.loss, self.best_loss = progress
 
 
-class Until:
-    """A hook that ends training once `finished` says so."""
+class EarlyStopping:
+    """A hook that ends training once the epochs have finished."""
 
     interval = ANY_INTERVAL
 
-    def __init__(self, finished: Callable[[], bool]) -> None:
-        self._finished = finished
+    def __init__(self, epochs: Epochs) -> None:
+        self._epochs = epochs
 
     def __call__(self, status: Status) -> bool:
-        return not self._finished()
+        return not self._epochs.finished
 
 
-def fit(agent: A2C, batch: Transitions, pi: Distribution, loss: Tensor, progress: float) -> Metrics:
-    """One gradient step on a loss − ent_coef · mean H(π). pi: π_θ at the observations, which the loss comes from."""
+def gradient_step(agent: A2C, batch: Examples, pi: Distribution, loss: Tensor, progress: float) -> Metrics:
+    """One gradient step on loss − ent_coef · mean H(π). pi: π_θ at the observations, from which loss was computed."""
     entropy = pi.entropy().mean()
     total = loss - agent.learner.optimizer.entropy_coefficient(progress) * entropy
     shift = Shift(agent.policy, pi.raw.detach(), lambda: batch.policy(agent))
@@ -229,8 +231,8 @@ def fit(agent: A2C, batch: Transitions, pi: Distribution, loss: Tensor, progress
     return metrics | {"train/loss": loss.detach(), "train/entropy": entropy.detach()}
 
 
-def steps_of(batch_size: int, num_envs: int) -> int:
-    """n_steps, so that an update counts `batch_size` transitions. Raises ConfigError unless num_envs divides it."""
+def n_steps_for(batch_size: int, num_envs: int) -> int:
+    """n_steps for updates of batch_size = n_steps · num_envs transitions. Raises ConfigError if it is no integer."""
     if batch_size < 1 or batch_size % num_envs:
         raise ConfigError(f"batch_size must be a multiple of num_envs {num_envs}, got {batch_size}")
     return batch_size // num_envs

@@ -73,8 +73,8 @@ def test_the_actor_outlives_what_it_learned_from(file: str, tmp_path: Path) -> N
 def test_the_actor_of_peers_is_the_first(tmp_path: Path) -> None:
     mutual = Mutual(A2C("CartPole-v1", **SMALL), peers=3).learn(60)
     alone = registry.load_actor(mutual.save(tmp_path / "m"))
-    assert same(alone, mutual.all[0])
-    assert not same(alone, mutual.all[1])
+    assert same(alone, mutual.peer_agents[0])
+    assert not same(alone, mutual.peer_agents[1])
     assert alone.worlds.num_envs == 2
 
 
@@ -126,8 +126,6 @@ def test_warm_start_refuses_other_networks(changed: dict[str, object], words: st
     assert all(torch.equal(x, y) for x, y in zip(before, after, strict=True)), "nothing was carried over"
 
 
-def test_a_method_is_built_around_an_a2c(file: str) -> None:
-    with pytest.raises(
-        ConfigError, match=r"Clone is built around an A2C, Clone\(A2C\(env\), …\), not around 'CartPole"
-    ):
+def test_an_algorithm_wraps_an_a2c(file: str) -> None:
+    with pytest.raises(ConfigError, match=r"Clone wraps an A2C, Clone\(A2C\(env\), …\), got 'CartPole"):
         Clone("CartPole-v1", demonstrations=file)

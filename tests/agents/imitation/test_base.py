@@ -161,7 +161,10 @@ MISTAKES = [
     ),
     (["--agent", "gail", "--set", "demonstrations=third.npz"], "third.npz: action 2 in row 0 is outside its choices"),
     (["--agent", "clone", *(GIVEN := ["--set", "demonstrations=d.npz"]), "--set", "gru_size=4"], "leave gru_size out"),
-    (["--agent", "clone", *GIVEN, "--set", "normalize_rewards=true"], "normalize_rewards has no meaning for cloning"),
+    (
+        ["--agent", "clone", *GIVEN, "--set", "normalize_rewards=true"],
+        "cloning uses no rewards and samples no actions: leave normalize_rewards out",
+    ),
     (["--agent", "clone", *GIVEN, "--engine", "fused"], "engine fused does not fit: cloning learns from recorded"),
     (["--agent", "clone", *GIVEN], "batch_size is 64, there are 48 transitions to learn from"),
     (["--agent", "clone", *GIVEN, "--set", "batch_size=12"], "batch_size must be a multiple of num_envs 8, got 12"),

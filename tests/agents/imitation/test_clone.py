@@ -133,7 +133,7 @@ def test_training_ends_early_with_the_best_policy(noisy: str) -> None:
     assert epochs.finished
     assert clone.loop.iteration == epochs.epoch * (len(epochs.train.obs) // 16)
     best = float(clone.held_out_loss(epochs.held_out).detach())
-    assert best == pytest.approx(epochs.lowest)
+    assert best == pytest.approx(epochs.best_loss)
     assert best < epochs.loss
     before = clone.loop.step
     clone.learn(1000)

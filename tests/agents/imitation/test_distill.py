@@ -46,7 +46,7 @@ def by_hand(t: torch.Tensor, s: torch.Tensor, direction: str, temperature: float
 
 
 def loss_of(of: Distill, taught: list[Distribution], pi: Distribution) -> torch.Tensor:
-    return of.masters.loss(taught, pi)
+    return of.ensemble.loss(taught, pi)
 
 
 @pytest.mark.parametrize("direction", ["forward", "reverse", "js"])
@@ -76,8 +76,8 @@ def test_several_teachers_count_equally(teacher: str) -> None:
     s, first, second = (Categorical(logits(seed)) for seed in range(3))
     both = loss_of(one, [first, second], s)
     torch.testing.assert_close(both, (loss_of(one, [first], s) + loss_of(one, [second], s)) / 2)
-    torch.testing.assert_close(one.masters.forward_kl([first, second], s), both, msg="at temperature 1 they are one")
-    assert len(student(teacher, teachers=(teacher, teacher)).masters.policies) == 2
+    torch.testing.assert_close(one.ensemble.forward_kl([first, second], s), both, msg="at temperature 1 they are one")
+    assert len(student(teacher, teachers=(teacher, teacher)).ensemble.policies) == 2
 
 
 def test_other_actions(teacher: str) -> None:
@@ -123,7 +123,7 @@ def test_the_losses_add(teacher: str, monkeypatch: pytest.MonkeyPatch) -> None:
         one.update(batch, 0.5)
         loss = descended[-1].loss
         own = agent.objective(batch, 0.5)
-        master = one.masters.policies[0]
+        master = one.ensemble.policies[0]
         distilled = by_hand(master.policy(master.learner.encoded(batch.obs)).raw.detach(), own.pi.raw, "reverse", 2.0)
         alone = rl_coef * own.loss if rl_coef else -0.1 * own.pi.entropy().mean()
         torch.testing.assert_close(loss, alone + 0.7 * distilled, rtol=1e-4, atol=1e-6)
@@ -146,21 +146,21 @@ def test_the_student_becomes_its_teacher(recorded: bool, teacher: str, tmp_path:
         own = {"demonstrations": file, "batch_size": 64, "patience": 1000}
     agent = A2C("CartPole-v1", net_arch=(16,), num_envs=16, n_steps=4, learning_rate=0.01, use_rms_prop=False)
     one = Distill(agent, teachers=(teacher,), **own)
-    before = [x.clone() for x in one.masters.policies[0].policy.parameters()]
+    before = [x.clone() for x in one.ensemble.policies[0].policy.parameters()]
     kl: list[float] = []
     one.learn(64 * 300, [lambda status: kl.extend(status.metrics["train/teacher_kl"].reshape(-1).tolist())])
     assert len(kl) == 300
     assert np.mean(kl[-20:]) < 0.1 * np.mean(kl[:5])
     if recorded:
-        assert one.epochs.lowest < 0.1 * kl[0]
-    after = one.masters.policies[0].policy.parameters()
+        assert one.epochs.best_loss < 0.1 * kl[0]
+    after = one.ensemble.policies[0].policy.parameters()
     assert all(torch.equal(x, y) for x, y in zip(before, after, strict=True))
 
 
 def test_teachers_that_do_not_fit(teacher: str, tmp_path: Path) -> None:
     acrobot = str(A2C("Acrobot-v1", **FEW).save(tmp_path / "acrobot"))
     memory = str(A2C("CartPole-v1", gru_size=4, **FEW).save(tmp_path / "memory"))
-    for run, words in ((acrobot, "was trained on Box"), (memory, "has a memory, which cannot follow")):
+    for run, words in ((acrobot, "was trained on Box"), (memory, "is recurrent; a teacher must not have a gru_size")):
         with pytest.raises(ConfigError, match=words):
             student(teacher, teachers=(teacher, run))
     real = str(A2C("ContinuousTarget-v0", **FEW).save(tmp_path / "real"))
@@ -170,5 +170,5 @@ def test_teachers_that_do_not_fit(teacher: str, tmp_path: Path) -> None:
     ):
         with pytest.raises(ConfigError, match=words):
             Distill(A2C("ContinuousTarget-v0", **FEW), teachers=(real,), **own)
-    with pytest.raises(ConfigError, match=r"squash_output is False in .*, and not here"):
+    with pytest.raises(ConfigError, match=r"squash_output is False in .*, but True here; make them equal"):
         Distill(A2C("ContinuousTarget-v0", squash_output=True, **FEW), teachers=(real,))

@@ -11,8 +11,8 @@ from torch import Generator
 
 from agents import A2C
 from agents.fused import chunk
-from agents.imitation.discriminator import Discriminator, Encoding, Moves
-from agents.imitation.gail import GAIL, reward_of
+from agents.imitation.discriminator import Discriminator, TransitionEncoder, Transitions
+from agents.imitation.gail import GAIL, imitation_reward
 from agents.maths import gan, information
 from agents.rollout import Rollout
 from agents.settings.values import ConfigError
@@ -47,11 +47,11 @@ def relabelled(gail: GAIL, batch: Rollout, monkeypatch: pytest.MonkeyPatch) -> R
 def test_rewards_are_these_functions_of_the_logit() -> None:
     """−ln(1 − D) = ln(1 + e^x), ln D = −ln(1 + e^−x), their sum is x: finite however sure the discriminator is."""
     softplus = [max(x, 0.0) + math.log1p(math.exp(-abs(x))) for x in LOGITS.tolist()]
-    positive, negative = reward_of(LOGITS, "positive"), reward_of(LOGITS, "negative")
+    positive, negative = imitation_reward(LOGITS, "positive"), imitation_reward(LOGITS, "negative")
     assert positive.tolist() == pytest.approx(softplus)
     torch.testing.assert_close(negative, LOGITS - positive)
-    assert torch.equal(reward_of(LOGITS, "logit"), LOGITS)
-    assert reward_of(LOGITS, "constant").tolist() == [1.0] * 6
+    assert torch.equal(imitation_reward(LOGITS, "logit"), LOGITS)
+    assert imitation_reward(LOGITS, "constant").tolist() == [1.0] * 6
 
 
 def test_the_discriminator_finds_its_optimum() -> None:
@@ -78,7 +78,7 @@ def test_gradient_penalty_by_finite_differences() -> None:
 
         def penalty() -> torch.Tensor:
             one.generator.manual_seed(2)
-            return one._roughness(x, y)
+            return one._gradient_penalty(x, y)
 
         parameters = list(one.network.parameters())
         gradients = torch.autograd.grad(penalty(), parameters, allow_unused=True)  # the last bias has no say
@@ -127,35 +127,36 @@ def test_rewards_of_a_rollout(form: str, file: str, monkeypatch: pytest.MonkeyPa
     terminated[0, 1] = truncated[1, 2] = terminated[2, 3] = truncated[2, 3] = True
     batch = rollout(obs, terminated, truncated)
     seen = relabelled(gail, batch, monkeypatch)
-    moves = Moves(*(x.flatten(0, 1) for x in (batch.obs, batch.action, batch.next_obs, batch.terminated)))
-    plain = reward_of(gail.discriminator.logit(gail.encoding(moves)), form).reshape(3, 8)
-    rest = reward_of(gail.discriminator.logit(gail.encoding.at_rest()), form)
+    transitions = Transitions(*(x.flatten(0, 1) for x in (batch.obs, batch.action, batch.next_obs, batch.terminated)))
+    plain = imitation_reward(gail.discriminator.logit(gail.encoder(transitions)), form).reshape(3, 8)
+    rest = imitation_reward(gail.discriminator.logit(gail.encoder.absorbing_transition()), form)
     torch.testing.assert_close(seen.reward, plain + 9 * rest * terminated, rtol=1e-5, atol=1e-6)
     assert all(x is y for x, y in zip(seen._replace(reward=batch.reward), batch, strict=True)), "nothing else changes"
     without = GAIL(A2C("CartPole-v1", gamma=1.0), demonstrations=file, reward=form, absorbing=False)
     seen = relabelled(without, batch, monkeypatch)
-    plain = reward_of(without.discriminator.logit(without.encoding(moves)), form).reshape(3, 8)
+    plain = imitation_reward(without.discriminator.logit(without.encoder(transitions)), form).reshape(3, 8)
     torch.testing.assert_close(seen.reward, plain)
 
 
 def test_the_encoding_of_a_transition() -> None:
     """Standardized by the expert, far states at ±10; s′ only if asked for, gone where the episode terminated."""
     space, actions = spaces.Box(-100, 100, (2,), np.float64), spaces.Box(-1, 1, (1,), np.float32)
-    expert = Moves(torch.tensor([[0.0, 5.0], [4.0, 5.0]], dtype=torch.float64), torch.zeros(2, 1), torch.zeros(2, 2), torch.zeros(2, dtype=torch.bool))  # fmt: skip  # noqa: E501
-    moves = Moves(
+    expert = Transitions(torch.tensor([[0.0, 5.0], [4.0, 5.0]], dtype=torch.float64), torch.zeros(2, 1), torch.zeros(2, 2), torch.zeros(2, dtype=torch.bool))  # fmt: skip  # noqa: E501
+    transitions = Transitions(
         torch.tensor([[2.0, 5.0], [2 + 8**0.5, 99.0]], dtype=torch.float64), torch.tensor([[0.5], [3.0]]),
         torch.tensor([[2.0, 5.0], [2.0, 5.0]], dtype=torch.float64), torch.tensor([False, True]),
     )  # fmt: skip
-    seen = Encoding.of(expert, space, actions, with_next=True, absorbing=True)
+    seen = TransitionEncoder.fit(expert, space, actions, with_next=True, absorbing=True)
     expected = [[0, 0, 0, 0.5, 0, 0, 0], [1, 10, 0, 1, 0, 0, 10]]
-    torch.testing.assert_close(seen(moves), torch.tensor(expected, dtype=torch.float32))
-    assert seen.at_rest().tolist() == [[0, 0, 10, 0, 0, 0, 10]]
+    torch.testing.assert_close(seen(transitions), torch.tensor(expected, dtype=torch.float32))
+    assert seen.absorbing_transition().tolist() == [[0, 0, 10, 0, 0, 0, 10]]
     assert seen.size == 7
-    alone = Encoding.of(expert, space, actions, with_next=False, absorbing=True)
-    torch.testing.assert_close(alone(moves), torch.tensor(expected, dtype=torch.float32)[:, :4])
-    assert Encoding.of(Moves(*(x[:1] for x in expert)), space, actions, False, True)(moves).isfinite().all()
-    parts = Encoding.of(expert, space, spaces.MultiDiscrete([2, 3]), False, True)
-    assert parts(moves._replace(action=torch.tensor([[1, 2], [0, 0]])))[:, 3:].tolist() == [[0, 1, 0, 0, 1], [1, 0, 1, 0, 0]]  # fmt: skip  # noqa: E501
+    alone = TransitionEncoder.fit(expert, space, actions, with_next=False, absorbing=True)
+    torch.testing.assert_close(alone(transitions), torch.tensor(expected, dtype=torch.float32)[:, :4])
+    one_row = TransitionEncoder.fit(Transitions(*(x[:1] for x in expert)), space, actions, False, True)
+    assert one_row(transitions).isfinite().all()
+    parts = TransitionEncoder.fit(expert, space, spaces.MultiDiscrete([2, 3]), False, True)
+    assert parts(transitions._replace(action=torch.tensor([[1, 2], [0, 0]])))[:, 3:].tolist() == [[0, 1, 0, 0, 1], [1, 0, 1, 0, 0]]  # fmt: skip  # noqa: E501
 
 
 def test_measured_on_what_the_discriminator_has_not_seen(file: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -246,9 +247,9 @@ def test_the_latest_transitions_are_kept(file: str) -> None:
     """The discriminator learns from the latest `buffer_size`; those that wait for the next step are in a checkpoint."""
     gail = GAIL(A2C("CartPole-v1"), demonstrations=file, batch_size=20, buffer_size=50, absorbing=False)
     gail.learn(40)
-    assert (len(gail.buffer), len(gail.fresh)) == (24, 16)
+    assert (len(gail.buffer), len(gail.pending)) == (24, 16)
     gail.learn(160)
-    assert (len(gail.buffer), len(gail.fresh)) == (50, 8)
+    assert (len(gail.buffer), len(gail.pending)) == (50, 8)
     assert gail.summary().startswith("imitates 400 transitions of")
 
 

@@ -32,7 +32,7 @@ def same(a: A2C, b: A2C) -> bool:
 def spread(mutual: Mutual) -> Mutual:
     """Untrained policies are nearly uniform: this takes them apart."""
     with torch.no_grad():
-        for peer in mutual.all:
+        for peer in mutual.peer_agents:
             peer.policy.net[-1].weight.mul_(200)
     return mutual
 
@@ -52,14 +52,14 @@ def test_without_the_coefficient_peers_are_independent(monkeypatch: pytest.Monke
         metrics = original(batch, progress)
         for k, agent in enumerate(alone):
             agent.update(part(batch, k), progress)
-            assert same(agent, mutual.all[k])
+            assert same(agent, mutual.peer_agents[k])
         return metrics
 
     monkeypatch.setattr(mutual, "update", spied)
     mutual.learn(36 * 30)
     assert mutual.loop.iteration == 30
     assert not same(alone[0], alone[1])
-    for agent, peer in zip(alone, mutual.all, strict=True):
+    for agent, peer in zip(alone, mutual.peer_agents, strict=True):
         assert torch.equal(agent.learner.obs_norm.moments.m2, peer.learner.obs_norm.moments.m2)
         assert torch.equal(agent.learner.reward_norm.returns, peer.learner.reward_norm.returns)
     whole = A2C("CartPole-v1", seed=3, engine="torch", **ALL).learn(12 * 30)
@@ -80,16 +80,18 @@ def test_the_loss_of_a_peer(monkeypatch: pytest.MonkeyPatch) -> None:
     """L_A2C + λ · mean of KL(π_j‖π_k) over the others, at the policies before any of them moved; others are fixed."""
     mutual = spread(Mutual(A2C("CartPole-v1", **FEW), peers=3, mutual_coef="linear(0.4, 0)"))
     batch, expected = rollout(mutual), []
-    for k, peer in enumerate(mutual.all):
+    for k, peer in enumerate(mutual.peer_agents):
         own = peer.objective(part(batch, k), 0.5)
         q = own.pi.raw.double().log_softmax(-1)
-        others = [mutual.all[j].policy(own.inputs.x).raw.detach().double().log_softmax(-1) for j in range(3) if j != k]
+        others = [
+            mutual.peer_agents[j].policy(own.inputs.x).raw.detach().double().log_softmax(-1) for j in range(3) if j != k
+        ]
         kl = torch.stack([(p.exp() * (p - q)).sum(-1).mean() for p in others]).mean()
         assert float(kl.detach()) > 0.01
         expected.append((own.loss + 0.2 * kl, peer))
     gradients = [torch.autograd.grad(loss, list(peer.policy.parameters())) for loss, peer in expected]
     descended, recorded = list[Objective](), list[list[Gradient]]()
-    for peer in mutual.all:
+    for peer in mutual.peer_agents:
         descend = peer.learner.descend
         monkeypatch.setattr(
             peer.learner, "descend", lambda of, *rest, descend=descend: descended.append(of) or descend(of, *rest)
@@ -109,15 +111,15 @@ def test_peers_differ_in_all_that_is_random() -> None:
     batch = rollout(mutual)
     starts = [tuple(batch.obs[0, i].tolist()) for i in range(9)]
     assert len(set(starts)) == 9
-    assert not any(same(mutual.all[0], mutual.all[k]) for k in (1, 2))
-    assert len({peer.seed for peer in mutual.all}) == 3
-    assert len({tuple(peer.learner.generator.get_state().tolist()) for peer in mutual.all}) == 3
+    assert not any(same(mutual.peer_agents[0], mutual.peer_agents[k]) for k in (1, 2))
+    assert len({peer.seed for peer in mutual.peer_agents}) == 3
+    assert len({tuple(peer.learner.generator.get_state().tolist()) for peer in mutual.peer_agents}) == 3
 
 
 def test_each_acts_in_its_own_environments() -> None:
     mutual = spread(Mutual(A2C("CartPole-v1", **FEW), peers=2))
     batch = rollout(mutual)
-    for k, peer in enumerate(mutual.all):
+    for k, peer in enumerate(mutual.peer_agents):
         own = part(batch, k)
         torch.testing.assert_close(own.behavior, peer.policy(own.obs).raw.detach())
 
@@ -130,12 +132,12 @@ def test_diversity(peers: int) -> None:
     each = []
     for k in range(peers):
         obs = part(batch, k).obs
-        together = torch.stack([peer.policy(obs).raw.detach() for peer in mutual.all], -2)
+        together = torch.stack([peer.policy(obs).raw.detach() for peer in mutual.peer_agents], -2)
         each.append(information.generalized_js_from_logits(together).mean())
     found = float(mutual.update(batch)["train/peer_diversity"])
     assert found == pytest.approx(float(torch.stack(each).mean()), rel=1e-5)
     assert 0.01 < found < math.log(peers)
-    for peer in mutual.all[1:]:
+    for peer in mutual.peer_agents[1:]:
         peer.policy.load_state_dict(mutual.agent.policy.state_dict())
     metrics = mutual.update(rollout(mutual))
     assert float(metrics["train/peer_diversity"]) == pytest.approx(0, abs=1e-7)
@@ -153,7 +155,7 @@ def test_they_draw_nearer(tmp_path: Path) -> None:
 def test_the_first_is_evaluated() -> None:
     mutual = spread(Mutual(A2C("CartPole-v1", **FEW), peers=2))
     for deterministic in (True, False):
-        both = [evaluate(x, "CartPole-v1", 8, 0, deterministic) for x in (mutual, mutual.agent, mutual.all[1])]
+        both = [evaluate(x, "CartPole-v1", 8, 0, deterministic) for x in (mutual, mutual.agent, mutual.peer_agents[1])]
         assert both[0].returns.tolist() == both[1].returns.tolist() != both[2].returns.tolist()
 
 
@@ -172,9 +174,9 @@ def test_it_refuses(tmp_path: Path) -> None:
         ({"peers": 1}, {}, "peers must be at least 2, got 1"),
         ({"mutual_coef": -0.1}, {}, "mutual_coef must be at least 0, got -0.1"),
         ({}, {"engine": "fused"}, "engine fused does not fit: mutual learning adds a term"),
-        ({}, {"gru_size": 3}, "peers have no memory"),
+        ({}, {"gru_size": 3}, "mutual learning supports neither recurrent policies nor gSDE: leave gru_size"),
     ):
         with pytest.raises(ConfigError, match=words):
             Mutual(A2C("CartPole-v1", **{**FEW, **inner}), **own)
-    with pytest.raises(ConfigError, match="needs an environment's id"):
+    with pytest.raises(ConfigError, match="builds environments for every peer: pass an environment id"):
         Mutual(A2C(envs.probes.ContextAction()))
