@@ -46,11 +46,11 @@ class A2C(A2CSettings, Algorithm):
     def act(
         self, obs: Array, deterministic: bool = False, generator: Generator | None = None, context: Context = NO_CONTEXT
     ) -> Choice:
-        """a ~ π_θ(·|s), or its mode. obs: [N, …]. Draws from `generator`, by default the agent's own."""
+        """a ~ π_θ(·|s), or its mode. obs: [N, …]; generator: the agent's own by default."""
         return self.active_engine.act(obs, deterministic, generator, context)
 
     def update(self, batch: Rollout, progress: float = 0.0) -> Metrics:
-        """One gradient step on the `objective` of a rollout; progress: the share of training done, for schedules.
+        """One gradient step on the `objective` of a rollout; progress: the fraction of training done, for schedules.
 
         Raises FloatingPointError if the gradient is not finite, before any parameter changes, or if the policy moved
         infinitely far.
@@ -90,7 +90,7 @@ class A2C(A2CSettings, Algorithm):
 
     @torch.no_grad()
     def estimate(self, batch: Rollout) -> tuple[Tensor, Tensor]:
-        """Â and the target of V_φ, float32[T, N], of a rollout; changes nothing."""
+        """Â and the target of V_φ for a rollout, float32[T, N]; changes no state."""
         inputs = self.learner.inputs(batch)
         return self.advantages(batch, inputs, policy_and_value(self.policy, self.value, inputs)[1])
 
@@ -123,7 +123,7 @@ class A2C(A2CSettings, Algorithm):
         self.active_engine.compile(self.worlds, on_compile)
 
     def use_engines(self, available: Sequence[str], reason: str) -> None:
-        """Chooses among these. reason: why others do not fit. Raises ConfigError if the settings ask for another."""
+        """Chooses the engine. reason: why other engines do not fit. Raises ConfigError if the settings ask for one."""
 
         def objective(batch: Rollout, progress: float) -> Objective:
             return self.objective(batch, progress)  # looked up at each call: the method may be replaced
@@ -144,8 +144,8 @@ class A2C(A2CSettings, Algorithm):
 
     @classmethod
     def from_recipe(cls, env_id: str, seed: int = 0) -> Self:
-        """An agent with the tuned settings that ship for an environment, those of `python -m rl.train`.
+        """An agent with the tuned settings of an environment's recipe, as in `python -m rl.train`.
 
-        Raises ConfigError if there are none.
+        Raises ConfigError if there is no recipe.
         """
         return cls.build_from(env_id, recipe_settings(env_id) | {"seed": seed})

@@ -3,14 +3,14 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import ClassVar, Protocol, Self, cast, runtime_checkable
+from typing import ClassVar, Self
 
 import numpy as np
 import torch
 from torch import Generator, Tensor, nn
 
 from agents import checkpoint
-from agents.checkpoint import Checkpoint, CheckpointError
+from agents.checkpoint import Checkpoint, CheckpointError, Stateful, load_state, state_of
 from agents.loop import Hook, Loop, RunChunk
 from agents.machine import torch_threads
 from agents.rollout import NO_CONTEXT, Array, Choice, Context, Metrics, Rollout
@@ -22,16 +22,10 @@ from envs.spaces import Flat, batched, to_env_action
 from envs.streams import stream_generator
 
 
-@runtime_checkable
-class _Stateful(Protocol):
-    def state_dict(self) -> dict[str, object]: ...
-    def load_state_dict(self, state: Mapping[str, object]) -> object: ...
-
-
 class Agent(ABC):
-    """The contract between an algorithm and everything that trains, evaluates, records and resumes it.
+    """What commands, records and checkpoints know of an algorithm.
 
-    A subclass defines `act`, and `update` or `chunk`. An algorithm of your own subclasses `Algorithm`, which builds the
+    A subclass defines `act`, and `update` or `chunk`. To add an algorithm, subclass `Algorithm`, which also builds the
     environments.
     """
 
@@ -42,10 +36,10 @@ class Agent(ABC):
     worlds: Worlds
     obs_space: Flat
     loop: Loop
-    predicting: Generator  # random numbers of `predict`
+    predicting: Generator  # used by `predict`
 
-    name: ClassVar[str]  # what commands and checkpoints call the class: a registered name, or "module:Class"
-    wraps: ClassVar[str | None] = None  # name of the agent's class that an algorithm is built around
+    name: ClassVar[str]  # of the class, for commands and checkpoints: a registered name or "module:Class"
+    wraps: ClassVar[str | None] = None  # name of the wrapped agent's class, for an algorithm that wraps one
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
@@ -58,28 +52,28 @@ class Agent(ABC):
     def act(
         self, obs: Array, deterministic: bool = False, generator: Generator | None = None, context: Context = NO_CONTEXT
     ) -> Choice:
-        """Actions for N observations: obs [N, …]. Draws from `generator`, by default the agent's own."""
+        """Actions for N observations, obs: [N, …]. generator: the agent's own by default."""
 
     def update(self, batch: Rollout, progress: float = 0.0) -> Metrics:
-        """Learns from a rollout; returns scalar metrics. progress: the share of training done, in [0, 1)."""
+        """Learns from a rollout and returns scalar metrics. progress: the fraction of training done, in [0, 1)."""
         raise NotImplementedError(f"{type(self).__name__} defines neither update nor chunk")
 
     @property
     def chunk(self) -> RunChunk | None:
-        """Runs several iterations in one call; None lets the loop collect and update."""
+        """A function that makes several iterations in one call; None if the loop shall collect and update."""
         return None
 
     def on_reset(self) -> None:  # noqa: B027
-        """Called when every environment was reset: unfinished episodes are lost."""
+        """Called after the loop has reset every environment, so that unfinished episodes are lost."""
 
     def compile(self, on_compile: Callable[[], None] | None = None) -> None:  # noqa: B027
         """Compiles what training needs, if anything; calls `on_compile` before the first compilation."""
 
     def warm_start(self, run: str | Path) -> None:
-        """Copies the networks and the observation statistics of a trained agent. Raises ConfigError if they differ."""
+        """Copies networks and observation statistics from a trained agent. Raises ConfigError if they do not fit."""
         raise ConfigError(f"warm_start: {type(self).__name__} cannot start from another agent's networks")
 
-    # --- what commands and records ask for ---
+    # --- for commands and records ---
 
     @property
     def engine_in_use(self) -> str:
@@ -95,7 +89,7 @@ class Agent(ABC):
         return [part for part in vars(self).values() if isinstance(part, nn.Module)]
 
     def describe(self) -> dict[str, str]:
-        """Title → text of the lines that a run prints before it trains."""
+        """Title → text: the summary that a run prints before training."""
         worlds = self.worlds
         masked = ", action masks obeyed" if worlds.masked else ""
         spaces = " ".join(f"{worlds.env_obs_space} → {worlds.env_action_space}".split())  # NumPy inserts line breaks
@@ -125,11 +119,11 @@ class Agent(ABC):
         self, observation: object, state: Tensor | None = None, episode_start: Array | None = None,
         deterministic: bool = False, action_masks: Array | None = None,
     ) -> tuple[Array, Tensor | None]:  # fmt: skip
-        """The environment's action for one observation or a batch, and the state of a recurrent agent.
+        """The environment's action for one observation or a batch, and the recurrent state.
 
         state: the state that the previous call returned; episode_start: bool[N], where the state is reset to zero;
-        action_masks: bool[N, A], the legal actions. Leaves the random numbers of training alone.
-        Raises ValueError if the observation is not finite or does not have the form of the environment's.
+        action_masks: bool[N, A], the legal actions. Does not change the random numbers of training.
+        Raises ValueError if the observation is not finite or not in the environment's space.
         """
         obs, single = batched(self.worlds.env_obs_space, observation)
         if obs.dtype.kind == "f" and not np.isfinite(obs).all():
@@ -142,7 +136,7 @@ class Agent(ABC):
         return (env_action[0] if single else env_action), choice.state
 
     def save(self, path: str | Path, extra: Mapping[str, object] | None = None) -> Path:
-        """Writes all that an exact resume needs, and `extra`, to `path` (.pt is added if missing); returns the path."""
+        """Writes what an exact resume needs, and `extra`, to `path` (.pt is added if missing). Returns the path."""
         saved = Checkpoint(
             agent=self.name,
             wraps=self.wraps,
@@ -158,11 +152,11 @@ class Agent(ABC):
 
     @classmethod
     def load(cls, path: str | Path, env: EnvLike | None = None, engine: str | None = None) -> Self:
-        """The agent of a run directory or checkpoint; of an algorithm around an agent of this class, that agent.
+        """Loads an agent from a run directory or checkpoint, or the wrapped agent of this class inside the saved one.
 
-        env: environments that replace the saved id; training then begins new episodes. engine: replaces the saved one.
+        env: replaces the saved id; training then begins new episodes. engine: replaces the saved one.
         `agent.loop.exact` tells whether the environments' state was restored.
-        Raises CheckpointError if the file is damaged, foreign, of another class, or of an agent for other spaces.
+        Raises CheckpointError if the file is damaged, foreign, of another class, or for other spaces.
         """
         saved = checkpoint.read(path)
         return cls.restore(saved if saved.agent == cls.name else saved.unwrapped(cls.name), env, engine)
@@ -185,48 +179,41 @@ class Agent(ABC):
 
     @classmethod
     def build_from(cls, env: EnvLike, settings: Mapping[str, object]) -> Self:
-        """A new agent. settings: name → value of those that differ from the defaults."""
+        """A new agent. settings: name → value; the others have their defaults."""
         return cls(env, **settings)  # type: ignore[call-arg]
 
     # --- state ---
 
     def state_dict(self) -> dict[str, object]:
-        """Attribute → state of every attribute that is a generator or has a `state_dict`; and the extra state.
+        """Name → state of every attribute that is a generator or has a `state_dict`, and the extra state.
 
-        The environments and the loop are not among them: `save` stores them beside it.
+        Excludes the environments and the loop, which `save` stores separately.
         """
-        state = {name: _state_of(part) for name, part in self._parts().items()}
-        return {**state, "extra": self.get_extra_state()}
+        return {**state_of(self._parts()), "extra": self.get_extra_state()}
 
     def load_state_dict(self, state: Mapping[str, object]) -> None:
         """The inverse of `state_dict`. Raises KeyError if a part is missing."""
-        for name, part in self._parts().items():
-            if isinstance(part, Generator):
-                part.set_state(cast(Tensor, state[name]))
-            else:
-                part.load_state_dict(cast("dict[str, object]", state[name]))
-        self.set_extra_state(cast("dict[str, object]", state["extra"]))
+        load_state(self._parts(), state)
+        extra = state["extra"]
+        assert isinstance(extra, Mapping)
+        self.set_extra_state(extra)
 
     def get_extra_state(self) -> dict[str, object]:
-        """State that is in no attribute with a `state_dict`."""
+        """State outside the attributes that have a `state_dict`."""
         return {}
 
     def set_extra_state(self, state: Mapping[str, object]) -> None:  # noqa: B027
         """The inverse of `get_extra_state`."""
 
-    def _parts(self) -> dict[str, Generator | _Stateful]:
+    def _parts(self) -> dict[str, Generator | Stateful]:
         return {
             name: part
             for name, part in vars(self).items()
-            if isinstance(part, Generator | _Stateful) and not isinstance(part, Worlds | Loop)
+            if isinstance(part, Generator | Stateful) and not isinstance(part, Worlds | Loop)
         }
 
     def _spaces(self) -> list[str]:
         return [repr(self.worlds.env_obs_space), repr(self.worlds.env_action_space)]
-
-
-def _state_of(part: "Generator | _Stateful") -> object:
-    return part.get_state() if isinstance(part, Generator) else part.state_dict()
 
 
 class Algorithm(AgentSettings, Agent):

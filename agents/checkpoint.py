@@ -1,14 +1,15 @@
-"""Checkpoints: one file, written whole or not at all, read without running code."""
+"""Checkpoints: one file, written atomically, read without running code."""
 
 import io
 import pickle
 from collections.abc import Mapping
 from pathlib import Path
-from typing import NamedTuple, Self, cast
+from typing import NamedTuple, Protocol, Self, cast, runtime_checkable
 
 import numpy as np
 import torch
 from gymnasium.vector import VectorEnv
+from torch import Generator, Tensor
 
 from agents import archive
 from agents.settings.schema import merge_layers
@@ -23,28 +24,53 @@ class CheckpointError(ValueError):
     """The file is not a checkpoint that can be used here."""
 
 
+@runtime_checkable
+class Stateful(Protocol):
+    def state_dict(self) -> dict[str, object]: ...
+    def load_state_dict(self, state: Mapping[str, object]) -> object: ...
+
+
+Parts = Mapping[str, Generator | Stateful]
+
+
+def state_of(parts: Parts) -> dict[str, object]:
+    """Name → state."""
+    return {
+        name: part.get_state() if isinstance(part, Generator) else part.state_dict() for name, part in parts.items()
+    }
+
+
+def load_state(parts: Parts, state: Mapping[str, object]) -> None:
+    """The inverse of `state_of`. Raises KeyError if a part is missing in `state`."""
+    for name, part in parts.items():
+        if isinstance(part, Generator):
+            part.set_state(cast(Tensor, state[name]))
+        else:
+            part.load_state_dict(cast("dict[str, object]", state[name]))
+
+
 class Checkpoint(NamedTuple):
     """What a checkpoint of an agent holds."""
 
-    agent: str  # name of its class, see `agents.agent.Agent.name`
-    wraps: str | None  # of an algorithm around another agent: the name of that agent's class
-    engine: str  # in use when it was saved
+    agent: str  # name of the agent's class, see `agents.agent.Agent.name`
+    wraps: str | None  # name of the wrapped agent's class, if the agent wraps one
+    engine: str  # in use when the agent was saved
     env: str | None  # id; None if the agent was trained on an environment object
     spaces: list[str]  # of observations and actions, as text
-    settings: dict[str, object]  # of the agent and of the agent that it wraps
+    settings: dict[str, object]  # of the agent and of the wrapped agent
     state: dict[str, object]  # `Agent.state_dict`
     loop: dict[str, object]  # `Loop.state_dict`
     extra: dict[str, object]
-    path: str = ""  # the file that it was read from
+    path: str = ""  # the file that the checkpoint was read from
 
     def write(self, path: str | Path) -> Path:
-        """Writes it to `path` (.pt is added if missing), whole or not at all. Returns the path."""
+        """Writes the checkpoint atomically to `path` (.pt is added if missing). Returns the path."""
         file = with_suffix(path)
         save(file, {name: value for name, value in self._asdict().items() if name != "path"})
         return file
 
     def unwrapped(self, name: str | None = None) -> Self:
-        """The wrapped agent, which begins new episodes. Raises CheckpointError if its class is not of this name."""
+        """The wrapped agent's checkpoint; it begins new episodes. Raises CheckpointError if its class differs."""
         if self.wraps is None or name not in (None, self.wraps):
             raise CheckpointError(
                 f"{self.path} holds an agent of type {self.agent}, not {name}; agents.registry.load takes any"
@@ -54,7 +80,7 @@ class Checkpoint(NamedTuple):
         return self._replace(agent=self.wraps, wraps=None, settings=settings, state=state, loop=loop)
 
     def settings_on(self, env: EnvLike | None, engine: str | None, known: Mapping[str, object]) -> dict[str, object]:
-        """The settings among `known`, name → type; of an environment object in place of the id, those that fit it."""
+        """The settings in `known`, name → type. An environment object resets those that apply to an id only."""
         settings = merge_layers(known, [(self.path, {key: x for key, x in self.settings.items() if key in known})])
         if engine is not None and "engine" in known:
             settings |= {"engine": engine}
@@ -75,7 +101,7 @@ def read(run: str | Path) -> Checkpoint:
 
 
 def save(path: Path, content: Mapping[str, object]) -> None:
-    """Writes nested dicts, lists, tuples, numbers, text, tensors and NumPy arrays, whole or not at all."""
+    """Writes nested dicts, lists, tuples, numbers, text, tensors and NumPy arrays, atomically."""
     buffer = io.BytesIO()
     torch.save({"mark": _MARK, "format": FORMAT, "content": _to_tensors(dict(content))}, buffer)
     archive.write(path, buffer.getvalue())
@@ -127,7 +153,7 @@ def newest(directory: Path) -> Path:
 
 
 def _to_tensors(value: object) -> object:
-    """NumPy arrays become tagged tensors, which the safe loader admits."""
+    """Turns NumPy arrays into tagged tensors, which torch's safe loader accepts."""
     if isinstance(value, np.generic):
         return value.item()
     if isinstance(value, np.ndarray):

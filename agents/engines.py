@@ -1,4 +1,4 @@
-"""Engines: what computes an agent's actions and updates. Compiled kernels where they fit, torch elsewhere."""
+"""Engines compute an agent's actions and updates: compiled kernels where they fit, torch elsewhere."""
 
 from collections.abc import Callable, Sequence
 from typing import Protocol, cast
@@ -18,32 +18,32 @@ OnCompile = Callable[[], None] | None
 
 
 class Engine(Protocol):
-    """Acts and learns over the memory of a `Learner`."""
+    """Acts with and trains the networks of a `Learner`."""
 
     @property
     def name(self) -> str: ...
     @property
     def chunk(self) -> RunChunk | None:
-        """Runs several iterations in one call, if the engine can."""
+        """A function that makes several iterations in one call; None if the engine has none."""
 
     def act(self, obs: Array, deterministic: bool, generator: Generator | None, context: Context) -> Choice: ...
     def update(self, batch: Rollout, progress: float) -> Metrics: ...
     def describe(self) -> str: ...
 
     def compile(self, worlds: Worlds, on_compile: OnCompile = None) -> None:
-        """Compiles or loads what training on these worlds needs; calls on_compile before the first compilation."""
+        """Compiles or loads the kernels for these worlds; calls on_compile before the first compilation."""
 
     def compile_update(self, worlds: Worlds, on_compile: OnCompile = None) -> None:
-        """Compiles or loads what `act` and `update` need, for a caller that collects the rollouts."""
+        """The same for `act` and `update` only, if the caller collects the rollouts."""
 
 
 class TorchEngine:
-    """The reference. objective(rollout, progress) is the algorithm's loss."""
+    """The reference engine. objective(rollout, progress) is the algorithm's loss."""
 
     name, chunk = "torch", None
 
     def __init__(self, learner: Learner, objective: Callable[[Rollout, float], Objective], note: str = "") -> None:
-        """note: why no faster engine is used, for the header of a run."""
+        """note: why no faster engine is used, for `describe`."""
         self.learner, self.objective, self.note = learner, objective, note
 
     @torch.no_grad()
@@ -75,7 +75,7 @@ class TorchEngine:
 def choose(
     learner: Learner, objective: Callable[[Rollout, float], Objective], available: Sequence[str], reason: str
 ) -> Engine:
-    """The engine that the settings ask for; auto is the fastest that fits.
+    """The requested engine; auto chooses the fastest that fits.
 
     available: names of the engines that implement the algorithm; reason: why the others do not.
     Raises ConfigError if the settings ask for an engine that does not fit.

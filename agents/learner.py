@@ -2,11 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Protocol, Self, cast
+from typing import Self
 
 import torch
 from torch import Generator, Tensor
 
+from agents.checkpoint import Parts, load_state, state_of
 from agents.maths.normalize import ObservationNormalizer, RewardNormalizer, scale_and_clip
 from agents.networks.actor_critic import Policy, Value, encode, input_size
 from agents.networks.build import build_networks, normalized_mask
@@ -21,30 +22,25 @@ from envs.spaces import Actions, Flat
 from envs.streams import stream_generator
 
 
-class _Part(Protocol):
-    def state_dict(self) -> dict[str, object]: ...
-    def load_state_dict(self, state: Mapping[str, object]) -> object: ...
-
-
 @dataclass(eq=False)
 class Learner:
-    """π_θ and V_φ, and all that changes with them; every engine of an agent works on the same learner."""
+    """π_θ, V_φ and everything that training changes. All engines of an agent work on the same learner."""
 
     settings: A2CSettings
     obs_space: Flat
-    actions: Actions  # as the policy counts them
-    masked: bool  # whether the environments' action masks are obeyed
+    actions: Actions  # of the policy: choices count from 0
+    masked: bool  # whether the agent obeys action masks
     policy: Policy
     value: Value
     optimizer: ConstrainedOptimizer
     noise: StateDependentNoise | None
     obs_norm: ObservationNormalizer | None
     reward_norm: RewardNormalizer | None
-    generator: Generator  # of the actions in training
+    generator: Generator  # draws the actions in training
 
     @classmethod
     def build(cls, settings: A2CSettings, worlds: Worlds, generator: Generator) -> Self:
-        """With new networks, whose parameters come from `generator`. Raises ConfigError where settings do not fit."""
+        """A learner with new networks. generator: for their parameters. Raises ConfigError on invalid settings."""
         obs_space, actions = worlds.obs_space, worlds.policy_action_space
         if settings.normalize_advantage and worlds.num_envs * settings.n_steps == 1:
             raise ConfigError("normalize_advantage needs more than one step per update: raise num_envs or n_steps")
@@ -67,21 +63,21 @@ class Learner:
         )  # fmt: skip
 
     def encoded(self, obs: Tensor) -> Tensor:
-        """Observations as the networks see them, float32[..., D]. obs: [..., *shape], as the environment gave them."""
+        """The networks' input, float32[..., D]. obs: [..., *shape], as the environment returned it."""
         x = encode(self.obs_space, obs)
         return self.obs_norm(x) if self.obs_norm else x.to(torch.get_default_dtype())
 
     def inputs(self, batch: Rollout) -> Inputs:
-        """A rollout as the networks and the critic see it."""
+        """The inputs of an update on a rollout."""
         return inputs_of(batch, self.encoded(batch.obs), self.encoded(batch.next_obs), self._reward(batch))
 
     def observe_rewards(self, batch: Rollout) -> None:
-        """Updates the statistics that rewards are normalized by."""
+        """Updates the reward normalizer."""
         if self.reward_norm:
             self.reward_norm.update(self._scaled_reward(batch), batch.ended)
 
     def descend(self, objective: Objective, batch: Rollout, progress: float = 0.0) -> Metrics:
-        """One optimizer step on the loss; then the adaptive coefficients and the observation statistics follow.
+        """One optimizer step on the loss; then updates the adaptive coefficients and the observation statistics.
 
         The policy shift KL(π_before ‖ π_after) is measured after the step, on the rollout's own states.
         Raises FloatingPointError if the gradient is not finite, before any parameter changes, or if the policy moved
@@ -96,7 +92,7 @@ class Learner:
         return metrics | objective.metrics
 
     def on_reset(self) -> None:
-        """Forgets the discounted returns of episodes that were cut off."""
+        """Discards the discounted returns of interrupted episodes."""
         if self.reward_norm:
             self.reward_norm.returns.zero_()
 
@@ -109,7 +105,7 @@ class Learner:
         return self.reward_norm(reward) if self.reward_norm else reward
 
     def copy_networks(self, source: "Learner", what: str) -> None:
-        """Takes the parameters and observation statistics of another learner. Raises ConfigError if shapes differ."""
+        """Copies parameters and observation statistics. Raises ConfigError if shapes differ; what: its subject."""
         pairs = ((self.policy, source.policy), (self.value, source.value))
         shapes = [[{key: x.shape for key, x in net.state_dict().items()} for net in pair] for pair in pairs]
         if any(own != other for own, other in shapes):
@@ -120,7 +116,7 @@ class Learner:
             self.obs_norm.load_state_dict(source.obs_norm.state_dict())
 
     def describe(self) -> dict[str, str]:
-        """Title → text of the lines that a run prints before it trains."""
+        """Title → text: part of the summary that a run prints before training."""
         settings, size = self.settings, sum(p.numel() for net in (self.policy, self.value) for p in net.parameters())
         normalized = [what for what, norm in (("observations", self.obs_norm), ("rewards", self.reward_norm)) if norm]
         return {
@@ -140,17 +136,12 @@ class Learner:
         return "; ".join([shared, *before, f"{hidden} hidden {settings.activation} units each"])
 
     def state_dict(self) -> dict[str, object]:
-        """Name → state of all that `descend` and acting change."""
-        state: dict[str, object] = {name: part.state_dict() for name, part in self._parts().items()}
-        return {**state, "generator": self.generator.get_state()}
+        """Name → state of everything that training changes."""
+        return state_of(self._parts())
 
     def load_state_dict(self, state: Mapping[str, object]) -> None:
-        for name, part in self._parts().items():
-            part.load_state_dict(cast("dict[str, object]", state[name]))
-        self.generator.set_state(cast(Tensor, state["generator"]))
+        load_state(self._parts(), state)
 
-    def _parts(self) -> dict[str, _Part]:
-        parts = {
-            name: getattr(self, name) for name in ("policy", "value", "optimizer", "noise", "obs_norm", "reward_norm")
-        }
-        return {name: part for name, part in parts.items() if part is not None}
+    def _parts(self) -> Parts:
+        names = ("policy", "value", "optimizer", "noise", "obs_norm", "reward_norm", "generator")
+        return {name: part for name in names if (part := getattr(self, name)) is not None}

@@ -1,4 +1,4 @@
-"""The machine that numbers are computed on: torch's threads, versions, the processor."""
+"""The machine: torch's threads, versions, the processor."""
 
 import os
 import platform
@@ -13,7 +13,7 @@ import torch
 
 @contextmanager
 def torch_threads(count: int) -> Iterator[None]:
-    """Sets the number of torch's threads, and restores it at the end. One is fastest for small networks."""
+    """Sets the number of torch's threads within a `with` block. One is fastest for small networks."""
     before = torch.get_num_threads()
     torch.set_num_threads(count)
     try:
@@ -26,7 +26,7 @@ _PACKAGES = ("actor-critic", "torch", "numba", "numpy", "gymnasium", "stable-bas
 
 
 def versions() -> dict[str, str]:
-    """The versions of this package, of the packages that its numbers depend on, of Python and of the system."""
+    """The versions of this package, the packages that results depend on, Python and the operating system."""
     packages = {name: _version(name) for name in _PACKAGES}
     return packages | {"python": platform.python_version(), "platform": platform.platform()}
 

@@ -50,14 +50,14 @@ class ConstrainedOptimizer:
         groups = [{"params": list(policy.parameters())}, {"params": list(value.parameters())}]
         self.inner = optimizer(groups, settings)
         self.step_factor, self.entropy_factor = AdaptiveFactor(), AdaptiveFactor()
-        self.mean_shift, self.shifts = 0.0, 0  # running mean of the policy shift, and the updates in it
+        self.mean_shift, self.shifts = 0.0, 0  # running mean of the policy shift; number of updates in the mean
 
     def entropy_coefficient(self, progress: float) -> float:
-        """ent_coef at this share of training, times its adaptive factor."""
+        """ent_coef at this fraction of training, times its adaptive factor."""
         return value_at(self.settings.ent_coef, progress) * self.entropy_factor.value
 
     def adapt_entropy_coefficient(self, entropy: Tensor, progress: float) -> None:
-        """With a target entropy: c ← c · exp(0.01 (H_target − H)) for the next update.
+        """With a target entropy: c ← c · exp(0.01 (H_target − H)), for the next update.
 
         Source of the idea: Haarnoja et al. 2018, "Soft actor-critic algorithms and applications", section 5.
         """
@@ -98,8 +98,8 @@ class ConstrainedOptimizer:
         """Steps, shortens the step until its KL is within the bound, and returns that KL.
 
         KL grows with the square of a small step, so a step whose KL exceeds the bound is multiplied by
-        0.95 √(bound / KL), up to nine times. If that is not enough, as for a rollout of another policy, the parameters
-        stay.
+        0.95 √(bound / KL), up to nine times. If that is not enough, as on another policy's rollout, the parameters are
+        restored.
         """
         before = [] if bound is None else [p.clone() for p in self.policy.parameters()]
         self.inner.step()
@@ -152,7 +152,7 @@ class RMSpropTFLike(Optimizer):
 
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> None:  # type: ignore[override]
-        """One step. Raises ValueError if a closure is passed: the gradients must be there already."""
+        """One step on the gradients of `backward`. Raises ValueError if a closure is passed."""
         if closure is not None:
             raise ValueError("RMSpropTFLike takes no closure; call backward() before step()")
         for group in self.param_groups:
@@ -180,21 +180,21 @@ def optimizer(groups: Groups, settings: A2CSettings) -> Optimizer:
 
 
 class Shift:
-    """How far the policy moved from the one that acted: means over the rollout's states."""
+    """Divergences of the policy from the one that acted, means over the rollout's states."""
 
     def __init__(self, policy: Policy, behavior: Tensor, now: Callable[[], Distribution]) -> None:
-        """now: the policy as it is when called, on the rollout's states."""
+        """now(): the current policy on the rollout's states."""
         self.now = now
         self.before = self.after = policy.distribution(behavior)
 
     @torch.no_grad()
     def __call__(self) -> Tensor:
-        """KL(π_before ‖ π as it is now)."""
+        """KL(π_before ‖ π_now)."""
         self.after = self.now()
-        return self.before.kl(self.after).mean()  # of one family
+        return self.before.kl(self.after).mean()
 
     def js(self) -> dict[str, Tensor]:
-        """JS(π_before, π at the last call), which exists in closed form for discrete actions."""
+        """JS(π_before, π at the last call); empty unless the actions are Discrete."""
         if isinstance(self.before, Categorical) and isinstance(self.after, Categorical):
             return {"train/policy_shift_js": self.before.js(self.after).mean()}
         return {}

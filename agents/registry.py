@@ -1,4 +1,4 @@
-"""Agents by name: "a2c", "gail", …, or "module:Class" for a class of your own."""
+"""Agents by name: "a2c", "gail", …, or "module:Class" for a user's own class."""
 
 import importlib
 from collections.abc import Mapping
@@ -44,17 +44,17 @@ def kinds(name: str) -> tuple[type, ...]:
 
 
 def build(name: str, env: EnvLike, settings: Mapping[str, object]) -> Agent:
-    """A new agent. settings: name → value of those that differ from the defaults."""
+    """A new agent. settings: name → value; the others have their defaults."""
     return class_of(name).build_from(env, settings)
 
 
 def load(run: str | Path, env: EnvLike | None = None, engine: str | None = None) -> Agent:
-    """The agent of a run directory or checkpoint, of any class. See `Agent.load`."""
+    """Loads an agent of any class from a run directory or checkpoint. See `Agent.load`."""
     return _restore(checkpoint.read(run), env, engine)
 
 
 def load_actor(run: str | Path, env: EnvLike | None = None, engine: str | None = None) -> Agent:
-    """The agent that acts: of an algorithm around another agent, that agent, which needs no demonstrations or teachers.
+    """Loads the agent that acts: a wrapped agent without its wrapper, which would need demonstrations or teachers.
 
     See `Agent.load`.
     """
