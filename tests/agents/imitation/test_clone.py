@@ -18,15 +18,15 @@ from tests.conftest import Command
 LINEAR = {"net_arch": (), "num_envs": 4, "use_rms_prop": False, "learning_rate": "linear(0.1, 0)"}
 
 
-def contexts(path: Path, ones: dict[float, int], of: int) -> str:
-    """Each context so often, in so many of which the action is 1."""
-    obs = np.repeat(np.array(list(ones), np.float32), of)[:, None]
-    action = np.concatenate([np.arange(of) < k for k in ones.values()]).astype(np.int64)
+def contexts(path: Path, ones: dict[float, int], repeats: int) -> str:
+    """Each context `repeats` times; ones: context → number of those with action 1."""
+    obs = np.repeat(np.array(list(ones), np.float32), repeats)[:, None]
+    action = np.concatenate([np.arange(repeats) < k for k in ones.values()]).astype(np.int64)
     return made(path, "ContextAction-v0", obs, action)
 
 
 def whole(agent: A2C, file: str, rows: int, **own: object) -> Clone:
-    """Every update on all of the transitions."""
+    """A clone whose every update uses all transitions."""
     return Clone(agent, demonstrations=file, batch_size=rows, validation_fraction=0, **own)
 
 

@@ -45,8 +45,8 @@ def by_hand(t: torch.Tensor, s: torch.Tensor, direction: str, temperature: float
     return temperature**2 * {"forward": forward, "reverse": reverse, "js": js}[direction].mean()
 
 
-def loss_of(of: Distill, taught: list[Distribution], pi: Distribution) -> torch.Tensor:
-    return of.ensemble.loss(taught, pi)
+def loss_of(distill: Distill, taught: list[Distribution], pi: Distribution) -> torch.Tensor:
+    return distill.ensemble.loss(taught, pi)
 
 
 @pytest.mark.parametrize("direction", ["forward", "reverse", "js"])
@@ -105,9 +105,9 @@ def test_a_student_that_is_its_teacher_has_nothing_to_learn(direction: str, teac
         assert row["train/grad_norm"] == pytest.approx(0, abs=1e-7)
 
 
-def rollout(of: Distill) -> Rollout:
-    obs, _ = of.worlds.reset()
-    return collect(of.worlds, of, obs, 6, 0)[0]
+def rollout(distill: Distill) -> Rollout:
+    obs, _ = distill.worlds.reset()
+    return collect(distill.worlds, distill, obs, 6, 0)[0]
 
 
 def test_the_losses_add(teacher: str, monkeypatch: pytest.MonkeyPatch) -> None:
