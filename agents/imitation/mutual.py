@@ -47,7 +47,7 @@ class Mutual(AgentWrapper):
             )
         self.worlds = make(
             first.env, self.peers * first.worlds.num_envs, first.seed, variant=first.variant, backend=first.backend,
-            action_masks=first.action_masks,
+            action_masks=first.action_masks, step_timeout=first.step_timeout,
         )  # fmt: skip
         self.peer_agents = [first, *(self._peer(k) for k in range(1, self.peers))]
 

@@ -101,8 +101,8 @@ def test_the_loss_of_a_peer(monkeypatch: pytest.MonkeyPatch) -> None:
         )
         recorded.append(found)
     mutual.update(batch, 0.5)
-    for of, (loss, _), (got,), gradient in zip(descended, expected, recorded, gradients, strict=True):
-        torch.testing.assert_close(of.loss.double(), loss.double(), rtol=1e-5, atol=1e-7)
+    for objective, (loss, _), (got,), gradient in zip(descended, expected, recorded, gradients, strict=True):
+        torch.testing.assert_close(objective.loss.double(), loss.double(), rtol=1e-5, atol=1e-7)
         torch.testing.assert_close(got, gradient, rtol=1e-4, atol=1e-6)
 
 
@@ -167,6 +167,13 @@ def test_other_worlds(env_id: str) -> None:
     mutual.learn(240, [lambda status: seen.append({k for k, x in status.metrics.items() if x.isfinite().all()})])
     assert ("train/peer_diversity" in seen[-1]) == (env_id != "ContinuousTarget-v0")
     assert {"train/peer_kl", "train/policy_shift_kl", "train/grad_norm"} <= seen[-1]
+
+
+def test_peers_obey_the_step_timeout() -> None:
+    mutual = Mutual(A2C("CartPole-v1", num_envs=1, n_steps=2, backend="async", step_timeout=60.0))
+    assert mutual.worlds.env._timeout == 60.0
+    mutual.worlds.close()
+    mutual.agent.worlds.close()
 
 
 def test_it_refuses(tmp_path: Path) -> None:
