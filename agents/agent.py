@@ -209,7 +209,7 @@ class Agent(ABC):
         return {
             name: part
             for name, part in vars(self).items()
-            if isinstance(part, Generator | Stateful) and not isinstance(part, Worlds | Loop)
+            if isinstance(part, Generator | Stateful) and name not in ("env", "worlds", "loop")
         }
 
     def _spaces(self) -> list[str]:

@@ -6,9 +6,7 @@ from pathlib import Path
 
 # The digest is the archive's comment: the last bytes of the file, which zip readers ignore.
 _END, _END_LENGTH = b"PK\x05\x06", 22  # signature and length of the record that ends an archive without a comment
-
 _NO_COMMENT, _DIGEST_LENGTH = b"\x00\x00", (64).to_bytes(2, "little")
-
 _TAIL = len(_DIGEST_LENGTH) + 64
 
 

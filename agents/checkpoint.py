@@ -16,7 +16,6 @@ from agents.settings.schema import merge_layers
 from envs import EnvLike
 
 FORMAT = 2
-
 _MARK = "actor-critic checkpoint"
 
 

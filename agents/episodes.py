@@ -16,7 +16,6 @@ from envs import Backend, EnvLike, Variant, Worlds, evaluation_backend, make
 from envs.streams import stream_generator, stream_seeds
 
 _MAX_ENVS = 20
-
 CUTOFF_STEPS = 30_000  # length at which an episode is cut off if its environment has no time limit
 
 

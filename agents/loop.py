@@ -13,9 +13,7 @@ from envs.streams import resumed_seeds
 
 _MAX_INTERVAL = 100  # updates
 _SHIFTS_PER_INTERVAL = 10  # how often the policy shift is measured in the hooks' interval, or in _MAX_INTERVAL updates
-
 _MAX_CHUNK_STEPS = 20_000  # environment steps per call of `chunk`: Ctrl-C and the progress bar wait until it returns
-
 RunChunk = Callable[[Worlds, ChunkPlan, Array], ChunkResult]
 
 

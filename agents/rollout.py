@@ -11,7 +11,6 @@ from torch import Generator, Tensor
 from envs import Worlds
 
 Array = NDArray[np.generic]
-
 Metrics = Mapping[str, Tensor]
 
 

@@ -18,9 +18,7 @@ from envs.spaces import channels_last
 
 AnyEnv = gym.Env[object, object]
 EnvLike = str | AnyEnv | VectorEnv | Callable[[], AnyEnv]
-
 NUM_ENVS = 8  # default for an id or a function
-
 _EXTRAS = {"box2d": "box2d", "mujoco": "mujoco", "ale": "atari", "opencv": "atari"}
 
 

@@ -18,7 +18,6 @@ from numba import njit, typeof
 from numba.core import caching, event
 
 _KEPT = 3  # folders of earlier versions of a package that are kept
-
 _registered: dict[str, list[Path]] = {}
 
 

@@ -27,13 +27,9 @@ from gymnasium import spaces
 from numpy.typing import NDArray
 
 Obs = NDArray[np.float32]
-
 Infos = dict[str, object]
-
 Places = dict[str, NDArray[np.int64]]
-
 Board = NDArray[np.int64]
-
 Step = tuple[Obs, float, bool, bool, Infos]
 
 

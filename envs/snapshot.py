@@ -15,9 +15,7 @@ import torch
 from gymnasium.envs.registration import EnvSpec
 
 Encoded = tuple[str, object]
-
 _STRUCTURE = (gym.Space, EnvSpec, FunctionType, MethodType, BuiltinFunctionType, ModuleType, type)
-
 _SKIP: Encoded = ("structure", None)
 
 

@@ -12,15 +12,10 @@ from numpy.typing import NDArray
 from envs.errors import UnsupportedSpace
 
 Array = NDArray[np.generic]
-
 Space = gym.Space[object]
-
 Flat = spaces.Box | spaces.Discrete
-
 Actions = spaces.Box | spaces.Discrete | spaces.MultiDiscrete | spaces.MultiBinary
-
 _LONGEST = 160  # characters of a space in a message
-
 _LEAVES = (spaces.Box, spaces.Discrete, spaces.MultiDiscrete, spaces.MultiBinary)
 
 

@@ -15,7 +15,6 @@ from envs.masks import KEY, check_maskable, legal_actions
 from envs.spaces import Array, Flat, check_action_space, policy_action_space, to_env_action
 
 _LARGEST = float(np.finfo(np.float32).max)  # a larger float64 would reach the networks as infinity
-
 Result = TypeVar("Result")
 
 

@@ -16,7 +16,6 @@ from agents.evaluation import Evaluation, evaluate
 from agents.settings.values import ConfigError
 
 __version__ = "0.1.0"
-
 __all__ = ["ConfigError", "Evaluation", "evaluate"]
 
 MOVED = {f"rl.{name}": f"agents.{name}" for name in ("demonstrations", "loop", "rollout")} | {

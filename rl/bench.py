@@ -22,9 +22,7 @@ from rl.experiments.bench.timing import Rates, Whole
 from rl.run.terminal import DONE, Parser, at_least, number, run
 
 SHAPES = (Shape(1, 1), Shape(8, 1), Shape(8, 5), Shape(64, 5))
-
 PYTHON_ENVIRONMENTS = ("CartPole-v1", "LunarLander-v3", "HalfCheetah-v5")
-
 _ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 

@@ -17,11 +17,8 @@ from agents.settings.schema import suggestion
 from envs.spaces import Array, Space
 
 FORMAT = 1
-
 _OPTIONAL = {NAMES["legal"]}
-
 _KNOWN = {*NAMES.values(), "metadata"}
-
 _UNREADABLE = (zipfile.BadZipFile, zlib.error, ValueError, OSError, EOFError, LookupError, RuntimeError, MemoryError)
 
 

@@ -11,7 +11,6 @@ import numpy as np
 from envs.kernels import kernel
 
 _f64 = np.float64
-
 _NEAR = 0.125  # φ and ψ use their series for |x| up to this, as agents.maths.information.numerics does
 
 

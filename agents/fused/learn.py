@@ -17,7 +17,6 @@ from agents.maths.adaptation import ENTROPY_GAIN, SHIFT_GAIN, SHIFT_HORIZON
 from envs.kernels import inlined, kernel
 
 DONE, GRADIENT_NOT_FINITE, SHIFT_NOT_FINITE = range(3)
-
 interpolate, next_factor = kernel(schedules.interpolate), kernel(adaptation.next_factor)
 
 

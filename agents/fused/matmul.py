@@ -15,13 +15,9 @@ from numba.extending import intrinsic
 from envs.kernels import kernel
 
 PAD = 16  # numbers in a vector: one AVX-512 register of float32, two of float64
-
 _ROWS = 4
-
 _WIDE = 4 if llvmlite.binding.get_host_cpu_features().get("avx512f") else 1  # vectors per row of a tile
-
 _INT = ir.IntType(64)
-
 _SHUFFLE = ir.VectorType(ir.IntType(32), PAD)
 
 
@@ -106,7 +102,6 @@ def _tile(rows: int, wide: int) -> Callable[..., None]:
 
 
 _tile_4_wide, _tile_1_wide = _tile(_ROWS, _WIDE), _tile(1, _WIDE)
-
 _tile_4, _tile_1 = _tile(_ROWS, 1), _tile(1, 1)
 
 

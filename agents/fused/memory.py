@@ -15,11 +15,8 @@ from agents.fused.matmul import PAD
 from agents.settings.a2c import SCHEDULED
 
 Floats = NDArray[np.floating]
-
 Doubles = NDArray[np.float64]
-
 Integers = NDArray[np.int64]
-
 FAN_IN, FAN_OUT, WIDTH, WEIGHT, BIAS, COLUMN = range(6)  # columns of `Net.layers`
 
 
@@ -114,7 +111,6 @@ METRICS = (  # of each update, logged as train/<name>
 )  # fmt: skip
 
 REPORT = np.dtype([(name, np.float64) for name in (*METRICS, "loss", "critic_learning_rate")])
-
 Reports = NDArray[np.void]  # of REPORT
 
 

@@ -17,7 +17,6 @@ from agents.settings.values import ConfigError
 from envs.streams import stream_generator
 
 RewardForm = Literal["logit", "positive", "negative", "constant"]
-
 _METRICS = ("discriminator_value", "discriminator_accuracy", "discriminator_entropy", "jsd")
 
 

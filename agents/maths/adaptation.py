@@ -3,11 +3,8 @@
 import math
 
 MAX_LOG_CHANGE = math.log(1.2)  # a factor changes by at most a fifth per update, up or down
-
 ENTROPY_GAIN = 0.01  # change of ln f per update and per nat of entropy below the target
-
 SHIFT_HORIZON = 50  # updates over which the policy shift is averaged before it is compared with its target
-
 SHIFT_GAIN = 1 / (4 * SHIFT_HORIZON)  # the largest gain without overshoot: critical damping for this horizon
 
 

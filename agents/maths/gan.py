@@ -21,7 +21,6 @@ __all__ = [
 ]  # fmt: skip
 
 Form = Literal["saturating", "non-saturating"]
-
 LOG_4 = math.log(4)
 
 

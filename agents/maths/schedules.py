@@ -58,7 +58,6 @@ class Exponential(Ramp):
 
 
 RAMPS: dict[str, type[Ramp]] = {ramp.__name__.lower(): ramp for ramp in (Linear, Cosine, Exponential)}
-
 Schedule = float | Ramp
 
 

@@ -20,9 +20,7 @@ _CONV_LAYERS: dict[str, ConvLayers] = {  # by `network`
 }
 
 _SMALL_IMAGE_LAYERS: ConvLayers = ((32, 3, 1), (64, 3, 2))  # below 36 pixels, where the kernels above do not fit
-
 _MIN_PIXELS = 5  # a smaller array is not taken for an image
-
 _Layer = TypeVar("_Layer", nn.Linear, nn.Conv2d)
 
 

@@ -23,9 +23,7 @@ from envs import builder
 from envs.spaces import check_action_space, check_observation_space, is_flat
 
 ACTIVATIONS: dict[str, type[nn.Module]] = {"tanh": nn.Tanh, "relu": nn.ReLU}
-
 SAME = ("n_steps", "gamma", "gae_lambda", "normalize_advantage")  # the same name and meaning in SB3
-
 _SB3_TAKES = signature(sb3.A2C).parameters
 
 # these may be schedules here, but must be numbers in SB3, which schedules only the learning rate

@@ -9,11 +9,8 @@ from agents.settings.schema import setting_types
 from agents.settings.values import ConfigError
 
 Activation = Literal["tanh", "relu"]
-
 Engine = Literal["auto", "torch", "fused"]
-
 Sharing = Literal["auto", "nothing", "features", "all"]
-
 _NETWORKS = ("auto", "mlp", "cnn", "small_cnn")
 
 

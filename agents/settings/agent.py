@@ -11,7 +11,6 @@ from agents.settings.values import ConfigError
 from envs import Backend, EnvLike, Variant, check_backend
 
 SMALLEST = math.ulp(0.0)  # the smallest positive float: a bound that excludes zero
-
 Bounds = Sequence[tuple[Sequence[str], float, str]]  # names, least value, and the words for it
 
 

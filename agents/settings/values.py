@@ -14,11 +14,8 @@ import yaml
 from agents.maths.schedules import RAMPS, Ramp
 
 _NUMBER = r"([-+]?[\d.]+(?:[eE][-+]?\d+)?)"
-
 _MORE = rf"(?:,\s*{_NUMBER}\s*"
-
 _RAMP = re.compile(rf"({'|'.join(RAMPS)})\(\s*{_NUMBER}\s*,\s*{_NUMBER}\s*{_MORE}{_MORE})?)?\)")
-
 YAML_LEAKS = (ValueError, TypeError, LookupError, AttributeError, RecursionError)  # raised by PyYAML's own constructors
 
 

@@ -13,9 +13,7 @@ from envs.masks import gives_masks, maskable
 from envs.spaces import Array, Space, check_action_space, check_observation_space
 
 Flags = NDArray[np.bool_]
-
 Infos = dict[str, object]
-
 StepResult = tuple[Array, NDArray[np.float64], Flags, Flags, Infos]
 
 

@@ -20,7 +20,6 @@ from envs.errors import EnvironmentUsageError, UnknownEnvironment, UnsupportedSp
 from envs.spaces import Array
 
 _RESERVED = ("num_envs", "batch_size", "seed", "env_seed", "max_episode_steps")  # arguments of envpool set here
-
 _NO_LIMIT = 2**31 - 1  # envpool counts steps in an int32
 
 

@@ -14,7 +14,6 @@ from envs.snapshot import Encoded, capture, restore
 from envs.spaces import Array, Flat, brief, is_flat
 
 Snapshot = list[dict[str, Encoded]] | None
-
 _MISFITS = (TypeError, ValueError, OverflowError, AttributeError, LookupError)
 
 

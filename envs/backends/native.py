@@ -18,7 +18,6 @@ WORLDS = (  # in the order of the numbers in envs.backends.native_physics
 )  # fmt: skip
 
 _STATE_SIZE = 4  # numbers in the largest state; smaller ones leave the rest of the row unused
-
 _LOW = (1 << 64) - 1
 
 

@@ -13,9 +13,7 @@ import numpy as np
 from envs.kernels import kernel
 
 CARTPOLE, ACROBOT, MOUNTAIN_CAR, MOUNTAIN_CAR_CONTINUOUS, PENDULUM = range(5)
-
 _f32, _f64 = np.float32, np.float64
-
 _HALF = np.uint64(0xFFFFFFFF)
 _32 = np.uint64(32)
 _FACTOR_HIGH, _FACTOR_LOW = np.uint64(0x2360ED051FC65DA4), np.uint64(0x4385DF649FCCF645)  # of PCG64

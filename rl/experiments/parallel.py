@@ -57,7 +57,6 @@ class WorkerLost(RunFailed):
 
 
 Task = tuple[str, Line, int]  # an environment, a line and a seed
-
 Train = Callable[[str, Line, int, Path], "Future[Result]"]  # (environment, line, seed, parent of run directories)
 
 

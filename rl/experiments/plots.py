@@ -16,9 +16,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 _RETURN = ("rollout/ep_rew_mean", "training return,\nlast 100 episodes", "linear")
-
 _SHIFT = ("train/policy_shift_kl", "policy shift KL\n(nats an update)", "log")
-
 _ENTROPY = ("train/entropy", "entropy (nats)", "linear")
 
 _ADAPTED = (
@@ -27,7 +25,6 @@ _ADAPTED = (
 )
 
 _GRADIENT = ("train/grad_norm", "gradient norm\n(before it is clipped)", "log")
-
 _CAPTION = "curves: mean and 95 % interval over runs; dots: final return of each run, its IQM and 95 % interval"
 
 

@@ -11,7 +11,6 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 Scores = NDArray[np.float64]
-
 Statistic = Callable[[Sequence[Scores]], Scores]  # of tasks, each float[..., R]; gives float[...]
 
 

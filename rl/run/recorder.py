@@ -25,7 +25,6 @@ except ImportError:  # not on Windows
     fcntl = None  # type: ignore[assignment]
 
 LATEST = 100  # episodes over which training returns are averaged, as everywhere in the field
-
 SHIFT = "train/policy_shift_kl"  # a metric of which the largest value is recorded too
 
 

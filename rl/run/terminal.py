@@ -23,9 +23,7 @@ from envs import EnvironmentFailure, EnvironmentUsageError
 from rl.run.signals import INTERRUPTED, raise_on_interrupt
 
 DONE, FAILED, USAGE = 0, 1, 2
-
 _STOPS = (signal.SIGINT, signal.SIGTERM)
-
 _GRACE = 5  # seconds that an iteration gets to end after Ctrl-C, before it is cut off
 
 
@@ -34,9 +32,7 @@ class RunFailed(RuntimeError):
 
 
 MISTAKES = (ConfigError, EnvironmentUsageError, CheckpointError)
-
 FAILURES = (RunFailed, EnvironmentFailure, OSError)
-
 ANTICIPATED = (*MISTAKES, *FAILURES)  # what a command says in one line
 
 

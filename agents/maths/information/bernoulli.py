@@ -93,5 +93,4 @@ def _log_sigmoid_gradients(logits: Tensor, _: Tensor) -> tuple[Tensor]:
 
 
 _entropy = closed_form(_entropy_values, _entropy_gradients)
-
 _log_sigmoid = closed_form(lambda logits: functional.logsigmoid(logits.double()), _log_sigmoid_gradients)

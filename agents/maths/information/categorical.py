@@ -24,7 +24,6 @@ from agents.maths.information.numerics import (
 )
 
 _PIECE = 2**14  # logits computed at once: 128 KiB in float64, to stay in cache
-
 _CANCELS = {False: 1e-6, True: 1e-3}  # float64 input? → entropy or KL below which logarithms of sums lose digits
 
 
@@ -229,7 +228,5 @@ def _js_gradients(p_logits: Tensor, q_logits: Tensor, _: Tensor) -> tuple[Tensor
 
 
 _entropy = closed_form(_in_pieces(_entropy_values), _entropy_gradients)
-
 _kl = closed_form(_in_pieces(_kl_values), _kl_gradients)
-
 _js = closed_form(_in_pieces(_js_values), _js_gradients)

@@ -8,7 +8,6 @@ import torch
 from torch import Tensor
 
 Reduction = Literal["none", "mean", "sum"]
-
 TOLERANCE = 1e-5  # of Σ p = 1; admits a float32 softmax of thousands of actions
 
 

@@ -12,9 +12,7 @@ from agents.maths.information.checks import Reduction, check_broadcast, check_nu
 from agents.maths.information.numerics import phi
 
 Array = NDArray[np.float64]
-
 _NODES = 64  # nodes of each quadrature
-
 _REACH = 20.0  # upper limit of integration; log1p(e^{−2u}) is below 1e-17 beyond
 
 

@@ -9,11 +9,8 @@ from torch import Tensor
 from torch.autograd.forward_ad import unpack_dual
 
 Values = Callable[..., Tensor]
-
 Gradients = Callable[..., tuple[Tensor, ...]]
-
 NEAR = 0.125  # |x| up to which φ and ψ are summed as series
-
 _ORDER = 9  # of both series; the remainder is below 4e-14 of the sum
 
 

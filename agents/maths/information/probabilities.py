@@ -194,5 +194,4 @@ _cross_entropy = closed_form(
 )
 
 _kl = closed_form(_kl_values, _kl_gradients)
-
 _js = closed_form(_js_values, _js_gradients)

@@ -8,13 +8,9 @@ from rl.experiments.pages import Page, image, paragraph, table
 from rl.run.figure import BLACK, BLUE, GREEN, ORANGE, SKY, canvas, finish, save
 
 SB3, TORCH, FUSED = "SB3", "ours, torch", "ours, fused"
-
 GYMNASIUM, NATIVE = "stepping only, Gymnasium", "stepping only, native"
-
 LIMIT = "matrix products only"
-
 _STYLES = {LIMIT: (BLACK, "_"), FUSED: (BLUE, "o"), "rejax": (GREEN, "D"), TORCH: (SKY, "^"), SB3: (ORANGE, "s")}
-
 Content = Mapping[str, Any]
 
 

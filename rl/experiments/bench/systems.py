@@ -18,11 +18,8 @@ from envs import Backend
 from envs.backends.native import NativeBackend
 
 Run = Callable[[int], None]  # takes environment steps
-
 Build = Callable[[], Run]
-
 SEEDS, CORES = 16, 2
-
 _ENV = "CartPole-v1"
 
 

@@ -22,17 +22,11 @@ _PERCEPTRON = replace(
 )
 
 _SLOW = Setting(discriminator_lr=1e-3)
-
 _FAR = replace(_SLOW, mean=8.0)
-
 _NARROW = Setting(iterations=2_000, k=5, mean=1.0, std=0.4, learns_std=True, generator_lr=0.02, minibatch=256)
-
 _BUDGET = 6_000  # gradient steps of both networks together
-
 _SAMPLES = 100_000
-
 BINS = np.linspace(-5, 5, 61)
-
 _MODES_ITERATIONS, _MODES_K, _MODES_MINIBATCH, _WIDTH, _PRIOR = 1_200, 3, 256, 32, 4
 
 

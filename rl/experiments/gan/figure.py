@@ -21,11 +21,8 @@ if TYPE_CHECKING:
 
 
 _COLORS = (BLACK, ORANGE, BLUE, GREEN)
-
 _STYLES = ("-", "--", "-.", ":")
-
 _GRAY = "0.75"
-
 _MOMENTS = (4.0, 2.0, 1.0, 0.0)  # θ; the moments nearest to them are drawn
 
 _LOSSES = {

@@ -15,13 +15,9 @@ from agents.maths.information import gaussian_log_prob
 from rl.experiments.gan import toys
 
 Array = NDArray[np.float64]
-
 _DATA, _NOISE, _INITIAL, _HELD_OUT = range(4)  # streams of random numbers
-
 _RECORDS = 200  # of a trace
-
 _HELD_OUT_SAMPLES = 100_000
-
 NEAR = 0.5  # |θ| from which on the model counts as having arrived
 
 

@@ -12,7 +12,6 @@ from rl.experiments.pages import Page, image, paragraph, table
 from rl.experiments.statistics import mean_interval, reached
 
 ERROR_RANGE = (1.0, 3.0)  # of θ, where the learned logit is compared with the optimal one
-
 _THETAS = (0.5, 1.0, 2.0, 4.0, 6.0, 8.0, 10.0)
 
 

@@ -16,9 +16,7 @@ from agents.maths.gan import Form, expected_value, generator_loss, optimal_logit
 from agents.maths.information import gaussian_log_prob
 
 _SPACING = 0.01
-
 GRID = torch.arange(-10.0, 20.0 + _SPACING / 2, _SPACING, dtype=torch.float64)  # where densities are summed, float64[K]
-
 _BLOCK = 2**16  # numbers drawn at once
 
 

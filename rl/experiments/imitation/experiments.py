@@ -9,9 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 EXPERT_SEED = 100
-
 EPISODES, EPISODES_SEED = 10, 1000  # of the demonstrations; no run has this seed
-
 BOUND = 0.95  # of the expert's return
 
 EXPERTS: dict[str, tuple[str, ...]] = {
@@ -56,13 +54,9 @@ class Experiment(NamedTuple):
 
 
 CLONING, GAIL = "behavior cloning", "GAIL"
-
 INDEPENDENT = "independent"
-
 _FROM = "demonstrations={demonstrations}"
-
 _CLONE = (_FROM, "total_timesteps=500000", "num_envs=16", "learning_rate=1e-3", "normalize_observations=true")
-
 _OFTEN = "log_interval=20"  # updates, for smoother curves
 
 _STUDENT = (
@@ -71,7 +65,6 @@ _STUDENT = (
 )  # fmt: skip
 
 _OWN_STATES = ("n_steps=4", "total_timesteps=50000")
-
 _RECORDED = (_FROM, "total_timesteps=100000")
 
 _DIVERGENCES = {

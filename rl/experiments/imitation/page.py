@@ -12,7 +12,6 @@ from rl.experiments.statistics import Interval, as_plain, probability_of_improve
 from rl.run.results import Result, column
 
 _ENOUGH = f"{100 * BOUND:g} %"
-
 _PATHS = ("demonstrations", "teachers")  # settings that say where a run lies
 
 _EXPERT_HEADS = (

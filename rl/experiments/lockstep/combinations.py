@@ -12,9 +12,7 @@ from agents.settings.a2c import A2CSettings
 from rl.experiments.lockstep.replay import Difference, double_precision, lockstep
 
 Settings = dict[str, object]
-
 LIMIT = 1e-5
-
 STABLE, DEFAULT = 1e-4, 7e-4  # learning rates; at the first, no training here is chaotic
 
 FACTORS: Mapping[str, Sequence[tuple[str, Settings]]] = {
@@ -33,11 +31,8 @@ FACTORS: Mapping[str, Sequence[tuple[str, Settings]]] = {
 }
 
 Combination = tuple[int, ...]  # which value of each factor
-
 Compare = Callable[[Combination, float, int], Difference]
-
 Task = tuple[Compare, Combination, float, int]
-
 ALL: list[Combination] = list(product(*(range(len(values)) for values in FACTORS.values())))
 
 

@@ -11,7 +11,6 @@ from rl.experiments.search.space import Space
 from rl.experiments.search.study import Tried
 
 _SHOWN = 10  # trials of the table
-
 _ENDS = ("finished", "stopped", "failed")
 
 

@@ -20,13 +20,9 @@ if TYPE_CHECKING:
     from optuna.trial import BaseTrial
 
 _CALL = re.compile(r"(\w+)\((.*)\)", re.DOTALL)
-
 _FORMS = "log(low, high), uniform(low, high), one_of(a, b, …) or linear(initial, final)"
-
 _NEVER = ("seed", "total_timesteps")
-
 _OPEN, _CLOSED = "([{", ")]}"
-
 Parameters = dict[str, float | str]  # what was drawn, by the name of the draw
 
 

@@ -18,9 +18,7 @@ if TYPE_CHECKING:
 
 
 _STARTUP = 8  # finished trials before any is stopped early
-
 _ATTEMPTS = 2  # at a trial whose process was killed
-
 End = Literal["finished", "stopped", "failed"]
 
 

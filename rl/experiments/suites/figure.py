@@ -15,11 +15,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import FigureBase
 
 RANDOM = "0.45"
-
 _RETURN = "rollout/ep_rew_mean"
-
 _COLUMNS = 4
-
 _CAPTION = "curves: training return, last 100 episodes; diamonds: final return, mean over seeds and 95 % interval"
 
 

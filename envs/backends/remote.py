@@ -1,0 +1,65 @@
+"""The environment in a process of `ProcessBackend`."""
+
+import pickle
+from collections.abc import Callable
+
+from envs.backends.base import Infos
+from envs.backends.guard import guarded
+from envs.build import AnyEnv
+from envs.errors import EnvironmentFailure, EnvironmentUsageError
+from envs.spaces import Space
+
+FAILURE = "environment_failure"  # key of the info that holds the message of an EnvironmentFailure
+
+
+class RemoteEnv(AnyEnv):
+    """The environment in a process, built there by `begin`.
+
+    `reset` and `step` report a failure in `info`: an exception would end the process and print tracebacks.
+    """
+
+    def __init__(self, build: Callable[[], AnyEnv], name: str, spaces: tuple[Space, Space], i: int) -> None:
+        self.build, self.name, self.i = build, name, i
+        self.observation_space, self.action_space = spaces
+
+    def begin(self) -> str:
+        """Builds the environment. Returns an error message, or ''."""
+        try:
+            self.env = guarded(self.build(), self.i, self.name)
+        except EnvironmentUsageError as error:
+            return str(error)
+        except (Exception, SystemExit) as error:
+            return f"{type(error).__name__}: {' '.join(str(error).split())}"
+        same = (self.env.observation_space, self.env.action_space) == (self.observation_space, self.action_space)
+        return "" if same else "its spaces differ from those of environment 0"
+
+    def reset(self, *, seed: int | None = None, options: Infos | None = None) -> tuple[object, Infos]:
+        try:
+            return self.env.reset(seed=seed, options=options)
+        except EnvironmentFailure as failure:
+            return self.observation_space.sample(), {FAILURE: str(failure)}
+
+    def step(self, action: object) -> tuple[object, float, bool, bool, Infos]:
+        try:
+            return self.env.step(action)
+        except EnvironmentFailure as failure:
+            return self.observation_space.sample(), 0.0, False, False, {FAILURE: str(failure)}
+
+    def snapshot(self) -> bytes:
+        """Pickled, since torch would send tensors as shared memory."""
+        return pickle.dumps(self.env.snapshot)
+
+    def restore(self, snapshots: list[bytes]) -> bool:
+        """Restores the snapshot of this environment, out of all. Returns whether it fits."""
+        try:
+            self.env.snapshot = pickle.loads(snapshots[self.i])
+        except ValueError:  # of other wrappers
+            return False
+        return True
+
+    def echo(self, token: float) -> float:
+        return token
+
+    def close(self) -> None:
+        if hasattr(self, "env"):
+            self.env.close()
