@@ -48,7 +48,7 @@ figures: .venv/installed-box2d  ## ours beside Stable-Baselines3, and settings b
 	done
 	$(BIN)/python -m rl.index
 
-zoo: .venv/installed-zoo  ## train every recipe beside the scores of rl-baselines3-zoo (hours; the same command goes on)
+zoo: .venv/installed-zoo  ## train every recipe beside the scores of rl-baselines3-zoo (hours; the same command resumes)
 	$(BIN)/python -m rl.compare --suite zoo
 	$(BIN)/python -m rl.index
 

@@ -121,7 +121,7 @@ class Shared:
         return Norms(*_arrays(of_obs), *_arrays(of_reward), returns)
 
     def _bind(self) -> None:
-        """Moves parameters and optimizer state into the flat memory, where torch goes on seeing them."""
+        """Moves parameters and optimizer state into the flat memory, where torch still sees them."""
         learner, optimizer = self.learner, self.learner.optimizer.inner
         self._bound = self._places(self._theta)
         for p, place in self._bound:

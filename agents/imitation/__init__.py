@@ -1,0 +1,1 @@
+"""Algorithms that wrap an A2C."""

@@ -1,0 +1,1 @@
+"""Tensors in, tensors out: distributions, divergences, returns, normalizers, schedules, GANs."""

@@ -1,0 +1,1 @@
+"""π_θ and V_φ: encoders, hidden layers, heads, forward passes."""

@@ -1,0 +1,1 @@
+"""Settings: fields, types and defaults; text, YAML and recipes."""

@@ -1,0 +1,1 @@
+"""One run: command line, training, run directory."""

@@ -44,7 +44,7 @@ def finish(axes: "Axes", x: str = "", y: str = "", title: str = "") -> None:
 
 
 def count_steps(axes: "Axes", ticks: int = 6) -> None:
-    """The x axis counts whole steps, with at most so many ticks."""
+    """The x axis counts whole steps, with at most `ticks` ticks."""
     from matplotlib.ticker import MaxNLocator
 
     axes.xaxis.set_major_locator(MaxNLocator(ticks))

@@ -1,0 +1,1 @@
+"""The benchmark: how fast training is."""

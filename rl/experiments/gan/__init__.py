@@ -1,0 +1,1 @@
+"""Generative adversarial nets where everything is known."""

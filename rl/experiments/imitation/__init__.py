@@ -1,0 +1,1 @@
+"""Cloning, GAIL, distillation and mutual learning over seeds."""

@@ -1,0 +1,1 @@
+"""Our updates beside Stable-Baselines3's."""

@@ -1,0 +1,1 @@
+"""Many environments by one command."""
