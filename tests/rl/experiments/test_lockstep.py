@@ -22,7 +22,8 @@ from rl.experiments.lockstep.replay import Difference, double_precision, lockste
 @pytest.mark.parametrize("chosen", covering(2), ids=lambda chosen: "-".join(names(chosen)))
 def test_many_updates_in_double_precision(chosen: tuple[int, ...], long: bool) -> None:
     """Only the algorithm can differ. Every pair of settings occurs in one of these combinations."""
-    updates = 1_000 if long else 300
+    short = names(chosen)[:2] != ["MountainCarContinuous-v0", "1"]  # which truncates after 999 steps
+    updates = 300 if short and not long else 1_000
     with double_precision():
         replay = lockstep(settings_of(chosen, STABLE), updates)
     assert replay.updates == updates
