@@ -50,7 +50,7 @@ def build(name: str, env: EnvLike, settings: Mapping[str, object]) -> Agent:
 
 def load(run: str | Path, env: EnvLike | None = None, engine: str | None = None) -> Agent:
     """Loads an agent of any class from a run directory or checkpoint. See `Agent.load`."""
-    return _restore(checkpoint.read(run), env, engine)
+    return restore(checkpoint.read(run), env, engine)
 
 
 def load_actor(run: str | Path, env: EnvLike | None = None, engine: str | None = None) -> Agent:
@@ -59,10 +59,11 @@ def load_actor(run: str | Path, env: EnvLike | None = None, engine: str | None =
     See `Agent.load`.
     """
     saved = checkpoint.read(run)
-    return _restore(saved if saved.wraps is None else saved.unwrapped(), env, engine)
+    return restore(saved if saved.wraps is None else saved.unwrapped(), env, engine)
 
 
-def _restore(saved: Checkpoint, env: EnvLike | None, engine: str | None) -> Agent:
+def restore(saved: Checkpoint, env: EnvLike | None = None, engine: str | None = None) -> Agent:
+    """The agent that a checkpoint describes. Raises CheckpointError if its class cannot be imported."""
     try:
         cls = class_of(saved.agent)
     except ConfigError as error:

@@ -87,7 +87,8 @@ def _resume(args: Namespace) -> Run:
     if args.env not in (None, saved.get("env")):
         raise ConfigError(f"{directory} is a run of {saved.get('env')}, not of {args.env}")
     file = checkpoint.newest(directory / "checkpoints")
-    agent, name = registry.load(file, engine=args.engine), str(saved.get("agent", "a2c"))
+    content = checkpoint.read(file)
+    agent, name = registry.restore(content, engine=args.engine), str(saved.get("agent", "a2c"))
     layers = [(str(directory / "config.yaml"), saved)]
     layers += [
         (f"--{name.replace('_', '-')}", {name: value})
@@ -105,7 +106,7 @@ def _resume(args: Namespace) -> Run:
     summary = directory / "summary.json"
     if summary.exists() and agent.loop.step + agent.worlds.num_envs > settings.total_timesteps:
         raise ConfigError(f"{directory} has {agent.loop.step:,} steps already; give a larger --total-timesteps")
-    recorded = checkpoint.read(file).extra.get("recorder")
+    recorded = content.extra.get("recorder")
     if not isinstance(recorded, dict):
         raise CheckpointError(f"{file} is not of a run of this command; delete it to use the one before")
     recorder = Recorder(directory, settings.log_interval, agent.worlds.reward_threshold)
