@@ -1,16 +1,15 @@
 """`python -m rl.index`: writes results/README.md from the files beside it, and the aggregate over environments."""
 
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple, cast
+from typing import cast
 
 from agents.settings.files import write_text
 from agents.settings.values import ConfigError
-from rl.experiments import plots
+from rl.experiments import equivalence, plots
+from rl.experiments.compared import Compared, read_compared
 from rl.experiments.pages import image, paragraph, table
 from rl.experiments.statistics import Scores, bootstrap, iqm, probability_of_improvement
-from rl.experiments.suites.published import PUBLISHED
 from rl.run.results import write_json
 from rl.run.terminal import DONE, Parser, run
 
@@ -32,42 +31,12 @@ _SHOWS = {
 }
 
 
-class Compared(NamedTuple):
-    """The JSON file of one command `rl.compare`."""
-
-    env: str
-    name: str
-    content: Mapping[str, object]
-
-    @property
-    def runs(self) -> dict[str, list[dict[str, float]]]:
-        """The summaries of the runs of each line."""
-        lines = cast("list[dict[str, object]]", self.content["lines"])
-        return {str(line["label"]): cast("list[dict[str, float]]", line["runs"]) for line in lines}
-
-    @property
-    def scores(self) -> dict[str, list[float]]:
-        """Deterministic scores, one a seed, by line."""
-        return {label: [summary["eval_mean"] for summary in seeds] for label, seeds in self.runs.items()}
-
-    def normalized(self, label: str) -> Scores | None:
-        """Scores of a line, 0 as random actions and 1 as rl-baselines3-zoo; None where that is not known."""
-        published = PUBLISHED.get(self.env)
-        return published and published.normalize(self.scores[label], cast("float | None", self.content["random"]))
-
-    @property
-    def budget(self) -> str:
-        """Seeds and steps."""
-        seeds = next(iter(self.runs.values()))
-        return f"{len(seeds)} seeds, {seeds[0]['total_timesteps']:,} steps"
-
-
 def main(argv: list[str]) -> int:
     parser = Parser(prog="rl.index", description="Write the index of results, and the aggregate over environments.")
     parser.add_results("the results")
     args = parser.parse_args(argv)
     files = [file for file in sorted(args.results.glob("*/*.json")) if file.parent.name not in _OTHER_FOLDERS]
-    found = [compared for compared in map(_read, files) if compared is not None]
+    found = [compared for compared in map(read_compared, files) if compared is not None]
     comparisons = [each for each in found if each.name == "comparison"]
     if not comparisons:
         raise ConfigError(f"{args.results} holds no comparison yet: python -m rl.compare CartPole-v1 makes one")
@@ -77,6 +46,7 @@ def main(argv: list[str]) -> int:
         f"Made by `{parser.command(argv)}` from the files of the commands below.",
         f"Beside them: {', '.join(others)}." if others else "",
         *_overview(comparisons),
+        *_equivalence(comparisons, parser.command(argv), args.results),
         *_aggregate(comparisons, args.results),
     ]
     for each in sorted(found, key=lambda each: each.name != "comparison"):
@@ -86,24 +56,12 @@ def main(argv: list[str]) -> int:
     return DONE
 
 
-def _read(file: Path) -> Compared | None:
-    """None if the file is of a search (`rl.sweep`), which compares nothing."""
-    try:
-        compared = Compared(file.parent.name, file.stem, json.loads(file.read_text(encoding="utf-8")))
-        if "trials" in compared.content:
-            return None
-        assert compared.budget, compared.scores
-    except (ValueError, LookupError, TypeError, AttributeError, StopIteration) as error:
-        raise ConfigError(f"{file} is not what rl.compare writes ({error!r}); make it again") from None
-    return compared
-
-
 def _overview(comparisons: Sequence[Compared]) -> list[str]:
     """Environments down, lines across: interquartile means of the deterministic evaluations."""
-    labels = list(dict.fromkeys(label for each in comparisons for label in each.scores))
+    labels = list(dict.fromkeys(label for each in comparisons for label in each.runs))
     rows = []
     for each in comparisons:
-        cells = [str(bootstrap([each.scores[label]], iqm)) if label in each.scores else "" for label in labels]
+        cells = [str(bootstrap([each.scores()[label]], iqm)) if label in each.runs else "" for label in labels]
         rows.append([f"[{each.env}]({each.env}/comparison.md)", each.budget, *cells])
     note = """Interquartile mean over seeds of the deterministic evaluation after training, with its 95 % stratified
         bootstrap interval. In the lines of 1 step and of 5 steps, ours and SB3 (Stable-Baselines3's A2C) have the same
@@ -111,10 +69,28 @@ def _overview(comparisons: Sequence[Compared]) -> list[str]:
     return [paragraph(note), table(["environment", "budget of a line", *labels], rows, words=2)]
 
 
+def _equivalence(comparisons: Sequence[Compared], command: str, results: Path) -> list[str]:
+    """Writes equivalence.md, .json and .png if the runs that the test demands are there. Returns its section."""
+    test = equivalence.judge(comparisons)
+    if test is None:
+        print("note: results/equivalence.md is left as it is: its 50 seeds in four environments are not all there")
+        return []
+    equivalence.page(test, command).write(results / "equivalence")
+    equivalence.draw(test, results / "equivalence")
+    return [
+        "## The same as Stable-Baselines3's A2C?",
+        paragraph(
+            equivalence.conclusion(test)
+            + " Rules, fixed before the runs, and all pairs: [equivalence.md](equivalence.md)."
+        ),
+        image("differences of normalized scores and probabilities of improvement", "equivalence.png"),
+    ]
+
+
 def _aggregate(comparisons: Sequence[Compared], results: Path) -> list[str]:
     """Over the environments whose scores can be normalized, for the lines that all of them have."""
-    known = [each for each in comparisons if each.normalized(next(iter(each.scores))) is not None]
-    labels = [label for label in known[0].scores if all(label in each.scores for each in known)] if known else []
+    known = [each for each in comparisons if each.normalized(next(iter(each.runs))) is not None]
+    labels = [label for label in known[0].runs if all(label in each.runs for each in known)] if known else []
     if len(known) < 2 or not labels:
         return []
     tasks = {label: [cast(Scores, each.normalized(label)) for each in known] for label in labels}
@@ -145,7 +121,7 @@ def _aggregate(comparisons: Sequence[Compared], results: Path) -> list[str]:
 
 def _entry(compared: Compared) -> list[str]:
     env_id, name = compared.env, compared.name
-    statistics = {label: bootstrap([scores], iqm) for label, scores in compared.scores.items()}
+    statistics = {label: bootstrap([scores], iqm) for label, scores in compared.scores().items()}
     best = max(x.value for x in statistics.values())
     highest = [label for label, x in statistics.items() if x.value == best]
     behind = []

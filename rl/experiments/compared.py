@@ -1,0 +1,57 @@
+"""Reading what `rl.compare` wrote: the summaries and scores of its lines."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import NamedTuple, cast
+
+from agents.settings.values import ConfigError
+from rl.experiments.statistics import Scores
+from rl.experiments.suites.published import PUBLISHED
+
+
+class Compared(NamedTuple):
+    """The JSON file of one command `rl.compare`."""
+
+    env: str
+    name: str
+    content: Mapping[str, object]
+
+    @property
+    def runs(self) -> dict[str, list[dict[str, float]]]:
+        """The summaries of the runs of each line."""
+        lines = cast("list[dict[str, object]]", self.content["lines"])
+        return {str(line["label"]): cast("list[dict[str, float]]", line["runs"]) for line in lines}
+
+    def scores(self, key: str = "eval_mean") -> dict[str, list[float]]:
+        """A number of the summaries, one a seed, by line: by default the deterministic score."""
+        return {label: [summary[key] for summary in seeds] for label, seeds in self.runs.items()}
+
+    def seeds(self, label: str) -> list[int]:
+        return [int(summary["seed"]) for summary in self.runs[label]]
+
+    def normalized(self, label: str, key: str = "eval_mean") -> Scores | None:
+        """Scores of a line, 0 as random actions and 1 as rl-baselines3-zoo; None where that is not known."""
+        published = PUBLISHED.get(self.env)
+        return published and published.normalize(self.scores(key)[label], cast("float | None", self.content["random"]))
+
+    @property
+    def budget(self) -> str:
+        """Seeds and steps, those of every line if they differ."""
+        lines = self.runs.values()
+        counts = sorted({len(seeds) for seeds in lines})
+        steps = sorted({int(summary["total_timesteps"]) for seeds in lines for summary in seeds})
+        seeds = " or ".join(map(str, counts))
+        return f"{seeds} seeds, {' or '.join(f'{count:,}' for count in steps)} steps"
+
+
+def read_compared(file: Path) -> Compared | None:
+    """None if the file is of a search (`rl.sweep`), which compares nothing. Raises ConfigError if it is damaged."""
+    try:
+        compared = Compared(file.parent.name, file.stem, json.loads(file.read_text(encoding="utf-8")))
+        if "trials" in compared.content:
+            return None
+        assert compared.budget, compared.scores()
+    except (ValueError, LookupError, TypeError, AttributeError, StopIteration) as error:
+        raise ConfigError(f"{file} is not what rl.compare writes ({error!r}); make it again") from None
+    return compared
