@@ -18,10 +18,13 @@ class Compared(NamedTuple):
     content: Mapping[str, object]
 
     @property
+    def lines(self) -> list[dict[str, object]]:
+        return cast("list[dict[str, object]]", self.content["lines"])
+
+    @property
     def runs(self) -> dict[str, list[dict[str, float]]]:
         """The summaries of the runs of each line."""
-        lines = cast("list[dict[str, object]]", self.content["lines"])
-        return {str(line["label"]): cast("list[dict[str, float]]", line["runs"]) for line in lines}
+        return {str(line["label"]): cast("list[dict[str, float]]", line["runs"]) for line in self.lines}
 
     def scores(self, key: str = "eval_mean") -> dict[str, list[float]]:
         """A number of the summaries, one a seed, by line: by default the deterministic score."""
@@ -38,10 +41,9 @@ class Compared(NamedTuple):
     @property
     def budget(self) -> str:
         """Seeds and steps, those of every line if they differ."""
-        lines = self.runs.values()
-        counts = sorted({len(seeds) for seeds in lines})
-        steps = sorted({int(summary["total_timesteps"]) for seeds in lines for summary in seeds})
-        seeds = " or ".join(map(str, counts))
+        settings = [cast("dict[str, object]", line["settings"]) for line in self.lines]
+        steps = sorted({int(str(own["total_timesteps"])) for own in settings})
+        seeds = len(next(iter(self.runs.values())))
         return f"{seeds} seeds, {' or '.join(f'{count:,}' for count in steps)} steps"
 
 

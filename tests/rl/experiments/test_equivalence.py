@@ -24,7 +24,7 @@ def compared(env: str, shift: Mapping[str, float], seeds: range = SEEDS) -> Comp
         runs = [
             {"seed": seed, "eval_mean": x, "eval_stochastic_mean": x} for seed, x in zip(seeds, returns, strict=True)
         ]
-        lines.append({"label": label, "runs": runs})
+        lines.append({"label": label, "settings": {"total_timesteps": 100_000}, "runs": runs})
     return Compared(env, "comparison", {"random": worst, "machine": "a machine", "lines": lines})
 
 
