@@ -30,13 +30,16 @@ class Race(NamedTuple):
 def accuracy_page(command: str, machine: str) -> Page:
     """A row for each case; an answer that is off by more than 1e-3 of the truth, or NaN, is marked."""
     rows = [
-        [case.question, f"{case.truth:.10g}", *(_answer(case, x) for x in (case.ours, case.torch, case.scipy))]
+        [case.question, f"{case.truth:.10g}", *(_answer(case, x) for x in case[2:])]
         for case in (*cases(), *shares_of_failures())
     ]
     explanation = f"""torch {torch.__version__}, SciPy {scipy.__version__}, NumPy {np.__version__}. The truth is
-        computed by mpmath with 50 digits from the numbers as float32 or float64 holds them. ✗ marks an answer that is
-        NaN or off by more than a thousandth, – a question that the library has no function for."""
-    parts = [paragraph(explanation), table(["question", "truth", "rl.information", "torch", "SciPy"], rows)]
+        computed by mpmath with 50 digits from the numbers as float32 or float64 holds them. `rl.information` and torch
+        are given tensors of the type in the question, torch once more the same numbers cast to float64, SciPy always
+        float64. ✗ marks an answer that is NaN or off by more than a thousandth, – a question that the library has no
+        function for."""
+    heads = ["question", "truth", "rl.information", "torch", "torch in float64", "SciPy in float64"]
+    parts = [paragraph(explanation), table(heads, rows)]
     return Page("Accuracy of rl.information", command, machine, parts, {})
 
 
