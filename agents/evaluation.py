@@ -49,6 +49,23 @@ class UniformPolicy:
         return Choice(action[:, 0] if isinstance(self.actions, gym.spaces.Discrete) else action, raw)
 
 
+class ConstantPolicy:
+    """Takes one action of the policy's space in every state."""
+
+    def __init__(self, action: Array | int) -> None:
+        self.action = torch.as_tensor(action)
+
+    def act(
+        self,
+        obs: Array,
+        deterministic: bool = True,
+        generator: torch.Generator | None = None,
+        context: Context = NO_CONTEXT,
+    ) -> Choice:
+        """The action, once for each observation. The raw parameters are empty."""
+        return Choice(self.action.expand(len(obs), *self.action.shape), torch.zeros(len(obs), 0))
+
+
 class Evaluation(NamedTuple):
     """Undiscounted, unnormalized returns, and lengths, of the episodes in order of assignment."""
 
@@ -112,6 +129,28 @@ def evaluate_uniform(
     if not has_uniform(actions):
         return None
     return evaluate(UniformPolicy(actions), env_id, episodes, False, variant=variant, backend=backend)
+
+
+def evaluate_still(
+    env_id: str, episodes: int = 100, *, variant: Variant | None = None, backend: Backend = "auto"
+) -> Evaluation | None:
+    """Evaluates standing still: in a Box, the action within its bounds that is nearest to zero; of Discrete actions,
+    the constant action with the highest mean over these episodes. None for other actions."""
+    variant = variant or Variant()
+    worlds = make(env_id, 1, variant=variant, backend=backend)
+    worlds.close()
+    actions = worlds.policy_action_space
+    constants: list[Array | int]
+    if isinstance(actions, gym.spaces.Box):
+        constants = [np.clip(np.zeros(actions.shape, actions.dtype), actions.low, actions.high)]
+    elif isinstance(actions, gym.spaces.Discrete):
+        constants = list(range(int(actions.n)))
+    else:
+        return None
+    played = [
+        evaluate(ConstantPolicy(action), env_id, episodes, variant=variant, backend=backend) for action in constants
+    ]
+    return max(played, key=lambda each: each.mean)
 
 
 def evaluate_both(agent: Agent, episodes: int, seed: int) -> tuple[Evaluation, Evaluation]:

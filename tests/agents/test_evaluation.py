@@ -8,7 +8,7 @@ from gymnasium import spaces
 
 from agents import episodes as play
 from agents.a2c import A2C
-from agents.evaluation import evaluate, evaluate_both, has_uniform, summarize
+from agents.evaluation import evaluate, evaluate_both, evaluate_still, has_uniform, summarize
 from envs import Variant, make
 from tests.toys import Counter, Idle, Numbered, OneOrNineteen, numbered, same_step
 
@@ -180,3 +180,28 @@ def test_both_evaluations_and_their_summary():
 def test_nothing_is_uniform_over_bounds_that_single_precision_cannot_hold() -> None:
     assert not has_uniform(spaces.Box(-1e300, 1e300, (1,), np.float64))
     assert has_uniform(spaces.Box(-2, -2, (1,), np.float32))
+
+
+def above_zero(env):
+    """A wrapper after which actions are at least ¼."""
+    return gym.wrappers.TransformAction(env, lambda action: action, spaces.Box(0.25, 1.0, (1,), np.float32))
+
+
+def two_choices(env):
+    return gym.wrappers.TransformAction(env, lambda action: action[0], spaces.MultiDiscrete([2, 2]))
+
+
+def test_standing_still_is_the_action_nearest_to_zero_or_the_best_constant_one():
+    target = "envs.probes:ContinuousTarget-v0"  # −(a − ½)²
+    assert evaluate_still(target, 5).returns.tolist() == [-0.25] * 5
+    above = Variant(wrappers=(f"{__name__}:above_zero",))
+    assert evaluate_still(target, 5, variant=above).returns.tolist() == [-0.0625] * 5
+    assert evaluate_still("envs.probes:ShiftedAction-v0", 5).returns.tolist() == [1.0] * 5  # of −1, 0, 1
+    several = Variant(wrappers=(f"{__name__}:two_choices",))
+    assert evaluate_still("envs.probes:ActionReward-v0", 5, variant=several) is None
+
+
+def test_standing_still_in_classic_control():
+    assert 8.5 < evaluate_still("CartPole-v1").mean < 10.0
+    assert set(evaluate_still("MountainCar-v0", 10).returns) == {-200.0}
+    assert set(evaluate_still("MountainCarContinuous-v0", 10).returns) == {0.0}
