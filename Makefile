@@ -48,11 +48,11 @@ figures: .venv/installed-box2d  ## ours beside Stable-Baselines3, and settings b
 	done
 	$(BIN)/python -m rl.index
 
-zoo: .venv/installed-zoo  ## train every recipe beside the scores of rl-baselines3-zoo (hours; the same command resumes)
+zoo: .venv/installed-zoo  ## train every recipe and SB3's A2C beside it, ten seeds (a day or more on two cores; the same command resumes)
 	$(BIN)/python -m rl.compare --suite zoo
 	$(BIN)/python -m rl.index
 
-unseen: .venv/installed-unseen  ## train eleven environments without a recipe, beside random actions (ten minutes on two cores)
+unseen: .venv/installed-unseen  ## train eleven environments without a recipe, beside random actions (more than an hour on two cores)
 	$(BIN)/python -m rl.compare --suite unseen
 	$(BIN)/python -m rl.index
 

@@ -2,10 +2,10 @@
 
 The lines: single-step and five-step updates at Stable-Baselines3's hyper-parameters, by either side, and our recipe for
 the environment. `--agents` chooses among them; `--line LABEL KEY=VALUE …` adds a line with its own settings; without
-presets, the lines make a sweep. `--suite zoo` trains every recipe in the environments of rl-baselines3-zoo and compares
-the scores with those published there; `--suite unseen` trains environments without a recipe at the defaults and
-compares the scores with those of random actions. Finished runs with the same settings are reused; interrupted runs of
-ours resume from their checkpoints.
+presets, the lines make a sweep. `--suite zoo` trains every recipe and compares the scores with those of SB3's A2C with
+the settings of rl-baselines3-zoo, published there or trained here; `--suite unseen` trains environments without a
+recipe at the defaults and compares the scores with those of random actions. Finished runs with the same settings are
+reused; interrupted runs of ours resume from their checkpoints.
 """
 
 from argparse import Namespace

@@ -57,3 +57,18 @@ def changed(settings: Mapping[str, object], defaults: Mapping[str, object], keys
 def counted(number: int, noun: str) -> str:
     """ "1 seed", "10 seeds"."""
     return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def spelled(numbers: Sequence[int]) -> str:
+    """Ascending whole numbers, three or more in a row as a range: "0, 1, 5 to 9", "10,000 to 10,009"."""
+    groups: list[list[int]] = []
+    for number in numbers:
+        if groups and number == groups[-1][-1] + 1:
+            groups[-1].append(number)
+        else:
+            groups.append([number])
+    parts = [
+        [f"{group[0]:,} to {group[-1]:,}"] if len(group) > 2 else [f"{number:,}" for number in group]
+        for group in groups
+    ]
+    return ", ".join(part for each in parts for part in each)

@@ -1,4 +1,4 @@
-"""The figure of a suite: a panel for each environment with every seed, the final score, and the goal."""
+"""The figure of a suite: a panel for each environment with every seed, the final scores, and the goal."""
 
 from collections.abc import Sequence
 from math import ceil
@@ -8,16 +8,18 @@ from typing import TYPE_CHECKING
 from rl.experiments.pages import counted
 from rl.experiments.statistics import iqm, mean_interval, on_grid
 from rl.experiments.suites.suite import Entry, Report, Suite
-from rl.run.figure import BLACK, BLUE, ORANGE, canvas, finish, legend, save
+from rl.run.figure import BLACK, BLUE, GREEN, ORANGE, canvas, finish, legend, save
+from rl.run.results import Columns
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import FigureBase
 
-RANDOM = "0.45"
+GRAY = "0.45"
 _RETURN = "rollout/ep_rew_mean"
-_COLUMNS = 4
-_CAPTION = "curves: training return, last 100 episodes; diamonds: final return, mean over seeds and 95 % interval"
+_COLUMNS = 3
+_CAPTION = "curves: training return (stochastic policy), last 100 episodes; diamonds: evaluation after training, mean"
+_MANY_DECADES = 100.0  # returns whose magnitudes differ by more are drawn on a logarithmic axis
 
 
 def draw(suite: Suite, report: Report, path: Path) -> None:
@@ -27,17 +29,17 @@ def draw(suite: Suite, report: Report, path: Path) -> None:
     """
     if not report.finished:
         raise ValueError("no run is finished")
-    heights = [1.45 * ceil(len(report.finished) / _COLUMNS) + 0.3]  # inches
+    heights = [1.6 * ceil(len(report.finished) / _COLUMNS) + 0.3]  # inches
     below = suite.below and suite.below(report)
     heights += [below.height] if below else []
-    with canvas(7.2, sum(heights) + 0.9, font_size=7) as figure:
+    with canvas(7.2, sum(heights) + 1.1) as figure:
         parts = figure.subfigures(len(heights), 1, height_ratios=heights, squeeze=False)[:, 0]
         _draw_environments(parts[0], suite, report)
         if below:
             below.draw(parts[1].subplots())
-        legend(figure)
+        legend(figure, columns=3)
         title = f"{suite.title}, {counted(len(report.seeds), 'seed')}"
-        figure.suptitle(f"{title}\n{_CAPTION}", fontsize="medium")
+        figure.suptitle(f"{title}\n{_CAPTION} and 95 % interval", fontsize="medium")
         save(figure, path)
 
 
@@ -46,39 +48,59 @@ def _draw_environments(figure: "FigureBase", suite: Suite, report: Report) -> No
     columns = min(_COLUMNS, len(entries))
     panels = figure.subplots(ceil(len(entries) / columns), columns, squeeze=False)
     for axes, entry in zip(panels.flat, entries, strict=False):
-        references = [
-            (suite.goal(entry), suite.goal_label, ORANGE, "--"), (entry.random_mean, "random actions", RANDOM, ":")
-        ]  # fmt: skip
-        _draw_environment(axes, entry, entry.column(suite.judged(entry.env)))
-        for value, label, color, style in references:
-            if value is not None:
-                axes.axhline(value, color=color, ls=style, lw=1.1, label=label)
+        goal = suite.goal(entry)
+        _draw_environment(axes, entry)
+        if goal is not None:
+            axes.axhspan(goal.low, goal.high, color=ORANGE, alpha=0.2, lw=0)
+            axes.axhline(goal.value, color=ORANGE, ls="--", lw=1.1, label=suite.goal_label)
+        for played, label, color, style in (
+            (entry.random, "random actions", GRAY, ":"), (entry.still, "standing still", GREEN, "-.")
+        ):  # fmt: skip
+            if played is not None:
+                axes.axhline(played.mean, color=color, ls=style, lw=1.1, label=label)
         partly = f" ({len(entry.runs)} of {len(report.seeds)})" if len(entry.runs) < len(report.seeds) else ""
         finish(axes, title=entry.env.rpartition(":")[2] + partly)
+        _set_scale(axes)
     for axes in panels.flat[len(entries) :]:
         axes.set_axis_off()
     figure.supxlabel("environment steps", fontsize="medium")
     figure.supylabel("return", fontsize="medium")
 
 
-def _draw_environment(axes: "Axes", entry: Entry, scores: Sequence[float]) -> None:
-    """Every seed thin, their interquartile mean bold, and at the end the score that the table judges."""
+def _draw_environment(axes: "Axes", entry: Entry) -> None:
+    """Every seed thin, their interquartile mean bold, and at the end both evaluations."""
     from matplotlib.ticker import MaxNLocator
 
     runs = [run.metrics() for run in entry.runs]
-    for i, run in enumerate(runs):
-        axes.plot(run["step"], run[_RETURN], color=BLUE, lw=0.6, alpha=0.45, label=None if i else "ours, each seed")
-    try:
-        grid, curves = on_grid(runs, "step", _RETURN)
-        axes.plot(grid, iqm([curves.T]), color=BLUE, lw=1.6, label="ours, interquartile mean")
-    except ValueError:  # no step at which every seed has finished an episode
-        pass
-    final, end = mean_interval(scores), max(run["step"][-1] for run in runs)
-    axes.plot([end, end], [final.low, final.high], color=BLACK, lw=1, clip_on=False)
-    axes.plot(end, final.value, "D", ms=3, color=BLACK, clip_on=False, zorder=3, label="ours, evaluation")
-    axes.set_xlim(left=0)
+    _draw_curves(axes, runs)
+    end = max(run["step"][-1] for run in runs)
+    for at, scores, fill, label in (
+        (end, entry.column("eval_stochastic_mean"), "white", "ours after training, stochastic"),
+        (1.05 * end, entry.column("eval_mean"), BLACK, "ours after training, deterministic"),
+    ):
+        final = mean_interval(scores)
+        axes.plot([at, at], [final.low, final.high], color=BLACK, lw=1)
+        axes.plot(at, final.value, "D", ms=3.5, mfc=fill, mec=BLACK, mew=0.8, zorder=3, label=label)
+    axes.set_xlim(0, 1.1 * end)
     axes.xaxis.set_major_locator(MaxNLocator(3, steps=[1, 2, 5, 10]))
     axes.xaxis.set_major_formatter(lambda x, _: _short(x))
+
+
+def _draw_curves(axes: "Axes", runs: Sequence[Columns]) -> None:
+    for i, run in enumerate(runs):
+        axes.plot(run["step"], run[_RETURN], color=BLUE, lw=0.6, alpha=0.4, label=None if i else "ours, each seed")
+    try:
+        grid, curves = on_grid(runs, "step", _RETURN)
+    except ValueError:  # no step at which every seed has finished an episode
+        return
+    axes.plot(grid, iqm([curves.T]), color=BLUE, lw=1.6, label="ours, interquartile mean")
+
+
+def _set_scale(axes: "Axes") -> None:
+    """A logarithmic axis where all returns are negative and some many times as large as others, as in CliffWalking."""
+    low, high = axes.dataLim.intervaly
+    if high < 0 and low / high > _MANY_DECADES:
+        axes.set_yscale("symlog", linthresh=-high)
 
 
 def _short(steps: float) -> str:

@@ -7,9 +7,10 @@ import numpy as np
 
 from agents.evaluation import Evaluation
 from envs import Variant
-from rl.experiments.pages import Page, image, paragraph, table
+from rl.experiments.pages import Page, image, paragraph, spelled, table
 from rl.experiments.parallel import Line
 from rl.experiments.statistics import Interval, bootstrap, iqm, mean_interval
+from rl.experiments.suites.looks import Look, described, looks_at
 from rl.run.results import Result, column
 
 if TYPE_CHECKING:
@@ -24,6 +25,9 @@ class Entry(NamedTuple):
     runs: Sequence[Result]  # finished
     random: Evaluation | None  # of uniformly random actions
     missing: str  # why a seed, or every seed, is not among the runs; empty if none is missing
+    still: Evaluation | None = None  # of standing still, if the suite asks for it
+    baseline_settings: Mapping[str, object] | None = None  # of Stable-Baselines3's runs; None if the suite has none
+    baseline: Sequence[Result] = ()  # Stable-Baselines3's finished runs
     pages: Sequence[str] = ()  # its other results, such as searches, relative to the suite's page
 
     @property
@@ -41,6 +45,7 @@ class Report(NamedTuple):
     machine: str
     seeds: Sequence[int]
     entries: Sequence[Entry]
+    looks: Sequence[Look] = ()  # those of this page among them
 
     @property
     def finished(self) -> list[Entry]:
@@ -49,14 +54,18 @@ class Report(NamedTuple):
 
     @property
     def trained(self) -> str:
-        """ "seeds 0, 1, 2"."""
-        return f"seed{'s' if len(self.seeds) > 1 else ''} {', '.join(map(str, self.seeds))}"
+        """ "seeds 0 to 4"."""
+        return f"seed{'s' if len(self.seeds) > 1 else ''} {spelled(self.seeds)}"
 
     @property
     def played(self) -> str:
         """ "on 100 episodes each"."""
         episodes = sorted({int(count) for entry in self.entries for count in entry.column("eval_episodes")})
         return f"on {' or '.join(map(str, episodes))} episodes each" if episodes else "after training"
+
+    def used_up(self, entry: Entry) -> bool:
+        """Whether more than one recipe was evaluated on these seeds."""
+        return len(looks_at(self.looks, entry.env, self.seeds)) > 1
 
     def label(self, entry: Entry) -> str:
         """The environment, and how many of its seeds are finished if some are not."""
@@ -71,14 +80,14 @@ class Statistics(NamedTuple):
     iqm: Interval
     stochastic: Interval  # mean of the stochastic evaluations
     judged: Interval  # mean of the evaluations that the suite judges
-    goal: float | None  # for that mean; None if it is unknown
+    goal: Interval | None  # for that mean; None if it is unknown
     timesteps: int  # of training
     seconds: float  # of training a seed, median
     steps_per_second: float  # median
 
     @property
     def reaches(self) -> bool | None:
-        return None if self.goal is None else self.judged.value >= self.goal
+        return None if self.goal is None else self.judged.value >= self.goal.value
 
 
 class Below(NamedTuple):
@@ -100,7 +109,7 @@ class Suite(NamedTuple):
     no_line: str  # why an environment has no line
     variant: Callable[[Line], Variant]  # of the environment for random actions
     judged: Callable[[str], str]  # environment → the evaluation in `summary.json` that is judged
-    goal: Callable[[Entry], float | None]  # for its mean over seeds
+    goal: Callable[[Entry], Interval | None]  # for its mean over seeds
     goal_label: str  # in the figure
     heads: Sequence[str]  # of the table
     words: int  # how many of its columns hold words
@@ -110,6 +119,8 @@ class Suite(NamedTuple):
     numbers: Callable[[Entry, Statistics | None], Mapping[str, object]]  # of an environment
     overall: Callable[[Report], Mapping[str, object]]  # numbers of all environments together
     below: Callable[[Report], Below | None] | None = None  # a panel below the environments
+    still: bool = False  # whether standing still is evaluated too
+    baseline: Callable[[str, Sequence[str]], Line | None] | None = None  # as `line`, of Stable-Baselines3's A2C
 
 
 def statistics(suite: Suite, entry: Entry) -> Statistics:
@@ -135,24 +146,29 @@ def page(suite: Suite, report: Report) -> Page:
             "env": entry.env,
             "settings": entry.settings,
             "random": entry.random_mean,
+            "still": entry.still and entry.still.mean,
             "missing": entry.missing or None,
             **suite.numbers(entry, found.get(entry.env)),
             "runs": [run.summary for run in entry.runs],
+            "baseline_settings": entry.baseline_settings,
+            "baseline_runs": [run.summary for run in entry.baseline],
         }
         for entry in report.entries
     ]
     parts = [paragraph(suite.explanation(report)), table(suite.heads, rows, suite.words)]
-    parts += [*suite.remarks(report, found), paragraph(_missing(report)), image("training curves", f"{suite.name}.png")]
+    looks = described(report.looks, report.seeds, found) if found else ""
+    parts += [*suite.remarks(report, found), paragraph(looks), paragraph(_missing(report))]
+    parts += [image("training curves", f"{suite.name}.png")]
     numbers = {**suite.overall(report), "seeds": list(report.seeds), "environments": environments}
     return Page(suite.title, report.command, report.machine, parts, numbers)
 
 
 def shortfalls(found: Mapping[str, Statistics], number: Callable[[float], str]) -> tuple[int, int, str]:
-    """Returns how many environments reach the goal, of how many, and a sentence on the others."""
+    """Returns how many environments reach the goal, of how many that have one, and a sentence on the others."""
     judged = {env: (ours, ours.goal) for env, ours in found.items() if ours.goal is not None}
     behind = [
-        f"{env} ({number(ours.judged.value)} against {number(goal)}; the interval "
-        f"{'reaches it' if ours.judged.high >= goal else 'does not reach it'})"
+        f"{env} ({number(ours.judged.value)} against {number(goal.value)}; the intervals "
+        f"{'overlap' if ours.judged.overlaps(goal) else 'do not overlap'})"
         for env, (ours, goal) in judged.items()
         if not ours.reaches
     ]

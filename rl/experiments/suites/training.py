@@ -4,47 +4,25 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import as_completed
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import cast
 
 from tqdm import tqdm
 
-from agents.evaluation import Evaluation, evaluate_uniform
+from agents.evaluation import evaluate_still, evaluate_uniform
 from agents.machine import machine
 from agents.settings.files import directory_name
 from agents.settings.schema import suggestion
 from agents.settings.values import ConfigError
-from envs import UnknownEnvironment, Variant
+from envs import UnknownEnvironment
 from rl.experiments.parallel import Line, finished, training
+from rl.experiments.suites.candidates import Candidate, Runs
 from rl.experiments.suites.figure import draw
-from rl.experiments.suites.suite import Entry, Report, Suite, page
-from rl.run.results import Result
+from rl.experiments.suites.looks import Look, looks_at, read_looks, with_look, write_looks
+from rl.experiments.suites.suite import Report, Suite, page
 from rl.run.terminal import RunFailed
 
-
-@dataclass
-class Candidate:
-    """An environment of the suite: its settings, and its runs so far."""
-
-    env: str
-    line: Line | None
-    runs: dict[int, Result]  # by seed, those that are finished
-    chosen: bool = False  # whether this command trains it
-    obstacle: str = ""  # why it cannot be trained here
-    random: Evaluation | None = None  # of uniformly random actions
-    seconds: float = 0.0  # estimate for stepping the environment in one run
-    failures: dict[int, str] = field(default_factory=dict)  # by seed
-
-    def entry(self, seeds: Sequence[int]) -> Entry:
-        """As the page shows it."""
-        absent = [seed for seed in seeds if seed not in self.runs]
-        idle = [str(seed) for seed in absent if seed not in self.failures]
-        missing = [f"seed {seed} failed: {text}" for seed, text in self.failures.items()]
-        missing += [f"seed{'s' if len(idle) > 1 else ''} {', '.join(idle)} not finished"] if idle and self.line else []
-        missing += [self.obstacle] if absent and self.obstacle else []
-        runs = [self.runs[seed] for seed in seeds if seed in self.runs]
-        return Entry(self.env, self.line and self.line.settings, runs, self.random, "; ".join(missing))
+_BASELINE_SEEDS = 5  # Stable-Baselines3's A2C is trained from the first seeds of the suite only
 
 
 def run(
@@ -59,21 +37,49 @@ def run(
     """
     candidates, on = survey(suite, only, assignments, seeds, out), machine()
     path = results / suite.name / suite.name
-    for note in left_out(candidates, only):
+    looks = read_looks(path.with_name("looks.json"))
+    for note in [*left_out(candidates, only), *_used_up(candidates, looks)]:
         print(f"note: {note}")
 
-    def report() -> Report:
-        entries = [candidate.entry(seeds)._replace(pages=_pages(results, candidate.env)) for candidate in candidates]
-        return Report(command, on, seeds, entries)
+    def write() -> Report:
+        entries = [candidate.entry(_pages(results, candidate.env)) for candidate in candidates]
+        report = Report(command, on, seeds, entries, _looked(candidates, looks))
+        _write(suite, report, path)
+        return report
 
     try:
-        train(candidates, seeds, out, jobs, lambda: _write(suite, report(), path))
+        train(candidates, out, jobs, write)
     finally:
-        _write(suite, report(), path)
-    print(f"{page(suite, report())}written to {path.parent}")
-    failures = [f"{each.env}, seed {seed}: {text}" for each in candidates for seed, text in each.failures.items()]
+        report = write()
+    print(f"{page(suite, report)}written to {path.parent}")
+    failures = [
+        f"{each.env}, {runs.line.label}, seed {seed}: {text}"
+        for each in candidates
+        for runs in (each.ours, each.baseline)
+        if runs
+        for seed, text in runs.failures.items()
+    ]
     if failures:
         raise RunFailed("; ".join(failures))
+
+
+def _looked(candidates: Sequence[Candidate], looks: list[Look]) -> list[Look]:
+    """The record with the runs that are finished."""
+    for each in candidates:
+        if each.ours and each.ours.done:
+            seen = [seed for seed in each.ours.seeds if seed in each.ours.done]
+            looks = with_look(looks, Look(each.env, each.ours.recipe, seen))
+    return looks
+
+
+def _used_up(candidates: Sequence[Candidate], looks: Sequence[Look]) -> list[str]:
+    """The environments that are to be trained on seeds on which another recipe was evaluated."""
+    return [
+        f"{each.env}: another recipe was evaluated on these seeds; a changed recipe needs new ones"
+        for each in candidates
+        if each.chosen and each.ours
+        if any(look.recipe != each.ours.recipe for look in looks_at(looks, each.env, each.ours.seeds))
+    ]
 
 
 def _pages(results: Path, env_id: str) -> list[str]:
@@ -94,10 +100,10 @@ def survey(
             raise ConfigError(f"--only: {env_id!r} is not in the suite{suggestion(env_id, suite.envs)}")
     candidates = [_candidate(suite, env_id, assignments, seeds, out) for env_id in suite.envs]
     for candidate in tqdm(candidates, desc="random actions", unit=" environments", disable=None, leave=False):
-        candidate.chosen = candidate.line is not None and (not only or candidate.env in only)
-        if candidate.line and (candidate.chosen or candidate.runs):
-            _play_randomly(candidate, candidate.line, suite.variant(candidate.line))
-    if not any(candidate.chosen or candidate.runs for candidate in candidates):
+        candidate.chosen = candidate.ours is not None and (not only or candidate.env in only)
+        if candidate.ours and (candidate.chosen or candidate.ours.done):
+            _play(suite, candidate, candidate.ours.line)
+    if not any(candidate.chosen or (candidate.ours and candidate.ours.done) for candidate in candidates):
         raise ConfigError(f"nothing of the suite can be trained here: {'; '.join(left_out(candidates, only))}")
     return candidates
 
@@ -111,13 +117,20 @@ def left_out(candidates: Sequence[Candidate], only: Sequence[str]) -> list[str]:
 def _candidate(suite: Suite, env_id: str, assignments: Sequence[str], seeds: Sequence[int], out: Path) -> Candidate:
     line = suite.line(env_id, assignments)
     if line is None:
-        return Candidate(env_id, None, {}, obstacle=suite.no_line)
+        return Candidate(env_id, None, obstacle=suite.no_line)
+    theirs = suite.baseline(env_id, assignments) if suite.baseline else None
+    baseline = theirs and _runs(env_id, theirs, seeds[:_BASELINE_SEEDS], out)
+    return Candidate(env_id, _runs(env_id, line, seeds, out), baseline)
+
+
+def _runs(env_id: str, line: Line, seeds: Sequence[int], out: Path) -> Runs:
     results = {seed: finished(env_id, line, seed, out) for seed in seeds}
-    return Candidate(env_id, line, {seed: result for seed, result in results.items() if result is not None})
+    return Runs(line, seeds, {seed: result for seed, result in results.items() if result is not None})
 
 
-def _play_randomly(candidate: Candidate, line: Line, variant: Variant) -> None:
-    """Fills in what random actions score, how long a run may take, and why it cannot be trained here."""
+def _play(suite: Suite, candidate: Candidate, line: Line) -> None:
+    """Fills in what trivial policies score, how long a run may take, and why it cannot be trained here."""
+    variant = suite.variant(line)
     try:
         evaluate_uniform(candidate.env, 1, variant=variant)  # imports and compiles
         start = time.perf_counter()
@@ -129,26 +142,29 @@ def _play_randomly(candidate: Candidate, line: Line, variant: Variant) -> None:
         steps = cast(int, line.settings["total_timesteps"])
         candidate.random = played
         candidate.seconds = steps * (time.perf_counter() - start) / int(played.lengths.sum())
+    if suite.still:
+        candidate.still = evaluate_still(candidate.env, variant=variant)
 
 
-def train(
-    candidates: Sequence[Candidate], seeds: Sequence[int], out: Path, jobs: int, write: Callable[[], None]
-) -> None:
+def train(candidates: Sequence[Candidate], out: Path, jobs: int, write: Callable[[], object]) -> None:
     """Trains the missing runs, and calls `write` whenever an environment is complete while others are not.
 
-    The slowest environments come first, so that no process idles while another still trains a long run.
+    The slowest environments come first, and Stable-Baselines3, which is slower, before ours, so that no process idles
+    while another still trains a long run.
     """
     order = sorted((each for each in candidates if each.chosen), key=lambda each: each.seconds, reverse=True)
-    tasks = [(each, cast(Line, each.line), seed) for each in order for seed in seeds if seed not in each.runs]
+    tasks = [
+        (each, runs, seed) for each in order for runs in (each.baseline, each.ours) if runs for seed in runs.absent
+    ]
     waiting = Counter(each.env for each, _, _ in tasks)
     with training(jobs) as start, tqdm(total=len(tasks), unit=" runs", disable=None) as bar:
-        futures = {start(each.env, line, seed, out): (each, seed) for each, line, seed in tasks}
+        futures = {start(each.env, runs.line, seed, out): (each, runs, seed) for each, runs, seed in tasks}
         for future in as_completed(futures):
-            each, seed = futures[future]
+            each, runs, seed = futures[future]
             try:
-                each.runs[seed] = future.result()
+                runs.done[seed] = future.result()
             except RunFailed as failure:
-                each.failures[seed] = str(failure)
+                runs.failures[seed] = str(failure)
             bar.update()
             waiting[each.env] -= 1
             if not waiting[each.env] and waiting.total():
@@ -156,7 +172,8 @@ def train(
 
 
 def _write(suite: Suite, report: Report, path: Path) -> None:
-    """The page, its numbers, and the figure once there is something to draw."""
+    """The page, its numbers, the record of looks, and the figure once there is something to draw."""
     page(suite, report).write(path)
+    write_looks(path.with_name("looks.json"), report.looks)
     if report.finished:
         draw(suite, report, path)

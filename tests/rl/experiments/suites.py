@@ -18,7 +18,7 @@ def result(seed: int, mean: float, stochastic: float | None = None, steps: int =
 
 
 def played(mean: float, cut: int = 0) -> Evaluation:
-    """Random actions."""
+    """A trivial policy."""
     return Evaluation(np.full(100, mean), np.ones(100, np.int64), deterministic=False, cut=cut)
 
 

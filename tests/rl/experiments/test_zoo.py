@@ -1,4 +1,4 @@
-"""`python -m rl.compare --suite zoo`: every recipe, held to what rl-baselines3-zoo publishes."""
+"""`python -m rl.compare --suite zoo`: every recipe, held to Stable-Baselines3 with the settings of rl-zoo."""
 
 import json
 from collections.abc import Iterator
@@ -15,10 +15,12 @@ from agents.settings.recipes import recipe_file
 from envs import UnknownEnvironment
 from rl.experiments.parallel import Line, Train
 from rl.experiments.suites import training as suites
+from rl.experiments.suites.bars import aggregate, normalized_scores
+from rl.experiments.suites.candidates import Candidate, Runs
+from rl.experiments.suites.looks import Look
 from rl.experiments.suites.published import PUBLISHED, Published
 from rl.experiments.suites.suite import Entry, Report, page, statistics
-from rl.experiments.suites.training import Candidate
-from rl.experiments.suites.zoo import ZOO, aggregate, normalized, share
+from rl.experiments.suites.zoo import ZOO, share
 from rl.run.results import Result
 from rl.run.terminal import RunFailed
 from tests.conftest import Command
@@ -66,6 +68,10 @@ def test_suite(command: Command, tmp_path: Path) -> None:
     assert (directory / "zoo.md").read_text() in out
     assert (directory / "zoo.png").stat().st_size > 30_000
     assert (directory / "zoo.pdf").read_bytes().startswith(b"%PDF")
+    assert [look["env"] for look in json.loads((directory / "looks.json").read_text())] == [
+        "CartPole-v1",
+        "Pendulum-v1",
+    ]
     written = json.loads((directory / "zoo.json").read_text())
     assert {of["env"]: [run["seed"] for run in of["runs"]] for of in written["environments"]} == {
         "CartPole-v1": [0, 1], "Acrobot-v1": [], "MountainCar-v0": [], "Pendulum-v1": [0, 1],
@@ -78,7 +84,9 @@ def test_suite(command: Command, tmp_path: Path) -> None:
     runs = sorted((tmp_path / "runs").glob("*/*/*"))
     assert len(runs) == 4
 
-    assert command(rl.compare, *arguments)[0] == 0
+    status, out, _ = command(rl.compare, *arguments)
+    assert status == 0
+    assert "used up" not in out
     assert sorted((tmp_path / "runs").glob("*/*/*")) == runs, "finished runs are not trained again"
 
     (tmp_path / "results/CartPole-v1").mkdir()
@@ -114,14 +122,16 @@ def test_usage_errors(argv: list[str], words: str, command: Command, tmp_path: P
 
 
 def test_longest_first_and_failures_lose_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    started: list[tuple[str, int]] = []
+    started: list[tuple[str, str, int]] = []
 
     @contextmanager
     def training(jobs: int) -> Iterator[Train]:
         def start(env_id: str, line: Line, seed: int, out: Path) -> "Future[Result]":
-            started.append((env_id, seed))
+            started.append((env_id, line.label, seed))
             future: Future[Result] = Future()
-            if (env_id, seed) == ("Pendulum-v1", 1):
+            if line.label == "SB3":
+                future.set_exception(RunFailed("it diverged"))
+            elif (env_id, seed) == ("Pendulum-v1", 1):
                 future.set_exception(RunFailed("the loss is not finite"))
             else:
                 future.set_result(result(seed, 1.0))
@@ -131,72 +141,93 @@ def test_longest_first_and_failures_lose_nothing(monkeypatch: pytest.MonkeyPatch
 
     monkeypatch.setattr(suites, "training", training)
     line, written = Line("recipe", "a2c", {}, [], {}), []
-    short = Candidate("CartPole-v1", line, {0: result(0, 1.0)}, chosen=True, seconds=1.0)
-    long = Candidate("Pendulum-v1", line, {}, chosen=True, seconds=2.0)
-    other = Candidate("Acrobot-v1", line, {}, seconds=3.0)
-    absent = Candidate("MountainCar-v0", None, {}, obstacle="no recipe ships for it")
+
+    def runs(*seeds: int, of: Line = line) -> Runs:
+        return Runs(of, [0, 1, 2], {seed: result(seed, 1.0) for seed in seeds})
+
+    theirs = Runs(Line("SB3", "sb3", {}, [], {}), [0], {})
+    short = Candidate("CartPole-v1", runs(0), chosen=True, seconds=1.0)
+    long = Candidate("Pendulum-v1", runs(), theirs, chosen=True, seconds=2.0)
+    other = Candidate("Acrobot-v1", runs(), seconds=3.0)
+    absent = Candidate("MountainCar-v0", None, obstacle="no recipe ships for it")
     everything = [short, other, absent, long]
-    suites.train(everything, [0, 1, 2], Path(), 2, lambda: written.append([len(each.runs) for each in everything]))
+    suites.train(everything, Path(), 2, lambda: written.append(len(started)))
     assert started == [
-        ("Pendulum-v1", 0),
-        ("Pendulum-v1", 1),
-        ("Pendulum-v1", 2),
-        ("CartPole-v1", 1),
-        ("CartPole-v1", 2),
+        ("Pendulum-v1", "SB3", 0),
+        ("Pendulum-v1", "recipe", 0),
+        ("Pendulum-v1", "recipe", 1),
+        ("Pendulum-v1", "recipe", 2),
+        ("CartPole-v1", "recipe", 1),
+        ("CartPole-v1", "recipe", 2),
     ]
     assert len(written) == 1, "after the first environment that is complete; the end is the caller's"
-    assert {each.env: each.entry([0, 1, 2]).missing for each in everything} == {
+    assert {each.env: each.entry().missing for each in everything} == {
         "CartPole-v1": "",
-        "Acrobot-v1": "seeds 0, 1, 2 not finished",
+        "Acrobot-v1": "seeds 0 to 2 not finished",
         "MountainCar-v0": "no recipe ships for it",
-        "Pendulum-v1": "seed 1 failed: the loss is not finite",
+        "Pendulum-v1": "seed 1 failed: the loss is not finite; Stable-Baselines3's seed 0 failed: it diverged",
     }
-    assert [run.summary["seed"] for run in long.entry([0, 1, 2]).runs] == [0, 2]
+    assert [run.summary["seed"] for run in long.entry().runs] == [0, 2]
+    assert list(long.entry().baseline) == []
+
+
+BY_SCORE, COSTS = "| environment | verdict", "| environment | our steps"
 
 
 def test_verdicts() -> None:
+    ant = entry("Ant-v5", 900.0, 900.0, 900.0, 900.0, random=-47.5)._replace(
+        still=played(995.0), baseline_settings={}, baseline=[result(seed, 800.0 + 10 * seed) for seed in range(2)]
+    )
     of = Report("command", "machine", [0, 1, 2, 3], [
         entry("CartPole-v1", 500.0, 500.0, 500.0, 500.0),
         entry("Acrobot-v1", -80.0, -80.0, -90.0, -90.0, random=-500.0, steps=600_000)._replace(
-            pages=["../Acrobot-v1/search.md"]
+            pages=["../Acrobot-v1/search.md"], still=played(-499.0)
         ),
         entry("Pendulum-v1", -150.0, -160.0, random=-1_300.0, missing="seed 2 failed; seed 3 not finished"),
-        Entry("Hopper-v5", {}, [], None, "seeds 0, 1, 2, 3 not finished"),
+        Entry("Hopper-v5", {}, [], None, "seeds 0 to 3 not finished"),
         Entry("Walker2d-v5", None, [], None, "no recipe ships for it"),
         Entry("ALE/Pong-v5", {}, [result(seed, 20.0, 10.0 + seed) for seed in range(4)], played(-20.0), ""),
-        entry("Ant-v5", 900.0, 900.0, 900.0, 900.0, random=-47.5),
-    ])  # fmt: skip
-    cells = rows(str(page(ZOO, of)))
+        ant,
+        entry("Swimmer-v5", 250.0)._replace(baseline_settings={}),
+    ], [Look("Pendulum-v1", {"gamma": gamma}, [0, 1]) for gamma in (0.9, 0.95)])  # fmt: skip
+    text = str(page(ZOO, of))
+    scores, _, costs = text.partition(COSTS)
+    cells = rows(scores)
     assert {env: row[0] for env, row in cells.items()} == {
         "CartPole-v1": "≥",
         "Acrobot-v1": "falls short",
-        "Pendulum-v1 (2 of 4 seeds)": "≥",
+        "Pendulum-v1 (2 of 4 seeds)": "≥; **seeds used up**",
         "Hopper-v5": "not run",
         "Walker2d-v5": "no recipe",
         "ALE/Pong-v5": "falls short (stochastic)",
-        "Ant-v5": "≥",
+        "Ant-v5": "≥; **the bar says nothing**: standing still scores 995.0; **below standing still**",
+        "Swimmer-v5 (1 of 4 seeds)": "no bar yet",
     }
-    assert cells["Acrobot-v1"] == [
-        "falls short", "-85.0 [-90.0, -80.0]", "-85.0 [-90.0, -80.0]", "-90.0", "-85.0 [-90.0, -80.0]", "-83.4 ± 17.2",
-        "600,000", "500,000", "**120 %, more**", "3.5", "2,500",
+    assert cells["Acrobot-v1"][1:] == [
+        "-85.0 [-90.0, -80.0]", "-85.0 [-90.0, -80.0]", "-90.0", "-85.0 [-90.0, -80.0]", "-83.4", "-83.4 ± 17.2",
+        "-500.0", "-499.0",
     ]  # fmt: skip
-    assert cells["ALE/Pong-v5"][5] == "17.3 ± 3.2 (PongNoFrameskip-v4)"
-    text = " ".join(str(page(ZOO, of)).split())
+    assert cells["Ant-v5"][5:] == ["805.0 [800.0, 810.0] (SB3, 2 seeds)", "-44.0 ± 63.2 (Ant-v3)", "-47.5", "995.0"]
+    spent = rows(COSTS + costs)
+    assert spent["Acrobot-v1"][:5] == ["600,000", "500,000", "**120 %, more**", "3.5", "2,500"]
+    assert spent["Ant-v5"] == ["500,000", "500,000", "100 %", "3.5", "2,500", "2.5"]
+    assert spent["Swimmer-v5 (1 of 4 seeds)"][1:3] == ["", ""]
+    text = " ".join(text.split())
     for words in (
-        "At least rl-zoo's score in 3 of 5 environments that were run.",
-        "Acrobot-v1 (-85.0 against -83.4; the interval reaches it)",
-        "ALE/Pong-v5 (11.5 against 17.3; the interval does not reach it)",
+        "At least the bar in 2 of 4 environments that were run.",
+        "Acrobot-v1 (-85.0 against -83.4; the intervals overlap)",
+        "ALE/Pong-v5 (11.5 against 17.3; the intervals do not overlap)",
+        "Not counted, because the bar says nothing: Ant-v5.",
         "What was tried there: Acrobot-v1 ([search](../Acrobot-v1/search.md)).",
         "of all seeds in 4 environments is 0.98",
-        "Not normalized: Ant-v5 (rl-zoo's -44.0 is not above the -47.5 of random actions",
-        "Trained for more steps than rl-zoo: Acrobot-v1.",
-        "Hopper-v5 (seeds 0, 1, 2, 3 not finished); Walker2d-v5 (no recipe ships for it)",
+        "trained here from seeds 0, 1 and evaluated as ours is",
+        "Hopper-v5 (seeds 0 to 3 not finished); Walker2d-v5 (no recipe ships for it)",
         "evaluated on 100 episodes each",
+        "More than one recipe was evaluated in Pendulum-v1 (2 recipes): these seeds are used up there.",
     ):
         assert words in text, words
-    assert "nothing" not in text
     numbers = page(ZOO, of).numbers
-    assert json.loads(json.dumps(numbers, allow_nan=False)) == numbers
+    assert json.loads(json.dumps(numbers, allow_nan=False)) == json.loads(json.dumps(numbers))
 
 
 def test_numbers() -> None:
@@ -206,13 +237,14 @@ def test_numbers() -> None:
     assert ours.mean.value == 156.0
     assert ours.reaches
     assert not statistics(ZOO, of._replace(runs=of.runs[:4])).reaches
-    assert (ours.timesteps, share(of.env, ours), ours.seconds, ours.steps_per_second) == (50_000, 0.25, 4.0, 3000.0)
+    assert (ours.timesteps, share(of, ours), ours.seconds, ours.steps_per_second) == (50_000, 0.25, 4.0, 3000.0)
     (numbers,) = page(ZOO, Report("command", "machine", range(5), [of])).numbers["environments"]  # type: ignore[misc]
     assert numbers["statistics"]["worst"] == 100.0
-    task = normalized(of)
+    assert numbers["bar"]["score"]["value"] == 155.751
+    task = normalized_scores(of)
     assert task is not None
     assert task[3] == pytest.approx(340 / 325.751)
-    assert normalized(of._replace(random=None)) is None
+    assert normalized_scores(of._replace(random=None)) is None
     overall = aggregate([of, of._replace(random=None), of._replace(runs=[])])
     assert overall is not None
     assert overall.value == pytest.approx(330 / 325.751)

@@ -1,0 +1,87 @@
+"""The score that a recipe is held to: one that rl-baselines3-zoo publishes, or SB3's with its settings, trained here.
+
+MuJoCo's environments are version 5 here and 3 in the published table, and reward otherwise. So the bar is the mean of
+Stable-Baselines3's A2C trained here, with the settings of rl-baselines3-zoo in configs/rl-zoo/.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from agents.settings.a2c import A2CSettings
+from agents.settings.files import directory_name
+from agents.settings.recipes import shipped_file
+from agents.settings.run import RunSettings
+from rl.experiments.parallel import BASELINE, Line, prepare
+from rl.experiments.statistics import Interval, Scores, bootstrap, iqm, mean_interval, normalized
+from rl.experiments.suites.published import PUBLISHED
+from rl.experiments.suites.suite import Entry
+from rl.run.results import column
+
+
+class Bar(NamedTuple):
+    """What the mean of our seeds is held to."""
+
+    score: Interval  # published: a single number
+    spread: float  # published: the standard deviation over episodes; trained here: from the mean to the interval's low
+    timesteps: int  # of training
+    seeds: int  # trained here; 0 if the score is published
+
+
+class Trivial(NamedTuple):
+    """The better of two policies that learn nothing."""
+
+    name: str
+    score: float
+
+
+def baseline_line(env_id: str, assignments: Sequence[str]) -> Line | None:
+    """Stable-Baselines3's A2C with rl-zoo's settings; None where the published score is the bar."""
+    file = shipped_file(f"rl-zoo/{directory_name(env_id)}.yaml")
+    kinds = (A2CSettings, RunSettings)
+    return None if file is None else prepare("SB3", BASELINE, env_id, kinds, file, assignments, None)
+
+
+def judged(env_id: str) -> str:
+    """The evaluation with which rl-zoo's is comparable."""
+    return "eval_mean" if PUBLISHED[env_id].deterministic else "eval_stochastic_mean"
+
+
+def bar(entry: Entry) -> Bar | None:
+    """None where Stable-Baselines3's A2C is to be trained here and is not."""
+    if entry.baseline_settings is None:
+        published = PUBLISHED[entry.env]
+        return Bar(Interval(*[published.mean] * 3), published.std, published.timesteps, 0)
+    if not entry.baseline:
+        return None
+    score = mean_interval(column(entry.baseline, judged(entry.env)))
+    timesteps = int(max(column(entry.baseline, "total_timesteps")))
+    return Bar(score, score.value - score.low, timesteps, len(entry.baseline))
+
+
+def trivial(entry: Entry) -> Trivial | None:
+    """None if neither score is known."""
+    known = {"random actions": entry.random, "standing still": entry.still}
+    scores = [Trivial(name, played.mean) for name, played in known.items() if played is not None]
+    return max(scores, key=lambda each: each.score, default=None)
+
+
+def empty(entry: Entry) -> Trivial | None:
+    """The trivial policy that the bar does not exceed by more than its spread, so that reaching it says nothing."""
+    reference, floor = bar(entry), trivial(entry)
+    if reference is None or floor is None or reference.score.value > floor.score + reference.spread:
+        return None
+    return floor
+
+
+def normalized_scores(entry: Entry) -> Scores | None:
+    """Scaled so that 0 is random actions and 1 the bar; None without runs or bar, or if the bar says nothing."""
+    reference = bar(entry)
+    if not entry.runs or reference is None or entry.random is None or empty(entry):
+        return None
+    return normalized(entry.column(judged(entry.env)), entry.random.mean, reference.score.value)
+
+
+def aggregate(entries: Sequence[Entry]) -> Interval | None:
+    """The interquartile mean of the normalized scores of all seeds in all environments that have them."""
+    known = [task for task in map(normalized_scores, entries) if task is not None]
+    return bootstrap(known, iqm) if known else None

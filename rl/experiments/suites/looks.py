@@ -1,0 +1,62 @@
+"""Which recipe was evaluated on which seeds. A recipe that changes after a look at its scores needs new seeds."""
+
+import json
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from agents.settings.files import write_text
+from rl.experiments.pages import counted, spelled
+
+
+class Look(NamedTuple):
+    """A recipe whose scores were seen."""
+
+    env: str
+    recipe: dict[str, object]  # the settings that differ from the defaults
+    seeds: list[int]
+
+
+def read_looks(file: Path) -> list[Look]:
+    """The looks in the order in which they were taken; none if there is no file."""
+    return [Look(**look) for look in json.loads(file.read_text(encoding="utf-8"))] if file.is_file() else []
+
+
+def write_looks(file: Path, looks: Iterable[Look]) -> None:
+    """One line for each look."""
+    lines = [json.dumps(look._asdict()) for look in looks]
+    write_text(file, "[\n" + ",\n".join(lines) + "\n]\n")
+
+
+def with_look(looks: Sequence[Look], look: Look) -> list[Look]:
+    """A further look at a recipe of this record adds its seeds to it."""
+    known = [i for i, each in enumerate(looks) if (each.env, each.recipe) == (look.env, look.recipe)]
+    if not known:
+        return [*looks, look]
+    (i,) = known
+    seeds = sorted({*looks[i].seeds, *look.seeds})
+    return [*looks[:i], looks[i]._replace(seeds=seeds), *looks[i + 1 :]]
+
+
+def looks_at(looks: Iterable[Look], env_id: str, seeds: Iterable[int]) -> list[Look]:
+    """The looks at this environment that share a seed with these."""
+    return [look for look in looks if look.env == env_id and not set(seeds).isdisjoint(look.seeds)]
+
+
+def described(looks: Sequence[Look], seeds: Sequence[int], envs: Iterable[str]) -> str:
+    """How many looks there were at these seeds in these environments, and which seeds were looked at before."""
+    counts = {env: len(looks_at(looks, env, seeds)) for env in envs}
+    used = [f"{env} ({count} recipes)" for env, count in counts.items() if count > 1]
+    text = f"Looks: on seeds {spelled(seeds)}, one recipe was evaluated in {sum(n == 1 for n in counts.values())}"
+    text += f" of {counted(len(counts), 'environment')}."
+    if used:
+        text += f" More than one recipe was evaluated in {', '.join(used)}: these seeds are used up there."
+    here = [look for env in counts for look in looks_at(looks, env, seeds)]
+    before = [look for look in looks if look not in here]
+    if before:
+        envs_before = list(dict.fromkeys(look.env for look in before))
+        changed = [env for env in envs_before if sum(look.env == env for look in before) > 1]
+        text += f" Other looks, on seeds {spelled(sorted({seed for look in before for seed in look.seeds}))}:"
+        text += f" {counted(len(before), 'recipe')} in {counted(len(envs_before), 'environment')}."
+        text += f" That page was made again after recipes changed: {', '.join(changed)}." if changed else ""
+    return text
