@@ -62,7 +62,8 @@ def test_suite(command: Command, tmp_path: Path) -> None:
 
 
 def test_index_links_to_it_and_takes_it_for_no_comparison(command: Command, tmp_path: Path) -> None:
-    comparison = {"command": "", "random": 20.0, "lines": [{"label": "recipe", "runs": [result(0, 500.0).summary]}]}
+    line = {"label": "recipe", "settings": {"total_timesteps": 500_000}, "runs": [result(0, 500.0).summary]}
+    comparison = {"command": "", "random": 20.0, "lines": [line]}
     for file, content in (("CartPole-v1/comparison.json", comparison), ("unseen/unseen.json", {})):
         (tmp_path / file).parent.mkdir()
         (tmp_path / file).write_text(json.dumps(content))

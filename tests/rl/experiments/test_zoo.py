@@ -90,7 +90,8 @@ def test_suite(command: Command, tmp_path: Path) -> None:
     assert sorted((tmp_path / "runs").glob("*/*/*")) == runs, "finished runs are not trained again"
 
     (tmp_path / "results/CartPole-v1").mkdir()
-    page = {"command": "", "random": 20.0, "lines": [{"label": "recipe", "runs": written["environments"][0]["runs"]}]}
+    line = {name: written["environments"][0][name] for name in ("settings", "runs")} | {"label": "recipe"}
+    page = {"command": "", "random": 20.0, "lines": [line]}
     (tmp_path / "results/CartPole-v1/comparison.json").write_text(json.dumps(page))
     assert command(rl.index, "--results", tmp_path / "results")[0] == 0
     assert "Beside them: [zoo/zoo.md](zoo/zoo.md)." in (tmp_path / "results/README.md").read_text()
