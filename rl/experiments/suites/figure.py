@@ -1,7 +1,7 @@
 """The figure of a suite: a panel for each environment with every seed, the final scores, and the goal."""
 
 from collections.abc import Sequence
-from math import ceil
+from math import ceil, floor, log10
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -100,7 +100,7 @@ def _set_scale(axes: "Axes") -> None:
     """A logarithmic axis where all returns are negative and some many times as large as others, as in CliffWalking."""
     low, high = axes.dataLim.intervaly
     if high < 0 and low / high > _MANY_DECADES:
-        axes.set_yscale("symlog", linthresh=-high)
+        axes.set_yscale("symlog", linthresh=10.0 ** floor(log10(-high)))
 
 
 def _short(steps: float) -> str:
