@@ -1,17 +1,18 @@
 """The score that a recipe is held to: one that rl-baselines3-zoo publishes, or SB3's with its settings, trained here.
 
 MuJoCo's environments are version 5 here and 3 in the published table, and reward otherwise. So the bar is the mean of
-Stable-Baselines3's A2C trained here, with the settings of rl-baselines3-zoo in configs/rl-zoo/.
+Stable-Baselines3's A2C trained here with the settings of rl-baselines3-zoo in configs/rl-zoo/, for as many steps as our
+recipe where it has fewer.
 """
 
 from collections.abc import Sequence
 from typing import NamedTuple
 
 from agents.settings.a2c import A2CSettings
-from agents.settings.files import directory_name
+from agents.settings.files import directory_name, read_yaml
 from agents.settings.recipes import shipped_file
 from agents.settings.run import RunSettings
-from rl.experiments.parallel import BASELINE, Line, prepare
+from rl.experiments.parallel import BASELINE, Line, budget, prepare
 from rl.experiments.statistics import Interval, Scores, bootstrap, iqm, mean_interval, normalized
 from rl.experiments.suites.published import PUBLISHED
 from rl.experiments.suites.suite import Entry
@@ -37,8 +38,11 @@ class Trivial(NamedTuple):
 def baseline_line(env_id: str, assignments: Sequence[str]) -> Line | None:
     """Stable-Baselines3's A2C with rl-zoo's settings; None where the published score is the bar."""
     file = shipped_file(f"rl-zoo/{directory_name(env_id)}.yaml")
+    if file is None:
+        return None
     kinds = (A2CSettings, RunSettings)
-    return None if file is None else prepare("SB3", BASELINE, env_id, kinds, file, assignments, None)
+    steps = min(int(str(read_yaml(file)["total_timesteps"])), int(budget(env_id, kinds)))
+    return prepare("SB3", BASELINE, env_id, kinds, file, [f"total_timesteps={steps}", *assignments], None)
 
 
 def judged(env_id: str) -> str:

@@ -71,12 +71,13 @@ def _explanation(report: Report) -> str:
         intervals. The bar is Stable-Baselines3's A2C with rl-baselines3-zoo's tuned settings: the score that
         [rl-zoo publishes]({_SOURCE}), of one model, mean ± standard deviation over its episodes, deterministic but for
         Pong; or, where `configs/rl-zoo/` has those settings, the mean of Stable-Baselines3 trained here
-        {f"from seeds {spelled(theirs)} " if theirs else ""}and evaluated as ours is, since MuJoCo is version 5 here and
-        3 there. Where rl-zoo's environment is another version, its id stands beside the published score. Random actions
-        are uniform; standing still is the action nearest to zero, or the best constant one of discrete actions; means
-        of 100 episodes. The verdict holds the mean over our seeds to the bar, in Pong that of the stochastic
-        evaluation. A bar says nothing if it does not exceed random actions and standing still by more than its spread:
-        the standard deviation if it is published, the distance to its interval's lower end if it was trained here."""
+        {f"from seeds {spelled(theirs)} " if theirs else ""}for as many steps as ours, at most rl-zoo's, and evaluated
+        as ours is, since MuJoCo is version 5 here and 3 there. Where rl-zoo's environment is another version, its id
+        stands beside the published score. Random actions are uniform; standing still is the action nearest to zero, or
+        the best constant one of discrete actions; means of 100 episodes. The verdict holds the mean over our seeds to
+        the bar, in Pong that of the stochastic evaluation. A bar says nothing if it does not exceed random actions and
+        standing still by more than its spread: the standard deviation if it is published, the distance to its
+        interval's lower end if it was trained here."""
 
 
 def _cells(report: Report, entry: Entry, ours: Statistics | None) -> list[str]:

@@ -221,7 +221,7 @@ def test_verdicts() -> None:
         "Not counted, because the bar says nothing: Ant-v5.",
         "What was tried there: Acrobot-v1 ([search](../Acrobot-v1/search.md)).",
         "of all seeds in 4 environments is 0.98",
-        "trained here from seeds 0, 1 and evaluated as ours is",
+        "trained here from seeds 0, 1 for as many steps as ours, at most rl-zoo's, and evaluated as ours is",
         "Hopper-v5 (seeds 0 to 3 not finished); Walker2d-v5 (no recipe ships for it)",
         "evaluated on 100 episodes each",
         "More than one recipe was evaluated in Pendulum-v1 (2 recipes): these seeds are used up there.",
