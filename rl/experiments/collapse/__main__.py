@@ -1,0 +1,26 @@
+"""`python -m rl.experiments.collapse`: why single-step TD fails at Stable-Baselines3's settings on CartPole-v1.
+
+Trains every condition on 50 seeds and writes results/collapse/. Finished runs are reused. What was fixed before the
+runs: `rl.experiments.collapse`.
+"""
+
+from rl.experiments.collapse.conditions import factorial, healthy, interventions
+from rl.experiments.collapse.training import train_all
+from rl.run.terminal import DONE, Parser, run
+
+
+def main(argv: list[str]) -> int:
+    parser = Parser(prog="rl.experiments.collapse", description="Why single-step TD fails on CartPole-v1.")
+    parser.add_seeds("10100-10149", "0-9, or 0,3,7 (default 10100-10149)")
+    parser.add_jobs()
+    parser.add_out("the file of finished runs")
+    parser.add_results("collapse/")
+    args = parser.parse_args(argv)
+    conditions = [*interventions(), *healthy(), *(mix for _, mix in factorial())]
+    conditions.sort(key=lambda each: each.scaled != "both")  # the slow ones last
+    train_all(conditions, args.seeds, args.out / "collapse.jsonl", args.jobs)
+    return DONE
+
+
+if __name__ == "__main__":
+    run(main)

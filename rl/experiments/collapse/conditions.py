@@ -1,0 +1,90 @@
+"""The conditions: the failing baseline with one thing changed, and the recipe's parts in every mix."""
+
+from collections.abc import Iterator, Mapping
+from itertools import product
+from typing import Literal, NamedTuple
+
+from agents.maths.schedules import Linear
+from agents.settings.recipes import recipe_settings
+
+ENV = "CartPole-v1"
+Settings = Mapping[str, object]
+UNCLIPPED = 1e9  # a bound that no gradient exceeds
+
+
+class Condition(NamedTuple):
+    """A line of runs."""
+
+    label: str
+    settings: Settings  # over the defaults: those of Stable-Baselines3, but n_steps = 1
+    scaled: Literal["both", "policy", "critic"] = "both"  # networks whose gradients the clip scales
+    measured: bool = False  # while they train, not only at the end
+    seeds: int = 50  # at most
+    steps: int = 100_000
+
+
+BASELINE, UNBOUND, RELU = "baseline", "no clip", "ReLU"
+FORCED, RECIPE = "recipe, clip 0.005", "recipe"
+POLICY_SCALED, CRITIC_SCALED = "clip scales π only", "clip scales V only"
+
+_ONE_CHANGE: dict[str, Settings] = {
+    "clip 10": {"max_grad_norm": 10.0},
+    "vf_coef 0.005": {"vf_coef": 0.005},
+    RELU: {"activation": "relu"},
+    "ReLU, no clip": {"activation": "relu", "max_grad_norm": UNCLIPPED},
+    "rewards × 0.01": {"reward_scale": 0.01},
+    "rewards normalized": {"normalize_rewards": True},
+    "γ = 0.98": {"gamma": 0.98},
+    "observations normalized": {"normalize_observations": True},
+    "ε = 1e-3": {"rms_prop_eps": 1e-3},
+    "Adam": {"use_rms_prop": False},
+    "critic × 3": {"critic_lr_scale": 3.0},
+    "critic × 0.3": {"critic_lr_scale": 0.3},
+    "learning rate 2e-4": {"learning_rate": 2e-4},
+    "learning rate to 0": {"learning_rate": Linear(7e-4, 0)},
+    "policy shift ≤ 1e-3": {"max_policy_shift": 1e-3},
+    "5 steps": {"n_steps": 5},
+    "1 environment": {"num_envs": 1},
+    "16 environments": {"num_envs": 16},
+    "32 environments": {"num_envs": 32},
+}
+
+PARTS: Mapping[str, tuple[str, object]] = {  # of the recipe: their setting, and its default
+    "observations normalized": ("normalize_observations", False),
+    "rewards normalized": ("normalize_rewards", False),
+    "critic × 3": ("critic_lr_scale", 1.0),
+    "ε = 1e-3": ("rms_prop_eps", 1e-5),
+    "16 environments": ("num_envs", 8),
+}
+
+
+def interventions() -> list[Condition]:
+    """The baseline, and the baseline with one thing changed."""
+    apart = {"max_grad_norm": 0.5, "engine": "torch"}  # only the torch engine can scale one network's gradient
+    return [
+        Condition(BASELINE, {}, measured=True),
+        Condition(UNBOUND, {"max_grad_norm": UNCLIPPED}, measured=True),
+        *(Condition(label, settings) for label, settings in _ONE_CHANGE.items()),
+        Condition(POLICY_SCALED, apart, "policy", seeds=10),
+        Condition(CRITIC_SCALED, apart, "critic", seeds=10),
+    ]
+
+
+def factorial() -> list[tuple[frozenset[str], Condition]]:
+    """Every mix of the recipe's parts, from none to all, with the parts that are in it."""
+    return list(_mixes())
+
+
+def _mixes() -> Iterator[tuple[frozenset[str], Condition]]:
+    recipe = recipe_settings(ENV)
+    for chosen in product((False, True), repeat=len(PARTS)):
+        kept = frozenset(part for part, use in zip(PARTS, chosen, strict=True) if use)
+        settings = {name: recipe[name] for part, (name, _) in PARTS.items() if part in kept}
+        yield kept, Condition(" + ".join(part for part in PARTS if part in kept) or "none", settings)
+
+
+def healthy() -> list[Condition]:
+    """The recipe, in fewer environments, and with a clip small enough to bind."""
+    recipe = recipe_settings(ENV)
+    fewer = [Condition(f"{RECIPE}, num_envs {n}", {**recipe, "num_envs": n}) for n in (8, 4, 1)]
+    return [Condition(RECIPE, recipe), *fewer, Condition(FORCED, {**recipe, "max_grad_norm": 0.005})]

@@ -1,0 +1,80 @@
+"""What the runs of a condition amount to: shares with Wilson intervals, the first fall, and runs aligned at it."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rl.experiments.collapse.training import CURVE, Run
+from rl.experiments.statistics import Interval, Reached, mean_interval, reached
+
+FAILED, SUCCEEDED = 50, 475  # final scores below the one, at or above the other
+PEAK, FALL = 75, 0.5  # a fall: the mean of 20 episodes drops below FALL times its earlier maximum, PEAK or more
+GRID = np.arange(-15_000, 30_001, 2_500)  # environment steps from the fall
+_Z = 1.959964  # of the normal distribution's 95 % interval
+
+
+class Outcome(NamedTuple):
+    """Of the runs of one condition."""
+
+    mean: Interval
+    failed: Interval
+    succeeded: Interval
+    solved: Reached
+    fell: Interval  # the share of runs that fell at least once
+    recovered: tuple[int, int]  # runs that succeeded, of those that fell
+
+
+def outcome(runs: Sequence[Run]) -> Outcome:
+    score = np.array([run.score for run in runs])
+    fallen = np.array([fall(run.curve) is not None for run in runs])
+    succeeded = score >= SUCCEEDED
+    return Outcome(
+        mean_interval(score), share(score < FAILED), share(succeeded), reached([run.solved_at for run in runs]),
+        share(fallen), (int((fallen & succeeded).sum()), int(fallen.sum())),
+    )  # fmt: skip
+
+
+def share(hits: NDArray[np.bool_]) -> Interval:
+    """A share and its 95 % interval. Source: Wilson 1927."""
+    n, p = len(hits), float(np.mean(hits))
+    center, width = p + _Z**2 / (2 * n), _Z * np.sqrt(p * (1 - p) / n + _Z**2 / (4 * n**2))
+    low, high = ((center + sign * width) / (1 + _Z**2 / n) for sign in (-1, 1))
+    return Interval(p, max(float(low), 0.0), min(float(high), 1.0))
+
+
+def difference(a: Interval, b: Interval) -> Interval:
+    """a − b of two shares with Wilson intervals, with its 95 % interval. Source: Newcombe 1998, method 10."""
+    value = a.value - b.value
+    low = value - np.hypot(a.value - a.low, b.high - b.value)
+    return Interval(value, float(low), value + float(np.hypot(a.high - a.value, b.value - b.low)))
+
+
+def fall(curve: Sequence[float | None]) -> int | None:
+    """The step of the first fall of a learning curve."""
+    height = np.array([np.nan if x is None else x for x in curve])
+    peak = np.fmax.accumulate(height)
+    fallen = (peak >= PEAK) & (height < FALL * peak)
+    return (int(fallen.argmax()) + 1) * CURVE if fallen.any() else None
+
+
+def groups(baseline: Sequence[Run], unclipped: Sequence[Run]) -> dict[str, list[Run]]:
+    """The runs that fell, by label: those of the baseline that failed and that succeeded, and those without a clip."""
+    fell = [[run for run in runs if fall(run.curve) is not None] for runs in (baseline, unclipped)]
+    return {
+        "baseline, failed in the end": [run for run in fell[0] if run.score < FAILED],
+        "baseline, succeeded": [run for run in fell[0] if run.score >= SUCCEEDED],
+        "no clip": fell[1],
+    }
+
+
+def aligned(runs: Sequence[Run], name: str) -> NDArray[np.float64]:
+    """A quantity of the diagnostics at GRID around each run's fall: float[R, K], NaN where it is not known."""
+    rows = []
+    for run in runs:
+        start = fall(run.curve)
+        assert start is not None, "only runs that fell can be aligned"
+        step, x = np.array([(row["step"], row[name]) for row in run.record if name in row]).reshape(-1, 2).T
+        rows.append(np.interp(start + GRID, step, x, np.nan, np.nan) if len(step) else np.full(len(GRID), np.nan))
+    return np.array(rows)

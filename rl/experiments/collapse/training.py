@@ -1,0 +1,113 @@
+"""Trains the conditions over seeds, several runs at a time. Each finished run is a line of a file, and is reused."""
+
+import json
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from torch.nn.utils import clip_grad_norm_
+from tqdm import tqdm
+
+from agents import A2C
+from agents.evaluation import evaluate
+from agents.machine import torch_threads
+from agents.settings.values import plain
+from rl.experiments.collapse.conditions import ENV, UNCLIPPED, Condition
+from rl.experiments.collapse.diagnostics import Diagnostics, Episodes
+
+CURVE = 1_000  # environment steps between two points of the learning curve
+
+
+class Run(NamedTuple):
+    score: float  # mean return of 100 deterministic episodes after training
+    curve: list[float | None]  # mean return of the last 20 training episodes, every CURVE steps; None before the first
+    solved_at: int | None  # first step at which the last 100 training episodes returned 475 or more in the mean
+    end: dict[str, float]  # the diagnostics after training
+    record: list[dict[str, float]]  # and during training, if the condition is measured
+
+
+class Task(NamedTuple):
+    condition: Condition
+    seed: int
+
+    @property
+    def key(self) -> str:
+        """All that the run depends on."""
+        settings = {name: plain(value) for name, value in sorted(self.condition.settings.items())}
+        return json.dumps([settings, *self.condition[2:4], self.condition.steps, self.seed])
+
+
+def train_all(conditions: Sequence[Condition], seeds: Sequence[int], file: Path, jobs: int) -> dict[str, list[Run]]:
+    """The runs of each condition, by label, in the order of the seeds. file: where finished runs are kept."""
+    tasks = {each.label: [Task(each, seed) for seed in seeds[: each.seeds]] for each in conditions}
+    file.parent.mkdir(parents=True, exist_ok=True)
+    found = _finished(file)
+    missing = list({task.key: task for line in tasks.values() for task in line if task.key not in found}.values())
+    with (
+        ProcessPoolExecutor(jobs, get_context("spawn")) as pool,
+        file.open("a", encoding="utf-8") as kept,
+        tqdm(pool.map(train, missing), total=len(missing), unit=" runs", disable=None) as runs,
+    ):
+        for task, run in zip(missing, runs, strict=True):
+            found[task.key] = run
+            kept.write(json.dumps([task.key, run]) + "\n")
+            kept.flush()
+    return {label: [found[task.key] for task in line] for label, line in tasks.items()}
+
+
+def _finished(file: Path) -> dict[str, Run]:
+    if not file.is_file():
+        return {}
+    lines = file.read_text(encoding="utf-8").splitlines(keepends=True)
+    whole = (json.loads(line) for line in lines if line.endswith("\n"))  # the last may have been cut off
+    return {key: Run(*run) for key, run in whole}
+
+
+def train(task: Task) -> Run:
+    """One run, on one thread."""
+    condition, seed = task
+    agent = build(condition, seed)
+    diagnostics = Diagnostics(agent, episodes := Episodes())
+    with torch_threads(1):
+        agent.learn(condition.steps, [episodes, diagnostics] if condition.measured else [episodes])
+        score = evaluate(agent, ENV, 100, True, seed).mean
+        end = diagnostics.measure()
+    curve = learning_curve(episodes.step, episodes.ret, condition.steps)
+    return Run(score, curve, solved_at(episodes.step, episodes.ret), end, diagnostics.record)
+
+
+def build(condition: Condition, seed: int) -> A2C:
+    """The agent of a run. Where the clip scales one network only, it still goes by the norm over both."""
+    settings = {**condition.settings, "seed": seed}
+    if condition.scaled == "both":
+        return A2C.build_from(ENV, settings)
+    bound = float(str(settings["max_grad_norm"]))
+    agent = A2C.build_from(ENV, {**settings, "max_grad_norm": UNCLIPPED})
+    policy, value = ([*network.parameters()] for network in (agent.policy, agent.value))
+    spared = value if condition.scaled == "policy" else policy
+
+    def clip(*_: object) -> None:
+        gradients = [p.grad.clone() for p in spared if p.grad is not None]
+        clip_grad_norm_([*policy, *value], bound, foreach=True)
+        for p, gradient in zip(spared, gradients, strict=True):
+            p.grad = gradient
+
+    agent.learner.optimizer.inner.register_step_pre_hook(clip)
+    return agent
+
+
+def learning_curve(step: Sequence[int], ret: Sequence[float], until: int) -> list[float | None]:
+    """The mean return of the last 20 episodes at every CURVE steps; None until 20 have ended."""
+    ended = np.searchsorted(step, np.arange(CURVE, until + 1, CURVE), "right")
+    return [round(float(np.mean(ret[n - 20 : n])), 1) if n >= 20 else None for n in ended]
+
+
+def solved_at(step: Sequence[int], ret: Sequence[float], threshold: float = 475) -> int | None:
+    """The step at which the mean of the last 100 episodes first reached the threshold."""
+    if len(ret) < 100:
+        return None
+    held = np.convolve(ret, np.full(100, 0.01), "valid") >= threshold
+    return step[99 + int(held.argmax())] if held.any() else None
