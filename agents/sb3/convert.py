@@ -20,6 +20,7 @@ from agents.a2c import A2C
 from agents.checkpoint import CheckpointError
 from agents.maths.normalize import RunningMoments
 from agents.maths.schedules import Linear, Schedule
+from agents.networks.actor_critic import Policy, Value
 from agents.sb3.model import ACTIVATIONS, NUMBERS, SAME, Remaining, build, linears
 from agents.settings.a2c import Engine
 from agents.settings.values import ConfigError
@@ -68,7 +69,7 @@ def from_sb3(
     ):
         if space != wanted:
             raise ConfigError(f"the model is for {what} {wanted}; {agent.worlds.env_id} has {space}")
-    for ours, other in parameters(agent, policy):
+    for ours, other in parameters(agent.policy, agent.value, policy):
         _copy(other, policy.optimizer, ours, agent.learner.optimizer.inner)
     for own, their in _moments(agent, theirs.get_vec_normalize_env()):
         _moments_from(own, their)
@@ -84,7 +85,7 @@ def to_sb3(agent: A2C, drop: Collection[str] = ()) -> sb3.A2C:
     """
     model = build(agent, drop)
     policy = model.policy
-    for ours, other in parameters(agent, policy):
+    for ours, other in parameters(agent.policy, agent.value, policy):
         _copy(ours, agent.learner.optimizer.inner, other, policy.optimizer)
     for own, their in _moments(agent, model.get_vec_normalize_env()):
         _moments_to(own, their)
@@ -197,18 +198,18 @@ def _environment(model: sb3.A2C) -> tuple[str, Variant]:
     return spec.id, Variant(limit if limit != registered.max_episode_steps else None, kwargs or None)
 
 
-def parameters(agent: A2C, policy: ActorCriticPolicy) -> list[tuple[nn.Parameter, nn.Parameter]]:
-    """Pairs of the agent's parameters and SB3's, in the same order."""
-    extractor = policy.mlp_extractor
-    ours = linears(agent.policy.net, agent.value.net)
-    theirs = linears(extractor.policy_net, [policy.action_net], extractor.value_net, [policy.value_net])
+def parameters(policy: Policy, value: Value, other: ActorCriticPolicy) -> list[tuple[nn.Parameter, nn.Parameter]]:
+    """Pairs of our parameters and SB3's, layer by layer, weight before bias; then the log standard deviations."""
+    extractor = other.mlp_extractor
+    ours = linears(policy.net, value.net)
+    theirs = linears(extractor.policy_net, [other.action_net], extractor.value_net, [other.value_net])
     pairs = [
         (getattr(own, name), getattr(their, name))
         for own, their in zip(ours, theirs, strict=True)
         for name in ("weight", "bias")
     ]
-    if agent.policy.log_std is not None:
-        pairs.append((agent.policy.log_std, policy.log_std))
+    if policy.log_std is not None:
+        pairs.append((policy.log_std, other.log_std))
     return pairs
 
 

@@ -1,13 +1,12 @@
 """Our update beside Stable-Baselines3's, on the transitions that it collected."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import NamedTuple
 
 import numpy as np
 import stable_baselines3 as sb3
 import torch
-from numpy.typing import NDArray
 from stable_baselines3.common.buffers import RolloutBuffer
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.vec_env import VecEnvWrapper
@@ -16,7 +15,7 @@ from torch import Tensor
 
 from agents.a2c import A2C
 from agents.machine import torch_threads
-from agents.rollout import Rollout
+from agents.rollout import Array, Rollout
 from agents.sb3.convert import from_sb3, parameters
 from agents.sb3.model import build
 from agents.settings.a2c import A2CSettings
@@ -49,6 +48,34 @@ class Difference(NamedTuple):
         return max(self.policy_loss, self.value_loss, self.entropy, self.gradient_norm)
 
 
+class Transition(NamedTuple):
+    """One step of N environments, as SB3 takes it; the fields are those of `agents.rollout.Rollout`."""
+
+    obs: Array
+    action: Array  # as sampled
+    reward: Array
+    next_obs: Array
+    terminated: Array
+    truncated: Array
+
+
+def transition(callback: BaseCallback) -> Transition:
+    """SB3's latest step, as its callback sees it in `_on_step`."""
+    model, seen = callback.model, callback.locals
+    action = seen["actions"].astype(np.float32) if seen["actions"].dtype.kind == "f" else seen["actions"]
+    next_obs, truncated = seen["new_obs"].copy(), np.zeros(model.n_envs, bool)
+    for i in np.flatnonzero(seen["dones"]):
+        next_obs[i] = seen["infos"][i]["terminal_observation"]
+        truncated[i] = seen["infos"][i]["TimeLimit.truncated"]
+    row = (model._last_obs, action, seen["rewards"], next_obs, seen["dones"] & ~truncated, truncated)
+    return Transition(*(np.array(part, copy=True) for part in row))  # SB3 adds to its rewards in place
+
+
+def stacked(rows: Sequence[Transition]) -> list[Tensor]:
+    """The fields of the rows, each [T, N, …]."""
+    return [torch.from_numpy(np.stack(column)) for column in zip(*rows, strict=True)]
+
+
 class Replay(BaseCallback):
     """Repeats each of SB3's updates with our agent, on the transitions that SB3 collected.
 
@@ -62,7 +89,7 @@ class Replay(BaseCallback):
         super().__init__()
         self.agent, self.total_timesteps = agent, total_timesteps
         self.worst, self.updates, self.truncations = Difference(), 0, 0
-        self._rows: list[tuple[NDArray[np.generic], ...]] = []
+        self._rows: list[Transition] = []
         self._squares: list[Tensor] = []  # of SB3's gradients, before they are clipped
 
     def _on_training_start(self) -> None:
@@ -74,14 +101,7 @@ class Replay(BaseCallback):
             p.register_post_accumulate_grad_hook(note)
 
     def _on_step(self) -> bool:
-        seen = self.locals
-        action = seen["actions"].astype(np.float32) if seen["actions"].dtype.kind == "f" else seen["actions"]
-        next_obs, truncated = seen["new_obs"].copy(), np.zeros(self.model.n_envs, bool)
-        for i in np.flatnonzero(seen["dones"]):
-            next_obs[i] = seen["infos"][i]["terminal_observation"]
-            truncated[i] = seen["infos"][i]["TimeLimit.truncated"]
-        row = (self.model._last_obs, action, seen["rewards"], next_obs, seen["dones"] & ~truncated, truncated)
-        self._rows.append(tuple(np.array(part, copy=True) for part in row))  # SB3 adds to its rewards in place
+        self._rows.append(transition(self))
         return True
 
     def _on_rollout_end(self) -> None:
@@ -96,8 +116,7 @@ class Replay(BaseCallback):
         self._repeat()
 
     def _repeat(self) -> None:
-        columns = [torch.from_numpy(np.stack(column)) for column in zip(*self._rows, strict=True)]
-        obs, action, reward, next_obs, terminated, truncated = columns
+        obs, action, reward, next_obs, terminated, truncated = stacked(self._rows)
         with torch.no_grad():
             pi = self.agent.policy(obs.to(torch.get_default_dtype()))
             batch = Rollout(obs, action, reward, next_obs, terminated, truncated, behavior=pi.raw)
@@ -131,7 +150,7 @@ class Replay(BaseCallback):
         )
 
     def _parameters_apart(self) -> tuple[float, float]:
-        pairs = parameters(self.agent, self.model.policy)
+        pairs = parameters(self.agent.policy, self.agent.value, self.model.policy)
         ours, theirs = self.agent.learner.optimizer.inner.state, self.model.policy.optimizer.state
         remembered = [
             _apart(ours[own][name], value)

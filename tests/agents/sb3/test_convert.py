@@ -87,7 +87,7 @@ def test_settings_and_optimizer_both_ways(given: dict[str, object], expected: di
     back = to_sb3(agent)
     assert type(back.policy.optimizer) is type(model.policy.optimizer)
     for policy, state in ((model.policy, model.policy.optimizer.state), (back.policy, back.policy.optimizer.state)):
-        for ours, theirs in parameters(agent, policy):
+        for ours, theirs in parameters(agent.policy, agent.value, policy):
             assert torch.equal(ours, theirs)
             for name, value in agent.learner.optimizer.inner.state[ours].items():
                 assert torch.equal(torch.as_tensor(value), torch.as_tensor(state[theirs][name])), name
