@@ -60,7 +60,7 @@ imitation: .venv/installed-box2d  ## cloning, GAIL, distillation, mutual learnin
 	$(BIN)/python -m rl.imitation
 	$(BIN)/python -m rl.index
 
-lockstep: .venv/installed  ## our updates beside Stable-Baselines3's, in many combinations (ten minutes)
+lockstep: .venv/installed-dev  ## updates, collection, initialization, sampling, evaluation beside Stable-Baselines3's
 	$(BIN)/python -m rl.lockstep
 
 bench: .venv/installed-bench  ## time training beside Stable-Baselines3, Gymnasium and rejax (ten minutes, on a quiet machine)

@@ -1,7 +1,7 @@
-"""`python -m rl.lockstep`: a thousand updates of ours beside Stable-Baselines3's, in many combinations of settings.
+"""`python -m rl.lockstep`: ours beside Stable-Baselines3's: updates, collection, initialization, sampling, evaluation.
 
-Writes results/lockstep.md. The combinations hold every three values of different settings together at least once;
-`--all` takes every combination.
+Writes results/lockstep.md. Updates: a thousand in a row, in combinations of settings that hold every three values of
+different settings together at least once; `--all` takes every combination.
 """
 
 from concurrent.futures import ProcessPoolExecutor
@@ -10,6 +10,7 @@ from multiprocessing import get_context
 from tqdm import tqdm
 
 from agents.machine import machine
+from rl.experiments.lockstep import components
 from rl.experiments.lockstep.combinations import (
     ALL,
     DEFAULT,
@@ -27,7 +28,7 @@ from rl.run.terminal import DONE, FAILED, Parser, at_least, run
 
 
 def main(argv: list[str]) -> int:
-    parser = Parser(prog="rl.lockstep", description="Repeat Stable-Baselines3's updates with ours, and compare.")
+    parser = Parser(prog="rl.lockstep", description="Repeat what Stable-Baselines3 does with ours, and compare.")
     parser.add_argument(
         "--all", action="store_true", help="every combination, not only those that cover every three values"
     )
@@ -40,16 +41,19 @@ def main(argv: list[str]) -> int:
     tasks += [(how, row, DEFAULT, args.updates) for row in few for how in (in_single, in_double, nudged)]
     with ProcessPoolExecutor(args.jobs, get_context("spawn")) as pool:
         found = list(tqdm(pool.map(measure, tasks), total=len(tasks), unit=" rows", disable=None))
+        found_components = components.measure(pool)
     stable, default = found[: 2 * len(rows)], found[2 * len(rows) :]
     single, double = stable[::2], stable[1::2]
     written = page(
         parser.command(argv), machine(), args.updates,
         dict(zip(rows, zip(single, double, strict=True), strict=True)),
         dict(zip(few, zip(default[::3], default[1::3], default[2::3], strict=True), strict=True)),
+        found_components,
     )  # fmt: skip
     written.write(args.results / "lockstep")
     print(written)
-    return DONE if all(a.parameters <= LIMIT >= max(b) for a, b in zip(single, double, strict=True)) else FAILED
+    updates_agree = all(a.parameters <= LIMIT >= max(b) for a, b in zip(single, double, strict=True))
+    return DONE if updates_agree and found_components.agree() else FAILED
 
 
 if __name__ == "__main__":

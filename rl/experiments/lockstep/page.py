@@ -5,6 +5,8 @@ from collections.abc import Mapping, Sequence
 import torch
 
 from rl.experiments.lockstep.combinations import DEFAULT, FACTORS, LIMIT, STABLE, Combination, names
+from rl.experiments.lockstep.component_parts import component_parts
+from rl.experiments.lockstep.components import Components
 from rl.experiments.lockstep.replay import Difference
 from rl.experiments.pages import Page, paragraph, table
 
@@ -13,7 +15,7 @@ _COLUMNS = ("estimates", "losses", "parameters", "optimizer")
 
 def page(
     command: str, machine: str, updates: int, stable: Mapping[Combination, tuple[Difference, Difference]],
-    default: Mapping[Combination, tuple[Difference, Difference, Difference]],
+    default: Mapping[Combination, tuple[Difference, Difference, Difference]], components: Components,
 ) -> Page:  # fmt: skip
     """stable: differences in single and in double precision, at the lower learning rate. default: those at the default
     learning rate, and in double precision with one weight changed."""
@@ -27,7 +29,7 @@ def page(
             and of what the optimizer remembers absolute; of returns and advantages (estimates) relative to the largest
             return of the rollout; of policy loss, value loss, entropy and gradient norm (losses) relative to
             Stable-Baselines3's."""),
-        f"## At a learning rate of {STABLE:g}",
+        f"## Updates, at a learning rate of {STABLE:g}",
         paragraph(f"""
             Parameters are within {LIMIT:g} in {_within([x.parameters for x in single])} rows with Stable-Baselines3
             as it is, in single precision; everything is within {LIMIT:g} in {_within([max(x) for x in double])} rows
@@ -39,7 +41,7 @@ def page(
             ([*names(chosen), *_cells(a), *_cells(b)] for chosen, (a, b) in stable.items()),
             words=len(FACTORS),
         ),
-        f"## At its default learning rate, {DEFAULT:g}: rounding, amplified",
+        f"## Updates, at its default learning rate, {DEFAULT:g}: rounding, amplified",
         paragraph(f"""
             With steps seven times as long some trainings are chaotic: a rounding grows by orders of magnitude in a
             hundred updates, in whoever's code. So the same is measured with both sides in double precision, and there
@@ -52,6 +54,7 @@ def page(
             ([*names(chosen), *(f"{x.parameters:.0e}" for x in found)] for chosen, found in default.items()),
             words=len(FACTORS),
         ),
+        *component_parts(components),
     ]
     return Page("In lockstep with Stable-Baselines3", command, machine, parts, {})
 

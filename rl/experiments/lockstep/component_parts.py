@@ -1,0 +1,143 @@
+"""The part of the page of `python -m rl.lockstep` on collection, initialization, sampling and evaluation."""
+
+from collections.abc import Mapping, Sequence
+
+from rl.experiments.lockstep import evaluation, sampling
+from rl.experiments.lockstep.collection import Collected
+from rl.experiments.lockstep.combinations import DEFAULT
+from rl.experiments.lockstep.components import (
+    DRAWS,
+    EPISODES,
+    ROLLOUTS,
+    SEEDS,
+    SIGNIFICANCE,
+    STEPS,
+    TRAINED,
+    Components,
+    Rollouts,
+    Trained,
+)
+from rl.experiments.lockstep.initialization import GAINS, Initialization
+from rl.experiments.pages import paragraph, table
+
+
+def component_parts(found: Components) -> list[str]:
+    """Markdown blocks."""
+    return [
+        *_collection(found.collection),
+        *_initialization(found.initialization),
+        *_sampling(found.sampling),
+        *_evaluation(found.evaluation),
+    ]
+
+
+def _collection(found: Mapping[Rollouts, Collected]) -> Sequence[str]:
+    text = f"""
+        Stable-Baselines3 trains for {STEPS:,} steps, four environments in parallel, five steps per update. Our worlds
+        begin with the same seeds and take the actions that it sampled; our networks take over its weights before every
+        rollout. Numbers are the largest difference in all rollouts: of transitions (observations, stored actions,
+        rewards, true successors, terminations, truncations), of episodes (return, length and step, beside its Monitor,
+        which rounds returns to six digits) and of log-probabilities absolute; of the bootstrapped reward r + γ V(s′) at
+        truncations, of returns and of advantages relative to the largest return of the rollout."""
+    heads = [
+        "environment", "time limit", "backend", "steps", "episodes", "truncated", "transitions", "episode statistics",
+        "log-probabilities", "bootstraps", "returns", "advantages",
+    ]  # fmt: skip
+    rows = (
+        [
+            env, str(limit or "registered"), backend, f"{found[env, limit, backend].steps:,}",
+            *_collected(found[env, limit, backend]),
+        ]
+        for env, limit, backend in ROLLOUTS
+    )  # fmt: skip
+    return f"## Collection, at a learning rate of {DEFAULT:g}", paragraph(text), table(heads, rows, words=3)
+
+
+def _collected(x: Collected) -> list[str]:
+    worst = x.worst
+    apart = (
+        worst.transitions, worst.episodes, worst.log_probs, worst.bootstraps, worst.returns, worst.advantages,
+    )  # fmt: skip
+    return [f"{x.episodes:,}", f"{x.truncations:,}", *map(_number, apart)]
+
+
+def _initialization(found: Mapping[str, Initialization]) -> Sequence[str]:
+    tests = 2 * len(GAINS) * len(found)
+    text = f"""
+        Networks of {len(SEEDS):,} seeds. Two-sample Kolmogorov–Smirnov tests between ours and Stable-Baselines3's,
+        layer by layer, on two numbers of each seed: the layer's first weight, and Σ w⁴, which tells an orthogonal
+        matrix from independent weights. With {tests} tests, a p-value below {SIGNIFICANCE / tests:.1e} would be
+        significant at {SIGNIFICANCE:.0%}. Singular values σ of an orthogonal matrix all equal its gain: the table
+        shows the largest |σ / gain − 1|. {_copied(found)}"""
+    heads = ["environment", "layer", "gain", "p, first weight", "p, Σ w⁴", "|σ / gain − 1|, ours", "SB3's"]
+    rows = (
+        [
+            env, name, f"{GAINS[name]:.4g}", f"{layer.p_weight:.2f}", f"{layer.p_fourth:.2f}", _number(layer.ours),
+            _number(layer.theirs),
+        ]
+        for env, one in found.items()
+        for name, layer in one.layers.items()
+    )  # fmt: skip
+    return "## Initialization, before any learning", paragraph(text), table(heads, rows, words=2)
+
+
+def _copied(found: Mapping[str, Initialization]) -> str:
+    biases, log_stds, log_probs, values = (
+        _number(max(getattr(one, name) for one in found.values()))
+        for name in ("biases", "log_stds", "log_probs", "values")
+    )
+    return f"""
+        The largest bias of either is {biases}, the largest difference of log standard deviations {log_stds}. With
+        Stable-Baselines3's weights in our networks, log-probabilities differ by at most {log_probs}, values by at most
+        {values}."""
+
+
+def _sampling(found: Mapping[str, Mapping[str, sampling.Comparison]]) -> Sequence[str]:
+    tests = 2 * sum(map(len, found.values()))
+    categorical, gaussian = sampling.CATEGORICAL, sampling.GAUSSIAN
+    text = f"""
+        {DRAWS:,} actions of a policy with logits {_list(categorical.output)}, and of one with means
+        {_list(gaussian.output)} and log standard deviations {_list(gaussian.log_std)}, beside as many of
+        Stable-Baselines3's. Categorical: χ² tests, and the largest difference of frequencies. Gaussian:
+        Kolmogorov–Smirnov tests, and the largest difference of cumulative distributions; of the two components, the
+        smaller p-value and the larger difference. With {tests} tests, a p-value below {SIGNIFICANCE / tests:.1e} would
+        be significant at {SIGNIFICANCE:.0%}. The fused engine draws Gaussian noise in one way in evaluation and in
+        another in training, here at a learning rate of 0. Categorical actions of all our samplers come from the same
+        random numbers."""
+    heads = ["policy", "our sampler", "p, beside SB3's", "p, beside the distribution itself", "largest difference"]
+    rows = (
+        [policy, name, f"{one.p_others:.2f}", f"{one.p_exact:.2f}", _number(one.apart)]
+        for policy, by_sampler in found.items()
+        for name, one in by_sampler.items()
+    )
+    return "## Sampling, from fixed distributions", paragraph(text), table(heads, rows, words=2)
+
+
+def _evaluation(found: Mapping[Trained, evaluation.Comparison]) -> Sequence[str]:
+    text = f"""
+        Our agent, trained briefly at a learning rate of {DEFAULT:g}, and the same as a model of Stable-Baselines3 play
+        {EPISODES} episodes from the same environment seeds, by `agents.evaluation.evaluate` and by `evaluate_policy`,
+        deterministically. Numbers are the largest difference of an episode's length and, relative to the largest
+        return, of its return. Stochastic episodes have different seeds, and their returns are compared by a two-sample
+        Kolmogorov–Smirnov test: with {len(found)} tests, a p-value below {SIGNIFICANCE / len(found):.1e} would be
+        significant at {SIGNIFICANCE:.0%}."""
+    heads = [
+        "environment", "observations", "steps trained", "episodes", "shortest", "longest", "lengths differ by",
+        "returns differ by", "p, stochastic",
+    ]  # fmt: skip
+    rows = (
+        [
+            env, "normalized" if normalized else "as they are", f"{TRAINED[env, normalized]:,}", str(one.episodes),
+            str(one.shortest), str(one.longest), str(one.lengths), _number(one.returns), f"{one.p_stochastic:.2f}",
+        ]
+        for (env, normalized), one in found.items()
+    )  # fmt: skip
+    return f"## Evaluation, of agents trained at a learning rate of {DEFAULT:g}", paragraph(text), table(heads, rows, 2)
+
+
+def _number(x: float) -> str:
+    return f"{x:.0e}" if x else "0"
+
+
+def _list(numbers: Sequence[float]) -> str:
+    return ", ".join(f"{x:g}" for x in numbers)
