@@ -16,7 +16,7 @@ from rl.run.terminal import DONE, Parser, run
 _OTHERS = (
     "zoo/zoo.md", "unseen/unseen.md", "imitation/cloning.md", "imitation/gail.md", "imitation/distillation.md",
     "imitation/mutual.md", "lockstep.md", "bench/bench.md", "information/accuracy.md", "information/speed.md",
-    "gan/gan.md",
+    "gan/gan.md", "statistics/coverage.md",
 )  # fmt: skip
 
 _OTHER_FOLDERS = {file.partition("/")[0] for file in _OTHERS}
