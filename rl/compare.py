@@ -100,12 +100,9 @@ def _compare(args: Namespace, command: str) -> int:
     page = comparison_page(comparison) if presets else sweep_page(comparison)
     page.write(path)
     runs = dict(zip([line.label for line in lines], results, strict=True))
-    if presets:
-        references = {"uniformly random actions": random, "threshold": threshold}
-        known = {label: score for label, score in references.items() if score is not None}
-        plots.comparison(runs, path, title, known)
-    else:
-        plots.sweep(runs, path, title, threshold)
+    references = {"uniformly random actions": random if presets else None, "threshold": threshold}
+    known = {label: score for label, score in references.items() if score is not None}
+    plots.comparison(runs, path, title, known)
     print(page)
     print(f"written to {path.parent}")
     return DONE

@@ -18,7 +18,7 @@ from rl.experiments.parallel import BASELINE
 from rl.run.results import Result, is_finished, read_result
 from rl.run.terminal import DONE, Parser, run
 
-_LONGEST = 28  # characters of a label
+_LONGEST = 60  # characters of a label
 
 
 def main(argv: list[str]) -> int:
@@ -34,13 +34,21 @@ def main(argv: list[str]) -> int:
     path = args.out.with_suffix("") if args.out.suffix in (".png", ".pdf") else args.out
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
-        plots.comparison(lines, path, f"{environments[0]}: {counted(len(found), 'run')}", {})
+        plots.comparison(lines, path, f"{environments[0]}: {_counts(lines)}", {})
     except ValueError as error:
         raise ConfigError(f"nothing to draw yet: {error}") from None
     for label, results in lines.items():
         print(f"{label}: {counted(len(results), 'run')}")
     print(f"written to {path}.png and {path}.pdf")
     return DONE
+
+
+def _counts(lines: Mapping[str, Sequence[Result]]) -> str:
+    """ "30 runs", "2 lines of 20 runs", "3 lines of 2 to 20 runs"."""
+    counts = sorted({len(runs) for runs in lines.values()})
+    if len(lines) == 1 or counts == [1]:
+        return counted(sum(map(len, lines.values())), "run")
+    return f"{len(lines)} lines of {' to '.join(map(str, {counts[0]: 0, counts[-1]: 0}))} runs"
 
 
 def _settings(directory: Path) -> dict[str, object]:
@@ -85,11 +93,14 @@ def _lines(found: Mapping[Path, dict[str, object]]) -> dict[str, list[Result]]:
 
 
 def _label(settings: Mapping[str, object], among: Sequence[Mapping[str, object]]) -> str:
-    """The agent, and its settings that are not the defaults and not those of every other line."""
-    defaults = _defaults(settings.get("agent"))
+    """The agent if lines differ in it, and the settings that are not the defaults and not those of every other line."""
+    agent = settings.get("agent")
+    defaults = _defaults(agent)
     apart = [key for key in defaults if any(other.get(key) != settings.get(key) for other in among)]
     changed = [f"{key} {settings[key]}" for key in apart if settings.get(key) != defaults[key]]
-    text = ", ".join(["SB3" if settings.get("agent") == "sb3" else str(settings.get("agent", "run")), *changed])
+    name = "SB3" if agent == BASELINE else str(agent or "run")
+    one = all(other.get("agent") == agent for other in among)
+    text = ", ".join(changed) or "defaults" if one and len(among) > 1 else ", ".join([name, *changed])
     return text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"
 
 

@@ -1,86 +1,115 @@
-"""Figures of several lines, each the runs of its seeds: a sweep, a comparison, an aggregate over environments."""
+"""Figures of several lines, each the runs of its seeds: a comparison, an aggregate over environments."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import cycle
 from pathlib import Path
-from typing import TYPE_CHECKING
+from textwrap import fill
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rl.experiments.statistics import Statistic, bootstrap, iqm, mean_interval, on_grid, performance_profile
-from rl.run.figure import canvas, count_steps, finish, legend, save, styles
+from agents.maths.schedules import Schedule, value_at
+from agents.settings.files import read_yaml
+from agents.settings.values import convert
+from rl.experiments.statistics import METHOD, Statistic, bootstrap, iqm, mean_interval, on_grid, performance_profile
+from rl.run.figure import COLORS, SKY, WINE, canvas, count_steps, finish, legend, save, styles
 from rl.run.results import Columns, Result, column
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+Looks = Iterable[tuple[str, str]]  # color and line style of one line after another
+Panel = tuple[str, str, str]  # metric, label, scale
+
 _RETURN = ("rollout/ep_rew_mean", "training return,\nlast 100 episodes", "linear")
 _SHIFT = ("train/policy_shift_kl", "policy shift KL\n(nats an update)", "log")
 _ENTROPY = ("train/entropy", "entropy (nats)", "linear")
-
 _ADAPTED = (
     ("train/learning_rate", r"learning rate of $\pi_\theta$", "log"),
     ("train/ent_coef", "entropy coefficient", "log"),
 )
-
 _GRADIENT = ("train/grad_norm", "gradient norm\n(before it is clipped)", "log")
-_CAPTION = "curves: mean and 95 % interval over runs; dots: final return of each run, its IQM and 95 % interval"
+_TARGETS = {
+    _SHIFT: ("target_policy_shift", "target of policy shift"),
+    _ENTROPY: ("target_entropy", "target of entropy"),
+}
 
-
-def sweep(lines: Mapping[str, Sequence[Result]], path: Path, title: str, threshold: float | None) -> None:
-    """Draws four panels, each the mean and 95 % bootstrap interval over seeds, into `path`.png and `path`.pdf.
-
-    Training return, policy shift and entropy; and learning rate or entropy coefficient where lines differ in it, else
-    the gradient norm, which SB3 does not report.
-    """
-    runs = {name: [result.metrics() for result in results] for name, results in lines.items()}
-    fourth = next((panel for panel in _ADAPTED if _differs(runs, panel[0])), _GRADIENT)
-    with canvas(7.2, 5.4) as figure:
-        panels = figure.subplots(2, 2, sharex=True)
-        for axes, panel in zip(panels.flat, (_RETURN, _SHIFT, _ENTROPY, fourth), strict=True):
-            _draw_panel(axes, runs, "step", *panel)
-        if threshold is not None:
-            panels[0, 0].axhline(threshold, color="0.4", ls=":", lw=1, label=f"threshold {threshold:g}")
-        for axes in panels[0]:
-            axes.set_xlabel("")
-        legend(figure)
-        several = any(len(results) > 1 for results in lines.values())
-        figure.suptitle(f"{title}; mean and 95 % interval over seeds" if several else title, fontsize="medium")
-        save(figure, path)
+_PALETTE = (*COLORS, SKY, WINE)
 
 
 def comparison(lines: Mapping[str, Sequence[Result]], path: Path, title: str, references: Mapping[str, float]) -> None:
     """Draws lines into `path`.png and `path`.pdf, as a paper would print them.
 
-    Learning curves against steps and against seconds of training, policy shift and entropy, mean and 95 % bootstrap
-    interval over seeds; and the final scores of every seed, deterministic and stochastic, with the interquartile mean
-    and its 95 % interval. An unfinished run has no final score. references: scores to draw as dotted lines, by name.
+    Learning curves, policy shift, entropy, and what adapts or the gradient norm: the mean over runs with its interval,
+    each line to its own end; and final scores of every run, with the interquartile mean and its interval. An unfinished
+    run has no final score. More than eight lines are ordered and colored by final score and drawn without bands.
+    references: scores to draw as gray lines, by name.
     """
+    few = len(lines) <= len(_PALETTE)
+    lines = lines if few else _ranked(lines)
     runs = {name: [result.metrics() for result in results] for name, results in lines.items()}
     finished = {name: [run for run in results if run.summary] for name, results in lines.items()}
-    with canvas(6.8, 6.9) as figure:
-        (steps, seconds), (deterministic, stochastic), (shift, entropy) = figure.subplots(3, 2)
-        for axes, x, panel in (
-            (steps, "step", _RETURN), (seconds, "time/seconds", _RETURN), (shift, "step", _SHIFT),
-            (entropy, "step", _ENTROPY),
+    fourth = _fourth(runs)
+    height = 0.6 + len(lines) * (0.3 if few else 0.13)  # inches, of the scores
+    with canvas(6.8, height + 5.2) as figure:
+        top, middle, bottom = figure.subfigures(3, 1, height_ratios=[2.2, height, 2.2], squeeze=False)[:, 0]
+        curves = [_RETURN, *([fourth] if fourth else [])]
+        panels = top.subplots(1, len(curves), squeeze=False)[0]
+        deterministic, stochastic = middle.subplots(1, 2, sharex=True, sharey=True)
+        for axes, panel in zip((*panels, *bottom.subplots(1, 2)), (*curves, _SHIFT, _ENTROPY), strict=True):
+            _draw_panel(axes, lines, runs, panel)
+        for axes, mode, key in (
+            (stochastic, "stochastic", "eval_stochastic_mean"), (deterministic, "deterministic", "eval_mean"),
         ):  # fmt: skip
-            _draw_panel(axes, runs, x, *panel)
-        for axes, key, mode in (
-            (deterministic, "eval_mean", "deterministic"), (stochastic, "eval_stochastic_mean", "stochastic"),
-        ):  # fmt: skip
-            draw_scores(axes, {name: column(results, key) for name, results in finished.items()})
-            axes.set_xlabel(f"final return, {mode}{_episodes(finished)}")
+            _draw_final_scores(axes, {name: column(results, key) for name, results in finished.items()})
+            axes.set_xlabel(f"final return,\n{mode}{_episodes(finished)}")
         for (name, score), dots in zip(references.items(), cycle((":", "--")), strict=False):
-            for draw in (steps.axhline, seconds.axhline, deterministic.axvline, stochastic.axvline):
+            for draw in (panels[0].axhline, deterministic.axvline, stochastic.axvline):
                 draw(score, color="0.4", ls=dots, lw=1, label=f"{name}, {score:.4g}", zorder=0)
-        legend(figure, columns=3)
-        figure.suptitle(f"{title}\n{_CAPTION}", fontsize="medium")
+        legend(figure, columns=max(1, min(4, 90 // (max(map(len, lines)) + 8))))
+        figure.suptitle(f"{title}{_caption(lines)}", fontsize="medium")
         save(figure, path)
 
 
+def _ranked(lines: Mapping[str, Sequence[Result]]) -> dict[str, Sequence[Result]]:
+    """The highest mean score first; lines without a finished run at the end."""
+
+    def score(runs: Sequence[Result]) -> float:
+        scores = column(run for run in runs if run.summary)
+        return float(np.mean(scores)) if scores else -np.inf
+
+    return dict(sorted(lines.items(), key=lambda line: -score(line[1])))
+
+
+def _looks(lines: int) -> Looks:
+    """Up to eight lines have the colors of the palette, more those of a continuous map: no color stands twice."""
+    if lines <= len(_PALETTE):
+        return list(zip(_PALETTE, cycle(("-", "--")), strict=False))
+    from matplotlib import colormaps
+    from matplotlib.colors import to_hex
+
+    return [(to_hex(color), "-") for color in colormaps["turbo"](np.linspace(0.02, 0.98, lines))]
+
+
+def _caption(lines: Mapping[str, Sequence[Result]]) -> str:
+    if all(len(runs) == 1 for runs in lines.values()):
+        return ""
+    return (
+        "\ncurves: mean over runs; circles: final return of each run, tick: their interquartile mean"
+        f"\nbars{' and bands' if len(lines) <= len(_PALETTE) else ''}: 95 % {METHOD} intervals"
+    )
+
+
+def _fourth(runs: Mapping[str, Sequence[Columns]]) -> Panel | None:
+    """What changes in training, or else the gradient norm, which SB3 does not report."""
+    every = [run for seeds in runs.values() for run in seeds]
+    adapted = (panel for panel in _ADAPTED if any(np.ptp(run.get(panel[0], np.zeros(1))) > 0 for run in every))
+    return next(adapted, _GRADIENT if all(_GRADIENT[0] in run for run in every) else None)
+
+
 def aggregate(tasks: Mapping[str, Sequence[NDArray[np.float64]]], path: Path, title: str) -> None:
-    """Draws performance profiles of normalized scores, a curve a line, with 95 % intervals, into .png and .pdf."""
+    """Draws performance profiles of normalized scores, a curve a line, with intervals, into .png and .pdf."""
     everything = np.concatenate([task for line in tasks.values() for task in line])
     thresholds = np.linspace(min(0.0, everything.min()), max(1.0, everything.max()), 101)
     with canvas(4.6, 3.2) as figure:
@@ -91,13 +120,15 @@ def aggregate(tasks: Mapping[str, Sequence[NDArray[np.float64]]], path: Path, ti
             axes, "normalized score τ (0: random actions, 1: tuned SB3 of rl-baselines3-zoo)", "share of runs above τ"
         )
         legend(figure, columns=3)
-        figure.suptitle(f"{title}; bands: 95 % interval", fontsize="medium")
+        figure.suptitle(f"{title}; bands: 95 % Wilson intervals", fontsize="medium")
         save(figure, path)
 
 
-def draw_curves(axes: "Axes", lines: Mapping[str, Sequence[Columns]], x: str, y: str) -> None:
-    """Mean and 95 % bootstrap interval over the runs of each line; or every run, where they have no x in common."""
-    for (name, seeds), (color, style) in zip(lines.items(), styles(), strict=False):
+def draw_curves(
+    axes: "Axes", lines: Mapping[str, Sequence[Columns]], x: str, y: str, looks: Looks | None = None, bands: bool = True
+) -> None:
+    """The mean over the runs of each line, and its interval; or every run, where they have no x in common."""
+    for (name, seeds), (color, style) in zip(lines.items(), looks or styles(), strict=False):
         if any(y not in run for run in seeds):
             continue
         try:
@@ -106,18 +137,24 @@ def draw_curves(axes: "Axes", lines: Mapping[str, Sequence[Columns]], x: str, y:
             for i, run in enumerate(seeds):
                 axes.plot(run[x], run[y], ".-", color=color, lw=0.7, label=None if i else name)
             continue
-        middle, low, high = np.array([mean_interval(values, resamples=1_000) for values in curves.T]).T
-        _draw_band(axes, grid, (middle, low, high), color, style, name)
+        if bands:
+            middle, low, high = np.array([mean_interval(values, resamples=1_000) for values in curves.T]).T
+            _draw_band(axes, grid, (middle, low, high), color, style, name)
+        else:
+            axes.plot(grid, curves.mean(0), color=color, lw=0.7)
 
 
-def draw_scores(axes: "Axes", scores: Mapping[str, Sequence[float]], statistic: Statistic = iqm) -> None:
-    """A row for each line: every run as a dot, above it the statistic of all and its 95 % bootstrap interval."""
-    for row, (values, (color, _)) in enumerate(zip(scores.values(), styles(), strict=False)):
+def draw_scores(
+    axes: "Axes", scores: Mapping[str, Sequence[float]], statistic: Statistic = iqm, looks: Looks | None = None
+) -> None:
+    """A row for each line: every run as a dot, above it the statistic of all and its interval."""
+    for row, (values, (color, _)) in enumerate(zip(scores.values(), looks or styles(), strict=False)):
         if not values:
             continue
-        spread = np.linspace(0.08, 0.32, len(values)) if len(values) > 1 else np.array([0.2])
+        spread = np.linspace(0.08, 0.32, len(values)) if len(values) > 1 else np.array([0.0])
         axes.plot(values, row + spread, "o", ms=3, mfc="none", mec=color, mew=0.7, clip_on=False)
-        draw_interval(axes, row - 0.15, *bootstrap([values], statistic), color)
+        if len(values) > 1:
+            draw_interval(axes, row - 0.15, *bootstrap([values], statistic), color)
     axes.set_yticks(range(len(scores)), list(scores))
     axes.set_ylim(len(scores) - 0.4, -0.5)
     finish(axes)
@@ -129,26 +166,51 @@ def draw_interval(axes: "Axes", row: float, center: float, low: float, high: flo
     axes.plot(center, row, "|", ms=8, mew=2, color=color)
 
 
-def _draw_panel(axes: "Axes", runs: Mapping[str, Sequence[Columns]], x: str, y: str, label: str, scale: str) -> None:
-    draw_curves(axes, runs, x, y)
-    axes.set_yscale(scale)
-    finish(axes, "environment steps" if x == "step" else "seconds of training, one thread", label)
+def _draw_panel(
+    axes: "Axes", lines: Mapping[str, Sequence[Result]], runs: Mapping[str, Sequence[Columns]], panel: Panel
+) -> None:
+    """A metric against steps; hidden if no line has it."""
+    metric, label, scale = panel
+    draw_curves(axes, runs, "step", metric, _looks(len(lines)), bands=len(lines) <= len(_PALETTE))
+    if panel in _TARGETS:
+        _draw_targets(axes, lines, *_TARGETS[panel])
+    heights = np.concatenate([np.asarray(line.get_ydata(), np.float64) for line in axes.get_lines()] or [np.empty(0)])
+    axes.set_visible(len(heights) > 0)
+    positive = heights[heights > 0]
+    if scale == "log" and len(positive):
+        axes.set_yscale(scale)
+        axes.set_ylim(positive.min() / 1.5, positive.max() * 1.5)  # of the curves: a band can reach far down
+    finish(axes, "environment steps", label)
     count_steps(axes, ticks=4)
+
+
+def _draw_final_scores(axes: "Axes", scores: Mapping[str, Sequence[float]]) -> None:
+    """Rows of up to eight lines have space for labels of two lines."""
+    few = len(scores) <= len(_PALETTE)
+    draw_scores(axes, {fill(name, 36) if few else name: x for name, x in scores.items()}, looks=_looks(len(scores)))
+    axes.locator_params("x", nbins=5)
+    axes.tick_params("y", labelsize="medium" if few else "small")
+
+
+def _draw_targets(axes: "Axes", lines: Mapping[str, Sequence[Result]], setting: str, name: str) -> None:
+    """The targets of the lines that have one, against steps, as gray lines."""
+    settings = [read_yaml(results[0].directory / "config.yaml") for results in lines.values()]
+    targets = {str(each[setting]): each for each in settings if each.get(setting) is not None}
+    for text, each in targets.items():
+        progress, steps = np.linspace(0, 1, 101), cast(int, each["total_timesteps"])
+        target = cast(Schedule, convert(each[setting], Schedule))
+        heights = [value_at(target, p) for p in progress]
+        axes.plot(progress * steps, heights, "-.", color="0.4", lw=1, label=f"{name}, {text}")
 
 
 def _draw_band(axes: "Axes", x: NDArray[np.float64], band: Sequence[NDArray[np.float64]], *style: str) -> None:
     """band: the middle, the lower and the upper end. style: color, line style and label."""
     color, line, label = style
-    axes.fill_between(x, band[1], band[2], color=color, alpha=0.2, lw=0)
-    axes.plot(x, band[0], color=color, ls=line, lw=1.3, label=label)
+    axes.fill_between(x, band[1], band[2], color=color, alpha=0.15, lw=0)
+    axes.plot(x, band[0], color=color, ls=line, lw=1.6 if line == "-" else 1.0, label=label)  # dashes on top of a line
 
 
 def _episodes(lines: Mapping[str, Sequence[Result]]) -> str:
     """How many episodes a final score is the mean of, if it is known and the same for all."""
     counts = {run.summary.get("eval_episodes") for results in lines.values() for run in results}
     return f", {counts.pop()} episodes" if len(counts) == 1 else ""
-
-
-def _differs(lines: Mapping[str, Sequence[Columns]], name: str) -> bool:
-    """Whether a metric varies over time, runs or lines. Agents need not have it."""
-    return len({value for seeds in lines.values() for run in seeds for value in run.get(name, ())}) > 1

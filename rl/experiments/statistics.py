@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 Scores = NDArray[np.float64]
+METHOD = "expanded percentile bootstrap"  # of `bootstrap`, as pages and figures name it
 Statistic = Callable[[Sequence[Scores]], Scores]  # of tasks, each float[..., R]; gives float[...]
 
 

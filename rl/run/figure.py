@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 BLACK, ORANGE, BLUE, GREEN, PINK, YELLOW, SKY = (
     "#000000", "#d55e00", "#0072b2", "#009e73", "#cc79a7", "#e69f00", "#56b4e9",
 )  # Okabe & Ito 2008  # fmt: skip
+WINE = "#882255"
 
 COLORS = (BLACK, ORANGE, BLUE, GREEN, PINK, YELLOW)
 
@@ -44,11 +45,11 @@ def finish(axes: "Axes", x: str = "", y: str = "", title: str = "") -> None:
 
 
 def count_steps(axes: "Axes", ticks: int = 6) -> None:
-    """The x axis counts whole steps, with at most `ticks` ticks."""
+    """The x axis counts steps, with at most `ticks` ticks: 0, 50k, 2.5M."""
     from matplotlib.ticker import MaxNLocator
 
     axes.xaxis.set_major_locator(MaxNLocator(ticks))
-    axes.xaxis.set_major_formatter(lambda x, _: f"{x:,.0f}")
+    axes.xaxis.set_major_formatter(lambda x, _: f"{x / 1e6:g}M" if x >= 1e6 else f"{x / 1e3:g}k" if x else "0")
 
 
 def legend(figure: "Figure", columns: int = 5, text: Callable[[str], str] = str) -> None:

@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike
 from agents.maths.gan import LOG_4
 from rl.experiments.gan.experiments import Findings, Line
 from rl.experiments.pages import Page, image, paragraph, table
-from rl.experiments.statistics import mean_interval, reached
+from rl.experiments.statistics import METHOD, mean_interval, reached
 
 ERROR_RANGE = (1.0, 3.0)  # of θ, where the learned logit is compared with the optimal one
 _THETAS = (0.5, 1.0, 2.0, 4.0, 6.0, 8.0, 10.0)
@@ -20,7 +20,7 @@ def page(found: Findings, command: str, machine: str) -> Page:
         learned. Then the logit of the optimal discriminator is θ (θ/2 − x), and C(G) = max over D of V(D, G) is
         −log 4 + 2 JSD, both known. Algorithm 1 with momentum SGD, nothing else that damps but what stands in a line. V
         and C(G) by quadrature, except where held-out samples are named. {len(found.seeds)} seeds a line; means with
-        95 % bootstrap intervals, in nats."""
+        95 % {METHOD} intervals, in nats."""
     sections = [*_balanced(found), *_alone(found), *_strong(found), *_weak(found), *_balance(found)]
     title = "A generative adversarial net in one dimension"
     return Page(title, command, machine, [paragraph(introduction), *sections], _numbers(found))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from rl.experiments.imitation.outcomes import Outcome, Report, bounds, from_recorded
 from rl.experiments.pages import counted
 from rl.experiments.plots import draw_curves, draw_scores
-from rl.experiments.statistics import mean
+from rl.experiments.statistics import METHOD, mean
 from rl.run.figure import canvas, count_steps, finish, legend, save
 from rl.run.results import Columns, Result, column
 
@@ -37,8 +37,8 @@ _ROWS = {
 }
 
 _CAPTION = (
-    "curves: mean and 95 % interval over seeds, until the first run ends; "
-    "circles: final return of each seed; bars: their mean and 95 % interval"
+    "curves: mean over seeds, until the first run ends; circles: final return of each seed, tick: their mean\n"
+    f"bars and bands: 95 % {METHOD} intervals"
 )
 
 

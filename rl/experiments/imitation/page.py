@@ -8,7 +8,7 @@ from rl.experiments.comparison_page import height_along, line_statistics
 from rl.experiments.imitation.experiments import BOUND, EPISODES, EXPERT_SEED, INDEPENDENT
 from rl.experiments.imitation.outcomes import AgainstExpert, Expert, Outcome, Report, against_expert, at_the_end, bounds
 from rl.experiments.pages import Page, changed, counted, image, paragraph, table
-from rl.experiments.statistics import Interval, as_plain, probability_of_improvement
+from rl.experiments.statistics import METHOD, Interval, as_plain, probability_of_improvement
 from rl.run.results import Result, column
 
 _ENOUGH = f"{100 * BOUND:g} %"
@@ -117,7 +117,7 @@ def _about_experts(report: Report) -> str:
         The expert is an A2C trained from seed {EXPERT_SEED}; its {EPISODES} episodes, the most likely actions, are all
         that is learned from where a line learns from recorded transitions. Lines: {counted(len(report.seeds), "seed")}
         each; {episodes} episodes of evaluation, deterministic (the most likely action)
-        where nothing else is said. Brackets are 95 % bootstrap intervals over seeds. % of the expert's return: of a
+        where nothing else is said. Brackets are 95 % {METHOD} intervals over seeds. % of the expert's return: of a
         return R > 0 the mean return over R; of R < 0 it is R over the mean return, so that {_ENOUGH} is a mean
         of R / {BOUND:g}. % of the way: (mean − random) / (R − random), where random is the mean return of uniformly
         random actions. The verdict is of the lower of the two. Both are of means; where an interval reaches below
@@ -207,7 +207,7 @@ def _about_peers(report: Report) -> str:
         {counted(len(report.seeds), "seed")} a line; the
         same command, in which independent peers have mutual_coef 0. The first peer is evaluated,
         {summary["eval_episodes"]} episodes, deterministic (the most likely action) where nothing else is said. Brackets
-        are 95 % bootstrap intervals over seeds. All along is the mean height of the learning curve, which is of all
+        are 95 % {METHOD} intervals over seeds (Wilson's for probabilities). All along is the mean height of the learning curve, which is of all
         peers. Diversity is the generalized Jensen-Shannon divergence of the peers, the mean of the last tenth of
         training. Better than independent: the probability that a run scores higher than one of the independent line in
         its deterministic evaluation, ties counted half; higher all along: the same of the learning curves. Seconds are
