@@ -1,4 +1,4 @@
-"""`python -m rl.compare ENV --seeds 0-9`: ours beside Stable-Baselines3, many seeds, a table and a figure.
+"""`python -m rl.compare ENV`: ours beside Stable-Baselines3, many seeds, a table and a figure.
 
 The lines: single-step and five-step updates at Stable-Baselines3's hyper-parameters, by either side, and our recipe for
 the environment. `--agents` chooses among them; `--line LABEL KEY=VALUE …` adds a line with its own settings; without
@@ -10,18 +10,16 @@ reused; interrupted runs of ours resume from their checkpoints.
 
 from argparse import Namespace
 
-from agents import A2C
 from agents.evaluation import evaluate_uniform
 from agents.machine import machine
 from agents.settings.files import directory_name
-from agents.settings.run import RunSettings
 from agents.settings.values import ConfigError
 from envs import evaluation_backend
 from rl.experiments import plots
 from rl.experiments.comparison import PRESETS, check_line, chosen_lines, chosen_presets
 from rl.experiments.comparison_page import Comparison, comparison_page, sweep_page
 from rl.experiments.pages import counted
-from rl.experiments.parallel import budget, train_all
+from rl.experiments.parallel import train_all
 from rl.experiments.suites import training as suites
 from rl.experiments.suites.unseen import UNSEEN
 from rl.experiments.suites.zoo import ZOO
@@ -38,7 +36,7 @@ def _parser() -> Parser:
     parser.add_argument(
         "--only", nargs="+", default=[], metavar="ENV", help="which of the suite to train (default all)"
     )
-    parser.add_seeds(None, "0-9, or 0,3,7 (default 0-9, or the suite's own)")
+    parser.add_seeds(None, "0-9, or 0,3,7 (default 0-19, or the suite's own)")
     parser.add_argument(
         "--agents", nargs="+", choices=PRESETS, metavar="AGENT",
         help=f"which of {', '.join(PRESETS)} (default all, or none beside --line)",
@@ -49,7 +47,7 @@ def _parser() -> Parser:
     )  # fmt: skip
     parser.add_argument("--name", type=file_name, help="of the files written (default comparison)")
     parser.add_jobs()
-    parser.add_argument("--total-timesteps", metavar="N", help="of every line (default: the recipe's)")
+    parser.add_argument("--total-timesteps", metavar="N", help="of every line but the recipe (default: the recipe's)")
     parser.add_set("a setting of every line")
     parser.add_argument(
         "--threshold", type=number, metavar="R", help="a training return to reach (default: the environment's own)"
@@ -85,9 +83,7 @@ def _compare(args: Namespace, command: str) -> int:
     """Several lines in one environment."""
     if args.only:
         raise ConfigError("--only chooses environments of a suite; give it with --suite")
-    name, presets, seeds = args.name or "comparison", chosen_presets(args), args.seeds or list(range(10))
-    if presets and args.total_timesteps is None:  # one budget for all lines
-        args.total_timesteps = budget(args.env, (A2C, RunSettings))
+    name, presets, seeds = args.name or "comparison", chosen_presets(args), args.seeds or list(range(20))
     lines = chosen_lines(args, presets)
     thresholds = [check_line(args.env, line) for line in lines]
     threshold = thresholds[0] if args.threshold is None else args.threshold

@@ -11,7 +11,7 @@ from agents.settings.run import RunSettings
 from agents.settings.schema import setting_types
 from agents.settings.values import ConfigError
 from envs import evaluation_backend, make
-from rl.experiments.parallel import BASELINE, Line, prepare
+from rl.experiments.parallel import BASELINE, Line, budget, prepare
 from rl.run.training import build
 
 
@@ -54,13 +54,19 @@ def chosen_lines(args: Namespace, presets: list[str]) -> list[Line]:
 
 
 def _preset_line(args: Namespace, name: str) -> Line:
+    """The recipe trains for its own number of steps, the others for `--total-timesteps`, by default the recipe's."""
     preset, recipe = PRESETS[name], recipe_file(args.env)
     if preset.n_steps is not None:
-        own = [f"n_steps={preset.n_steps}"]
-        return _build(args, preset.label, preset.agent, recipe_file("sb3-defaults"), own)
+        assignments = [
+            f"total_timesteps={budget(args.env, (A2C, RunSettings))}",
+            *args.set,
+            f"n_steps={preset.n_steps}",
+        ]
+        file = recipe_file("sb3-defaults")
+        return _build(args.env, preset.label, preset.agent, file, assignments, args.total_timesteps)
     if recipe is None:
         raise ConfigError(f"no recipe ships for {args.env!r}: leave {name!r} out of --agents")
-    return _build(args, preset.label, preset.agent, recipe, [])
+    return _build(args.env, preset.label, preset.agent, recipe, args.set, None)
 
 
 def _own_line(args: Namespace, label: str, *items: str) -> Line:
@@ -73,14 +79,16 @@ def _own_line(args: Namespace, label: str, *items: str) -> Line:
     if ":" not in agent and agent not in (known := (*registry.NAMES, BASELINE)):
         raise ConfigError(f"--line {label}: agent is module:Class or one of {', '.join(known)}, got {agent!r}")
     file = Path(files[0]) if files else recipe_file(args.env, "a2c" if agent == BASELINE else agent)
-    assignments = [item for item in items if item not in files and not item.startswith("agent=")]
-    return _build(args, label, agent, file, assignments)
+    own = [item for item in items if item not in files and not item.startswith("agent=")]
+    return _build(args.env, label, agent, file, [*args.set, *own], args.total_timesteps)
 
 
-def _build(args: Namespace, label: str, agent: str, file: Path | None, own: list[str]) -> Line:
-    """The file's settings, over them the line's own, and over them those of the command."""
+def _build(
+    env_id: str, label: str, agent: str, file: Path | None, assignments: list[str], total_timesteps: str | None
+) -> Line:
+    """The file's settings, and over them the assignments, of which a later one wins."""
     kinds = (A2C,) if agent == BASELINE else registry.kinds(agent)
-    return prepare(label, agent, args.env, (*kinds, RunSettings), file, [*args.set, *own], args.total_timesteps)
+    return prepare(label, agent, env_id, (*kinds, RunSettings), file, assignments, total_timesteps)
 
 
 def check_line(env_id: str, line: Line) -> float | None:

@@ -8,6 +8,7 @@ import numpy as np
 from rl.experiments.pages import Page, changed, counted, paragraph, table
 from rl.experiments.parallel import BASELINE, Line
 from rl.experiments.statistics import (
+    METHOD,
     Interval,
     Reached,
     area_under_curve,
@@ -44,14 +45,11 @@ class LineStatistics(NamedTuple):
     stochastic_mean: Interval
     all_along: Interval  # mean height of the learning curve
     steps: Reached  # to the threshold
-    seconds: Reached
-    steps_per_second: float  # median
 
 
 def line_statistics(runs: Sequence[Result], threshold: float | None) -> LineStatistics:
     """threshold: of the mean return of the last 100 training episodes."""
     deterministic, stochastic = column(runs), column(runs, "eval_stochastic_mean")
-    moments = [None if threshold is None else first_reached(run, threshold) for run in runs]
     return LineStatistics(
         iqm=bootstrap([deterministic], iqm),
         mean=mean_interval(deterministic),
@@ -59,23 +57,18 @@ def line_statistics(runs: Sequence[Result], threshold: float | None) -> LineStat
         stochastic_iqm=bootstrap([stochastic], iqm),
         stochastic_mean=mean_interval(stochastic),
         all_along=mean_interval([height_along(run) for run in runs]),
-        steps=reached([moment and moment[0] for moment in moments]),
-        seconds=reached([moment and moment[1] for moment in moments]),
-        steps_per_second=float(np.median(column(runs, "steps_per_second"))),
+        steps=reached([None if threshold is None else first_reached(run, threshold) for run in runs]),
     )
 
 
-def first_reached(run: Result, threshold: float) -> tuple[float, float] | None:
-    """The step and the second of training at which the mean of the last 100 episodes first reached the threshold."""
+def first_reached(run: Result, threshold: float) -> float | None:
+    """The step of training at which the mean of the last 100 episodes first reached the threshold."""
     episodes = run.episodes()
     returns = episodes["return"]
     if len(returns) < LATEST:
         return None
     good = np.flatnonzero(np.lib.stride_tricks.sliding_window_view(returns, LATEST).mean(1) >= threshold)
-    if not len(good):
-        return None
-    last = good[0] + LATEST - 1
-    return float(episodes["step"][last]), float(episodes["time/seconds"][last])
+    return float(episodes["step"][good[0] + LATEST - 1]) if len(good) else None
 
 
 def height_along(run: Result) -> float:
@@ -111,31 +104,39 @@ def _introduction(comparison: Comparison) -> str:
     text = f"""
         {counted(len(runs), "seed")} and {_steps(comparison)} steps of training a line; evaluations of
         {runs[0].summary["eval_episodes"]} episodes each, deterministic (the most likely action) and stochastic. IQM is
-        the interquartile mean over seeds; brackets are 95 % stratified bootstrap intervals. All along is the mean
-        height of the learning curve. Speed is that of training alone, the median, one thread, other runs beside it."""
+        the interquartile mean over seeds; {_method(comparison)}. All along is the mean height of the learning curve.
+        Speed is not compared here, because runs train beside each other: `python -m rl.bench` measures it."""
     if threshold is not None:
-        text += f""" {threshold:g} reached: by the mean of the last 100 training episodes, at the median step and
-        second over all seeds, where one that never reached it counts as ∞ (–)."""
+        text += f""" {threshold:g} reached: by the mean of the last 100 training episodes, at the median step over all
+        seeds, where one that never reached it counts as ∞ (–)."""
     return paragraph(text)
 
 
+def _method(comparison: Comparison) -> str:
+    return f"brackets are 95 % {METHOD} intervals over {counted(len(comparison.results[0]), 'seed')}"
+
+
 def _steps(comparison: Comparison) -> str:
-    """Of training, from the fewest to the most where lines differ; a clone may have ended earlier."""
-    asked = {int(str(line.settings["total_timesteps"])) for line in comparison.lines}
-    taken = int(max(max(column(runs, "total_timesteps")) for runs in comparison.results))
-    return f"{taken:,}" if len(asked) == 1 else f"{min(asked):,} to {taken:,}"
+    """Of training, for each group of lines with one budget; a clone may have ended earlier."""
+    groups: dict[int, list[tuple[str, float]]] = {}
+    for line, runs in zip(comparison.lines, comparison.results, strict=True):
+        asked = int(str(line.settings["total_timesteps"]))
+        groups.setdefault(asked, []).append((line.label, max(column(runs, "total_timesteps"))))
+    texts = [
+        (f"{max(steps for _, steps in group):,}", "; ".join(label for label, _ in group))
+        for group in sorted(groups.values(), key=len, reverse=True)
+    ]
+    return texts[0][0] + "".join(f" ({labels}: {steps})" for steps, labels in texts[1:])
 
 
 def _scores(comparison: Comparison, statistics: Sequence[LineStatistics]) -> str:
     threshold = comparison.threshold
     heads = ["line", "IQM, deterministic", "mean, deterministic", "worst seed", "IQM, stochastic", "all along"]
-    heads += [] if threshold is None else [f"{threshold:g} reached by", "at step", "after seconds"]
-    heads.append("steps per second")
+    heads += [] if threshold is None else [f"{threshold:g} reached by", "at step"]
     rows = []
     for line, x in zip(comparison.lines, statistics, strict=True):
         cells = [line.label, str(x.iqm), str(x.mean), f"{x.worst:.1f}", str(x.stochastic_iqm), str(x.all_along)]
-        cells += [] if threshold is None else [f"{x.steps.hits} of {x.steps.runs}", x.steps.moment, x.seconds.moment]
-        rows.append([*cells, f"{x.steps_per_second:,.0f}"])
+        rows.append(cells if threshold is None else [*cells, f"{x.steps.hits} of {x.steps.runs}", x.steps.moment])
     if comparison.random is not None:
         rows.append(["uniformly random actions", "", f"{comparison.random:.1f}", *[""] * (len(heads) - 3)])
     return table(heads, rows)
@@ -153,7 +154,8 @@ def _pairs(comparison: Comparison, statistics: Sequence[LineStatistics]) -> list
         overlap = "overlap" if statistics[i].iqm.overlaps(statistics[j].iqm) else "do not overlap"
         rows.append([comparison.lines[i].label, comparison.lines[j].label, overlap, f"{chance:.2f}"])
     return [
-        "Probability that a run of the first line scores higher than one of the second, deterministic evaluation:",
+        paragraph("""Probability that a run of the first line scores higher than one of the second in its deterministic
+            evaluation, ties counted half, with its 95 % interval (Wilson's, with an effective number of runs):"""),
         table(["first", "second", "intervals of the IQM", "probability"], rows, words=3),
     ]
 
@@ -169,8 +171,9 @@ def sweep_page(comparison: Comparison) -> Page:
     heads = ["line", "settings", "deterministic", "worst seed", "stochastic", "all along"]
     heads += [] if threshold is None else [f"{threshold:g} reached by", "at step"]
     explained = f"""
-        Scores are mean [95 % bootstrap interval] over seeds, of the evaluations after {_steps(comparison)} steps of
-        training. All along is the training return averaged over all steps, the mean height of the learning curve."""
+        Scores are means over {counted(len(comparison.results[0]), "seed")} of the evaluations after
+        {_steps(comparison)} steps of training; {_method(comparison)}. All along is the training return averaged over
+        all steps, the mean height of the learning curve."""
     if threshold is not None:
         explained += """ The last columns: how many seeds reached the threshold with their last 100 training episodes,
         and the median step over all seeds, – where fewer than half did."""

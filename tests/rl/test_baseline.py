@@ -102,15 +102,15 @@ def test_a_line_of_older_runs_is_named_by_what_they_hold(tmp_path: Path) -> None
         (tmp_path / name).mkdir()
         write_yaml(tmp_path / name / "config.yaml", {"env": "A-v0", "agent": "a2c", "seed": 0, **settings})
     found = {tmp_path / name: rl.plot._settings(tmp_path / name) for name in ("0", "1")}
-    assert list(rl.plot._lines(found)) == ["a2c", "a2c, n_steps 5"]
+    assert list(rl.plot._lines(found)) == ["defaults", "n_steps 5"]
 
 
 def test_first_reached(tmp_path: Path) -> None:
     rows = [f"{10 * i},{100 if i > 50 else 0},10,{i / 10}" for i in range(1, 301)]
     (tmp_path / "episodes.csv").write_text("step,return,length,time/seconds\n" + "\n".join(rows) + "\n")
     run = Result(tmp_path, {})
-    assert first_reached(run, 100) == (1500.0, 15.0)  # episodes 51 to 150
-    assert first_reached(run, 50) == (1000.0, 10.0)
+    assert first_reached(run, 100) == 1500  # episodes 51 to 150
+    assert first_reached(run, 50) == 1000
     assert first_reached(run, 101) is None
     (tmp_path / "episodes.csv").write_text("step,return,length,time/seconds\n" + "\n".join(rows[:99]) + "\n")
     assert first_reached(run, 0) is None, "fewer than a hundred episodes have no such mean"

@@ -7,9 +7,11 @@ import pytest
 
 import rl.compare
 import rl.index
+from rl.compare import _parser
+from rl.experiments.comparison import chosen_lines, chosen_presets
 from tests.conftest import Command
 
-ARGUMENTS = ["CartPole-v1", "--seeds", "0-1", "--total-timesteps", "3000", "--set", "eval_episodes=2"]
+ARGUMENTS = ["CartPole-v1", "--seeds", "0-1", "--set", "total_timesteps=3000", "--set", "eval_episodes=2"]
 FIVE = "configs/sb3-defaults.yaml"
 
 
@@ -25,7 +27,7 @@ def test_ours_beside_sb3(compare: Command, command: Command, tmp_path: Path) -> 
     table = (tmp_path / "results/CartPole-v1/comparison.md").read_text()
     assert status == 0
     assert table in out
-    for words in ("| SB3, 5 steps |", "| ours, recipe |", "| a third |", "475 reached by", "0 of 2 | – | – |"):
+    for words in ("| SB3, 5 steps |", "| ours, recipe |", "| a third |", "475 reached by", "0 of 2 | – |"):
         assert words in table
     assert "| ours, recipe | SB3, 5 steps |" in table
     assert "| ours, recipe | a third |" in table
@@ -54,6 +56,15 @@ def test_ours_beside_sb3(compare: Command, command: Command, tmp_path: Path) -> 
     index = (tmp_path / "results/README.md").read_text()
     assert "[CartPole-v1](CartPole-v1/comparison.md) | 2 seeds, 3,000 steps |" in index
     assert "![CartPole-v1, comparison](CartPole-v1/comparison.png)" in index
+
+
+def test_recipe_trains_for_its_own_number_of_steps() -> None:
+    args = _parser().parse_args(["LunarLander-v3", "--total-timesteps", "7000", "--line", "mine", "n_steps=3"])
+    lines = chosen_lines(args, ["sb3-1", "ours-5", "recipe"])
+    steps = {line.label: line.settings["total_timesteps"] for line in lines}
+    assert steps == {"SB3, 1 step": 7000, "ours, 5 steps": 7000, "ours, recipe": 200_000, "mine": 7000}
+    args = _parser().parse_args(["LunarLander-v3"])  # one budget for all, the recipe's
+    assert {line.settings["total_timesteps"] for line in chosen_lines(args, chosen_presets(args))} == {200_000}
 
 
 @pytest.mark.slow
