@@ -117,16 +117,12 @@ def _method(comparison: Comparison) -> str:
 
 
 def _steps(comparison: Comparison) -> str:
-    """Of training, for each group of lines with one budget; a clone may have ended earlier."""
-    groups: dict[int, list[tuple[str, float]]] = {}
-    for line, runs in zip(comparison.lines, comparison.results, strict=True):
-        asked = int(str(line.settings["total_timesteps"]))
-        groups.setdefault(asked, []).append((line.label, max(column(runs, "total_timesteps"))))
-    texts = [
-        (f"{max(steps for _, steps in group):,}", "; ".join(label for label, _ in group))
-        for group in sorted(groups.values(), key=len, reverse=True)
-    ]
-    return texts[0][0] + "".join(f" ({labels}: {steps})" for steps, labels in texts[1:])
+    """Of training; where lines differ, most lines' number and then the others with their labels."""
+    groups: dict[int, list[str]] = {}
+    for line in comparison.lines:
+        groups.setdefault(int(str(line.settings["total_timesteps"])), []).append(line.label)
+    (most, _), *others = sorted(groups.items(), key=lambda group: -len(group[1]))
+    return f"{most:,}" + "".join(f" ({'; '.join(labels)}: {steps:,})" for steps, labels in others)
 
 
 def _scores(comparison: Comparison, statistics: Sequence[LineStatistics]) -> str:

@@ -207,11 +207,11 @@ def _about_peers(report: Report) -> str:
         {counted(len(report.seeds), "seed")} a line; the
         same command, in which independent peers have mutual_coef 0. The first peer is evaluated,
         {summary["eval_episodes"]} episodes, deterministic (the most likely action) where nothing else is said. Brackets
-        are 95 % {METHOD} intervals over seeds (Wilson's for probabilities). All along is the mean height of the learning curve, which is of all
-        peers. Diversity is the generalized Jensen-Shannon divergence of the peers, the mean of the last tenth of
-        training. Better than independent: the probability that a run scores higher than one of the independent line in
-        its deterministic evaluation, ties counted half; higher all along: the same of the learning curves. Seconds are
-        of training, the median, one thread, other work beside it.""")
+        are 95 % {METHOD} intervals over seeds (Wilson's for probabilities). All along is the mean height of the
+        learning curve, which is of all peers. Diversity is the generalized Jensen-Shannon divergence of the peers, the
+        mean of the last tenth of training. Better than independent: the probability that a run scores higher than one
+        of the independent line in its deterministic evaluation, ties counted half; higher all along: the same of the
+        learning curves. Seconds are of training, the median, one thread, other work beside it.""")
 
 
 def _independent(outcome: Outcome) -> Sequence[Result]:
