@@ -102,7 +102,7 @@ def _page(comparison: Comparison, statistics: Sequence[LineStatistics], parts: S
 def _introduction(comparison: Comparison) -> str:
     runs, threshold = comparison.results[0], comparison.threshold
     text = f"""
-        {counted(len(runs), "seed")} and {_steps(comparison)} steps of training a line; evaluations of
+        {counted(len(runs), "seed")} a line; {_steps(comparison)} steps of training; evaluations of
         {runs[0].summary["eval_episodes"]} episodes each, deterministic (the most likely action) and stochastic. IQM is
         the interquartile mean over seeds; {_method(comparison)}. All along is the mean height of the learning curve.
         Speed is not compared here, because runs train beside each other: `python -m rl.bench` measures it."""

@@ -27,7 +27,7 @@ _SHIFT = ("train/policy_shift_kl", "policy shift KL\n(nats an update)", "log")
 _ENTROPY = ("train/entropy", "entropy (nats)", "linear")
 _ADAPTED = (
     ("train/learning_rate", r"learning rate of $\pi_\theta$", "log"),
-    ("train/ent_coef", "entropy coefficient", "log"),
+    ("train/ent_coef", "entropy coefficient\n(at least ent_coef / 100)", "log"),
 )
 _GRADIENT = ("train/grad_norm", "gradient norm\n(before it is clipped)", "log")
 _TARGETS = {
