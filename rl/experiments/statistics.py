@@ -150,10 +150,10 @@ def _improvement(a: Scores, b: Scores, level: float) -> Interval:
         degrees = _degrees(v, runs) if v.any() else fewer - 1.0
         if 0 < p < 1:
             trials = min(p * (1 - p) / v.sum(), 2.0 * fewer) if v.any() else 2.0 * fewer
-    return _wilson(p, trials, student_t((1 + level) / 2, degrees))
+    return wilson(p, trials, student_t((1 + level) / 2, degrees))
 
 
-def _wilson(p: float, trials: float, z: float) -> Interval:
+def wilson(p: float, trials: float, z: float) -> Interval:
     """All θ with |p − θ| ≤ z √(θ (1 − θ) / trials). Source: Wilson 1927."""
     center, width = p + z**2 / (2 * trials), z * np.sqrt(p * (1 - p) / trials + (z / trials) ** 2 / 4)
     low, high = ((center + sign * width) / (1 + z**2 / trials) for sign in (-1, 1))
@@ -177,7 +177,7 @@ def performance_profile(tasks: Sequence[ArrayLike], thresholds: ArrayLike) -> tu
     Wilson's interval for each task, and their mean by squaring and adding.
     """
     z, runs = NormalDist().inv_cdf(0.975), [_scores(task) for task in tasks]
-    shares = [[_wilson(float((task > t).mean()), len(task), z) for task in runs] for t in np.ravel(thresholds)]
+    shares = [[wilson(float((task > t).mean()), len(task), z) for task in runs] for t in np.ravel(thresholds)]
     value, low, high = np.array([_mean_interval_of(each) for each in shares]).T
     return value, low, high
 

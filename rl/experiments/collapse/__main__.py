@@ -4,7 +4,10 @@ Trains every condition on 50 seeds and writes results/collapse/. Finished runs a
 runs: `rl.experiments.collapse`.
 """
 
+from agents.machine import machine
 from rl.experiments.collapse.conditions import factorial, healthy, interventions
+from rl.experiments.collapse.figure import draw
+from rl.experiments.collapse.page import page
 from rl.experiments.collapse.training import train_all
 from rl.run.terminal import DONE, Parser, run
 
@@ -16,9 +19,16 @@ def main(argv: list[str]) -> int:
     parser.add_out("the file of finished runs")
     parser.add_results("collapse/")
     args = parser.parse_args(argv)
-    conditions = [*interventions(), *healthy(), *(mix for _, mix in factorial())]
+    changed, recipes, mixes = interventions(), healthy(), factorial()
+    conditions = [*changed, *recipes, *(mix.condition for mix in mixes)]
     conditions.sort(key=lambda each: each.scaled != "both")  # the slow ones last
-    train_all(conditions, args.seeds, args.out / "collapse.jsonl", args.jobs)
+    runs = train_all(conditions, args.seeds, args.out / "collapse.jsonl", args.jobs)
+    content = page(changed, recipes, mixes, runs, parser.command(argv), machine())
+    path = args.results / "collapse" / "collapse"
+    content.write(path)
+    draw(changed, runs, path)
+    print(content)
+    print(f"written to {path.parent}")
     return DONE
 
 

@@ -1,6 +1,6 @@
 """The conditions: the failing baseline with one thing changed, and the recipe's parts in every mix."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from itertools import product
 from typing import Literal, NamedTuple
 
@@ -23,13 +23,21 @@ class Condition(NamedTuple):
     steps: int = 100_000
 
 
-BASELINE, UNBOUND, RELU = "baseline", "no clip", "ReLU"
+class Mix(NamedTuple):
+    """Of the recipe's parts."""
+
+    parts: frozenset[str]
+    condition: Condition
+
+
+BASELINE, UNBOUND, RELU, SMALL_VF_COEF = "baseline", "no clip", "ReLU", "vf_coef 0.005"
+SHIFT_BOUND, SLOW = "policy shift ≤ 1e-3", "learning rate 2e-4"
 FORCED, RECIPE = "recipe, clip 0.005", "recipe"
 POLICY_SCALED, CRITIC_SCALED = "clip scales π only", "clip scales V only"
 
 _ONE_CHANGE: dict[str, Settings] = {
     "clip 10": {"max_grad_norm": 10.0},
-    "vf_coef 0.005": {"vf_coef": 0.005},
+    SMALL_VF_COEF: {"vf_coef": 0.005},
     RELU: {"activation": "relu"},
     "ReLU, no clip": {"activation": "relu", "max_grad_norm": UNCLIPPED},
     "rewards × 0.01": {"reward_scale": 0.01},
@@ -40,47 +48,47 @@ _ONE_CHANGE: dict[str, Settings] = {
     "Adam": {"use_rms_prop": False},
     "critic × 3": {"critic_lr_scale": 3.0},
     "critic × 0.3": {"critic_lr_scale": 0.3},
-    "learning rate 2e-4": {"learning_rate": 2e-4},
+    SLOW: {"learning_rate": 2e-4},
     "learning rate to 0": {"learning_rate": Linear(7e-4, 0)},
-    "policy shift ≤ 1e-3": {"max_policy_shift": 1e-3},
+    SHIFT_BOUND: {"max_policy_shift": 1e-3},
     "5 steps": {"n_steps": 5},
     "1 environment": {"num_envs": 1},
     "16 environments": {"num_envs": 16},
     "32 environments": {"num_envs": 32},
 }
 
-PARTS: Mapping[str, tuple[str, object]] = {  # of the recipe: their setting, and its default
-    "observations normalized": ("normalize_observations", False),
-    "rewards normalized": ("normalize_rewards", False),
-    "critic × 3": ("critic_lr_scale", 1.0),
-    "ε = 1e-3": ("rms_prop_eps", 1e-5),
-    "16 environments": ("num_envs", 8),
+PARTS: Mapping[str, str] = {  # of the recipe, and their settings
+    "observations normalized": "normalize_observations",
+    "rewards normalized": "normalize_rewards",
+    "critic × 3": "critic_lr_scale",
+    "ε = 1e-3": "rms_prop_eps",
+    "16 environments": "num_envs",
 }
+NONE = "none of the parts"
 
 
 def interventions() -> list[Condition]:
     """The baseline, and the baseline with one thing changed."""
-    apart = {"max_grad_norm": 0.5, "engine": "torch"}  # only the torch engine can scale one network's gradient
     return [
         Condition(BASELINE, {}, measured=True),
         Condition(UNBOUND, {"max_grad_norm": UNCLIPPED}, measured=True),
         *(Condition(label, settings) for label, settings in _ONE_CHANGE.items()),
-        Condition(POLICY_SCALED, apart, "policy", seeds=10),
-        Condition(CRITIC_SCALED, apart, "critic", seeds=10),
+        Condition(POLICY_SCALED, {}, "policy", seeds=20),
+        Condition(CRITIC_SCALED, {}, "critic", seeds=20),
     ]
 
 
-def factorial() -> list[tuple[frozenset[str], Condition]]:
-    """Every mix of the recipe's parts, from none to all, with the parts that are in it."""
-    return list(_mixes())
-
-
-def _mixes() -> Iterator[tuple[frozenset[str], Condition]]:
-    recipe = recipe_settings(ENV)
+def factorial() -> list[Mix]:
+    """Every mix of the recipe's parts, from none to all."""
+    recipe, mixes = recipe_settings(ENV), []
     for chosen in product((False, True), repeat=len(PARTS)):
-        kept = frozenset(part for part, use in zip(PARTS, chosen, strict=True) if use)
-        settings = {name: recipe[name] for part, (name, _) in PARTS.items() if part in kept}
-        yield kept, Condition(" + ".join(part for part in PARTS if part in kept) or "none", settings)
+        kept = [part for part, use in zip(PARTS, chosen, strict=True) if use]
+        settings = {PARTS[part]: recipe[PARTS[part]] for part in kept}
+        label = f"only {kept[0]}" if len(kept) == 1 else " + ".join(kept) or NONE
+        mixes.append(
+            Mix(frozenset(kept), Condition(label, settings, measured=not kept, seeds=20))
+        )  # none: the baseline's runs
+    return mixes
 
 
 def healthy() -> list[Condition]:

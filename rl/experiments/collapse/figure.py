@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from rl.experiments.collapse.conditions import BASELINE, UNBOUND
-from rl.experiments.collapse.outcomes import FAILED, GRID, SUCCEEDED, Outcome, aligned, groups
+from rl.experiments.collapse.conditions import BASELINE, UNBOUND, Condition
+from rl.experiments.collapse.outcomes import FAILED, GRID, SUCCEEDED, Outcome, aligned, groups, outcome
 from rl.experiments.collapse.training import Run
 from rl.run.figure import BLACK, BLUE, ORANGE, canvas, finish, save
 
@@ -22,7 +22,7 @@ _PANELS = (
 )
 
 
-def draw(runs: Mapping[str, Sequence[Run]], outcomes: Mapping[str, Outcome], path: Path) -> None:
+def draw(conditions: Sequence[Condition], runs: Mapping[str, Sequence[Run]], path: Path) -> None:
     """Runs aligned at their first fall, and shares of failed and successful runs by condition."""
     with canvas(7.2, 5.2) as figure:
         grid = figure.add_gridspec(len(_PANELS), 2, width_ratios=(1, 1.1))
@@ -30,18 +30,22 @@ def draw(runs: Mapping[str, Sequence[Run]], outcomes: Mapping[str, Outcome], pat
         for axes, (name, label) in zip(panels, _PANELS, strict=True):
             _draw_aligned(axes, runs, name)
             finish(axes, y=label)
+            axes.tick_params(labelbottom=axes is panels[-1])
+        panels[-1].set_ylim(0, 1.05)
         panels[0].set_title("around the first fall: median and quartiles", fontsize="medium")
         panels[-1].set_xlabel("thousand steps from the first fall")
-        figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower left", ncols=1, frameon=False)
-        _draw_shares(figure.add_subplot(grid[:, 1]), outcomes)
+        figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=3, frameon=False)
+        _draw_shares(figure.add_subplot(grid[:, 1]), {each.label: outcome(runs[each.label]) for each in conditions})
         save(figure, path)
 
 
 def _draw_aligned(axes: "Axes", runs: Mapping[str, Sequence[Run]], name: str) -> None:
-    for (label, chosen), (color, style) in zip(groups(runs[BASELINE], runs[UNBOUND]).items(), _STYLES, strict=True):
-        low, middle, high = np.nanquantile(aligned(chosen, name), (0.25, 0.5, 0.75), axis=0)
-        axes.plot(GRID / 1e3, middle, style, color=color, label=f"{label} ({len(chosen)} runs)")
-        axes.fill_between(GRID / 1e3, low, high, color=color, alpha=0.15, lw=0)
+    for (label, chosen), (color, style) in zip(groups(runs[BASELINE], runs[UNBOUND]).items(), _STYLES, strict=False):
+        x = aligned(chosen, name)
+        known = np.isfinite(x).any(0)
+        at, (low, middle, high) = GRID[known] / 1e3, np.nanquantile(x[:, known], (0.25, 0.5, 0.75), axis=0)
+        axes.plot(at, middle, style, color=color, label=f"{label} ({len(chosen)} runs)")
+        axes.fill_between(at, low, high, color=color, alpha=0.15, lw=0)
     axes.axvline(0, color="0.6", lw=0.8, zorder=0)
 
 

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rl.experiments.collapse.training import CURVE, Run
-from rl.experiments.statistics import Interval, Reached, mean_interval, reached
+from rl.experiments.statistics import Interval, Reached, mean_interval, reached, wilson
 
 FAILED, SUCCEEDED = 50, 475  # final scores below the one, at or above the other
 PEAK, FALL = 75, 0.5  # a fall: the mean of 20 episodes drops below FALL times its earlier maximum, PEAK or more
@@ -22,26 +22,21 @@ class Outcome(NamedTuple):
     failed: Interval
     succeeded: Interval
     solved: Reached
-    fell: Interval  # the share of runs that fell at least once
-    recovered: tuple[int, int]  # runs that succeeded, of those that fell
+    fell: int  # runs that fell at least once
+    recovered: int  # and succeeded in the end
 
 
 def outcome(runs: Sequence[Run]) -> Outcome:
-    score = np.array([run.score for run in runs])
-    fallen = np.array([fall(run.curve) is not None for run in runs])
-    succeeded = score >= SUCCEEDED
+    score, fell = np.array([run.score for run in runs]), fallen(runs)
     return Outcome(
-        mean_interval(score), share(score < FAILED), share(succeeded), reached([run.solved_at for run in runs]),
-        share(fallen), (int((fallen & succeeded).sum()), int(fallen.sum())),
+        mean_interval(score), share(score < FAILED), share(score >= SUCCEEDED),
+        reached([run.solved_at for run in runs]), len(fell), sum(run.score >= SUCCEEDED for run in fell),
     )  # fmt: skip
 
 
 def share(hits: NDArray[np.bool_]) -> Interval:
-    """A share and its 95 % interval. Source: Wilson 1927."""
-    n, p = len(hits), float(np.mean(hits))
-    center, width = p + _Z**2 / (2 * n), _Z * np.sqrt(p * (1 - p) / n + _Z**2 / (4 * n**2))
-    low, high = ((center + sign * width) / (1 + _Z**2 / n) for sign in (-1, 1))
-    return Interval(p, max(float(low), 0.0), min(float(high), 1.0))
+    """A share of runs, with Wilson's 95 % interval."""
+    return wilson(float(hits.mean()), len(hits), _Z)
 
 
 def difference(a: Interval, b: Interval) -> Interval:
@@ -59,14 +54,24 @@ def fall(curve: Sequence[float | None]) -> int | None:
     return (int(fallen.argmax()) + 1) * CURVE if fallen.any() else None
 
 
+def middle(runs: Sequence[Run], name: str) -> float:
+    """The median over runs of a quantity at the end of training; NaN if no run has it."""
+    known = [run.end[name] for run in runs if name in run.end]
+    return float(np.median(known)) if known else float("nan")
+
+
+def fallen(runs: Sequence[Run]) -> list[Run]:
+    return [run for run in runs if fall(run.curve) is not None]
+
+
 def groups(baseline: Sequence[Run], unclipped: Sequence[Run]) -> dict[str, list[Run]]:
-    """The runs that fell, by label: those of the baseline that failed and that succeeded, and those without a clip."""
-    fell = [[run for run in runs if fall(run.curve) is not None] for runs in (baseline, unclipped)]
-    return {
-        "baseline, failed in the end": [run for run in fell[0] if run.score < FAILED],
-        "baseline, succeeded": [run for run in fell[0] if run.score >= SUCCEEDED],
-        "no clip": fell[1],
+    """The runs that fell: of the baseline those that failed and those that succeeded, and those without a clip."""
+    found = {
+        "baseline, failed in the end": [run for run in fallen(baseline) if run.score < FAILED],
+        "baseline, succeeded": [run for run in fallen(baseline) if run.score >= SUCCEEDED],
+        "no clip": fallen(unclipped),
     }
+    return {label: runs for label, runs in found.items() if runs}
 
 
 def aligned(runs: Sequence[Run], name: str) -> NDArray[np.float64]:
@@ -78,3 +83,8 @@ def aligned(runs: Sequence[Run], name: str) -> NDArray[np.float64]:
         step, x = np.array([(row["step"], row[name]) for row in run.record if name in row]).reshape(-1, 2).T
         rows.append(np.interp(start + GRID, step, x, np.nan, np.nan) if len(step) else np.full(len(GRID), np.nan))
     return np.array(rows)
+
+
+def medians(x: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The median of each run that has a number. x: float[R, K]."""
+    return np.asarray(np.nanmedian(x[np.isfinite(x).any(1)], 1))

@@ -5,15 +5,15 @@ from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
-from torch.nn.utils import clip_grad_norm_
 from tqdm import tqdm
 
 from agents import A2C
 from agents.evaluation import evaluate
 from agents.machine import torch_threads
+from agents.rollout import Metrics, Rollout
 from agents.settings.values import plain
 from rl.experiments.collapse.conditions import ENV, UNCLIPPED, Condition
 from rl.experiments.collapse.diagnostics import Diagnostics, Episodes
@@ -80,23 +80,43 @@ def train(task: Task) -> Run:
 
 
 def build(condition: Condition, seed: int) -> A2C:
-    """The agent of a run. Where the clip scales one network only, it still goes by the norm over both."""
+    """The agent of a run."""
     settings = {**condition.settings, "seed": seed}
     if condition.scaled == "both":
         return A2C.build_from(ENV, settings)
-    bound = float(str(settings["max_grad_norm"]))
-    agent = A2C.build_from(ENV, {**settings, "max_grad_norm": UNCLIPPED})
-    policy, value = ([*network.parameters()] for network in (agent.policy, agent.value))
-    spared = value if condition.scaled == "policy" else policy
-
-    def clip(*_: object) -> None:
-        gradients = [p.grad.clone() for p in spared if p.grad is not None]
-        clip_grad_norm_([*policy, *value], bound, foreach=True)
-        for p, gradient in zip(spared, gradients, strict=True):
-            p.grad = gradient
-
-    agent.learner.optimizer.inner.register_step_pre_hook(clip)
+    agent = HalfClipped.build_from(ENV, settings)
+    agent.twin = A2C.build_from(ENV, {**settings, "max_grad_norm": UNCLIPPED})
+    agent.scaled = condition.scaled
     return agent
+
+
+class HalfClipped(A2C):
+    """A2C whose clip scales the gradient of one network only. The other network is that of a twin without a clip.
+
+    Both learn from the agent's rollouts and have equal parameters before each update, so that the factor of the clip is
+    that of A2C: it goes by the norm over both networks.
+    """
+
+    engines = ("fused", "torch")
+    chunk = None  # updates come one by one
+    twin: A2C
+    scaled: Literal["policy", "critic"]
+
+    def update(self, batch: Rollout, progress: float = 0.0) -> Metrics:
+        metrics = super().update(batch, progress)
+        self.twin.update(batch, progress)
+        networks = ("policy", "value") if self.scaled == "policy" else ("value", "policy")
+        for name, source, target in zip(networks, (self, self.twin), (self.twin, self), strict=True):
+            _copy(source, target, name)
+        return metrics
+
+
+def _copy(source: A2C, target: A2C, network: str) -> None:
+    """Copies a network's parameters, and the optimizer's state of them."""
+    theirs, ours = (agent.learner.optimizer.inner.state for agent in (source, target))
+    for p, q in zip(getattr(source, network).parameters(), getattr(target, network).parameters(), strict=True):
+        q.data.copy_(p.data)
+        ours[q]["square_avg"].copy_(theirs[p]["square_avg"])
 
 
 def learning_curve(step: Sequence[int], ret: Sequence[float], until: int) -> list[float | None]:

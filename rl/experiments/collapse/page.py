@@ -1,0 +1,186 @@
+"""The page of `python -m rl.experiments.collapse`, and every number in it."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from agents.settings.values import plain
+from rl.experiments.collapse import __doc__ as fixed_before
+from rl.experiments.collapse import conditions as c
+from rl.experiments.collapse.conditions import BASELINE, NONE, PARTS, RECIPE, UNBOUND, Condition, Mix
+from rl.experiments.collapse.diagnostics import STEPS, UPDATES
+from rl.experiments.collapse.outcomes import (
+    FAILED,
+    GRID,
+    Outcome,
+    aligned,
+    difference,
+    fallen,
+    groups,
+    medians,
+    middle,
+    share,
+)
+from rl.experiments.collapse.outcomes import outcome as outcome_of
+from rl.experiments.collapse.training import Run
+from rl.experiments.pages import Page, image, paragraph, table
+from rl.experiments.statistics import Interval, as_plain, mean_interval
+
+Runs = Mapping[str, Sequence[Run]]
+Quartiles = list[float]
+Medians = dict[str, dict[str, dict[str, Quartiles]]]  # by group of runs, window and quantity
+
+_TESTS = (  # number of the hypothesis, what it says, condition, compared with
+    ("1", "saturation is necessary: fails less", c.RELU, BASELINE),
+    ("2, 3", "the clip is a cause: fails less", UNBOUND, BASELINE),
+    ("3", "it ruins a healthy agent: fails more", c.FORCED, RECIPE),
+    ("4", "it harms through the policy: fails more", c.POLICY_SCALED, UNBOUND),
+    ("4", "it harms through the critic: fails more", c.CRITIC_SCALED, UNBOUND),
+    ("6", "the critic's norm starves the policy: fails less", c.SMALL_VF_COEF, BASELINE),
+    ("7", "the policy's steps are too long: fails less", c.SHIFT_BOUND, BASELINE),
+    ("7", "the policy's steps are too long: fails less", c.SLOW, BASELINE),
+)
+
+_QUANTITIES = {
+    "return": "training return, last 20 episodes",
+    "v_start": "V at initial states",
+    "bias": "V at initial states − true discounted return",
+    "v_std": "V, standard deviation over states",
+    "delta": "δ, mean",
+    "delta_inside": "δ inside episodes",
+    "delta_end": "δ where an episode terminates",
+    "positive": "share of δ > 0",
+    "entropy": "entropy of the policy (nats)",
+    "shift_mean": "policy shift KL (nats), mean",
+    "shift_max": "policy shift KL (nats), largest",
+    "saturated_critic": "saturated units, last hidden layer of the critic",
+    "saturated_policy": "saturated units, last hidden layer of the policy",
+    "gradient_policy_end": "gradient norm of π_θ, updates with a termination",
+    "gradient_critic_end": "gradient norm of V_φ, updates with a termination",
+    "scale_end": "factor of the clip, updates with a termination",
+    "scale_inside": "factor of the clip, other updates",
+}
+
+
+def page(
+    interventions: Sequence[Condition], healthy: Sequence[Condition], mixes: Sequence[Mix], runs: Runs, command: str,
+    machine: str,
+) -> Page:  # fmt: skip
+    outcomes = {label: outcome_of(line) for label, line in runs.items()}
+    compared = [(*test, difference(outcomes[test[2]].failed, outcomes[test[3]].failed)) for test in _TESTS]
+    tests = [[*words, f"{x:.2f}", _direction(x)] for *words, x in compared]
+    bias = {label: bias_after_fall(runs[label]) for label in (BASELINE, UNBOUND)}
+    parts = [
+        f"What was fixed before the runs:\n\n```text\n{(fixed_before or '').strip()}\n```",
+        "## The hypotheses",
+        table(["", "hypothesis", "condition", "compared with", "failed, difference", "found"], tests, words=4),
+        paragraph(f"""Hypothesis 5, V at the initial states minus the true discounted return, after the first fall: {
+            ", ".join(f"{label} {x:.1f}" for label, x in bias.items())}. Hypothesis 2: see the last column below."""),
+        image("around the first fall, and final scores by condition", "collapse.png"),
+        "## The baseline with one thing changed", _scores(interventions, runs, outcomes, BASELINE),
+        "## Before and after the first fall", _around_fall(runs),
+        "## The recipe in fewer environments, and with a clip that binds", _scores(healthy, runs, outcomes, RECIPE),
+        "## Every mix of the recipe's parts", _effects(mixes, runs),
+        _scores([mix.condition for mix in mixes], runs, outcomes, NONE),
+    ]  # fmt: skip
+    conditions = [*interventions, *healthy, *(mix.condition for mix in mixes)]
+    numbers = {
+        "bias after the fall": {label: as_plain(x) for label, x in bias.items()},
+        "around the fall": _windows(runs),
+        "effects": {part: [as_plain(x) for x in _effect(mixes, runs, part)] for part in PARTS},
+        "conditions": {each.label: _numbers(each, runs[each.label], outcomes[each.label]) for each in conditions},
+    }
+    return Page("Why single-step TD fails on CartPole-v1", command, machine, parts, numbers)
+
+
+def _numbers(condition: Condition, runs: Sequence[Run], outcome: Outcome) -> dict[str, object]:
+    return {
+        "settings": {name: plain(value) for name, value in condition.settings.items()},
+        "outcome": as_plain(outcome),
+        "scores": [run.score for run in runs],
+        "solved_at": [run.solved_at for run in runs],
+        "saturated_critic": as_plain(middle(runs, "saturated_critic")),
+    }
+
+
+def _direction(x: Interval) -> str:
+    return "fails less" if x.high < 0 else "fails more" if x.low > 0 else "not decided"
+
+
+def bias_after_fall(runs: Sequence[Run]) -> Interval:
+    """V(start) − true discounted return: the median over the steps from the first fall on, mean over runs."""
+    return mean_interval(medians(aligned(fallen(runs), "bias")[:, GRID >= 0]))
+
+
+def _scores(conditions: Sequence[Condition], runs: Runs, outcomes: Mapping[str, Outcome], reference: str) -> str:
+    """A row for each condition. reference: the condition with which the others are compared."""
+    heads = [
+        "condition", "settings", "runs", "mean score", "failed", f"minus {reference}", "succeeded", "held 475",
+        "median step", "fell", "succeeded after it", "critic saturated",
+    ]  # fmt: skip
+    rows = []
+    for label, settings, *_ in conditions:
+        x, saturated = outcomes[label], middle(runs[label], "saturated_critic")
+        changes = ", ".join(f"`{name}: {plain(value)}`" for name, value in settings.items())
+        minus = "" if label == reference else f"{difference(x.failed, outcomes[reference].failed):.2f}"
+        scores = [f"{x.mean:.0f}", f"{x.failed:.2f}", minus, f"{x.succeeded:.2f}"]
+        times = [str(x.solved.hits), x.solved.moment, str(x.fell), str(x.recovered)]
+        last = f"{saturated:.0%}" if np.isfinite(saturated) else "–"
+        rows.append([label, changes, str(len(runs[label])), *scores, *times, last])
+    return table(heads, rows, words=2)
+
+
+def _around_fall(runs: Runs) -> str:
+    """Each group of runs before and after the first fall."""
+    windows = _windows(runs)
+    columns = [(label, when) for label in windows for when in windows[label]]
+    rows = [
+        [words, *(_quartiles(windows[label][when].get(name)) for label, when in columns)]
+        for name, words in _QUANTITIES.items()
+    ]
+    counts = ", ".join(f"{label}: {len(line)}" for label, line in groups(runs[BASELINE], runs[UNBOUND]).items())
+    note = f"""Runs that fell ({counts}), aligned at their first fall. Of each run the median over the {-GRID[0]:,}
+        steps before it or the {GRID[-1]:,} steps after it; of these the median over runs, and the quartiles. Measured
+        every {UPDATES} updates on {STEPS} steps of the policy in 8 environments. A dash: no such transitions."""
+    return "\n\n".join([table(["", *(f"{label}, {when}" for label, when in columns)], rows), paragraph(note)])
+
+
+def _windows(runs: Runs) -> Medians:
+    """The quartiles over runs of each run's median."""
+    found: Medians = {}
+    for label, line in groups(runs[BASELINE], runs[UNBOUND]).items():
+        curves = {name: aligned(line, name) for name in _QUANTITIES}
+        found[label] = {
+            when: {name: q for name, x in curves.items() if (q := _over_runs(x[:, inside]))}
+            for when, inside in (("before", GRID < 0), ("after", GRID >= 0))
+        }
+    return found
+
+
+def _over_runs(x: NDArray[np.float64]) -> Quartiles:
+    return list(np.quantile(middles, (0.25, 0.5, 0.75)).tolist()) if len(middles := medians(x)) else []
+
+
+def _quartiles(x: Quartiles | None) -> str:
+    return "–" if x is None else f"{x[1]:.3g} [{x[0]:.3g}, {x[2]:.3g}]"
+
+
+def _effect(mixes: Sequence[Mix], runs: Runs, part: str) -> list[Interval]:
+    """The shares of runs that failed, and that held 475, over all mixes with the part and over all without it."""
+    sides = [[run for kept, mix in mixes if (part in kept) is has for run in runs[mix.label]] for has in (True, False)]
+    return [
+        share(np.array([hit(run) for run in side]))
+        for hit in (lambda run: run.score < FAILED, lambda run: run.solved_at is not None)
+        for side in sides
+    ]
+
+
+def _effects(mixes: Sequence[Mix], runs: Runs) -> str:
+    heads = ["part", "failed with it", "without it", "difference", "held 475 with it", "without it", "difference"]
+    rows = []
+    for part in PARTS:
+        x = _effect(mixes, runs, part)
+        cells = [x[0], x[1], difference(x[0], x[1]), x[2], x[3], difference(x[2], x[3])]
+        rows.append([part, *(f"{cell:.2f}" for cell in cells)])
+    return table(heads, rows)
