@@ -9,7 +9,7 @@ from agents.settings.values import ConfigError
 from rl.experiments import equivalence, plots
 from rl.experiments.compared import Compared, read_compared
 from rl.experiments.pages import image, paragraph, table
-from rl.experiments.statistics import Scores, bootstrap, iqm, probability_of_improvement
+from rl.experiments.statistics import METHOD, Scores, bootstrap, iqm, probability_of_improvement
 from rl.run.results import write_json
 from rl.run.terminal import DONE, Parser, run
 
@@ -63,8 +63,8 @@ def _overview(comparisons: Sequence[Compared]) -> list[str]:
     for each in comparisons:
         cells = [str(bootstrap([each.scores()[label]], iqm)) if label in each.runs else "" for label in labels]
         rows.append([f"[{each.env}]({each.env}/comparison.md)", each.budget, *cells])
-    note = """Interquartile mean over seeds of the deterministic evaluation after training, with its 95 % stratified
-        bootstrap interval. In the lines of 1 step and of 5 steps, ours and SB3 (Stable-Baselines3's A2C) have the same
+    note = f"""Interquartile mean over seeds of the deterministic evaluation after training, with its 95 %
+        {METHOD} interval. In the lines of 1 step and of 5 steps, ours and SB3 (Stable-Baselines3's A2C) have the same
         hyper-parameters, SB3's defaults; the recipe is ours."""
     return [paragraph(note), table(["environment", "budget of a line", *labels], rows, words=2)]
 

@@ -59,7 +59,6 @@ class AgainstExpert(NamedTuple):
     way: Interval  # share of the way from random actions to the expert
     reaches: bool  # whether both are at least the bound
     surely: bool  # whether the lower ends of their intervals are
-    seconds: float  # of training, median
 
 
 def ratio(score: float, expert: float) -> float:
@@ -85,7 +84,6 @@ def against_expert(runs: Sequence[Result], expert: float, random: float) -> Agai
         way=way,
         reaches=min(plain.value, way.value) >= BOUND,
         surely=min(plain.low, way.low) >= BOUND,
-        seconds=float(np.median(column(runs, "train_seconds"))),
     )
 
 

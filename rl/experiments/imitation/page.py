@@ -2,8 +2,6 @@
 
 from collections.abc import Callable, Sequence
 
-import numpy as np
-
 from rl.experiments.comparison_page import height_along, line_statistics
 from rl.experiments.imitation.experiments import BOUND, EPISODES, EXPERT_SEED, INDEPENDENT
 from rl.experiments.imitation.outcomes import AgainstExpert, Expert, Outcome, Report, against_expert, at_the_end, bounds
@@ -99,9 +97,9 @@ def _beside_experts(report: Report) -> tuple[list[str], dict[str, object]]:
             ours = found[outcome.env, line.label] = against_expert(runs, expert.score, outcome.random)
             scores = [_verdict(ours), str(ours.mean), f"{ours.worst:.1f}", str(ours.stochastic)]
             scores += [_percent(ours.ratio), _percent(ours.way)]
-            more = [_divergence(runs, report), _size(size), f"{ours.seconds:.1f}"]
+            more = [_divergence(runs, report), _size(size)]
             rows.append([outcome.env, line.label, *scores, *more])
-    heads = [*_LINE_HEADS, report.experiment.measured.label, "parameters, π_θ / both", "seconds a seed"]
+    heads = [*_LINE_HEADS, report.experiment.measured.label, "parameters, π_θ / both"]
     parts = [
         _about_experts(report),
         table(_EXPERT_HEADS, [_expert_cells(outcome, expert) for outcome, expert in experts]),
@@ -122,8 +120,7 @@ def _about_experts(report: Report) -> str:
         of R / {BOUND:g}. % of the way: (mean − random) / (R − random), where random is the mean return of uniformly
         random actions. The verdict is of the lower of the two. Both are of means; where an interval reaches below
         {_ENOUGH}, the verdict says so. What is measured in nats is the mean of the last tenth of training.
-        Parameters are those of π_θ, and of π_θ and V_φ together. Seconds are of training, the median, one thread,
-        other work beside it.""")
+        Parameters are those of π_θ, and of π_θ and V_φ together.""")
 
 
 def _expert_cells(outcome: Outcome, expert: Expert) -> list[str]:
@@ -183,8 +180,7 @@ def _beside_independent_peers(report: Report) -> tuple[list[str], dict[str, obje
                 for each in _COMPARED.values()
             ]
             cells = [str(x.mean), f"{x.worst:.1f}", str(x.stochastic_mean), str(x.all_along), *chances]
-            seconds = float(np.median(column(runs, "train_seconds")))
-            rows.append([outcome.env, line.label, *cells, _divergence(runs, report), f"{seconds:.1f}"])
+            rows.append([outcome.env, line.label, *cells, _divergence(runs, report)])
     overall = _over_all_environments(report)
     verdicts = [
         [label, *(cell for x in chances.values() for cell in (f"{x:.2f}", _peer_verdict(x)))]
@@ -192,7 +188,7 @@ def _beside_independent_peers(report: Report) -> tuple[list[str], dict[str, obje
     ]
     parts = [
         _about_peers(report),
-        table([*_PEER_HEADS, report.experiment.measured.label, "seconds a seed"], rows, words=2),
+        table([*_PEER_HEADS, report.experiment.measured.label], rows, words=2),
         "Mean over environments of the probabilities:",
         table(["line", "better than independent", "verdict", "higher all along", "verdict"], verdicts),
     ]
@@ -211,7 +207,7 @@ def _about_peers(report: Report) -> str:
         learning curve, which is of all peers. Diversity is the generalized Jensen-Shannon divergence of the peers, the
         mean of the last tenth of training. Better than independent: the probability that a run scores higher than one
         of the independent line in its deterministic evaluation, ties counted half; higher all along: the same of the
-        learning curves. Seconds are of training, the median, one thread, other work beside it.""")
+        learning curves.""")
 
 
 def _independent(outcome: Outcome) -> Sequence[Result]:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rl.experiments.pages import counted
-from rl.experiments.statistics import iqm, mean_interval, on_grid
+from rl.experiments.statistics import METHOD, iqm, mean_interval, on_grid
 from rl.experiments.suites.suite import Entry, Report, Suite
 from rl.run.figure import BLACK, BLUE, GREEN, ORANGE, canvas, finish, legend, save
 from rl.run.results import Columns
@@ -39,7 +39,7 @@ def draw(suite: Suite, report: Report, path: Path) -> None:
             below.draw(parts[1].subplots())
         legend(figure, columns=3)
         title = f"{suite.title}, {counted(len(report.seeds), 'seed')}"
-        figure.suptitle(f"{title}\n{_CAPTION} and 95 % interval", fontsize="medium")
+        figure.suptitle(f"{title}\n{_CAPTION} and 95 % {METHOD} interval", fontsize="medium")
         save(figure, path)
 
 

@@ -3,8 +3,6 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-import numpy as np
-
 from agents.evaluation import Evaluation
 from envs import Variant
 from rl.experiments.pages import Page, image, paragraph, spelled, table
@@ -82,8 +80,6 @@ class Statistics(NamedTuple):
     judged: Interval  # mean of the evaluations that the suite judges
     goal: Interval | None  # for that mean; None if it is unknown
     timesteps: int  # of training
-    seconds: float  # of training a seed, median
-    steps_per_second: float  # median
 
     @property
     def reaches(self) -> bool | None:
@@ -132,8 +128,6 @@ def statistics(suite: Suite, entry: Entry) -> Statistics:
         judged=mean_interval(entry.column(suite.judged(entry.env))),
         goal=suite.goal(entry),
         timesteps=int(max(entry.column("total_timesteps"))),
-        seconds=float(np.median(entry.column("train_seconds"))),
-        steps_per_second=float(np.median(entry.column("steps_per_second"))),
     )
 
 

@@ -11,12 +11,12 @@ from agents.settings.recipes import recipe_file
 from agents.settings.run import RunSettings
 from rl.experiments.pages import paragraph, table
 from rl.experiments.parallel import Line, prepare
-from rl.experiments.statistics import Interval, as_plain, mean_interval
+from rl.experiments.statistics import METHOD, Interval, as_plain, mean_interval
 from rl.experiments.suites.suite import Entry, Report, Statistics, Suite, shortfalls
 
 _HEADS = (
     "environment", "asks for", "settings", "verdict", "random actions", "margin", "ours, stochastic", "worst seed",
-    "ours, deterministic", "steps", "seconds a seed", "steps/s",
+    "ours, deterministic", "steps",
 )  # fmt: skip
 
 _JUDGED = "eval_stochastic_mean"
@@ -79,7 +79,6 @@ def _numbers(entry: Entry, ours: Statistics | None) -> dict[str, object]:
     statistics = ours and {
         "stochastic": ours.stochastic, "worst": min(entry.column(_JUDGED)), "deterministic": ours.mean,
         "goal": ours.goal and ours.goal.value, "improves": ours.reaches, "timesteps": ours.timesteps,
-        "seconds": ours.seconds, "steps_per_second": ours.steps_per_second,
     }  # fmt: skip
     return {
         "challenge": task._asdict(),
@@ -91,10 +90,10 @@ def _explanation(report: Report) -> str:
     return f"""
         Ours: the package's defaults and nothing else but the settings shown, trained from {report.trained}, the model
         at the end of training evaluated {report.played}, stochastic and deterministic (the most likely action). Means
-        over seeds with 95 % bootstrap intervals; worst is of the stochastic evaluation. Random actions are uniform over
+        over seeds with 95 % {METHOD} intervals; worst is of the stochastic evaluation. Random actions are uniform over
         those that are legal, their interval is over episodes. The verdict holds the mean stochastic evaluation to
         random actions and the margin; stochastic, since the most likely actions of a policy that is still learning may
-        lead nowhere. Seconds and speed are of training alone, medians over seeds, one thread."""
+        lead nowhere."""
 
 
 def _cells(report: Report, entry: Entry, ours: Statistics | None) -> list[str]:
@@ -108,7 +107,7 @@ def _cells(report: Report, entry: Entry, ours: Statistics | None) -> list[str]:
     return [
         *first, verdict, random, margin,
         _interval(ours.stochastic), _number(min(entry.column(_JUDGED))), _interval(ours.mean),
-        f"{ours.timesteps:,}", f"{ours.seconds:,.1f}", f"{ours.steps_per_second:,.0f}",
+        f"{ours.timesteps:,}",
     ]  # fmt: skip
 
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from statistics import median
 
 from agents.settings.a2c import A2CSettings
 from agents.settings.recipes import recipe_file
@@ -10,7 +9,7 @@ from agents.settings.run import RunSettings
 from envs import Variant
 from rl.experiments.pages import counted, paragraph, spelled, table
 from rl.experiments.parallel import Line, prepare
-from rl.experiments.statistics import Interval, as_plain
+from rl.experiments.statistics import METHOD, Interval, as_plain
 from rl.experiments.suites.bars import aggregate, bar, baseline_line, empty, judged, normalized_scores, trivial
 from rl.experiments.suites.published import PUBLISHED
 from rl.experiments.suites.scores import score_panel
@@ -24,9 +23,7 @@ _HEADS = (
     "random actions", "standing still",
 )  # fmt: skip
 
-_COSTS = (
-    "environment", "our steps", "the bar's steps", "share", "seconds a seed", "steps/s", "SB3, seconds a seed",
-)  # fmt: skip
+_COSTS = ("environment", "our steps", "the bar's steps", "share")
 
 
 def goal(entry: Entry) -> Interval | None:
@@ -45,8 +42,7 @@ def _numbers(entry: Entry, ours: Statistics | None) -> dict[str, object]:
     normal, reference = normalized_scores(entry), bar(entry)
     statistics = ours and {
         "mean": ours.mean, "iqm": ours.iqm, "worst": min(entry.column("eval_mean")), "stochastic": ours.stochastic,
-        "timesteps": ours.timesteps, "share": share(entry, ours), "seconds": ours.seconds,
-        "steps_per_second": ours.steps_per_second, "reaches": ours.reaches,
+        "timesteps": ours.timesteps, "share": share(entry, ours), "reaches": ours.reaches,
     }  # fmt: skip
     return {
         "rl_zoo": PUBLISHED[entry.env]._asdict(),
@@ -67,10 +63,11 @@ def _explanation(report: Report) -> str:
         Ours: each recipe of `configs/`, trained from {report.trained}, the model at the end of training evaluated
         {report.played}, deterministic (the most likely action) and stochastic. Recipes were tuned on seeds 100 to 999,
         and a recipe that changes needs seeds that nobody has looked at; [looks.json](looks.json) is the record. Mean,
-        interquartile mean (IQM) and worst are over seeds, of the deterministic evaluation; brackets are 95 % bootstrap
-        intervals. The bar is Stable-Baselines3's A2C with rl-baselines3-zoo's tuned settings: the score that
-        [rl-zoo publishes]({_SOURCE}), of one model, mean ± standard deviation over its episodes, deterministic but for
-        Pong; or, where `configs/rl-zoo/` has those settings, the mean of Stable-Baselines3 trained here
+        interquartile mean (IQM) and worst are over seeds, of the deterministic evaluation; brackets are 95 %
+        {METHOD} intervals over the seeds. The bar is Stable-Baselines3's A2C with rl-baselines3-zoo's tuned settings:
+        the score that [rl-zoo publishes]({_SOURCE}), of one model, mean ± standard deviation over its episodes,
+        deterministic but for Pong; or, where `configs/rl-zoo/` has those settings, the mean of Stable-Baselines3
+        trained here
         {f"from seeds {spelled(theirs)} " if theirs else ""}for as many steps as ours, at most rl-zoo's, and evaluated
         as ours is, since MuJoCo is version 5 here and 3 there. Where rl-zoo's environment is another version, its id
         stands beside the published score. Random actions are uniform; standing still is the action nearest to zero, or
@@ -111,11 +108,7 @@ def _verdict(report: Report, entry: Entry, ours: Statistics) -> str:
 def _cost_cells(report: Report, entry: Entry, ours: Statistics) -> list[str]:
     reference, part = bar(entry), share(entry, ours)
     percent = "" if part is None else f"{100 * part:.3g} %" if part <= 1 else f"**{100 * part:.3g} %, more**"
-    theirs = column(entry.baseline, "train_seconds")
-    return [
-        report.label(entry), f"{ours.timesteps:,}", f"{reference.timesteps:,}" if reference else "", percent,
-        f"{ours.seconds:,.1f}", f"{ours.steps_per_second:,.0f}", f"{median(theirs):,.1f}" if theirs else "",
-    ]  # fmt: skip
+    return [report.label(entry), f"{ours.timesteps:,}", f"{reference.timesteps:,}" if reference else "", percent]
 
 
 def _remarks(report: Report, found: Mapping[str, Statistics]) -> list[str]:
@@ -129,13 +122,11 @@ def _remarks(report: Report, found: Mapping[str, Statistics]) -> list[str]:
         if entry.pages and not found[entry.env].reaches
     ]
     costs = [_cost_cells(report, entry, found[entry.env]) for entry in report.finished]
-    medians = "Seconds and speed are of training alone, medians over seeds, one thread, other runs beside it."
     return [
         paragraph(overall),
         paragraph(f"What was tried there: {'; '.join(tried)}." if tried else ""),
         paragraph(_normalization(report.entries)),
         table(_COSTS, costs) if costs else "",
-        paragraph(medians if costs else ""),
     ]
 
 
@@ -144,8 +135,7 @@ def _normalization(entries: Sequence[Entry]) -> str:
     if overall is None:
         return ""
     return f"""Normalized so that 0 is uniformly random actions and 1 is the bar, the interquartile mean of all seeds in
-        {counted(count, "environment")} is {overall:.2f}; the interval is of the stratified bootstrap, which draws seeds
-        anew within each environment."""
+        {counted(count, "environment")} is {overall:.2f}; the bootstrap resamples seeds within each environment."""
 
 
 def _line(env_id: str, assignments: Sequence[str]) -> Line | None:

@@ -210,9 +210,9 @@ def test_verdicts() -> None:
     ]  # fmt: skip
     assert cells["Ant-v5"][5:] == ["805.0 [800.0, 810.0] (SB3, 2 seeds)", "-44.0 ± 63.2 (Ant-v3)", "-47.5", "995.0"]
     spent = rows(COSTS + costs)
-    assert spent["Acrobot-v1"][:5] == ["600,000", "500,000", "**120 %, more**", "3.5", "2,500"]
-    assert spent["Ant-v5"] == ["500,000", "500,000", "100 %", "3.5", "2,500", "2.5"]
-    assert spent["Swimmer-v5 (1 of 4 seeds)"][1:3] == ["", ""]
+    assert spent["Acrobot-v1"] == ["600,000", "500,000", "**120 %, more**"]
+    assert spent["Ant-v5"] == ["500,000", "500,000", "100 %"]
+    assert spent["Swimmer-v5 (1 of 4 seeds)"][1:] == ["", ""]
     text = " ".join(text.split())
     for words in (
         "At least the bar in 2 of 4 environments that were run.",
@@ -238,7 +238,7 @@ def test_numbers() -> None:
     assert ours.mean.value == 156.0
     assert ours.reaches
     assert not statistics(ZOO, of._replace(runs=of.runs[:4])).reaches
-    assert (ours.timesteps, share(of, ours), ours.seconds, ours.steps_per_second) == (50_000, 0.25, 4.0, 3000.0)
+    assert (ours.timesteps, share(of, ours)) == (50_000, 0.25)
     (numbers,) = page(ZOO, Report("command", "machine", range(5), [of])).numbers["environments"]  # type: ignore[misc]
     assert numbers["statistics"]["worst"] == 100.0
     assert numbers["bar"]["score"]["value"] == 155.751
