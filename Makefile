@@ -24,12 +24,13 @@ lint: .venv/installed-dev  ## style and types
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-figures: .venv/installed-box2d  ## ours beside Stable-Baselines3, and settings beside each other (two hours on two cores)
-	for env in CartPole-v1 Acrobot-v1 LunarLander-v3; do \
-		$(BIN)/python -m rl.compare $$env --total-timesteps 100000 || exit 1; \
+figures: .venv/installed-box2d  ## ours beside Stable-Baselines3, and settings beside each other (three hours on two cores)
+	for env in CartPole-v1 Acrobot-v1 Pendulum-v1 LunarLander-v3; do \
+		$(BIN)/python -m rl.compare $$env --seeds 10000-10049 --total-timesteps 100000 \
+			--agents ours-1 sb3-1 ours-5 sb3-5 recipe \
+			--line 'ours, 5 steps, torch engine' configs/sb3-defaults.yaml n_steps=5 engine=torch || exit 1; \
 	done
-	$(BIN)/python -m rl.compare Pendulum-v1 --total-timesteps 200000
-	$(BIN)/python -m rl.compare CartPole-v1 --total-timesteps 100000 --name engines \
+	$(BIN)/python -m rl.compare CartPole-v1 --seeds 10000-10019 --total-timesteps 100000 --name engines \
 		--line 'fused, 1 step' configs/sb3-defaults.yaml n_steps=1 engine=fused \
 		--line 'torch, 1 step' configs/sb3-defaults.yaml n_steps=1 engine=torch \
 		--line 'fused, 5 steps' configs/sb3-defaults.yaml n_steps=5 engine=fused \
@@ -38,11 +39,11 @@ figures: .venv/installed-box2d  ## ours beside Stable-Baselines3, and settings b
 		--line 'without normalization' normalize_observations=false normalize_rewards=false \
 		--line 'small ε' rms_prop_eps=1e-5 --line 'critic not faster' critic_lr_scale=1
 	for env in CartPole-v1 Acrobot-v1; do \
-		$(BIN)/python -m rl.compare $$env --name learning-rate --set max_policy_shift=null \
+		$(BIN)/python -m rl.compare $$env --seeds 10200-10219 --name learning-rate --set max_policy_shift=null \
 			--line 'constant 7e-4' --line 'adaptive from 7e-4' target_policy_shift=5e-4 \
 			--line 'constant 7e-3' learning_rate=7e-3 critic_lr_scale=0.3 \
 			--line 'adaptive from 7e-3' learning_rate=7e-3 critic_lr_scale=0.3 target_policy_shift=5e-4 && \
-		$(BIN)/python -m rl.compare $$env --name entropy --set max_policy_shift=null \
+		$(BIN)/python -m rl.compare $$env --seeds 10200-10219 --name entropy --set max_policy_shift=null \
 			--line 'no bonus' --line 'constant 0.01' ent_coef=0.01 \
 			--line 'target 0.6 → 0.05' ent_coef=0.01 'target_entropy=linear(0.6,0.05)' || exit 1; \
 	done
