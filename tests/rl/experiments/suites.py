@@ -10,9 +10,8 @@ from rl.run.results import Result
 
 def result(seed: int, mean: float, stochastic: float | None = None, steps: int = 500_000, cut: int = 0) -> Result:
     summary = {
-        "seed": seed, "total_timesteps": steps, "eval_mean": mean, "eval_episodes": 100, "train_seconds": 2.0 + seed,
-        "eval_stochastic_mean": mean if stochastic is None else stochastic, "steps_per_second": 1000.0 * (1 + seed),
-        "eval_cut": cut,
+        "seed": seed, "total_timesteps": steps, "eval_mean": mean, "eval_episodes": 100,
+        "eval_stochastic_mean": mean if stochastic is None else stochastic, "eval_cut": cut,
     }  # fmt: skip
     return Result(Path(f"run-{seed}"), summary)
 
@@ -24,5 +23,7 @@ def played(mean: float, cut: int = 0) -> Evaluation:
 
 def rows(table: str) -> dict[str, list[str]]:
     """The table's cells, by environment."""
-    split = [line.strip("| ").split(" | ") for line in table.splitlines() if line.startswith("| ")]
+    split = [
+        line.removeprefix("| ").removesuffix(" |").split(" | ") for line in table.splitlines() if line.startswith("| ")
+    ]
     return {cells[0]: cells[1:] for cells in split[1:]}
