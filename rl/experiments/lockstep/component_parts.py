@@ -55,10 +55,9 @@ def _collection(found: Mapping[Rollouts, Collected]) -> Sequence[str]:
 
 def _collected(x: Collected) -> list[str]:
     worst = x.worst
-    apart = (
-        worst.transitions, worst.episodes, worst.log_probs, worst.bootstraps, worst.returns, worst.advantages,
-    )  # fmt: skip
-    return [f"{x.episodes:,}", f"{x.truncations:,}", *map(_number, apart)]
+    bootstraps = _number(worst.bootstraps) if x.truncations else "–"
+    before, after = (worst.transitions, worst.episodes, worst.log_probs), (worst.returns, worst.advantages)
+    return [f"{x.episodes:,}", f"{x.truncations:,}", *map(_number, before), bootstraps, *map(_number, after)]
 
 
 def _initialization(found: Mapping[str, Initialization]) -> Sequence[str]:
@@ -69,7 +68,7 @@ def _initialization(found: Mapping[str, Initialization]) -> Sequence[str]:
         matrix from independent weights. With {tests} tests, a p-value below {SIGNIFICANCE / tests:.1e} would be
         significant at {SIGNIFICANCE:.0%}. Singular values σ of an orthogonal matrix all equal its gain: the table
         shows the largest |σ / gain − 1|. {_copied(found)}"""
-    heads = ["environment", "layer", "gain", "p, first weight", "p, Σ w⁴", "|σ / gain − 1|, ours", "SB3's"]
+    heads = ["environment", "layer", "gain", "p, first weight", "p, Σ w⁴", "singular values, ours", "SB3's"]
     rows = (
         [
             env, name, f"{GAINS[name]:.4g}", f"{layer.p_weight:.2f}", f"{layer.p_fourth:.2f}", _number(layer.ours),
