@@ -3,7 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help train test test-long lint figures zoo unseen imitation lockstep bench information coverage gan clean
+.PHONY: help train test test-long lint figures zoo unseen imitation collapse lockstep bench information coverage gan clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*##/\1\t/p' $(MAKEFILE_LIST)
@@ -35,9 +35,6 @@ figures: .venv/installed-box2d  ## ours beside Stable-Baselines3, and settings b
 		--line 'torch, 1 step' configs/sb3-defaults.yaml n_steps=1 engine=torch \
 		--line 'fused, 5 steps' configs/sb3-defaults.yaml n_steps=5 engine=fused \
 		--line 'torch, 5 steps' configs/sb3-defaults.yaml n_steps=5 engine=torch
-	$(BIN)/python -m rl.compare CartPole-v1 --total-timesteps 100000 --name ablation --line recipe \
-		--line 'without normalization' normalize_observations=false normalize_rewards=false \
-		--line 'small ε' rms_prop_eps=1e-5 --line 'critic not faster' critic_lr_scale=1
 	for env in CartPole-v1 Acrobot-v1; do \
 		$(BIN)/python -m rl.compare $$env --seeds 10200-10219 --name learning-rate --set max_policy_shift=null \
 			--line 'constant 7e-4' --line 'adaptive from 7e-4' target_policy_shift=5e-4 \
@@ -59,6 +56,10 @@ unseen: .venv/installed-unseen  ## train eleven environments without a recipe, b
 
 imitation: .venv/installed-box2d  ## cloning, GAIL, distillation, mutual learning over ten seeds (half an hour on two cores)
 	$(BIN)/python -m rl.imitation
+	$(BIN)/python -m rl.index
+
+collapse: .venv/installed  ## why single-step TD fails on CartPole-v1: one change at a time, 50 seeds (an hour on two cores)
+	$(BIN)/python -m rl.experiments.collapse
 	$(BIN)/python -m rl.index
 
 lockstep: .venv/installed-dev  ## updates, collection, initialization, sampling, evaluation beside Stable-Baselines3's

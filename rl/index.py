@@ -16,7 +16,7 @@ from rl.run.terminal import DONE, Parser, run
 _OTHERS = (
     "zoo/zoo.md", "unseen/unseen.md", "imitation/cloning.md", "imitation/gail.md", "imitation/distillation.md",
     "imitation/mutual.md", "lockstep.md", "bench/bench.md", "information/accuracy.md", "information/speed.md",
-    "gan/gan.md", "statistics/coverage.md",
+    "gan/gan.md", "statistics/coverage.md", "collapse/collapse.md",
 )  # fmt: skip
 
 _OTHER_FOLDERS = {file.partition("/")[0] for file in _OTHERS}
@@ -24,7 +24,6 @@ _OTHER_FOLDERS = {file.partition("/")[0] for file in _OTHERS}
 _SHOWS = {
     "comparison": "Ours beside Stable-Baselines3's A2C at its hyper-parameters, one step and five; and our recipe.",
     "recipe": "Our recipe alone, for its own number of steps.",
-    "ablation": "The recipe, and the recipe without one of its parts.",
     "engines": "The fused engine beside the torch engine, at Stable-Baselines3's hyper-parameters.",
     "learning-rate": "Constant and adaptive learning rates, from a good one and from one ten times too large.",
     "entropy": "No entropy bonus, a constant one, and one that holds the entropy above a target.",

@@ -31,15 +31,16 @@ Runs = Mapping[str, Sequence[Run]]
 Quartiles = list[float]
 Medians = dict[str, dict[str, dict[str, Quartiles]]]  # by group of runs, window and quantity
 
-_TESTS = (  # number of the hypothesis, what it says, condition, compared with
-    ("1", "saturation is necessary: fails less", c.RELU, BASELINE),
-    ("2, 3", "the clip is a cause: fails less", UNBOUND, BASELINE),
-    ("3", "it ruins a healthy agent: fails more", c.FORCED, RECIPE),
-    ("4", "it harms through the policy: fails more", c.POLICY_SCALED, UNBOUND),
-    ("4", "it harms through the critic: fails more", c.CRITIC_SCALED, UNBOUND),
-    ("6", "the critic's norm starves the policy: fails less", c.SMALL_VF_COEF, BASELINE),
-    ("7", "the policy's steps are too long: fails less", c.SHIFT_BOUND, BASELINE),
-    ("7", "the policy's steps are too long: fails less", c.SLOW, BASELINE),
+_LESS, _MORE, _OPEN = "fails less", "fails more", "not decided"
+_TESTS = (  # hypothesis, condition, compared with, how it fails if the hypothesis holds, and the verdict otherwise
+    ("1: saturation is necessary", c.RELU, BASELINE, _LESS, "contradicted"),
+    ("3: the clip is a cause", UNBOUND, BASELINE, _LESS, _OPEN),
+    ("3: a clip that binds ruins the recipe", c.FORCED, RECIPE, _MORE, _OPEN),
+    ("4: the clip harms through the policy's gradient", c.POLICY_SCALED, UNBOUND, _MORE, _OPEN),
+    ("4: the clip harms through the critic's gradient", c.CRITIC_SCALED, UNBOUND, _MORE, _OPEN),
+    ("6: the critic's norm starves the policy", c.SMALL_VF_COEF, BASELINE, _LESS, _OPEN),
+    ("7: the policy's steps are too long", c.SHIFT_BOUND, BASELINE, _LESS, _OPEN),
+    ("7: the policy's steps are too long", c.SLOW, BASELINE, _LESS, _OPEN),
 )
 
 _QUANTITIES = {
@@ -68,15 +69,10 @@ def page(
     machine: str,
 ) -> Page:  # fmt: skip
     outcomes = {label: outcome_of(line) for label, line in runs.items()}
-    compared = [(*test, difference(outcomes[test[2]].failed, outcomes[test[3]].failed)) for test in _TESTS]
-    tests = [[*words, f"{x:.2f}", _direction(x)] for *words, x in compared]
     bias = {label: bias_after_fall(runs[label]) for label in (BASELINE, UNBOUND)}
     parts = [
         f"What was fixed before the runs:\n\n```text\n{(fixed_before or '').strip()}\n```",
-        "## The hypotheses",
-        table(["", "hypothesis", "condition", "compared with", "failed, difference", "found"], tests, words=4),
-        paragraph(f"""Hypothesis 5, V at the initial states minus the true discounted return, after the first fall: {
-            ", ".join(f"{label} {x:.1f}" for label, x in bias.items())}. Hypothesis 2: see the last column below."""),
+        "## The hypotheses", _verdicts(interventions, runs, outcomes, bias),
         image("around the first fall, and final scores by condition", "collapse.png"),
         "## The baseline with one thing changed", _scores(interventions, runs, outcomes, BASELINE),
         "## Before and after the first fall", _around_fall(runs),
@@ -104,8 +100,30 @@ def _numbers(condition: Condition, runs: Sequence[Run], outcome: Outcome) -> dic
     }
 
 
-def _direction(x: Interval) -> str:
-    return "fails less" if x.high < 0 else "fails more" if x.low > 0 else "not decided"
+def _verdicts(
+    interventions: Sequence[Condition], runs: Runs, outcomes: Mapping[str, Outcome], bias: Mapping[str, Interval]
+) -> str:
+    rows = []
+    for hypothesis, label, other, expected, otherwise in _TESTS:
+        x = difference(outcomes[label].failed, outcomes[other].failed)
+        found = _LESS if x.high < 0 else _MORE if x.low > 0 else ""
+        rows.append(
+            [hypothesis, f"{label} − {other}", f"{x:.2f}", "holds" if found == expected else found or otherwise]
+        )
+    saturated = [
+        each.label
+        for each in interventions
+        if middle(runs[each.label], "saturated_critic") >= 0.9
+        and difference(outcomes[each.label].failed, outcomes[BASELINE].failed).high < 0
+    ]
+    clipped, unclipped = bias[BASELINE], bias[UNBOUND]
+    biased = abs(unclipped.value) < abs(clipped.value) and not unclipped.overlaps(clipped)
+    notes = f"""Hypothesis 2, saturation is sufficient: {"contradicted" if saturated else _OPEN}. Conditions that fail
+        less than the baseline with at least 90 % of the critic's units saturated: {", ".join(saturated) or "none"}.
+        Hypothesis 5, the clip biases the critic: {"holds" if biased else _OPEN}. V at the initial states minus the
+        true discounted return after the first fall: {BASELINE} {clipped:.1f}, {UNBOUND} {unclipped:.1f}."""
+    heads = ["hypothesis", "conditions compared", "failed, difference", "verdict"]
+    return "\n\n".join([table(heads, rows, words=2), paragraph(notes)])
 
 
 def bias_after_fall(runs: Sequence[Run]) -> Interval:

@@ -134,5 +134,5 @@ def test_a_page_and_a_figure_of_every_condition(tmp_path: Path) -> None:
     content = page(changed, recipes, mixes, runs, "command", "machine")
     content.write(tmp_path / "collapse")
     draw(changed, runs, tmp_path / "collapse")
-    assert "| ReLU | baseline | 0.00 [" in str(content)
+    assert "| 1: saturation is necessary | ReLU − baseline | 0.00 [" in str(content)
     assert {file.suffix for file in tmp_path.iterdir()} == {".md", ".json", ".png", ".pdf"}
