@@ -26,6 +26,9 @@ failed runs excludes 0; where it does not, the page says "not decided".
 6. The critic's share of the common norm starves the policy. Holds if vf_coef 0.005 fails less than the baseline.
 7. Steps of the policy are too long. Holds if bounding its shift, or a lower learning rate, fails less.
 
+Amended once, with 26 runs on disk and none looked at: the mixes have 20 seeds instead of 50, and the two conditions of
+hypothesis 4 have 20 instead of 10.
+
 The other conditions are explored, not tested. Every mix of the recipe's five parts is trained, 2⁵ conditions: the
 effect of a part is the share of failed runs with it minus that without it, over all mixes.
 """
