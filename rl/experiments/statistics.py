@@ -82,13 +82,15 @@ def bootstrap(
     the R of w is the runs of a task, not of all; and ν = (Σ v_k)² / Σ v_k²/(R_k − 1) (Welch 1947), which for tasks of
     equal variance is the runs of all less the number of tasks. Tasks share a unit.
 
-    tasks: float[R] each, R may differ. The generator is fixed, so the result is reproducible.
-    Raises ValueError if there is no task, or a task without runs.
+    tasks: float[R] each, R may differ. The generator is fixed, so the result is reproducible. The ends are NaN if a
+    score is not finite. Raises ValueError if there is no task, or a task without runs.
     Source: Hesterberg 2015, "What teachers should know about the bootstrap", the expanded percentile interval.
     """
     x = [_scores(task) for task in tasks]
     if not x:
         raise ValueError("expected at least one task")
+    if not all(np.isfinite(task).all() for task in x):
+        return Interval(float(statistic(x)), float("nan"), float("nan"))
     rng = np.random.default_rng(0)
     resampled = [rng.choice(task, (resamples, len(task))) for task in x]
     tail = NormalDist().cdf(-_expanded(x, level))

@@ -193,3 +193,9 @@ def test_runs_of_unequal_length_and_steps() -> None:
         on_grid([short, {"x": np.array([30.0, 40.0]), "y": np.array([1.0, 2.0])}], "x", "y")
     with pytest.raises(ValueError, match="holds no y"):
         on_grid([{"x": np.array([30.0]), "y": np.array([np.nan])}], "x", "y")
+
+
+def test_an_unknown_score_has_no_interval() -> None:
+    interval = mean_interval([1.0, np.nan])
+    assert np.isnan(interval).all()
+    assert str(interval) == "–"
