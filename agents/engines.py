@@ -98,6 +98,8 @@ def _obstacle(learner: Learner) -> str:
     settings = learner.settings
     if settings.threads > 1:
         return f"it runs on one thread, threads is {settings.threads}"
+    if settings.layer_norm or settings.activation == "leaky_relu":
+        return "it has tanh and ReLU units without layer normalization"
     if not learner.policy.trunk.empty:
         return "it has plain hidden layers only: no convolutions, recurrent or shared layers, or custom modules"
     if not isinstance(learner.actions, spaces.Box | spaces.Discrete):

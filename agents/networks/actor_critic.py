@@ -9,12 +9,12 @@ from gymnasium import spaces
 from torch import Generator, Tensor, nn
 
 from agents.maths.distributions import Distribution
-from agents.networks.encoders import GRU, CustomModule, ImageEncoder, RecurrentInput, orthogonal, single_step
+from agents.networks.encoders import GRU, CustomModule, ImageEncoder, RecurrentInput, orthogonal, single_step, sparse
 from agents.networks.heads import Head
-from agents.settings.a2c import Activation
+from agents.settings.actor_critic import Activation
 from envs.spaces import Flat
 
-_ACTIVATIONS: dict[Activation, type[nn.Module]] = {"tanh": nn.Tanh, "relu": nn.ReLU}
+_ACTIVATIONS: dict[Activation, type[nn.Module]] = {"tanh": nn.Tanh, "relu": nn.ReLU, "leaky_relu": nn.LeakyReLU}
 
 
 def input_size(space: Flat) -> int:
@@ -37,19 +37,40 @@ def encode(space: Flat, obs: Tensor) -> Tensor:
     return flat if flat.dtype == torch.float64 else flat.float()
 
 
-def mlp(sizes: list[int], activation: Activation, output_gain: float | None, generator: Generator) -> nn.Sequential:
+class Hidden(NamedTuple):
+    """The hidden layers of π_θ or of V_φ: see the settings of these names."""
+
+    widths: tuple[int, ...]
+    activation: Activation = "tanh"
+    layer_norm: bool = False
+    sparsity: float = 0.0
+
+
+def mlp(
+    sizes: list[int], activation: Activation, output_gain: float | None, generator: Generator,
+    layer_norm: bool = False, sparsity: float = 0.0,
+) -> nn.Sequential:  # fmt: skip
     """Linear layers of these sizes, each followed by an activation; the last one is not if it has an output_gain.
 
-    Weights are orthogonal with gain √2, those of the last layer with `output_gain`; biases are zero.
+    Weights are orthogonal with gain √2, those of the last layer with `output_gain`; biases are zero. With a sparsity,
+    weights are `sparse` instead. With layer_norm, h = f((z − mean z) / √(var z + 1e-5)), z the linear layer's output.
     """
     layers: list[nn.Module] = []
     for i, (fan_in, fan_out) in enumerate(pairwise(sizes)):
         gain = output_gain if i == len(sizes) - 2 else None
         linear = nn.Linear(fan_in, fan_out, device="meta")
-        layers.append(orthogonal(linear, math.sqrt(2) if gain is None else gain, generator))
+        root = math.sqrt(2) if gain is None else gain
+        layers.append(sparse(linear, sparsity, generator) if sparsity else orthogonal(linear, root, generator))
         if gain is None:
+            layers += [nn.LayerNorm(fan_out, elementwise_affine=False)] if layer_norm else []
             layers.append(_ACTIVATIONS[activation]())
     return nn.Sequential(*layers)
+
+
+def hidden_mlp(size: int, hidden: Hidden, outputs: int, output_gain: float, generator: Generator) -> nn.Sequential:
+    """`mlp` from `size` inputs through hidden layers to outputs."""
+    sizes = [size, *hidden.widths, outputs]
+    return mlp(sizes, hidden.activation, output_gain, generator, hidden.layer_norm, hidden.sparsity)
 
 
 class TrunkOutput(NamedTuple):
@@ -91,13 +112,11 @@ class Trunk(nn.Module):
 class Policy(nn.Module):
     """π_θ(a|s)."""
 
-    def __init__(
-        self, trunk: Trunk, head: Head, net_arch: tuple[int, ...], activation: Activation, generator: Generator
-    ) -> None:
+    def __init__(self, trunk: Trunk, head: Head, hidden: Hidden, generator: Generator) -> None:
         super().__init__()
         self.trunk, self.head = trunk, head
-        self.net = mlp([trunk.size, *net_arch, head.outputs], activation, 0.01, generator)
-        log_std = head.log_std(net_arch[-1] if net_arch else trunk.size)
+        self.net = hidden_mlp(trunk.size, hidden, head.outputs, 0.01, generator)
+        log_std = head.log_std(hidden.widths[-1] if hidden.widths else trunk.size)
         self.log_std = None if log_std is None else nn.Parameter(log_std)
 
     def raw(self, features: Tensor, legal: Tensor | None = None) -> tuple[Tensor, Tensor]:
@@ -118,14 +137,12 @@ class Policy(nn.Module):
 class Value(nn.Module):
     """V_φ(s), float32[...]. A shared trunk belongs to the policy: its parameters are not among those of V_φ."""
 
-    def __init__(
-        self, trunk: Trunk, shares_trunk: bool, net_arch: tuple[int, ...], activation: Activation, generator: Generator
-    ) -> None:
+    def __init__(self, trunk: Trunk, shares_trunk: bool, hidden: Hidden, generator: Generator) -> None:
         super().__init__()
         self.shares_trunk = shares_trunk
         self._trunk_of_policy = [trunk] if shares_trunk else []  # torch registers no module inside a list
         self.trunk = None if shares_trunk else trunk
-        self.net = mlp([trunk.size, *net_arch, 1], activation, 1.0, generator)
+        self.net = hidden_mlp(trunk.size, hidden, 1, 1.0, generator)
 
     def from_features(self, features: Tensor) -> Tensor:
         """features: float32[..., F], what the trunk returns."""

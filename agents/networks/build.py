@@ -4,38 +4,46 @@ import torch
 from gymnasium import spaces
 from torch import Generator, Tensor
 
-from agents.networks.actor_critic import Policy, Trunk, Value, input_size, mlp
+from agents.networks.actor_critic import Hidden, Policy, Trunk, Value, input_size, mlp
 from agents.networks.encoders import GRU, CustomModule, ImageEncoder, image_parts, non_image_mask
 from agents.networks.heads import Head
-from agents.settings.a2c import A2CSettings
+from agents.settings.actor_critic import ActorCriticSettings
 from agents.settings.values import ConfigError
 from envs.spaces import Actions, Flat, Space
 
 
 def build_networks(
-    settings: A2CSettings, space: Space, flat: Flat, actions: Actions, generator: Generator
-) -> tuple[Policy, Value]:
-    """space: the observation space; flat: its flat form. Raises ConfigError if a setting does not fit the spaces."""
-    head = Head(actions, settings.state_dependent_std, settings.use_sde, settings.squash_output, settings.log_std_init)
+    settings: ActorCriticSettings, space: Space, flat: Flat, actions: Actions, generator: Generator,
+    softplus_std: bool = False,
+) -> tuple[Policy, Value]:  # fmt: skip
+    """space: the observation space; flat: its flat form; softplus_std: see `Head`.
+
+    Raises ConfigError if a setting does not fit the spaces.
+    """
+    head = Head(
+        actions, settings.state_dependent_std, settings.use_sde, settings.squash_output, settings.log_std_init,
+        softplus_std,
+    )  # fmt: skip
     trunk = _trunk(settings, space, flat, generator)
     share = settings.shared_layers
     if share == "auto":
         share = "nothing" if trunk.empty else "features"
     if share == "nothing" and trunk.memory is not None:
         raise ConfigError("a memory (gru_size) is shared by both networks: leave shared_layers auto, or take features")
-    arch = settings.net_arch
+    hidden = Hidden(settings.net_arch, settings.activation, settings.layer_norm, settings.sparsity)
     if share == "all":
-        if not arch:
+        if not hidden.widths:
             raise ConfigError("shared_layers all needs hidden layers to share: give net_arch some, or share features")
-        hidden = mlp([trunk.size, *arch], settings.activation, None, generator)
-        trunk, arch = Trunk(arch[-1], trunk.encoder, trunk.memory, hidden), ()
-    policy = Policy(trunk, head, arch, settings.activation, generator)
+        sizes = [trunk.size, *hidden.widths]
+        layers = mlp(sizes, hidden.activation, None, generator, hidden.layer_norm, hidden.sparsity)
+        trunk, hidden = Trunk(sizes[-1], trunk.encoder, trunk.memory, layers), Hidden(())
+    policy = Policy(trunk, head, hidden, generator)
     shares_trunk = share != "nothing" and not trunk.empty
     value_trunk = trunk if shares_trunk else _trunk(settings, space, flat, generator)
-    return policy, Value(value_trunk, shares_trunk, arch, settings.activation, generator)
+    return policy, Value(value_trunk, shares_trunk, hidden, generator)
 
 
-def _trunk(settings: A2CSettings, space: Space, flat: Flat, generator: Generator) -> Trunk:
+def _trunk(settings: ActorCriticSettings, space: Space, flat: Flat, generator: Generator) -> Trunk:
     size = input_size(flat)
     encoder: ImageEncoder | CustomModule | None = None
     images = image_parts(space, settings.network)
@@ -51,7 +59,7 @@ def _trunk(settings: A2CSettings, space: Space, flat: Flat, generator: Generator
     return Trunk(size if memory is None else memory.size, encoder, memory)
 
 
-def normalized_mask(settings: A2CSettings, space: Space, flat: Flat) -> Tensor | None:
+def normalized_mask(settings: ActorCriticSettings, space: Space, flat: Flat) -> Tensor | None:
     """bool[D]: which numbers of an observation are normalized, all but those of images; None for all.
 
     Raises ConfigError if an observation consists of images.

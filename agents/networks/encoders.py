@@ -127,6 +127,23 @@ def orthogonal(layer: _Layer, gain: float, generator: Generator) -> _Layer:
     return layer
 
 
+def sparse(layer: nn.Linear, sparsity: float, generator: Generator) -> nn.Linear:
+    """Initializes a layer from the "meta" device: w ~ U(±1/√n), n inputs, of which ⌈sparsity · n⌉ have weight 0.
+
+    Each unit draws its own zeros; biases are zero. Where all n are zero (n ≤ 9 at a sparsity of 0.9), the layer starts
+    at zero and still learns. Source: Elsayed, Vasan & Mahmood 2024, "Streaming deep reinforcement learning finally
+    works", SparseInit.
+    """
+    layer = layer.to_empty(device="cpu")
+    inputs = layer.in_features
+    nn.init.uniform_(layer.weight, -1 / math.sqrt(inputs), 1 / math.sqrt(inputs), generator)
+    order = torch.rand(layer.weight.shape, generator=generator).argsort(-1)
+    with torch.no_grad():
+        layer.weight.scatter_(-1, order[:, : math.ceil(sparsity * inputs)], 0.0)
+    nn.init.zeros_(layer.bias)
+    return layer
+
+
 class CustomModule(nn.Module):
     """A user's module on unflattened observations: what Stable-Baselines3 calls a features extractor."""
 

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from gymnasium import spaces
 from torch import Generator, Tensor
+from torch.nn.functional import softplus
 
 from agents.maths.distributions import (
     Bernoulli,
@@ -28,9 +29,10 @@ _LOG_STD_RANGE = (-20.0, 2.0)  # of a state-dependent log-std, as in Haarnoja et
 class Head:
     """Discrete, MultiDiscrete and MultiBinary actions: logits. Box: mean and log-std of a Gaussian.
 
-    By default the log-std is one parameter per action. `state_dependent_std` makes it a network output; `use_sde` is
-    generalized state-dependent exploration, σ²(s) = h(s)² · e^{2 W}, with h the last hidden layer and W a parameter
-    matrix (Raffin et al. 2021). `squash_output` maps the Gaussian into the bounds of the Box by tanh.
+    By default the log-std is one parameter per action. `state_dependent_std` makes it a network output; `softplus_std`
+    makes σ the softplus of one. `use_sde` is generalized state-dependent exploration, σ²(s) = h(s)² · e^{2 W}, with h
+    the last hidden layer and W a parameter matrix (Raffin et al. 2021). `squash_output` maps the Gaussian into the
+    bounds of the Box by tanh.
     Raises ConfigError if a setting does not fit the actions.
     """
 
@@ -39,6 +41,7 @@ class Head:
     use_sde: bool = False
     squash_output: bool = False
     log_std_init: float = 0.0
+    softplus_std: bool = False
 
     def __post_init__(self) -> None:
         box = isinstance(self.actions, spaces.Box)
@@ -66,11 +69,15 @@ class Head:
     @property
     def outputs(self) -> int:
         """The number of network outputs."""
-        return 2 * self.size if self.state_dependent_std else self.size
+        return 2 * self.size if self._outputs_std else self.size
+
+    @property
+    def _outputs_std(self) -> bool:
+        return isinstance(self.actions, spaces.Box) and (self.state_dependent_std or self.softplus_std)
 
     def log_std(self, hidden: int) -> Tensor | None:
         """Initial ln σ, float32[A], or W with gSDE, [hidden, A]; None if the network outputs it. hidden: units."""
-        if not isinstance(self.actions, spaces.Box) or self.state_dependent_std:
+        if not isinstance(self.actions, spaces.Box) or self._outputs_std:
             return None
         return torch.full((hidden, self.size) if self.use_sde else (self.size,), self.log_std_init)
 
@@ -80,6 +87,9 @@ class Head:
             return out
         if log_std is None:
             mean, offset = out.chunk(2, -1)
+            if self.softplus_std:  # σ = exp(log_std_init) where the network outputs 0
+                shift = math.log(math.expm1(math.exp(self.log_std_init)))
+                return torch.cat([mean, softplus(offset + shift).log()], -1)
             return torch.cat([mean, (self.log_std_init + offset).clamp(*_LOG_STD_RANGE)], -1)
         if self.use_sde:
             fixed = hidden.detach()  # σ trains W only, as in Stable-Baselines3

@@ -22,7 +22,7 @@ from agents.maths.normalize import RunningMoments
 from agents.maths.schedules import Linear, Schedule
 from agents.networks.actor_critic import Policy, Value
 from agents.sb3.model import ACTIVATIONS, NUMBERS, SAME, Remaining, build, linears
-from agents.settings.a2c import Engine
+from agents.settings.actor_critic import Engine
 from agents.settings.values import ConfigError
 from envs import EnvLike, Variant
 

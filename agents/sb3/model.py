@@ -22,7 +22,7 @@ from agents.settings.values import ConfigError
 from envs import builder
 from envs.spaces import check_action_space, check_observation_space, is_flat
 
-ACTIVATIONS: dict[str, type[nn.Module]] = {"tanh": nn.Tanh, "relu": nn.ReLU}
+ACTIVATIONS: dict[str, type[nn.Module]] = {"tanh": nn.Tanh, "relu": nn.ReLU, "leaky_relu": nn.LeakyReLU}
 SAME = ("n_steps", "gamma", "gae_lambda", "normalize_advantage")  # the same name and meaning in SB3
 _SB3_TAKES = signature(sb3.A2C).parameters
 
@@ -31,6 +31,7 @@ NUMBERS = tuple(name for name in SCHEDULED if name in _SB3_TAKES and name != "le
 
 _NETWORK_SETTINGS = (  # these change what the parameters mean, so they cannot be dropped
     "network",
+    "layer_norm",
     "gru_size",
     "shared_layers",
     "state_dependent_std",
@@ -39,7 +40,9 @@ _NETWORK_SETTINGS = (  # these change what the parameters mean, so they cannot b
     "action_masks",
 )
 
-_TRAINING_SETTINGS = (*(name for name in SCHEDULED if name not in _SB3_TAKES), "reward_scale", "reward_clip")
+_TRAINING_SETTINGS = (
+    *(name for name in SCHEDULED if name not in _SB3_TAKES), "reward_scale", "reward_clip", "sparsity",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)

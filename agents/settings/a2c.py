@@ -1,21 +1,17 @@
 """The settings of A2C, with the names, meanings and defaults of Stable-Baselines3 where it has them."""
 
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import get_args
 
 from agents.maths.schedules import Ramp, Schedule, lowest, stays_below
-from agents.settings.agent import SMALLEST, AgentSettings
+from agents.settings.actor_critic import ActorCriticSettings
+from agents.settings.agent import SMALLEST
 from agents.settings.schema import setting_types
 from agents.settings.values import ConfigError
 
-Activation = Literal["tanh", "relu"]
-Engine = Literal["auto", "torch", "fused"]
-Sharing = Literal["auto", "nothing", "features", "all"]
-_NETWORKS = ("auto", "mlp", "cnn", "small_cnn")
-
 
 @dataclass(eq=False)  # agents are compared by identity
-class A2CSettings(AgentSettings):
+class A2CSettings(ActorCriticSettings):
     """The settings of `A2C`. The one default that differs from Stable-Baselines3's is `n_steps`: 1 here, 5 there.
 
     The comment beside a field says what it does; null is None in Python. A `Schedule` is a number or a function of
@@ -25,7 +21,6 @@ class A2CSettings(AgentSettings):
 
     # The update
     learning_rate: Schedule = 7e-4  # learning rate of the optimizer
-    gamma: float = 0.99  # discount factor
     gae_lambda: float = 1.0  # λ of generalized advantage estimation; 1: n-step advantages
     ent_coef: Schedule = 0.0  # weight of the entropy bonus in the loss
     vf_coef: Schedule = 0.5  # weight of the value loss in the loss
@@ -41,47 +36,15 @@ class A2CSettings(AgentSettings):
     max_policy_shift: Schedule | None = None  # bound on KL(π_before ‖ π_after) in nats; shortens π_θ's step; null: off
     target_entropy: Schedule | None = None  # entropy target in nats; adapts ent_coef, the initial value; null: off
 
-    # Scaling of observations and rewards
-    reward_scale: float = 1.0  # factor on the rewards that the critic learns from; reported returns are unscaled
-    reward_clip: float | None = None  # bound on the size of scaled rewards, before normalization; Atari: 1, null: off
-    normalize_observations: bool = False  # subtract the running mean, divide by the running standard deviation
-    normalize_rewards: bool = False  # divide by the running standard deviation of the discounted return
-    clip_normalized: float = 10.0  # bound on the size of normalized observations and rewards
-
-    # Networks
-    net_arch: tuple[int, ...] = (64, 64)  # hidden units of each layer, the same in π_θ and V_φ
-    activation: Activation = "tanh"  # activation function of the hidden layers
-    network: str = "auto"  # feature extractor: mlp (none), cnn, small_cnn, module:Class; auto: cnn for uint8 images
-    features_dim: int = 512  # number of features that the convolutions extract from each image
-    gru_size: int | None = None  # units of a GRU between the feature extractor and the hidden layers; null: no GRU
-    shared_layers: Sharing = "auto"  # layers that π_θ and V_φ share: nothing, features, all; auto: features if any
-    log_std_init: float = 0.0  # initial log standard deviation of Gaussian policies
-    state_dependent_std: bool = False  # make the log standard deviation an output of the network
-    use_sde: bool = False  # explore with generalized state-dependent exploration (gSDE)
-    sde_sample_freq: int = -1  # steps between draws of the gSDE noise; −1: n_steps
-    squash_output: bool = False  # squash actions by tanh into the bounds of the action space
-
-    # Computation
-    engine: Engine = "auto"  # what computes updates: torch, or fused (compiled); auto: fused where supported
-
     def check(self) -> None:
         super().check()
         self.check_bounds((
-            (("features_dim", "gru_size"), 1, "be at least 1"),
             (("learning_rate", "ent_coef", "vf_coef", "max_grad_norm", "critic_lr_scale"), 0, "not be negative"),
-            (("rms_prop_eps", "reward_scale", "clip_normalized"), SMALLEST, "be positive"),
-            (("target_policy_shift", "max_policy_shift", "reward_clip"), SMALLEST, "be positive or null"),
+            (("rms_prop_eps",), SMALLEST, "be positive"),
+            (("target_policy_shift", "max_policy_shift"), SMALLEST, "be positive or null"),
         ))  # fmt: skip
+        self.check_fractions("gae_lambda")
         self._check_combinations()
-        if self.network not in _NETWORKS and ":" not in self.network:
-            raise ConfigError(f"network must be one of {', '.join(_NETWORKS)}, or module:Class, got {self.network!r}")
-        if self.sde_sample_freq == 0:
-            raise ConfigError("sde_sample_freq must be positive, or −1 for n_steps, got 0")
-        if not all(width >= 1 for width in self.net_arch):
-            raise ConfigError(f"net_arch must hold positive widths, got {list(self.net_arch)}")
-        for name in ("gamma", "gae_lambda"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise ConfigError(f"{name} must lie between 0 and 1, got {getattr(self, name)}")
 
     def _check_combinations(self) -> None:
         if self.rms_prop_tf_like and not self.use_rms_prop:

@@ -14,7 +14,7 @@ from agents import A2C
 from agents.evaluation import evaluate, evaluate_uniform
 from agents.maths.distributions import Categorical, DiagonalGaussian
 from agents.networks.actor_critic import Policy, encode
-from agents.settings.a2c import Engine
+from agents.settings.actor_critic import Engine
 from envs.backends.sync import SyncBackend
 from envs.worlds import Worlds
 

@@ -13,7 +13,7 @@ from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
 from agents import A2C
 from agents.machine import torch_threads
-from agents.settings.a2c import Engine
+from agents.settings.actor_critic import Engine
 from envs import Backend
 from envs.backends.native import NativeBackend
 

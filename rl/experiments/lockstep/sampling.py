@@ -14,7 +14,7 @@ from stable_baselines3.common.policies import ActorCriticPolicy
 from torch import nn
 
 from agents.a2c import A2C
-from agents.settings.a2c import Engine
+from agents.settings.actor_critic import Engine
 from envs.spaces import Array
 
 _AT_ONCE = 10_000  # actions

@@ -12,7 +12,7 @@ from torch import Tensor
 from agents import A2C
 from agents.loop import Status
 from agents.maths.normalize import ObservationNormalizer, RewardNormalizer, RunningMoments, scale_and_clip
-from agents.settings.a2c import Engine
+from agents.settings.actor_critic import Engine
 
 GAMMA = 0.97
 

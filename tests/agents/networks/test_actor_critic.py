@@ -7,7 +7,7 @@ from gymnasium import spaces
 from torch import nn
 
 from agents.maths.distributions import Categorical, DiagonalGaussian
-from agents.networks.actor_critic import Policy, Trunk, Value, encode, input_size, mlp
+from agents.networks.actor_critic import Hidden, Policy, Trunk, Value, encode, input_size, mlp
 from agents.networks.encoders import ImageEncoder, image_parts
 from agents.networks.heads import Head
 
@@ -44,14 +44,14 @@ def test_initialization_is_orthogonal_and_leaves_the_global_generator_alone() ->
 def test_heads() -> None:
     generator = torch.Generator().manual_seed(0)
     x = torch.zeros(5, 3, 4)
-    discrete = Policy(Trunk(4), Head(spaces.Discrete(6)), (8,), "relu", generator)(x)
+    discrete = Policy(Trunk(4), Head(spaces.Discrete(6)), Hidden((8,), "relu"), generator)(x)
     assert isinstance(discrete, Categorical)
     assert discrete.logits.shape == (5, 3, 6)
-    box = Policy(Trunk(4), Head(spaces.Box(-1, 1, (2, 3)), log_std_init=-0.5), (), "relu", generator)(x)
+    box = Policy(Trunk(4), Head(spaces.Box(-1, 1, (2, 3)), log_std_init=-0.5), Hidden(()), generator)(x)
     assert isinstance(box, DiagonalGaussian)
     assert box.mean.shape == (5, 3, 6)
     assert box.log_std.unique().item() == -0.5
-    assert Value(Trunk(4), False, (8, 8), "tanh", generator)(x).shape == (5, 3)
+    assert Value(Trunk(4), False, Hidden((8, 8)), generator)(x).shape == (5, 3)
 
 
 @pytest.mark.parametrize(

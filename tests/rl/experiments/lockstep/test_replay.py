@@ -13,7 +13,8 @@ from agents.networks.forward import Inputs
 from agents.optimizer import ConstrainedOptimizer, RMSpropTFLike
 from agents.rollout import Rollout
 from agents.sb3 import from_sb3
-from agents.settings.a2c import A2CSettings, Engine
+from agents.settings.a2c import A2CSettings
+from agents.settings.actor_critic import Engine
 from rl.experiments.lockstep.combinations import ALL, FACTORS, LIMIT, STABLE, covering, names, settings_of
 from rl.experiments.lockstep.replay import Difference, double_precision, lockstep
 
