@@ -1,12 +1,12 @@
 """The optimizer step: gradient clipping, adaptive learning rate, KL bound."""
 
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import cast
 
 import torch
 from gymnasium import spaces
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.utils import clip_grad_norm_
 from torch.optim import Adam, Optimizer, RMSprop
 
@@ -40,6 +40,28 @@ def check_target_entropy(target: Schedule | None, actions: Actions) -> None:
             f"target_entropy must be below ln {choices} = {math.log(choices):.3f}, the entropy of "
             f"uniform actions, got {target}"
         )
+
+
+@torch.no_grad()
+def bounded(
+    parameters: Sequence[nn.Parameter], step: Callable[[], object], shift: Callable[[], Tensor], bound: float | None
+) -> Tensor:
+    """Takes a step, shortens it until shift(), KL(π_before ‖ π_now), is within the bound, and returns that KL.
+
+    KL grows with the square of a small step, so a step whose KL exceeds the bound is multiplied by 0.95 √(bound / KL),
+    up to nine times. If that is not enough, as on another policy's rollout, the policy's parameters are restored.
+    """
+    before = [] if bound is None else [p.clone() for p in parameters]
+    step()
+    kl = shift()
+    for attempt in range(10):
+        if bound is None or not bool(kl > bound):
+            break
+        share = 0.95 * (bound / kl).sqrt() if attempt < 9 else torch.zeros(())
+        for p, start in zip(parameters, before, strict=True):
+            p.copy_(torch.lerp(start, p, share))
+        kl = shift()
+    return kl
 
 
 class ConstrainedOptimizer:
@@ -82,7 +104,8 @@ class ConstrainedOptimizer:
         if not bool(torch.isfinite(grad_norm)):
             raise gradient_error(float(loss.detach()))
         limit = self.settings.max_policy_shift
-        kl = self._step_within(None if limit is None else value_at(limit, progress), shift)
+        bound = None if limit is None else value_at(limit, progress)
+        kl = bounded([*self.policy.parameters()], self.inner.step, shift, bound)
         if not bool(torch.isfinite(kl)):
             raise shift_error(rates[0])
         if self.settings.target_policy_shift is not None:
@@ -92,26 +115,6 @@ class ConstrainedOptimizer:
             "train/grad_norm": grad_norm,
             "train/learning_rate": torch.tensor(rates[0]),
         }
-
-    @torch.no_grad()
-    def _step_within(self, bound: float | None, shift: Callable[[], Tensor]) -> Tensor:
-        """Steps, shortens the step until its KL is within the bound, and returns that KL.
-
-        KL grows with the square of a small step, so a step whose KL exceeds the bound is multiplied by
-        0.95 √(bound / KL), up to nine times. If that is not enough, as on another policy's rollout, the parameters are
-        restored.
-        """
-        before = [] if bound is None else [p.clone() for p in self.policy.parameters()]
-        self.inner.step()
-        kl = shift()
-        for attempt in range(10):
-            if bound is None or not bool(kl > bound):
-                break
-            share = 0.95 * (bound / kl).sqrt() if attempt < 9 else torch.zeros(())
-            for p, start in zip(self.policy.parameters(), before, strict=True):
-                p.copy_(torch.lerp(start, p, share))
-            kl = shift()
-        return kl
 
     def _adapt_step(self, target: float, kl: float) -> None:
         """f ← f · √(target / mean KL)^gain: KL ∝ step², so the root is the factor that would have met the target.
