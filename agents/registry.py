@@ -13,6 +13,7 @@ from envs import EnvLike
 
 _CLASSES = {
     "a2c": "agents.a2c:A2C",
+    "stream": "agents.streaming:StreamAC",
     "clone": "agents.imitation.clone:Clone",
     "gail": "agents.imitation.gail:GAIL",
     "distill": "agents.imitation.distill:Distill",

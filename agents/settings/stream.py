@@ -1,0 +1,66 @@
+"""The settings of streaming actor-critic, with the symbols of its paper."""
+
+from dataclasses import dataclass
+from math import log
+from typing import Literal
+
+from agents.settings.actor_critic import Activation, ActorCriticSettings
+from agents.settings.agent import SMALLEST
+from agents.settings.values import ConfigError
+
+Truncation = Literal["bootstrap", "terminate"]
+_UNSUPPORTED = {  # setting → what to do instead
+    "gru_size": "its traces do not reach back through a recurrent layer; leave it null",
+    "use_sde": "it draws new noise in every step; leave it false",
+    "state_dependent_std": "σ is a network output in any case; leave it false",
+}
+
+
+@dataclass(eq=False)  # agents are compared by identity
+class StreamSettings(ActorCriticSettings):
+    """The settings of `StreamAC`: one environment, one step, one update. Symbols are those of Elsayed et al. 2024.
+
+    The comment beside a field says what it does; null is None in Python.
+    Raises ConfigError, a ValueError, if a setting is out of range.
+    """
+
+    num_envs: int | None = 1  # number of environments; a stream has one
+    normalize_observations: bool = True  # subtract the running mean, divide by the running standard deviation
+    normalize_rewards: bool = True  # divide by the running standard deviation of the discounted return
+    net_arch: tuple[int, ...] = (128, 128)  # hidden units of each layer, the same in π_θ and V_φ
+    activation: Activation = "leaky_relu"  # activation function of the hidden layers
+    layer_norm: bool = True  # normalize the units of each hidden layer before the activation
+    sparsity: float = 0.9  # fraction of each unit's weights that start at 0
+    log_std_init: float = log(log(2))  # log standard deviation where the network outputs 0; default: σ = softplus(0)
+
+    # The update
+    trace_decay: float = 0.0  # λ of the eligibility traces; 0: single-step TD
+    ent_coef: float = 0.01  # β, weight of the entropy in the trace of π_θ
+    step_size: float = 1.0  # α, the step size before ObGD bounds it
+    policy_overshoot: float = 3.0  # κ_π; the step of π_θ is at most 1 / (κ_π · max(|δ|, 1) · ‖e‖₁)
+    value_overshoot: float = 2.0  # κ_V; the same for V_φ
+    truncation: Truncation = "bootstrap"  # at a time limit: bootstrap from V(s′), or treat it as a terminal state
+    max_policy_shift: float | None = (
+        None  # bound on KL(π_before ‖ π_after) at s in nats; shortens π_θ's step; null: off
+    )
+
+    def check(self) -> None:
+        super().check()
+        self.check_bounds((
+            (("ent_coef",), 0, "not be negative"),
+            (("step_size", "policy_overshoot", "value_overshoot"), SMALLEST, "be positive"),
+            (("max_policy_shift",), SMALLEST, "be positive or null"),
+        ))  # fmt: skip
+        self.check_fractions("trace_decay")
+        if self.num_envs not in (None, 1) or self.n_steps != 1:
+            raise ConfigError(
+                f"stream learns from one step of one environment: num_envs and n_steps must be 1, got {self.num_envs} "
+                f"and {self.n_steps}; a2c learns from many, and rl.compare trains many streams"
+            )
+        for name, instead in _UNSUPPORTED.items():
+            if getattr(self, name):
+                raise ConfigError(f"stream does not support {name}: {instead}")
+        if self.engine == "fused":
+            raise ConfigError("stream runs on the torch engine: leave engine auto or torch")
+        if self.shared_layers not in ("auto", "nothing"):
+            raise ConfigError("stream has a trace for each network: leave shared_layers auto or nothing")

@@ -1,0 +1,184 @@
+"""Streaming actor-critic: its update by an independent computation, its traces by the forward view, its interface."""
+
+from pathlib import Path
+
+import gymnasium as gym
+import numpy as np
+import pytest
+import torch
+from gymnasium import spaces
+
+import rl
+from agents import A2C, registry
+from agents.rollout import Rollout, collect
+from agents.settings.values import ConfigError
+from agents.streaming import StreamAC
+
+LINEAR = {"net_arch": (), "normalize_observations": False, "normalize_rewards": False, "sparsity": 0.0}
+
+
+def transitions(agent: StreamAC, count: int) -> list[Rollout]:
+    obs, _ = agent.worlds.reset()
+    found = []
+    for _ in range(count):
+        rollout, obs, _ = collect(agent.worlds, agent, obs, 1, 0)
+        found.append(rollout)
+    return found
+
+
+@pytest.mark.parametrize("truncation", ["bootstrap", "terminate"])
+def test_an_update_of_linear_networks(truncation: str) -> None:
+    """Every number of the update of a softmax policy and a linear critic, in NumPy, over ends of both kinds."""
+    torch.set_default_dtype(torch.float64)
+    try:
+        agent = StreamAC("CartPole-v1", max_episode_steps=12, trace_decay=0.7, truncation=truncation, seed=3, **LINEAR)  # type: ignore[arg-type]
+        w, b = (p.detach().numpy().copy() for p in agent.policy.parameters())
+        u, c = (p.detach().numpy().copy() for p in agent.value.parameters())
+        e_w, e_b, e_u, e_c = (np.zeros_like(x) for x in (w, b, u, c))
+        ends = set()
+        for batch in transitions(agent, 120):
+            agent.update(batch)
+            s, s_next = (x.numpy()[0, 0].astype(np.float64) for x in (batch.obs, batch.next_obs))
+            a, r = int(batch.action), float(batch.reward)
+            terminated, truncated = bool(batch.terminated), bool(batch.truncated)
+            final = terminated or (truncated and truncation == "terminate")
+            delta = r + (0 if final else 0.99 * float(u[0] @ s_next + c[0])) - float(u[0] @ s + c[0])
+            z = w @ s + b
+            p = np.exp(z - z.max()) / np.exp(z - z.max()).sum()
+            entropy = -(p * np.log(p)).sum()
+            slope = np.eye(2)[a] - p - 0.01 * np.sign(delta) * p * (np.log(p) + entropy)
+            e_u, e_c = 0.99 * 0.7 * e_u + s, 0.99 * 0.7 * e_c + 1
+            e_w, e_b = 0.99 * 0.7 * e_w + np.outer(slope, s), 0.99 * 0.7 * e_b + slope
+            for kappa, pairs in ((2.0, ((u, e_u), (c, e_c))), (3.0, ((w, e_w), (b, e_b)))):
+                length = sum(np.abs(e).sum() for _, e in pairs)
+                step = 1 / max(kappa * max(abs(delta), 1) * length, 1)
+                for parameter, e in pairs:
+                    parameter += step * delta * e
+            if terminated or truncated:
+                ends.add(terminated)
+                for e in (e_w, e_b, e_u, e_c):
+                    e[:] = 0
+        for ours, expected in zip([*agent.policy.parameters(), *agent.value.parameters()], (w, b, u, c), strict=True):
+            np.testing.assert_allclose(ours.detach().numpy(), expected, rtol=1e-9, atol=1e-12)
+        assert ends == {True, False}
+    finally:
+        torch.set_default_dtype(torch.float32)
+
+
+@pytest.mark.parametrize("trace_decay", [0.0, 0.6, 1.0])
+def test_traces_are_the_backward_view_of_lambda_returns(trace_decay: float) -> None:
+    """With frozen networks, Σ δ_t e_t = Σ (G_t^λ − V(s_t)) ∇V(s_t) over an episode (Sutton & Barto 2018, 12.2)."""
+    torch.set_default_dtype(torch.float64)
+    try:
+        agent = StreamAC("CartPole-v1", trace_decay=trace_decay, net_arch=(8,), sparsity=0.0, seed=1)
+        episode, found = transitions(agent, 60), list[Rollout]()
+        for batch in episode:
+            found.append(batch)
+            if bool(batch.ended):
+                break
+        parameters, traces = agent.value_traces.parameters, agent.value_traces
+        values, successors, rewards = [], [], []
+        backward = [torch.zeros_like(p) for p in parameters]
+        for batch in found:
+            v, after = (
+                agent.value(agent.encoded(batch.obs)).squeeze(),
+                agent.value(agent.encoded(batch.next_obs)).squeeze(),
+            )
+            delta = (batch.reward.squeeze() + 0.99 * after * (~batch.terminated.squeeze()) - v).detach()
+            traces.accumulate(torch.autograd.grad(v, parameters), 0.99 * trace_decay)
+            backward = [total + delta * e for total, e in zip(backward, traces.traces, strict=True)]
+            values.append(agent.value(agent.encoded(batch.obs)).squeeze())
+            successors.append(float(after.detach()) * (not bool(batch.terminated)))
+            rewards.append(float(batch.reward))
+        target, goal = 0.0, list[float]()
+        for t in reversed(range(len(found))):
+            last = t == len(found) - 1
+            mixed = successors[t] if last else (1 - trace_decay) * successors[t] + trace_decay * target
+            target = rewards[t] + 0.99 * mixed
+            goal.insert(0, target)
+        loss = torch.stack([(g - float(v.detach())) * v for g, v in zip(goal, values, strict=True)]).sum()
+        for total, expected in zip(backward, torch.autograd.grad(loss, parameters), strict=True):
+            torch.testing.assert_close(total, expected)
+    finally:
+        torch.set_default_dtype(torch.float32)
+
+
+def test_the_policy_shift_is_bounded() -> None:
+    free = StreamAC("CartPole-v1", seed=0, net_arch=(32,))
+    bound = StreamAC("CartPole-v1", seed=0, net_arch=(32,), max_policy_shift=1e-4)
+    largest = []
+    for agent in (free, bound):
+        shifts = list[float]()
+        agent.learn(
+            300, hooks=[lambda status, shifts=shifts: shifts.append(float(status.metrics["train/policy_shift_kl"]))]
+        )
+        largest.append(max(shifts))
+    assert largest[0] > 1e-4 >= largest[1] > 0
+
+
+@pytest.mark.parametrize("env", ["CartPole-v1", "Pendulum-v1", "FrozenLake-v1"])
+def test_a_resumed_stream_goes_on_as_it_was(env: str, tmp_path: Path) -> None:
+    whole, part = (StreamAC(env, seed=2, net_arch=(16,), trace_decay=0.8) for _ in range(2))
+    whole.learn(300)
+    part.learn(150)
+    part.save(tmp_path / "stream.pt")
+    again = registry.load(tmp_path / "stream.pt")
+    assert isinstance(again, StreamAC)
+    again.learn(150)
+    for name in ("policy", "value"):
+        for p, q in zip(getattr(whole, name).parameters(), getattr(again, name).parameters(), strict=True):
+            assert torch.equal(p, q)
+
+
+class Parts(gym.Env[np.ndarray, np.ndarray]):
+    """Two choices at once, of which the first must be 2: MultiDiscrete actions."""
+
+    observation_space = spaces.Box(-1, 1, (2,))
+    action_space = spaces.MultiDiscrete([3, 2])
+
+    def reset(self, *, seed: int | None = None, options: dict[str, object] | None = None):  # type: ignore[no-untyped-def]
+        super().reset(seed=seed)
+        self.left = 10
+        return np.ones(2, np.float32), {}
+
+    def step(self, action: np.ndarray):  # type: ignore[no-untyped-def]
+        self.left -= 1
+        return np.ones(2, np.float32), float(action[0] == 2), self.left == 0, False, {}
+
+
+def test_factored_actions_are_learned() -> None:
+    agent = StreamAC(Parts, seed=0, net_arch=(16,)).learn(2_000)
+    action, _ = agent.predict(np.ones(2, np.float32), deterministic=True)
+    assert action[0] == 2
+
+
+@pytest.mark.slow
+def test_one_environment_solves_cartpole() -> None:
+    """475 needs 7,000 to 12,000 steps in the median; A2C with one environment scores 9 here."""
+    agent = StreamAC("CartPole-v1", seed=0, net_arch=(32, 32)).learn(20_000)
+    assert rl.evaluate(agent, "CartPole-v1", episodes=20).mean >= 475
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"num_envs": 8}, "num_envs and n_steps must be 1, got 8 and 1"),
+        ({"n_steps": 5}, "num_envs and n_steps must be 1, got 1 and 5"),
+        ({"trace_decay": 1.5}, "trace_decay must lie between 0 and 1"),
+        ({"sparsity": 1.0}, "sparsity must be at least 0 and below 1"),
+        ({"engine": "fused"}, "stream runs on the torch engine"),
+        ({"gru_size": 8}, "stream does not support gru_size"),
+        ({"use_sde": True}, "stream does not support use_sde"),
+        ({"shared_layers": "all"}, "stream has a trace for each network"),
+        ({"policy_overshoot": 0.0}, "policy_overshoot must be positive"),
+    ],
+)
+def test_settings_that_do_not_fit(settings: dict[str, object], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        StreamAC("CartPole-v1", **settings)  # type: ignore[arg-type]
+
+
+def test_a2c_takes_the_parts_of_the_networks() -> None:
+    agent = A2C("CartPole-v1", layer_norm=True, activation="leaky_relu", sparsity=0.9, net_arch=(16,)).learn(80)
+    assert agent.engine_in_use == "torch"
+    assert "without layer normalization" in agent.describe()["engine"]
