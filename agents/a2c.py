@@ -8,7 +8,7 @@ import torch
 from torch import Generator, Tensor, nn
 
 from agents.agent import Algorithm
-from agents.engines import Engine, choose
+from agents.engines import Engine, TorchEngine, choose
 from agents.learner import Learner
 from agents.loop import RunChunk
 from agents.maths.returns import explained_variance, gae, td_error
@@ -125,10 +125,20 @@ class A2C(A2CSettings, Algorithm):
     def use_engines(self, available: Sequence[str], reason: str) -> None:
         """Chooses the engine. reason: why other engines do not fit. Raises ConfigError if the settings ask for one."""
 
-        def objective(batch: Rollout, progress: float) -> Objective:
-            return self.objective(batch, progress)  # looked up at each call: the method may be replaced
+        def update(batch: Rollout, progress: float) -> Metrics:
+            self.learner.observe_rewards(batch)
+            return self.learner.descend(self.objective(batch, progress), batch, progress)
 
-        self.active_engine: Engine = choose(self.learner, objective, available, reason)
+        def fused() -> Engine:
+            from agents.fused.engine import Fused  # imports Numba
+            from agents.fused.shared import Shared
+
+            return Fused(self.learner, Shared(self.learner))
+
+        obstacle = self.learner.obstacle() if "fused" in available else reason
+        self.active_engine: Engine = choose(
+            self.engine, lambda note: TorchEngine(self.learner, update, note), fused, obstacle
+        )
 
     def warm_start(self, run: str | Path) -> None:
         source = A2C.load(run, engine="torch")

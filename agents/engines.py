@@ -1,16 +1,18 @@
 """Engines compute an agent's actions and updates: compiled kernels where they fit, torch elsewhere."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Protocol, cast
 
 import torch
 from gymnasium import spaces
 from torch import Generator, Tensor
 
-from agents.learner import Learner
 from agents.loop import RunChunk
-from agents.networks.forward import Objective, policy_step
+from agents.networks.actor_critic import Policy
+from agents.networks.forward import policy_step
+from agents.networks.heads import StateDependentNoise
 from agents.rollout import Array, Choice, Context, Metrics, Rollout
+from agents.settings.actor_critic import ActorCriticSettings
 from agents.settings.values import ConfigError
 from envs import Worlds
 
@@ -37,14 +39,29 @@ class Engine(Protocol):
         """The same for `act` and `update` only, if the caller collects the rollouts."""
 
 
+class Actor(Protocol):
+    """What the torch engine needs of a learner to act."""
+
+    policy: Policy
+    noise: StateDependentNoise | None
+    generator: Generator
+
+    @property
+    def threads(self) -> int: ...
+    def encoded(self, obs: Tensor) -> Tensor: ...
+
+
+Update = Callable[[Rollout, float], Metrics]
+
+
 class TorchEngine:
-    """The reference engine. objective(rollout, progress) is the algorithm's loss."""
+    """The reference engine. update(rollout, progress) is the algorithm's own."""
 
     name, chunk = "torch", None
 
-    def __init__(self, learner: Learner, objective: Callable[[Rollout, float], Objective], note: str = "") -> None:
+    def __init__(self, learner: Actor, update: Update, note: str = "") -> None:
         """note: why no faster engine is used, for `describe`."""
-        self.learner, self.objective, self.note = learner, objective, note
+        self.learner, self._update, self.note = learner, update, note
 
     @torch.no_grad()
     def act(self, obs: Array, deterministic: bool, generator: Generator | None, context: Context) -> Choice:
@@ -60,54 +77,39 @@ class TorchEngine:
         return Choice(action, pi.raw, state)
 
     def update(self, batch: Rollout, progress: float) -> Metrics:
-        self.learner.observe_rewards(batch)
-        return self.learner.descend(self.objective(batch, progress), batch, progress)
+        return self._update(batch, progress)
 
     def compile(self, worlds: Worlds, on_compile: OnCompile = None) -> None: ...
     def compile_update(self, worlds: Worlds, on_compile: OnCompile = None) -> None: ...
 
     def describe(self) -> str:
-        threads = self.learner.settings.threads
+        threads = self.learner.threads
         text = f"torch {torch.__version__} on CPU, {threads} thread{'s' if threads > 1 else ''}"
         return f"{text}; {self.note}" if self.note else text
 
 
-def choose(
-    learner: Learner, objective: Callable[[Rollout, float], Objective], available: Sequence[str], reason: str
-) -> Engine:
-    """The requested engine; auto chooses the fastest that fits.
+def choose(requested: str, torch_engine: Callable[[str], Engine], fused: Callable[[], Engine], obstacle: str) -> Engine:
+    """The requested engine; auto takes the compiled one where it fits.
 
-    available: names of the engines that implement the algorithm; reason: why the others do not.
-    Raises ConfigError if the settings ask for an engine that does not fit.
+    torch_engine: makes one from a note on why it is not the compiled one; obstacle: why the compiled one does not fit.
+    Raises ConfigError if the compiled engine is requested and does not fit.
     """
-    requested = learner.settings.engine
     if requested == "torch":
-        return TorchEngine(learner, objective)
-    obstacle = _obstacle(learner) if "fused" in available else reason
+        return torch_engine("")
     if obstacle and requested == "fused":
         raise ConfigError(f"engine fused does not fit: {obstacle}")
-    if obstacle:
-        return TorchEngine(learner, objective, f"not fused: {obstacle}")
-    from agents.fused.engine import Fused  # imports Numba
-
-    return Fused(learner)
+    return torch_engine(f"not fused: {obstacle}") if obstacle else fused()
 
 
-def _obstacle(learner: Learner) -> str:
-    """Why the compiled kernels cannot train this learner; empty if they can."""
-    settings = learner.settings
+def network_obstacle(settings: ActorCriticSettings, policy: Policy, masked: bool) -> str:
+    """Why no compiled engine can run these networks; empty if they can."""
     if settings.threads > 1:
         return f"it runs on one thread, threads is {settings.threads}"
-    if settings.layer_norm or settings.activation == "leaky_relu":
-        return "it has tanh and ReLU units without layer normalization"
-    if not learner.policy.trunk.empty:
+    if not policy.trunk.empty:
         return "it has plain hidden layers only: no convolutions, recurrent or shared layers, or custom modules"
-    if not isinstance(learner.actions, spaces.Box | spaces.Discrete):
-        return f"it has Discrete and Box actions, these are {type(learner.actions).__name__}"
-    for name in ("use_sde", "squash_output", "state_dependent_std"):
-        if getattr(settings, name):
-            return f"it has Gaussians with a state-independent log-std only, {name} is true"
-    if learner.masked:
+    if not isinstance(policy.head.actions, spaces.Box | spaces.Discrete):
+        return f"it has Discrete and Box actions, these are {type(policy.head.actions).__name__}"
+    if masked:
         return "it does not support action masks"
     if torch.get_default_device().type != "cpu":
         return f"it runs on the CPU, torch's default device is {torch.get_default_device()}"

@@ -8,6 +8,7 @@ import torch
 from torch import Generator, Tensor
 
 from agents.checkpoint import Parts, load_state, state_of
+from agents.engines import network_obstacle
 from agents.maths.normalize import ObservationNormalizer, RewardNormalizer, scale_and_clip
 from agents.networks.actor_critic import Policy, Value, encode, input_size
 from agents.networks.build import build_networks, normalized_mask
@@ -103,6 +104,20 @@ class Learner:
     def _reward(self, batch: Rollout) -> Tensor:
         reward = self._scaled_reward(batch)
         return self.reward_norm(reward) if self.reward_norm else reward
+
+    @property
+    def threads(self) -> int:
+        return self.settings.threads
+
+    def obstacle(self) -> str:
+        """Why the compiled kernels cannot train this learner; empty if they can."""
+        settings = self.settings
+        if settings.layer_norm or settings.activation == "leaky_relu":
+            return "it has tanh and ReLU units without layer normalization"
+        for name in ("use_sde", "squash_output", "state_dependent_std"):
+            if getattr(settings, name):
+                return f"it has Gaussians with a state-independent log-std only, {name} is true"
+        return network_obstacle(settings, self.policy, self.masked)
 
     def copy_networks(self, source: "Learner", what: str) -> None:
         """Copies parameters and observation statistics. Raises ConfigError if shapes differ; what: its subject."""

@@ -1,8 +1,8 @@
 """`Fused`: acting and learning by compiled kernels, over the memory of a learner's torch parameters."""
 
 import time
-from collections.abc import Callable
-from typing import cast
+from collections.abc import Callable, Sequence
+from typing import Protocol, cast
 from weakref import WeakSet
 
 import numba
@@ -12,18 +12,15 @@ from gymnasium import spaces
 from numpy.typing import NDArray
 from torch import Generator, Tensor
 
-from agents.fused import chunk as kernels
 from agents.fused.chunk import Episodes, World
-from agents.fused.learn import DONE, GRADIENT_NOT_FINITE
-from agents.fused.memory import METRICS, REPORT, Memory, Reports, zeros
-from agents.fused.shared import Shared, options_of
-from agents.learner import Learner
-from agents.networks.actor_critic import encode
-from agents.optimizer import gradient_error, shift_error
+from agents.fused.learn import DONE
+from agents.fused.memory import Batch, Reports, zeros
+from agents.networks.actor_critic import Policy, encode
 from agents.rollout import Array, Choice, ChunkPlan, ChunkResult, Context, Episode, Metrics, Rollout, finished_episodes
 from envs import Worlds
 from envs.backends.native import NativeBackend
 from envs.kernels import Kernel, compiled_for, compiling
+from envs.spaces import Flat
 
 _CHUNK_SECONDS = 0.1  # duration of a chunk on environments that the kernels cannot step
 
@@ -31,51 +28,105 @@ _CHUNK_SECONDS = 0.1  # duration of a chunk on environments that the kernels can
 Outcome = tuple[int, list[Episode], Array, BaseException | None]
 
 
+class Arrays(Protocol):
+    """The memory of an algorithm's kernels, a named tuple."""
+
+    @property
+    def batch(self) -> Batch: ...
+
+
+class Kernels(Protocol):
+    """An algorithm's kernels, with the signatures of `agents.fused.chunk`."""
+
+    act: Kernel
+    update: Kernel
+    store_learn_act: Kernel
+    run_chunk: Kernel
+
+
+class Program(Protocol):
+    """What an algorithm's kernels work on: memory shared with torch's parameters."""
+
+    @property
+    def kernels(self) -> Kernels: ...
+    @property
+    def gaussian(self) -> bool: ...
+    @property
+    def size(self) -> int:
+        """The number of actions, or their dimension."""
+
+    @property
+    def n_steps(self) -> int:
+        """Steps of each environment per update."""
+
+    @property
+    def report(self) -> np.dtype[np.void]:
+        """The numbers of an update, float64 each."""
+
+    @property
+    def metrics(self) -> Sequence[str]:
+        """The first fields of a report, logged as train/<name>; "" for one that is not."""
+
+    def memory(self, steps: int, envs: int) -> Arrays:
+        """Arrays for rollouts of this shape, with the current settings and state; the same ones for the same shape."""
+
+    def write_back(self, report: Reports) -> None:
+        """After a kernel: torch's objects take over what changed outside the arrays. report: of the last update."""
+
+    def error(self, status: int, report: Reports) -> FloatingPointError:
+        """What a kernel's status means, if it is not DONE."""
+
+
+class Actor(Protocol):
+    """What acting needs of a learner."""
+
+    policy: Policy
+    obs_space: Flat
+    generator: Generator
+
+
 class Fused:
     """The compiled engine. It changes the learner's own parameters, optimizer state and normalizers."""
 
     name = "fused"
 
-    def __init__(self, learner: Learner) -> None:
-        self.learner = learner
-        self.shared = Shared(learner)
+    def __init__(self, learner: Actor, program: Program) -> None:
+        self.learner, self.program = learner, program
         self._step_kernels: dict[np.dtype[np.floating], Kernel] = {}
         self._compiled: WeakSet[Worlds] = WeakSet()
-        self._memories: dict[tuple[int, int], Memory] = {}
-        absent = "policy_shift_js" if self.shared.gaussian else None
-        self._columns = {f"train/{name}": k for k, name in enumerate(METRICS) if name != absent}
+        self._columns = {f"train/{name}": k for k, name in enumerate(program.metrics) if name}
 
     def act(self, obs: Array, deterministic: bool, generator: Generator | None, context: Context) -> Choice:
         """See `A2C.act`. Uses the generator as the torch engine does."""
         generator = generator or self.learner.generator
         raw = self._raw(obs)
-        memory, rows = self._memory(1, len(raw)), len(raw)
+        memory, rows = self.program.memory(1, len(raw)), len(raw)
         if deterministic:
-            noise = zeros(rows, self.shared.size if self.shared.gaussian else 1)
-        elif self.shared.gaussian:
-            noise = torch.randn(rows, self.shared.size, generator=generator).numpy()
+            noise = zeros(rows, self.program.size if self.program.gaussian else 1)
+        elif self.program.gaussian:
+            noise = torch.randn(rows, self.program.size, generator=generator).numpy()
         else:
             noise = torch.rand(rows, 1, generator=generator).numpy()
-        kernels.act(memory, raw, noise)
+        self.program.kernels.act(memory, raw, noise)
         batch = memory.batch
         behavior = torch.from_numpy(batch.behavior[:rows].copy())
         if deterministic:
             return Choice(self.learner.policy.distribution(behavior).mode(), behavior)
-        action = batch.continuous if self.shared.gaussian else batch.discrete
+        action = batch.continuous if self.program.gaussian else batch.discrete
         return Choice(torch.from_numpy(action[:rows].copy()), behavior)
 
     def update(self, rollout: Rollout, progress: float) -> Metrics:
         """See `A2C.update`."""
         steps, envs = rollout.reward.shape
-        memory = self._memory(steps, envs)
+        memory = self.program.memory(steps, envs)
         space = self.learner.obs_space
         discrete, continuous = memory.batch.discrete, memory.batch.continuous
-        if self.shared.gaussian:
+        if self.program.gaussian:
             continuous = rollout.action.reshape(steps * envs, -1).numpy()
         else:
             discrete = rollout.action.reshape(-1).numpy()
-        report = np.empty(1, REPORT)
-        status = kernels.update(
+        report = np.empty(1, self.program.report)
+        status = self.program.kernels.update(
             memory,
             encode(space, rollout.obs).flatten(0, 1).numpy(),
             encode(space, rollout.next_obs).flatten(0, 1).numpy(),
@@ -89,8 +140,8 @@ class Fused:
             report,
         )
         if status != DONE:
-            raise _error(status, report)
-        self.shared.write_back(report)
+            raise self.program.error(status, report)
+        self.program.write_back(report)
         return self._metrics(report.view(np.float64))
 
     def chunk(self, worlds: Worlds, plan: ChunkPlan, obs: Array) -> ChunkResult:
@@ -98,34 +149,36 @@ class Fused:
 
         The division into chunks does not change the results.
         """
-        memory = self._memory(plan.n_steps, worlds.num_envs)
-        reports = np.empty(plan.updates, REPORT)
+        memory = self.program.memory(plan.n_steps, worlds.num_envs)
+        reports = np.empty(plan.updates, self.program.report)
         run = self._native if worlds.env.native else self._stepped
         whole, episodes, obs, failure = run(memory, worlds, plan, obs, reports)
         if whole:
-            self.shared.write_back(reports[whole - 1 : whole])
+            self.program.write_back(reports[whole - 1 : whole])
         numbers = reports.view(np.float64).reshape(plan.updates, -1)[:whole]
         return ChunkResult(whole, self._metrics(numbers), episodes, obs, failure)
 
-    def _native(self, memory: Memory, worlds: Worlds, plan: ChunkPlan, obs: Array, reports: Reports) -> Outcome:
+    def _native(self, memory: Arrays, worlds: Worlds, plan: ChunkPlan, obs: Array, reports: Reports) -> Outcome:
         rows = plan.updates * plan.n_steps * worlds.num_envs
         ended = Episodes(np.empty(rows), np.empty(rows, np.int64), np.empty(rows, np.int64))
-        status, whole, count = kernels.run_chunk(
+        status, whole, count = self.program.kernels.run_chunk(
             memory, _world(worlds), self._noise(rows, self.learner.generator), plan.updates, plan.n_steps, plan.step,
             plan.iteration, plan.until, plan.interval, reports, ended,
         )  # fmt: skip
         episodes = [Episode(*row) for row in zip(*(column[:count].tolist() for column in ended), strict=True)]
-        failure = None if status == DONE else _error(status, reports[whole : whole + 1])
+        failure = None if status == DONE else self.program.error(status, reports[whole : whole + 1])
         return whole, episodes, _native(worlds).obs.copy(), failure
 
-    def _stepped(self, memory: Memory, worlds: Worlds, plan: ChunkPlan, obs: Array, reports: Reports) -> Outcome:
+    def _stepped(self, memory: Arrays, worlds: Worlds, plan: ChunkPlan, obs: Array, reports: Reports) -> Outcome:
         """One kernel call per step learns from it and acts for the next: a call costs more than its work."""
         whole, episodes, batch, envs, steps = 0, list[Episode](), memory.batch, worlds.num_envs, plan.n_steps
-        actions = batch.continuous if self.shared.gaussian else batch.discrete
+        actions = batch.continuous if self.program.gaussian else batch.discrete
         deadline, step, extra, status = time.perf_counter() + _CHUNK_SECONDS, plan.step, 0, DONE
         raw, noise, ended = self._raw(obs), self._noise(envs, self.learner.generator), list[Episode]()
-        kernels.act(memory, raw, noise)
-        step_kernel = self._step_kernel(memory, raw, noise) if worlds.env.fixed_dtypes else kernels.store_learn_act
+        self.program.kernels.act(memory, raw, noise)
+        step_kernel = (
+            self._step_kernel(memory, raw, noise) if worlds.env.fixed_dtypes else self.program.kernels.store_learn_act
+        )
         try:
             for whole in range(plan.updates):
                 progress, measure = step / plan.until, (plan.iteration + whole + 1) % plan.interval == 0
@@ -144,7 +197,7 @@ class Fused:
                         measure, report,
                     )  # fmt: skip
                 if status != DONE:
-                    return whole, episodes, obs, _error(status, report)
+                    return whole, episodes, obs, self.program.error(status, report)
                 episodes, ended = episodes + ended, []
                 if last:
                     break
@@ -152,15 +205,15 @@ class Fused:
             return whole, episodes, obs, failure
         return whole + 1, episodes, obs, None
 
-    def _step_kernel(self, memory: Memory, raw: NDArray[np.floating], noise: NDArray[np.floating]) -> Kernel:
+    def _step_kernel(self, memory: Arrays, raw: NDArray[np.floating], noise: NDArray[np.floating]) -> Kernel:
         """`store_learn_act` for arguments of these types; skips type dispatch, most of a call's cost.
 
         Only for worlds with `fixed_dtypes`: other types are undefined behavior.
         """
         if raw.dtype not in self._step_kernels:
-            flags, report = np.empty(len(raw), np.bool_), np.empty(1, REPORT)
+            flags, report = np.empty(len(raw), np.bool_), np.empty(1, self.program.report)
             arguments = (memory, 0, 1, 0, raw, noise, raw, np.empty(len(raw)), flags, flags, 0.0, True, report)
-            self._step_kernels[raw.dtype] = compiled_for(kernels.store_learn_act, arguments)
+            self._step_kernels[raw.dtype] = compiled_for(self.program.kernels.store_learn_act, arguments)
         return self._step_kernels[raw.dtype]
 
     def _metrics(self, numbers: NDArray[np.float64]) -> Metrics:
@@ -179,47 +232,43 @@ class Fused:
         if worlds in self._compiled:
             return
         self._compiled.add(worlds)
-        envs, steps = worlds.num_envs, self.learner.settings.n_steps
-        memory = self._memory(steps, envs)
+        envs, steps = worlds.num_envs, self.program.n_steps
+        memory = self.program.memory(steps, envs)
         raw = self._raw(worlds.observation_space.sample())
-        noise = zeros(envs, self.shared.size if self.shared.gaussian else 1)
+        noise = zeros(envs, self.program.size if self.program.gaussian else 1)
         with compiling(on_compile):
-            compiled_for(kernels.act, (memory, raw, noise))
+            compiled_for(self.program.kernels.act, (memory, raw, noise))
             if worlds.env.native:
                 ended = Episodes(np.empty(0), np.empty(0, np.int64), np.empty(0, np.int64))
                 counts = (1, steps, 0, 0, 1, 1)
-                compiled_for(kernels.run_chunk, (memory, _world(worlds), noise, *counts, np.empty(1, REPORT), ended))
+                compiled_for(
+                    self.program.kernels.run_chunk,
+                    (memory, _world(worlds), noise, *counts, np.empty(1, self.program.report), ended),
+                )
             else:
                 self._step_kernel(memory, raw, noise)
 
     def compile_update(self, worlds: Worlds, on_compile: Callable[[], None] | None = None) -> None:
         """Loads or compiles the kernels of `act` and `update`, for a caller that collects the rollouts."""
-        steps, envs = self.learner.settings.n_steps, worlds.num_envs
-        memory, obs = self._memory(steps, envs), worlds.observation_space.sample()
-        noise = zeros(envs, self.shared.size if self.shared.gaussian else 1)
+        steps, envs = self.program.n_steps, worlds.num_envs
+        memory, obs = self.program.memory(steps, envs), worlds.observation_space.sample()
+        noise = zeros(envs, self.program.size if self.program.gaussian else 1)
         x, flags = encode(self.learner.obs_space, torch.as_tensor(obs)).numpy(), np.empty((steps, envs), np.bool_)
         batch, reward = memory.batch, np.empty((steps, envs), np.float32)
-        actions, report = (batch.discrete, batch.continuous, batch.behavior), np.empty(1, REPORT)
+        actions, report = (batch.discrete, batch.continuous, batch.behavior), np.empty(1, self.program.report)
         with compiling(on_compile):
-            compiled_for(kernels.act, (memory, self._raw(obs), noise))
-            compiled_for(kernels.update, (memory, x, x, *actions, reward, flags, flags, 0.0, report))
+            compiled_for(self.program.kernels.act, (memory, self._raw(obs), noise))
+            compiled_for(self.program.kernels.update, (memory, x, x, *actions, reward, flags, flags, 0.0, report))
 
     def describe(self) -> str:
         return f"fused (Numba {numba.__version__}), one thread of the CPU"
 
     def _noise(self, rows: int, generator: Generator) -> NDArray[np.floating]:
         """Random numbers for sampling. Unlike torch.randn, they do not depend on how many are drawn per call."""
-        if not self.shared.gaussian:
+        if not self.program.gaussian:
             return torch.rand(rows, 1, generator=generator).numpy()
-        u = torch.rand(rows, self.shared.size, generator=generator, dtype=torch.float64)
+        u = torch.rand(rows, self.program.size, generator=generator, dtype=torch.float64)
         return cast(Tensor, torch.special.ndtri(u.clamp_min_(2.0**-54))).to(torch.get_default_dtype()).numpy()
-
-    def _memory(self, steps: int, envs: int) -> Memory:
-        """The arrays for a rollout of this shape, with the current settings and adaptive coefficients."""
-        self.shared.refresh()
-        if (steps, envs) not in self._memories:
-            self._memories[steps, envs] = self.shared.memory(steps, envs)
-        return self._memories[steps, envs]._replace(options=options_of(self.learner))
 
 
 def _native(worlds: Worlds) -> NativeBackend:
@@ -233,9 +282,3 @@ def _world(worlds: Worlds) -> World:
         native.world, native.limit, native.state, native.rng, native.length, native.obs, native.two,
         *worlds.running, low, high,
     )  # fmt: skip
-
-
-def _error(status: int, report: Reports) -> FloatingPointError:
-    if status == GRADIENT_NOT_FINITE:
-        return gradient_error(report["loss"].item())
-    return shift_error(report["learning_rate"].item())

@@ -8,13 +8,17 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from agents.fused import chunk
 from agents.fused import memory as layout
+from agents.fused.engine import Kernels
+from agents.fused.learn import GRADIENT_NOT_FINITE
 from agents.fused.memory import Batch, Doubles, Memory, Net, Norms, Parameters, Reports, Scratch, zeros
 from agents.fused.optimizers import ADAM, RMSPROP, RMSPROP_TF_LIKE
 from agents.learner import Learner
-from agents.maths.normalize import RunningMoments
+from agents.maths.normalize import ObservationNormalizer, RewardNormalizer, RunningMoments
 from agents.maths.schedules import numbers_of
 from agents.networks.actor_critic import input_size
+from agents.optimizer import gradient_error, shift_error
 from agents.settings.a2c import SCHEDULED
 from agents.settings.values import ConfigError
 
@@ -28,13 +32,18 @@ _STATE = {  # what each optimizer calls the flat arrays
 class Shared:
     """Binds a learner's tensors to flat arrays, again if they were replaced, and keeps its optimizer informed."""
 
+    kernels, report = cast(Kernels, chunk), layout.REPORT
+
     def __init__(self, learner: Learner) -> None:
         self.learner = learner
         self.gaussian = learner.policy.log_std is not None
         self.size = cast(nn.Linear, learner.policy.net[-1]).out_features  # number of actions, or their dimension
         self.policy, split = layout.layer_table(learner.policy.net, layout.padded(self.size) if self.gaussian else 0)
         self.value, total = layout.layer_table(learner.value.net, split)
+        self.n_steps = learner.settings.n_steps
+        self.metrics = [name if not (self.gaussian and name == "policy_shift_js") else "" for name in layout.METRICS]
         self.adaptive = np.zeros(1, layout.ADAPTIVE)
+        self._memories: dict[tuple[int, int], Memory] = {}
         self._kind, self._optimizer = _optimizer_of(learner), type(learner.optimizer.inner)
         self._theta, self._grad, self._start = torch.zeros(total), torch.zeros(total), torch.zeros(split)
         self._flat = {name: torch.zeros(total) for name in _STATE[self._kind]}
@@ -77,8 +86,19 @@ class Shared:
         else:
             self._steps.fill_(steps)
 
+    def error(self, status: int, report: Reports) -> FloatingPointError:
+        if status == GRADIENT_NOT_FINITE:
+            return gradient_error(report["loss"].item())
+        return shift_error(report["learning_rate"].item())
+
     def memory(self, steps: int, envs: int) -> Memory:
-        """Arrays for rollouts of T steps of N environments."""
+        """The arrays for rollouts of T steps of N environments, with the current settings and adaptive coefficients."""
+        self.refresh()
+        if (steps, envs) not in self._memories:
+            self._memories[steps, envs] = self._new_memory(steps, envs)
+        return self._memories[steps, envs]._replace(options=options_of(self.learner))
+
+    def _new_memory(self, steps: int, envs: int) -> Memory:
         rows = 2 * steps * envs
         inputs = input_size(self.learner.obs_space)
         nets = [Net(layers, zeros(rows * int(layers[:, 2].sum()))) for layers in (self.policy, self.value)]
@@ -109,16 +129,9 @@ class Shared:
             zeros(*shape),
             np.zeros(1, layout.COEFFICIENTS),
         )
-        return Memory(
-            options_of(self.learner), self.params, nets[0], nets[1], batch, scratch, self._norms(envs), self.adaptive
-        )
-
-    def _norms(self, envs: int) -> Norms:
-        obs, reward = self.learner.obs_norm, self.learner.reward_norm
-        of_obs = obs.moments if obs else RunningMoments((1,))
-        of_reward = reward.moments if reward else RunningMoments()
-        returns = reward.returns.numpy() if reward else np.zeros(envs)
-        return Norms(*_arrays(of_obs), *_arrays(of_reward), returns)
+        norms = norms_of(self.learner.obs_norm, self.learner.reward_norm, envs)
+        options = options_of(self.learner)
+        return Memory(options, self.params, nets[0], nets[1], batch, scratch, norms, self.adaptive)
 
     def _bind(self) -> None:
         """Moves parameters and optimizer state into the flat memory, where torch still sees them."""
@@ -168,6 +181,14 @@ def _optimizer_of(learner: Learner) -> int:
     if not learner.settings.use_rms_prop:
         return ADAM
     return RMSPROP_TF_LIKE if learner.settings.rms_prop_tf_like else RMSPROP
+
+
+def norms_of(obs: ObservationNormalizer | None, reward: RewardNormalizer | None, envs: int) -> Norms:
+    """Arrays that share the normalizers' memory."""
+    of_obs = obs.moments if obs else RunningMoments((1,))
+    of_reward = reward.moments if reward else RunningMoments()
+    returns = reward.returns.numpy() if reward else np.zeros(envs)
+    return Norms(*_arrays(of_obs), *_arrays(of_reward), returns)
 
 
 def _arrays(moments: RunningMoments) -> tuple[Doubles, Doubles, Doubles]:

@@ -9,6 +9,7 @@ from typing import NamedTuple
 from agents.fused.memory import BIAS, COLUMN, FAN_IN, FAN_OUT, WEIGHT, WIDTH, Doubles, Floats, Integers
 from envs.kernels import fast_kernel, kernel
 
+ACTIVATIONS = ("tanh", "relu", "leaky_relu")
 TANH, RELU, LEAKY_RELU = range(3)
 _SLOPE = 0.01  # of leaky ReLU below 0
 _EPS = 1e-5  # of layer normalization

@@ -60,7 +60,5 @@ class StreamSettings(ActorCriticSettings):
         for name, instead in _UNSUPPORTED.items():
             if getattr(self, name):
                 raise ConfigError(f"stream does not support {name}: {instead}")
-        if self.engine == "fused":
-            raise ConfigError("stream runs on the torch engine: leave engine auto or torch")
         if self.shared_layers not in ("auto", "nothing"):
             raise ConfigError("stream has a trace for each network: leave shared_layers auto or nothing")

@@ -26,12 +26,15 @@ def transitions(agent: StreamAC, count: int) -> list[Rollout]:
     return found
 
 
+@pytest.mark.parametrize("engine", ["torch", "fused"])
 @pytest.mark.parametrize("truncation", ["bootstrap", "terminate"])
-def test_an_update_of_linear_networks(truncation: str) -> None:
+def test_an_update_of_linear_networks(truncation: str, engine: str) -> None:
     """Every number of the update of a softmax policy and a linear critic, in NumPy, over ends of both kinds."""
     torch.set_default_dtype(torch.float64)
     try:
-        agent = StreamAC("CartPole-v1", max_episode_steps=12, trace_decay=0.7, truncation=truncation, seed=3, **LINEAR)  # type: ignore[arg-type]
+        agent = StreamAC(
+            "CartPole-v1", max_episode_steps=12, trace_decay=0.7, truncation=truncation, seed=3, engine=engine, **LINEAR
+        )  # type: ignore[arg-type]
         w, b = (p.detach().numpy().copy() for p in agent.policy.parameters())
         u, c = (p.detach().numpy().copy() for p in agent.value.parameters())
         e_w, e_b, e_u, e_c = (np.zeros_like(x) for x in (w, b, u, c))
@@ -76,18 +79,18 @@ def test_traces_are_the_backward_view_of_lambda_returns(trace_decay: float) -> N
             found.append(batch)
             if bool(batch.ended):
                 break
-        parameters, traces = agent.value_traces.parameters, agent.value_traces
+        parameters, traces = agent.learner.value_traces.parameters, agent.learner.value_traces
         values, successors, rewards = [], [], []
         backward = [torch.zeros_like(p) for p in parameters]
         for batch in found:
             v, after = (
-                agent.value(agent.encoded(batch.obs)).squeeze(),
-                agent.value(agent.encoded(batch.next_obs)).squeeze(),
+                agent.value(agent.learner.encoded(batch.obs)).squeeze(),
+                agent.value(agent.learner.encoded(batch.next_obs)).squeeze(),
             )
             delta = (batch.reward.squeeze() + 0.99 * after * (~batch.terminated.squeeze()) - v).detach()
             traces.accumulate(torch.autograd.grad(v, parameters), 0.99 * trace_decay)
             backward = [total + delta * e for total, e in zip(backward, traces.traces, strict=True)]
-            values.append(agent.value(agent.encoded(batch.obs)).squeeze())
+            values.append(agent.value(agent.learner.encoded(batch.obs)).squeeze())
             successors.append(float(after.detach()) * (not bool(batch.terminated)))
             rewards.append(float(batch.reward))
         target, goal = 0.0, list[float]()
@@ -103,9 +106,10 @@ def test_traces_are_the_backward_view_of_lambda_returns(trace_decay: float) -> N
         torch.set_default_dtype(torch.float32)
 
 
-def test_the_policy_shift_is_bounded() -> None:
-    free = StreamAC("CartPole-v1", seed=0, net_arch=(32,))
-    bound = StreamAC("CartPole-v1", seed=0, net_arch=(32,), max_policy_shift=1e-4)
+@pytest.mark.parametrize("engine", ["torch", "fused"])
+def test_the_policy_shift_is_bounded(engine: str) -> None:
+    free = StreamAC("CartPole-v1", seed=0, net_arch=(32,), engine=engine)  # type: ignore[arg-type]
+    bound = StreamAC("CartPole-v1", seed=0, net_arch=(32,), max_policy_shift=1e-4, engine=engine)  # type: ignore[arg-type]
     largest = []
     for agent in (free, bound):
         shifts = list[float]()
@@ -116,9 +120,10 @@ def test_the_policy_shift_is_bounded() -> None:
     assert largest[0] > 1e-4 >= largest[1] > 0
 
 
+@pytest.mark.parametrize("engine", ["torch", "fused"])
 @pytest.mark.parametrize("env", ["CartPole-v1", "Pendulum-v1", "FrozenLake-v1"])
-def test_a_resumed_stream_goes_on_as_it_was(env: str, tmp_path: Path) -> None:
-    whole, part = (StreamAC(env, seed=2, net_arch=(16,), trace_decay=0.8) for _ in range(2))
+def test_a_resumed_stream_goes_on_as_it_was(env: str, engine: str, tmp_path: Path) -> None:
+    whole, part = (StreamAC(env, seed=2, net_arch=(16,), trace_decay=0.8, engine=engine) for _ in range(2))  # type: ignore[arg-type]
     whole.learn(300)
     part.learn(150)
     part.save(tmp_path / "stream.pt")
@@ -166,7 +171,7 @@ def test_one_environment_solves_cartpole() -> None:
         ({"n_steps": 5}, "num_envs and n_steps must be 1, got 1 and 5"),
         ({"trace_decay": 1.5}, "trace_decay must lie between 0 and 1"),
         ({"sparsity": 1.0}, "sparsity must be at least 0 and below 1"),
-        ({"engine": "fused"}, "stream runs on the torch engine"),
+        ({"engine": "fused", "threads": 2}, "engine fused does not fit: it runs on one thread"),
         ({"gru_size": 8}, "stream does not support gru_size"),
         ({"use_sde": True}, "stream does not support use_sde"),
         ({"shared_layers": "all"}, "stream has a trace for each network"),

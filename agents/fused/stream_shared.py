@@ -1,0 +1,114 @@
+"""`StreamShared`: one flat memory under a stream's parameters and traces, which torch and the kernels both use."""
+
+import math
+from typing import cast
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from agents.fused import stream
+from agents.fused.engine import Kernels
+from agents.fused.memory import Batch, Integers, Reports, layer_table, views, zeros
+from agents.fused.shared import norms_of
+from agents.fused.stream import StreamMemory
+from agents.fused.stream_network import ACTIVATIONS, StreamNet
+from agents.networks.actor_critic import input_size
+from agents.stream_learner import StreamLearner, td_error_failure
+from agents.traces import Traces
+
+
+class StreamShared:
+    """Binds the tensors of a learner's networks and traces to flat arrays, again if they were replaced."""
+
+    kernels, report, metrics = cast(Kernels, stream), stream.REPORT, stream.METRICS
+    n_steps = 1
+
+    def __init__(self, learner: StreamLearner) -> None:
+        self.learner = learner
+        self.gaussian = learner.gaussian
+        outputs = cast(nn.Linear, learner.policy.net[-1]).out_features
+        self.size = outputs // 2 if self.gaussian else outputs
+        pairs = ((learner.policy.net, learner.policy_traces), (learner.value.net, learner.value_traces))
+        self._networks = [_Bound(net, traces) for net, traces in pairs]
+        self._memories: dict[int, StreamMemory] = {}
+
+    def memory(self, steps: int, envs: int) -> StreamMemory:
+        """The arrays, with room for acting on N observations."""
+        for network in self._networks:
+            network.refresh()
+        if envs not in self._memories:
+            self._memories[envs] = self._new_memory(envs)
+        return self._memories[envs]._replace(options=self._options())
+
+    def write_back(self, report: Reports) -> None:
+        """Nothing: all that changes lies in the arrays."""
+
+    def error(self, status: int, report: Reports) -> FloatingPointError:
+        return td_error_failure(report["td_error"].item())
+
+    def _new_memory(self, envs: int) -> StreamMemory:
+        learner, rows = self.learner, max(2, envs)
+        inputs, parameters = input_size(learner.obs_space), self.size * (2 if self.gaussian else 1)
+        batch = Batch(
+            raw_obs=np.zeros((rows, inputs)),
+            x=zeros(rows, inputs),
+            successor=np.ones(1, np.int64),
+            discrete=np.zeros(rows, np.int64),
+            continuous=zeros(rows, self.size if self.gaussian else 1),
+            behavior=zeros(rows, parameters),
+            reward=zeros(1, 1),
+            terminated=np.zeros((1, 1), np.bool_),
+            truncated=np.zeros((1, 1), np.bool_),
+        )
+        policy, value = (network.arrays() for network in self._networks)
+        norms = norms_of(learner.obs_norm, learner.reward_norm, 1)
+        return StreamMemory(
+            self._options(), policy, value, np.empty_like(policy.theta), batch, norms, np.zeros(4 * self.size)
+        )
+
+    def _options(self) -> np.ndarray:
+        options, settings = np.zeros(1, stream.OPTIONS), self.learner.settings
+        options["gaussian"], options["actions"] = self.gaussian, self.size
+        options["bootstrap"] = settings.truncation == "bootstrap"
+        options["activation"] = ACTIVATIONS.index(settings.activation)
+        options["reward_clip"] = np.inf if settings.reward_clip is None else settings.reward_clip
+        options["max_policy_shift"] = np.nan if settings.max_policy_shift is None else settings.max_policy_shift
+        options["std_shift"] = math.log(math.expm1(math.exp(settings.log_std_init)))
+        for name in stream.CONSTANTS:
+            options[name] = getattr(settings, name)
+        return options
+
+
+class _Bound:
+    """A network's parameters and traces in flat tensors."""
+
+    def __init__(self, net: nn.Sequential, traces: Traces) -> None:
+        self.net, self.traces = net, traces
+        self.layers: Integers
+        self.layers, size = layer_table(net, 0)
+        self.theta, self.trace = torch.zeros(size), torch.zeros(size)
+        self._places: list[tuple[Tensor, Tensor]] = []
+
+    def refresh(self) -> None:
+        """Moves the parameters and traces into the flat tensors, where torch still sees them, unless they are there."""
+        whole = self._places and all(p.data_ptr() == place.data_ptr() for p, place in self._places)
+        bound = {e.data_ptr() for e in self.traces.traces}
+        if whole and bound == {place.data_ptr() for _, place in views(self.net, self.layers, self.trace)}:
+            return
+        self._places = views(self.net, self.layers, self.theta)
+        for p, place in self._places:
+            place.copy_(p.data)
+            p.data = place
+        order = {id(p): place for p, place in views(self.net, self.layers, self.trace)}
+        places = [order[id(p)] for p in self.traces.parameters]
+        for e, place in zip(self.traces.traces, places, strict=True):
+            place.copy_(e)
+        self.traces.traces = places
+
+    def arrays(self) -> StreamNet:
+        widths = int(self.layers[:, 2].sum())
+        units, outputs, deltas = zeros(widths), zeros(widths), zeros(widths)
+        return StreamNet(
+            self.layers, self.theta.numpy(), self.trace.numpy(), units, outputs, deltas, np.zeros(len(self.layers))
+        )

@@ -1,0 +1,115 @@
+"""`StreamLearner`: what the engines of streaming actor-critic work on."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Self
+
+import torch
+from gymnasium import spaces
+from torch import Generator, Tensor
+
+from agents.checkpoint import Parts, load_state, state_of
+from agents.engines import network_obstacle
+from agents.maths.normalize import ObservationNormalizer, RewardNormalizer, scale_and_clip
+from agents.networks.actor_critic import Policy, Value, encode, input_size
+from agents.networks.build import build_networks, normalized_mask
+from agents.networks.heads import StateDependentNoise
+from agents.rollout import Rollout
+from agents.settings.stream import StreamSettings
+from agents.traces import Traces
+from envs import Worlds
+from envs.spaces import Flat
+from envs.streams import stream_generator
+
+
+def td_error_failure(delta: float) -> FloatingPointError:
+    return FloatingPointError(f"the TD error is {delta:g} and was not learned from; normalize the rewards")
+
+
+@dataclass(eq=False)
+class StreamLearner:
+    """π_θ, V_φ, their traces and everything else that training changes."""
+
+    settings: StreamSettings
+    obs_space: Flat
+    masked: bool  # whether the agent obeys action masks
+    policy: Policy
+    value: Value
+    policy_traces: Traces
+    value_traces: Traces
+    obs_norm: ObservationNormalizer | None
+    reward_norm: RewardNormalizer | None
+    generator: Generator  # draws the actions in training
+    noise: StateDependentNoise | None = None  # of gSDE, which streams do not have
+
+    @classmethod
+    def build(cls, settings: StreamSettings, worlds: Worlds, generator: Generator) -> Self:
+        """A learner with new networks. generator: for their parameters. Raises ConfigError on invalid settings."""
+        space, flat, bound = worlds.env_obs_space, worlds.obs_space, settings.clip_normalized
+        policy, value = build_networks(settings, space, flat, worlds.policy_action_space, generator, softplus_std=True)
+        obs_norm = None
+        if settings.normalize_observations:
+            obs_norm = ObservationNormalizer(input_size(flat), bound, normalized_mask(settings, space, flat))
+        return cls(
+            settings, flat, bool(worlds.masked), policy, value,
+            policy_traces=Traces([*policy.parameters()], settings.policy_overshoot, settings.step_size),
+            value_traces=Traces([*value.parameters()], settings.value_overshoot, settings.step_size),
+            obs_norm=obs_norm,
+            reward_norm=RewardNormalizer(1, settings.gamma, bound) if settings.normalize_rewards else None,
+            generator=stream_generator(settings.seed, "actions"),
+        )  # fmt: skip
+
+    @property
+    def threads(self) -> int:
+        return self.settings.threads
+
+    @property
+    def gaussian(self) -> bool:
+        return isinstance(self.policy.head.actions, spaces.Box)
+
+    def obstacle(self) -> str:
+        """Why the compiled kernels cannot train this learner; empty if they can."""
+        if self.settings.squash_output:
+            return "it has Gaussians that are not squashed, squash_output is true"
+        return network_obstacle(self.settings, self.policy, self.masked)
+
+    def encoded(self, obs: Tensor) -> Tensor:
+        """The networks' input, float32[..., D]. obs: [..., *shape], as the environment returned it."""
+        x = encode(self.obs_space, obs)
+        return self.obs_norm(x) if self.obs_norm else x.to(torch.get_default_dtype())
+
+    def reward(self, batch: Rollout) -> Tensor:
+        """The reward that is learned from: scaled, clipped, and normalized by statistics that include it."""
+        settings = self.settings
+        raw = batch.reward.to(torch.get_default_dtype())
+        reward = scale_and_clip(raw, settings.reward_scale, settings.reward_clip)
+        if self.reward_norm is None:
+            return reward
+        self.reward_norm.update(reward, batch.ended)
+        return self.reward_norm(reward)
+
+    def finish(self, batch: Rollout) -> None:
+        """After an update: traces end with their episode, and the observation joins the statistics."""
+        if bool(batch.ended):
+            self.policy_traces.reset()
+            self.value_traces.reset()
+        if self.obs_norm:
+            self.obs_norm.update(encode(self.obs_space, batch.obs))
+
+    def on_reset(self) -> None:
+        """Discards the traces and the discounted return of an interrupted episode."""
+        self.policy_traces.reset()
+        self.value_traces.reset()
+        if self.reward_norm:
+            self.reward_norm.returns.zero_()
+
+    def state_dict(self) -> dict[str, object]:
+        """Name → state of everything that training changes."""
+        return state_of(self._parts())
+
+    def load_state_dict(self, state: Mapping[str, object]) -> None:
+        load_state(self._parts(), state)
+
+    def _parts(self) -> Parts:
+        names = ("policy", "value", "policy_traces", "value_traces", "obs_norm", "reward_norm", "generator")
+        return {name: part for name in names if (part := getattr(self, name)) is not None}
