@@ -187,3 +187,43 @@ def test_a2c_takes_the_parts_of_the_networks() -> None:
     agent = A2C("CartPole-v1", layer_norm=True, activation="leaky_relu", sparsity=0.9, net_arch=(16,)).learn(80)
     assert agent.engine_in_use == "torch"
     assert "without layer normalization" in agent.describe()["engine"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("trace_decay", [0.0, 0.8])
+def test_engines_agree_in_double_precision(trace_decay: float, long: bool) -> None:
+    """Both learn from the same random numbers; what differs is the order of sums, whose rounding grows: 2e-9 were seen."""
+    torch.set_default_dtype(torch.float64)
+    try:
+        agents = [
+            StreamAC("CartPole-v1", seed=4, net_arch=(16, 16), trace_decay=trace_decay, engine=engine)
+            for engine in ("torch", "fused")
+        ]  # type: ignore[arg-type]
+        for agent in agents:
+            agent.learn(10_000 if long else 2_000)
+        for ours, theirs in zip(agents[0].networks, agents[1].networks, strict=True):
+            for p, q in zip(ours.parameters(), theirs.parameters(), strict=True):
+                torch.testing.assert_close(p, q, rtol=1e-5, atol=1e-7)
+    finally:
+        torch.set_default_dtype(torch.float32)
+
+
+@pytest.mark.parametrize(
+    "settings", [{}, {"trace_decay": 0.9}, {"max_policy_shift": 1e-3}, {"truncation": "terminate"}]
+)
+def test_engines_agree_on_gaussian_policies(settings: dict[str, object]) -> None:
+    torch.set_default_dtype(torch.float64)
+    try:
+        torch_agent, fused = (
+            StreamAC("Pendulum-v1", seed=4, net_arch=(16, 16), max_episode_steps=50, engine=engine, **settings)  # type: ignore[arg-type]
+            for engine in ("torch", "fused")
+        )
+        obs, _ = torch_agent.worlds.reset()
+        for _ in range(200):
+            rollout, obs, _ = collect(torch_agent.worlds, torch_agent, obs, 1, 0)
+            expected, found = torch_agent.update(rollout), fused.update(rollout)
+            assert expected.keys() == found.keys()
+            for name, value in expected.items():
+                torch.testing.assert_close(found[name], value.detach(), rtol=1e-6, atol=1e-9)
+    finally:
+        torch.set_default_dtype(torch.float32)
