@@ -192,7 +192,7 @@ def test_a2c_takes_the_parts_of_the_networks() -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("trace_decay", [0.0, 0.8])
 def test_engines_agree_in_double_precision(trace_decay: float, long: bool) -> None:
-    """Both learn from the same random numbers; what differs is the order of sums, whose rounding grows: 2e-9 were seen."""
+    """Both learn from the same random numbers. Only the order of sums differs; its rounding grew to 2e-9."""
     torch.set_default_dtype(torch.float64)
     try:
         agents = [
