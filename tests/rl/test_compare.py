@@ -97,8 +97,9 @@ def test_lines_side_by_side(compare: Command, tmp_path: Path) -> None:
         "Settings of all lines that differ from the defaults: `total_timesteps: 3000`, `eval_episodes: 2`." in table[6]
     )
     settings = [row.split(" | ")[1] for row in table if row.startswith("| ")][1:]
-    recipe = "`rms_prop_eps: 0.001`, `critic_lr_scale: 3.0`, `normalize_observations: True`, `normalize_rewards: True`"
-    assert settings[:2] == [f"`num_envs: 16`, {recipe}", f"`num_envs: 16`, `learning_rate: 1e-05`, {recipe}"]
+    scaled = "`num_envs: 16`, `normalize_observations: True`, `normalize_rewards: True`"
+    steps = "`rms_prop_eps: 0.001`, `critic_lr_scale: 3.0`"
+    assert settings[:2] == [f"{scaled}, {steps}", f"{scaled}, `learning_rate: 1e-05`, {steps}"]
     assert settings[2] == "`num_envs: 8`, `n_steps: 5`, `gamma: 0.9`"
     assert (tmp_path / "results/CartPole-v1/rates.png").stat().st_size > 20_000
 
@@ -111,7 +112,7 @@ def test_lines_side_by_side(compare: Command, tmp_path: Path) -> None:
             ["CartPole-v1", "--line", "a", "--line", "b", "gamma=0.99"],
             "every line needs its own settings: 'b' has those of another",
         ),
-        (["CartPole-v1", "--line", "a", "agent=ppo"], "one of a2c, clone, gail, distill, mutual, sb3, got 'ppo'"),
+        (["CartPole-v1", "--line", "a", "agent=ppo"], "one of a2c, stream, clone, gail, distill, mutual, sb3, got 'ppo'"),
         (["CartPole-v1", "--agents", "sb4"], "argument --agents: invalid choice: 'sb4'"),
         (["CartPole-v1", "--line", "a", "agent=gail"], "a: name the file to learn from, demonstrations=FILE"),
         (["CartPole-v1", "--line", "a", "warm_start=nowhere"], "no checkpoint at nowhere.pt"),
