@@ -1,6 +1,6 @@
 """Streaming actor-critic: TD(λ) with eligibility traces, from one environment, one step and one update at a time."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import ClassVar
 
 import torch
@@ -54,8 +54,8 @@ class StreamAC(StreamSettings, Algorithm):
         return self.active_engine.update(batch, progress)
 
     def learn_from(self, batch: Rollout, progress: float = 0.0) -> Metrics:
-        """δ = r + γ (1 − terminated) V(s′) − V(s); e_V ← γλ e_V + ∇V(s); e_π ← γλ e_π + ∇[ln π(a|s) + β sign(δ) H];
-        then w ← w + step · δ · e for each network, with the step of ObGD (`agents.traces`).
+        """δ = r + γ (1 − terminated) V(s′) − V(s); e_V ← γλ e_V + ∇V(s); e_π ← γλ e_π + ∇ln π(a|s); then
+        φ ← φ + step · δ e_V and θ ← θ + step · (δ e_π + β ∇H), with the steps of ObGD (`agents.traces`).
         """
         learner, decay = self.learner, self.gamma * self.trace_decay
         x, legal = learner.encoded(batch.obs), legal_actions(batch)
@@ -67,14 +67,19 @@ class StreamAC(StreamSettings, Algorithm):
         if not bool(torch.isfinite(delta)):
             raise td_error_failure(float(delta))
         entropy = pi.entropy().squeeze()
-        target = pi.log_prob(batch.action).squeeze() + self.ent_coef * delta.sign() * entropy
+        log_p, bonus = pi.log_prob(batch.action).squeeze(), self.ent_coef * entropy
         value, policy = learner.value_traces, learner.policy_traces
         value.accumulate(torch.autograd.grad(v.squeeze(), value.parameters), decay)
-        policy.accumulate(torch.autograd.grad(target, policy.parameters), decay)
+        push: Sequence[Tensor] = ()
+        if self.entropy_form == "td_error":
+            log_p = log_p + delta.sign() * bonus
+        elif self.ent_coef > 0:
+            push = torch.autograd.grad(bonus, policy.parameters, retain_graph=True)
+        policy.accumulate(torch.autograd.grad(log_p, policy.parameters), decay)
         steps = {"train/value_step": value.step(delta)}
 
         def move() -> None:
-            steps["train/policy_step"] = policy.step(delta)
+            steps["train/policy_step"] = policy.step(delta, push)
 
         kl = bounded(policy.parameters, move, self._shift(pi, x, legal), self.max_policy_shift)
         learner.finish(batch)

@@ -27,13 +27,15 @@ class Traces:
             e.masked_fill_(e.abs() < _TINY, 0.0)
 
     @torch.no_grad()
-    def step(self, delta: Tensor) -> Tensor:
-        """Moves the parameters along the traces. delta: the TD error, a scalar. Returns the step, a scalar."""
+    def step(self, delta: Tensor, push: Sequence[Tensor] = ()) -> Tensor:
+        """w ← w + step · (δ e + push). delta: the TD error, a scalar; push: as the parameters. Returns the step."""
         length = torch.stack([e.abs().sum() for e in self.traces]).sum()
         bound = self.step_size * self.overshoot * delta.abs().clamp_min(1.0) * length
         step = self.step_size / bound.clamp_min(1.0)
         for p, e in zip(self.parameters, self.traces, strict=True):
             p.add_(step * delta * e)
+        for p, direction in zip(self.parameters, push, strict=False):
+            p.add_(step * direction)
         return step
 
     def reset(self) -> None:

@@ -38,6 +38,7 @@ OPTIONS = np.dtype(
     [
         ("gaussian", np.bool_),
         ("bootstrap", np.bool_),  # at a time limit
+        ("entropy_in_trace", np.bool_),  # with the sign of δ; else added to every step
         ("activation", np.int64),
         ("actions", np.int64),  # number of discrete actions, or dimension of a continuous one
         ("reward_clip", np.float64),  # infinite if null
@@ -58,6 +59,7 @@ class StreamMemory(NamedTuple):
     options: NDArray[np.void]  # [1] of OPTIONS
     policy: StreamNet
     value: StreamNet
+    entropy: StreamNet  # the policy, with the gradient of β H in place of its trace
     before: Floats  # [P], the policy's parameters before a bounded step
     batch: Batch
     norms: Norms
@@ -102,7 +104,7 @@ def act_on(options, policy, batch, norms, work, obs, noise, begin):
 @kernel
 def act(memory, obs, noise):
     """Samples actions for observations, [N, D]."""
-    options, policy, _, _, batch, norms, work = memory
+    options, policy, _, _, _, batch, norms, work = memory
     act_on(options[0], policy, batch, norms, work, obs, noise, 0)
 
 
@@ -125,13 +127,12 @@ def td_error(options, batch, norms, value):
 
 
 @inlined
-def policy_slope(options, batch, delta, out, slope, work):
-    """Writes ∂[ln π(a|s) + β sign(δ) H]/∂outputs into slope; returns H. out: the outputs at s."""
-    weight = options.ent_coef * np.sign(_f64(delta))
+def policy_slope(options, batch, likelihood, weight, out, slope, work):
+    """Writes ∂[likelihood · ln π(a|s) + weight · H]/∂outputs into slope; returns H. out: the outputs at s."""
     size, behavior = options.actions, batch.behavior
     if not options.gaussian:
         action, rows = batch.discrete[0], slope.reshape(1, len(slope))
-        _, entropy = categorical_loss(behavior, 0, size, action, -1.0, -weight, 1.0, rows, work)
+        _, entropy = categorical_loss(behavior, 0, size, action, -likelihood, -weight, 1.0, rows, work)
         return entropy
     entropy, half_log = 0.0, 0.5 * math.log(2 * math.pi)
     for k in range(size):
@@ -139,8 +140,8 @@ def policy_slope(options, batch, delta, out, slope, work):
         z = (_f64(batch.continuous[0, k]) - _f64(behavior[0, k])) * math.exp(-log_std)
         o = _f64(out[size + k]) + options.std_shift
         curve = math.exp(-log_std) / (1 + math.exp(-o))  # ∂ ln σ/∂o, σ = softplus(o)
-        slope[k] = z * math.exp(-log_std)
-        slope[size + k] = (z * z - 1 + weight) * curve
+        slope[k] = likelihood * z * math.exp(-log_std)
+        slope[size + k] = (likelihood * (z * z - 1) + weight) * curve
         entropy += log_std + half_log + 0.5
     return entropy
 
@@ -163,12 +164,14 @@ def policy_shift(options, policy, batch, work):
 
 
 @inlined
-def bounded_move(options, policy, before, batch, work, amount, measure):
+def bounded_move(options, policy, push, before, batch, work, step, delta, measure):
     """The policy's step, shortened until its shift is at most the bound: see `agents.optimizer.bounded`."""
     theta, bound = policy.theta, options.max_policy_shift
     if bound > 0:
         before[:] = theta
-    move(theta, policy.trace, amount)
+    move(theta, policy.trace, step * delta)
+    if len(push) > 0:
+        move(theta, push, step)
     if not (measure or bound > 0):
         return np.nan
     kl = policy_shift(options, policy, batch, work)
@@ -189,7 +192,7 @@ def obgd(step_size, overshoot, delta, length):
 
 
 @inlined
-def learn(options, policy, value, before, batch, norms, work, measure, report):
+def learn(options, policy, value, entropy, before, batch, norms, work, measure, report):
     """Learns from the transition in row 0. Needs the policy's forward pass on it: acting has made it."""
     delta, v = td_error(options, batch, norms, value)
     if not abs(delta) < math.inf:
@@ -197,16 +200,24 @@ def learn(options, policy, value, before, batch, norms, work, measure, report):
         return GRADIENT_NOT_FINITE
     activation, norm, decay = options.activation, options.layer_norm, options.gamma * options.trace_decay
     layers = policy.layers
-    slope = policy.deltas[layers[-1, 5] :]
-    entropy = policy_slope(options, batch, delta, policy.outputs[layers[-1, 5] :], slope, work)
+    slope, out = policy.deltas[layers[-1, 5] :], policy.outputs[layers[-1, 5] :]
+    push, weight = entropy.trace[:0], 0.0
+    if options.entropy_in_trace:
+        weight = options.ent_coef * np.sign(_f64(delta))
+    elif options.ent_coef > 0:
+        policy_slope(options, batch, 0.0, options.ent_coef, out, slope, work)
+        trace_gradient(entropy, activation, norm, batch.x[0], 0.0)
+        push = entropy.trace
+    report.entropy = policy_slope(options, batch, 1.0, weight, out, slope, work)
     value.deltas[value.layers[-1, 5]] = 1.0
     length = trace_gradient(value, activation, norm, batch.x[0], decay)
     report.value_step = obgd(options.step_size, options.value_overshoot, delta, length)
     length = trace_gradient(policy, activation, norm, batch.x[0], decay)
     report.policy_step = obgd(options.step_size, options.policy_overshoot, delta, length)
-    report.td_error, report.value, report.entropy = delta, v, entropy
+    report.td_error, report.value = delta, v
     move(value.theta, value.trace, report.value_step * delta)
-    report.policy_shift_kl = bounded_move(options, policy, before, batch, work, report.policy_step * delta, measure)
+    step = report.policy_step
+    report.policy_shift_kl = bounded_move(options, policy, push, before, batch, work, step, delta, measure)
     if batch.terminated[0, 0] or batch.truncated[0, 0]:
         policy.trace[:] = 0.0
         value.trace[:] = 0.0
@@ -220,13 +231,13 @@ def store_learn_act(
     memory, t, steps, used, obs, noise, next_obs, reward, terminated, truncated, progress, measure, report
 ):
     """Stores the transition, learns from it, and samples the action for the next observation: see `chunk`."""
-    settings, policy, value, before, batch, norms, work = memory
+    settings, policy, value, entropy, before, batch, norms, work = memory
     options = settings[0]
     batch.reward[0, 0], batch.terminated[0, 0], batch.truncated[0, 0] = reward[0], terminated[0], truncated[0]
     over = terminated[0] or truncated[0]
     store_successor(batch.raw_obs, batch.successor, 0, 1, over, True, next_obs, 0, 2)
     encode_rows(options, batch, norms, 1, 2)
-    status = learn(options, policy, value, before, batch, norms, work, measure, report[0])
+    status = learn(options, policy, value, entropy, before, batch, norms, work, measure, report[0])
     if status == DONE and len(noise) > 0:
         act_on(options, policy, batch, norms, work, obs, noise, 0)
     return used, status
@@ -235,7 +246,7 @@ def store_learn_act(
 @kernel
 def update(memory, obs, next_obs, discrete, continuous, behavior, reward, terminated, truncated, progress, report):
     """Learns from one transition that was collected elsewhere: an `agents.rollout.Rollout` of one row."""
-    settings, policy, value, before, batch, norms, work = memory
+    settings, policy, value, entropy, before, batch, norms, work = memory
     options = settings[0]
     batch.raw_obs[:1], batch.raw_obs[1:2] = obs, next_obs
     batch.discrete[:1], batch.continuous[:1] = discrete[:1], continuous[:1]
@@ -244,13 +255,13 @@ def update(memory, obs, next_obs, discrete, continuous, behavior, reward, termin
     encode_rows(options, batch, norms, 0, 2)
     out = forward(policy, options.activation, options.layer_norm, batch.x[0])
     write_parameters(options, out, batch.behavior, 0)  # of the current policy, whoever acted
-    return learn(options, policy, value, before, batch, norms, work, True, report[0])
+    return learn(options, policy, value, entropy, before, batch, norms, work, True, report[0])
 
 
 @kernel
 def run_chunk(memory, worlds, noise, updates, steps, step, iteration, until, interval, reports, episodes):
     """`updates` steps of a native world, each with an update: see `agents.fused.chunk.run_chunk`."""
-    settings, policy, value, before, batch, norms, work = memory
+    settings, policy, value, entropy, before, batch, norms, work = memory
     options, ended = settings[0], 0
     force, next_obs, reward = np.empty(1, np.float32), np.empty_like(worlds.obs), np.empty(1)
     buffers = (force, next_obs, reward, np.empty(1, np.bool_), np.empty(1, np.bool_))
@@ -260,7 +271,7 @@ def run_chunk(memory, worlds, noise, updates, steps, step, iteration, until, int
         _, ended = step_native_worlds(options.gaussian, batch, worlds, 0, 1, 2, now, episodes, ended, buffers)
         encode_rows(options, batch, norms, 1, 2)
         measure, report = (iteration + u + 1) % interval == 0, reports[u]
-        status = learn(options, policy, value, before, batch, norms, work, measure, report)
+        status = learn(options, policy, value, entropy, before, batch, norms, work, measure, report)
         if status != DONE:
             return status, u, ended
     return DONE, updates, ended

@@ -63,14 +63,15 @@ class StreamShared:
         )
         policy, value = (network.arrays() for network in self._networks)
         norms = norms_of(learner.obs_norm, learner.reward_norm, 1)
-        return StreamMemory(
-            self._options(), policy, value, np.empty_like(policy.theta), batch, norms, np.zeros(4 * self.size)
-        )
+        entropy = policy._replace(trace=np.zeros_like(policy.trace))
+        before, work = np.empty_like(policy.theta), np.zeros(4 * self.size)
+        return StreamMemory(self._options(), policy, value, entropy, before, batch, norms, work)
 
     def _options(self) -> np.ndarray:
         options, settings = np.zeros(1, stream.OPTIONS), self.learner.settings
         options["gaussian"], options["actions"] = self.gaussian, self.size
         options["bootstrap"] = settings.truncation == "bootstrap"
+        options["entropy_in_trace"] = settings.entropy_form == "td_error"
         options["activation"] = ACTIVATIONS.index(settings.activation)
         options["reward_clip"] = np.inf if settings.reward_clip is None else settings.reward_clip
         options["max_policy_shift"] = np.nan if settings.max_policy_shift is None else settings.max_policy_shift

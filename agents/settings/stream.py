@@ -9,6 +9,7 @@ from agents.settings.agent import SMALLEST
 from agents.settings.values import ConfigError
 
 Truncation = Literal["bootstrap", "terminate"]
+EntropyForm = Literal["constant", "td_error"]
 _UNSUPPORTED = {  # setting → what to do instead
     "gru_size": "its traces do not reach back through a recurrent layer; leave it null",
     "use_sde": "it draws new noise in every step; leave it false",
@@ -35,7 +36,10 @@ class StreamSettings(ActorCriticSettings):
 
     # The update
     trace_decay: float = 0.0  # λ of the eligibility traces; 0: single-step TD
-    ent_coef: float = 0.01  # β, weight of the entropy in the trace of π_θ
+    ent_coef: float = 0.001  # β, weight of the entropy; the paper: 0.01 with entropy_form td_error
+    entropy_form: EntropyForm = (
+        "constant"  # constant: β ∇H in every step; td_error: β sign(δ) ∇H in the trace, as there
+    )
     step_size: float = 1.0  # α, the step size before ObGD bounds it
     policy_overshoot: float = 3.0  # κ_π; the step of π_θ is at most 1 / (κ_π · max(|δ|, 1) · ‖e‖₁)
     value_overshoot: float = 2.0  # κ_V; the same for V_φ

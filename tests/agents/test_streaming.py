@@ -27,14 +27,15 @@ def transitions(agent: StreamAC, count: int) -> list[Rollout]:
 
 
 @pytest.mark.parametrize("engine", ["torch", "fused"])
-@pytest.mark.parametrize("truncation", ["bootstrap", "terminate"])
-def test_an_update_of_linear_networks(truncation: str, engine: str) -> None:
+@pytest.mark.parametrize(("truncation", "form"), [("bootstrap", "constant"), ("terminate", "td_error")])
+def test_an_update_of_linear_networks(truncation: str, form: str, engine: str) -> None:
     """Every number of the update of a softmax policy and a linear critic, in NumPy, over ends of both kinds."""
     torch.set_default_dtype(torch.float64)
     try:
         agent = StreamAC(
-            "CartPole-v1", max_episode_steps=12, trace_decay=0.7, truncation=truncation, seed=3, engine=engine, **LINEAR
-        )  # type: ignore[arg-type]
+            "CartPole-v1", max_episode_steps=12, trace_decay=0.7, truncation=truncation, ent_coef=0.05,
+            entropy_form=form, seed=3, engine=engine, **LINEAR,
+        )  # type: ignore[arg-type]  # fmt: skip
         w, b = (p.detach().numpy().copy() for p in agent.policy.parameters())
         u, c = (p.detach().numpy().copy() for p in agent.value.parameters())
         e_w, e_b, e_u, e_c = (np.zeros_like(x) for x in (w, b, u, c))
@@ -49,14 +50,19 @@ def test_an_update_of_linear_networks(truncation: str, engine: str) -> None:
             z = w @ s + b
             p = np.exp(z - z.max()) / np.exp(z - z.max()).sum()
             entropy = -(p * np.log(p)).sum()
-            slope = np.eye(2)[a] - p - 0.01 * np.sign(delta) * p * (np.log(p) + entropy)
+            bonus = -0.05 * p * (np.log(p) + entropy)
+            slope = np.eye(2)[a] - p + (np.sign(delta) * bonus if form == "td_error" else 0)
+            push = bonus if form == "constant" else np.zeros(2)
             e_u, e_c = 0.99 * 0.7 * e_u + s, 0.99 * 0.7 * e_c + 1
             e_w, e_b = 0.99 * 0.7 * e_w + np.outer(slope, s), 0.99 * 0.7 * e_b + slope
-            for kappa, pairs in ((2.0, ((u, e_u), (c, e_c))), (3.0, ((w, e_w), (b, e_b)))):
-                length = sum(np.abs(e).sum() for _, e in pairs)
-                step = 1 / max(kappa * max(abs(delta), 1) * length, 1)
-                for parameter, e in pairs:
-                    parameter += step * delta * e
+            nothing = (np.zeros_like(u), np.zeros_like(c))
+            for kappa, parameters, traces, pushes in (
+                (2.0, (u, c), (e_u, e_c), nothing),
+                (3.0, (w, b), (e_w, e_b), (np.outer(push, s), push)),
+            ):
+                step = 1 / max(kappa * max(abs(delta), 1) * sum(np.abs(e).sum() for e in traces), 1)
+                for parameter, e, direction in zip(parameters, traces, pushes, strict=True):
+                    parameter += step * (delta * e + direction)
             if terminated or truncated:
                 ends.add(terminated)
                 for e in (e_w, e_b, e_u, e_c):
@@ -209,7 +215,8 @@ def test_engines_agree_in_double_precision(trace_decay: float, long: bool) -> No
 
 
 @pytest.mark.parametrize(
-    "settings", [{}, {"trace_decay": 0.9}, {"max_policy_shift": 1e-3}, {"truncation": "terminate"}]
+    "settings",
+    [{}, {"trace_decay": 0.9}, {"max_policy_shift": 1e-3}, {"truncation": "terminate"}, {"entropy_form": "td_error"}],
 )
 def test_engines_agree_on_gaussian_policies(settings: dict[str, object]) -> None:
     torch.set_default_dtype(torch.float64)
