@@ -44,7 +44,17 @@ def bench() -> list[str]:
     ]
 
 
-@pytest.mark.parametrize("claims", [collapse, bench])
+def adaptation() -> list[str]:
+    lines = cast("list[dict[str, object]]", read("Acrobot-v1/learning-rate.json")["lines"])
+    found = {line["label"]: cast("dict[str, dict[str, int]]", line["statistics"])["steps"] for line in lines}
+    constant, adapted = found["constant 7e-3"], found["adaptive from 7e-3"]
+    return [
+        f"−100 is reached by {constant['hits']} of {constant['runs']} seeds with the constant rate and by "
+        f"{adapted['hits']} of {adapted['runs']} with the adapted one"
+    ]
+
+
+@pytest.mark.parametrize("claims", [collapse, bench, adaptation])
 def test_readme(claims: Callable[[], list[str]]) -> None:
     for claim in claims():
         assert claim in README, claim
