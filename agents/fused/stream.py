@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 
 from agents.fused.chunk import encode_rows, step_native_worlds, store_successor
 from agents.fused.densities import categorical_kl, categorical_loss, phi, sample_categorical
-from agents.fused.learn import DONE, GRADIENT_NOT_FINITE
+from agents.fused.learn import DONE, GRADIENT_NOT_FINITE, preprocess_rewards
 from agents.fused.memory import Batch, Doubles, Floats, Norms
 from agents.fused.network import copy_row
-from agents.fused.norms import merge_moments, normalize_rewards, scale_and_clip
+from agents.fused.norms import merge_moments
 from agents.fused.stream_network import StreamNet, forward, move, trace_gradient
 from envs.kernels import inlined, kernel
 
@@ -111,12 +111,8 @@ def act(memory, obs, noise):
 @inlined
 def td_error(options, batch, norms, value):
     """δ and V(s) of the transition in row 0, whose successor is row batch.successor[0]; leaves V's pass on s."""
+    preprocess_rewards(options, batch, norms, 1)
     reward = batch.reward
-    if options.reward_scale != 1 or options.reward_clip < math.inf:
-        scale_and_clip(reward, options.reward_scale, options.reward_clip)
-    if options.normalize_rewards:
-        bound = options.clip_normalized
-        normalize_rewards(norms, options.gamma, bound, 1, reward, batch.terminated, batch.truncated)
     number = reward.dtype.type
     final = batch.terminated[0, 0] or (batch.truncated[0, 0] and not options.bootstrap)
     v_next = number(0)
