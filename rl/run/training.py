@@ -103,9 +103,9 @@ def _resume(args: Namespace) -> Run:
     if changed:
         raise ConfigError(f"{directory / 'config.yaml'}: {changed[0]} is not what the run was trained with; restore it")
     settings = _run_settings(chosen)
-    summary = directory / "summary.json"
-    if summary.exists() and agent.loop.step + agent.worlds.num_envs > settings.total_timesteps:
-        raise ConfigError(f"{directory} has {agent.loop.step:,} steps already; give a larger --total-timesteps")
+    summary, done = directory / "summary.json", agent.loop.step
+    if settings.total_timesteps < done + (agent.worlds.num_envs if summary.exists() else 0):
+        raise ConfigError(f"{directory} has {done:,} steps already; give a larger --total-timesteps")
     recorded = content.extra.get("recorder")
     if not isinstance(recorded, dict):
         raise CheckpointError(f"{file} is not of a run of this command; delete it to use the one before")

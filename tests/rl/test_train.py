@@ -291,6 +291,20 @@ def test_resume_after_the_last_step_makes_the_summary(train: Command, tmp_path: 
     assert {**again, "wall_seconds": 0} == {**summary, "wall_seconds": 0}
 
 
+def test_resume_refuses_fewer_steps_than_were_done(train: Command, tmp_path: Path) -> None:
+    """Also where the evaluation was interrupted, so that there is no summary; the run stays as it was."""
+    assert train("CartPole-v1", *SHORT)[0] == 0
+    run = run_of(tmp_path)
+    (run / "summary.json").unlink()
+    config = (run / "config.yaml").read_text()
+    status, out, err = train("--resume", str(run), "--total-timesteps", "5")
+    assert (status, out, err.count("\n")) == (2, "", 1)
+    assert "has 2,000 steps already; give a larger --total-timesteps" in err
+    assert (run / "config.yaml").read_text() == config
+    assert train("--resume", str(run), "--total-timesteps", "2000")[0] == 0
+    assert (run / "summary.json").exists()
+
+
 def test_resume_refuses_a_config_that_was_edited(train: Command, tmp_path: Path) -> None:
     assert train("CartPole-v1", *SHORT)[0] == 0
     file = run_of(tmp_path) / "config.yaml"
