@@ -6,24 +6,26 @@ from pathlib import Path
 
 import yaml
 
-from agents.settings.values import YAML_LEAKS, ConfigError, plain
+from agents.settings.strict_yaml import NotSettings, parse_yaml
+from agents.settings.values import ConfigError, plain
+
+_LARGEST = 100_000  # characters
 
 
 def read_yaml(path: Path) -> dict[str, object]:
     """The settings of a file, a flat mapping. Raises ConfigError, one line, if the file is anything else."""
     try:
-        text = path.read_text(encoding="utf-8")
-        data = yaml.load(text, _StrictLoader)
+        with path.open(encoding="utf-8") as file:
+            text = file.read(_LARGEST + 1)
+        if len(text) > _LARGEST:
+            raise ConfigError(f"{path} has more than {_LARGEST:,} characters: it is not a file of settings")
+        data = parse_yaml(text)
     except OSError as error:
         raise ConfigError(f"cannot read {path}: {error.strerror}") from None
     except UnicodeDecodeError:
         raise ConfigError(f"{path} is not YAML: it is not UTF-8 text") from None
-    except YAML_LEAKS as error:
-        raise ConfigError(f"{path} is not YAML: {type(error).__name__}: {' '.join(str(error).split())}") from None
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f" at line {mark.line + 1}" if mark else ""
-        raise ConfigError(f"{path} is not YAML: {getattr(error, 'problem', None) or 'syntax error'}{where}") from None
+    except NotSettings as error:
+        raise ConfigError(f"{path} is not YAML: {error}") from None
     if data is None:
         return {}
     if not isinstance(data, dict) or not all(isinstance(key, str) for key in data):
@@ -34,7 +36,7 @@ def read_yaml(path: Path) -> dict[str, object]:
 def write_yaml(path: Path, settings: Mapping[str, object], comment: str = "") -> None:
     """The inverse of `read_yaml`; keys keep their order. comment: a first line."""
     content = {key: plain(value) for key, value in settings.items()}
-    text = yaml.safe_dump(content, sort_keys=False, default_flow_style=None, allow_unicode=True)
+    text = yaml.dump(content, Dumper=_WithoutAliases, sort_keys=False, default_flow_style=None, allow_unicode=True)
     write_text(path, (f"# {comment}\n" if comment else "") + text)
 
 
@@ -50,13 +52,8 @@ def directory_name(env_id: str) -> str:
     return env_id.replace("/", "-").replace(":", "-")
 
 
-class _StrictLoader(yaml.SafeLoader):
-    """SafeLoader that rejects duplicate keys, of which PyYAML silently takes the last."""
+class _WithoutAliases(yaml.SafeDumper):
+    """Writes a list or mapping out wherever it occurs, since `read_yaml` refuses aliases."""
 
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[object, object]:
-        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
-        for i, key in enumerate(keys):
-            if key in keys[:i]:
-                mark = node.value[i][0].start_mark
-                raise yaml.constructor.ConstructorError(problem=f"key {key!r} given twice", problem_mark=mark)
-        return super().construct_mapping(node, deep)
+    def ignore_aliases(self, data: object) -> bool:
+        return True

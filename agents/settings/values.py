@@ -9,14 +9,13 @@ from os import PathLike
 from typing import Literal, Union, cast, get_args, get_origin
 
 import numpy as np
-import yaml
 
 from agents.maths.schedules import RAMPS, Ramp
+from agents.settings.strict_yaml import MAX_DEPTH, NotSettings, parse_yaml
 
 _NUMBER = r"([-+]?[\d.]+(?:[eE][-+]?\d+)?)"
 _MORE = rf"(?:,\s*{_NUMBER}\s*"
 _RAMP = re.compile(rf"({'|'.join(RAMPS)})\(\s*{_NUMBER}\s*,\s*{_NUMBER}\s*{_MORE}{_MORE})?)?\)")
-YAML_LEAKS = (ValueError, TypeError, LookupError, AttributeError, RecursionError)  # raised by PyYAML's own constructors
 
 
 class ConfigError(ValueError):
@@ -70,32 +69,35 @@ def _convert_union(value: object, kinds: tuple[object, ...]) -> object:
 
 
 def _convert_collection(value: object, kind: object) -> object:
-    parsed = _parse_text(value) if value != "" else None
-    if get_origin(kind) is tuple:
-        if isinstance(parsed, list | tuple):
-            return tuple(convert(item, get_args(kind)[0]) for item in parsed)
-        raise ConfigError("a list such as [64, 64]")
-    if isinstance(parsed, dict) and _is_plain(parsed):
-        return {str(key): item for key, item in parsed.items()}
-    raise ConfigError("a mapping such as {key: value}")
-
-
-def _is_plain(value: object) -> bool:
-    """Whether both YAML and checkpoints can store the value."""
-    if isinstance(value, dict):
-        return all(isinstance(key, str) and _is_plain(item) for key, item in value.items())
-    if isinstance(value, list | tuple):
-        return all(_is_plain(item) for item in value)
-    return value is None or isinstance(value, bool | int | float | str)
-
-
-def _parse_text(value: object) -> object:
-    if not isinstance(value, str):
-        return value
+    expected = "a list such as [64, 64]" if get_origin(kind) is tuple else "a mapping such as {key: value}"
     try:
-        return yaml.safe_load(value if value.lstrip()[:1] in ("[", "{") else f"[{value}]")
-    except (yaml.YAMLError, *YAML_LEAKS):
-        return None
+        parsed = _parse_text(value) if isinstance(value, str) else value
+    except NotSettings as error:
+        raise ConfigError(f"{expected} ({error})") from None
+    if get_origin(kind) is tuple and isinstance(parsed, list | tuple):
+        return tuple(convert(item, get_args(kind)[0]) for item in parsed)
+    if get_origin(kind) is not tuple and isinstance(parsed, dict):
+        _check_plain(parsed, MAX_DEPTH)
+        return {str(key): item for key, item in parsed.items()}
+    raise ConfigError(expected)
+
+
+def _check_plain(value: object, depth: int) -> None:
+    """Raises ConfigError unless both YAML and checkpoints can store the value. depth: levels that may lie inside."""
+    if isinstance(value, dict | list | tuple):
+        if not depth:
+            raise ConfigError(f"nested at most {MAX_DEPTH} deep")
+        if isinstance(value, dict) and not all(isinstance(key, str) for key in value):
+            raise ConfigError("a mapping such as {key: value}, whose keys are text")
+        for item in value.values() if isinstance(value, dict) else value:
+            _check_plain(item, depth - 1)
+    elif not (value is None or isinstance(value, bool | int | float | str)):
+        raise ConfigError(f"made of numbers, text, lists and mappings, not of {type(value).__name__}")
+
+
+def _parse_text(text: str) -> object:
+    """A mapping, or a list whose brackets may be left out; None for an empty text."""
+    return parse_yaml(text if text.lstrip()[:1] in ("[", "{") else f"[{text}]") if text else None
 
 
 def _to_int(value: object) -> int:

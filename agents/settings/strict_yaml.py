@@ -1,0 +1,63 @@
+"""YAML as settings use it: without aliases, duplicate keys and deep nesting, so that reading it takes bounded time."""
+
+from typing import Protocol
+
+import yaml
+from yaml.nodes import MappingNode, Node
+
+MAX_DEPTH = 20  # of lists and mappings in each other
+_LEAKS = (ValueError, TypeError, LookupError, AttributeError, RecursionError)  # raised by PyYAML's own constructors
+
+
+class NotSettings(ValueError):
+    """The text is not YAML, or uses what settings may not; the message says what and where."""
+
+
+def parse_yaml(text: str) -> object:
+    """The only document of a text. Raises NotSettings, one line."""
+    try:
+        return yaml.load(text, _Loader)
+    except NotSettings:
+        raise
+    except _LEAKS as error:
+        raise NotSettings(f"{type(error).__name__}: {' '.join(str(error).split())}") from None
+    except yaml.YAMLError as error:
+        problem, mark = (getattr(error, name, None) for name in ("problem", "problem_mark"))
+        raise _refusal(problem or "syntax error", mark) from None
+
+
+class _Mark(Protocol):
+    @property
+    def line(self) -> int: ...
+
+
+class _Loader(yaml.SafeLoader):
+    """SafeLoader takes the last of duplicate keys without a word, and exponential time for aliases of aliases."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self._depth = 0
+
+    def compose_node(self, parent: Node | None, index: int) -> Node | None:
+        event = self.peek_event()  # type: ignore[no-untyped-call]
+        if isinstance(event, yaml.AliasEvent):
+            raise _refusal(f"*{event.anchor} is an alias, not allowed here: write the value out", event.start_mark)
+        if self._depth > MAX_DEPTH:
+            raise _refusal(f"lists and mappings are nested more than {MAX_DEPTH} deep", event.start_mark)
+        self._depth += 1
+        node = super().compose_node(parent, index)
+        self._depth -= 1
+        return node
+
+    def construct_mapping(self, node: MappingNode, deep: bool = False) -> dict[object, object]:
+        keys = set[object]()
+        for key_node, _ in node.value:
+            key = self.construct_object(key_node, deep=True)
+            if key in keys:
+                raise _refusal(f"key {key!r} given twice", key_node.start_mark)
+            keys.add(key)
+        return super().construct_mapping(node, deep)
+
+
+def _refusal(problem: str, mark: _Mark | None) -> NotSettings:
+    return NotSettings(problem if mark is None else f"{problem} at line {mark.line + 1}")
