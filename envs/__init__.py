@@ -2,7 +2,13 @@
 
 from envs.backends import Backend, check_backend, evaluation_backend
 from envs.build import EnvLike, Variant, builder
-from envs.errors import EnvironmentFailure, EnvironmentUsageError, UnknownEnvironment, UnsupportedSpace
+from envs.errors import (
+    EnvironmentFailure,
+    EnvironmentUsageError,
+    EnvironmentWarning,
+    UnknownEnvironment,
+    UnsupportedSpace,
+)
 from envs.make import make
 from envs.worlds import Origin, Worlds
 
@@ -11,6 +17,7 @@ __all__ = [
     "EnvLike",
     "EnvironmentFailure",
     "EnvironmentUsageError",
+    "EnvironmentWarning",
     "Origin",
     "UnknownEnvironment",
     "UnsupportedSpace",

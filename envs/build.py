@@ -13,7 +13,7 @@ from gymnasium.spaces import Box
 from gymnasium.vector import VectorEnv
 from gymnasium.wrappers import AtariPreprocessing, FrameStackObservation, TimeLimit, TransformObservation
 
-from envs.errors import EnvironmentUsageError, UnknownEnvironment, UnsupportedSpace
+from envs.errors import EnvironmentUsageError, UnknownEnvironment, UnsupportedSpace, reason, usage_errors
 from envs.spaces import channels_last
 
 AnyEnv = gym.Env[object, object]
@@ -108,8 +108,10 @@ def _build(env_id: str, variant: Variant) -> AnyEnv:
         extra = next((name for word, name in _EXTRAS.items() if word in str(error).lower()), None)
         remedy = f"pip install 'actor-critic[{extra}]'" if extra else str(error).strip().splitlines()[0]
         raise UnknownEnvironment(f"{env_id!r} needs a package that is not installed: {remedy}") from error
-    except (Exception, SystemExit) as error:
-        raise EnvironmentUsageError(f"cannot build {env_id!r}: {_reason(error)}") from error
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
+        raise EnvironmentUsageError(f"cannot build {env_id!r}: {reason(error)}") from error
     return _wrap(env, variant, env_id)
 
 
@@ -132,25 +134,18 @@ def _atari(env_id: str, variant: Variant) -> AnyEnv:
 
 
 def _from_function(build: Callable[[], AnyEnv], variant: Variant) -> AnyEnv:
-    try:
+    with usage_errors("the function cannot build an environment"):
         env = build()
-    except EnvironmentUsageError:
-        raise
-    except (Exception, SystemExit) as error:
-        raise EnvironmentUsageError(f"the function cannot build an environment: {_reason(error)}") from error
     if not isinstance(env, gym.Env):
         raise EnvironmentUsageError(f"the function must return a gymnasium.Env, it returned {env!r}")
     return _wrap(limit_time(env, variant.max_episode_steps), variant, name_of(env))
 
 
-def _reason(error: BaseException) -> str:
-    first_line = str(error).strip().splitlines()[0] if str(error).strip() else "no message"
-    return f"{type(error).__name__}: {first_line}"
-
-
 def _wrap(env: AnyEnv, variant: Variant, name: str) -> AnyEnv:
     for attribute in ("observation_space", "action_space"):
-        if getattr(env, attribute, None) is None:
+        with usage_errors(f"{name} has an {attribute} that cannot be read"):
+            space = getattr(env, attribute, None)
+        if space is None:
             raise EnvironmentUsageError(f"{name} has no {attribute}; every gymnasium.Env must set one")
     env = apply_wrappers(env, variant.wrappers)
     return stack_frames(env, variant.frame_stack, name) if variant.frame_stack > 1 else env
@@ -194,11 +189,8 @@ def apply_wrappers(env: AnyEnv, wrappers: tuple[str, ...]) -> AnyEnv:
     """Raises EnvironmentUsageError if a wrapper cannot be imported or does not accept the environment."""
     for name in wrappers:
         module, _, attribute = name.partition(":")
-        try:
+        with usage_errors(f"cannot apply wrapper {name!r}"):
             env = getattr(importlib.import_module(module), attribute)(env)
-        except Exception as error:
-            text = " ".join(str(error).split())
-            raise EnvironmentUsageError(f"cannot apply wrapper {name!r}: {type(error).__name__}: {text}") from error
         if not isinstance(env, gym.Env):
             raise EnvironmentUsageError(
                 f"wrapper {name!r} returned {env!r}, not a gymnasium.Env; wrappers are module:Class"

@@ -1,5 +1,13 @@
 """What can go wrong between an agent and its environments; each type says whose mistake it was."""
 
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import gymnasium as gym
+
+_LONGEST = 300  # characters of an error's text in a message
+
 
 class EnvironmentUsageError(ValueError):
     """The arguments cannot be used as they are; nothing has run yet."""
@@ -14,4 +22,51 @@ class UnsupportedSpace(EnvironmentUsageError):
 
 
 class EnvironmentFailure(RuntimeError):
-    """The environment raised while running, or returned NaN, infinity or an observation of another form."""
+    """The environment raised while running, or returned something that cannot be learned from.
+
+    index: of the environment among those that are stepped together, if it is known.
+    """
+
+    def __init__(self, message: str, index: int | None = None) -> None:
+        super().__init__(message)
+        self.index = index
+
+
+class EnvironmentWarning(UserWarning):
+    """The environment failed where nothing is lost."""
+
+
+def reason(error: BaseException) -> str:
+    """ "ValueError: its message", in one line."""
+    return f"{type(error).__name__}: {message_of(error)}"
+
+
+def message_of(error: BaseException) -> str:
+    """The error's text in one line; "no message" if it has none, or raises when it is asked for it."""
+    try:
+        text = " ".join(str(error).split())
+    except Exception:
+        text = ""
+    return (text if len(text) <= _LONGEST else f"{text[:_LONGEST]} …") or "no message"
+
+
+@contextmanager
+def usage_errors(what: str) -> Iterator[None]:
+    """Turns everything but Ctrl-C that is raised inside into EnvironmentUsageError: "`what`: ValueError: message"."""
+    try:
+        yield
+    except (KeyboardInterrupt, EnvironmentUsageError):
+        raise
+    except BaseException as error:
+        raise EnvironmentUsageError(f"{what}: {reason(error)}") from error
+
+
+def close(env: gym.Env[object, object], name: str) -> None:
+    """Closes an environment, and warns if that fails."""
+    try:
+        env.close()
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
+        text = f"{name} raised {type(error).__name__} in close, which is ignored: {message_of(error)}"
+        warnings.warn(text, EnvironmentWarning, stacklevel=2)

@@ -1,14 +1,15 @@
 """Which actions an environment allows in each state: `action_mask` in its infos, as in Gymnasium's Taxi."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from typing import cast
 
 import gymnasium as gym
 import numpy as np
 from gymnasium import spaces
 from numpy.typing import NDArray
 
-from envs.errors import EnvironmentFailure, UnsupportedSpace
-from envs.spaces import Actions, factors
+from envs.errors import EnvironmentFailure, UnsupportedSpace, close
+from envs.spaces import Actions, brief, factors
 
 KEY = "action_mask"
 
@@ -30,12 +31,13 @@ def gives_masks(build: Callable[[], gym.Env[object, object]]) -> bool:
     """Whether the infos of the first reset hold a mask. Builds a copy of the environment and closes it."""
     copy = build()
     try:
-        _, info = copy.reset(seed=0)
-    except (Exception, SystemExit):  # reported when the environment is used
+        return KEY in copy.reset(seed=0)[1]
+    except KeyboardInterrupt:
+        raise
+    except BaseException:  # reported when the environment is used
         return False
     finally:
-        copy.close()
-    return KEY in info
+        close(copy, str(copy))
 
 
 def legal_actions(infos: dict[str, object], space: Actions, num_envs: int, env_id: str) -> NDArray[np.bool_]:
@@ -46,18 +48,33 @@ def legal_actions(infos: dict[str, object], space: Actions, num_envs: int, env_i
     width = sum(factors(space))
     given = np.asarray(infos.get(f"_{KEY}", np.full(num_envs, KEY in infos)))
     if not given.all():
-        raise EnvironmentFailure(
-            f"environment {int(np.argmin(given))} ({env_id}) gave no {KEY} in its infos; every reset and step must, "
-            "or set action_masks=False"
-        )
-    rows = np.asarray(infos[KEY])
-    if rows.dtype == object:
-        rows = np.array([np.concatenate([np.ravel(part) for part in np.atleast_1d(row)]) for row in rows])
-    if rows.shape != (num_envs, width):
-        raise EnvironmentFailure(f"{env_id} gave an {KEY} of shape {rows.shape[1:]}; {space} needs ({width},)")
+        raise _failure(given, env_id, f"no {KEY} in its infos; every reset and step must, or set action_masks=False")
+    rows = cast("NDArray[np.generic]", infos[KEY])
+    if not isinstance(rows, np.ndarray) or rows.shape != (num_envs, width) or rows.dtype.kind not in "biuf":
+        masks = [_row(row) for row in cast("Iterable[object]", rows)]
+        good = [mask.shape == (width,) and mask.dtype.kind in "biuf" for mask in masks]
+        if not all(good):
+            found = masks[good.index(False)]
+            text = f"an {KEY} of shape {found.shape} and type {found.dtype}; {brief(space)} needs ({width},) and bool"
+            raise _failure(np.array(good), env_id, text)
+        rows = np.array(masks)
     legal: NDArray[np.bool_] = rows.astype(bool)
     starts = np.cumsum([0, *factors(space)[:-1]])
-    stuck = ~np.logical_or.reduceat(legal, starts, axis=1).all(1)
-    if stuck.any():
-        raise EnvironmentFailure(f"environment {int(np.argmax(stuck))} ({env_id}) gave an {KEY} that allows no action")
+    some = np.asarray(np.logical_or.reduceat(legal, starts, axis=1).all(1))
+    if not some.all():
+        raise _failure(some, env_id, f"an {KEY} that allows no action")
     return legal
+
+
+def _failure(good: NDArray[np.bool_], env_id: str, text: str) -> EnvironmentFailure:
+    """good: bool[N], false for the environment to blame."""
+    i = int(np.argmin(good))
+    return EnvironmentFailure(f"environment {i} ({env_id}) gave {text}", i)
+
+
+def _row(mask: object) -> NDArray[np.generic]:
+    """The masks of an action's choices, concatenated; without a number if that is not possible."""
+    try:
+        return np.concatenate([np.ravel(part) for part in np.atleast_1d(cast("NDArray[np.generic]", mask))])
+    except ValueError:
+        return np.empty(0)

@@ -16,13 +16,14 @@ Space = gym.Space[object]
 Flat = spaces.Box | spaces.Discrete
 Actions = spaces.Box | spaces.Discrete | spaces.MultiDiscrete | spaces.MultiBinary
 _LONGEST = 160  # characters of a space in a message
+_MOST_NUMBERS = 10_000_000  # of an observation, one per choice if discrete, or choices of an action: 40 MB each
 _LEAVES = (spaces.Box, spaces.Discrete, spaces.MultiDiscrete, spaces.MultiBinary)
 
 
 def check_observation_space(space: object, env_id: str) -> Space:
     """Returns the space if it is Box, Discrete, MultiDiscrete, MultiBinary, or a Dict or Tuple of these, also nested.
 
-    Raises UnsupportedSpace otherwise, and if the space holds no number.
+    Raises UnsupportedSpace otherwise, and if the space holds no number or too many.
     """
     for path, leaf in _walk(space, ""):
         if not isinstance(leaf, _LEAVES) or leaf.dtype.itemsize > 8:  # torch has no wider types
@@ -35,8 +36,8 @@ def check_observation_space(space: object, env_id: str) -> Space:
                 f"{env_id} has {kind}, {brief(leaf)}; supported are Box, Discrete, MultiDiscrete, MultiBinary, and "
                 f"Dict and Tuple of these: {remedy}"
             )
-    if not spaces.flatdim(cast(Space, space)):
-        raise UnsupportedSpace(f"{env_id} has observations without any number, {brief(space)}")
+        _check_bounds(leaf, f"{env_id} has observations")
+    _check_size(space, f"{env_id} has observations")
     return cast(Space, space)
 
 
@@ -45,8 +46,9 @@ def check_action_space(space: object, env_id: str) -> Actions:
 
     Raises UnsupportedSpace otherwise; the message suggests a supported space.
     """
-    if isinstance(space, _LEAVES) and not spaces.flatdim(cast(Space, space)):
-        raise UnsupportedSpace(f"{env_id} has actions without any number, {brief(space)}")
+    if isinstance(space, _LEAVES):
+        _check_bounds(space, f"{env_id} has actions")
+        _check_size(space, f"{env_id} has actions")
     if isinstance(space, spaces.Discrete | spaces.MultiDiscrete | spaces.MultiBinary):
         return space
     if isinstance(space, spaces.Box) and np.issubdtype(space.dtype, np.floating):
@@ -55,6 +57,18 @@ def check_action_space(space: object, env_id: str) -> Actions:
         f"{env_id} has {type(space).__name__} actions, {brief(space)}; supported are Discrete, MultiDiscrete, "
         f"MultiBinary and floating-point Box: wrap it in gymnasium.wrappers.TransformAction, {_nearest(space)}"
     )
+
+
+def _check_bounds(space: object, what: str) -> None:
+    if isinstance(space, spaces.Box) and not (space.low <= space.high).all():  # false for NaN too
+        raise UnsupportedSpace(f"{what} with a lower bound above the upper one, {brief(space)}")
+
+
+def _check_size(space: object, what: str) -> None:
+    size = spaces.flatdim(cast(Space, space))
+    if not 0 < size <= _MOST_NUMBERS:
+        size_text = f"{size:,} numbers, more than {_MOST_NUMBERS:,}" if size else "any number"
+        raise UnsupportedSpace(f"{what} {'of' if size else 'without'} {size_text}, {brief(space)}")
 
 
 def _nearest(space: object) -> str:

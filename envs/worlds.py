@@ -1,6 +1,6 @@
 """`Worlds`: a vector environment whose every step returns the true successor of every observation."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple, TypeVar, cast
 
 import gymnasium as gym
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from envs.backends.base import BackendEnv, Flags, Infos, StepResult
 from envs.build import EnvLike, Variant
-from envs.errors import EnvironmentFailure, EnvironmentUsageError
+from envs.errors import EnvironmentFailure, EnvironmentUsageError, reason
 from envs.masks import KEY, check_maskable, legal_actions
 from envs.spaces import Array, Flat, check_action_space, policy_action_space, to_env_action
 
@@ -41,7 +41,7 @@ class Worlds(VectorWrapper):
       and length, counted here.
 
     The first `reset` uses the seeds given at construction; later ones continue the environments' random streams.
-    Raises EnvironmentFailure when an environment raises or returns a non-finite observation or reward.
+    Raises EnvironmentFailure when an environment raises or returns what cannot be learned from.
     """
 
     env: BackendEnv
@@ -64,6 +64,7 @@ class Worlds(VectorWrapper):
         self.masked = masked
         self.legal: Flags | None = None
         self._seeds: list[int] | None = seeds
+        self._began: Sequence[int | None] = seeds  # seeds of the random streams in use
         self._checks_obs = isinstance(self.obs_space, gym.spaces.Box) and self.obs_space.dtype.kind == "f"
         self._return = np.zeros(self.num_envs)
         self._length = np.zeros(self.num_envs, np.int64)
@@ -90,11 +91,13 @@ class Worlds(VectorWrapper):
 
     def reset(self, *, seed: int | list[int | None] | None = None, options: Infos | None = None) -> tuple[Array, Infos]:
         seeds, self._seeds = self._seeds if seed is None else seed, None
+        if seeds is not None:
+            self._began = [seeds + i for i in range(self.num_envs)] if isinstance(seeds, int) else seeds
         options = None if options is None else dict(options)  # Gymnasium pops reset_mask out of it
         chosen = cast(Flags, (options or {}).get("reset_mask", np.ones(self.num_envs, bool)))
-        obs, infos = self._named(lambda: self.env.reset(seed=cast("int | None", seeds), options=options))
         self._return[chosen] = 0.0
         self._length[chosen] = 0
+        obs, infos = self._named(lambda: self.env.reset(seed=cast("int | None", seeds), options=options))
         obs = np.array(obs, copy=True)
         self._check_finite(obs, "observation at reset")
         self._read_masks(infos, chosen)
@@ -102,12 +105,12 @@ class Worlds(VectorWrapper):
 
     def step(self, actions: Array) -> StepResult:
         env_actions = to_env_action(self.env_action_space, actions)
+        self._length += 1
         obs, reward, terminated, truncated, infos = self._named(lambda: self.env.step(env_actions))
         if "_episode" in infos:  # from a wrapper around the environments
             infos = {key: value for key, value in infos.items() if key not in ("episode", "_episode")}
         next_obs = infos["next_obs"]
         self._return += reward
-        self._length += 1
         self._check_finite(reward, "reward")
         self._check_finite(next_obs, "observation")
         if next_obs is not obs:
@@ -126,7 +129,7 @@ class Worlds(VectorWrapper):
             if chosen is not None and not chosen.all():
                 assert self.legal is not None
                 infos = {KEY: np.where(chosen[:, None], np.asarray(infos[KEY]), self.legal)}
-            self.legal = legal_actions(infos, self.env_action_space, self.num_envs, self.env_id)
+            self.legal = self._named(lambda: legal_actions(infos, self.env_action_space, self.num_envs, self.env_id))
         elif self.masked is None and KEY in infos:
             raise EnvironmentUsageError(
                 f"{self.env_id} gives an {KEY} in its infos: pass action_masks=True to obey it, False not to"
@@ -157,13 +160,20 @@ class Worlds(VectorWrapper):
         return True
 
     def _named(self, call: Callable[[], Result]) -> Result:
-        """The result of the call. Raises EnvironmentFailure with the environment's id if it raises."""
+        """The result of the call. Raises EnvironmentFailure if it raises, with all that is known of where."""
         try:
             return call()
-        except EnvironmentFailure:
+        except EnvironmentFailure as failure:
+            if failure.index is None:
+                raise
+            raise EnvironmentFailure(f"{failure}{self._where(failure.index)}", failure.index) from failure
+        except KeyboardInterrupt:
             raise
-        except Exception as error:
-            raise EnvironmentFailure(f"{self.env_id} raised {type(error).__name__}: {error}") from error
+        except BaseException as error:
+            raise EnvironmentFailure(f"{self.env_id} raised {reason(error)}") from error
+
+    def _where(self, i: int) -> str:
+        return f" (step {int(self._length[i]):,} of its episode, seed {self._began[i]})"
 
     def _check_finite(self, values: Array, what: str) -> None:
         if not (self._checks_obs or what == "reward"):
@@ -171,7 +181,9 @@ class Worlds(VectorWrapper):
         finite = np.abs(values) <= _LARGEST if values.dtype == np.float64 else np.isfinite(values)  # false for NaN too
         if not finite.all():
             i = int(np.flatnonzero(~finite.reshape(self.num_envs, -1).all(1))[0])
+            value = np.asarray(values[i]).tolist()
             raise EnvironmentFailure(
-                f"environment {i} ({self.env_id}) returned a non-finite {what}, {np.asarray(values[i]).tolist()}, "
-                f"at step {int(self._length[i])} of its episode; it was not used"
+                f"environment {i} ({self.env_id}) returned a non-finite {what}, {value}, which was not used"
+                f"{self._where(i)}",
+                i,
             )

@@ -8,7 +8,7 @@ from gymnasium.vector.utils import batch_space
 from envs.backends.base import BackendEnv, Infos, StepResult, as_transitions
 from envs.backends.guard import GuardedEnv, Snapshot, all_time_limited, capture_all, guarded, restore_all
 from envs.build import AnyEnv, name_of
-from envs.errors import EnvironmentUsageError
+from envs.errors import EnvironmentFailure, EnvironmentUsageError
 from envs.spaces import Array, batched, check_observation_space, is_flat
 
 
@@ -49,6 +49,13 @@ class AdoptedBackend(BackendEnv, VectorWrapper):
 
     def step(self, actions: Array) -> StepResult:
         obs, reward, terminated, truncated, infos = self.env.step(actions)
+        for name, array, kinds in (
+            ("rewards", reward, "biuf"),
+            ("terminated", terminated, "b"),
+            ("truncated", truncated, "b"),
+        ):
+            if np.asarray(array).dtype.kind not in kinds:
+                raise EnvironmentFailure(f"{name_of(self.env)} returned {name} of type {np.asarray(array).dtype}")
         if not self._flat and "final_obs" in infos:
             final = np.empty(self.num_envs, object)
             for i in np.flatnonzero(terminated | truncated):

@@ -9,6 +9,7 @@ from gymnasium.vector import VectorEnv
 from numpy.typing import NDArray
 
 from envs.build import AnyEnv, Variant, builder, name_of
+from envs.errors import usage_errors
 from envs.masks import gives_masks, maskable
 from envs.spaces import Array, Space, check_action_space, check_observation_space
 
@@ -35,8 +36,9 @@ class Request:
         """The first environment, built on first use. Raises UnsupportedSpace if its spaces are not supported."""
         first = self.build()
         name = self.env if isinstance(self.env, str) else name_of(first)
-        check_observation_space(first.observation_space, name)
-        check_action_space(first.action_space, name)
+        with usage_errors(f"{name} has a space that cannot be used"):
+            check_observation_space(first.observation_space, name)
+            check_action_space(first.action_space, name)
         return first
 
     @property

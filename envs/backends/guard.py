@@ -2,63 +2,115 @@
 
 from collections.abc import Callable, Sequence
 from copy import deepcopy
-from typing import cast
+from typing import TypeVar, cast
 
 import gymnasium as gym
 import numpy as np
 
 from envs.backends.base import Infos
 from envs.build import AnyEnv
-from envs.errors import EnvironmentFailure
+from envs.errors import EnvironmentFailure, close, message_of
 from envs.snapshot import Encoded, capture, restore
 from envs.spaces import Array, Flat, brief, is_flat
 
 Snapshot = list[dict[str, Encoded]] | None
+Number = TypeVar("Number", float, bool)
+_LONGEST = 80  # characters of a value in a message
 _MISFITS = (TypeError, ValueError, OverflowError, AttributeError, LookupError)
 
 
 class GuardedEnv(gym.Wrapper[object, object, object, object]):
     """The outermost wrapper of an environment, which may reuse its buffers and may raise.
 
-    Raises EnvironmentFailure with the environment's name if it raises or returns an observation of another form.
+    Raises EnvironmentFailure with the environment's name if it raises or returns what a step or reset cannot return.
     """
 
-    def __init__(self, env: AnyEnv, name: str) -> None:
+    def __init__(self, env: AnyEnv, i: int, name: str) -> None:
         super().__init__(env)
-        self.name = name
+        self.i, self.name = i, f"environment {i} ({name})"
         self._space = env.observation_space if is_flat(env.observation_space) else None
 
     def reset(self, *, seed: int | None = None, options: Infos | None = None) -> tuple[object, Infos]:
         try:
-            obs, info = self.env.reset(seed=seed, options=options)
-        except (Exception, SystemExit) as error:
-            raise EnvironmentFailure(f"{self.name} raised {type(error).__name__} in reset: {error}") from error
-        return self._copied(obs), info
+            answer: object = self.env.reset(seed=seed, options=options)
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
+            raise self.raised("reset", error) from error
+        if not isinstance(answer, tuple) or len(answer) != 2 or not isinstance(answer[1], dict):
+            raise self.failure(
+                f"returned {_shown(answer)} from reset, which must return (observation, info), info a dict"
+            )
+        return self._copied(answer[0]), answer[1]
 
     def step(self, action: object) -> tuple[object, float, bool, bool, Infos]:
         try:
-            obs, reward, terminated, truncated, info = self.env.step(action)
-            reward, terminated, truncated = float(reward), bool(terminated), bool(truncated)
-        except (Exception, SystemExit) as error:
-            raise EnvironmentFailure(f"{self.name} raised {type(error).__name__} in step: {error}") from error
+            answer: object = self.env.step(action)
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
+            raise self.raised("step", error) from error
+        obs, reward, terminated, truncated, info = self.outcome(answer)
         # the automatic reset that may follow would overwrite a reused buffer: copy the observation now
         return self._copied(obs), reward, terminated, truncated, info
 
+    def close(self) -> None:
+        close(self.env, self.name)
+
+    def outcome(self, answer: object) -> tuple[object, float, bool, bool, Infos]:
+        """What the environment's step returned. Raises EnvironmentFailure if it is of another form.
+
+        `float` would take the text "1.5" for a reward, and `bool` the text "False" for true.
+        """
+        if type(answer) is not tuple or len(answer) != 5:
+            form = "(observation, reward, terminated, truncated, info)"
+            raise self.failure(f"returned {_shown(answer)} from step, which must return {form}")
+        obs, reward, terminated, truncated, info = answer
+        if type(reward) is float and type(terminated) is bool and type(truncated) is bool and type(info) is dict:
+            return answer
+        if not isinstance(info, dict):
+            raise self.failure(f"returned the info {_shown(info)}, which must be a dict")
+        ends = self._of_kind("terminated", terminated, _flag), self._of_kind("truncated", truncated, _flag)
+        return obs, self._of_kind("reward", reward, _number), *ends, info
+
+    def _of_kind(self, what: str, value: object, convert: Callable[[object], Number]) -> Number:
+        try:
+            return convert(value)
+        except Exception as error:
+            kind = "a number" if convert is _number else "True or False"
+            raise self.failure(f"returned the {what} {_shown(value)}, which must be {kind}") from error
+
+    def raised(self, where: str, error: BaseException) -> EnvironmentFailure:
+        return self.failure(f"raised {type(error).__name__} in {where}: {message_of(error)}")
+
+    def failure(self, text: str) -> EnvironmentFailure:
+        return EnvironmentFailure(f"{self.name} {text}", self.i)
+
     def _copied(self, obs: object) -> object:
-        return deepcopy(obs) if self._space is None else np.array(self.checked(obs), copy=True)
+        if self._space is not None:
+            return np.array(self.checked(obs), copy=True)
+        try:
+            gym.spaces.flatten(self.env.observation_space, obs)
+            return deepcopy(obs)
+        except Exception as error:
+            raise self._strange(_shown(obs)) from error
 
     def checked(self, obs: object) -> Array:
         """A flat observation as an array. Raises EnvironmentFailure if its shape or dtype is not that of the space.
 
         NumPy would otherwise repeat an observation that is too short, and cut 0.7 to 0 in a space of integers.
         """
-        row, space = np.asarray(obs), cast(Flat, self.env.observation_space)
+        space = cast(Flat, self.env.observation_space)
+        try:
+            row = np.asarray(obs)
+        except Exception as error:
+            raise self._strange(_shown(obs)) from error
         if row.shape != space.shape or not np.can_cast(row.dtype, space.dtype, "same_kind"):
-            raise EnvironmentFailure(
-                f"{self.name} returned an observation of shape {row.shape} and type {row.dtype}; its space is "
-                f"{brief(space)}"
-            )
+            raise self._strange(f"of shape {row.shape} and type {row.dtype}")
         return row
+
+    def _strange(self, what: str) -> EnvironmentFailure:
+        return self.failure(f"returned an observation {what}; its space is {brief(self.env.observation_space)}")
 
     @property
     def snapshot(self) -> Snapshot:
@@ -69,8 +121,37 @@ class GuardedEnv(gym.Wrapper[object, object, object, object]):
         restore(self.env, layers)
 
 
+def _plain(value: object) -> object:
+    """The number in an array or tensor that holds one."""
+    item = getattr(value, "item", None)
+    return item() if callable(item) else value
+
+
+def _number(value: object) -> float:
+    plain = _plain(value)
+    if isinstance(plain, str | bytes | bytearray):
+        raise TypeError
+    return float(cast(float, plain))
+
+
+def _flag(value: object) -> bool:
+    plain = _plain(value)
+    if not isinstance(plain, bool | int | float) or plain not in (0, 1):
+        raise TypeError
+    return bool(plain)
+
+
+def _shown(value: object) -> str:
+    """A value in one line of text, which may come from an environment that raises when it is asked for it."""
+    try:
+        text = " ".join(repr(value).split())
+    except Exception:
+        text = f"a {type(value).__name__}"
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]} …"
+
+
 def guarded(env: AnyEnv, i: int, name: str) -> GuardedEnv:
-    return env if isinstance(env, GuardedEnv) else GuardedEnv(env, f"environment {i} ({name})")
+    return env if isinstance(env, GuardedEnv) else GuardedEnv(env, i, name)
 
 
 def flattened(env: AnyEnv) -> AnyEnv:

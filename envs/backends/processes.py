@@ -163,7 +163,8 @@ class ProcessBackend(BackendEnv, AsyncVectorEnv):
     def _checked(self, answer: Answer) -> Answer:
         infos = cast("tuple[Infos, ...]", answer)[-1]
         if FAILURE in infos:
-            raise EnvironmentFailure(next(text for text in cast("list[str]", infos[FAILURE]) if text))
+            i, text = next((i, text) for i, text in enumerate(cast("list[str]", infos[FAILURE])) if text)
+            raise EnvironmentFailure(text, i)
         return answer
 
     def _timed_out(self) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from envs.backends.base import Infos
 from envs.backends.guard import guarded
 from envs.build import AnyEnv
-from envs.errors import EnvironmentFailure, EnvironmentUsageError
+from envs.errors import EnvironmentFailure, EnvironmentUsageError, reason
 from envs.spaces import Space
 
 FAILURE = "environment_failure"  # key of the info that holds the message of an EnvironmentFailure
@@ -28,8 +28,8 @@ class RemoteEnv(AnyEnv):
             self.env = guarded(self.build(), self.i, self.name)
         except EnvironmentUsageError as error:
             return str(error)
-        except (Exception, SystemExit) as error:
-            return f"{type(error).__name__}: {' '.join(str(error).split())}"
+        except BaseException as error:
+            return reason(error)
         same = (self.env.observation_space, self.env.action_space) == (self.observation_space, self.action_space)
         return "" if same else "its spaces differ from those of environment 0"
 

@@ -20,7 +20,7 @@ from envs.backends.guard import (
     merge_info,
     restore_all,
 )
-from envs.errors import EnvironmentFailure, EnvironmentUsageError
+from envs.errors import EnvironmentUsageError
 from envs.spaces import Array
 
 
@@ -63,20 +63,23 @@ class SyncBackend(BackendEnv, SyncVectorEnv):
         final: dict[int, Array] = {}
         given = [np.asarray(action) for action in actions] if self._scalars else actions
         for i, env in enumerate(self._unguarded):
+            guard = self._guarded[i]
             try:
-                row, r, over, cut, info = env.step(given[i])
-                reward.append(float(r))
-                terminated.append(bool(over))
-                truncated.append(bool(cut))
-            except (Exception, SystemExit) as error:
-                name = self._guarded[i].name
-                raise EnvironmentFailure(f"{name} raised {type(error).__name__} in step: {error}") from error
+                answer = env.step(given[i])
+            except KeyboardInterrupt:
+                raise
+            except BaseException as error:
+                raise guard.raised("step", error) from error
+            row, r, over, cut, info = guard.outcome(answer)
+            reward.append(r)
+            terminated.append(over)
+            truncated.append(cut)
             good = type(row) is np.ndarray and row.dtype is dtype and row.shape == shape
-            obs[i] = row if good else self._guarded[i].checked(row)
+            obs[i] = row if good else guard.checked(row)
             if over or cut:
                 final[i] = obs[i].copy()
                 infos = self._add_info(infos, {"final_obs": final[i], "final_info": info}, i)
-                obs[i], info = self._guarded[i].reset()
+                obs[i], info = guard.reset()
             if info:
                 infos = self._add_info(infos, info, i)
         self._env_obs = list(obs)  # read by a reset of some environments

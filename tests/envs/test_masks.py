@@ -11,7 +11,7 @@ from agents.evaluation import UniformPolicy
 from agents.rollout import collect
 from envs import EnvironmentFailure, EnvironmentUsageError, UnsupportedSpace, make
 from rl import evaluate
-from tests.toys import LINE, Shaped
+from tests.toys import LINE, Shaped, numbered
 
 FORBIDDEN = "envs.probes:ForbiddenAction-v0"  # raises at any forbidden action
 
@@ -83,14 +83,18 @@ def test_masks_of_several_parts_stand_side_by_side():
 @pytest.mark.parametrize(
     ("masks", "words"),
     [
-        pytest.param([np.ones(3), None], "gave no action_mask", id="missing later"),
+        pytest.param([np.ones(3), None], "no action_mask", id="missing later"),
         pytest.param([np.ones(4)], r"shape \(4,\)", id="shape"),
         pytest.param([np.ones(3), np.zeros(3)], "allows no action", id="nothing allowed"),
+        pytest.param([[np.ones(3), [1, 0]]], r"shape \(0,\)", id="ragged"),
+        pytest.param([np.array(["True"] * 3)], "type <U4", id="text"),
     ],
 )
 def test_masks_that_cannot_be_obeyed(masks, words):
-    with pytest.raises(EnvironmentFailure, match=words):
-        A2C(lambda: Masked(spaces.Discrete(3), masks), num_envs=1, action_masks=True).learn(5)
+    sound = [np.ones(3)]
+    build = numbered(lambda i: Masked(spaces.Discrete(3), masks if i == 1 else sound))
+    with pytest.raises(EnvironmentFailure, match=rf"environment 1 \(.*\) gave .*{words}.* \(step \d of its episode"):
+        A2C(build, num_envs=2, action_masks=True).learn(10)
 
 
 def test_masks_are_for_choices():
