@@ -25,7 +25,7 @@ class NotPlainData(TypeError):
 
 def capture(env: gym.Env[object, object]) -> list[dict[str, Encoded]] | None:
     """A dict of encoded attributes per layer, outermost first; None if some attribute is not plain data."""
-    own, seen, layers = _layers(env), set[int](), list[dict[str, Encoded]]()
+    own, seen, layers = layers_of(env), set[int](), list[dict[str, Encoded]]()
     try:
         for layer in own:
             state = {name: value for name, value in vars(layer).items() if not any(value is inner for inner in own)}
@@ -38,7 +38,7 @@ def capture(env: gym.Env[object, object]) -> list[dict[str, Encoded]] | None:
 
 def restore(env: gym.Env[object, object], layers: list[dict[str, Encoded]]) -> None:
     """Writes captured attributes back. Raises ValueError if the environment has another number of layers."""
-    own = _layers(env)
+    own = layers_of(env)
     if len(own) != len(layers):
         raise ValueError(f"the environment has {len(own)} layers, its saved state has {len(layers)}")
     for layer, attributes in zip(own, layers, strict=True):
@@ -49,7 +49,8 @@ def restore(env: gym.Env[object, object], layers: list[dict[str, Encoded]]) -> N
                 setattr(layer, name, _decode((kind, value)))
 
 
-def _layers(env: gym.Env[object, object]) -> list[gym.Env[object, object]]:
+def layers_of(env: gym.Env[object, object]) -> list[gym.Env[object, object]]:
+    """The environment and everything it wraps, outermost first."""
     layers = [env]
     while isinstance(layers[-1], gym.Wrapper):
         layers.append(layers[-1].env)

@@ -10,7 +10,7 @@ import numpy as np
 from envs.backends.base import Infos
 from envs.build import AnyEnv
 from envs.errors import EnvironmentFailure, close, message_of
-from envs.snapshot import Encoded, capture, restore
+from envs.snapshot import Encoded, capture, layers_of, restore
 from envs.spaces import Array, Flat, brief, is_flat
 
 Snapshot = list[dict[str, Encoded]] | None
@@ -32,6 +32,9 @@ class GuardedEnv(gym.Wrapper[object, object, object, object]):
 
     def reset(self, *, seed: int | None = None, options: Infos | None = None) -> tuple[object, Infos]:
         try:
+            if seed is not None:  # some environments sample their spaces, whose generators the system would seed
+                for layer in layers_of(self.env):
+                    layer.observation_space.seed(seed), layer.action_space.seed(seed)
             answer: object = self.env.reset(seed=seed, options=options)
         except KeyboardInterrupt:
             raise

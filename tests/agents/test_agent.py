@@ -1,6 +1,7 @@
 """The import: `from agents import A2C`, on the same loop as the command."""
 
 import re
+from functools import partial
 from pathlib import Path
 
 import gymnasium as gym
@@ -15,8 +16,9 @@ from agents.loop import Status
 from agents.maths.schedules import Linear
 from agents.rollout import collect
 from agents.settings.values import ConfigError
-from envs import EnvironmentFailure, make
+from envs import EnvironmentFailure, EnvLike, make
 from tests import ROOT
+from tests.toys import Shaped
 
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 FOUND = {
@@ -267,3 +269,25 @@ def test_observations_that_cannot_be() -> None:
         A2C("CartPole-v1").predict(np.full(4, np.nan))
     with pytest.raises(ValueError, match="is not in Discrete"):
         A2C("FrozenLake-v1").predict(np.int64(99))
+
+
+@pytest.mark.parametrize("backend", ["sync", "async"])
+@pytest.mark.parametrize(
+    ("env", "kwargs"),
+    [
+        pytest.param("CartPole-v1", {}, id="spaces of environment 0"),
+        pytest.param("FrozenLake-v1", {"max_episode_steps": 9}, id="a time limit"),
+        pytest.param(partial(Shaped, gym.spaces.Box(-1, 1, (2,)), gym.spaces.Discrete(2)), {}, id="samples its spaces"),
+    ],
+)
+def test_identical_runs_save_identical_bytes(
+    env: EnvLike, kwargs: dict[str, int], backend: str, tmp_path: Path
+) -> None:
+    saved = []
+    for name in "ab":
+        agent = A2C(env, seed=3, num_envs=2, backend=backend, engine="torch", **kwargs).learn(40)
+        assert agent.worlds.state_is_captured
+        agent.loop.seconds = 0.0  # the only clock in the file
+        saved.append(agent.save(tmp_path / name).read_bytes())
+        agent.worlds.close()
+    assert saved[0] == saved[1]
