@@ -6,7 +6,7 @@ from typing import Self
 
 import torch
 from gymnasium import spaces
-from torch import Generator, Tensor
+from torch import Generator, Tensor, nn
 
 from agents.checkpoint import Parts, load_state, state_of
 from agents.engines import network_obstacle
@@ -16,6 +16,7 @@ from agents.networks.build import build_networks, normalized_mask
 from agents.networks.heads import StateDependentNoise
 from agents.rollout import Rollout
 from agents.settings.stream import StreamSettings
+from agents.step_rules import AdaptiveObGD, Intentional, ObGD, StepRule
 from agents.traces import Traces
 from envs import Worlds
 from envs.spaces import Flat
@@ -24,6 +25,17 @@ from envs.streams import stream_generator
 
 def td_error_failure(delta: float) -> FloatingPointError:
     return FloatingPointError(f"the TD error is {delta:g} and was not learned from; normalize the rewards")
+
+
+def traces_of(net: nn.Module, settings: StreamSettings, overshoot: float, intent: float, relative: bool) -> Traces:
+    """A network's traces with the step rule of the settings. See `agents.step_rules`."""
+    parameters, rule = [*net.parameters()], settings.step_rule
+    step: StepRule = ObGD(overshoot, settings.step_size)
+    if rule == "adaptive":
+        step = AdaptiveObGD(overshoot, settings.step_size, parameters)
+    elif rule == "intentional":
+        step = Intentional(intent, relative, parameters)
+    return Traces(parameters, step, settings.gamma * settings.trace_decay)
 
 
 @dataclass(eq=False)
@@ -52,8 +64,8 @@ class StreamLearner:
             obs_norm = ObservationNormalizer(input_size(flat), bound, normalized_mask(settings, space, flat))
         return cls(
             settings, flat, bool(worlds.masked), policy, value,
-            policy_traces=Traces([*policy.parameters()], settings.policy_overshoot, settings.step_size),
-            value_traces=Traces([*value.parameters()], settings.value_overshoot, settings.step_size),
+            policy_traces=traces_of(policy, settings, settings.policy_overshoot, settings.policy_intent, True),
+            value_traces=traces_of(value, settings, settings.value_overshoot, settings.value_intent, False),
             obs_norm=obs_norm,
             reward_norm=RewardNormalizer(1, settings.gamma, bound) if settings.normalize_rewards else None,
             generator=stream_generator(settings.seed, "actions"),
@@ -90,9 +102,8 @@ class StreamLearner:
 
     def finish(self, batch: Rollout) -> None:
         """After an update: traces end with their episode, and the observation joins the statistics."""
-        if bool(batch.ended):
-            self.policy_traces.reset()
-            self.value_traces.reset()
+        for traces in (self.policy_traces, self.value_traces):
+            traces.finish(bool(batch.ended))
         if self.obs_norm:
             self.obs_norm.update(encode(self.obs_space, batch.obs))
 

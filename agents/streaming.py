@@ -55,9 +55,9 @@ class StreamAC(StreamSettings, Algorithm):
 
     def learn_from(self, batch: Rollout, progress: float = 0.0) -> Metrics:
         """δ = r + γ (1 − terminated) V(s′) − V(s); e_V ← γλ e_V + ∇V(s); e_π ← γλ e_π + ∇ln π(a|s); then
-        φ ← φ + step · δ e_V and θ ← θ + step · (δ e_π + β ∇H), with the steps of ObGD (`agents.traces`).
+        φ ← φ + step · δ e_V and θ ← θ + step · (δ e_π + β ∇H), with the steps of a rule (`agents.step_rules`).
         """
-        learner, decay = self.learner, self.gamma * self.trace_decay
+        learner = self.learner
         x, legal = learner.encoded(batch.obs), legal_actions(batch)
         final = batch.terminated if self.truncation == "bootstrap" else batch.ended
         v, pi = self.value(x), self.policy(x, legal=legal)
@@ -69,13 +69,13 @@ class StreamAC(StreamSettings, Algorithm):
         entropy = pi.entropy().squeeze()
         log_p, bonus = pi.log_prob(batch.action).squeeze(), self.ent_coef * entropy
         value, policy = learner.value_traces, learner.policy_traces
-        value.accumulate(torch.autograd.grad(v.squeeze(), value.parameters), decay)
+        value.accumulate(torch.autograd.grad(v.squeeze(), value.parameters))
         push: Sequence[Tensor] = ()
         if self.entropy_form == "td_error":
             log_p = log_p + delta.sign() * bonus
         elif self.ent_coef > 0:
             push = torch.autograd.grad(bonus, policy.parameters, retain_graph=True)
-        policy.accumulate(torch.autograd.grad(log_p, policy.parameters), decay)
+        policy.accumulate(torch.autograd.grad(log_p, policy.parameters))
         steps = {"train/value_step": value.step(delta)}
 
         def move() -> None:

@@ -1,52 +1,64 @@
-"""Eligibility traces of a network's parameters, and the step that they bound (ObGD)."""
+"""Eligibility traces of a network's parameters, and the steps along them."""
 
 from collections.abc import Mapping, Sequence
+from typing import cast
 
 import torch
 from torch import Tensor, nn
 
-_TINY = 1e-30  # smaller traces are set to 0: denormal numbers are slow
+from agents.step_rules import StepRule
+
+TINY = 1e-30  # smaller traces are set to 0: denormal numbers are slow
 
 
 class Traces:
-    """e ← γλ e + g, and ObGD: w ← w + step · δ · e, where step = α / max(α κ max(|δ|, 1) ‖e‖₁, 1).
+    """e ← γλ e + g, then w ← w + step · (δ e + push) / d, with the step and d of a rule (`agents.step_rules`).
 
-    To first order, a step changes ln π or V at s by at most |δ| / κ of an error of 1, so it does not overshoot.
-    Source: Elsayed, Vasan & Mahmood 2024, "Streaming deep reinforcement learning finally works", algorithm 3.
+    Source: Sutton & Barto 2018, section 13.5.
     """
 
-    def __init__(self, parameters: Sequence[nn.Parameter], overshoot: float, step_size: float) -> None:
-        """overshoot: κ; step_size: α."""
-        self.parameters, self.overshoot, self.step_size = list(parameters), overshoot, step_size
+    def __init__(self, parameters: Sequence[nn.Parameter], rule: StepRule, decay: float) -> None:
+        """decay: γλ."""
+        self.parameters, self.rule, self.decay = list(parameters), rule, decay
         self.traces = [torch.zeros_like(p) for p in self.parameters]
+        self._gradients: Sequence[Tensor] = ()
 
-    def accumulate(self, gradients: Sequence[Tensor], decay: float) -> None:
-        """e ← decay · e + g. decay: γλ."""
+    def accumulate(self, gradients: Sequence[Tensor]) -> None:
+        """e ← γλ e + g."""
+        self._gradients = gradients
         for e, g in zip(self.traces, gradients, strict=True):
-            e.mul_(decay).add_(g)
-            e.masked_fill_(e.abs() < _TINY, 0.0)
+            e.mul_(self.decay).add_(g)
+            e.masked_fill_(e.abs() < TINY, 0.0)
 
     @torch.no_grad()
     def step(self, delta: Tensor, push: Sequence[Tensor] = ()) -> Tensor:
-        """w ← w + step · (δ e + push). delta: the TD error, a scalar; push: as the parameters. Returns the step."""
-        length = torch.stack([e.abs().sum() for e in self.traces]).sum()
-        bound = self.step_size * self.overshoot * delta.abs().clamp_min(1.0) * length
-        step = self.step_size / bound.clamp_min(1.0)
-        for p, e in zip(self.parameters, self.traces, strict=True):
-            p.add_(step * delta * e)
-        for p, direction in zip(self.parameters, push, strict=False):
-            p.add_(step * direction)
-        return step
+        """w ← w + step · (δ e + push) / d. delta: the TD error, a scalar; push: as the parameters. Returns the step."""
+        size, delta, divisors = self.rule.measure(self.traces, self._gradients, delta, self.decay)
+        moves = [delta * e for e in self.traces]
+        moves = [move + g for move, g in zip(moves, push, strict=True)] if push else moves
+        moves = moves if divisors is None else [move / d for move, d in zip(moves, divisors, strict=True)]
+        for p, move in zip(self.parameters, moves, strict=True):
+            p.add_(size * move)
+        return size
+
+    def finish(self, ended: bool) -> None:
+        """After an update: traces end with their episode, and at γλ = 0 with their step."""
+        if ended or self.decay == 0:
+            self.reset()
 
     def reset(self) -> None:
         for e in self.traces:
             e.zero_()
 
     def state_dict(self) -> dict[str, object]:
-        return {"traces": [e.clone() for e in self.traces]}
+        return {
+            "traces": [e.clone() for e in self.traces],
+            "moments": [v.clone() for v in self.rule.moments],
+            "state": self.rule.state.clone(),
+        }
 
     def load_state_dict(self, state: Mapping[str, object]) -> None:
-        saved = state["traces"]
-        assert isinstance(saved, list)
-        for e, other in zip(self.traces, saved, strict=True):
-            e.copy_(other)
+        for name, own in (("traces", self.traces), ("moments", self.rule.moments)):
+            for e, other in zip(own, cast("list[Tensor]", state[name]), strict=True):
+                e.copy_(other)
+        self.rule.state.copy_(cast(Tensor, state["state"]))

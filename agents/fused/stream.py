@@ -12,10 +12,11 @@ from numpy.typing import NDArray
 from agents.fused.chunk import encode_rows, step_native_worlds, store_successor
 from agents.fused.densities import categorical_kl, categorical_loss, phi, sample_categorical
 from agents.fused.learn import DONE, GRADIENT_NOT_FINITE, preprocess_rewards
-from agents.fused.memory import Batch, Doubles, Floats, Norms
+from agents.fused.memory import COLUMN, Batch, Doubles, Floats, Norms
 from agents.fused.network import copy_row
 from agents.fused.norms import merge_moments
-from agents.fused.stream_network import StreamNet, forward, move, trace_gradient
+from agents.fused.stream_network import StreamNet, backward, forward
+from agents.fused.stream_steps import advance, measure
 from envs.kernels import inlined, kernel
 
 _f64 = np.float64
@@ -32,6 +33,8 @@ CONSTANTS = {  # settings that the kernels read as they are
     "step_size": np.float64,
     "policy_overshoot": np.float64,
     "value_overshoot": np.float64,
+    "policy_intent": np.float64,
+    "value_intent": np.float64,
 }
 
 OPTIONS = np.dtype(
@@ -40,6 +43,7 @@ OPTIONS = np.dtype(
         ("bootstrap", np.bool_),  # at a time limit
         ("entropy_in_trace", np.bool_),  # with the sign of δ; else added to every step
         ("activation", np.int64),
+        ("rule", np.int64),
         ("actions", np.int64),  # number of discrete actions, or dimension of a continuous one
         ("reward_clip", np.float64),  # infinite if null
         ("max_policy_shift", np.float64),  # NaN if null
@@ -59,7 +63,6 @@ class StreamMemory(NamedTuple):
     options: NDArray[np.void]  # [1] of OPTIONS
     policy: StreamNet
     value: StreamNet
-    entropy: StreamNet  # the policy, with the gradient of β H in place of its trace
     before: Floats  # [P], the policy's parameters before a bounded step
     batch: Batch
     norms: Norms
@@ -104,7 +107,7 @@ def act_on(options, policy, batch, norms, work, obs, noise, begin):
 @kernel
 def act(memory, obs, noise):
     """Samples actions for observations, [N, D]."""
-    options, policy, _, _, _, batch, norms, work = memory
+    options, policy, _, _, batch, norms, work = memory
     act_on(options[0], policy, batch, norms, work, obs, noise, 0)
 
 
@@ -160,15 +163,13 @@ def policy_shift(options, policy, batch, work):
 
 
 @inlined
-def bounded_move(options, policy, push, before, batch, work, step, delta, measure):
+def bounded_move(options, policy, before, batch, work, step, delta, functions, measure_shift):
     """The policy's step, shortened until its shift is at most the bound: see `agents.optimizer.bounded`."""
     theta, bound = policy.theta, options.max_policy_shift
     if bound > 0:
         before[:] = theta
-    move(theta, policy.trace, step * delta)
-    if len(push) > 0:
-        move(theta, push, step)
-    if not (measure or bound > 0):
+    advance(options, policy, batch.x[0], step, delta, functions)
+    if not (measure_shift or bound > 0):
         return np.nan
     kl = policy_shift(options, policy, batch, work)
     attempt = 0
@@ -182,38 +183,37 @@ def bounded_move(options, policy, push, before, batch, work, step, delta, measur
 
 
 @inlined
-def obgd(step_size, overshoot, delta, length):
-    """The step α / max(α κ max(|δ|, 1) ‖e‖₁, 1). length: ‖e‖₁."""
-    return step_size / max(step_size * overshoot * max(abs(delta), 1.0) * length, 1.0)
+def policy_gradients(options, policy, batch, delta, work, report):
+    """The gradients of ln π and, as function 1, of β H where it is not part of the trace; returns their number."""
+    outputs, functions, weight = policy.layers[-1, COLUMN], 1, 0.0
+    out = policy.outputs[outputs:]
+    if options.entropy_in_trace:
+        weight = options.ent_coef * np.sign(_f64(delta))
+    elif options.ent_coef > 0:
+        functions = 2
+        policy_slope(options, batch, 0.0, options.ent_coef, out, policy.deltas[1, outputs:], work)
+    report.entropy = policy_slope(options, batch, 1.0, weight, out, policy.deltas[0, outputs:], work)
+    backward(policy, options.activation, options.layer_norm, functions)
+    return functions
 
 
 @inlined
-def learn(options, policy, value, entropy, before, batch, norms, work, measure, report):
+def learn(options, policy, value, before, batch, norms, work, measure_shift, report):
     """Learns from the transition in row 0. Needs the policy's forward pass on it: acting has made it."""
     delta, v = td_error(options, batch, norms, value)
     if not abs(delta) < math.inf:
         report.td_error = delta
         return GRADIENT_NOT_FINITE
-    activation, norm, decay = options.activation, options.layer_norm, options.gamma * options.trace_decay
-    layers = policy.layers
-    slope, out = policy.deltas[layers[-1, 5] :], policy.outputs[layers[-1, 5] :]
-    push, weight = entropy.trace[:0], 0.0
-    if options.entropy_in_trace:
-        weight = options.ent_coef * np.sign(_f64(delta))
-    elif options.ent_coef > 0:
-        policy_slope(options, batch, 0.0, options.ent_coef, out, slope, work)
-        trace_gradient(entropy, activation, norm, batch.x[0], 0.0)
-        push = entropy.trace
-    report.entropy = policy_slope(options, batch, 1.0, weight, out, slope, work)
-    value.deltas[value.layers[-1, 5]] = 1.0
-    length = trace_gradient(value, activation, norm, batch.x[0], decay)
-    report.value_step = obgd(options.step_size, options.value_overshoot, delta, length)
-    length = trace_gradient(policy, activation, norm, batch.x[0], decay)
-    report.policy_step = obgd(options.step_size, options.policy_overshoot, delta, length)
-    report.td_error, report.value = delta, v
-    move(value.theta, value.trace, report.value_step * delta)
-    step = report.policy_step
-    report.policy_shift_kl = bounded_move(options, policy, push, before, batch, work, step, delta, measure)
+    x = batch.x[0]
+    functions = policy_gradients(options, policy, batch, delta, work, report)
+    value.deltas[0, value.layers[-1, COLUMN]] = 1.0
+    backward(value, options.activation, options.layer_norm, 1)
+    step, error = measure(options, value, x, _f64(delta), options.value_overshoot, options.value_intent, False)
+    advance(options, value, x, step, error, 1)
+    report.value_step, report.td_error, report.value = step, delta, v
+    step, error = measure(options, policy, x, _f64(delta), options.policy_overshoot, options.policy_intent, True)
+    report.policy_step = step
+    report.policy_shift_kl = bounded_move(options, policy, before, batch, work, step, error, functions, measure_shift)
     if batch.terminated[0, 0] or batch.truncated[0, 0]:
         policy.trace[:] = 0.0
         value.trace[:] = 0.0
@@ -227,13 +227,13 @@ def store_learn_act(
     memory, t, steps, used, obs, noise, next_obs, reward, terminated, truncated, progress, measure, report
 ):
     """Stores the transition, learns from it, and samples the action for the next observation: see `chunk`."""
-    settings, policy, value, entropy, before, batch, norms, work = memory
+    settings, policy, value, before, batch, norms, work = memory
     options = settings[0]
     batch.reward[0, 0], batch.terminated[0, 0], batch.truncated[0, 0] = reward[0], terminated[0], truncated[0]
     over = terminated[0] or truncated[0]
     store_successor(batch.raw_obs, batch.successor, 0, 1, over, True, next_obs, 0, 2)
     encode_rows(options, batch, norms, 1, 2)
-    status = learn(options, policy, value, entropy, before, batch, norms, work, measure, report[0])
+    status = learn(options, policy, value, before, batch, norms, work, measure, report[0])
     if status == DONE and len(noise) > 0:
         act_on(options, policy, batch, norms, work, obs, noise, 0)
     return used, status
@@ -242,7 +242,7 @@ def store_learn_act(
 @kernel
 def update(memory, obs, next_obs, discrete, continuous, behavior, reward, terminated, truncated, progress, report):
     """Learns from one transition that was collected elsewhere: an `agents.rollout.Rollout` of one row."""
-    settings, policy, value, entropy, before, batch, norms, work = memory
+    settings, policy, value, before, batch, norms, work = memory
     options = settings[0]
     batch.raw_obs[:1], batch.raw_obs[1:2] = obs, next_obs
     batch.discrete[:1], batch.continuous[:1] = discrete[:1], continuous[:1]
@@ -251,13 +251,13 @@ def update(memory, obs, next_obs, discrete, continuous, behavior, reward, termin
     encode_rows(options, batch, norms, 0, 2)
     out = forward(policy, options.activation, options.layer_norm, batch.x[0])
     write_parameters(options, out, batch.behavior, 0)  # of the current policy, whoever acted
-    return learn(options, policy, value, entropy, before, batch, norms, work, True, report[0])
+    return learn(options, policy, value, before, batch, norms, work, True, report[0])
 
 
 @kernel
 def run_chunk(memory, worlds, noise, updates, steps, step, iteration, until, interval, reports, episodes):
     """`updates` steps of a native world, each with an update: see `agents.fused.chunk.run_chunk`."""
-    settings, policy, value, entropy, before, batch, norms, work = memory
+    settings, policy, value, before, batch, norms, work = memory
     options, ended = settings[0], 0
     force, next_obs, reward = np.empty(1, np.float32), np.empty_like(worlds.obs), np.empty(1)
     buffers = (force, next_obs, reward, np.empty(1, np.bool_), np.empty(1, np.bool_))
@@ -267,7 +267,7 @@ def run_chunk(memory, worlds, noise, updates, steps, step, iteration, until, int
         _, ended = step_native_worlds(options.gaussian, batch, worlds, 0, 1, 2, now, episodes, ended, buffers)
         encode_rows(options, batch, norms, 1, 2)
         measure, report = (iteration + u + 1) % interval == 0, reports[u]
-        status = learn(options, policy, value, entropy, before, batch, norms, work, measure, report)
+        status = learn(options, policy, value, before, batch, norms, work, measure, report)
         if status != DONE:
             return status, u, ended
     return DONE, updates, ended

@@ -1,19 +1,21 @@
-"""A multilayer perceptron on one input: forward, and its gradient into an eligibility trace.
+"""A multilayer perceptron on one input: forward, and backward to the gradients of its layers' sums.
 
-layers: int64[L, 6], see `agents.fused.memory.Net`; theta, trace: flat parameters and their trace, [P].
+layers: int64[L, 6], see `agents.fused.memory.Net`. A weight's gradient is the outer product of the layer's input and of
+the gradient of its sums; it is never stored, except in a trace.
 """
 
 import math
 from typing import NamedTuple
 
-from agents.fused.memory import BIAS, COLUMN, FAN_IN, FAN_OUT, WEIGHT, WIDTH, Doubles, Floats, Integers
+from agents.fused.matmul import matmul
+from agents.fused.memory import COLUMN, FAN_OUT, WIDTH, Doubles, Floats, Integers
+from agents.fused.network import bias_of, weight_of
 from envs.kernels import fast_kernel, kernel
 
 ACTIVATIONS = ("tanh", "relu", "leaky_relu")
 TANH, RELU, LEAKY_RELU = range(3)
 _SLOPE = 0.01  # of leaky ReLU below 0
 _EPS = 1e-5  # of layer normalization
-_TINY = 1e-30  # smaller traces are set to 0: denormal numbers are slow
 
 
 class StreamNet(NamedTuple):
@@ -22,36 +24,27 @@ class StreamNet(NamedTuple):
     layers: Integers  # [L, 6]
     theta: Floats  # [P]
     trace: Floats  # [P]
+    moments: Floats  # [P], running mean of squared gradients or steps; [0] if the step rule has none
+    state: Doubles  # [4], of the step rule: see `agents.fused.stream_steps`
     units: Floats  # [Σ widths], of each layer the normalized sums, or the sums without layer normalization
     outputs: Floats  # [Σ widths], of each layer the activations; of the last one its sums
-    deltas: Floats  # [Σ widths], gradients of the sums
+    deltas: Floats  # [2, Σ widths], gradients of the sums, of two functions of the output
     scales: Doubles  # [L], 1 / √(variance + 1e-5) of each layer's sums
-
-
-@fast_kernel
-def sums(theta, layer, h, z):
-    """z = h W + b. h: [FAN_IN]; z: [WIDTH]."""
-    width, weight, bias = layer[WIDTH], layer[WEIGHT], layer[BIAS]
-    for k in range(width):
-        z[k] = theta[bias + k]
-    for a in range(layer[FAN_IN]):
-        row, value = theta[weight + a * width : weight + (a + 1) * width], h[a]
-        for k in range(width):
-            z[k] += value * row[k]
 
 
 @fast_kernel
 def normalize_units(z, size):
     """z ← (z − mean) / √(var + 1e-5) over its first `size` numbers; returns the factor."""
-    mean, square = 0.0, 0.0
+    mean, square, one = z.dtype.type(0), z.dtype.type(0), z.dtype.type(1)
     for k in range(size):
         mean += z[k]
-    mean /= size
+    mean = mean / z.dtype.type(size)
     for k in range(size):
-        square += (z[k] - mean) ** 2
-    scale = 1 / math.sqrt(square / size + _EPS)
+        z[k] -= mean
+        square += z[k] * z[k]
+    scale = one / math.sqrt(square / z.dtype.type(size) + z.dtype.type(_EPS))
     for k in range(size):
-        z[k] = (z[k] - mean) * scale
+        z[k] *= scale
     return scale
 
 
@@ -75,7 +68,10 @@ def forward(net, activation, layer_norm, x):
         begin, width, size = layers[i, COLUMN], layers[i, WIDTH], layers[i, FAN_OUT]
         z, out = net.units[begin : begin + width], net.outputs[begin : begin + width]
         last = i == len(layers) - 1
-        sums(net.theta, layers[i], h, out if last else z)
+        sums = out if last else z
+        matmul(
+            h.reshape(1, len(h)), weight_of(net.theta, layers[i]), bias_of(net.theta, layers[i]), sums.reshape(1, width)
+        )
         if not last:
             net.scales[i] = normalize_units(z, size) if layer_norm else 1.0
             activate(activation, z[:size], out[:size])
@@ -84,35 +80,11 @@ def forward(net, activation, layer_norm, x):
 
 
 @fast_kernel
-def accumulate(trace, layer, h, delta, decay):
-    """e ← decay · e + ∂/∂(W, b) for the gradient delta of the layer's sums; returns ‖e‖₁."""
-    number = trace.dtype.type
-    width, weight, bias, tiny = layer[WIDTH], layer[WEIGHT], layer[BIAS], number(_TINY)
-    decay, length = number(decay), 0.0
-    for a in range(layer[FAN_IN]):
-        row, value, total = trace[weight + a * width : weight + (a + 1) * width], h[a], number(0)
-        for k in range(width):
-            e = decay * row[k] + value * delta[k]
-            e = number(0) if abs(e) < tiny else e
-            row[k] = e
-            total += abs(e)
-        length += total
-    row, total = trace[bias : bias + width], number(0)
-    for k in range(width):
-        e = decay * row[k] + delta[k]
-        e = number(0) if abs(e) < tiny else e
-        row[k] = e
-        total += abs(e)
-    return length + total
-
-
-@fast_kernel
-def below(theta, layer, delta, under):
-    """under = W δ. delta: [WIDTH]; under: [FAN_IN]."""
-    width, weight = layer[WIDTH], layer[WEIGHT]
-    for a in range(layer[FAN_IN]):
-        row, total = theta[weight + a * width : weight + (a + 1) * width], theta.dtype.type(0)
-        for k in range(width):
+def below(w, delta, under):
+    """under = W δ. w: [I, O]; delta: [O]; under: [I]."""
+    for a in range(len(under)):
+        row, total = w[a], w.dtype.type(0)
+        for k in range(len(delta)):
             total += row[k] * delta[k]
         under[a] = total
 
@@ -120,48 +92,36 @@ def below(theta, layer, delta, under):
 @fast_kernel
 def through_units(activation, layer_norm, z, h, delta, scale):
     """From the gradient of the activations to that of the sums, in place. z: normalized sums; all [n]."""
-    size, mean, product = len(z), 0.0, 0.0
+    number, size = delta.dtype.type, len(z)
+    mean, product = number(0), number(0)
     if activation == TANH:
         for k in range(size):
-            delta[k] *= 1 - h[k] * h[k]
+            delta[k] *= number(1) - h[k] * h[k]
     else:
-        slope = delta.dtype.type(_SLOPE if activation == LEAKY_RELU else 0.0)
+        slope = number(_SLOPE if activation == LEAKY_RELU else 0.0)
         for k in range(size):
-            delta[k] *= 1 if z[k] > 0 else slope
+            delta[k] *= number(1) if z[k] > 0 else slope
     if layer_norm:
         for k in range(size):
             mean += delta[k]
             product += delta[k] * z[k]
-        mean, product = mean / size, product / size
+        mean, product, scale = mean / number(size), product / number(size), number(scale)
         for k in range(size):
             delta[k] = scale * (delta[k] - mean - z[k] * product)
 
 
 @kernel
-def trace_gradient(net, activation, layer_norm, x, decay):
-    """e ← decay · e + ∇ for the gradient of the output in the last part of net.deltas; returns ‖e‖₁.
+def backward(net, activation, layer_norm, functions):
+    """Fills net.deltas of the hidden layers, for the gradients of the outputs in its last part.
 
-    Needs the forward pass on x.
+    functions: how many rows of deltas. Needs the forward pass on the input.
     """
-    layers, length = net.layers, 0.0
-    for i in range(len(layers) - 1, -1, -1):
+    layers = net.layers
+    for i in range(len(layers) - 1, 0, -1):
         begin, width = layers[i, COLUMN], layers[i, WIDTH]
-        delta = net.deltas[begin : begin + width]
-        if i == 0:
-            length += accumulate(net.trace, layers[i], x, delta, decay)
-        else:
-            start, size = layers[i - 1, COLUMN], layers[i - 1, FAN_OUT]
-            h = net.outputs[start : start + size]
-            length += accumulate(net.trace, layers[i], h, delta, decay)
-            under = net.deltas[start : start + size]
-            below(net.theta, layers[i], delta, under)
-            through_units(activation, layer_norm, net.units[start : start + size], h, under, net.scales[i - 1])
-    return length
-
-
-@fast_kernel
-def move(theta, trace, amount):
-    """w ← w + amount · e. Both [P]."""
-    amount = theta.dtype.type(amount)
-    for k in range(len(theta)):
-        theta[k] += amount * trace[k]
+        start, size = layers[i - 1, COLUMN], layers[i - 1, FAN_OUT]
+        z, h = net.units[start : start + size], net.outputs[start : start + size]
+        for f in range(functions):
+            under = net.deltas[f, start : start + size]
+            below(weight_of(net.theta, layers[i]), net.deltas[f, begin : begin + width], under)
+            through_units(activation, layer_norm, z, h, under, net.scales[i - 1])

@@ -13,6 +13,7 @@ from agents.fused.memory import Batch, Integers, Reports, layer_table, views, ze
 from agents.fused.shared import norms_of
 from agents.fused.stream import StreamMemory
 from agents.fused.stream_network import ACTIVATIONS, StreamNet
+from agents.fused.stream_steps import RULES
 from agents.networks.actor_critic import input_size
 from agents.stream_learner import StreamLearner, td_error_failure
 from agents.traces import Traces
@@ -63,15 +64,15 @@ class StreamShared:
         )
         policy, value = (network.arrays() for network in self._networks)
         norms = norms_of(learner.obs_norm, learner.reward_norm, 1)
-        entropy = policy._replace(trace=np.zeros_like(policy.trace))
         before, work = np.empty_like(policy.theta), np.zeros(4 * self.size)
-        return StreamMemory(self._options(), policy, value, entropy, before, batch, norms, work)
+        return StreamMemory(self._options(), policy, value, before, batch, norms, work)
 
     def _options(self) -> np.ndarray:
         options, settings = np.zeros(1, stream.OPTIONS), self.learner.settings
         options["gaussian"], options["actions"] = self.gaussian, self.size
         options["bootstrap"] = settings.truncation == "bootstrap"
         options["entropy_in_trace"] = settings.entropy_form == "td_error"
+        options["rule"] = RULES.index(settings.step_rule)
         options["activation"] = ACTIVATIONS.index(settings.activation)
         options["reward_clip"] = np.inf if settings.reward_clip is None else settings.reward_clip
         options["max_policy_shift"] = np.nan if settings.max_policy_shift is None else settings.max_policy_shift
@@ -82,34 +83,37 @@ class StreamShared:
 
 
 class _Bound:
-    """A network's parameters and traces in flat tensors."""
+    """A network's parameters, traces and moments in flat tensors."""
 
     def __init__(self, net: nn.Sequential, traces: Traces) -> None:
         self.net, self.traces = net, traces
         self.layers: Integers
         self.layers, size = layer_table(net, 0)
         self.theta, self.trace = torch.zeros(size), torch.zeros(size)
-        self._places: list[tuple[Tensor, Tensor]] = []
+        self.moments = torch.zeros(size if traces.rule.moments else 0)
+        self._bound: list[Tensor] = []  # torch's tensors, views of the flat ones
 
     def refresh(self) -> None:
-        """Moves the parameters and traces into the flat tensors, where torch still sees them, unless they are there."""
-        whole = self._places and all(p.data_ptr() == place.data_ptr() for p, place in self._places)
-        bound = {e.data_ptr() for e in self.traces.traces}
-        if whole and bound == {place.data_ptr() for _, place in views(self.net, self.layers, self.trace)}:
+        """Moves the tensors into the flat ones, where torch still sees them, unless they are there."""
+        rule = self.traces.rule
+        tensors = [*(p.data for p in self.traces.parameters), *self.traces.traces, *rule.moments]
+        if [t.data_ptr() for t in tensors] == [t.data_ptr() for t in self._bound]:
             return
-        self._places = views(self.net, self.layers, self.theta)
-        for p, place in self._places:
-            place.copy_(p.data)
+        order = {id(p): k for k, p in enumerate(self.traces.parameters)}
+        places = []
+        for flat in (self.theta, self.trace, self.moments):
+            pairs = views(self.net, self.layers, flat) if len(flat) else []
+            places.append([place for _, place in sorted(pairs, key=lambda pair: order[id(pair[0])])])
+        self._bound = [place for part in places for place in part]
+        for tensor, place in zip(tensors, self._bound, strict=True):
+            place.copy_(tensor)
+        for p, place in zip(self.traces.parameters, places[0], strict=True):
             p.data = place
-        order = {id(p): place for p, place in views(self.net, self.layers, self.trace)}
-        places = [order[id(p)] for p in self.traces.parameters]
-        for e, place in zip(self.traces.traces, places, strict=True):
-            place.copy_(e)
-        self.traces.traces = places
+        self.traces.traces, rule.moments = places[1], places[2]
 
     def arrays(self) -> StreamNet:
         widths = int(self.layers[:, 2].sum())
-        units, outputs, deltas = zeros(widths), zeros(widths), zeros(widths)
         return StreamNet(
-            self.layers, self.theta.numpy(), self.trace.numpy(), units, outputs, deltas, np.zeros(len(self.layers))
-        )
+            self.layers, self.theta.numpy(), self.trace.numpy(), self.moments.numpy(), self.traces.rule.state.numpy(),
+            zeros(widths), zeros(widths), zeros(2, widths), np.zeros(len(self.layers)),
+        )  # fmt: skip

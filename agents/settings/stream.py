@@ -10,6 +10,7 @@ from agents.settings.values import ConfigError
 
 Truncation = Literal["bootstrap", "terminate"]
 EntropyForm = Literal["constant", "td_error"]
+Rule = Literal["obgd", "adaptive", "intentional"]
 _UNSUPPORTED = {  # setting → what to do instead
     "gru_size": "its traces do not reach back through a recurrent layer; leave it null",
     "use_sde": "it draws new noise in every step; leave it false",
@@ -40,9 +41,12 @@ class StreamSettings(ActorCriticSettings):
     entropy_form: EntropyForm = (
         "constant"  # constant: β ∇H in every step; td_error: β sign(δ) ∇H in the trace, as there
     )
-    step_size: float = 1.0  # α, the step size before ObGD bounds it
-    policy_overshoot: float = 3.0  # κ_π; the step of π_θ is at most 1 / (κ_π · max(|δ|, 1) · ‖e‖₁)
+    step_rule: Rule = "obgd"  # length of a step along the traces: obgd and adaptive are bounded, intentional is set
+    step_size: float = 1.0  # α of obgd and adaptive, the step size before it is bounded
+    policy_overshoot: float = 3.0  # κ_π of obgd and adaptive; the step of π_θ is at most 1 / (κ_π · max(|δ|, 1) · ‖e‖₁)
     value_overshoot: float = 2.0  # κ_V; the same for V_φ
+    policy_intent: float = 0.05  # η_π of intentional; ln π(a|s) moves by η_π δ / E|δ|
+    value_intent: float = 0.5  # η_V of intentional; V(s) moves by η_V δ
     truncation: Truncation = "bootstrap"  # at a time limit: bootstrap from V(s′), or treat it as a terminal state
     max_policy_shift: float | None = (
         None  # bound on KL(π_before ‖ π_after) at s in nats; shortens π_θ's step; null: off
@@ -53,6 +57,7 @@ class StreamSettings(ActorCriticSettings):
         self.check_bounds((
             (("ent_coef",), 0, "not be negative"),
             (("step_size", "policy_overshoot", "value_overshoot"), SMALLEST, "be positive"),
+            (("policy_intent", "value_intent"), SMALLEST, "be positive"),
             (("max_policy_shift",), SMALLEST, "be positive or null"),
         ))  # fmt: skip
         self.check_fractions("trace_decay")

@@ -94,7 +94,7 @@ def test_traces_are_the_backward_view_of_lambda_returns(trace_decay: float) -> N
                 agent.value(agent.learner.encoded(batch.next_obs)).squeeze(),
             )
             delta = (batch.reward.squeeze() + 0.99 * after * (~batch.terminated.squeeze()) - v).detach()
-            traces.accumulate(torch.autograd.grad(v, parameters), 0.99 * trace_decay)
+            traces.accumulate(torch.autograd.grad(v, parameters))
             backward = [total + delta * e for total, e in zip(backward, traces.traces, strict=True)]
             values.append(agent.value(agent.learner.encoded(batch.obs)).squeeze())
             successors.append(float(after.detach()) * (not bool(batch.terminated)))
@@ -216,7 +216,17 @@ def test_engines_agree_in_double_precision(trace_decay: float, long: bool) -> No
 
 @pytest.mark.parametrize(
     "settings",
-    [{}, {"trace_decay": 0.9}, {"max_policy_shift": 1e-3}, {"truncation": "terminate"}, {"entropy_form": "td_error"}],
+    [
+        {},
+        {"trace_decay": 0.9},
+        {"max_policy_shift": 1e-3},
+        {"truncation": "terminate"},
+        {"entropy_form": "td_error"},
+        {"step_rule": "adaptive"},
+        {"step_rule": "adaptive", "trace_decay": 0.9},
+        {"step_rule": "intentional"},
+        {"step_rule": "intentional", "trace_decay": 0.9},
+    ],
 )
 def test_engines_agree_on_gaussian_policies(settings: dict[str, object]) -> None:
     torch.set_default_dtype(torch.float64)
