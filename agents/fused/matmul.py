@@ -16,12 +16,12 @@ from envs.kernels import kernel
 
 PAD = 16  # numbers in a vector: one AVX-512 register of float32, two of float64
 _ROWS = 4
-_WIDE = 4 if llvmlite.binding.get_host_cpu_features().get("avx512f") else 1  # vectors per row of a tile
+WIDE = 4 if llvmlite.binding.get_host_cpu_features().get("avx512f") else 1  # vectors per row of a tile
 _INT = ir.IntType(64)
 _SHUFFLE = ir.VectorType(ir.IntType(32), PAD)
 
 
-class _Array:
+class VectorArray:
     """An array in generated code: loads and stores `PAD` elements at a time."""
 
     def __init__(self, context, builder, kind, value):
@@ -68,7 +68,7 @@ def _tile(rows: int, wide: int) -> Callable[..., None]:
     def generate(context, builder, signature, arguments):
         *arrays, i, j = arguments
         kinds = signature.args[:4]
-        x, w, b, y = (_Array(context, builder, *pair) for pair in zip(kinds, arrays, strict=True))
+        x, w, b, y = (VectorArray(context, builder, *pair) for pair in zip(kinds, arrays, strict=True))
         lines, columns = _after(builder, i, rows), _after(builder, j, wide, PAD)
         start = [b.load(column) for column in columns]
         before, body, end = builder.block, builder.append_basic_block("sum"), builder.append_basic_block("end")
@@ -101,7 +101,7 @@ def _tile(rows: int, wide: int) -> Callable[..., None]:
     return tile
 
 
-_tile_4_wide, _tile_1_wide = _tile(_ROWS, _WIDE), _tile(1, _WIDE)
+_tile_4_wide, _tile_1_wide = _tile(_ROWS, WIDE), _tile(1, WIDE)
 _tile_4, _tile_1 = _tile(_ROWS, 1), _tile(1, 1)
 
 
@@ -111,12 +111,12 @@ def matmul(x, w, bias, y):
     rows, j = y.shape[0], 0
     four = rows - rows % _ROWS
     while j < y.shape[1]:
-        if j + _WIDE * PAD <= y.shape[1]:
+        if j + WIDE * PAD <= y.shape[1]:
             for i in range(0, four, _ROWS):
                 _tile_4_wide(x, w, bias, y, i, j)
             for i in range(four, rows):
                 _tile_1_wide(x, w, bias, y, i, j)
-            j += _WIDE * PAD
+            j += WIDE * PAD
         else:
             for i in range(0, four, _ROWS):
                 _tile_4(x, w, bias, y, i, j)
@@ -130,7 +130,7 @@ def _transpose_block(_, w, transposed, i, j):
     """transposed[j:j+16, i:i+16] = w[i:i+16, j:j+16]ᵀ, by four perfect shuffles of sixteen vectors."""
 
     def generate(context, builder, signature, arguments):
-        source, target = (_Array(context, builder, signature.args[n], arguments[n]) for n in range(2))
+        source, target = (VectorArray(context, builder, signature.args[n], arguments[n]) for n in range(2))
         i, j = arguments[2:]
         lanes = [source.load(row, j) for row in _after(builder, i, PAD)]
         half = PAD // 2

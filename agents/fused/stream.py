@@ -16,7 +16,7 @@ from agents.fused.memory import COLUMN, Batch, Doubles, Floats, Norms
 from agents.fused.network import copy_row
 from agents.fused.norms import merge_moments
 from agents.fused.stream_network import StreamNet, backward, forward
-from agents.fused.stream_steps import advance, measure
+from agents.fused.stream_steps import advance, finish, measure
 from envs.kernels import inlined, kernel
 
 _f64 = np.float64
@@ -70,13 +70,14 @@ class StreamMemory(NamedTuple):
 
 
 @inlined
-def write_parameters(options, out, behavior, r):
-    """behavior[r] = the distribution's parameters of network outputs: logits, or μ and ln σ, σ = softplus(output)."""
-    size = options.actions
+def write_parameters(options, policy, batch, r):
+    """behavior[r] = the distribution's parameters for row r: logits, or μ and ln σ, σ = softplus(output)."""
+    size, behavior, outputs = options.actions, batch.behavior, policy.outputs
+    out = forward(policy, options.activation, options.layer_norm, batch.x, r)
     for k in range(size):
-        behavior[r, k] = out[k]
+        behavior[r, k] = outputs[out + k]
         if options.gaussian:
-            o = _f64(out[size + k]) + options.std_shift
+            o = _f64(outputs[out + size + k]) + options.std_shift
             behavior[r, size + k] = math.log(math.log1p(math.exp(-abs(o))) + max(o, 0.0))
 
 
@@ -85,8 +86,7 @@ def sample_actions(options, policy, batch, work, noise, begin, end):
     """a ~ π_θ(·|x) for the rows of x from begin to end; see `agents.fused.chunk.sample_actions`."""
     behavior, size = batch.behavior, options.actions
     for r in range(begin, end):
-        out = forward(policy, options.activation, options.layer_norm, batch.x[r])
-        write_parameters(options, out, behavior, r)
+        write_parameters(options, policy, batch, r)
         if options.gaussian:
             for k in range(size):
                 batch.continuous[r, k] = behavior[r, k] + np.exp(behavior[r, size + k]) * noise[r - begin, k]
@@ -120,27 +120,29 @@ def td_error(options, batch, norms, value):
     final = batch.terminated[0, 0] or (batch.truncated[0, 0] and not options.bootstrap)
     v_next = number(0)
     if not final:
-        v_next = forward(value, options.activation, options.layer_norm, batch.x[batch.successor[0]])[0]
-    v = forward(value, options.activation, options.layer_norm, batch.x[0])[0]
+        out = forward(value, options.activation, options.layer_norm, batch.x, batch.successor[0])
+        v_next = value.outputs[out]
+    out = forward(value, options.activation, options.layer_norm, batch.x, 0)
+    v = value.outputs[out]
     return reward[0, 0] + number(options.gamma) * v_next - v, v
 
 
 @inlined
-def policy_slope(options, batch, likelihood, weight, out, slope, work):
-    """Writes ∂[likelihood · ln π(a|s) + weight · H]/∂outputs into slope; returns H. out: the outputs at s."""
+def policy_slope(options, batch, likelihood, weight, policy, slope, work):
+    """Writes ∂[likelihood · ln π(a|s) + weight · H]/∂outputs into slope, [1, ≥ outputs]; returns H."""
     size, behavior = options.actions, batch.behavior
     if not options.gaussian:
-        action, rows = batch.discrete[0], slope.reshape(1, len(slope))
-        _, entropy = categorical_loss(behavior, 0, size, action, -likelihood, -weight, 1.0, rows, work)
+        action = batch.discrete[0]
+        _, entropy = categorical_loss(behavior, 0, size, action, -likelihood, -weight, 1.0, slope, work)
         return entropy
-    entropy, half_log = 0.0, 0.5 * math.log(2 * math.pi)
+    entropy, half_log, out = 0.0, 0.5 * math.log(2 * math.pi), policy.layers[-1, COLUMN]
     for k in range(size):
         log_std = _f64(behavior[0, size + k])
         z = (_f64(batch.continuous[0, k]) - _f64(behavior[0, k])) * math.exp(-log_std)
-        o = _f64(out[size + k]) + options.std_shift
+        o = _f64(policy.outputs[out + size + k]) + options.std_shift
         curve = math.exp(-log_std) / (1 + math.exp(-o))  # ∂ ln σ/∂o, σ = softplus(o)
-        slope[k] = likelihood * z * math.exp(-log_std)
-        slope[size + k] = (likelihood * (z * z - 1) + weight) * curve
+        slope[0, k] = likelihood * z * math.exp(-log_std)
+        slope[0, size + k] = (likelihood * (z * z - 1) + weight) * curve
         entropy += log_std + half_log + 0.5
     return entropy
 
@@ -149,15 +151,16 @@ def policy_slope(options, batch, likelihood, weight, out, slope, work):
 def policy_shift(options, policy, batch, work):
     """KL(π_before ‖ π_now) at s."""
     size, behavior = options.actions, batch.behavior
-    out = forward(policy, options.activation, options.layer_norm, batch.x[0])
+    out = forward(policy, options.activation, options.layer_norm, batch.x, 0)
     if not options.gaussian:
-        kl, _ = categorical_kl(behavior, out.reshape(1, len(out)), 0, size, work)
+        logits = policy.outputs[out : out + size].reshape(1, size)
+        kl, _ = categorical_kl(behavior, logits, 0, size, work)
         return kl
     kl = 0.0
     for k in range(size):
-        o = _f64(out[size + k]) + options.std_shift
+        o = _f64(policy.outputs[out + size + k]) + options.std_shift
         std = math.log1p(math.exp(-abs(o))) + max(o, 0.0)
-        z = (_f64(behavior[0, k]) - _f64(out[k])) / std
+        z = (_f64(behavior[0, k]) - _f64(policy.outputs[out + k])) / std
         kl += 0.5 * (phi(2 * (_f64(behavior[0, size + k]) - math.log(std))) + z * z)
     return kl
 
@@ -168,7 +171,7 @@ def bounded_move(options, policy, before, batch, work, step, delta, functions, m
     theta, bound = policy.theta, options.max_policy_shift
     if bound > 0:
         before[:] = theta
-    advance(options, policy, batch.x[0], step, delta, functions)
+    advance(options, policy, step, delta, functions)
     if not (measure_shift or bound > 0):
         return np.nan
     kl = policy_shift(options, policy, batch, work)
@@ -185,14 +188,14 @@ def bounded_move(options, policy, before, batch, work, step, delta, functions, m
 @inlined
 def policy_gradients(options, policy, batch, delta, work, report):
     """The gradients of ln π and, as function 1, of β H where it is not part of the trace; returns their number."""
-    outputs, functions, weight = policy.layers[-1, COLUMN], 1, 0.0
-    out = policy.outputs[outputs:]
+    begin, end, functions, weight = policy.layers[-1, COLUMN], len(policy.outputs), 1, 0.0
+    slope = policy.deltas[begin:end].reshape(1, end - begin)
     if options.entropy_in_trace:
         weight = options.ent_coef * np.sign(_f64(delta))
     elif options.ent_coef > 0:
-        functions = 2
-        policy_slope(options, batch, 0.0, options.ent_coef, out, policy.deltas[1, outputs:], work)
-    report.entropy = policy_slope(options, batch, 1.0, weight, out, policy.deltas[0, outputs:], work)
+        functions, other = 2, policy.deltas[end + begin :].reshape(1, end - begin)
+        policy_slope(options, batch, 0.0, options.ent_coef, policy, other, work)
+    report.entropy = policy_slope(options, batch, 1.0, weight, policy, slope, work)
     backward(policy, options.activation, options.layer_norm, functions)
     return functions
 
@@ -204,19 +207,18 @@ def learn(options, policy, value, before, batch, norms, work, measure_shift, rep
     if not abs(delta) < math.inf:
         report.td_error = delta
         return GRADIENT_NOT_FINITE
-    x = batch.x[0]
     functions = policy_gradients(options, policy, batch, delta, work, report)
-    value.deltas[0, value.layers[-1, COLUMN]] = 1.0
+    value.deltas[value.layers[-1, COLUMN]] = 1.0
     backward(value, options.activation, options.layer_norm, 1)
-    step, error = measure(options, value, x, _f64(delta), options.value_overshoot, options.value_intent, False)
-    advance(options, value, x, step, error, 1)
+    step, error = measure(options, value, _f64(delta), options.value_overshoot, options.value_intent, False)
+    advance(options, value, step, error, 1)
     report.value_step, report.td_error, report.value = step, delta, v
-    step, error = measure(options, policy, x, _f64(delta), options.policy_overshoot, options.policy_intent, True)
+    step, error = measure(options, policy, _f64(delta), options.policy_overshoot, options.policy_intent, True)
     report.policy_step = step
     report.policy_shift_kl = bounded_move(options, policy, before, batch, work, step, error, functions, measure_shift)
-    if batch.terminated[0, 0] or batch.truncated[0, 0]:
-        policy.trace[:] = 0.0
-        value.trace[:] = 0.0
+    ended = batch.terminated[0, 0] or batch.truncated[0, 0]
+    finish(options, value, ended)
+    finish(options, policy, ended)
     if options.normalize_observations:
         merge_moments(norms.obs_count, norms.obs_mean, norms.obs_m2, batch.raw_obs[:1])
     return DONE
@@ -249,8 +251,7 @@ def update(memory, obs, next_obs, discrete, continuous, behavior, reward, termin
     batch.reward[:], batch.terminated[:], batch.truncated[:] = reward, terminated, truncated
     batch.successor[0] = 1
     encode_rows(options, batch, norms, 0, 2)
-    out = forward(policy, options.activation, options.layer_norm, batch.x[0])
-    write_parameters(options, out, batch.behavior, 0)  # of the current policy, whoever acted
+    write_parameters(options, policy, batch, 0)  # of the current policy, whoever acted
     return learn(options, policy, value, before, batch, norms, work, True, report[0])
 
 

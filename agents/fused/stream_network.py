@@ -7,10 +7,9 @@ the gradient of its sums; it is never stored, except in a trace.
 import math
 from typing import NamedTuple
 
-from agents.fused.matmul import matmul
-from agents.fused.memory import COLUMN, FAN_OUT, WIDTH, Doubles, Floats, Integers
-from agents.fused.network import bias_of, weight_of
-from envs.kernels import fast_kernel, kernel
+from agents.fused.memory import COLUMN, FAN_IN, FAN_OUT, WEIGHT, WIDTH, Doubles, Floats, Integers
+from agents.fused.rows import row_product, transposed_product
+from envs.kernels import fast_kernel, inlined, kernel
 
 ACTIVATIONS = ("tanh", "relu", "leaky_relu")
 TANH, RELU, LEAKY_RELU = range(3)
@@ -19,109 +18,115 @@ _EPS = 1e-5  # of layer normalization
 
 
 class StreamNet(NamedTuple):
-    """A network, its trace, and what a forward pass leaves for the gradient."""
+    """A network, its trace, and what a forward pass leaves for the gradient.
 
-    layers: Integers  # [L, 6]
+    units, outputs and deltas hold the input's D numbers, padded, and then a part for each layer, at COLUMN.
+    """
+
+    layers: Integers  # [L, 6], with COLUMN counted from the input
     theta: Floats  # [P]
     trace: Floats  # [P]
     moments: Floats  # [P], running mean of squared gradients or steps; [0] if the step rule has none
+    gradient: Floats  # [P], a gradient, as long as the moments
     state: Doubles  # [4], of the step rule: see `agents.fused.stream_steps`
-    units: Floats  # [Σ widths], of each layer the normalized sums, or the sums without layer normalization
-    outputs: Floats  # [Σ widths], of each layer the activations; of the last one its sums
-    deltas: Floats  # [2, Σ widths], gradients of the sums, of two functions of the output
-    scales: Doubles  # [L], 1 / √(variance + 1e-5) of each layer's sums
+    units: Floats  # [W], the normalized sums, or the sums without layer normalization
+    outputs: Floats  # [W], the input, and the activations; of the last layer its sums
+    deltas: Floats  # [2 W], gradients of the sums, of two functions of the output
+    scales: Floats  # [L], 1 / √(variance + 1e-5) of each layer's sums
 
 
 @fast_kernel
-def normalize_units(z, size):
-    """z ← (z − mean) / √(var + 1e-5) over its first `size` numbers; returns the factor."""
-    mean, square, one = z.dtype.type(0), z.dtype.type(0), z.dtype.type(1)
+def normalize_units(units, begin, size):
+    """z ← (z − mean) / √(var + 1e-5) over `size` units from `begin` on; returns the factor."""
+    z, number = units[begin : begin + size], units.dtype.type
+    mean, square = number(0), number(0)
     for k in range(size):
         mean += z[k]
-    mean = mean / z.dtype.type(size)
+    mean = mean / number(size)
     for k in range(size):
         z[k] -= mean
         square += z[k] * z[k]
-    scale = one / math.sqrt(square / z.dtype.type(size) + z.dtype.type(_EPS))
+    scale = number(1) / math.sqrt(square / number(size) + number(_EPS))
     for k in range(size):
         z[k] *= scale
     return scale
 
 
 @fast_kernel
-def activate(activation, z, h):
-    """h = f(z). Both [n]."""
+def activate(activation, units, outputs, begin, size):
+    """h = f(z), for `size` units from `begin` on."""
+    z, h = units[begin : begin + size], outputs[begin : begin + size]
     if activation == TANH:
-        for k in range(len(z)):
+        for k in range(size):
             h[k] = math.tanh(z[k])
     else:
         slope = z.dtype.type(_SLOPE if activation == LEAKY_RELU else 0.0)
-        for k in range(len(z)):
+        for k in range(size):
             h[k] = z[k] if z[k] > 0 else slope * z[k]
 
 
 @kernel
-def forward(net, activation, layer_norm, x):
-    """The network's output on x, [D]; returned as a view of net.outputs."""
-    layers, h = net.layers, x
+def forward_pass(layers, theta, units, outputs, scales, activation, layer_norm, x, r):
+    """The network on x[r]; returns where its outputs begin in `outputs`."""
+    place, last = 0, len(layers) - 1
+    for k in range(x.shape[1]):
+        outputs[k] = x[r, k]
     for i in range(len(layers)):
-        begin, width, size = layers[i, COLUMN], layers[i, WIDTH], layers[i, FAN_OUT]
-        z, out = net.units[begin : begin + width], net.outputs[begin : begin + width]
-        last = i == len(layers) - 1
-        sums = out if last else z
-        matmul(
-            h.reshape(1, len(h)), weight_of(net.theta, layers[i]), bias_of(net.theta, layers[i]), sums.reshape(1, width)
-        )
-        if not last:
-            net.scales[i] = normalize_units(z, size) if layer_norm else 1.0
-            activate(activation, z[:size], out[:size])
-        h = out
-    return h
+        begin, place, width, size = place, layers[i, COLUMN], layers[i, WIDTH], layers[i, FAN_OUT]
+        sums = outputs if i == last else units
+        row_product(theta, layers[i, WEIGHT], width, layers[i, FAN_IN], outputs, begin, sums, place)
+        if i < last:
+            if layer_norm:
+                scales[i] = normalize_units(units, place, size)
+            activate(activation, units, outputs, place, size)
+    return place
+
+
+@inlined
+def forward(net, activation, layer_norm, x, r):
+    """The network on x[r]; returns where its outputs begin in net.outputs."""
+    return forward_pass(net.layers, net.theta, net.units, net.outputs, net.scales, activation, layer_norm, x, r)
 
 
 @fast_kernel
-def below(w, delta, under):
-    """under = W δ. w: [I, O]; delta: [O]; under: [I]."""
-    for a in range(len(under)):
-        row, total = w[a], w.dtype.type(0)
-        for k in range(len(delta)):
-            total += row[k] * delta[k]
-        under[a] = total
-
-
-@fast_kernel
-def through_units(activation, layer_norm, z, h, delta, scale):
-    """From the gradient of the activations to that of the sums, in place. z: normalized sums; all [n]."""
-    number, size = delta.dtype.type, len(z)
+def through_units(activation, layer_norm, units, outputs, begin, size, deltas, place, scale):
+    """From the gradient of the activations to that of the sums, in place at `place`. z: normalized sums."""
+    z, h, d = units[begin : begin + size], outputs[begin : begin + size], deltas[place : place + size]
+    number = d.dtype.type
     mean, product = number(0), number(0)
     if activation == TANH:
         for k in range(size):
-            delta[k] *= number(1) - h[k] * h[k]
+            d[k] *= number(1) - h[k] * h[k]
     else:
         slope = number(_SLOPE if activation == LEAKY_RELU else 0.0)
         for k in range(size):
-            delta[k] *= number(1) if z[k] > 0 else slope
+            d[k] *= number(1) if z[k] > 0 else slope
     if layer_norm:
         for k in range(size):
-            mean += delta[k]
-            product += delta[k] * z[k]
-        mean, product, scale = mean / number(size), product / number(size), number(scale)
+            mean += d[k]
+            product += d[k] * z[k]
+        mean, product = mean / number(size), product / number(size)
         for k in range(size):
-            delta[k] = scale * (delta[k] - mean - z[k] * product)
+            d[k] = scale * (d[k] - mean - z[k] * product)
 
 
 @kernel
-def backward(net, activation, layer_norm, functions):
-    """Fills net.deltas of the hidden layers, for the gradients of the outputs in its last part.
-
-    functions: how many rows of deltas. Needs the forward pass on the input.
-    """
-    layers = net.layers
+def backward_pass(layers, theta, units, outputs, deltas, scales, activation, layer_norm, functions):
+    whole = len(outputs)
     for i in range(len(layers) - 1, 0, -1):
-        begin, width = layers[i, COLUMN], layers[i, WIDTH]
-        start, size = layers[i - 1, COLUMN], layers[i - 1, FAN_OUT]
-        z, h = net.units[start : start + size], net.outputs[start : start + size]
-        for f in range(functions):
-            under = net.deltas[f, start : start + size]
-            below(weight_of(net.theta, layers[i]), net.deltas[f, begin : begin + width], under)
-            through_units(activation, layer_norm, z, h, under, net.scales[i - 1])
+        place, begin, size = layers[i, COLUMN], layers[i - 1, COLUMN], layers[i - 1, FAN_OUT]
+        second = whole if functions == 2 else 0
+        transposed_product(theta, layers[i, WEIGHT], layers[i, WIDTH], size, deltas, place, second, deltas, begin)
+        for f in range(0, functions * whole, whole):
+            through_units(activation, layer_norm, units, outputs, begin, size, deltas, f + begin, scales[i - 1])
+
+
+@inlined
+def backward(net, activation, layer_norm, functions):
+    """Fills net.deltas of the hidden layers, for the gradients of the outputs in their last part.
+
+    functions: how many functions of the outputs, at most two. Needs the forward pass on the input.
+    """
+    backward_pass(
+        net.layers, net.theta, net.units, net.outputs, net.deltas, net.scales, activation, layer_norm, functions
+    )

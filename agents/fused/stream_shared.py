@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from agents.fused import stream
 from agents.fused.engine import Kernels
-from agents.fused.memory import Batch, Integers, Reports, layer_table, views, zeros
+from agents.fused.memory import COLUMN, FAN_IN, WIDTH, Batch, Integers, Reports, layer_table, padded, views, zeros
 from agents.fused.shared import norms_of
 from agents.fused.stream import StreamMemory
 from agents.fused.stream_network import ACTIVATIONS, StreamNet
@@ -31,7 +31,7 @@ class StreamShared:
         outputs = cast(nn.Linear, learner.policy.net[-1]).out_features
         self.size = outputs // 2 if self.gaussian else outputs
         pairs = ((learner.policy.net, learner.policy_traces), (learner.value.net, learner.value_traces))
-        self._networks = [_Bound(net, traces) for net, traces in pairs]
+        self._networks = [BoundNetwork(net, traces) for net, traces in pairs]
         self._memories: dict[int, StreamMemory] = {}
 
     def memory(self, steps: int, envs: int) -> StreamMemory:
@@ -82,7 +82,7 @@ class StreamShared:
         return options
 
 
-class _Bound:
+class BoundNetwork:
     """A network's parameters, traces and moments in flat tensors."""
 
     def __init__(self, net: nn.Sequential, traces: Traces) -> None:
@@ -112,8 +112,11 @@ class _Bound:
         self.traces.traces, rule.moments = places[1], places[2]
 
     def arrays(self) -> StreamNet:
-        widths = int(self.layers[:, 2].sum())
+        inputs = padded(int(self.layers[0, FAN_IN]))
+        layers = self.layers.copy()
+        layers[:, COLUMN] += inputs
+        size = inputs + int(layers[:, WIDTH].sum())
         return StreamNet(
-            self.layers, self.theta.numpy(), self.trace.numpy(), self.moments.numpy(), self.traces.rule.state.numpy(),
-            zeros(widths), zeros(widths), zeros(2, widths), np.zeros(len(self.layers)),
+            layers, self.theta.numpy(), self.trace.numpy(), self.moments.numpy(), zeros(len(self.moments)),
+            self.traces.rule.state.numpy(), zeros(size), zeros(size), zeros(2 * size), zeros(len(layers)),
         )  # fmt: skip

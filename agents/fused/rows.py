@@ -1,0 +1,229 @@
+"""A layer on a single input, in LLVM vector instructions: its product, and a step and a trace of its gradient.
+
+Arrays are flat. A layer's weight, [I, O], and then its bias, [O], begin at `weight`, with O a multiple of `PAD`; its
+input h, [I], begins at `begin` of its array, the gradient d of its sums, [O], at `place`. Slices would cost more than
+the arithmetic. The gradient of the weight is h dᵀ, that of the bias is d.
+"""
+
+from collections.abc import Callable
+
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+from agents.fused.matmul import PAD, WIDE, VectorArray
+from envs.kernels import kernel
+
+_INT = ir.IntType(64)
+_CONTRACT = ("contract",)
+_WIDE = 2 * WIDE  # vectors of a row that are in registers at once
+
+
+def _call(builder, name, result, *arguments, fastmath=()):
+    """An LLVM intrinsic for vectors of floats."""
+    bits = 64 if isinstance(arguments[-1].type.element, ir.DoubleType) else 32
+    kind = ir.FunctionType(result, [argument.type for argument in arguments])
+    function = cgutils.get_or_insert_function(builder.module, kind, f"llvm.{name}.v{PAD}f{bits}")
+    return builder.call(function, arguments, fastmath=fastmath)
+
+
+def _sum(builder, lanes):
+    number = lanes.type.element
+    return _call(builder, "vector.reduce.fadd", number, ir.Constant(number, 0.0), lanes, fastmath=("reassoc",))
+
+
+def _filled(builder, vector, number):
+    """A vector with the number in every lane."""
+    blank = ir.Constant(vector, ir.Undefined)
+    first = builder.insert_element(blank, number, ir.IntType(32)(0))
+    return builder.shuffle_vector(first, blank, ir.Constant(ir.VectorType(ir.IntType(32), PAD), [0] * PAD))
+
+
+def _fma(builder, a, b, c):
+    return builder.fadd(builder.fmul(a, b, flags=_CONTRACT), c, flags=_CONTRACT)
+
+
+def _columns(builder, begin, wide):
+    return [builder.add(begin, _INT(n * PAD)) for n in range(wide)]
+
+
+def _product(wide: int) -> Callable[..., None]:
+    """A function of (theta, weight, width, count, h, begin, z, place, j): z[J] = b[J] + Σ_a h[a] w[a, J]."""
+
+    def generate(context, builder, signature, arguments):
+        theta, h, z = (VectorArray(context, builder, signature.args[n], arguments[n]) for n in (0, 4, 6))
+        weight, width, count, begin, place, j = (arguments[n] for n in (1, 2, 3, 5, 7, 8))
+        bias = builder.add(builder.add(weight, builder.mul(count, width)), j)
+        sums = [cgutils.alloca_once_value(builder, theta.load(at)) for at in _columns(builder, bias, wide)]
+        with cgutils.for_range(builder, count) as loop:
+            factor = h.broadcast(builder.add(begin, loop.index))
+            row = builder.add(builder.add(weight, builder.mul(loop.index, width)), j)
+            for total, at in zip(sums, _columns(builder, row, wide), strict=True):
+                builder.store(_fma(builder, factor, theta.load(at), builder.load(total)), total)
+        for total, at in zip(sums, _columns(builder, builder.add(place, j), wide), strict=True):
+            z.store(builder.load(total), at)
+        return context.get_dummy_value()
+
+    @intrinsic
+    def product(_, theta, weight, width, count, h, begin, z, place, j):
+        n = types.intp
+        return types.void(theta, n, n, n, h, n, z, n, n), generate
+
+    return product
+
+
+def _outer(wide: int) -> Callable[..., None]:
+    """A function of (theta, weight, width, count, h, begin, d, place, j): w[a, J] += h[a] d[J], b[J] += d[J]."""
+
+    def generate(context, builder, signature, arguments):
+        theta, h, d = (VectorArray(context, builder, signature.args[n], arguments[n]) for n in (0, 4, 6))
+        weight, width, count, begin, place, j = (arguments[n] for n in (1, 2, 3, 5, 7, 8))
+        slopes = [d.load(at) for at in _columns(builder, builder.add(place, j), wide)]
+        with cgutils.for_range(builder, count) as loop:
+            factor = h.broadcast(builder.add(begin, loop.index))
+            row = builder.add(builder.add(weight, builder.mul(loop.index, width)), j)
+            for slope, at in zip(slopes, _columns(builder, row, wide), strict=True):
+                theta.store(_fma(builder, factor, slope, theta.load(at)), at)
+        bias = builder.add(builder.add(weight, builder.mul(count, width)), j)
+        for slope, at in zip(slopes, _columns(builder, bias, wide), strict=True):
+            theta.store(builder.fadd(theta.load(at), slope), at)
+        return context.get_dummy_value()
+
+    @intrinsic
+    def outer(_, theta, weight, width, count, h, begin, d, place, j):
+        n = types.intp
+        return types.void(theta, n, n, n, h, n, d, n, n), generate
+
+    return outer
+
+
+def _decayed(wide: int) -> Callable[..., float]:
+    """A function of (e, weight, width, count, h, begin, d, place, j, decay, tiny): e ← decay · e + the gradient, in the
+    columns J; returns ‖e‖₁ there. Numbers below `tiny` become 0.
+    """
+
+    def generate(context, builder, signature, arguments):
+        e, h, d = (VectorArray(context, builder, signature.args[n], arguments[n]) for n in (0, 4, 6))
+        weight, width, count, begin, place, j = (arguments[n] for n in (1, 2, 3, 5, 7, 8))
+        decay, tiny = (_filled(builder, e.vector, arguments[n]) for n in (9, 10))
+        zero = ir.Constant(e.vector, [0.0] * PAD)
+        slopes = [d.load(at) for at in _columns(builder, builder.add(place, j), wide)]
+        total = cgutils.alloca_once_value(builder, zero)
+
+        def update(slope, at, factor):
+            gradient = slope if factor is None else builder.fmul(factor, slope, flags=_CONTRACT)
+            new = _fma(builder, decay, e.load(at), gradient)
+            size = _call(builder, "fabs", e.vector, new)
+            small = builder.fcmp_ordered("<", size, tiny)
+            e.store(builder.select(small, zero, new), at)
+            builder.store(builder.fadd(builder.load(total), builder.select(small, zero, size)), total)
+
+        with cgutils.for_range(builder, count) as loop:
+            factor = h.broadcast(builder.add(begin, loop.index))
+            row = builder.add(builder.add(weight, builder.mul(loop.index, width)), j)
+            for slope, at in zip(slopes, _columns(builder, row, wide), strict=True):
+                update(slope, at, factor)
+        bias = builder.add(builder.add(weight, builder.mul(count, width)), j)
+        for slope, at in zip(slopes, _columns(builder, bias, wide), strict=True):
+            update(slope, at, None)
+        return _sum(builder, builder.load(total))
+
+    @intrinsic
+    def decayed(_, e, weight, width, count, h, begin, d, place, j, decay, tiny):
+        n, number = types.intp, e.dtype
+        return number(e, n, n, n, h, n, d, n, n, number, number), generate
+
+    return decayed
+
+
+def _dots(rows: int, functions: int) -> Callable[..., None]:
+    """A function of (theta, row, width, d, place, second, under, begin): under[begin + r] = Σ_k w[r, k] d[k].
+
+    row: the index of w[0, 0]. With two functions also for the d and the under that begin `second` later.
+    """
+
+    def generate(context, builder, signature, arguments):
+        theta, d, under = (VectorArray(context, builder, signature.args[n], arguments[n]) for n in (0, 3, 6))
+        row, width, place, second, begin = (arguments[n] for n in (1, 2, 4, 5, 7))
+        starts = [builder.add(row, builder.mul(width, _INT(r))) for r in range(rows)]
+        shifts = [_INT(0), second][:functions]
+        zero = ir.Constant(theta.vector, [0.0] * PAD)
+        totals = [[cgutils.alloca_once_value(builder, zero) for _ in shifts] for _ in starts]
+        with cgutils.for_range_slice(builder, _INT(0), width, _INT(PAD), inc=True) as (k, _):
+            slopes = [d.load(builder.add(builder.add(place, shift), k)) for shift in shifts]
+            for start, line in zip(starts, totals, strict=True):
+                weights = theta.load(builder.add(start, k))
+                for slope, total in zip(slopes, line, strict=True):
+                    builder.store(_fma(builder, slope, weights, builder.load(total)), total)
+        for r, line in enumerate(totals):
+            for shift, total in zip(shifts, line, strict=True):
+                address = under.address(builder.add(builder.add(begin, shift), _INT(r)))
+                builder.store(_sum(builder, builder.load(total)), address)
+        return context.get_dummy_value()
+
+    @intrinsic
+    def dots(_, theta, row, width, d, place, second, under, begin):
+        n = types.intp
+        return types.void(theta, n, n, d, n, n, under, n), generate
+
+    return dots
+
+
+_dots_4, _dots_1, _dots_4_twice, _dots_1_twice = _dots(4, 1), _dots(1, 1), _dots(4, 2), _dots(1, 2)
+_product_wide, _product_one = _product(_WIDE), _product(1)
+_outer_wide, _outer_one = _outer(_WIDE), _outer(1)
+_decayed_wide, _decayed_one = _decayed(_WIDE), _decayed(1)
+
+
+@kernel
+def row_product(theta, weight, width, count, h, begin, z, place):
+    """z = h w + b."""
+    j = 0
+    while j + _WIDE * PAD <= width:
+        _product_wide(theta, weight, width, count, h, begin, z, place, j)
+        j += _WIDE * PAD
+    while j < width:
+        _product_one(theta, weight, width, count, h, begin, z, place, j)
+        j += PAD
+
+
+@kernel
+def add_gradient(theta, weight, width, count, h, begin, d, place):
+    """w ← w + h dᵀ and b ← b + d."""
+    j = 0
+    while j + _WIDE * PAD <= width:
+        _outer_wide(theta, weight, width, count, h, begin, d, place, j)
+        j += _WIDE * PAD
+    while j < width:
+        _outer_one(theta, weight, width, count, h, begin, d, place, j)
+        j += PAD
+
+
+@kernel
+def decay_and_add_gradient(e, weight, width, count, h, begin, d, place, decay, tiny):
+    """e ← decay · e + the gradient, where e is the trace of w and b; returns ‖e‖₁. Numbers below `tiny` become 0."""
+    j, total = 0, 0.0
+    while j + _WIDE * PAD <= width:
+        total += _decayed_wide(e, weight, width, count, h, begin, d, place, j, decay, tiny)
+        j += _WIDE * PAD
+    while j < width:
+        total += _decayed_one(e, weight, width, count, h, begin, d, place, j, decay, tiny)
+        j += PAD
+    return total
+
+
+@kernel
+def transposed_product(theta, weight, width, count, d, place, second, under, begin):
+    """under[begin + a] = Σ_k w[a, k] d[k]; if second > 0, also for the d and the under that begin `second` later."""
+    whole = count - count % 4
+    if second > 0:
+        for a in range(0, whole, 4):
+            _dots_4_twice(theta, weight + a * width, width, d, place, second, under, begin + a)
+        for a in range(whole, count):
+            _dots_1_twice(theta, weight + a * width, width, d, place, second, under, begin + a)
+    else:
+        for a in range(0, whole, 4):
+            _dots_4(theta, weight + a * width, width, d, place, second, under, begin + a)
+        for a in range(whole, count):
+            _dots_1(theta, weight + a * width, width, d, place, second, under, begin + a)
