@@ -82,8 +82,10 @@ def episode_player(
     same = trained is not None and (env is trained.env or (isinstance(env, str) and env == trained.env))
     origin = trained.worlds.origin if trained and same else None
     variant = variant if variant is not None else origin.variant if origin else Variant()
+    timeout = origin.step_timeout if origin and backend is None else None
     backend = backend if backend is not None else evaluation_backend(origin.backend) if origin else "auto"
-    worlds = make(env, count, start, variant=variant, backend=backend, action_masks=_obeys_masks(agent))
+    masks = _obeys_masks(agent)
+    worlds = make(env, count, start, variant=variant, backend=backend, action_masks=masks, step_timeout=timeout)
     _check_observations(agent, worlds)
     limited = variant.max_episode_steps is not None or worlds.has_time_limit
     try:

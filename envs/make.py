@@ -10,6 +10,8 @@ from envs.errors import EnvironmentUsageError
 from envs.streams import stream_seeds
 from envs.worlds import Origin, Worlds
 
+_LONGEST_TIMEOUT = 1_000_000  # seconds; the system counts milliseconds in an int32
+
 
 def make(
     env: EnvLike,
@@ -37,12 +39,18 @@ def make(
     environment gives one; for other environments that give one, it raises EnvironmentUsageError.
     Observations that are neither Box nor Discrete are flattened, as by Gymnasium's FlattenObservation.
 
-    step_timeout: seconds after which a step or a reset of "async" environments raises EnvironmentFailure, with the
-    index of the environment that hangs; None waits forever. Other backends cannot interrupt an environment.
+    step_timeout: seconds after which a step or a reset of "async" environments, or building them, raises
+    EnvironmentFailure, with the index of the environment that hangs; None waits forever. Other backends cannot
+    interrupt an environment.
 
     Raises UnknownEnvironment (with the nearest known id), UnsupportedSpace, or EnvironmentUsageError.
     """
     check_backend(backend)
+    if step_timeout is not None and not 0 < step_timeout <= _LONGEST_TIMEOUT:
+        raise EnvironmentUsageError(
+            f"step_timeout must be positive and at most {_LONGEST_TIMEOUT:,} seconds, got {step_timeout:g}; "
+            "None waits forever"
+        )
     if step_timeout is not None and (backend == "auto" or not backend_class(backend).takes_timeout):
         able = [name for name in BACKENDS if backend_class(name).takes_timeout]
         raise EnvironmentUsageError(
@@ -59,7 +67,7 @@ def make(
         vector, name = chosen.build(request), request.name
         gives_masks = chosen.gives_masks(request) if action_masks is None else None
     masked = gives_masks if action_masks is None else action_masks
-    origin = Origin(env, seed, variant, backend, action_masks)
+    origin = Origin(env, seed, variant, backend, action_masks, step_timeout)
     return Worlds(vector, name, origin, stream_seeds(seed, "environments", vector.num_envs), masked)
 
 

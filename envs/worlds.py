@@ -26,6 +26,7 @@ class Origin(NamedTuple):
     variant: Variant
     backend: str
     action_masks: bool | None
+    step_timeout: float | None = None
 
 
 class Worlds(VectorWrapper):

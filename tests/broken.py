@@ -1,5 +1,7 @@
 """Environments that break their contract, registered on import: `tests.broken:NanReward-v0`."""
 
+import os
+import signal
 import sys
 import threading
 
@@ -54,6 +56,17 @@ class HangInInit(Broken):
         hang()
 
 
+class HangInReset(Broken):
+    def reset(self, *, seed=None, options=None):  # type: ignore[no-untyped-def]
+        hang()
+
+
+class Dies(Broken):
+    def fail(self) -> float:
+        os.kill(os.getpid(), signal.SIGKILL)
+        return 0.0
+
+
 class Exit(Broken):
     def fail(self) -> float:
         sys.exit(0)
@@ -65,5 +78,5 @@ class TextSpace(Broken):
         self.observation_space = spaces.Dict({"note": spaces.Text(5)})
 
 
-for name in ("NanReward", "RaiseInStep", "Hang", "HangInInit", "Exit", "TextSpace"):
+for name in ("NanReward", "RaiseInStep", "Hang", "HangInInit", "HangInReset", "Dies", "Exit", "TextSpace"):
     gym.register(f"{name}-v0", entry_point=f"tests.broken:{name}")

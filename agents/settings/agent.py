@@ -31,7 +31,7 @@ class AgentSettings:
     # Environments
     action_masks: bool | None = None  # obey action_mask in infos; null: if the environment id provides action masks
     backend: Backend = "auto"  # what steps the environments, see `envs.make`; auto: native if compiled, else sync
-    step_timeout: float | None = None  # seconds a step or reset may take, with backend async; null: unlimited
+    step_timeout: float | None = None  # seconds for a step, a reset, or to build environments, with backend async
     max_episode_steps: int | None = None  # time limit in steps; null: the registered one
     env_kwargs: dict[str, object] | None = None  # arguments of the environment's constructor
     frame_stack: int = 1  # number of latest observations that form the agent's observation

@@ -2,9 +2,10 @@
 
 from collections.abc import Callable
 from functools import cached_property
-from typing import ClassVar, Self, cast
+from typing import ClassVar, NamedTuple, Self, cast
 
 import numpy as np
+from gymnasium.envs.registration import EnvSpec
 from gymnasium.vector import VectorEnv
 from numpy.typing import NDArray
 
@@ -16,6 +17,17 @@ from envs.spaces import Array, Space, check_action_space, check_observation_spac
 Flags = NDArray[np.bool_]
 Infos = dict[str, object]
 StepResult = tuple[Array, NDArray[np.float64], Flags, Flags, Infos]
+
+
+class Description(NamedTuple):
+    """What can be known of an environment that is built in another process."""
+
+    name: str
+    observation_space: Space
+    flat_space: Space  # of its observations in one row
+    action_space: Space
+    gives_masks: bool | None  # None for an environment without an id
+    spec: EnvSpec | None  # only the id, the reward threshold and the time limit
 
 
 class Request:
@@ -30,6 +42,7 @@ class Request:
     ) -> None:
         self.build, self.count = builder(env, num_envs, variant)
         self.env, self.variant, self.step_timeout = env, variant, step_timeout
+        self.description: Description | None = None  # set by a backend that builds nothing in this process
 
     @cached_property
     def first(self) -> AnyEnv:
@@ -44,6 +57,8 @@ class Request:
     @property
     def name(self) -> str:
         """The id, or else the name that the environment gives itself."""
+        if self.description:
+            return self.description.name
         return self.env if isinstance(self.env, str) else name_of(self.first)
 
 

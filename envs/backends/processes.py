@@ -1,15 +1,14 @@
 """`ProcessBackend`: each environment in a process, by Gymnasium's `AsyncVectorEnv` in SAME_STEP mode.
 
-The rows are those of `SyncBackend` from the same seeds. Processes are started by forkserver (by spawn on Windows), not
-forked from this one: a fork would leave the threads of torch and Numba in an undefined state. So a script must do its
-work under `if __name__ == "__main__":`, as always with multiprocessing.
+The rows are those of `SyncBackend` from the same seeds. No environment is built in this process. Processes are not
+forked from it (see `process_context`), so a script must do its work under `if __name__ == "__main__":`, as always with
+multiprocessing.
 """
 
 import atexit
 import multiprocessing
 import pickle
 import signal
-import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -22,9 +21,10 @@ import gymnasium as gym
 from gymnasium.vector import AsyncVectorEnv, AutoresetMode
 from gymnasium.vector.async_vector_env import AsyncState, _async_worker
 
-from envs.backends.base import BackendEnv, Infos, Request, StepResult, as_transitions
+from envs.backends.base import BackendEnv, Description, Infos, Request, StepResult, as_transitions
 from envs.backends.guard import Snapshot, flattened, merge_info
 from envs.backends.remote import FAILURE, RemoteEnv
+from envs.backends.scout import describe, how_ended, process_context
 from envs.build import AnyEnv
 from envs.errors import EnvironmentFailure, EnvironmentUsageError
 from envs.spaces import Array
@@ -36,39 +36,36 @@ _PATIENCE = 5.0  # seconds for a process to close its environment before it is k
 class ProcessBackend(BackendEnv, AsyncVectorEnv):
     """N environments, each in its own process.
 
-    like: an environment that `build` returned, for its spaces and its spec; it may be closed already. timeout: seconds
-    for a step or a reset. Raises EnvironmentUsageError if an environment cannot be built in its process,
-    EnvironmentFailure if one raises, its process ends, or it does not answer in time.
+    build: with flat observations; like: what it builds. timeout: seconds to build all environments, for a step and for
+    a reset. Raises EnvironmentUsageError if an environment cannot be built in its process, EnvironmentFailure if one
+    raises, its process ends, or it does not answer in time.
     """
 
     backend = "async"
+    evaluate_on: ClassVar[str] = "async"  # what can hang or die in training can do so in evaluation
     takes_timeout: ClassVar[bool] = True
 
     def __init__(
-        self, build: Callable[[], AnyEnv], num_envs: int, name: str, like: AnyEnv, timeout: float | None = None
+        self, build: Callable[[], AnyEnv], num_envs: int, like: Description, timeout: float | None = None
     ) -> None:
-        if getattr(multiprocessing.current_process(), "_inheriting", False):
-            sys.exit(1)  # the script has no __main__ guard: the process that started this one prints the message
-        self.name, self.spec, self._in_sync, self._timeout = name, like.spec, True, timeout
-        remote = partial(RemoteEnv, build, name, (like.observation_space, like.action_space))
+        self.name, self.spec, self._in_sync, self._timeout = like.name, like.spec, True, timeout
+        remote = partial(RemoteEnv, build, like.name, (like.flat_space, like.action_space))
         self.parent_pipes, self.processes = [], []
-        method = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
-        if method == "forkserver":
-            multiprocessing.get_context(method).set_forkserver_preload([__name__])  # once, for all of them
         try:
-            super().__init__(
-                [partial(remote, i) for i in range(num_envs)], copy=False, context=method,
-                worker=_work, autoreset_mode=AutoresetMode.SAME_STEP,
+            start = partial(
+                super().__init__, [partial(remote, i) for i in range(num_envs)], copy=False, worker=_work,
+                context=process_context().get_start_method(), autoreset_mode=AutoresetMode.SAME_STEP,
             )  # fmt: skip
+            self._exchange(start)
             problems = cast("tuple[str, ...]", self._exchange(partial(self.call, "begin")))
-        except Exception as error:
+        except BaseException:
             self.close()
-            raise EnvironmentUsageError(self._not_started(error)) from error
+            raise
         for i, problem in enumerate(problems):
             if problem:
                 self.close()
-                raise EnvironmentUsageError(f"environment {i} ({name}) cannot be built in its process: {problem}")
-        self.env_obs_space = self.single_observation_space
+                raise EnvironmentUsageError(f"environment {i} ({self.name}) cannot be built in its process: {problem}")
+        self.env_obs_space = like.observation_space
         self._at_exit = partial(_close, WeakMethod(self.close))
         atexit.register(self._at_exit)  # runs before multiprocessing kills the processes
 
@@ -78,12 +75,16 @@ class ProcessBackend(BackendEnv, AsyncVectorEnv):
             raise EnvironmentUsageError(
                 "backend=async builds in other processes: pass an id or a function, not an object"
             )
-        first = request.first
-        first.close()
+        if isinstance(request.env, gym.Env):
+            raise EnvironmentUsageError(
+                "backend=async builds in other processes: pass an id or a function, not an object"
+            )
         build = partial(_build_flattened, request.build)
-        built = cls(build, request.count, request.name, flattened(first), request.step_timeout)
-        built.env_obs_space = first.observation_space
-        return built
+        return cls(build, request.count, _described(request), request.step_timeout)
+
+    @classmethod
+    def gives_masks(cls, request: Request) -> bool | None:
+        return _described(request).gives_masks
 
     def reset(self, *, seed: int | list[int | None] | None = None, options: Infos | None = None) -> tuple[Array, Infos]:
         if not self._in_sync:
@@ -100,6 +101,9 @@ class ProcessBackend(BackendEnv, AsyncVectorEnv):
 
     def step_wait(self, timeout: float | None = None) -> StepResult:
         return super().step_wait(self._timeout if timeout is None else timeout)
+
+    def call_wait(self, timeout: float | None = None) -> tuple[object, ...]:
+        return super().call_wait(self._timeout if timeout is None else timeout)
 
     def capture(self) -> list[Snapshot] | None:
         snapshots = [pickle.loads(state) for state in self._exchange(partial(self.call, "snapshot"))]
@@ -141,9 +145,9 @@ class ProcessBackend(BackendEnv, AsyncVectorEnv):
         try:
             answer = call()
         except (EOFError, ConnectionError) as error:
-            raise EnvironmentFailure(self._ended()) from error
+            raise self._ended() from error
         except multiprocessing.TimeoutError as error:
-            raise EnvironmentFailure(self._timed_out()) from error
+            raise self._timed_out() from error
         self._in_sync = True
         return answer
 
@@ -167,22 +171,24 @@ class ProcessBackend(BackendEnv, AsyncVectorEnv):
             raise EnvironmentFailure(text, i)
         return answer
 
-    def _timed_out(self) -> str:
+    def _timed_out(self) -> EnvironmentFailure:
         i = next((i for i, pipe in enumerate(self.parent_pipes) if not pipe.poll(0)), 0)
-        return f"environment {i} ({self.name}) has not answered for {self._timeout:g} s (step_timeout)"
+        text = f"environment {i} ({self.name}) has not answered for {self._timeout:g} s (step_timeout)"
+        return EnvironmentFailure(text, i)
 
-    def _ended(self) -> str:
+    def _ended(self) -> EnvironmentFailure:
         wait([process.sentinel for process in self.processes], _PATIENCE)
-        codes = [(i, process.exitcode) for i, process in enumerate(self.processes) if process.exitcode is not None]
-        i, code = codes[0] if codes else (0, 0)
-        how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with status {code}"
-        return f"environment {i} ({self.name}): its process {how}"
+        i = next((i for i, process in enumerate(self.processes) if process.exitcode is not None), 0)
+        text = f"environment {i} ({self.name}): its process {how_ended(self.processes[i])}"
+        return EnvironmentFailure(text, i)
 
-    def _not_started(self, error: Exception) -> str:
-        if isinstance(error, EOFError | ConnectionError | EnvironmentFailure):
-            return f"{self._ended()} before it began; a script must do its work under if __name__ == '__main__':"
-        reason = f"{type(error).__name__}: {' '.join(str(error).split())}"
-        return f"cannot send {self.name} to other processes: {reason}; use backend=sync"
+
+def _described(request: Request) -> Description:
+    """The first environment, described by a process that asks no more than once per request."""
+    if request.description is None:
+        env_id = request.env if isinstance(request.env, str) else None
+        request.description = describe(request.build, env_id, request.step_timeout)
+    return request.description
 
 
 def _build_flattened(build: Callable[[], AnyEnv]) -> AnyEnv:

@@ -12,7 +12,7 @@ from envs.backends import BACKENDS, backend_class
 @pytest.mark.parametrize("name", BACKENDS)
 def test_an_entry_names_the_class_of_this_backend(name):
     assert backend_class(name).backend == name
-    assert evaluation_backend(name) == ("envpool" if name == "envpool" else "auto")
+    assert evaluation_backend(name) == (name if name in ("envpool", "async") else "auto")
 
 
 def test_an_unknown_backend_is_refused_before_anything_is_built():

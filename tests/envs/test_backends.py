@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import threading
+from contextlib import suppress
 from functools import partial
 
 import gymnasium as gym
@@ -14,7 +15,7 @@ import numpy as np
 import pytest
 import torch
 
-from agents import A2C
+from agents import A2C, episodes
 from agents.evaluation import evaluate
 from envs import EnvironmentFailure, EnvironmentUsageError, UnknownEnvironment, UnsupportedSpace, Variant, make
 from tests import ROOT, toys
@@ -142,27 +143,90 @@ def test_a_process_that_is_killed_is_named_and_the_others_end():
     assert not multiprocessing.active_children()
 
 
+def in_turn(folder, *builds):
+    """A function whose k-th call, over all processes, is that of the k-th of these."""
+
+    def build():
+        for k, each in enumerate(builds):
+            with suppress(FileExistsError):
+                (folder / str(k)).touch(exist_ok=False)
+                return each()
+        raise AssertionError
+
+    return build
+
+
+def hang():
+    threading.Event().wait()
+
+
+def die():
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
 @pytest.mark.parametrize(
-    ("env", "message"),
+    ("builds", "message"),
     [
-        (toys.AtHome, r"environment 0 \(AtHome\) cannot be built in its process: .* OSError: no display"),
-        (toys.Counter(), "pass an id or a function, not an object"),
+        ([toys.AtHome], r"the function cannot build an environment: OSError: no display here$"),
         (
-            lambda: toys.Wanderer() if multiprocessing.parent_process() else toys.Counter(),
-            "its spaces differ from those of environment 0",
+            [toys.Counter, toys.AtHome],
+            r"environment 0 \(Counter\) cannot be built in its process: .* OSError: no display",
         ),
+        ([toys.Counter, toys.Wanderer], "its spaces differ from those of environment 0"),
+        ([die], "the environment: its process was killed by SIGKILL when it was built"),
     ],
 )
-def test_what_cannot_be_built_in_processes_is_refused_in_one_line(env, message):
+def test_what_cannot_be_built_in_processes_is_refused_in_one_line(builds, message, tmp_path):
     with pytest.raises(EnvironmentUsageError, match=message) as refused:
-        make(env, 1, backend="async")
+        make(in_turn(tmp_path, *builds), 1, backend="async")
     assert "\n" not in str(refused.value)
+    assert not multiprocessing.active_children()
+
+
+def test_an_environment_that_was_built_elsewhere_is_refused():
+    with pytest.raises(EnvironmentUsageError, match="pass an id or a function, not an object"):
+        make(toys.Counter(), 1, backend="async")
+
+
+def test_no_environment_is_built_in_this_process(tmp_path):
+    here = os.getpid()
+
+    def build():
+        assert os.getpid() != here
+        return toys.Counter()
+
+    worlds = make(build, 2, backend="async", step_timeout=300)
+    assert (worlds.env_id, worlds.reset()[0].tolist()) == ("Counter", [[0.0], [0.0]])
+    worlds.close()
+    worlds = make("FrozenLake-v1", 1, backend="async")
+    assert (worlds.env_id, worlds.reward_threshold, worlds.has_time_limit) == ("FrozenLake-v1", 0.7, True)
+    worlds.close()
+
+
+@pytest.mark.parametrize("env_id", ["tests.broken:HangInInit-v0", "tests.broken:HangInReset-v0"])
+def test_an_environment_that_hangs_before_the_first_step_is_named_once_its_time_is_up(env_id):
+    with pytest.raises(
+        EnvironmentFailure, match=rf"{env_id} has not been built and reset within 0.5 s \(step_timeout\)"
+    ):
+        make(env_id, 2, backend="async", step_timeout=0.5)
+    assert not multiprocessing.active_children()
+
+
+def test_a_copy_that_hangs_when_it_is_built_is_named_once_its_time_is_up(tmp_path):
+    """The first is sound. The time is counted once all processes have started."""
+    build = in_turn(tmp_path, toys.Counter, toys.Counter, hang)
+    with pytest.raises(
+        EnvironmentFailure, match=r"environment \d \(Counter\) has not answered for 3 s \(step_timeout\)"
+    ):
+        make(build, 2, backend="async", step_timeout=3)
     assert not multiprocessing.active_children()
 
 
 def test_a_function_that_cannot_be_sent_is_refused_in_one_line():
     lock = threading.Lock()
-    with pytest.raises(EnvironmentUsageError, match=r"cannot send Counter to other processes: .*lock.*backend=sync"):
+    with pytest.raises(
+        EnvironmentUsageError, match=r"cannot send the environment to other processes: .*lock.*backend=sync"
+    ):
         make(lambda: (lock, toys.Counter())[1], 2, backend="async")
     assert not multiprocessing.active_children()
 
@@ -218,6 +282,22 @@ def test_an_environment_that_hangs_is_named_once_its_time_is_up(monkeypatch):
 def test_step_timeout_is_for_processes_only():
     with pytest.raises(EnvironmentUsageError, match="step_timeout=2 needs backend=async, got backend=auto"):
         make("CartPole-v1", 2, step_timeout=2)
+    for seconds in (2.2e6, 0.0, -1.0, np.inf, np.nan):
+        with pytest.raises(EnvironmentUsageError, match="step_timeout must be positive and at most 1,000,000 seconds"):
+            make("CartPole-v1", 2, backend="async", step_timeout=seconds)
+
+
+@pytest.mark.parametrize("env_id", ["Hang", "Dies"])
+def test_evaluation_is_guarded_as_training_is(env_id, monkeypatch):
+    """In processes too: a death there is named, and does not end the process that evaluates."""
+    monkeypatch.setattr(episodes, "_MAX_ENVS", 2)
+    agent = A2C(f"tests.broken:{env_id}-v0", num_envs=1, backend="async", engine="torch", step_timeout=3)
+    agent.learn(20)
+    words = "has not answered for 3 s" if env_id == "Hang" else "its process was killed by SIGKILL"
+    with pytest.raises(EnvironmentFailure, match=rf"environment \d \(tests.broken:{env_id}-v0\).* {words}.*seed \d+"):
+        evaluate(agent, agent.env, 14)
+    agent.worlds.close()
+    assert not multiprocessing.active_children()
 
 
 def test_a_script_without_a_guard_is_told(tmp_path):
