@@ -31,7 +31,7 @@ def process_context() -> ForkServerContext | SpawnContext:
     if "forkserver" not in multiprocessing.get_all_start_methods():
         return multiprocessing.get_context("spawn")
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["envs.backends.processes"])  # once, for all of them
+    context.set_forkserver_preload([__name__])  # once, for all of them
     return context
 
 
