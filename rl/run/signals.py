@@ -2,6 +2,7 @@
 
 import os
 import signal
+from contextlib import suppress
 from types import FrameType
 from typing import NoReturn
 
@@ -22,5 +23,6 @@ def raise_on_interrupt() -> None:
 
 def _exit(number: int, frame: FrameType | None) -> NoReturn:
     """Without an exception, which the import of a library might catch."""
-    os.write(2, b"interrupted\n")
+    with suppress(OSError):  # standard error may be closed
+        os.write(2, b"interrupted\n")
     os._exit(INTERRUPTED)

@@ -1,7 +1,6 @@
 """What the commands share: arguments that fail in one line, exit statuses, and Ctrl-C that loses nothing."""
 
 import argparse
-import os
 import re
 import shlex
 import signal
@@ -21,6 +20,7 @@ from agents.settings.schema import suggestion
 from agents.settings.values import ConfigError, convert
 from envs import EnvironmentFailure, EnvironmentUsageError
 from rl.run.signals import INTERRUPTED, raise_on_interrupt
+from rl.run.streams import protect_streams
 
 DONE, FAILED, USAGE = 0, 1, 2
 _STOPS = (signal.SIGINT, signal.SIGTERM)
@@ -119,18 +119,15 @@ class Parser(argparse.ArgumentParser):
 
 def run(main: Callable[[list[str]], int]) -> NoReturn:
     """Runs a command: 0 done; 2 usage or configuration; 1 failure; 130 after Ctrl-C. Errors are one line on stderr."""
+    protect_streams()
     try:
         raise_on_interrupt()
         status = main(sys.argv[1:])
-        sys.stdout.flush()
     except MISTAKES as error:
         status = _say(USAGE, error)
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         status = INTERRUPTED
-    except BrokenPipeError:  # the reader of our output has gone, as with `| head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        status = FAILED
     except FAILURES as error:
         status = _say(FAILED, error)
     sys.exit(status)
