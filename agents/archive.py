@@ -1,8 +1,9 @@
 """Zip archives that carry their own SHA-256, written atomically."""
 
 import hashlib
-import os
 from pathlib import Path
+
+from agents.writing import replacing
 
 # The digest is the archive's comment: the last bytes of the file, which zip readers ignore.
 _END, _END_LENGTH = b"PK\x05\x06", 22  # signature and length of the record that ends an archive without a comment
@@ -11,22 +12,12 @@ _TAIL = len(_DIGEST_LENGTH) + 64
 
 
 def write(path: Path, archive: bytes) -> None:
-    """Writes a zip archive without a comment, and its digest as the comment.
-
-    A temporary file in the same folder is synced, then renamed: after a crash, path is the old file or the new one.
-    """
+    """Writes a zip archive without a comment, and its digest as the comment; makes the folder if it is missing."""
     path.parent.mkdir(parents=True, exist_ok=True)
     body = archive.removesuffix(_NO_COMMENT)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with temporary.open("wb") as file:
-            file.write(body)
-            file.write(_DIGEST_LENGTH + _digest(body))
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with replacing(path) as file:
+        file.write(body)
+        file.write(_DIGEST_LENGTH + _digest(body))
 
 
 def digest_matches(raw: bytes) -> bool | None:

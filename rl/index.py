@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import cast
 
-from agents.settings.files import write_text
 from agents.settings.values import ConfigError
+from agents.writing import write_text
 from rl.experiments import equivalence, plots
 from rl.experiments.compared import Compared, read_compared
 from rl.experiments.pages import image, paragraph, table

@@ -1,6 +1,6 @@
-"""YAML files of settings: strict reading, atomic writing."""
+"""YAML files of settings, read strictly; and how files are named after environments."""
 
-import os
+import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -8,8 +8,10 @@ import yaml
 
 from agents.settings.strict_yaml import NotSettings, parse_yaml
 from agents.settings.values import ConfigError, plain
+from agents.writing import write_text
 
 _LARGEST = 100_000  # characters
+_LONGEST_NAME = 120  # bytes; a file system takes 255
 
 
 def read_yaml(path: Path) -> dict[str, object]:
@@ -40,16 +42,13 @@ def write_yaml(path: Path, settings: Mapping[str, object], comment: str = "") ->
     write_text(path, (f"# {comment}\n" if comment else "") + text)
 
 
-def write_text(path: Path, text: str) -> None:
-    """Writes a file atomically."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    temporary.write_text(text, encoding="utf-8")
-    temporary.replace(path)
-
-
 def directory_name(env_id: str) -> str:
-    """An environment's id as a file name: "ALE/Pong-v5" → "ALE-Pong-v5"."""
-    return env_id.replace("/", "-").replace(":", "-")
+    """An environment's id as a file name: "ALE/Pong-v5" → "ALE-Pong-v5". The end of a long one becomes a hash."""
+    name = env_id.replace("/", "-").replace(":", "-")
+    raw = name.encode("utf-8", "surrogateescape")
+    if len(raw) <= _LONGEST_NAME:
+        return name
+    return f"{raw[: _LONGEST_NAME - 17].decode('utf-8', 'ignore')}-{hashlib.sha256(raw).hexdigest()[:16]}"
 
 
 class _WithoutAliases(yaml.SafeDumper):

@@ -5,8 +5,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from agents.settings.files import write_text
 from agents.settings.values import plain
+from agents.writing import write_text
 from rl.run.results import with_ending, write_json
 
 

@@ -6,6 +6,7 @@ from itertools import cycle
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from agents.writing import replacing
 from rl.run.results import Columns, read_columns, with_ending
 
 if TYPE_CHECKING:
@@ -64,8 +65,10 @@ def legend(figure: "Figure", columns: int = 5, text: Callable[[str], str] = str)
 
 def save(figure: "Figure", path: Path) -> None:
     """Writes `path`.png, and `path`.pdf without a date, so that the same runs give the same file."""
-    figure.savefig(with_ending(path, ".png"), dpi=200)
-    figure.savefig(with_ending(path, ".pdf"), metadata={"CreationDate": None})
+    with replacing(with_ending(path, ".png")) as file:
+        figure.savefig(file, format="png", dpi=200)
+    with replacing(with_ending(path, ".pdf")) as file:
+        figure.savefig(file, format="pdf", metadata={"CreationDate": None})
 
 
 _LOSSES = {"train/loss": ("on minibatches", SKY), "validation/loss": ("on held-out episodes", BLUE)}
@@ -125,5 +128,6 @@ def learning_curve(directory: Path, env_id: str, agent: str, seed: int, threshol
         finish(axes, x="transitions learned from" if recorded else "environment steps")
         figure.suptitle(f"{env_id}: {agent}, seed {seed} (1 run)", fontsize="medium")
         path = directory / "learning_curve.png"
-        figure.savefig(path, dpi=150)
+        with replacing(path) as file:
+            figure.savefig(file, format="png", dpi=150)
     return path

@@ -8,8 +8,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from agents.settings.files import write_text
 from agents.settings.values import ConfigError
+from agents.writing import write_text
 
 Columns = dict[str, NDArray[np.float64]]
 

@@ -1,6 +1,7 @@
 """What the commands share: arguments that fail in one line, exit statuses, and Ctrl-C that loses nothing."""
 
 import argparse
+import os
 import re
 import shlex
 import signal
@@ -75,9 +76,11 @@ def parse_seeds(text: str) -> list[int]:
 
 
 def file_name(text: str) -> str:
-    """An argument type: a name without folders."""
+    """An argument type: a name without folders, of at most 200 bytes; an ending and a file system's 255 remain."""
     if "/" in text:
         raise argparse.ArgumentTypeError(f"is the name of files, not a path, got {text!r}")
+    if len(os.fsencode(text)) > 200:
+        raise argparse.ArgumentTypeError("is the name of files, of at most 200 bytes")
     return text
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from agents.settings.files import write_text
+from agents.writing import write_text
 from rl.experiments.pages import counted, spelled
 
 

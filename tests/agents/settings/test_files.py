@@ -8,7 +8,7 @@ import pytest
 
 from agents.maths.schedules import Cosine, Exponential, Linear, Schedule
 from agents.settings.a2c import A2CSettings
-from agents.settings.files import read_yaml, write_yaml
+from agents.settings.files import directory_name, read_yaml, write_yaml
 from agents.settings.run import RunSettings, parse_assignment
 from agents.settings.schema import ALIASES, merge_layers, setting_types, setting_values, suggestion
 from agents.settings.values import ConfigError
@@ -257,3 +257,13 @@ def test_yaml_round_trip(tmp_path: Path, settings: Settings) -> None:
     back = read_yaml(path)
     assert list(back) == list(setting_values(settings))
     assert merge_layers(KNOWN, [("run.yaml", back)]) == setting_values(settings)
+
+
+def test_a_directory_has_a_name_that_a_file_system_takes(tmp_path: Path) -> None:
+    assert directory_name("ALE/Pong-v5") == "ALE-Pong-v5"
+    assert directory_name("m:" + "a" * 118) == "m-" + "a" * 118
+    names = {directory_name(f"module:{'é' * 150}{i}-v0") for i in range(3)}
+    assert len(names) == 3
+    for name in names:
+        assert 100 < len(name.encode()) <= 120
+        (tmp_path / name).mkdir()

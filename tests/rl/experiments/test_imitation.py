@@ -8,7 +8,7 @@ import pytest
 
 import rl.imitation
 from agents.demonstrations import load
-from agents.settings.files import write_text
+from agents.writing import write_text
 from rl.experiments.imitation.experiments import EPISODES, EPISODES_SEED, EXPERIMENTS, EXPERT_SEED, EXPERTS, Experiment
 from rl.experiments.imitation.outcomes import Expert, Outcome, Report, against_expert, bounds, ratio
 from rl.experiments.imitation.page import page
