@@ -1,28 +1,21 @@
 """Writes a run directory: settings, versions, metrics, episodes. Never overwritten; continued on resume."""
 
-import csv
-import io
 from collections import deque
 from collections.abc import Mapping
+from contextlib import ExitStack
 from datetime import datetime
 from pathlib import Path
-from typing import TextIO, cast
+from typing import cast
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from agents.checkpoint import CheckpointError
 from agents.loop import Status
 from agents.machine import versions
 from agents.settings.files import directory_name, write_yaml
-from agents.settings.values import ConfigError
+from rl.run.files import Table, lock
 from rl.run.results import write_json
-
-try:
-    import fcntl
-except ImportError:  # not on Windows
-    fcntl = None  # type: ignore[assignment]
 
 LATEST = 100  # episodes over which training returns are averaged, as everywhere in the field
 SHIFT = "train/policy_shift_kl"  # a metric of which the largest value is recorded too
@@ -60,9 +53,9 @@ class Recorder:
         self._window: list[Tensor] = []
         self._names: list[str] = []
         self.solved_at: int | None = None
-        self._lock = lock(directory)
-        self._metrics = _Table(directory / "metrics.csv")
-        self._episodes = _Table(directory / "episodes.csv")
+        self._lock, self._summary = lock(directory), directory / "summary.json"
+        self._metrics = Table(directory / "metrics.csv")
+        self._episodes = Table(directory / "episodes.csv")
         self._episodes.header(["step", "return", "length", "time/seconds"])
 
     @property
@@ -90,9 +83,10 @@ class Recorder:
             self._write_row(step, iteration, seconds)
 
     def close(self) -> None:
-        self._metrics.close()
-        self._episodes.close()
-        self._lock.close()
+        """Closes the files, all of them even if the last rows of one cannot be written."""
+        with ExitStack() as stack:
+            for file in (self._lock, self._episodes, self._metrics):
+                stack.callback(file.close)
 
     def _write_row(self, step: int, iteration: int, seconds: float) -> None:
         window = torch.cat(self._window).double()
@@ -122,63 +116,20 @@ class Recorder:
         }
 
     def load_state_dict(self, state: Mapping[str, object]) -> None:
-        """Continues from a checkpoint: truncates what the files hold beyond it, which the resumed run writes again."""
+        """Continues from a checkpoint: truncates what the files hold beyond it, which the resumed run writes again.
+
+        Deletes the summary, which no longer describes the files. Raises CheckpointError, with every file as it was, if
+        one is shorter than when the checkpoint was written.
+        """
+        tables = list(zip((self._metrics, self._episodes), cast("list[int]", state["files"]), strict=True))
+        for table, size in tables:
+            table.check_size(size)
         self._returns.extend(cast("list[float]", state["returns"]))
         self._lengths.extend(cast("list[int]", state["lengths"]))
         window = cast("Tensor | None", state["window"])
         self._window = [] if window is None else [window]
         self._names = cast("list[str]", state["names"])
         self.solved_at = cast("int | None", state["solved_at"])
-        for table, size in zip((self._metrics, self._episodes), cast("list[int]", state["files"]), strict=True):
+        self._summary.unlink(missing_ok=True)
+        for table, size in tables:
             table.cut(size)
-
-
-def lock(directory: Path) -> TextIO:
-    """Locks a run directory while the file is open. Raises ConfigError if another process has locked it."""
-    file = (directory / ".lock").open("w", encoding="utf-8")
-    if fcntl is not None:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            file.close()
-            raise ConfigError(f"another process is training in {directory}") from None
-    return file
-
-
-class _Table:
-    """A CSV file that rows are appended to; numbers to nine significant digits, NaN as an empty cell."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._file: TextIO = path.open("a", encoding="utf-8", newline="")
-        self._empty = path.stat().st_size == 0
-        self._writer = csv.writer(self._file, lineterminator="\n")
-
-    def header(self, columns: list[str]) -> None:
-        """Written once, when the file is new."""
-        if self._empty:
-            self._writer.writerow(columns)
-            self._empty = False
-
-    def row(self, values: list[float | int]) -> None:
-        self._writer.writerow([_cell(value) for value in values])
-
-    def size(self) -> int:
-        self._file.flush()
-        return self._file.seek(0, io.SEEK_END)
-
-    def cut(self, size: int) -> None:
-        if self.size() < size:
-            raise CheckpointError(f"{self._path} is shorter than when the checkpoint was written; the run cannot go on")
-        self._file.truncate(size)
-        self._file.seek(0, io.SEEK_END)
-        self._empty = size == 0
-
-    def close(self) -> None:
-        self._file.close()
-
-
-def _cell(value: float | int) -> str:
-    if isinstance(value, int):
-        return str(value)
-    return "" if np.isnan(value) else f"{value:.9g}"

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple, cast
 
 from agents.settings.values import ConfigError, plain, text_of
 from rl.experiments.search.space import Parameters, Space, draw
-from rl.run.recorder import lock
+from rl.run.files import lock
 
 if TYPE_CHECKING:
     import optuna

@@ -1,0 +1,118 @@
+"""The files that a run keeps open while it trains: the lock of its directory, and CSV tables."""
+
+import csv
+import errno
+import io
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from agents.checkpoint import CheckpointError
+from agents.settings.values import ConfigError
+from agents.writing import delete_leftovers
+
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer
+
+try:
+    import fcntl
+except ImportError:  # not on Windows
+    fcntl = None  # type: ignore[assignment]
+
+
+def lock(directory: Path) -> io.FileIO:
+    """Locks a run directory while the file is open, and deletes what a killed process left half written.
+
+    Raises ConfigError if another process has locked it, or if it holds a link: what a run writes stays inside.
+    """
+    for path in directory.iterdir():
+        if path.is_symlink():
+            raise ConfigError(f"{path} is a link, and a run writes only inside its directory; put a copy in its place")
+    file = _Appended(directory / ".lock")
+    if fcntl is not None:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            file.close()
+            raise ConfigError(f"another process is training in {directory}") from None
+    for folder in (directory, directory / "checkpoints"):
+        delete_leftovers(folder)
+    return file
+
+
+class _Appended(io.FileIO):
+    """A file that is appended to, and no link. Errors name its path; writing fails once that is another file's."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path, "a", opener=_open_no_link)
+
+    def write(self, data: "ReadableBuffer", /) -> int:
+        self.check()
+        try:
+            return super().write(data)
+        except OSError as error:
+            raise OSError(error.errno, error.strerror, str(self.name)) from None
+
+    def check(self) -> None:
+        """Raises FileNotFoundError if the file was deleted or replaced."""
+        try:
+            present = os.path.samestat(os.stat(self.name), os.fstat(self.fileno()))
+        except FileNotFoundError:
+            present = False
+        if not present:
+            raise FileNotFoundError(errno.ENOENT, "deleted or replaced while the run was writing it", str(self.name))
+
+
+def _open_no_link(path: str, flags: int) -> int:
+    return os.open(path, flags | getattr(os, "O_NOFOLLOW", 0), 0o666)
+
+
+class Table:
+    """A CSV file that rows are appended to; numbers to nine significant digits, NaN as an empty cell.
+
+    Raises OSError, when rows reach the disk, if they cannot be written or the file was deleted.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path, self._raw = path, _Appended(path)
+        self._file = io.TextIOWrapper(io.BufferedWriter(self._raw), encoding="utf-8", newline="")
+        self._empty = path.stat().st_size == 0
+        self._writer = csv.writer(self._file, lineterminator="\n")
+
+    def header(self, columns: list[str]) -> None:
+        """Written once, when the file is new."""
+        if self._empty:
+            self._writer.writerow(columns)
+            self._empty = False
+
+    def row(self, values: list[float | int]) -> None:
+        self._writer.writerow([_cell(value) for value in values])
+
+    def size(self) -> int:
+        self._file.flush()
+        self._raw.check()
+        return self._file.seek(0, io.SEEK_END)
+
+    def check_size(self, size: int) -> None:
+        """Raises CheckpointError if the file is shorter."""
+        if self.size() < size:
+            raise CheckpointError(
+                f"{self.path} is shorter than when the checkpoint was written, so the run cannot go on; "
+                "--set warm_start=RUN starts a new run from its networks"
+            )
+
+    def cut(self, size: int) -> None:
+        self._file.truncate(size)
+        self._file.seek(0, io.SEEK_END)
+        self._empty = size == 0
+
+    def close(self) -> None:
+        self._file.close()
+
+
+def _cell(value: float | int) -> str:
+    if isinstance(value, int):
+        return str(value)
+    return "" if np.isnan(value) else f"{value:.9g}"

@@ -1,0 +1,96 @@
+"""The files of a run directory: no links out of it, and rows that cannot be written are noticed."""
+
+import errno
+import io
+import os
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+import rl.train
+from agents.settings.values import ConfigError
+from rl.run import files
+from rl.run.files import Table, lock
+from tests.conftest import Command
+from tests.runs import run_of
+
+SHORT = ["--total-timesteps", "2000", "--set", "eval_episodes=2", "--engine", "torch"]
+
+
+@pytest.mark.parametrize("name", [".lock", "metrics.csv", "learning_curve.png", "checkpoints"])
+def test_resume_refuses_a_link_out_of_the_run(name: str, command: Command, tmp_path: Path) -> None:
+    """Exit status 2, one line; the link's target and the run stay as they are."""
+    assert command(rl.train, "CartPole-v1", *SHORT, "--out", tmp_path / "runs")[0] == 0
+    run, target = run_of(tmp_path / "runs"), tmp_path / "theirs"
+    (run / name).rename(target)
+    if name == ".lock":
+        target.write_text("precious")
+    (run / name).symlink_to(target)
+    held = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    status, _, err = command(rl.train, "--resume", run, "--total-timesteps", "4000")
+    assert (status, err.count("\n")) == (2, 1)
+    assert f"{run / name} is a link" in err
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == held
+
+
+@pytest.mark.parametrize("name", [".lock", "metrics.csv"])
+def test_a_link_that_appears_later_is_not_followed(name: str, tmp_path: Path) -> None:
+    target = tmp_path / "theirs"
+    target.write_text("precious")
+    (tmp_path / name).symlink_to(target)
+    with pytest.raises(OSError, match=f"'{tmp_path / name}'"):
+        files._Appended(tmp_path / name)
+    assert target.read_text() == "precious"
+
+
+def test_lock_deletes_what_a_killed_process_left(tmp_path: Path) -> None:
+    (tmp_path / "checkpoints").mkdir()
+    for name in (".summary.json.812.tmp", "checkpoints/.step-000000000100.pt.812.tmp", "config.yaml"):
+        (tmp_path / name).touch()
+    with lock(tmp_path), pytest.raises(ConfigError, match="another process is training"):
+        lock(tmp_path)
+    assert sorted(os.listdir(tmp_path)) == [".lock", "checkpoints", "config.yaml"]
+    assert os.listdir(tmp_path / "checkpoints") == []
+
+
+@pytest.fixture
+def table(tmp_path: Path) -> Iterator[Table]:
+    table = Table(tmp_path / "metrics.csv")
+    table.header(["step"])
+    yield table
+    with suppress(OSError):
+        table.close()
+
+
+@pytest.mark.parametrize("fate", ["deleted", "replaced"])
+def test_a_lost_table_is_noticed_when_rows_reach_the_disk(fate: str, table: Table, tmp_path: Path) -> None:
+    size = table.size()
+    assert size == len("step\n")
+    table.path.unlink()
+    if fate == "replaced":
+        table.path.touch()
+    with pytest.raises(FileNotFoundError, match=f"deleted or replaced .*'{tmp_path / 'metrics.csv'}'"):
+        table.row([1] * io.DEFAULT_BUFFER_SIZE * 4)
+
+
+def test_a_lost_table_is_noticed_without_new_rows(table: Table) -> None:
+    table.size()
+    table.path.unlink()
+    with pytest.raises(FileNotFoundError):
+        table.size()
+
+
+def test_a_full_disk_is_named(table: Table, monkeypatch: pytest.MonkeyPatch) -> None:
+    resource = pytest.importorskip("resource")
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    table.row([1])
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, hard))
+    try:
+        with pytest.raises(OSError, match=str(table.path)) as raised:
+            table.size()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert raised.value.errno == errno.EFBIG
+    assert table.size() == len("step\n1\n"), "once there is room again, nothing is missing"
