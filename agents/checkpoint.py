@@ -2,6 +2,7 @@
 
 import io
 import pickle
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple, Protocol, Self, cast, runtime_checkable
@@ -145,10 +146,16 @@ def with_suffix(path: str | Path) -> Path:
 
 def newest(directory: Path) -> Path:
     """The checkpoint with the most steps in a run's `checkpoints/`. Raises CheckpointError if there is none."""
-    found = sorted(directory.glob("step-*.pt"))
+    found = in_order(directory)
     if not found:
         raise CheckpointError(f"no checkpoint in {directory}")
     return found[-1]
+
+
+def in_order(directory: Path) -> list[Path]:
+    """The checkpoints in a run's `checkpoints/`, by their number of steps. Other files are left out."""
+    named = [(re.fullmatch(r"step-([0-9]+)\.pt", path.name), path) for path in directory.glob("step-*.pt")]
+    return [path for _, path in sorted((int(match[1]), path) for match, path in named if match)]
 
 
 def _to_tensors(value: object) -> object:

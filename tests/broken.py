@@ -38,6 +38,11 @@ class RaiseInStep(Broken):
         raise RuntimeError("the simulator\nlost its connection")
 
 
+class Surrogate(Broken):
+    def fail(self) -> float:
+        raise OSError("no file \udcff")
+
+
 def hang() -> None:
     sys.stdout.write("hanging\n")
     sys.stdout.flush()
@@ -78,5 +83,7 @@ class TextSpace(Broken):
         self.observation_space = spaces.Dict({"note": spaces.Text(5)})
 
 
-for name in ("NanReward", "RaiseInStep", "Hang", "HangInInit", "HangInReset", "Dies", "Exit", "TextSpace"):
+for name in (
+    "NanReward", "RaiseInStep", "Surrogate", "Hang", "HangInInit", "HangInReset", "Dies", "Exit", "TextSpace",
+):  # fmt: skip
     gym.register(f"{name}-v0", entry_point=f"tests.broken:{name}")

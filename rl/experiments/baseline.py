@@ -4,8 +4,8 @@ SB3 uses its own loop and environments. Its runs cannot be resumed: it saves nei
 """
 
 import time
-import traceback
 from argparse import Namespace
+from contextlib import suppress
 from pathlib import Path
 
 import stable_baselines3 as sb3
@@ -19,6 +19,7 @@ from agents.settings.schema import setting_types, setting_values
 from agents.settings.values import ConfigError
 from rl.experiments.sb3_training import learn
 from rl.run.recorder import Recorder, create_run_directory
+from rl.run.run import write_report
 from rl.run.signals import INTERRUPTED
 from rl.run.summary import write_summary
 from rl.run.terminal import DONE, Interrupt, Parser, ProgressBar, RunFailed
@@ -65,13 +66,10 @@ def _train(model: sb3.A2C, directory: Path, recorder: Recorder, threads: int, to
         try:
             seconds = learn(model, total_timesteps, [recorder, bar, interrupt])
         except Exception as error:  # raised by the environment, or for parameters that are not finite
-            recorder.close()
-            report = directory / "error.txt"
-            report.write_text("".join(traceback.format_exception(error)), encoding="utf-8")
-            what = " ".join(str(error).split())[:200] or "no message"
-            raise RunFailed(
-                f"{type(error).__name__}: {what} (step {model.num_timesteps:,}; traceback in {report})"
-            ) from error
+            with suppress(OSError):
+                recorder.close()
+            report, what = write_report(directory, error), " ".join(str(error).split())[:200] or "no message"
+            raise RunFailed(f"{type(error).__name__}: {what} (step {model.num_timesteps:,}; {report})") from error
         finally:
             bar.close()
     return None if interrupt.requested else seconds

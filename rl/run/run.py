@@ -1,15 +1,19 @@
 """A run while it trains: its directory, its checkpoints, and what is kept when it fails."""
 
+import tempfile
 import traceback
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
 import torch
 
+from agents import checkpoint
 from agents.agent import Agent
 from agents.checkpoint import CheckpointError
 from agents.loop import ANY_INTERVAL, Status
 from agents.settings.run import RunSettings
+from agents.writing import write_text
 from rl.run.recorder import Recorder
 from rl.run.terminal import Interrupt, ProgressBar, RunFailed
 
@@ -32,9 +36,15 @@ class Run(NamedTuple):
         """Writes a checkpoint of the current step and deletes all but the newest two."""
         path = self.checkpoint
         self.agent.save(path, {"recorder": self.recorder.state_dict()})
-        leftovers = path.parent.glob(".step-*.tmp")  # of a process that was killed while it wrote
-        for old in (*sorted(path.parent.glob("step-*.pt"))[:-2], *leftovers):
-            old.unlink()
+        for old in checkpoint.in_order(path.parent)[:-2]:
+            old.unlink(missing_ok=True)
+
+    def save_last(self) -> None:
+        """Writes the checkpoint that a run ends with. Raises RunFailed, which says where else it is, if it cannot."""
+        try:
+            self.save()
+        except (CheckpointError, OSError) as error:
+            raise self._failure(error) from error
 
     def train(self, interrupt: Interrupt) -> None:
         """Trains to `total_timesteps`, or until Ctrl-C. Saves what was learned if training fails."""
@@ -52,20 +62,29 @@ class Run(NamedTuple):
             bar.close()
 
     def _failure(self, error: Exception) -> RunFailed:
-        """Writes the traceback, saves a checkpoint if the parameters are finite, and says both."""
-        report, step = self.directory / "error.txt", self.agent.loop.step
-        report.write_text("".join(traceback.format_exception(error)), encoding="utf-8")
+        """Saves a checkpoint if the parameters are finite, then writes the traceback, and says both."""
+        kept, report = self._keep(), write_report(self.directory, error)
+        with suppress(OSError):  # rows that cannot be written, which may be the failure itself
+            self.recorder.close()
+        return RunFailed(f"{str(error) or type(error).__name__} (step {self.agent.loop.step:,}; kept {kept}; {report})")
+
+    def _keep(self) -> str:
+        """Saves a checkpoint: in the run, or else beside it or in a temporary folder. Returns what was kept."""
         parameters = [p for network in self.agent.networks for p in network.parameters()]
-        kept = "no checkpoint, since the parameters are not finite"
-        if all(bool(torch.isfinite(p).all()) for p in parameters):
-            kept = f"a checkpoint at step {step:,}"
-            try:
-                if not self.checkpoint.exists():  # one from the end of the iteration holds more than a new one could
-                    self.save()
-            except (CheckpointError, OSError) as unsaved:
-                kept = f"no checkpoint: {unsaved}"
-        self.recorder.close()
-        return RunFailed(f"{str(error) or type(error).__name__} (step {step:,}; kept {kept}; traceback in {report})")
+        if not all(bool(torch.isfinite(p).all()) for p in parameters):
+            return "no checkpoint, since the parameters are not finite"
+        kept, problem = f"a checkpoint at step {self.agent.loop.step:,}", ""
+        try:
+            if not self.checkpoint.exists():  # one from the end of the iteration holds more than a new one could
+                self.save()
+            return kept
+        except (CheckpointError, OSError) as unsaved:
+            problem = str(unsaved)
+        for folder in (self.directory.parent, Path(tempfile.gettempdir())):
+            with suppress(CheckpointError, OSError):
+                file = self.agent.save(folder / "-".join([*self.directory.parts[-3:], self.checkpoint.name]))
+                return f"{kept} in {file}, which rl.evaluate and --set warm_start take"
+        return f"no checkpoint: {problem}"
 
     def print_header(self) -> None:
         """Prints a summary of the run before training, and compiles what it needs."""
@@ -78,6 +97,16 @@ class Run(NamedTuple):
             print(f"{'note':>12}  the environments' state is not in the checkpoint: they begin new episodes")
         agent.compile(lambda: print(f"{'compiling':>12}  kernels for this machine, once", flush=True))
         print(flush=True)
+
+
+def write_report(directory: Path, error: Exception) -> str:
+    """Writes the traceback of an error to `error.txt`. Returns where it is, or why it could not be written."""
+    report = directory / "error.txt"
+    try:
+        write_text(report, "".join(traceback.format_exception(error)))
+    except OSError as unwritten:
+        return f"no traceback: {unwritten}"
+    return f"traceback in {report}"
 
 
 class Checkpoints:

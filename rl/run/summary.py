@@ -23,11 +23,16 @@ class FinalResults(NamedTuple):
 def write_summary(
     directory: Path, agent: Agent, name: str, engine: str, recorder: Recorder, settings: RunSettings, start: float
 ) -> FinalResults:
-    """Evaluates the agent; writes `summary.json` and `learning_curve.png`. start: `time.perf_counter` at the start."""
+    """Evaluates the agent; writes `learning_curve.png`, and last `summary.json`, which marks the run as finished.
+
+    start: `time.perf_counter` at the start.
+    """
     loop, threshold = agent.loop, agent.loop.worlds.reward_threshold
     recorder.flush(loop.step, loop.iteration, loop.seconds)
     recorder.close()
     deterministic, stochastic = evaluate_both(agent, settings.eval_episodes, loop.seed)
+    figure = learning_curve(directory, str(agent.env), name, loop.seed, threshold)
+    (directory / "error.txt").unlink(missing_ok=True)  # of an earlier attempt
     summary: dict[str, object] = {
         "env": agent.env,
         "agent": name,
@@ -41,5 +46,4 @@ def write_summary(
         "wall_seconds": round(time.perf_counter() - start, 3),
     }
     write_json(directory / "summary.json", summary)
-    figure = learning_curve(directory, str(agent.env), name, loop.seed, threshold)
     return FinalResults(deterministic, stochastic, figure)

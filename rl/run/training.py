@@ -32,7 +32,7 @@ def main(argv: list[str]) -> int:
         run.print_header()
         run.train(interrupt)
     try:
-        run.save()
+        run.save_last()
         if not interrupt.requested:
             _finish(run, start)
             return DONE
@@ -103,17 +103,17 @@ def _resume(args: Namespace) -> Run:
     if changed:
         raise ConfigError(f"{directory / 'config.yaml'}: {changed[0]} is not what the run was trained with; restore it")
     settings = _run_settings(chosen)
-    summary, done = directory / "summary.json", agent.loop.step
-    if settings.total_timesteps < done + (agent.worlds.num_envs if summary.exists() else 0):
-        raise ConfigError(f"{directory} has {done:,} steps already; give a larger --total-timesteps")
+    step = agent.loop.step
+    finished = all((directory / name).exists() for name in ("summary.json", "learning_curve.png"))
+    if settings.total_timesteps < step + (agent.worlds.num_envs if finished else 0):
+        raise ConfigError(f"{directory} has {step:,} steps already; give a larger --total-timesteps")
     recorded = content.extra.get("recorder")
     if not isinstance(recorded, dict):
         raise CheckpointError(f"{file} is not of a run of this command; delete it to use the one before")
     recorder = Recorder(directory, settings.log_interval, agent.worlds.reward_threshold)
     recorder.load_state_dict(recorded)
-    write_yaml(directory / "config.yaml", chosen)
-    summary.unlink(missing_ok=True)  # stale: rewritten when this run ends
-    return Run(directory, settings, agent, recorder, f"{file}, from step {agent.loop.step:,}")
+    write_yaml(directory / "config.yaml", {key: chosen[key] for key in (*saved, *chosen)})  # in the file's order
+    return Run(directory, settings, agent, recorder, f"{file}, from step {step:,}")
 
 
 def build(name: str, env_id: str, chosen: Mapping[str, object]) -> tuple[Agent, RunSettings]:
@@ -139,6 +139,5 @@ def _finish(run: Run, start: float) -> None:
     agent, directory = run.agent, run.directory
     print(f"trained       {agent.loop.step:,} steps in {agent.loop.seconds:.1f} s")
     results = write_summary(directory, agent, agent.name, agent.engine_in_use, run.recorder, run.settings, start)
-    (directory / "error.txt").unlink(missing_ok=True)  # of an earlier attempt
     print(f"evaluation    {results.deterministic}\n              {results.stochastic}")
     print(f"written to    {directory} (figure: {results.figure.name})")
