@@ -1,19 +1,27 @@
 """How Numba compiles kernels: cached on disk, without the interpreter's lock, dividing as NumPy does (1/0 = ∞).
 
 Numba recompiles a kernel when its own file changes, but not when the file of a kernel compiled into it does. So the
-kernels of a package are cached in a folder named after the text of all source files registered for the package.
+kernels of a package are cached in a folder named after the text of all source files registered for the package, and
+Numba's version.
+
+Numba unpickles what it finds there, so the folder is the user's alone; and it does not notice damage, so every file
+carries its SHA-256.
 """
 
 import hashlib
 import os
+import pickle
 import shutil
+import stat
 import tempfile
+import warnings
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any, Protocol, Self, cast
 
+import numba
 from numba import njit, typeof
 from numba.core import caching, event
 
@@ -83,16 +91,20 @@ def compiling(on_compile: Callable[[], None] | None) -> Iterator[None]:
 
 
 @cache
-def _cache_folder(package: str, sources: tuple[Path, ...]) -> str:
-    """The folder of this version: beside this package, or else in the user's cache, or else a temporary one."""
+def _cache_folder(package: str, sources: tuple[Path, ...]) -> str | None:
+    """The folder of this version: beside this package, or else in the user's cache, or else a temporary one.
+
+    None, with a warning, if none of them can be this user's alone.
+    """
     here = Path(__file__)
-    digest = hashlib.sha256(b"".join(source.read_bytes() for source in (here, *sources))).hexdigest()[:16]
+    texts = [numba.__version__.encode(), *(source.read_bytes() for source in (here, *sources))]
+    digest = hashlib.sha256(b"".join(texts)).hexdigest()[:16]
     home = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
     given = os.environ.get("NUMBA_CACHE_DIR")
     roots = [Path(given)] if given else [here.parent / "__pycache__", Path(home), Path(tempfile.gettempdir())]
     for root in roots:
-        folder = root / "actor-critic-kernels" / package / digest
         try:
+            folder = _private_folder(root) / package / digest
             folder.mkdir(parents=True, exist_ok=True)
             tempfile.TemporaryFile(dir=folder).close()
         except OSError:
@@ -101,7 +113,25 @@ def _cache_folder(package: str, sources: tuple[Path, ...]) -> str:
         for old in [other for other in others if other != folder][:-_KEPT]:
             shutil.rmtree(old, ignore_errors=True)
         return str(folder)
-    raise OSError(f"no folder can be written to for compiled kernels; tried {', '.join(map(str, roots))}")
+    tried = ", ".join(map(str, roots))
+    warnings.warn(
+        f"kernels are compiled anew in every process: no folder in {tried} can be written to by this user alone; "
+        "set NUMBA_CACHE_DIR to one that can",
+        RuntimeWarning, stacklevel=2,
+    )  # fmt: skip
+    return None
+
+
+def _private_folder(root: Path) -> Path:
+    """A folder in root that only this user can enter. Raises OSError if it cannot be made, or is anything else."""
+    if not hasattr(os, "getuid"):  # Windows, where the roots are the user's own
+        return root / "actor-critic-kernels"
+    folder = root / f"actor-critic-kernels-{os.getuid()}"
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    found = folder.lstat()
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o077:
+        raise PermissionError(f"{folder} is not a folder of this user alone")
+    return folder
 
 
 class _Locator(caching._CacheLocator):
@@ -111,6 +141,7 @@ class _Locator(caching._CacheLocator):
         self._folder = _cache_folder(package, tuple(sources))
 
     def get_cache_path(self) -> str:
+        assert self._folder is not None  # `_cached` asks before
         return self._folder
 
     def get_source_stamp(self) -> str:
@@ -128,10 +159,49 @@ class _Impl(caching.CompileResultCacheImpl):
     _locator_classes = [_Locator]  # type: ignore[list-item]  # noqa: RUF012
 
 
+class _Files(caching.IndexDataCacheFile):
+    """Files that carry their SHA-256. A damaged one, as after a power cut, counts as missing and is written anew."""
+
+    def _dump(self, obj: object) -> bytes:
+        data: bytes = super()._dump(obj)  # type: ignore[no-untyped-call]
+        return hashlib.sha256(data).digest() + data
+
+    def _load_data(self, name: str) -> object:
+        return _unpickled((Path(self._cache_path) / name).read_bytes(), self._cache_path)
+
+    def _load_index(self) -> dict[object, str]:
+        try:
+            raw = Path(self._index_path).read_bytes().removeprefix(pickle.dumps(self._version, protocol=-1))
+            return cast("tuple[str, dict[object, str]]", _unpickled(raw, self._cache_path))[1]
+        except OSError:
+            return {}
+
+
+def _unpickled(raw: bytes, folder: str) -> object:
+    """What `_Files._dump` was given. Raises OSError, with a warning, if the bytes are damaged."""
+    if hashlib.sha256(raw[32:]).digest() != raw[:32]:
+        warnings.warn(f"damaged kernels are compiled anew; they are in {folder}", RuntimeWarning, stacklevel=2)
+        raise OSError("wrong checksum")
+    content: object = pickle.loads(raw[32:])
+    return content
+
+
 class _Cache(caching.FunctionCache):
     _impl_class = _Impl
 
+    def __init__(self, function: Callable[..., object]) -> None:
+        super().__init__(function)  # type: ignore[no-untyped-call]
+        self._cache_file = _Files(self._cache_path, self._impl.filename_base, "")  # type: ignore[no-untyped-call]
+
+    def save_overload(self, signature: object, compiled: object) -> None:
+        try:
+            super().save_overload(signature, compiled)  # type: ignore[no-untyped-call]
+        except OSError as error:
+            warnings.warn(f"compiled kernels cannot be kept: {error}", RuntimeWarning, stacklevel=2)
+
 
 def _cached(function: Callable[..., object], dispatcher: Any) -> Kernel:
-    dispatcher._cache = _Cache(function)  # type: ignore[no-untyped-call]
+    package, sources = sources_of(function)
+    if _cache_folder(package, tuple(sources)) is not None:
+        dispatcher._cache = _Cache(function)
     return cast(Kernel, dispatcher)
