@@ -10,14 +10,15 @@ import torch
 from torch import Generator, Tensor, nn
 
 from agents import checkpoint
-from agents.checkpoint import Checkpoint, CheckpointError, Stateful, load_state, state_of
+from agents.checkpoint import Checkpoint, CheckpointError
 from agents.loop import Hook, Loop, RunChunk
 from agents.machine import torch_threads
+from agents.parts import Stateful, load_state, state_of
 from agents.rollout import NO_CONTEXT, Array, Choice, Context, Metrics, Rollout
 from agents.settings.agent import AgentSettings
 from agents.settings.schema import setting_types, setting_values
 from agents.settings.values import ConfigError, plain
-from envs import EnvLike, Worlds, make
+from envs import EnvLike, Worlds, make, saved
 from envs.spaces import Flat, batched, to_env_action
 from envs.streams import stream_generator
 
@@ -123,7 +124,8 @@ class Agent(ABC):
 
         state: the state that the previous call returned; episode_start: bool[N], where the state is reset to zero;
         action_masks: bool[N, A], the legal actions. Does not change the random numbers of training.
-        Raises ValueError if the observation is not finite or not in the environment's space.
+        Raises ValueError if the observation is not finite or not in the environment's space, FloatingPointError if the
+        policy's output is not finite.
         """
         obs, single = batched(self.worlds.env_obs_space, observation)
         if obs.dtype.kind == "f" and not np.isfinite(obs).all():
@@ -132,12 +134,14 @@ class Agent(ABC):
             state = state.masked_fill(torch.as_tensor(episode_start, dtype=torch.bool).reshape(-1, 1), 0.0)
         legal = None if action_masks is None else np.asarray(action_masks, bool).reshape(len(obs), -1)
         choice = self.act(obs, deterministic, self.predicting, Context(legal, state))
+        if bool((choice.raw.isnan() | choice.raw.isposinf()).any()):  # −inf: an illegal action
+            raise FloatingPointError("the policy's output is not finite, since its parameters are not: train it anew")
         env_action = to_env_action(self.worlds.env_action_space, choice.action.numpy(force=True))
         return (env_action[0] if single else env_action), choice.state
 
     def save(self, path: str | Path, extra: Mapping[str, object] | None = None) -> Path:
         """Writes what an exact resume needs, and `extra`, to `path` (.pt is added if missing). Returns the path."""
-        saved = Checkpoint(
+        content = Checkpoint(
             agent=self.name,
             wraps=self.wraps,
             engine=self.engine_in_use,
@@ -148,33 +152,43 @@ class Agent(ABC):
             loop=self.loop.state_dict(),
             extra=dict(extra or {}),
         )
-        return saved.write(path)
+        return content.write(path)
 
     @classmethod
-    def load(cls, path: str | Path, env: EnvLike | None = None, engine: str | None = None) -> Self:
+    def load(
+        cls, path: str | Path, env: EnvLike | None = None, engine: str | None = None,
+        *, trust: bool = True, finite: bool = True,
+    ) -> Self:  # fmt: skip
         """Loads an agent from a run directory or checkpoint, or the wrapped agent of this class inside the saved one.
 
         env: replaces the saved id; training then begins new episodes. engine: replaces the saved one.
-        `agent.loop.exact` tells whether the environments' state was restored.
+        trust: whether to import the modules that the file names (`Checkpoint.imports`); finite: whether to refuse
+        parameters that are not. `agent.loop.exact` tells whether the environments' state was restored.
         Raises CheckpointError if the file is damaged, foreign, of another class, or for other spaces.
         """
-        saved = checkpoint.read(path)
-        return cls.restore(saved if saved.agent == cls.name else saved.unwrapped(cls.name), env, engine)
+        read = checkpoint.read(path)
+        read = read if read.agent == cls.name else read.unwrapped(cls.name)
+        return cls.restore(read, env, engine, trust=trust, finite=finite)
 
     @classmethod
-    def restore(cls, saved: Checkpoint, env: EnvLike | None = None, engine: str | None = None) -> Self:
+    def restore(
+        cls, read: Checkpoint, env: EnvLike | None = None, engine: str | None = None,
+        *, trust: bool = True, finite: bool = True,
+    ) -> Self:  # fmt: skip
         """The agent that a checkpoint describes. See `load`."""
-        target, path = saved.env if env is None else env, saved.path
+        target, path = read.env if env is None else env, read.path
         if target is None:
             raise CheckpointError(f"{path} was trained on an environment object, which no file can hold: pass env=")
-        agent = cls.build_from(target, saved.settings_on(env, engine, setting_types(*cls.settings_classes())))
-        if agent._spaces() != saved.spaces:
-            raise CheckpointError(f"{path} is for the spaces {saved.spaces}; {target} has {agent._spaces()}")
+        if not trust:
+            read.refuse_imports(env is None)
+        agent = cls.build_from(target, read.settings_on(env, engine, setting_types(*cls.settings_classes())))
         try:
-            agent.load_state_dict(saved.state)
-            agent.loop.load_state_dict(saved.loop, with_worlds=env is None)
-        except KeyError as missing:
-            raise CheckpointError(f"{path} is of another version of this package: it lacks {missing}") from None
+            if agent._spaces() != read.spaces:
+                raise CheckpointError(f"{path} is for the spaces {read.spaces}; {target} has {agent._spaces()}")
+            read.load_into(agent, env is None, finite)
+        except BaseException:
+            agent.worlds.close()
+            raise
         return agent
 
     @classmethod
@@ -194,9 +208,7 @@ class Agent(ABC):
     def load_state_dict(self, state: Mapping[str, object]) -> None:
         """The inverse of `state_dict`. Raises KeyError if a part is missing."""
         load_state(self._parts(), state)
-        extra = state["extra"]
-        assert isinstance(extra, Mapping)
-        self.set_extra_state(extra)
+        self.set_extra_state(saved.mapping(state["extra"], "extra"))
 
     def get_extra_state(self) -> dict[str, object]:
         """State outside the attributes that have a `state_dict`."""

@@ -1,20 +1,22 @@
 """Checkpoints: one file, written atomically, read without running code."""
 
 import io
-import pickle
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
-from typing import NamedTuple, Protocol, Self, cast, runtime_checkable
+from typing import NamedTuple, Protocol, Self, cast
 
 import numpy as np
 import torch
 from gymnasium.vector import VectorEnv
-from torch import Generator, Tensor
+from torch import nn
 
 from agents import archive
+from agents.decoding import from_tensors
 from agents.settings.schema import merge_layers
-from envs import EnvLike
+from agents.settings.values import ConfigError, convert
+from envs import EnvironmentFailure, EnvironmentUsageError, EnvLike, saved
 
 FORMAT = 2
 _MARK = "actor-critic checkpoint"
@@ -24,29 +26,18 @@ class CheckpointError(ValueError):
     """The file is not a checkpoint that can be used here."""
 
 
-@runtime_checkable
-class Stateful(Protocol):
-    def state_dict(self) -> dict[str, object]: ...
-    def load_state_dict(self, state: Mapping[str, object]) -> object: ...
+class StatefulLoop(Protocol):
+    def load_state_dict(self, state: Mapping[str, object], with_worlds: bool) -> None: ...
 
 
-Parts = Mapping[str, Generator | Stateful]
+class Restorable(Protocol):
+    """What loading needs of an agent. See `agents.agent.Agent`."""
 
-
-def state_of(parts: Parts) -> dict[str, object]:
-    """Name → state."""
-    return {
-        name: part.get_state() if isinstance(part, Generator) else part.state_dict() for name, part in parts.items()
-    }
-
-
-def load_state(parts: Parts, state: Mapping[str, object]) -> None:
-    """The inverse of `state_of`. Raises KeyError if a part is missing in `state`."""
-    for name, part in parts.items():
-        if isinstance(part, Generator):
-            part.set_state(cast(Tensor, state[name]))
-        else:
-            part.load_state_dict(cast("dict[str, object]", state[name]))
+    @property
+    def networks(self) -> list[nn.Module]: ...
+    @property
+    def loop(self) -> StatefulLoop: ...
+    def load_state_dict(self, state: Mapping[str, object]) -> None: ...
 
 
 class Checkpoint(NamedTuple):
@@ -69,13 +60,61 @@ class Checkpoint(NamedTuple):
         save(file, {name: value for name, value in self._asdict().items() if name != "path"})
         return file
 
+    def imports(self, with_env: bool = True) -> list[str]:
+        """The modules, module:Class, and other checkpoints that loading makes Python import and read.
+
+        with_env: also of the environment's id, which is not needed if the caller passes an environment.
+        """
+        singles = [self.agent, self.wraps, self.settings.get("network"), self.env if with_env else None]
+        named = [name for name in singles if isinstance(name, str) and ":" in name]
+        for key in ("wrappers",) if self.wraps is None else ("wrappers", "teachers"):
+            with suppress(ConfigError):  # loading refuses it
+                named += cast("tuple[str, ...]", convert(self.settings.get(key, ()), tuple[str, ...]))
+        return named
+
+    def refuse_imports(self, with_env: bool) -> None:
+        """Raises CheckpointError if there are `imports`."""
+        named = self.imports(with_env)
+        if named:
+            raise CheckpointError(f"{self.path} names {', '.join(named)}, which trust=False does not import")
+
+    def load_into(self, agent: "Restorable", with_worlds: bool, finite: bool) -> None:
+        """Loads the state into an agent that was built from the settings.
+
+        Raises CheckpointError if it does not fit, whatever it holds; with `finite`, if a parameter is NaN or infinite.
+        """
+        try:
+            agent.load_state_dict(self.state)
+            agent.loop.load_state_dict(self.loop, with_worlds)
+        except (ConfigError, EnvironmentFailure, EnvironmentUsageError):
+            raise
+        except KeyError as missing:
+            raise CheckpointError(f"{self.path} is of another version of this package: it lacks {missing}") from None
+        except saved.Misfit as error:
+            raise CheckpointError(f"{self.path} does not fit {self.agent}: {error}") from None
+        except Exception as error:  # of a user's network or algorithm
+            reason = f"{type(error).__name__}: {' '.join(str(error).split())}"
+            raise CheckpointError(f"{self.path} does not fit {self.agent}: {reason}") from error
+        for network in agent.networks if finite else ():
+            for name, parameter in network.named_parameters():
+                if not bool(torch.isfinite(parameter).all()):
+                    raise CheckpointError(
+                        f"{self.path}: parameter {name} is not finite; load it in Python with finite=False"
+                    )
+
+    def actor(self) -> Self:
+        """Of the agent that acts: the wrapped agent, which needs no demonstrations or teachers, or this one."""
+        return self if self.wraps is None else self.unwrapped()
+
     def unwrapped(self, name: str | None = None) -> Self:
         """The wrapped agent's checkpoint; it begins new episodes. Raises CheckpointError if its class differs."""
         if self.wraps is None or name not in (None, self.wraps):
             raise CheckpointError(
                 f"{self.path} holds an agent of type {self.agent}, not {name}; agents.registry.load takes any"
             )
-        state = cast("dict[str, object]", self.state["agent"])
+        state = self.state.get("agent")
+        if not isinstance(state, dict):
+            raise CheckpointError(f"{self.path} lacks the state of the wrapped agent")
         loop, settings = {**self.loop, "worlds": None}, {**self.settings, "engine": self.engine}
         return self._replace(agent=self.wraps, wraps=None, settings=settings, state=state, loop=loop)
 
@@ -97,7 +136,18 @@ def read(run: str | Path) -> Checkpoint:
     content = load(file)
     if content.keys() != set(Checkpoint._fields) - {"path"}:
         raise CheckpointError(f"{file} does not hold an agent")
-    return Checkpoint(**content, path=str(file))  # type: ignore[arg-type]
+    try:
+        return Checkpoint(
+            agent=saved.text(content["agent"], "agent"),
+            wraps=None if content["wraps"] is None else saved.text(content["wraps"], "wraps"),
+            engine=saved.text(content["engine"], "engine"),
+            env=None if content["env"] is None else saved.text(content["env"], "env"),
+            spaces=[saved.text(space, "spaces") for space in saved.sequence(content["spaces"], "spaces", 2)],
+            **{name: saved.mapping(content[name], name) for name in ("settings", "state", "loop", "extra")},
+            path=str(file),
+        )
+    except saved.Misfit as error:
+        raise CheckpointError(f"{file}: {error}") from None
 
 
 def save(path: Path, content: Mapping[str, object]) -> None:
@@ -125,13 +175,17 @@ def load(path: Path) -> dict[str, object]:
         raise CheckpointError(f"{path} is not a readable checkpoint: wrong checksum; delete it to use the one before")
     try:
         data = torch.load(io.BytesIO(raw), weights_only=True, map_location="cpu")
-    except (RuntimeError, pickle.UnpicklingError) as error:
+    except Exception as error:  # whatever a pickle can raise
         raise CheckpointError(f"{path} holds more than data, so it is not a checkpoint of this package") from error
-    if not isinstance(data, dict) or data.get("mark") != _MARK:
+    if not isinstance(data, dict) or type(data.get("mark")) is not str or data["mark"] != _MARK:
         raise CheckpointError(f"{path} was not written by this package")
-    if data["format"] != FORMAT:
-        raise CheckpointError(f"{path} has format {data['format']}, this version reads format {FORMAT}")
-    return cast("dict[str, object]", _from_tensors(data["content"]))
+    if type(data.get("format")) is not int or data["format"] != FORMAT:
+        found = saved.shown(data.get("format"))
+        raise CheckpointError(f"{path} has format {found}, this version reads format {FORMAT}")
+    try:
+        return saved.mapping(from_tensors(data.get("content")), "its content")
+    except (saved.Misfit, RecursionError) as error:
+        raise CheckpointError(f"{path} holds what this package does not write: {error}") from None
 
 
 def locate(run: str | Path) -> Path:
@@ -171,13 +225,3 @@ def _to_tensors(value: object) -> object:
     if value is None or isinstance(value, bool | int | float | str | bytes | torch.Tensor):
         return value
     raise CheckpointError(f"a checkpoint cannot hold a {type(value).__name__}, {value!r}")
-
-
-def _from_tensors(value: object) -> object:
-    if isinstance(value, dict):
-        if set(value) == {"__ndarray__"}:
-            return value["__ndarray__"].numpy()
-        return {key: _from_tensors(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return type(value)(_from_tensors(item) for item in value)
-    return value

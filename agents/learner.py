@@ -7,7 +7,6 @@ from typing import Self
 import torch
 from torch import Generator, Tensor
 
-from agents.checkpoint import Parts, load_state, state_of
 from agents.engines import network_obstacle
 from agents.maths.normalize import ObservationNormalizer, RewardNormalizer, scale_and_clip
 from agents.networks.actor_critic import Policy, Value, encode, input_size
@@ -15,6 +14,7 @@ from agents.networks.build import build_networks, normalized_mask
 from agents.networks.forward import Inputs, Objective, inputs_of
 from agents.networks.heads import StateDependentNoise
 from agents.optimizer import ConstrainedOptimizer, Shift, check_target_entropy
+from agents.parts import Parts, load_state, state_of
 from agents.rollout import Metrics, Rollout
 from agents.settings.a2c import A2CSettings
 from agents.settings.values import ConfigError
@@ -48,6 +48,7 @@ class Learner:
         check_target_entropy(settings.target_entropy, actions)
         policy, value = build_networks(settings, worlds.env_obs_space, obs_space, actions, generator)
         frequency = settings.n_steps if settings.sde_sample_freq < 0 else settings.sde_sample_freq
+        sde_weights = policy.log_std if settings.use_sde else None
         bound, obs_norm, reward_norm = settings.clip_normalized, None, None
         if settings.normalize_observations:
             part = normalized_mask(settings, worlds.env_obs_space, obs_space)
@@ -57,7 +58,7 @@ class Learner:
         return cls(
             settings, obs_space, actions, bool(worlds.masked), policy, value,
             optimizer=ConstrainedOptimizer(policy, value, settings),
-            noise=StateDependentNoise(frequency) if settings.use_sde else None,
+            noise=None if sde_weights is None else StateDependentNoise(frequency, sde_weights.shape),
             obs_norm=obs_norm,
             reward_norm=reward_norm,
             generator=stream_generator(settings.seed, "actions"),

@@ -2,13 +2,14 @@
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import NamedTuple, Protocol, cast
+from typing import NamedTuple, Protocol
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from agents.rollout import Actor, Array, ChunkPlan, ChunkResult, Episode, Metrics, Rollout, collect
-from envs import Worlds
+from envs import Worlds, saved
 from envs.streams import resumed_seeds
 
 _MAX_INTERVAL = 100  # updates
@@ -128,12 +129,20 @@ class Loop:
         }
 
     def load_state_dict(self, state: Mapping[str, object], with_worlds: bool = True) -> None:
-        self.step, self.iteration = cast(int, state["step"]), cast(int, state["iteration"])
-        self.seconds = cast(float, state["seconds"])
-        saved = cast("dict[str, object] | None", state["worlds"]) if with_worlds else None
-        self.exact = self.step == 0 or (saved is not None and self.worlds.load_state_dict(saved))
-        if self.exact and saved is not None:
-            self._obs, self._state = cast(Array, state["obs"]), cast("Tensor | None", state["state"])
+        """Raises Misfit if the state is not that of a loop on these worlds."""
+        self.step, self.iteration = saved.whole(state["step"], "step"), saved.whole(state["iteration"], "iteration")
+        self.seconds = saved.number(state["seconds"], "seconds", 0)
+        worlds = state["worlds"] if with_worlds else None
+        of_worlds = None if worlds is None else saved.mapping(worlds, "worlds")
+        self.exact = self.step == 0 or (of_worlds is not None and self.worlds.load_state_dict(of_worlds))
+        if self.exact and of_worlds is not None:
+            self._obs, self._state = self.worlds.saved_observations(state["obs"]), self._saved_state(state["state"])
         elif self.step:  # new episodes, from random streams that the run has not used
             seeds: list[int | None] = list(resumed_seeds(self.seed, self.step, self.worlds.num_envs))
             self.restart_episodes(seeds)
+
+    def _saved_state(self, value: object) -> Tensor | None:
+        """The hidden state of a recurrent agent, float[N, H]."""
+        if value is None:
+            return None
+        return saved.tensor(value, "state", torch.get_default_dtype(), (self.worlds.num_envs, None))

@@ -14,8 +14,10 @@ from agents.maths.adaptation import ENTROPY_GAIN, SHIFT_GAIN, SHIFT_HORIZON, Ada
 from agents.maths.distributions import Categorical, Distribution
 from agents.maths.schedules import Schedule, highest, value_at
 from agents.networks.actor_critic import Policy, Value
+from agents.parts import load_optimizer
 from agents.settings.a2c import A2CSettings
 from agents.settings.values import ConfigError
+from envs import saved
 from envs.spaces import Actions, factors
 
 
@@ -135,9 +137,14 @@ class ConstrainedOptimizer:
         }
 
     def load_state_dict(self, state: Mapping[str, object]) -> None:
-        self.inner.load_state_dict(cast("dict[str, object]", state["optimizer"]))
-        self.step_factor.value, self.entropy_factor.value = cast("list[float]", state["factors"])
-        self.mean_shift, self.shifts = cast("tuple[float, int]", state["shift"])
+        """Raises Misfit if the state is not that of an optimizer of these parameters."""
+        load_optimizer(self.inner, state["optimizer"])
+        step_factor, entropy_factor = saved.sequence(state["factors"], "factors", 2)
+        mean_shift, shifts = saved.sequence(state["shift"], "shift", 2)
+        self.step_factor.value = saved.number(step_factor, "step factor", 0)
+        self.entropy_factor.value = saved.number(entropy_factor, "entropy factor", 0)
+        self.mean_shift = saved.number(mean_shift, "mean shift")
+        self.shifts = saved.whole(shifts, "shifts", 0, SHIFT_HORIZON)
 
 
 Groups = Iterable[dict[str, list[torch.nn.Parameter]]]

@@ -2,6 +2,7 @@
 
 import importlib
 from collections.abc import Mapping
+from inspect import isabstract
 from pathlib import Path
 
 from agents import checkpoint
@@ -34,8 +35,10 @@ def class_of(name: str) -> type[Agent]:
         cls = getattr(importlib.import_module(module), attribute)
     except (ImportError, AttributeError) as error:
         raise ConfigError(f"cannot import agent {name!r}: {error}") from error
-    if not (isinstance(cls, type) and issubclass(cls, Agent)):
-        raise ConfigError(f"agent {name!r} is not a subclass of agents.Agent")
+    except (Exception, SystemExit) as error:  # whatever the module does while it is imported
+        raise ConfigError(f"cannot import agent {name!r}: {type(error).__name__}: {error}") from error
+    if not (isinstance(cls, type) and issubclass(cls, Agent) and not isabstract(cls)):
+        raise ConfigError(f"agent {name!r} is not a subclass of agents.Agent that can be built")
     return cls
 
 
@@ -49,24 +52,31 @@ def build(name: str, env: EnvLike, settings: Mapping[str, object]) -> Agent:
     return class_of(name).build_from(env, settings)
 
 
-def load(run: str | Path, env: EnvLike | None = None, engine: str | None = None) -> Agent:
+def load(
+    run: str | Path, env: EnvLike | None = None, engine: str | None = None, *, trust: bool = True, finite: bool = True
+) -> Agent:
     """Loads an agent of any class from a run directory or checkpoint. See `Agent.load`."""
-    return restore(checkpoint.read(run), env, engine)
+    return restore(checkpoint.read(run), env, engine, trust=trust, finite=finite)
 
 
-def load_actor(run: str | Path, env: EnvLike | None = None, engine: str | None = None) -> Agent:
+def load_actor(
+    run: str | Path, env: EnvLike | None = None, engine: str | None = None, *, trust: bool = True, finite: bool = True
+) -> Agent:
     """Loads the agent that acts: a wrapped agent without its wrapper, which would need demonstrations or teachers.
 
     See `Agent.load`.
     """
-    saved = checkpoint.read(run)
-    return restore(saved if saved.wraps is None else saved.unwrapped(), env, engine)
+    return restore(checkpoint.read(run).actor(), env, engine, trust=trust, finite=finite)
 
 
-def restore(saved: Checkpoint, env: EnvLike | None = None, engine: str | None = None) -> Agent:
+def restore(
+    read: Checkpoint, env: EnvLike | None = None, engine: str | None = None, *, trust: bool = True, finite: bool = True
+) -> Agent:
     """The agent that a checkpoint describes. Raises CheckpointError if its class cannot be imported."""
+    if not trust:
+        read.refuse_imports(env is None)
     try:
-        cls = class_of(saved.agent)
+        cls = class_of(read.agent)
     except ConfigError as error:
-        raise CheckpointError(f"{saved.path}: {error}") from error
-    return cls.restore(saved, env, engine)
+        raise CheckpointError(f"{read.path}: {error}") from error
+    return cls.restore(read, env, engine, trust=trust, finite=finite)

@@ -8,12 +8,12 @@ import torch
 from gymnasium import spaces
 from torch import Generator, Tensor, nn
 
-from agents.checkpoint import Parts, load_state, state_of
 from agents.engines import network_obstacle
 from agents.maths.normalize import ObservationNormalizer, RewardNormalizer, scale_and_clip
 from agents.networks.actor_critic import Policy, Value, encode, input_size
 from agents.networks.build import build_networks, normalized_mask
 from agents.networks.heads import StateDependentNoise
+from agents.parts import Parts, load_state, state_of
 from agents.rollout import Rollout
 from agents.settings.stream import StreamSettings
 from agents.step_rules import AdaptiveObGD, Intentional, ObGD, StepRule

@@ -1,12 +1,12 @@
 """Eligibility traces of a network's parameters, and the steps along them."""
 
 from collections.abc import Mapping, Sequence
-from typing import cast
 
 import torch
 from torch import Tensor, nn
 
 from agents.step_rules import StepRule
+from envs import saved
 
 TINY = 1e-30  # smaller traces are set to 0: denormal numbers are slow
 
@@ -58,7 +58,9 @@ class Traces:
         }
 
     def load_state_dict(self, state: Mapping[str, object]) -> None:
+        """Raises Misfit if the state is not that of traces of these parameters."""
         for name, own in (("traces", self.traces), ("moments", self.rule.moments)):
-            for e, other in zip(own, cast("list[Tensor]", state[name]), strict=True):
-                e.copy_(other)
-        self.rule.state.copy_(cast(Tensor, state["state"]))
+            for e, other in zip(own, saved.sequence(state[name], name, len(own)), strict=True):
+                e.copy_(saved.tensor(other, name, e.dtype, e.shape))
+        rule = self.rule.state
+        rule.copy_(saved.tensor(state["state"], "state", rule.dtype, rule.shape))

@@ -6,6 +6,7 @@ wrapped environment are structure, which the constructor rebuilds. Anything else
 captured. State outside the attributes (global generators, closures, class attributes) is not captured.
 """
 
+import re
 from types import BuiltinFunctionType, FunctionType, MethodType, ModuleType
 from typing import cast
 
@@ -14,8 +15,18 @@ import numpy as np
 import torch
 from gymnasium.envs.registration import EnvSpec
 
+from envs import saved
+
 Encoded = tuple[str, object]
 _STRUCTURE = (gym.Space, EnvSpec, FunctionType, MethodType, BuiltinFunctionType, ModuleType, type)
+_METHODS = (FunctionType, BuiltinFunctionType, property)
+_BIT_GENERATORS: dict[str, type[np.random.BitGenerator]] = {
+    "PCG64": np.random.PCG64,
+    "PCG64DXSM": np.random.PCG64DXSM,
+    "MT19937": np.random.MT19937,
+    "Philox": np.random.Philox,
+    "SFC64": np.random.SFC64,
+}
 _SKIP: Encoded = ("structure", None)
 
 
@@ -36,17 +47,45 @@ def capture(env: gym.Env[object, object]) -> list[dict[str, Encoded]] | None:
     return layers
 
 
-def restore(env: gym.Env[object, object], layers: list[dict[str, Encoded]]) -> None:
-    """Writes captured attributes back. Raises ValueError if the environment has another number of layers."""
-    own = layers_of(env)
-    if len(own) != len(layers):
-        raise ValueError(f"the environment has {len(own)} layers, its saved state has {len(layers)}")
-    for layer, attributes in zip(own, layers, strict=True):
+def restore(env: gym.Env[object, object], layers: object) -> None:
+    """Writes captured attributes back.
+
+    Raises Misfit, before it changes anything, if `capture` cannot have returned these layers; ValueError if it
+    returned them for an environment with another number of layers.
+    """
+    own, decoded = layers_of(env), decode(layers)
+    if len(own) != len(decoded):
+        raise ValueError(f"the environment has {len(own)} layers, its saved state has {len(decoded)}")
+    for layer, attributes in zip(own, decoded, strict=True):
+        for name, (kind, _) in attributes.items():
+            _check_attribute(layer, name, kind, own)
+    for layer, attributes in zip(own, decoded, strict=True):
         for name, (kind, value) in attributes.items():
             if kind == "space":  # keeps its identity; only its generator is restored
-                getattr(layer, name)._np_random = _decode(("rng", value))
+                getattr(layer, name)._np_random = value
             else:
-                setattr(layer, name, _decode((kind, value)))
+                setattr(layer, name, value)
+
+
+def decode(layers: object) -> list[dict[str, Encoded]]:
+    """Name → (kind, value) for each layer. Raises Misfit if `capture` cannot have returned the layers."""
+    try:
+        return [
+            {name: (_kind(encoded), _decode(encoded)) for name, encoded in saved.mapping(layer, "layer").items()}
+            for layer in saved.sequence(layers, "snapshot")
+        ]
+    except saved.Misfit:
+        raise
+    except (TypeError, ValueError, LookupError, AttributeError, OverflowError, RuntimeError) as error:
+        raise saved.Misfit(f"snapshot is not the state of an environment: {type(error).__name__}: {error}") from None
+
+
+def _check_attribute(layer: gym.Env[object, object], name: str, kind: str, own: list[gym.Env[object, object]]) -> None:
+    """Raises Misfit if the name is that of a method, a property or the wrapped environment, which are not state."""
+    special = isinstance(getattr(type(layer), name, None), _METHODS) or name.startswith("__")
+    current = getattr(layer, name, None)
+    if special or any(current is inner for inner in own) or (kind == "space") > isinstance(current, gym.Space):
+        raise saved.Misfit(f"snapshot: {name} of {type(layer).__name__} is not state")
 
 
 def layers_of(env: gym.Env[object, object]) -> list[gym.Env[object, object]]:
@@ -114,30 +153,41 @@ def _meet(value: object, seen: set[int]) -> None:
         seen.add(id(owner))
 
 
-def _decode(encoded: Encoded) -> object:
-    kind, value = encoded
-    if kind == "plain":
+def _kind(encoded: object) -> str:
+    return saved.text(saved.sequence(encoded, "snapshot", 2)[0], "snapshot")
+
+
+def _decode(encoded: object) -> object:
+    kind, value = saved.sequence(encoded, "snapshot", 2)
+    if kind == "plain" and (value is None or type(value) in (bool, int, float, str)):
         return value
-    if kind in ("array", "scalar"):
-        array = cast(torch.Tensor, value).numpy().copy()
-        return array if kind == "array" else array[()]
+    if kind in ("array", "scalar") and isinstance(value, torch.Tensor) and (kind == "array" or not value.ndim):
+        array = value.numpy().copy()
+        if array.dtype.kind in "biuf":
+            return array if kind == "array" else array[()]
     if kind == "bytes":
-        return bytes(cast("list[int]", value))
+        return bytes(saved.whole(part, "snapshot", 0, 255) for part in saved.sequence(value, "snapshot"))
     if kind == "text":
-        dtype, items = (_decode(part) for part in cast("list[Encoded]", value))
-        return np.array(items, cast(str, dtype))
-    if kind == "rng":
-        state = cast("dict[str, object]", _decode(cast(Encoded, value)))
-        bit_generator = {
-            "PCG64": np.random.PCG64,
-            "PCG64DXSM": np.random.PCG64DXSM,
-            "MT19937": np.random.MT19937,
-            "Philox": np.random.Philox,
-            "SFC64": np.random.SFC64,
-        }[str(state["bit_generator"])]()
-        bit_generator.state = state
-        return np.random.Generator(bit_generator)
+        dtype, items = (_decode(part) for part in saved.sequence(value, "snapshot", 2))
+        if re.fullmatch(r"[<>|=]?[SU]\d{1,4}", saved.text(dtype, "snapshot")):
+            return np.array(items, cast(str, dtype))
+    if kind in ("rng", "space"):
+        return _generator(saved.mapping(_decode(value), "snapshot"))
     if kind == "dict":
-        return {_decode(k): _decode(v) for k, v in cast("list[tuple[Encoded, Encoded]]", value)}
-    items = [_decode(v) for v in cast("list[Encoded]", value)]
-    return items if kind == "list" else tuple(items)
+        pairs = [saved.sequence(pair, "snapshot", 2) for pair in saved.sequence(value, "snapshot")]
+        return {_decode(key): _decode(item) for key, item in pairs}
+    if kind in ("list", "tuple"):
+        items = [_decode(part) for part in saved.sequence(value, "snapshot")]
+        return items if kind == "list" else tuple(items)
+    raise saved.Misfit(f"snapshot holds {saved.shown(encoded)}, which is not the state of an environment")
+
+
+def _generator(state: dict[str, object]) -> np.random.Generator:
+    """A generator in this state, of which NumPy does not check the positions in its buffers."""
+    bit_generator = _BIT_GENERATORS[saved.text(state["bit_generator"], "snapshot")]()
+    if isinstance(bit_generator, np.random.MT19937):
+        saved.whole(saved.mapping(state["state"], "snapshot")["pos"], "snapshot", 0, 624)
+    if isinstance(bit_generator, np.random.Philox):
+        saved.whole(state["buffer_pos"], "snapshot", 0, 4)
+    bit_generator.state = state
+    return np.random.Generator(bit_generator)

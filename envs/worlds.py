@@ -8,11 +8,12 @@ import numpy as np
 from gymnasium.vector import VectorWrapper
 from numpy.typing import NDArray
 
+from envs import saved
 from envs.backends.base import BackendEnv, Flags, Infos, StepResult
 from envs.build import EnvLike, Variant
 from envs.errors import EnvironmentFailure, EnvironmentUsageError, reason
 from envs.masks import KEY, check_maskable, legal_actions
-from envs.spaces import Array, Flat, check_action_space, policy_action_space, to_env_action
+from envs.spaces import Array, Flat, check_action_space, factors, policy_action_space, to_env_action
 
 _LARGEST = float(np.finfo(np.float32).max)  # a larger float64 would reach the networks as infinity
 Result = TypeVar("Result")
@@ -146,19 +147,38 @@ class Worlds(VectorWrapper):
         }
 
     def load_state_dict(self, state: dict[str, object]) -> bool:
-        """Continues from what `state_dict` returned. Returns False, with the next reset still to come, if it cannot."""
-        saved = state.get(self.env.state_key)
-        if saved is None:
+        """Continues from what `state_dict` returned. Returns False, with the next reset still to come, if it cannot.
+
+        Raises Misfit if it cannot be what `state_dict` of any worlds returned.
+        """
+        captured = state.get(self.env.state_key)
+        rows = saved.sequence(state["return"], "return")
+        if captured is None or len(rows) != self.num_envs:
             return False
+        returns = [saved.number(x, "return") for x in rows]
+        lengths = [saved.whole(x, "length") for x in saved.sequence(state["length"], "length", self.num_envs)]
+        shape = (self.num_envs, sum(factors(self.env_action_space)))
+        legal = saved.array(state["legal"], "legal", np.dtype(bool), shape) if self.masked else None
         self.reset()  # sets up what only a reset sets up; every captured value is then overwritten
         try:
-            self.env.restore(saved)
+            self.env.restore(captured)
+        except saved.Misfit:
+            raise
         except ValueError:  # of other environments, or by another version of Gymnasium
             return False
-        self._return[:] = cast("list[float]", state["return"])
-        self._length[:] = cast("list[int]", state["length"])
-        self.legal = cast("Flags | None", state.get("legal"))
+        self._return[:], self._length[:] = returns, lengths
+        self.legal = None if legal is None else legal.astype(bool, copy=False)
         return True
+
+    def saved_observations(self, value: object) -> Array:
+        """The observations of a checkpoint, [N, …]. Raises Misfit if they are not in `obs_space`."""
+        space = self.obs_space
+        same_kind = isinstance(value, np.ndarray) and value.dtype.kind == space.dtype.kind
+        dtype = value.dtype if isinstance(value, np.ndarray) and same_kind else np.dtype(space.dtype)
+        obs = saved.array(value, "obs", dtype, (self.num_envs, *(space.shape or ())))
+        if isinstance(space, gym.spaces.Discrete) and not all(map(space.contains, obs.tolist())):
+            raise saved.Misfit(f"obs is {saved.shown(obs.tolist())}, which is not in {space}")
+        return obs
 
     def _named(self, call: Callable[[], Result]) -> Result:
         """The result of the call. Raises EnvironmentFailure if it raises, with all that is known of where."""

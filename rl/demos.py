@@ -8,13 +8,15 @@ from agents import checkpoint, registry
 from agents.demonstrations import Demonstrations, record, save, target
 from agents.evaluation import Evaluation
 from agents.settings.values import ConfigError
-from rl.run.terminal import DONE, Parser, at_least, number, run
+from rl.run.terminal import DONE, Parser, at_least, name_imports, number, run
 
 
 def main(argv: list[str]) -> int:
     args = _parser().parse_args(argv)
     file = checkpoint.locate(args.run)
-    agent = registry.load_actor(file)
+    read = checkpoint.read(file).actor()
+    name_imports(read)
+    agent = registry.restore(read)
     seed = agent.seed if args.seed is None else args.seed
     out = target(args.out or (args.run if args.run.is_dir() else file.parent) / "demonstrations.npz")
     print(f"{agent.env}, {file}, step {agent.loop.step:,}, seed {seed}")

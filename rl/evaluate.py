@@ -12,7 +12,7 @@ from agents.evaluation import evaluate, evaluate_both
 from agents.settings.files import read_yaml
 from agents.settings.run import RunSettings
 from agents.settings.schema import merge_layers, setting_types
-from rl.run.terminal import DONE, Parser, at_least, run
+from rl.run.terminal import DONE, Parser, at_least, name_imports, run
 
 
 class _CallableModule(ModuleType):
@@ -40,7 +40,9 @@ def main(argv: list[str]) -> int:
         chosen = merge_layers(setting_types(RunSettings), [(str(args.run / "config.yaml"), layer)])
         settings = RunSettings(**chosen)  # type: ignore[arg-type]
     file = checkpoint.locate(args.run)
-    agent = registry.load_actor(file)
+    read = checkpoint.read(file).actor()
+    name_imports(read)
+    agent = registry.restore(read)
     seed = agent.seed if args.seed is None else args.seed
     print(f"{agent.env}, {file}, step {agent.loop.step:,}, seed {seed}")
     for evaluation in evaluate_both(agent, args.episodes or settings.eval_episodes, seed):

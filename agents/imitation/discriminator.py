@@ -3,7 +3,7 @@
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import NamedTuple, cast
+from typing import NamedTuple
 
 import torch
 from gymnasium import spaces
@@ -13,6 +13,7 @@ from torch.nn.utils.parametrizations import spectral_norm
 
 from agents.maths import gan, information
 from agents.networks.actor_critic import encode, input_size, mlp
+from agents.parts import load_module, load_optimizer
 from envs.spaces import Actions, Flat, factors
 
 _FAR = 10.0  # standard deviations
@@ -163,8 +164,8 @@ class Discriminator:
         return {"network": self.network.state_dict(), "optimizer": self.optimizer.state_dict()}
 
     def load_state_dict(self, state: Mapping[str, object]) -> None:
-        self.network.load_state_dict(cast("dict[str, Tensor]", state["network"]))
-        self.optimizer.load_state_dict(cast("dict[str, object]", state["optimizer"]))
+        load_module(self.network, state["network"])
+        load_optimizer(self.optimizer, state["optimizer"])
 
 
 def _add_spectral_norm(network: nn.Sequential, generator: Generator) -> None:

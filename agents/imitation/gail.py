@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal, cast
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -12,8 +12,10 @@ from agents.imitation.base import AgentWrapper, check_at_least
 from agents.imitation.discriminator import Discriminator, TransitionEncoder, Transitions
 from agents.imitation.offline import check_fingerprint, check_validation_fraction, fingerprint, load_demonstrations
 from agents.maths import gan
+from agents.parts import tensors_like
 from agents.rollout import Metrics, Rollout
 from agents.settings.values import ConfigError
+from envs import saved
 from envs.streams import stream_generator
 
 RewardForm = Literal["logit", "positive", "negative", "constant"]
@@ -150,8 +152,12 @@ class GAIL(AgentWrapper):
 
     def set_extra_state(self, state: Mapping[str, object]) -> None:
         check_fingerprint(state["demonstrations"], self._fingerprint)
-        self.buffer, self.pending = cast(Tensor, state["buffer"]), cast(Tensor, state["pending"])
-        self._metrics = cast("dict[str, Tensor]", state["metrics"])
+        form = self.buffer.dtype, (None, self.encoder.size)
+        buffer, pending = (saved.tensor(state[name], name, *form) for name in ("buffer", "pending"))
+        if len(buffer) > self.buffer_size or len(pending) >= self.batch_size:
+            raise saved.Misfit(f"buffer and pending have {len(buffer)} and {len(pending)} rows, which are too many")
+        self.buffer, self.pending = buffer, pending
+        self._metrics = tensors_like(state["metrics"], self._metrics, "metrics")
 
 
 def _transitions(demonstrations: Demonstrations) -> Transitions:

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import cast
 
 import torch
 from torch import Generator, Tensor, nn
@@ -15,7 +14,7 @@ from agents.maths.schedules import Schedule, value_at
 from agents.networks.forward import legal_actions
 from agents.rollout import NO_CONTEXT, Array, Choice, Context, Metrics, Rollout
 from agents.settings.values import ConfigError
-from envs import make
+from envs import make, saved
 from envs.streams import peer_seed
 
 
@@ -118,8 +117,9 @@ class Mutual(AgentWrapper):
         return {"peers": [peer.state_dict() for peer in self.peer_agents[1:]]}
 
     def set_extra_state(self, state: Mapping[str, object]) -> None:
-        for peer, saved in zip(self.peer_agents[1:], cast("list[dict[str, object]]", state["peers"]), strict=True):
-            peer.load_state_dict(saved)
+        others = self.peer_agents[1:]
+        for peer, of_peer in zip(others, saved.sequence(state["peers"], "peers", len(others)), strict=True):
+            peer.load_state_dict(saved.mapping(of_peer, "peer"))
 
 
 def _diversity(policies: list[Distribution]) -> dict[str, Tensor]:

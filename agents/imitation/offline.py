@@ -3,7 +3,7 @@
 import math
 import zlib
 from collections.abc import Callable, Mapping, Sequence
-from typing import NamedTuple, Protocol, cast
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import torch
@@ -15,9 +15,10 @@ from agents.loop import ANY_INTERVAL, Hook, Loop, Status
 from agents.maths.distributions import Distribution
 from agents.networks.actor_critic import encode
 from agents.optimizer import Shift
+from agents.parts import tensors_like
 from agents.rollout import Array, ChunkPlan, ChunkResult, Metrics
 from agents.settings.values import ConfigError
-from envs import Worlds
+from envs import Worlds, saved
 from envs.streams import stream_generator
 
 _VALIDATION_BATCH_SIZE = 1024  # transitions; bounds memory
@@ -200,13 +201,25 @@ class Epochs:
         }
 
     def load_state_dict(self, state: Mapping[str, object]) -> None:
+        """Raises Misfit if the state is not of these epochs, and ConfigError if it is of other demonstrations."""
         check_fingerprint(state["demonstrations"], self._fingerprint)
-        self._generator.set_state(cast(Tensor, state["generator"]))
-        self._order, self._position = cast(Tensor, state["order"]), cast(int, state["position"])
-        self._best_policy = cast("dict[str, Tensor]", state["best_policy"])
-        self._latest_policy = cast("dict[str, Tensor]", state["latest_policy"])
-        progress = cast("tuple[int, int, float, float]", state["progress"])
-        self.epoch, self.epochs_since_best, self.loss, self.best_loss = progress
+        self._generator.set_state(saved.tensor(state["generator"], "generator", torch.uint8, (None,)))
+        self._order = saved.tensor(state["order"], "order", torch.int64, (None,))
+        count = len(self._order)
+        if count and not torch.equal(self._order.sort().values, torch.arange(len(self.train.obs))):
+            raise saved.Misfit(f"order is no permutation of {len(self.train.obs)} transitions")
+        self._position = saved.whole(state["position"], "position", 0, count)
+        self._best_policy = self._saved_policy(state["best_policy"], "best_policy")
+        self._latest_policy = self._saved_policy(state["latest_policy"], "latest_policy")
+        epoch, since_best, loss, best_loss = saved.sequence(state["progress"], "progress", 4)
+        self.epoch, self.epochs_since_best = saved.whole(epoch, "epoch"), saved.whole(since_best, "epochs since best")
+        if not (isinstance(loss, float) and isinstance(best_loss, float)):  # NaN and infinity before the first epoch
+            raise saved.Misfit(f"losses are {saved.shown([loss, best_loss])}; they must be numbers")
+        self.loss, self.best_loss = loss, best_loss
+
+    def _saved_policy(self, value: object, where: str) -> dict[str, Tensor]:
+        """Parameters of the policy; empty if there are none yet."""
+        return {} if value == {} else tensors_like(value, self.algorithm.agent.policy.state_dict(), where)
 
 
 class EarlyStopping:

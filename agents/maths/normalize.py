@@ -3,6 +3,7 @@
 Normalizers belong to the agent and are saved with it. Only training rollouts update them, never evaluation.
 """
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -14,6 +15,10 @@ def scale_and_clip(reward: Tensor, scale: float, bound: float | None) -> Tensor:
     """r ↦ clip(scale · r, ±bound), or scale · r without a bound. reward: float[…]."""
     scaled = scale * reward
     return scaled if bound is None else scaled.clamp(-bound, bound)
+
+
+def _is_finite(x: object) -> bool:
+    return isinstance(x, Tensor) and x.dtype == torch.float64 and bool(torch.isfinite(x).all())
 
 
 class RunningMoments:
@@ -45,9 +50,17 @@ class RunningMoments:
         return {"count": self.count.item(), "mean": self.mean.clone(), "m2": self.m2.clone()}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        self.count.fill_(state["count"])
-        self.mean.copy_(state["mean"])
-        self.m2.copy_(state["m2"])
+        """Raises ValueError if the moments are not finite, negative where they cannot be, or of another shape."""
+        count, mean, m2 = state["count"], state["mean"], state["m2"]
+        if type(count) is not float or not 0 <= count < math.inf:
+            raise ValueError("the count of running moments must be a finite number of at least 0")
+        for name, x in (("mean", mean), ("m2", m2)):
+            if not _is_finite(x) or x.shape != self.mean.shape or (name == "m2" and bool((x < 0).any())):
+                shape = list(self.mean.shape)
+                raise ValueError(f"{name} of running moments must be finite float64{shape}, and m2 not negative")
+        self.count.fill_(count)
+        self.mean.copy_(mean)
+        self.m2.copy_(m2)
 
 
 class ObservationNormalizer:
@@ -109,6 +122,8 @@ class RewardNormalizer:
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         self.moments.load_state_dict(state)
-        returns: Tensor = state["returns"]
+        returns = state["returns"]
+        if not _is_finite(returns) or returns.ndim != 1:
+            raise ValueError("returns of the reward normalizer must be finite float64[N]")
         if returns.shape == self.returns.shape:  # with another number of environments, returns restart from 0
             self.returns.copy_(returns)

@@ -1,9 +1,8 @@
 """The policy's head: from network outputs to a distribution over actions; and gSDE exploration noise."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
@@ -20,6 +19,7 @@ from agents.maths.distributions import (
     MultiCategorical,
 )
 from agents.settings.values import ConfigError
+from envs import saved
 from envs.spaces import Actions, factors, span
 
 _LOG_STD_RANGE = (-20.0, 2.0)  # of a state-dependent log-std, as in Haarnoja et al. 2018
@@ -120,8 +120,9 @@ class StateDependentNoise:
     Source: Raffin, Kober & Stulp 2021, "Smooth exploration for robotic reinforcement learning".
     """
 
-    def __init__(self, frequency: int) -> None:
-        self.frequency = frequency
+    def __init__(self, frequency: int, shape: Sequence[int]) -> None:
+        """shape: of W, [hidden, A]."""
+        self.frequency, self.shape = frequency, shape
         self.matrices = torch.zeros(0)  # [N, hidden, A]
         self.steps = 0
 
@@ -138,5 +139,9 @@ class StateDependentNoise:
     def state_dict(self) -> dict[str, object]:
         return {"matrices": self.matrices, "steps": self.steps}
 
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        self.matrices, self.steps = state["matrices"], state["steps"]
+    def load_state_dict(self, state: Mapping[str, object]) -> None:
+        """Raises Misfit if the state is not that of gSDE noise for this policy."""
+        matrices = state["matrices"]
+        shape = (None, *self.shape) if isinstance(matrices, Tensor) and matrices.ndim == 3 else (0,)
+        self.matrices = saved.tensor(matrices, "matrices", torch.get_default_dtype(), shape)
+        self.steps = saved.whole(state["steps"], "steps")

@@ -7,6 +7,7 @@ from typing import TypeVar, cast
 import gymnasium as gym
 import numpy as np
 
+from envs import saved
 from envs.backends.base import Infos
 from envs.build import AnyEnv
 from envs.errors import EnvironmentFailure, close, message_of
@@ -120,7 +121,7 @@ class GuardedEnv(gym.Wrapper[object, object, object, object]):
         return capture(self.env)
 
     @snapshot.setter
-    def snapshot(self, layers: list[dict[str, Encoded]]) -> None:
+    def snapshot(self, layers: object) -> None:
         restore(self.env, layers)
 
 
@@ -180,7 +181,7 @@ def capture_all(envs: Sequence[GuardedEnv]) -> list[Snapshot] | None:
 
 def restore_all(envs: Sequence[GuardedEnv], state: object) -> None:
     """Raises ValueError if `capture_all` returned the state for other environments."""
-    snapshots = cast("list[list[dict[str, Encoded]]]", state)
+    snapshots = saved.sequence(state, "snapshots")
     if len(snapshots) != len(envs):
         raise ValueError(f"the saved state is of {len(snapshots)} environments, not of {len(envs)}")
     for env, snapshot in zip(envs, snapshots, strict=True):

@@ -9,6 +9,7 @@ from gymnasium.vector import AutoresetMode
 from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
 
+from envs import saved
 from envs.backends.base import BackendEnv, Flags, Infos, Request, StepResult
 from envs.errors import EnvironmentUsageError
 from envs.spaces import Array, Space
@@ -119,11 +120,14 @@ class NativeBackend(BackendEnv):
         return {name: getattr(self, name).copy() for name in ("state", "rng", "length", "obs")}
 
     def restore(self, state: object) -> None:
-        for name, saved in cast("dict[str, Array]", state).items():
-            own = getattr(self, name)
-            if own.shape != saved.shape:
-                raise ValueError(f"{name} has shape {own.shape}, the saved one {saved.shape}")
-            own[...] = saved
+        """Raises Misfit if the state is not that of as many native environments."""
+        own = self.capture()
+        given = saved.mapping(state, "native", own)
+        checked = {name: saved.array(given[name], name, array.dtype, array.shape) for name, array in own.items()}
+        if min(checked["length"].tolist()) < 0:
+            raise saved.Misfit("length is negative")
+        for name, array in checked.items():
+            getattr(self, name)[...] = array
         self._seeded = True
 
 

@@ -21,12 +21,14 @@ import gymnasium as gym
 from gymnasium.vector import AsyncVectorEnv, AutoresetMode
 from gymnasium.vector.async_vector_env import AsyncState, _async_worker
 
+from envs import saved
 from envs.backends.base import BackendEnv, Description, Infos, Request, StepResult, as_transitions
 from envs.backends.guard import Snapshot, flattened, merge_info
 from envs.backends.remote import FAILURE, RemoteEnv
 from envs.backends.scout import describe, how_ended, process_context
 from envs.build import AnyEnv
 from envs.errors import EnvironmentFailure, EnvironmentUsageError
+from envs.snapshot import decode
 from envs.spaces import Array
 
 Answer = TypeVar("Answer")
@@ -110,7 +112,10 @@ class ProcessBackend(BackendEnv, AsyncVectorEnv):
         return None if any(snapshot is None for snapshot in snapshots) else snapshots
 
     def restore(self, state: object) -> None:
-        states = [pickle.dumps(snapshot) for snapshot in cast("list[Snapshot]", state)]
+        snapshots = saved.sequence(state, "snapshots")
+        for snapshot in snapshots:
+            decode(snapshot)  # raises Misfit here, not in another process
+        states = [pickle.dumps(snapshot) for snapshot in snapshots]
         if len(states) != self.num_envs or not all(self._exchange(partial(self.call, "restore", states))):
             raise ValueError("the saved state is of other environments")
 

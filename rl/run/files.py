@@ -96,12 +96,16 @@ class Table:
         return self._file.seek(0, io.SEEK_END)
 
     def check_size(self, size: int) -> None:
-        """Raises CheckpointError if the file is shorter."""
+        """Raises CheckpointError unless a row of the file ends at this size."""
         if self.size() < size:
             raise CheckpointError(
                 f"{self.path} is shorter than when the checkpoint was written, so the run cannot go on; "
                 "--set warm_start=RUN starts a new run from its networks"
             )
+        with self.path.open("rb") as file:
+            file.seek(max(size - 1, 0))
+            if size and file.read(1) != b"\n":
+                raise CheckpointError(f"{self.path} has no row that ends at byte {size:,}, as the checkpoint says")
 
     def cut(self, size: int) -> None:
         self._file.truncate(size)

@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from contextlib import ExitStack
 from datetime import datetime
 from pathlib import Path
-from typing import cast
 
 import numpy as np
 import torch
@@ -14,6 +13,7 @@ from torch import Tensor
 from agents.loop import Status
 from agents.machine import versions
 from agents.settings.files import directory_name, write_yaml
+from envs import saved
 from rl.run.files import Table, lock
 from rl.run.results import write_json
 
@@ -118,18 +118,25 @@ class Recorder:
     def load_state_dict(self, state: Mapping[str, object]) -> None:
         """Continues from a checkpoint: truncates what the files hold beyond it, which the resumed run writes again.
 
-        Deletes the summary, which no longer describes the files. Raises CheckpointError, with every file as it was, if
-        one is shorter than when the checkpoint was written.
+        Deletes the summary, which no longer describes the files. Raises Misfit or CheckpointError, with every file as
+        it was, if the state is not that of these files.
         """
-        tables = list(zip((self._metrics, self._episodes), cast("list[int]", state["files"]), strict=True))
-        for table, size in tables:
+        given = saved.mapping(state, "recorder", self.state_dict())
+        returns = [saved.number(x, "returns") for x in saved.sequence(given["returns"], "returns")]
+        lengths = [saved.whole(x, "lengths") for x in saved.sequence(given["lengths"], "lengths", len(returns))]
+        names = [saved.text(name, "names") for name in saved.sequence(given["names"], "names")]
+        window, solved_at = given["window"], given["solved_at"]
+        if window is not None:  # NaN: not measured in this update
+            dtype = window.dtype if isinstance(window, Tensor) and window.is_floating_point() else torch.float32
+            window = saved.tensor_with_nan(window, "window", dtype, (None, len(names)))
+        tables = (self._metrics, self._episodes)
+        sizes = [saved.whole(x, "files") for x in saved.sequence(given["files"], "files", len(tables))]
+        for table, size in zip(tables, sizes, strict=True):
             table.check_size(size)
-        self._returns.extend(cast("list[float]", state["returns"]))
-        self._lengths.extend(cast("list[int]", state["lengths"]))
-        window = cast("Tensor | None", state["window"])
-        self._window = [] if window is None else [window]
-        self._names = cast("list[str]", state["names"])
-        self.solved_at = cast("int | None", state["solved_at"])
+        self.solved_at = None if solved_at is None else saved.whole(solved_at, "solved_at")
+        self._returns.extend(returns)
+        self._lengths.extend(lengths)
+        self._window, self._names = [] if window is None else [window], names
         self._summary.unlink(missing_ok=True)
-        for table, size in tables:
+        for table, size in zip(tables, sizes, strict=True):
             table.cut(size)

@@ -15,7 +15,7 @@ from typing import NoReturn, Self, cast
 
 from tqdm import tqdm
 
-from agents.checkpoint import CheckpointError
+from agents.checkpoint import Checkpoint, CheckpointError
 from agents.loop import ANY_INTERVAL, Status
 from agents.settings.schema import suggestion
 from agents.settings.values import ConfigError, convert
@@ -82,6 +82,13 @@ def file_name(text: str) -> str:
     if len(os.fsencode(text)) > 200:
         raise argparse.ArgumentTypeError("is the name of files, of at most 200 bytes")
     return text
+
+
+def name_imports(read: Checkpoint) -> None:
+    """Prints what loading a checkpoint imports, before it is imported."""
+    named = read.imports()
+    if named:
+        print(f"{'imports':>12}  {', '.join(named)}", flush=True)
 
 
 class Parser(argparse.ArgumentParser):

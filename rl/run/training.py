@@ -14,11 +14,12 @@ from agents.settings.recipes import recipe_file
 from agents.settings.run import RunSettings, chosen_settings
 from agents.settings.schema import merge_layers, setting_defaults, setting_types, setting_values
 from agents.settings.values import ConfigError
+from envs.saved import Misfit
 from rl.run.recorder import Recorder, create_run_directory
 from rl.run.run import Run
 from rl.run.signals import INTERRUPTED
 from rl.run.summary import write_summary
-from rl.run.terminal import DONE, Interrupt, Parser
+from rl.run.terminal import DONE, Interrupt, Parser, name_imports
 
 _FLAGS = ("seed", "total_timesteps", "num_envs", "engine")  # settings with a flag of their own, beside --set
 
@@ -83,13 +84,14 @@ def _resume(args: Namespace) -> Run:
             "--resume uses the run's own settings; it allows only --total-timesteps and --engine beside it"
         )
     directory = cast(Path, args.resume)
-    saved = read_yaml(directory / "config.yaml")
-    if args.env not in (None, saved.get("env")):
-        raise ConfigError(f"{directory} is a run of {saved.get('env')}, not of {args.env}")
+    config = read_yaml(directory / "config.yaml")
+    if args.env not in (None, config.get("env")):
+        raise ConfigError(f"{directory} is a run of {config.get('env')}, not of {args.env}")
     file = checkpoint.newest(directory / "checkpoints")
     content = checkpoint.read(file)
-    agent, name = registry.restore(content, engine=args.engine), str(saved.get("agent", "a2c"))
-    layers = [(str(directory / "config.yaml"), saved)]
+    name_imports(content)
+    agent, name = registry.restore(content, engine=args.engine), str(config.get("agent", "a2c"))
+    layers = [(str(directory / "config.yaml"), config)]
     layers += [
         (f"--{name.replace('_', '-')}", {name: value})
         for name, value in (("total_timesteps", args.total_timesteps), ("engine", args.engine))
@@ -111,8 +113,11 @@ def _resume(args: Namespace) -> Run:
     if not isinstance(recorded, dict):
         raise CheckpointError(f"{file} is not of a run of this command; delete it to use the one before")
     recorder = Recorder(directory, settings.log_interval, agent.worlds.reward_threshold)
-    recorder.load_state_dict(recorded)
-    write_yaml(directory / "config.yaml", {key: chosen[key] for key in (*saved, *chosen)})  # in the file's order
+    try:
+        recorder.load_state_dict(recorded)
+    except Misfit as error:
+        raise CheckpointError(f"{file} is damaged: {error}; delete it to use the one before") from None
+    write_yaml(directory / "config.yaml", {key: chosen[key] for key in (*config, *chosen)})  # in the file's order
     return Run(directory, settings, agent, recorder, f"{file}, from step {step:,}")
 
 

@@ -1,0 +1,126 @@
+"""The parts of an agent that a checkpoint holds: networks, optimizers, generators, and whatever has a `state_dict`.
+
+What is loaded may be anything. A part either takes its state whole or raises an exception, such as saved.Misfit.
+"""
+
+from collections.abc import Mapping
+from typing import Protocol, cast, runtime_checkable
+
+import torch
+from torch import Generator, Tensor, nn
+from torch.optim import Optimizer
+
+from envs import saved
+
+
+@runtime_checkable
+class Stateful(Protocol):
+    def state_dict(self) -> dict[str, object]: ...
+    def load_state_dict(self, state: Mapping[str, object]) -> object: ...
+
+
+Parts = Mapping[str, Generator | Stateful]
+
+_NEEDED = {  # by the optimizers of this package, for a parameter that has been stepped
+    "RMSprop": {"step", "square_avg"},
+    "RMSpropTFLike": {"step", "square_avg"},
+    "Adam": {"step", "exp_avg", "exp_avg_sq"},
+}
+_SQUARES = {"square_avg", "exp_avg_sq"}
+
+
+def state_of(parts: Parts) -> dict[str, object]:
+    """Name → state."""
+    return {
+        name: part.get_state() if isinstance(part, Generator) else part.state_dict() for name, part in parts.items()
+    }
+
+
+def load_state(parts: Parts, state: Mapping[str, object]) -> None:
+    """The inverse of `state_of`. Raises KeyError if a part is missing in `state`, Misfit if one does not fit."""
+    for name, part in parts.items():
+        try:
+            _load_part(part, state[name])
+        except saved.Misfit as error:
+            raise saved.Misfit(f"{name}.{error}") from None
+
+
+def _load_part(part: Generator | Stateful, state: object) -> None:
+    if isinstance(part, Generator):
+        part.set_state(saved.tensor(state, "state", torch.uint8, (None,)))
+    elif isinstance(part, nn.Module):
+        load_module(part, state)
+    elif isinstance(part, Optimizer):
+        load_optimizer(part, state)
+    elif isinstance(state, Mapping):
+        part.load_state_dict(state)
+    else:
+        raise saved.Misfit(f"state is {saved.shown(state)}; it must be a mapping")
+
+
+def load_module(module: nn.Module, state: object) -> None:
+    """Loads a module's `state_dict`. Raises Misfit if a name, dtype or shape differs."""
+    module.load_state_dict(tensors_like(state, module.state_dict(), "state"))
+
+
+def tensors_like(value: object, own: Mapping[str, object], where: str) -> dict[str, Tensor]:
+    """Name → tensor, with the names, dtypes and shapes of `own`."""
+    given = saved.mapping(value, where, own)
+    for name, tensor in own.items():
+        if isinstance(tensor, Tensor):  # a diverged network may hold NaN
+            saved.tensor_with_nan(given[name], f"{where} {name}", tensor.dtype, tensor.shape)
+    return cast("dict[str, Tensor]", given)
+
+
+def load_optimizer(optimizer: Optimizer, state: object) -> None:
+    """Loads the `state_dict` of a torch optimizer, which checks nothing itself.
+
+    Numbers of the parameter groups are loaded; switches (true, false, None) keep the value that the constructor chose.
+    """
+    given, own = saved.mapping(state, "optimizer", ("state", "param_groups")), optimizer.state_dict()
+    groups = saved.sequence(given["param_groups"], "param_groups", len(own["param_groups"]))
+    merged = [_group(group, current) for group, current in zip(groups, own["param_groups"], strict=True)]
+    parameters = [p for group in optimizer.param_groups for p in group["params"]]
+    states = given["state"]
+    if not isinstance(states, Mapping):
+        raise saved.Misfit(f"optimizer state is {saved.shown(states)}; it must be a mapping")
+    for index, of_parameter in states.items():
+        if type(index) is not int or not 0 <= index < len(parameters):
+            raise saved.Misfit(f"optimizer state is of a parameter {saved.shown(index)}, of {len(parameters)}")
+        _check_parameter_state(of_parameter, parameters[index], _NEEDED.get(type(optimizer).__name__, set()))
+    optimizer.load_state_dict({"state": dict(states), "param_groups": merged})
+
+
+def _group(value: object, own: Mapping[str, object]) -> dict[str, object]:
+    """A parameter group: `own` with the saved numbers."""
+    group = saved.mapping(value, "parameter group")
+    if group.get("params") != own["params"]:
+        raise saved.Misfit(f"parameter group has other parameters: {saved.shown(group.get('params'))}")
+    merged = dict(own)
+    for name, current in own.items():
+        if name in group and name != "params" and not isinstance(current, bool | None):
+            merged[name] = _number_like(group[name], current, f"parameter group {name}")
+    return merged
+
+
+def _number_like(value: object, own: object, where: str) -> object:
+    """A number, or a sequence of as many, as `own` is one."""
+    if isinstance(own, tuple | list):
+        parts = saved.sequence(value, where, len(own))
+        return type(own)(_number_like(part, current, where) for part, current in zip(parts, own, strict=True))
+    if isinstance(own, Tensor):
+        return saved.tensor(value, where, own.dtype, own.shape)
+    return saved.number(value, where)
+
+
+def _check_parameter_state(value: object, parameter: Tensor, needed: set[str]) -> None:
+    """Raises Misfit unless every entry needed is there and has the parameter's shape; the step is a number."""
+    state = saved.mapping(value, "optimizer state")
+    for name in needed if state else ():
+        where, entry = f"optimizer state {name}", state.get(name)
+        if name == "step":
+            saved.number(entry.item() if isinstance(entry, Tensor) and entry.numel() == 1 else entry, where, 0)
+        else:
+            moment = saved.tensor(entry, where, parameter.dtype, parameter.shape)
+            if name in _SQUARES and bool((moment < 0).any()):
+                raise saved.Misfit(f"{where} is negative; it must hold squares")

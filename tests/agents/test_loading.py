@@ -1,0 +1,155 @@
+"""What loading refuses: parameters that are not finite, modules of files that are not trusted, impossible content."""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from agents import archive, checkpoint, registry
+from agents.a2c import A2C
+from agents.checkpoint import CheckpointError
+from rl.run.recorder import Recorder
+from tests.agents.reinforce import Reinforce
+
+MODULE = "tests.agents.never_imported"  # does not exist: importing it would raise
+
+
+def saved_with(path: Path, **changes: object) -> Path:
+    """A checkpoint of an A2C with some fields replaced; settings are merged."""
+    file = A2C("CartPole-v1", num_envs=2, net_arch=(4,)).save(path)
+    content = checkpoint.load(file)
+    settings = {**content["settings"], **changes.pop("settings", {})}  # type: ignore[dict-item]
+    checkpoint.save(file, {**content, "settings": settings, **changes})
+    return file
+
+
+@pytest.mark.parametrize("engine", ["torch", "fused"])
+@pytest.mark.parametrize("number", [float("nan"), float("inf")])
+def test_parameters_that_are_not_finite(engine: str, number: float, tmp_path: Path) -> None:
+    agent = A2C("CartPole-v1", num_envs=2, engine=engine).learn(40)  # type: ignore[arg-type]
+    with torch.no_grad():
+        agent.policy.net[-1].weight[0, 0] = number  # type: ignore[index]
+    with pytest.raises(FloatingPointError, match="the policy's output is not finite"):
+        agent.predict(np.ones(4, np.float32))
+    file = agent.save(tmp_path / "a")
+    for load in (A2C.load, registry.load, registry.load_actor):
+        with pytest.raises(CheckpointError, match=r"a\.pt: parameter net\.\d\.weight is not finite; .* finite=False"):
+            load(file)
+        weight = load(file, finite=False).networks[0].net[-1].weight  # type: ignore[union-attr, index]
+        assert not torch.isfinite(weight[0, 0])
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"agent": f"{MODULE}:Agent"},
+        {"wraps": f"{MODULE}:Agent"},
+        {"env": f"{MODULE}:Env-v0"},
+        {"settings": {"network": f"{MODULE}:Net"}},
+        {"settings": {"wrappers": [f"{MODULE}:Wrapper"]}},
+        {"settings": {"wrappers": f"{MODULE}:Wrapper"}},
+    ],
+)
+def test_an_untrusted_file_imports_nothing(changes: dict[str, object], tmp_path: Path) -> None:
+    file = saved_with(tmp_path / "a", **changes)
+    with pytest.raises(CheckpointError, match=rf"a\.pt names {MODULE}:\S+, which trust=False does not import"):
+        registry.load(file, trust=False)
+    (name,) = checkpoint.read(file).imports()
+    assert name.startswith(MODULE)
+    assert MODULE not in sys.modules
+
+
+def test_an_untrusted_file_that_imports_nothing_is_loaded(tmp_path: Path) -> None:
+    file = saved_with(tmp_path / "a")
+    assert checkpoint.read(file).imports() == []
+    assert registry.load(file, trust=False).loop.step == 0
+    outside = saved_with(tmp_path / "b", env=f"{MODULE}:Env-v0")
+    assert registry.load(outside, env="CartPole-v1", trust=False).loop.step == 0
+
+
+def test_an_agent_of_ones_own_is_named(tmp_path: Path) -> None:
+    file = Reinforce("CartPole-v1", num_envs=2).save(tmp_path / "a")
+    assert checkpoint.read(file).imports() == ["tests.agents.reinforce:Reinforce"]
+
+
+def sealed(path: Path, content: object) -> Path:
+    """Content that `checkpoint.save` would not write, with a right checksum."""
+    limit = sys.getrecursionlimit()
+    sys.setrecursionlimit(20_000)  # torch pickles in Python
+    torch.save({"mark": "actor-critic checkpoint", "format": checkpoint.FORMAT, "content": content}, path)
+    sys.setrecursionlimit(limit)
+    archive.write(path, path.read_bytes())
+    return path
+
+
+def endless() -> dict[str, object]:
+    inner: dict[str, object] = {}
+    inner["again"] = inner
+    return {"a": inner}
+
+
+def laughs() -> dict[str, object]:
+    value: object = [1]
+    for _ in range(60):
+        value = [value, value]
+    return {"a": value}
+
+
+def deep() -> dict[str, object]:
+    value: object = [1]
+    for _ in range(2000):
+        value = [value]
+    return {"a": value}
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        pytest.param(endless(), id="a dict inside itself"),
+        pytest.param(laughs(), id="2⁶⁰ lists"),
+        pytest.param(deep(), id="2,000 lists in each other"),
+        pytest.param({"a": torch.zeros(1).expand(10**12)}, id="a tensor of 4 TB in 4 bytes"),
+        pytest.param({"a": torch.eye(2).to_sparse()}, id="a sparse tensor"),
+        pytest.param({"a": {"__ndarray__": 5}}, id="no array"),
+        pytest.param({"a": {"__ndarray__": torch.zeros(1, dtype=torch.bfloat16)}}, id="no type of NumPy"),
+        pytest.param({"a": 1j}, id="a complex number"),
+        pytest.param({"a": {1, 2}}, id="a set"),
+        pytest.param({1: 2}, id="a number as the outermost key"),
+        pytest.param({"a": {(1, 2): 3}}, id="a tuple as a key"),
+        pytest.param([], id="a list"),
+        pytest.param(None, id="nothing"),
+    ],
+)
+def test_content_that_is_never_written(content: object, tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError) as raised:
+        checkpoint.load(sealed(tmp_path / "a.pt", content))
+    assert str(raised.value).startswith(f"{tmp_path / 'a.pt'} holds ")
+    assert "\n" not in str(raised.value)
+    assert len(str(raised.value)) < 400
+
+
+def test_a_parameter_comes_back_as_a_tensor(tmp_path: Path) -> None:
+    loaded = checkpoint.load(sealed(tmp_path / "a.pt", {"a": torch.nn.Parameter(torch.ones(2))}))["a"]
+    assert type(loaded) is torch.Tensor
+    assert not loaded.requires_grad
+
+
+@pytest.mark.parametrize("field", ["agent", "wraps", "engine", "env", "spaces", "settings", "state", "loop", "extra"])
+def test_fields_of_another_type(field: str, tmp_path: Path) -> None:
+    file = saved_with(tmp_path / "a")
+    checkpoint.save(file, {**checkpoint.load(file), field: 5})
+    with pytest.raises(CheckpointError, match=rf"a\.pt: {field} is 5; it must be "):
+        registry.load(file)
+
+
+@pytest.mark.parametrize(("size", "words"), [(3, "no row that ends at byte 3"), (10**6, "is shorter than")])
+def test_a_recorder_that_does_not_fit_its_files_leaves_them(size: int, words: str, tmp_path: Path) -> None:
+    recorder = Recorder(tmp_path, 1, None)
+    state = recorder.state_dict()
+    before = (tmp_path / "episodes.csv").read_bytes()
+    with pytest.raises(CheckpointError, match=words):
+        recorder.load_state_dict({**state, "files": [0, size]})
+    recorder.close()
+    assert (tmp_path / "episodes.csv").read_bytes() == before
