@@ -90,17 +90,23 @@ class Checkpoint(NamedTuple):
             raise
         except KeyError as missing:
             raise CheckpointError(f"{self.path} is of another version of this package: it lacks {missing}") from None
-        except saved.Misfit as error:
-            raise CheckpointError(f"{self.path} does not fit {self.agent}: {error}") from None
-        except Exception as error:  # of a user's network or algorithm
-            reason = f"{type(error).__name__}: {' '.join(str(error).split())}"
-            raise CheckpointError(f"{self.path} does not fit {self.agent}: {reason}") from error
+        except Exception as error:  # Misfit, or of a user's network or algorithm
+            kind = "" if isinstance(error, saved.Misfit) else f"{type(error).__name__}: "
+            raise CheckpointError(
+                f"{self.path} does not fit {self.agent}: {kind}{' '.join(str(error).split())}{self._own_code}"
+            ) from error
         for network in agent.networks if finite else ():
             for name, parameter in network.named_parameters():
                 if not bool(torch.isfinite(parameter).all()):
                     raise CheckpointError(
                         f"{self.path}: parameter {name} is not finite; load it in Python with finite=False"
                     )
+
+    @property
+    def _own_code(self) -> str:
+        """The advice to restore a user's modules, if the agent needs any: they may have been edited since."""
+        own = [name for name in (self.agent, self.settings.get("network")) if isinstance(name, str) and ":" in name]
+        return f"; if {' or '.join(own)} was edited after training, restore it" if own else ""
 
     def actor(self) -> Self:
         """Of the agent that acts: the wrapped agent, which needs no demonstrations or teachers, or this one."""

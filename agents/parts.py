@@ -38,6 +38,9 @@ def state_of(parts: Parts) -> dict[str, object]:
 
 def load_state(parts: Parts, state: Mapping[str, object]) -> None:
     """The inverse of `state_of`. Raises KeyError if a part is missing in `state`, Misfit if one does not fit."""
+    unknown = sorted(state.keys() - parts.keys() - {"extra"})
+    if unknown:
+        raise saved.Misfit(f"there is no place for its {unknown[0]}")
     for name, part in parts.items():
         try:
             _load_part(part, state[name])
@@ -59,8 +62,15 @@ def _load_part(part: Generator | Stateful, state: object) -> None:
 
 
 def load_module(module: nn.Module, state: object) -> None:
-    """Loads a module's `state_dict`. Raises Misfit if a name, dtype or shape differs."""
-    module.load_state_dict(tensors_like(state, module.state_dict(), "state"))
+    """Loads a module's `state_dict`. Raises Misfit if a name, dtype or shape differs.
+
+    Also if the order does: optimizers know parameters by their place.
+    """
+    own = module.state_dict()
+    given = tensors_like(state, own, "state")
+    if list(given) != list(own):
+        raise saved.Misfit("state has its parameters in another order")
+    module.load_state_dict(given)
 
 
 def tensors_like(value: object, own: Mapping[str, object], where: str) -> dict[str, Tensor]:
