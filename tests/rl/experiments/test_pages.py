@@ -1,0 +1,17 @@
+"""Pages, their numbers and figures have the names that were given, whatever dots are in them."""
+
+import os
+from pathlib import Path
+
+from matplotlib.figure import Figure
+
+from rl.experiments.pages import Page
+from rl.run import figure
+
+
+def test_names_with_dots_are_kept_apart(tmp_path: Path) -> None:
+    for name in ("gamma-0.9", "gamma-0.99", "v1.5"):
+        Page(name, "python -m rl.compare", "a machine", [], {"name": name}).write(tmp_path / "new" / name)
+        figure.save(Figure(), tmp_path / "new" / name)
+    assert len(os.listdir(tmp_path / "new")) == 12
+    assert (tmp_path / "new" / "gamma-0.9.md").read_text().startswith("# gamma-0.9\n")
