@@ -23,7 +23,7 @@ from rl.experiments.search.findings import Findings, page, recipe
 from rl.experiments.search.space import Parameters, propose, read_space
 from rl.experiments.search.study import Search, Tried
 from rl.experiments.search.trials import KINDS, Plan, Trials
-from rl.run.signals import INTERRUPTED
+from rl.run.signals import status_of
 from rl.run.terminal import DONE, Parser, RunFailed, at_least, file_name, run
 
 _DEFAULTS = setting_defaults(*KINDS)
@@ -40,9 +40,9 @@ def main(argv: list[str]) -> int:
             search.queue(proposal)
         try:
             Trials(plan, search, directory, lambda tried: _say(search, tried)).train(args.trials, args.jobs)
-        except KeyboardInterrupt:
+        except KeyboardInterrupt as stopped:
             print(f"interrupted after {len(search.ended())} of {args.trials} trials; resume with: {command}")
-            return INTERRUPTED
+            return status_of(stopped)
         base = plan.line("base", {}).settings
         found = Findings(
             args.env, command, machine(), plan.seeds, base, plan.space, _DEFAULTS, search.ended(), search.importances()

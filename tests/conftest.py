@@ -83,12 +83,16 @@ def start() -> Iterator[Start]:
 @pytest.fixture
 def command(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Command:
     """Runs a command, given as its module and arguments, in this process: exit status, standard output and error."""
+    stops = (signal.SIGINT, signal.SIGTERM)
+    handlers = {number: signal.getsignal(number) for number in stops}
 
     def call(module: ModuleType, *argv: object) -> tuple[int, str, str]:
         capsys.readouterr()
         monkeypatch.setattr(sys, "argv", [module.__name__, *map(str, argv)])
         with pytest.raises(SystemExit) as exit_:
             rl.run.terminal.run(module.main)
+        for number in stops:
+            signal.signal(number, handlers[number])
         out, err = capsys.readouterr()
         return int(exit_.value.code or 0), out, err
 

@@ -5,6 +5,7 @@ import signal
 import sys
 from collections.abc import Callable
 from contextlib import suppress
+from multiprocessing import forkserver
 from multiprocessing.connection import Connection
 from multiprocessing.context import ForkServerContext, SpawnContext
 from multiprocessing.process import BaseProcess
@@ -13,6 +14,7 @@ from typing import cast
 from gymnasium.envs.registration import EnvSpec
 from gymnasium.vector.utils import CloudpickleWrapper
 
+from envs import interrupts
 from envs.backends.base import Description
 from envs.backends.guard import flattened
 from envs.build import AnyEnv, name_of
@@ -32,6 +34,8 @@ def process_context() -> ForkServerContext | SpawnContext:
         return multiprocessing.get_context("spawn")
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload([__name__])  # once, for all of them
+    with interrupts.held_back():  # for good: no process that it starts obeys Ctrl-C
+        forkserver.ensure_running()
     return context
 
 

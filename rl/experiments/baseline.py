@@ -20,7 +20,6 @@ from agents.settings.values import ConfigError
 from rl.experiments.sb3_training import learn
 from rl.run.recorder import Recorder, create_run_directory
 from rl.run.run import write_report
-from rl.run.signals import INTERRUPTED
 from rl.run.summary import write_summary
 from rl.run.terminal import DONE, Interrupt, Parser, ProgressBar, RunFailed
 
@@ -43,12 +42,13 @@ def main(argv: list[str]) -> int:
     directory = create_run_directory(args.out, args.env, "sb3", agent_settings.seed, complete)
     print(f"Stable-Baselines3's A2C on {args.env}, {model.n_envs} in parallel, seed {agent_settings.seed}: {directory}")
     recorder = Recorder(directory, run_settings.log_interval, agent.worlds.reward_threshold)
-    seconds = _train(model, directory, recorder, agent_settings.threads, run_settings.total_timesteps)
+    with Interrupt() as interrupt:
+        seconds = _train(model, directory, recorder, agent_settings.threads, run_settings.total_timesteps, interrupt)
     model.save(directory / "model.zip")
-    if seconds is None:
+    if interrupt.status:
         recorder.close()
         print(f"interrupted at step {model.num_timesteps:,}; Stable-Baselines3 cannot resume exactly")
-        return INTERRUPTED
+        return interrupt.status
     agent = _as_ours(model, agent_settings)
     agent.loop.seconds = seconds
     agent.save(directory / "checkpoints" / f"step-{model.num_timesteps:012}.pt")
@@ -59,12 +59,15 @@ def main(argv: list[str]) -> int:
     return DONE
 
 
-def _train(model: sb3.A2C, directory: Path, recorder: Recorder, threads: int, total_timesteps: int) -> float | None:
-    """Returns the seconds of training, or None after Ctrl-C."""
+def _train(
+    model: sb3.A2C, directory: Path, recorder: Recorder, threads: int, total_timesteps: int, interrupt: Interrupt
+) -> float:
+    """Returns the seconds of training, to its end or to a signal."""
     bar = ProgressBar(total_timesteps)
-    with Interrupt() as interrupt, torch_threads(threads):
+    interrupt.defer()
+    with torch_threads(threads):
         try:
-            seconds = learn(model, total_timesteps, [recorder, bar, interrupt])
+            return learn(model, total_timesteps, [recorder, bar, interrupt])
         except Exception as error:  # raised by the environment, or for parameters that are not finite
             with suppress(OSError):
                 recorder.close()
@@ -72,7 +75,6 @@ def _train(model: sb3.A2C, directory: Path, recorder: Recorder, threads: int, to
             raise RunFailed(f"{type(error).__name__}: {what} (step {model.num_timesteps:,}; {report})") from error
         finally:
             bar.close()
-    return None if interrupt.requested else seconds
 
 
 def _as_ours(model: sb3.A2C, settings: A2CSettings) -> A2C:

@@ -20,8 +20,9 @@ from agents.settings.recipes import recipe_file
 from agents.settings.run import chosen_settings
 from agents.settings.schema import setting_defaults, setting_types, with_defaults
 from agents.settings.values import ConfigError, convert
-from envs import Backend, Variant
+from envs import Backend, Variant, interrupts
 from rl.run.results import Result, is_finished, read_result
+from rl.run.signals import status_of, stop
 from rl.run.terminal import ANTICIPATED, DONE, FAILED, RunFailed
 from rl.run.training import main as train_command
 
@@ -105,7 +106,7 @@ def _pass_on(number: int, frame: FrameType | None) -> NoReturn:
     """Passes SIGTERM on: it reaches this process alone, where Ctrl-C in a terminal reaches the workers too."""
     for process in active_children():
         process.terminate()
-    raise KeyboardInterrupt
+    stop(number)
 
 
 def train_all(env_id: str, lines: Sequence[Line], seeds: Sequence[int], out: Path, jobs: int) -> list[list[Result]]:
@@ -145,7 +146,9 @@ class _Workers:
         """Runs a command's `main` in an idle process and waits for the end. Raises RunFailed unless its status is 0."""
         process = self._idle.get()
         try:
-            status, problem = process.submit(_run, command, argv).result()
+            with interrupts.held_back():
+                future = process.submit(_run, command, argv)
+            status, problem = future.result()
         except BrokenProcessPool:
             process.shutdown(wait=False)
             process = _process()
@@ -169,12 +172,15 @@ def _process() -> ProcessPoolExecutor:
 def _be_quiet() -> None:
     """Silences a worker, whose output would mix with that of the others."""
     sys.stdout = sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
+    interrupts.receive()
 
 
 def _run(command: Callable[[list[str]], int], argv: list[str]) -> tuple[int, str]:
     """Runs a command in this process. Returns its status, and an error message of one line."""
     try:
         return command(argv), "it was interrupted"
+    except KeyboardInterrupt as stopped:
+        return status_of(stopped), "it was interrupted"
     except ANTICIPATED as error:
         return FAILED, " ".join(str(error).split())
 

@@ -15,6 +15,7 @@ from agents.loop import ANY_INTERVAL, Status
 from agents.settings.run import RunSettings
 from agents.writing import write_text
 from rl.run.recorder import Recorder
+from rl.run.signals import ignore
 from rl.run.terminal import Interrupt, ProgressBar, RunFailed
 
 
@@ -39,29 +40,34 @@ class Run(NamedTuple):
         for old in checkpoint.in_order(path.parent)[:-2]:
             old.unlink(missing_ok=True)
 
-    def save_last(self) -> None:
-        """Writes the checkpoint that a run ends with. Raises RunFailed, which says where else it is, if it cannot."""
+    def _save_interrupted(self) -> None:
+        """Writes a checkpoint unless there is one. Raises RunFailed, which says where else it is, if it cannot."""
         try:
-            self.save()
+            if not self.checkpoint.exists():  # one from the end of the iteration holds more than a new one could
+                self.save()
         except (CheckpointError, OSError) as error:
-            raise self._failure(error) from error
+            raise self.failure(error) from error
 
     def train(self, interrupt: Interrupt) -> None:
-        """Trains to `total_timesteps`, or until Ctrl-C. Saves what was learned if training fails."""
+        """Trains to `total_timesteps` and saves. Raises KeyboardInterrupt after a signal, RunFailed if training fails;
+        what was learned is saved then too."""
         agent, total = self.agent, self.settings.total_timesteps
         bar = ProgressBar(total, agent.loop.step)
         try:
-            if not self.checkpoint.exists():
-                self.save()  # so that a run that is killed early can be resumed
+            interrupt.defer()
             agent.learn(total - agent.loop.step, [self.recorder, bar, Checkpoints(self), interrupt])
+            self.save()
+            interrupt.deliver()
         except KeyboardInterrupt:
-            interrupt.requested = True
+            ignore()
+            self._save_interrupted()
+            raise
         except Exception as error:
-            raise self._failure(error) from error
+            raise self.failure(error) from error
         finally:
             bar.close()
 
-    def _failure(self, error: Exception) -> RunFailed:
+    def failure(self, error: Exception) -> RunFailed:
         """Saves a checkpoint if the parameters are finite, then writes the traceback, and says both."""
         kept, report = self._keep(), write_report(self.directory, error)
         with suppress(OSError):  # rows that cannot be written, which may be the failure itself

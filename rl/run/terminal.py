@@ -20,7 +20,7 @@ from agents.loop import ANY_INTERVAL, Status
 from agents.settings.schema import suggestion
 from agents.settings.values import ConfigError, convert
 from envs import EnvironmentFailure, EnvironmentUsageError
-from rl.run.signals import INTERRUPTED, raise_on_interrupt
+from rl.run.signals import TERMINATED, ignore, raise_on_interrupt, status_of, stop
 from rl.run.streams import protect_streams
 
 DONE, FAILED, USAGE = 0, 1, 2
@@ -128,16 +128,20 @@ class Parser(argparse.ArgumentParser):
 
 
 def run(main: Callable[[list[str]], int]) -> NoReturn:
-    """Runs a command: 0 done; 2 usage or configuration; 1 failure; 130 after Ctrl-C. Errors are one line on stderr."""
+    """Runs a command: 0 done; 2 usage or configuration; 1 failure; 130 after Ctrl-C, 143 after SIGTERM.
+
+    Errors are one line on stderr.
+    """
     protect_streams()
     try:
         raise_on_interrupt()
         status = main(sys.argv[1:])
     except MISTAKES as error:
         status = _say(USAGE, error)
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        status = INTERRUPTED
+    except KeyboardInterrupt as stopped:
+        ignore()
+        status = status_of(stopped)
+        print("terminated" if status == TERMINATED else "interrupted", file=sys.stderr)
     except FAILURES as error:
         status = _say(FAILED, error)
     sys.exit(status)
@@ -149,37 +153,55 @@ def _say(status: int, error: Exception) -> int:
 
 
 class Interrupt:
-    """A hook that ends training after the iteration in which Ctrl-C (or SIGTERM) came, where the state is whole.
+    """Ctrl-C and SIGTERM while a command trains. `status`: the exit status of the signal that came, 0 before.
 
-    A second Ctrl-C, or five seconds without an end to the iteration (an environment that hangs), raises
-    KeyboardInterrupt on the spot.
+    A signal raises KeyboardInterrupt on the spot; from `defer` to `deliver` not before `deliver`, where the state is
+    whole. There it is a hook that ends training after the iteration, a second signal raises on the spot, and so does
+    the first after five seconds (of an environment that hangs).
     """
 
     interval = ANY_INTERVAL
 
     def __init__(self) -> None:
-        self.requested = False
+        self.status, self._deferring = 0, False
 
     def __enter__(self) -> Self:
-        self._previous = [(number, signal.signal(number, self._on_interrupt)) for number in _STOPS]
+        self._previous = [(number, signal.signal(number, self._on_signal)) for number in _STOPS]
         return self
 
     def __exit__(self, *_: object) -> None:
-        if hasattr(signal, "alarm"):
-            signal.alarm(0)
+        _cancel_alarm()
         for number, handler in self._previous:
             signal.signal(number, handler)
 
     def __call__(self, status: Status) -> bool:
-        return not self.requested
+        return not self.status
 
-    def _on_interrupt(self, number: int, frame: FrameType | None) -> None:
-        if self.requested:
-            raise KeyboardInterrupt
-        self.requested = True
+    def defer(self) -> None:
+        self._deferring = True
+
+    def deliver(self) -> None:
+        """Raises KeyboardInterrupt if a signal has come since `defer`."""
+        self._deferring = False
+        _cancel_alarm()
+        if self.status:
+            self._stop()
+
+    def _on_signal(self, number: int, frame: FrameType | None) -> None:
+        first, self.status = not self.status, self.status or 128 + number
+        if not (first and self._deferring):
+            self._stop()
         if hasattr(signal, "alarm"):
-            signal.signal(signal.SIGALRM, signal.default_int_handler)
+            signal.signal(signal.SIGALRM, self._stop)
             signal.alarm(_GRACE)
+
+    def _stop(self, number: int = 0, frame: FrameType | None = None) -> NoReturn:
+        stop(self.status - 128)
+
+
+def _cancel_alarm() -> None:
+    if hasattr(signal, "alarm"):
+        signal.alarm(0)
 
 
 class ProgressBar:

@@ -17,9 +17,9 @@ from agents.settings.values import ConfigError
 from envs.saved import Misfit
 from rl.run.recorder import Recorder, create_run_directory
 from rl.run.run import Run
-from rl.run.signals import INTERRUPTED
+from rl.run.signals import ignore, status_of
 from rl.run.summary import write_summary
-from rl.run.terminal import DONE, Interrupt, Parser, name_imports
+from rl.run.terminal import DONE, Interrupt, Parser, RunFailed, name_imports
 
 _FLAGS = ("seed", "total_timesteps", "num_envs", "engine")  # settings with a flag of their own, beside --set
 
@@ -28,20 +28,20 @@ def main(argv: list[str]) -> int:
     """Trains, evaluates and summarizes a new or resumed run. Returns the exit status."""
     start = time.perf_counter()
     args = _parser().parse_args(argv)
-    with Interrupt() as interrupt:  # from before the run directory exists, so that Ctrl-C leaves a run to resume
-        run = _resume(args) if args.resume else _begin(args)
-        run.print_header()
-        run.train(interrupt)
-    try:
-        run.save_last()
-        if not interrupt.requested:
+    with Interrupt() as interrupt:
+        run = _resume(args, interrupt) if args.resume else _begin(args, interrupt)
+        try:
+            interrupt.deliver()
+            run.print_header()
+            run.train(interrupt)
             _finish(run, start)
             return DONE
-    except KeyboardInterrupt:
-        pass
-    run.recorder.close()
-    print(f"interrupted at step {run.agent.loop.step:,}; resume with: python -m rl.train --resume {run.directory}")
-    return INTERRUPTED
+        except KeyboardInterrupt as stopped:
+            ignore()
+            run.recorder.close()
+            resume = f"python -m rl.train --resume {run.directory}"
+            print(f"interrupted at step {run.agent.loop.step:,}; resume with: {resume}")
+            return status_of(stopped)
 
 
 def _parser() -> Parser:
@@ -61,8 +61,9 @@ def _parser() -> Parser:
     return parser
 
 
-def _begin(args: Namespace) -> Run:
-    """A new run. Its directory is created last, so that a mistake leaves nothing behind."""
+def _begin(args: Namespace, interrupt: Interrupt) -> Run:
+    """A new run. Its directory is created last, so that a mistake leaves nothing behind, and with a first checkpoint,
+    so that the run can be resumed whenever it is stopped. Defers signals from there on."""
     if args.env is None:
         raise ConfigError("name an environment, such as CartPole-v1: python -m rl.train CartPole-v1")
     name = args.agent or "a2c"
@@ -71,13 +72,16 @@ def _begin(args: Namespace) -> Run:
     chosen = chosen_settings(setting_types(*registry.kinds(name), RunSettings), args.env, name, file, args.set, flags)
     agent, settings = build(name, args.env, chosen)
     complete = {"env": args.env, "agent": name, **agent.settings, **setting_values(settings)}
+    interrupt.defer()
     directory = create_run_directory(args.out or Path("results/runs"), args.env, name, agent.seed, complete)
     recorder = Recorder(directory, settings.log_interval, agent.worlds.reward_threshold)
-    return Run(directory, settings, agent, recorder, str(file) if file else "defaults")
+    run = Run(directory, settings, agent, recorder, str(file) if file else "defaults")
+    run.save()
+    return run
 
 
-def _resume(args: Namespace) -> Run:
-    """A run from its directory; only the number of steps and the engine may change."""
+def _resume(args: Namespace, interrupt: Interrupt) -> Run:
+    """A run from its directory; only the number of steps and the engine may change. Defers signals once it writes."""
     others = (args.set or None, args.config, args.num_envs, args.seed, args.out, args.agent)
     if any(other is not None for other in others):
         raise ConfigError(
@@ -112,6 +116,7 @@ def _resume(args: Namespace) -> Run:
     recorded = content.extra.get("recorder")
     if not isinstance(recorded, dict):
         raise CheckpointError(f"{file} is not of a run of this command; delete it to use the one before")
+    interrupt.defer()
     recorder = Recorder(directory, settings.log_interval, agent.worlds.reward_threshold)
     try:
         recorder.load_state_dict(recorded)
@@ -143,6 +148,10 @@ def _run_settings(chosen: Mapping[str, object]) -> RunSettings:
 def _finish(run: Run, start: float) -> None:
     agent, directory = run.agent, run.directory
     print(f"trained       {agent.loop.step:,} steps in {agent.loop.seconds:.1f} s")
-    results = write_summary(directory, agent, agent.name, agent.engine_in_use, run.recorder, run.settings, start)
+    try:
+        results = write_summary(directory, agent, agent.name, agent.engine_in_use, run.recorder, run.settings, start)
+    except Exception as error:
+        again = f"python -m rl.train --resume {directory}"
+        raise RunFailed(f"after training: {run.failure(error)}; complete the run with: {again}") from error
     print(f"evaluation    {results.deterministic}\n              {results.stochastic}")
     print(f"written to    {directory} (figure: {results.figure.name})")

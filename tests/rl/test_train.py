@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from signal import SIGINT, SIGTERM
 
 import pytest
 import torch
@@ -196,14 +197,16 @@ ENDLESS = ["--total-timesteps", "1000000000", "--set", "eval_episodes=2", "--set
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("engine", ["torch", "fused"])
-def test_ctrl_c_then_resume(train: Command, start: Start, engine: str, tmp_path: Path) -> None:
-    """130, a checkpoint, and afterwards the same metrics and parameters as a run that was left alone."""
+@pytest.mark.parametrize(("engine", "number", "expected"), [("torch", SIGINT, 130), ("fused", SIGTERM, 143)])
+def test_ctrl_c_then_resume(
+    train: Command, start: Start, engine: str, number: int, expected: int, tmp_path: Path
+) -> None:
+    """130 or 143, a checkpoint, and afterwards the same metrics and parameters as a run that was left alone."""
     process = start("rl.train", "CartPole-v1", *ENDLESS, "--engine", engine, "--out", tmp_path / "a")
     trained(process, tmp_path / "a")
-    process.send_signal(signal.SIGINT)
+    process.send_signal(number)
     out, err = process.communicate()
-    assert (process.returncode, err) == (130, "")
+    assert (process.returncode, err) == (expected, "")
     run = run_of(tmp_path / "a")
     assert f"python -m rl.train --resume {run}" in out
     steps = str(step_of(checkpoint.newest(run / "checkpoints")) + 20_000)
@@ -257,14 +260,68 @@ def test_ctrl_c_while_a_command_imports(start: Start, module: str, tmp_path: Pat
     assert process.returncode == 130
 
 
-@pytest.mark.skipif(os.name != "posix", reason="needs SIGALRM")
-def test_ctrl_c_while_an_environment_is_built(start: Start, tmp_path: Path) -> None:
+ENDS = [(SIGINT, 130, "interrupted\n"), (SIGTERM, 143, "terminated\n")]
+
+
+@pytest.mark.parametrize(("number", "expected", "words"), ENDS)
+def test_a_signal_while_an_environment_is_built(
+    number: int, expected: int, words: str, start: Start, tmp_path: Path
+) -> None:
+    """At once, in one line, and nothing is written."""
     process = start("rl.train", "tests.broken:HangInInit-v0", "--num-envs", 2, "--out", tmp_path)
     process.wait_for("hanging")
-    process.send_signal(signal.SIGINT)
-    process.send_signal(signal.SIGINT)
+    process.send_signal(number)
     _, err = process.communicate()
-    assert (process.returncode, err) == (130, "interrupted\n")
+    assert (process.returncode, err) == (expected, words)
+    assert not list(tmp_path.iterdir())
+
+
+def test_ctrl_c_before_training_leaves_a_run_that_can_be_resumed(
+    train: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(*_: object) -> None:
+        os.kill(os.getpid(), SIGTERM)
+
+    with monkeypatch.context() as while_it_compiles:
+        while_it_compiles.setattr(A2C, "compile", interrupt)
+        status, out, err = train("CartPole-v1", *SHORT)
+    assert (status, err) == (143, "")
+    run = run_of(tmp_path)
+    assert f"interrupted at step 0; resume with: python -m rl.train --resume {run}" in out
+    assert train("--resume", str(run))[0] == 0
+
+
+IN_EVALUATION = ["--num-envs", "1", "--total-timesteps", "40", "--set", "eval_episodes=120", "--engine", "torch"]
+"""Environments of `tests.broken` are sound for 50 steps; each of 20 plays six episodes of 10 steps in evaluation."""
+
+
+@pytest.mark.parametrize(("number", "expected", "words"), ENDS)
+def test_a_signal_during_evaluation(number: int, expected: int, words: str, start: Start, tmp_path: Path) -> None:
+    process = start("rl.train", "tests.broken:Hang-v0", *IN_EVALUATION, "--out", tmp_path)
+    process.wait_for("trained  ")
+    process.wait_for("hanging")
+    process.send_signal(number)
+    out, err = process.communicate()
+    assert (process.returncode, err) == (expected, "")
+    run = run_of(tmp_path)
+    assert f"interrupted at step 40; resume with: python -m rl.train --resume {run}" in out
+    assert checkpoint.newest(run / "checkpoints").name == "step-000000000040.pt"
+    process = start("rl.evaluate", run)
+    process.wait_for("hanging")
+    process.send_signal(number)
+    _, err = process.communicate()
+    assert (process.returncode, err) == (expected, words)
+
+
+def test_a_failure_in_evaluation_loses_nothing(train: Command, tmp_path: Path) -> None:
+    status, _, err = train("tests.broken:RaiseInStep-v0", *IN_EVALUATION)
+    run = run_of(tmp_path)
+    assert (status, err.count("\n")) == (1, 1)
+    assert "after training: environment 0 (tests.broken:RaiseInStep-v0) raised RuntimeError in step" in err
+    assert f"(step 40; kept a checkpoint at step 40; traceback in {run / 'error.txt'})" in err
+    assert f"complete the run with: python -m rl.train --resume {run}" in err
+    assert checkpoint.newest(run / "checkpoints").name == "step-000000000040.pt"
+    assert not (run / "summary.json").exists()
 
 
 @pytest.mark.slow

@@ -1,5 +1,7 @@
 """Many runs side by side: what one of them does to the others."""
 
+import os
+import signal
 from contextlib import closing
 from importlib import import_module
 from pathlib import Path
@@ -13,6 +15,7 @@ from envs import Variant, make
 from rl.experiments.parallel import WorkerLost, _matching, _Workers, finished, prepare
 from rl.run.terminal import RunFailed
 from rl.train import main as train
+from tests.conftest import Start
 
 FATAL = """
 import os, signal
@@ -78,3 +81,30 @@ def test_a_line_knows_how_its_environment_is_built() -> None:
     assert make("CartPole-v1", 1, variant=variant()).backend == "native"
     own = variant("wrappers=[gymnasium.wrappers:OrderEnforcing]", "env_kwargs={sutton_barto_reward: true}")
     assert own == Variant(env_kwargs={"sutton_barto_reward": True}, wrappers=("gymnasium.wrappers:OrderEnforcing",))
+
+
+SITE = """import os, sys
+if "--multiprocessing-fork" in sys.orig_argv or "forkserver" in " ".join(sys.orig_argv):  # not the first process
+    print("importing", flush=True)
+    while not os.path.exists(os.environ["INTERRUPTED"]):
+        os.sched_yield()
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "argv", [["rl.compare", "--seeds", "0", "--jobs", "1"], ["rl.train", "--set", "backend=async"]]
+)
+@pytest.mark.skipif(os.name != "posix", reason="needs process groups")
+def test_ctrl_c_while_a_worker_imports(argv: list[str], start: Start, tmp_path: Path) -> None:
+    """One line, not the traceback of every process."""
+    (tmp_path / "sitecustomize.py").write_text(SITE)
+    mark = tmp_path / "interrupted"
+    module, *flags = argv
+    out = [*flags, "--out", tmp_path / "runs"]
+    process = start(module, "CartPole-v1", *out, PYTHONPATH=str(tmp_path), INTERRUPTED=str(mark))
+    process.wait_for("importing")
+    os.killpg(process.pid, signal.SIGINT)  # as a terminal does
+    mark.touch()
+    _, err = process.communicate()
+    assert (process.returncode, err) == (130, "interrupted\n")
