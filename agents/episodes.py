@@ -87,16 +87,20 @@ def episode_player(
     masks = _obeys_masks(agent)
     worlds = make(env, count, start, variant=variant, backend=backend, action_masks=masks, step_timeout=timeout)
     _check_observations(agent, worlds)
-    limited = variant.max_episode_steps is not None or worlds.has_time_limit
     try:
         with torch_threads(1):
-            cutoff = np.inf if limited else CUTOFF_STEPS
-            yield EpisodePlayer(worlds, variant, episodes, stream_generator(seed, "evaluation"), cutoff)
+            yield EpisodePlayer(worlds, variant, episodes, stream_generator(seed, "evaluation"), cutoff_of(worlds))
     finally:
         if not isinstance(env, gym.Env | gym.vector.VectorEnv):  # the caller closes an object of its own
             worlds.close()
         elif trained is not None and trained.env is env:
             trained.loop.restart_episodes()
+
+
+def cutoff_of(worlds: Worlds) -> float:
+    """The length at which an episode is cut off; infinity if the environment is known to end it."""
+    limited = worlds.origin.variant.max_episode_steps is not None or worlds.has_time_limit
+    return np.inf if limited else CUTOFF_STEPS
 
 
 def _check_observations(agent: object, worlds: Worlds) -> None:

@@ -1,5 +1,6 @@
 """Unbiased evaluation: a fixed number of whole episodes, assigned to environments before any is played."""
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import gymnasium as gym
@@ -14,6 +15,12 @@ from agents.maths.distributions import MultiCategorical
 from agents.rollout import NO_CONTEXT, Actor, Array, Choice, Context
 from envs import Backend, EnvLike, Variant, make
 from envs.spaces import Actions, factors, span
+
+Watch = Callable[[int, int], None]  # of the episodes that have ended and the environment steps taken
+
+
+def _nobody(ended: int, steps: int) -> None:
+    """Watches nothing."""
 
 
 def has_uniform(actions: Actions) -> bool:
@@ -98,23 +105,28 @@ def evaluate(
     *,
     variant: Variant | None = None,
     backend: Backend | None = None,
+    watch: Watch = _nobody,
 ) -> Evaluation:
     """Plays `episodes` whole episodes, and leaves the agent's normalizers and generators unchanged.
 
     Environment k mod N plays episode k, so that short episodes are not favored (taking the first that end would favor
     them). The same agent, environment and seed give the same result. Without a time limit, an episode is cut off after
     30,000 steps. An environment object that the agent trains on is reset; its training episodes start over.
-    variant, backend: as for `envs.make`; in the agent's training environment, by default those of training.
+    variant, backend: as for `envs.make`; in the agent's training environment, by default those of training. watch: is
+    told after every step how many episodes have ended, and how many environment steps have been taken.
     Raises ValueError if episodes < 1 or the observation spaces differ, and as `envs.make` does.
     """
     with episode_player(agent, env, episodes, seed, variant, backend) as player:
-        returns, lengths, cut = np.zeros(episodes), np.zeros(episodes, np.int64), 0
+        returns, lengths, cut, ended, steps = np.zeros(episodes), np.zeros(episodes, np.int64), 0, 0, 0
         for step in player.play(agent, deterministic):
             playing = step.episode >= 0
             k = step.episode[playing]
             returns[k] += step.reward[playing]
             lengths[k] += 1
             cut += int(step.cut[playing].sum())
+            ended += int((step.terminated | step.truncated)[playing].sum())
+            steps += len(k)
+            watch(ended, steps)
     return Evaluation(returns, lengths, deterministic, cut)
 
 
@@ -153,9 +165,14 @@ def evaluate_still(
     return max(played, key=lambda each: each.mean)
 
 
-def evaluate_both(agent: Agent, episodes: int, seed: int) -> tuple[Evaluation, Evaluation]:
+def evaluate_both(agent: Agent, episodes: int, seed: int, watch: Watch = _nobody) -> tuple[Evaluation, Evaluation]:
     """The deterministic and the stochastic evaluation of an agent in its training environment."""
-    return evaluate(agent, agent.env, episodes, True, seed), evaluate(agent, agent.env, episodes, False, seed)
+    first = evaluate(agent, agent.env, episodes, True, seed, watch=watch)
+    done = int(first.lengths.sum())
+    second = evaluate(
+        agent, agent.env, episodes, False, seed, watch=lambda ended, steps: watch(episodes + ended, done + steps)
+    )
+    return first, second
 
 
 def summarize(deterministic: Evaluation, stochastic: Evaluation) -> dict[str, float | int]:

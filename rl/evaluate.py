@@ -12,7 +12,7 @@ from agents.evaluation import evaluate, evaluate_both
 from agents.settings.files import read_yaml
 from agents.settings.run import RunSettings
 from agents.settings.schema import merge_layers, setting_types
-from rl.run.terminal import DONE, Parser, at_least, name_imports, run
+from rl.run.terminal import DONE, Parser, at_least, evaluation_bar, name_imports, run
 
 
 class _CallableModule(ModuleType):
@@ -45,8 +45,10 @@ def main(argv: list[str]) -> int:
     agent = registry.restore(read)
     seed = agent.seed if args.seed is None else args.seed
     print(f"{agent.env}, {file}, step {agent.loop.step:,}, seed {seed}")
-    for evaluation in evaluate_both(agent, args.episodes or settings.eval_episodes, seed):
-        print(evaluation)
+    episodes = args.episodes or settings.eval_episodes
+    with evaluation_bar(2 * episodes) as watch:
+        evaluations = evaluate_both(agent, episodes, seed, watch)
+    print(*evaluations, sep="\n")
     return DONE
 
 

@@ -1,5 +1,6 @@
 """A run while it trains: its directory, its checkpoints, and what is kept when it fails."""
 
+import math
 import tempfile
 import traceback
 from contextlib import suppress
@@ -11,6 +12,7 @@ import torch
 from agents import checkpoint
 from agents.agent import Agent
 from agents.checkpoint import CheckpointError
+from agents.episodes import cutoff_of
 from agents.loop import ANY_INTERVAL, Status
 from agents.settings.run import RunSettings
 from agents.writing import write_text
@@ -101,6 +103,9 @@ class Run(NamedTuple):
             print(f"{title:>12}  {text}")
         if not agent.loop.exact:
             print(f"{'note':>12}  the environments' state is not in the checkpoint: they begin new episodes")
+        if (cutoff := cutoff_of(agent.worlds)) < math.inf:
+            episodes = f"each of {2 * self.settings.eval_episodes:,} episodes after {cutoff:,.0f} steps"
+            print(f"{'note':>12}  no time limit: evaluation cuts off {episodes}, unless it ends; set max_episode_steps")
         agent.compile(lambda: print(f"{'compiling':>12}  kernels for this machine, once", flush=True))
         print(flush=True)
 

@@ -10,6 +10,7 @@ from agents.settings.run import RunSettings
 from rl.run.figure import learning_curve
 from rl.run.recorder import Recorder
 from rl.run.results import write_json
+from rl.run.terminal import evaluation_bar
 
 
 class FinalResults(NamedTuple):
@@ -30,7 +31,8 @@ def write_summary(
     loop, threshold = agent.loop, agent.loop.worlds.reward_threshold
     recorder.flush(loop.step, loop.iteration, loop.seconds)
     recorder.close()
-    deterministic, stochastic = evaluate_both(agent, settings.eval_episodes, loop.seed)
+    with evaluation_bar(2 * settings.eval_episodes) as watch:
+        deterministic, stochastic = evaluate_both(agent, settings.eval_episodes, loop.seed, watch)
     figure = learning_curve(directory, str(agent.env), name, loop.seed, threshold)
     (directory / "error.txt").unlink(missing_ok=True)  # of an earlier attempt
     summary: dict[str, object] = {

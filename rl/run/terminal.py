@@ -8,7 +8,8 @@ import signal
 import sys
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 from typing import NoReturn, Self, cast
@@ -229,3 +230,18 @@ class ProgressBar:
 
     def close(self) -> None:
         self._bar.close()
+
+
+@contextmanager
+def evaluation_bar(episodes: int) -> Iterator[Callable[[int, int], None]]:
+    """Yields the `watch` of an evaluation: shows the episodes that have ended, and the steps, which always go on."""
+    with tqdm(total=episodes, desc="evaluating", unit=" episodes", disable=None, leave=False) as bar:
+        shown = time.monotonic()
+
+        def show(ended: int, steps: int) -> None:
+            nonlocal shown
+            if not bar.disable and time.monotonic() - shown > 0.5:
+                shown, bar.n = time.monotonic(), ended
+                bar.set_postfix_str(f"{steps:,} steps")
+
+        yield show

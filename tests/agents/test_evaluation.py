@@ -163,6 +163,13 @@ def test_with_a_time_limit_nothing_is_cut_off(env, monkeypatch):
     assert (result.lengths.tolist(), result.cut) == ([5, 5], 0)
 
 
+def test_a_watch_sees_every_step_of_both_evaluations(monkeypatch):
+    monkeypatch.setattr(play, "CUTOFF_STEPS", 3)
+    agent, seen = A2C(Counter(None)), []
+    evaluate_both(agent, 2, 0, watch=lambda *counts: seen.append(counts))
+    assert seen == [(step // 3, step) for step in range(1, 13)]
+
+
 def test_both_evaluations_and_their_summary():
     agent = A2C(CHOICE, num_envs=1)
     deterministic, stochastic = evaluate_both(agent, 30, 0)

@@ -313,6 +313,13 @@ def test_a_signal_during_evaluation(number: int, expected: int, words: str, star
     assert (process.returncode, err) == (expected, words)
 
 
+def test_an_environment_without_a_time_limit_is_announced(train: Command) -> None:
+    words = "no time limit: evaluation cuts off each of 4 episodes after 30,000 steps"
+    endless, limited = ("tests.broken:Exit-v0", "CartPole-v1")
+    assert words in train(endless, *SHORT)[1]
+    assert words not in train(limited, *SHORT)[1]
+
+
 def test_a_failure_in_evaluation_loses_nothing(train: Command, tmp_path: Path) -> None:
     status, _, err = train("tests.broken:RaiseInStep-v0", *IN_EVALUATION)
     run = run_of(tmp_path)
