@@ -49,6 +49,7 @@ class Actor(Protocol):
     @property
     def threads(self) -> int: ...
     def encoded(self, obs: Tensor) -> Tensor: ...
+    def policy_for(self, deterministic: bool) -> Policy: ...
 
 
 Update = Callable[[Rollout, float], Metrics]
@@ -66,12 +67,12 @@ class TorchEngine:
     @torch.no_grad()
     def act(self, obs: Array, deterministic: bool, generator: Generator | None, context: Context) -> Choice:
         """a ~ π_θ(·|s), or its mode. Without a generator, the noise of gSDE continues from step to step."""
-        learner = self.learner
-        pi, hidden, state = policy_step(learner.policy, learner.encoded(torch.as_tensor(obs)), context)
+        learner, policy = self.learner, self.learner.policy_for(deterministic)
+        pi, hidden, state = policy_step(policy, learner.encoded(torch.as_tensor(obs)), context)
         if deterministic:
             action = pi.mode()
         elif learner.noise is not None and generator is None:
-            action = learner.noise(pi, hidden, cast(Tensor, learner.policy.log_std), learner.generator)
+            action = learner.noise(pi, hidden, cast(Tensor, policy.log_std), learner.generator)
         else:
             action = pi.sample(generator or learner.generator)
         return Choice(action, pi.raw, state)

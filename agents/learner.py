@@ -110,6 +110,10 @@ class Learner:
     def threads(self) -> int:
         return self.settings.threads
 
+    def policy_for(self, deterministic: bool) -> Policy:
+        """The policy that acts."""
+        return self.policy
+
     def obstacle(self) -> str:
         """Why the compiled kernels cannot train this learner; empty if they can."""
         settings = self.settings

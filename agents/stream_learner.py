@@ -8,6 +8,7 @@ import torch
 from gymnasium import spaces
 from torch import Generator, Tensor, nn
 
+from agents.averages import PolicyAverage
 from agents.engines import network_obstacle
 from agents.maths.normalize import ObservationNormalizer, RewardNormalizer, scale_and_clip
 from agents.networks.actor_critic import Policy, Value, encode, input_size
@@ -49,6 +50,7 @@ class StreamLearner:
     value: Value
     policy_traces: Traces
     value_traces: Traces
+    average: PolicyAverage | None  # the policy whose most likely action is taken
     obs_norm: ObservationNormalizer | None
     reward_norm: RewardNormalizer | None
     generator: Generator  # draws the actions in training
@@ -59,17 +61,22 @@ class StreamLearner:
         """A learner with new networks. generator: for their parameters. Raises ConfigError on invalid settings."""
         space, flat, bound = worlds.env_obs_space, worlds.obs_space, settings.clip_normalized
         policy, value = build_networks(settings, space, flat, worlds.policy_action_space, generator, softplus_std=True)
-        obs_norm = None
+        obs_norm, horizon = None, settings.averaging_steps
         if settings.normalize_observations:
             obs_norm = ObservationNormalizer(input_size(flat), bound, normalized_mask(settings, space, flat))
         return cls(
             settings, flat, bool(worlds.masked), policy, value,
             policy_traces=traces_of(policy, settings, settings.policy_overshoot, settings.policy_intent, True),
             value_traces=traces_of(value, settings, settings.value_overshoot, settings.value_intent, False),
+            average=PolicyAverage(policy, horizon) if horizon else None,
             obs_norm=obs_norm,
             reward_norm=RewardNormalizer(1, settings.gamma, bound) if settings.normalize_rewards else None,
             generator=stream_generator(settings.seed, "actions"),
         )  # fmt: skip
+
+    def policy_for(self, deterministic: bool) -> Policy:
+        """The policy that acts: the averaged one where the most likely action is taken."""
+        return self.average.policy if deterministic and self.average else self.policy
 
     @property
     def threads(self) -> int:
@@ -101,9 +108,11 @@ class StreamLearner:
         return self.reward_norm(reward)
 
     def finish(self, batch: Rollout) -> None:
-        """After an update: traces end with their episode, and the observation joins the statistics."""
+        """After an update: traces end with their episode; policy and observation join their averages."""
         for traces in (self.policy_traces, self.value_traces):
             traces.finish(bool(batch.ended))
+        if self.average:
+            self.average.update()
         if self.obs_norm:
             self.obs_norm.update(encode(self.obs_space, batch.obs))
 
@@ -122,5 +131,5 @@ class StreamLearner:
         load_state(self._parts(), state)
 
     def _parts(self) -> Parts:
-        names = ("policy", "value", "policy_traces", "value_traces", "obs_norm", "reward_norm", "generator")
+        names = ("policy", "value", "policy_traces", "value_traces", "average", "obs_norm", "reward_norm", "generator")
         return {name: part for name in names if (part := getattr(self, name)) is not None}

@@ -70,6 +70,9 @@ class Program(Protocol):
     def memory(self, steps: int, envs: int) -> Arrays:
         """Arrays for rollouts of this shape, with the current settings and state; the same ones for the same shape."""
 
+    def acting_memory(self, envs: int, deterministic: bool) -> Arrays:
+        """Arrays for acting on observations of N environments."""
+
     def write_back(self, report: Reports) -> None:
         """After a kernel: torch's objects take over what changed outside the arrays. report: of the last update."""
 
@@ -100,7 +103,7 @@ class Fused:
         """See `A2C.act`. Uses the generator as the torch engine does."""
         generator = generator or self.learner.generator
         raw = self._raw(obs)
-        memory, rows = self.program.memory(1, len(raw)), len(raw)
+        memory, rows = self.program.acting_memory(len(raw), deterministic), len(raw)
         if deterministic:
             noise = zeros(rows, self.program.size if self.program.gaussian else 1)
         elif self.program.gaussian:

@@ -98,6 +98,10 @@ class Shared:
             self._memories[steps, envs] = self._new_memory(steps, envs)
         return self._memories[steps, envs]._replace(options=options_of(self.learner))
 
+    def acting_memory(self, envs: int, deterministic: bool) -> Memory:
+        """The arrays for acting: the same network, whether actions are sampled or not."""
+        return self.memory(1, envs)
+
     def _new_memory(self, steps: int, envs: int) -> Memory:
         rows = 2 * steps * envs
         inputs = input_size(self.learner.obs_space)

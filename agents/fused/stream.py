@@ -16,7 +16,7 @@ from agents.fused.memory import COLUMN, Batch, Doubles, Floats, Norms
 from agents.fused.network import copy_row
 from agents.fused.norms import merge_moments
 from agents.fused.stream_network import StreamNet, backward, forward
-from agents.fused.stream_steps import advance, finish, measure
+from agents.fused.stream_steps import advance, finish, measure, move_towards
 from envs.kernels import inlined, kernel
 
 _f64 = np.float64
@@ -44,6 +44,7 @@ OPTIONS = np.dtype(
         ("entropy_in_trace", np.bool_),  # with the sign of δ; else added to every step
         ("activation", np.int64),
         ("rule", np.int64),
+        ("averaging_steps", np.int64),  # 0 if null
         ("actions", np.int64),  # number of discrete actions, or dimension of a continuous one
         ("reward_clip", np.float64),  # infinite if null
         ("max_policy_shift", np.float64),  # NaN if null
@@ -63,6 +64,8 @@ class StreamMemory(NamedTuple):
     options: NDArray[np.void]  # [1] of OPTIONS
     policy: StreamNet
     value: StreamNet
+    average: StreamNet  # the policy with averaged parameters; those are [0] if there are none
+    averaged: Doubles  # [1], steps in the average
     before: Floats  # [P], the policy's parameters before a bounded step
     batch: Batch
     norms: Norms
@@ -107,7 +110,7 @@ def act_on(options, policy, batch, norms, work, obs, noise, begin):
 @kernel
 def act(memory, obs, noise):
     """Samples actions for observations, [N, D]."""
-    options, policy, _, _, batch, norms, work = memory
+    options, policy, _, _, _, _, batch, norms, work = memory
     act_on(options[0], policy, batch, norms, work, obs, noise, 0)
 
 
@@ -201,7 +204,7 @@ def policy_gradients(options, policy, batch, delta, work, report):
 
 
 @inlined
-def learn(options, policy, value, before, batch, norms, work, measure_shift, report):
+def learn(options, policy, value, average, averaged, before, batch, norms, work, measure_shift, report):
     """Learns from the transition in row 0. Needs the policy's forward pass on it: acting has made it."""
     delta, v = td_error(options, batch, norms, value)
     if not abs(delta) < math.inf:
@@ -219,6 +222,9 @@ def learn(options, policy, value, before, batch, norms, work, measure_shift, rep
     ended = batch.terminated[0, 0] or batch.truncated[0, 0]
     finish(options, value, ended)
     finish(options, policy, ended)
+    if options.averaging_steps > 0:
+        averaged[0] += 1
+        move_towards(average.theta, policy.theta, 1 / min(averaged[0], options.averaging_steps))
     if options.normalize_observations:
         merge_moments(norms.obs_count, norms.obs_mean, norms.obs_m2, batch.raw_obs[:1])
     return DONE
@@ -229,13 +235,13 @@ def store_learn_act(
     memory, t, steps, used, obs, noise, next_obs, reward, terminated, truncated, progress, measure, report
 ):
     """Stores the transition, learns from it, and samples the action for the next observation: see `chunk`."""
-    settings, policy, value, before, batch, norms, work = memory
+    settings, policy, value, average, averaged, before, batch, norms, work = memory
     options = settings[0]
     batch.reward[0, 0], batch.terminated[0, 0], batch.truncated[0, 0] = reward[0], terminated[0], truncated[0]
     over = terminated[0] or truncated[0]
     store_successor(batch.raw_obs, batch.successor, 0, 1, over, True, next_obs, 0, 2)
     encode_rows(options, batch, norms, 1, 2)
-    status = learn(options, policy, value, before, batch, norms, work, measure, report[0])
+    status = learn(options, policy, value, average, averaged, before, batch, norms, work, measure, report[0])
     if status == DONE and len(noise) > 0:
         act_on(options, policy, batch, norms, work, obs, noise, 0)
     return used, status
@@ -244,7 +250,7 @@ def store_learn_act(
 @kernel
 def update(memory, obs, next_obs, discrete, continuous, behavior, reward, terminated, truncated, progress, report):
     """Learns from one transition that was collected elsewhere: an `agents.rollout.Rollout` of one row."""
-    settings, policy, value, before, batch, norms, work = memory
+    settings, policy, value, average, averaged, before, batch, norms, work = memory
     options = settings[0]
     batch.raw_obs[:1], batch.raw_obs[1:2] = obs, next_obs
     batch.discrete[:1], batch.continuous[:1] = discrete[:1], continuous[:1]
@@ -252,13 +258,13 @@ def update(memory, obs, next_obs, discrete, continuous, behavior, reward, termin
     batch.successor[0] = 1
     encode_rows(options, batch, norms, 0, 2)
     write_parameters(options, policy, batch, 0)  # of the current policy, whoever acted
-    return learn(options, policy, value, before, batch, norms, work, True, report[0])
+    return learn(options, policy, value, average, averaged, before, batch, norms, work, True, report[0])
 
 
 @kernel
 def run_chunk(memory, worlds, noise, updates, steps, step, iteration, until, interval, reports, episodes):
     """`updates` steps of a native world, each with an update: see `agents.fused.chunk.run_chunk`."""
-    settings, policy, value, before, batch, norms, work = memory
+    settings, policy, value, average, averaged, before, batch, norms, work = memory
     options, ended = settings[0], 0
     force, next_obs, reward = np.empty(1, np.float32), np.empty_like(worlds.obs), np.empty(1)
     buffers = (force, next_obs, reward, np.empty(1, np.bool_), np.empty(1, np.bool_))
@@ -268,7 +274,7 @@ def run_chunk(memory, worlds, noise, updates, steps, step, iteration, until, int
         _, ended = step_native_worlds(options.gaussian, batch, worlds, 0, 1, 2, now, episodes, ended, buffers)
         encode_rows(options, batch, norms, 1, 2)
         measure, report = (iteration + u + 1) % interval == 0, reports[u]
-        status = learn(options, policy, value, before, batch, norms, work, measure, report)
+        status = learn(options, policy, value, average, averaged, before, batch, norms, work, measure, report)
         if status != DONE:
             return status, u, ended
     return DONE, updates, ended

@@ -32,15 +32,22 @@ class StreamShared:
         self.size = outputs // 2 if self.gaussian else outputs
         pairs = ((learner.policy.net, learner.policy_traces), (learner.value.net, learner.value_traces))
         self._networks = [BoundNetwork(net, traces) for net, traces in pairs]
+        average = learner.average
+        self._average = BoundNetwork(average.policy.net, None) if average else None
         self._memories: dict[int, StreamMemory] = {}
 
     def memory(self, steps: int, envs: int) -> StreamMemory:
         """The arrays, with room for acting on N observations."""
-        for network in self._networks:
+        for network in (*self._networks, *([self._average] if self._average else ())):
             network.refresh()
         if envs not in self._memories:
             self._memories[envs] = self._new_memory(envs)
         return self._memories[envs]._replace(options=self._options())
+
+    def acting_memory(self, envs: int, deterministic: bool) -> StreamMemory:
+        """The arrays for acting, by the averaged policy where the most likely action is taken."""
+        memory = self.memory(1, envs)
+        return memory._replace(policy=memory.average) if deterministic and self._average else memory
 
     def write_back(self, report: Reports) -> None:
         """Nothing: all that changes lies in the arrays."""
@@ -64,8 +71,10 @@ class StreamShared:
         )
         policy, value = (network.arrays() for network in self._networks)
         norms = norms_of(learner.obs_norm, learner.reward_norm, 1)
+        average = self._average.arrays() if self._average else policy._replace(theta=np.empty_like(policy.theta[:0]))
+        steps = learner.average.steps.numpy() if learner.average else np.zeros(1)
         before, work = np.empty_like(policy.theta), np.zeros(4 * self.size)
-        return StreamMemory(self._options(), policy, value, before, batch, norms, work)
+        return StreamMemory(self._options(), policy, value, average, steps, before, batch, norms, work)
 
     def _options(self) -> np.ndarray:
         options, settings = np.zeros(1, stream.OPTIONS), self.learner.settings
@@ -74,6 +83,7 @@ class StreamShared:
         options["entropy_in_trace"] = settings.entropy_form == "td_error"
         options["rule"] = RULES.index(settings.step_rule)
         options["activation"] = ACTIVATIONS.index(settings.activation)
+        options["averaging_steps"] = settings.averaging_steps or 0
         options["reward_clip"] = np.inf if settings.reward_clip is None else settings.reward_clip
         options["max_policy_shift"] = np.nan if settings.max_policy_shift is None else settings.max_policy_shift
         options["std_shift"] = math.log(math.expm1(math.exp(settings.log_std_init)))
@@ -83,23 +93,26 @@ class StreamShared:
 
 
 class BoundNetwork:
-    """A network's parameters, traces and moments in flat tensors."""
+    """A network's parameters, and its traces and moments if it has any, in flat tensors."""
 
-    def __init__(self, net: nn.Sequential, traces: Traces) -> None:
+    def __init__(self, net: nn.Sequential, traces: Traces | None) -> None:
         self.net, self.traces = net, traces
         self.layers: Integers
         self.layers, size = layer_table(net, 0)
-        self.theta, self.trace = torch.zeros(size), torch.zeros(size)
-        self.moments = torch.zeros(size if traces.rule.moments else 0)
+        moments = size if traces and traces.rule.moments else 0
+        self.theta, self.trace, self.moments = (torch.zeros(n) for n in (size, size if traces else 0, moments))
+        self.state = traces.rule.state if traces else torch.zeros(4, dtype=torch.float64)
         self._bound: list[Tensor] = []  # torch's tensors, views of the flat ones
 
     def refresh(self) -> None:
         """Moves the tensors into the flat ones, where torch still sees them, unless they are there."""
-        rule = self.traces.rule
-        tensors = [*(p.data for p in self.traces.parameters), *self.traces.traces, *rule.moments]
+        traces, parameters = self.traces, [*self.net.parameters()]
+        tensors = [p.data for p in parameters]
+        if traces:
+            tensors += [*traces.traces, *traces.rule.moments]
         if [t.data_ptr() for t in tensors] == [t.data_ptr() for t in self._bound]:
             return
-        order = {id(p): k for k, p in enumerate(self.traces.parameters)}
+        order = {id(p): k for k, p in enumerate(parameters)}
         places = []
         for flat in (self.theta, self.trace, self.moments):
             pairs = views(self.net, self.layers, flat) if len(flat) else []
@@ -107,9 +120,10 @@ class BoundNetwork:
         self._bound = [place for part in places for place in part]
         for tensor, place in zip(tensors, self._bound, strict=True):
             place.copy_(tensor)
-        for p, place in zip(self.traces.parameters, places[0], strict=True):
+        for p, place in zip(parameters, places[0], strict=True):
             p.data = place
-        self.traces.traces, rule.moments = places[1], places[2]
+        if traces:
+            traces.traces, traces.rule.moments = places[1], places[2]
 
     def arrays(self) -> StreamNet:
         inputs = padded(int(self.layers[0, FAN_IN]))
@@ -118,5 +132,5 @@ class BoundNetwork:
         size = inputs + int(layers[:, WIDTH].sum())
         return StreamNet(
             layers, self.theta.numpy(), self.trace.numpy(), self.moments.numpy(), zeros(len(self.moments)),
-            self.traces.rule.state.numpy(), zeros(size), zeros(size), zeros(2 * size), zeros(len(layers)),
+            self.state.numpy(), zeros(size), zeros(size), zeros(2 * size), zeros(len(layers)),
         )  # fmt: skip

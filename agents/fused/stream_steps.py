@@ -80,6 +80,14 @@ def move_along(theta, trace, amount):
         theta[k] += amount * trace[k]
 
 
+@fast_kernel
+def move_towards(average, theta, rate):
+    """θ̄ ← θ̄ + rate · (θ − θ̄). Both [P]."""
+    rate = theta.dtype.type(rate)
+    for k in range(len(theta)):
+        average[k] += rate * (theta[k] - average[k])
+
+
 @kernel
 def obgd(options, overshoot, delta, length):
     """The step α / max(α κ max(|δ|, 1) ‖e‖₁, 1). length: ‖e‖₁."""

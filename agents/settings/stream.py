@@ -29,7 +29,6 @@ class StreamSettings(ActorCriticSettings):
     num_envs: int | None = 1  # number of environments; a stream has one
     normalize_observations: bool = True  # subtract the running mean, divide by the running standard deviation
     normalize_rewards: bool = True  # divide by the running standard deviation of the discounted return
-    net_arch: tuple[int, ...] = (128, 128)  # hidden units of each layer, the same in π_θ and V_φ
     activation: Activation = "leaky_relu"  # activation function of the hidden layers
     layer_norm: bool = True  # normalize the units of each hidden layer before the activation
     sparsity: float = 0.9  # fraction of each unit's weights that start at 0
@@ -38,9 +37,7 @@ class StreamSettings(ActorCriticSettings):
     # The update
     trace_decay: float = 0.0  # λ of the eligibility traces; 0: single-step TD
     ent_coef: float = 0.001  # β, weight of the entropy; the paper: 0.01 with entropy_form td_error
-    entropy_form: EntropyForm = (
-        "constant"  # constant: β ∇H in every step; td_error: β sign(δ) ∇H in the trace, as there
-    )
+    entropy_form: EntropyForm = "constant"  # constant: β ∇H in every step; td_error: β sign(δ) ∇H in the trace
     step_rule: Rule = "obgd"  # length of a step along the traces: obgd and adaptive are bounded, intentional is set
     step_size: float = 1.0  # α of obgd and adaptive, the step size before it is bounded
     policy_overshoot: float = 3.0  # κ_π of obgd and adaptive; the step of π_θ is at most 1 / (κ_π · max(|δ|, 1) · ‖e‖₁)
@@ -52,6 +49,10 @@ class StreamSettings(ActorCriticSettings):
         None  # bound on KL(π_before ‖ π_after) at s in nats; shortens π_θ's step; null: off
     )
 
+    averaging_steps: int | None = (
+        10_000  # deterministic actions come from the mean of θ over about this many steps; null: θ
+    )
+
     def check(self) -> None:
         super().check()
         self.check_bounds((
@@ -59,6 +60,7 @@ class StreamSettings(ActorCriticSettings):
             (("step_size", "policy_overshoot", "value_overshoot"), SMALLEST, "be positive"),
             (("policy_intent", "value_intent"), SMALLEST, "be positive"),
             (("max_policy_shift",), SMALLEST, "be positive or null"),
+            (("averaging_steps",), 1, "be at least 1 or null"),
         ))  # fmt: skip
         self.check_fractions("trace_decay")
         if self.num_envs not in (None, 1) or self.n_steps != 1:

@@ -141,6 +141,33 @@ def test_a_resumed_stream_goes_on_as_it_was(env: str, engine: str, tmp_path: Pat
             assert torch.equal(p, q)
 
 
+@pytest.mark.parametrize("engine", ["torch", "fused"])
+def test_deterministic_actions_come_from_averaged_parameters(engine: str) -> None:
+    """The mean of the first h parameters, then an exponential one; the policy that learns is not touched."""
+    plain, agent = (
+        StreamAC("Pendulum-v1", seed=0, net_arch=(8,), averaging_steps=steps, engine=engine)  # type: ignore[arg-type]
+        for steps in (None, 20)
+    )
+    obs, expected = np.array([0.5, -0.5, 1.0], np.float32), list[torch.Tensor]()
+    for t in range(1, 41):
+        agent.learn(1)
+        now = [p.detach().clone() for p in agent.policy.parameters()]
+        expected = expected or now
+        expected = [mean + (p - mean) / min(t, 20) for mean, p in zip(expected, now, strict=True)]
+    plain.learn(40)
+    average = agent.learner.average
+    assert average is not None
+    for p, q in zip(average.policy.parameters(), expected, strict=True):
+        torch.testing.assert_close(p, q)
+    for p, q in zip(agent.policy.parameters(), plain.policy.parameters(), strict=True):
+        assert torch.equal(p, q)
+    x = agent.learner.encoded(torch.as_tensor(obs)[None])
+    action, _ = agent.predict(obs, deterministic=True)
+    np.testing.assert_allclose(action, average.policy(x).mode()[0].detach().numpy(), rtol=1e-5)
+    action, _ = plain.predict(obs, deterministic=True)
+    np.testing.assert_allclose(action, plain.policy(x).mode()[0].detach().numpy(), rtol=1e-5)
+
+
 class Parts(gym.Env[np.ndarray, np.ndarray]):
     """Two choices at once, of which the first must be 2: MultiDiscrete actions."""
 
@@ -207,7 +234,11 @@ def test_engines_agree_in_double_precision(trace_decay: float, long: bool) -> No
         ]  # type: ignore[arg-type]
         for agent in agents:
             agent.learn(10_000 if long else 2_000)
-        for ours, theirs in zip(agents[0].networks, agents[1].networks, strict=True):
+        averages = [agent.learner.average for agent in agents]
+        assert averages[0]
+        assert averages[1]
+        pairs = [*zip(agents[0].networks, agents[1].networks, strict=True), (averages[0].policy, averages[1].policy)]
+        for ours, theirs in pairs:
             for p, q in zip(ours.parameters(), theirs.parameters(), strict=True):
                 torch.testing.assert_close(p, q, rtol=1e-5, atol=1e-7)
     finally:

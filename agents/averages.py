@@ -1,0 +1,38 @@
+"""The running mean of a policy's parameters."""
+
+from collections.abc import Mapping
+from copy import deepcopy
+
+import torch
+
+from agents.networks.actor_critic import Policy
+from agents.parts import load_module
+from envs import saved
+
+
+class PolicyAverage:
+    """θ̄ ← θ̄ + (θ − θ̄) / min(t, h) after step t: the mean of the first h steps, then an exponential one.
+
+    Source of the idea: Polyak & Juditsky 1992, "Acceleration of stochastic approximation by averaging".
+    """
+
+    def __init__(self, source: Policy, horizon: int) -> None:
+        """horizon: h, in steps."""
+        self.source, self.horizon = source, horizon
+        self.policy = deepcopy(source).requires_grad_(False)
+        self.steps = torch.zeros(1, dtype=torch.float64)
+
+    @torch.no_grad()
+    def update(self) -> None:
+        self.steps += 1
+        rate = 1 / min(float(self.steps), self.horizon)
+        for average, p in zip(self.policy.parameters(), self.source.parameters(), strict=True):
+            average.lerp_(p, rate)
+
+    def state_dict(self) -> dict[str, object]:
+        return {"policy": self.policy.state_dict(), "steps": self.steps.clone()}
+
+    def load_state_dict(self, state: Mapping[str, object]) -> None:
+        """Raises Misfit if the state is not that of this policy."""
+        load_module(self.policy, state["policy"])
+        self.steps.copy_(saved.tensor(state["steps"], "steps", self.steps.dtype, self.steps.shape))
