@@ -7,6 +7,7 @@ from envs.backends.adopted import AdoptedBackend
 from envs.backends.base import BackendEnv, Request
 from envs.build import EnvLike, Variant, name_of
 from envs.errors import EnvironmentUsageError
+from envs.memory import shortage
 from envs.streams import stream_seeds
 from envs.worlds import Origin, Worlds
 
@@ -64,6 +65,10 @@ def make(
     else:
         request = Request(env, num_envs, variant, step_timeout)
         chosen = _automatic(request) if backend == "auto" else backend_class(backend)
+        if lacking := shortage(request.count * chosen.bytes_each):
+            raise EnvironmentUsageError(
+                f"num_envs={request.count} with backend={chosen.backend} needs {lacking}: lower it"
+            )
         vector, name = chosen.build(request), request.name
         gives_masks = chosen.gives_masks(request) if action_masks is None else None
     masked = gives_masks if action_masks is None else action_masks

@@ -8,7 +8,7 @@ from agents import checkpoint, registry
 from agents.demonstrations import Demonstrations, record, save, target
 from agents.evaluation import Evaluation
 from agents.settings.values import ConfigError
-from rl.run.terminal import DONE, Parser, at_least, name_imports, number, run
+from rl.run.terminal import DONE, Parser, at_least, name_imports, number, parse_seed, run
 
 
 def main(argv: list[str]) -> int:
@@ -34,7 +34,7 @@ def _parser() -> Parser:
     parser.add_argument("run", type=Path, metavar="RUN", help="a run directory, or a checkpoint file")
     parser.add_argument("--episodes", type=at_least(1), required=True, metavar="N", help="whole episodes to play")
     parser.add_argument(
-        "--seed", type=at_least(0), metavar="S", help="seed of environments and actions (default: the run's)"
+        "--seed", type=parse_seed, metavar="S", help="seed of environments and actions (default: the run's)"
     )
     parser.add_argument("--stochastic", action="store_true", help="sample actions (default: take the most probable)")
     parser.add_argument(

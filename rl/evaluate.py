@@ -12,7 +12,7 @@ from agents.evaluation import evaluate, evaluate_both
 from agents.settings.files import read_yaml
 from agents.settings.run import RunSettings
 from agents.settings.schema import merge_layers, setting_types
-from rl.run.terminal import DONE, Parser, at_least, evaluation_bar, name_imports, run
+from rl.run.terminal import DONE, Parser, at_least, evaluation_bar, name_imports, parse_seed, run
 
 
 class _CallableModule(ModuleType):
@@ -31,7 +31,7 @@ def main(argv: list[str]) -> int:
     parser.add_argument(
         "--episodes", type=at_least(1), metavar="N", help="episodes of each evaluation (default: as the run did)"
     )
-    parser.add_argument("--seed", type=at_least(0), metavar="S", help="seed of the evaluation (default: the run's)")
+    parser.add_argument("--seed", type=parse_seed, metavar="S", help="seed of the evaluation (default: the run's)")
     args = parser.parse_args(argv)
     settings = RunSettings()
     if args.run.is_dir():

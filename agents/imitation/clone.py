@@ -15,6 +15,7 @@ from agents.loop import Hook, RunChunk
 from agents.maths import information
 from agents.maths.distributions import Categorical, Distribution
 from agents.rollout import Metrics
+from agents.settings.ranges import Count
 from agents.settings.values import ConfigError
 from envs.spaces import Actions
 
@@ -47,10 +48,10 @@ class Clone(AgentWrapper):
     """
 
     demonstrations: str = ""  # file, written by `python -m rl.demos`
-    episodes: int | None = None  # number of episodes used, in recorded order; null uses all
-    batch_size: int = 64  # transitions per update; a multiple of num_envs
+    episodes: Count | None = None  # number of episodes used, in recorded order; null uses all
+    batch_size: Count = 64  # transitions per update; a multiple of num_envs
     validation_fraction: float = 0.2  # fraction of the episodes held out; 0 disables early stopping
-    patience: int = 20  # epochs without improvement before training ends
+    patience: Count = 20  # epochs without improvement before training ends
 
     name = "clone"
     obstacle = "cloning learns from recorded transitions"

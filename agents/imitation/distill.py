@@ -16,6 +16,7 @@ from agents.loop import Hook, RunChunk
 from agents.maths.distributions import Distribution
 from agents.maths.schedules import Schedule, value_at
 from agents.rollout import Metrics, Rollout
+from agents.settings.ranges import Count
 from agents.settings.values import ConfigError
 
 Direction = Literal["forward", "reverse", "js"]
@@ -37,9 +38,9 @@ class Distill(AgentWrapper):
     distill_coef: Schedule = 1.0
     rl_coef: Schedule = 0.0  # weight of L_A2C; on-policy only
     demonstrations: str | None = None  # file of recorded states; null uses the student's rollouts
-    batch_size: int = 64  # transitions per update, with demonstrations; a multiple of num_envs
+    batch_size: Count = 64  # transitions per update, with demonstrations; a multiple of num_envs
     validation_fraction: float = 0.2  # fraction of the episodes held out
-    patience: int = 20  # epochs without improvement before training ends
+    patience: Count = 20  # epochs without improvement before training ends
 
     name = "distill"
     obstacle = "distillation changes the loss"

@@ -14,8 +14,10 @@ from agents.imitation.offline import check_fingerprint, check_validation_fractio
 from agents.maths import gan
 from agents.parts import tensors_like
 from agents.rollout import Metrics, Rollout
+from agents.settings.ranges import Count, Widths
 from agents.settings.values import ConfigError
 from envs import saved
+from envs.memory import shortage
 from envs.streams import stream_generator
 
 RewardForm = Literal["logit", "positive", "negative", "constant"]
@@ -51,15 +53,15 @@ class GAIL(AgentWrapper):
     name = "gail"
 
     demonstrations: str = ""  # file, written by `python -m rl.demos`
-    episodes: int | None = None  # number of episodes used, in recorded order; null uses all
+    episodes: Count | None = None  # number of episodes used, in recorded order; null uses all
     reward: RewardForm = "positive"
     absorbing: bool = True  # terminated episodes continue in an absorbing state, as in Kostrikov et al. 2019
     next_obs: bool = False  # whether the discriminator also sees s′
-    batch_size: int = 256  # of the discriminator: transitions of the expert, and as many of the policy
-    buffer_size: int = 4096  # transitions of the policy
-    discriminator_steps: int = 2
+    batch_size: Count = 256  # of the discriminator: transitions of the expert, and as many of the policy
+    buffer_size: Count = 4096  # transitions of the policy
+    discriminator_steps: Count = 2
     discriminator_lr: float = 1e-3  # of Adam
-    discriminator_arch: tuple[int, ...] = (64, 64)
+    discriminator_arch: Widths = (64, 64)
     gradient_penalty: float = 1.0  # weight; 0 disables it
     spectral_norm: bool = False
     validation_fraction: float = 0.2  # fraction of the expert's episodes held out, for metrics only
@@ -79,16 +81,14 @@ class GAIL(AgentWrapper):
             self.encoder.size, self.discriminator_arch, self.discriminator_lr, self.gradient_penalty,
             self.spectral_norm, self.generator,
         )  # fmt: skip
+        if lacking := shortage(4 * self.encoder.size * (self.buffer_size + 2 * self.batch_size)):
+            raise ConfigError(f"the policy's transitions need {lacking}: lower buffer_size or batch_size")
         self.expert, self.held_out = self._encode(expert), self._encode(_transitions(held_out))
         self.buffer = torch.zeros(0, self.encoder.size)  # the policy's transitions, for training
         self.pending = self.buffer  # the policy's transitions since the last training, for measuring first
         self._metrics = {f"gail/{name}": torch.tensor(torch.nan) for name in _METRICS}
 
     def _check(self) -> None:
-        check_at_least(
-            1, batch_size=self.batch_size, buffer_size=self.buffer_size, discriminator_steps=self.discriminator_steps,
-            discriminator_arch=min(self.discriminator_arch, default=1),
-        )  # fmt: skip
         check_at_least(0, discriminator_lr=self.discriminator_lr, gradient_penalty=self.gradient_penalty)
         check_validation_fraction(self.validation_fraction)
         if self.absorbing and self.agent.gamma == 1:

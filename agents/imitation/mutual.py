@@ -13,6 +13,7 @@ from agents.maths.distributions import Categorical, Distribution
 from agents.maths.schedules import Schedule, value_at
 from agents.networks.forward import legal_actions
 from agents.rollout import NO_CONTEXT, Array, Choice, Context, Metrics, Rollout
+from agents.settings.ranges import Peers
 from agents.settings.values import ConfigError
 from envs import make, saved
 from envs.streams import peer_seed
@@ -28,7 +29,7 @@ class Mutual(AgentWrapper):
     Source: Zhang et al. 2018, "Deep mutual learning".
     """
 
-    peers: int = 2
+    peers: Peers = 2
     mutual_coef: Schedule = 0.1
 
     name = "mutual"
@@ -36,7 +37,6 @@ class Mutual(AgentWrapper):
 
     def prepare(self) -> None:
         first = self.agent
-        check_at_least(2, peers=self.peers)
         check_at_least(0, mutual_coef=self.mutual_coef)
         if not isinstance(first.env, str):
             raise ConfigError("mutual learning builds environments for every peer: pass an environment id")

@@ -103,8 +103,6 @@ class Epochs:
         """
         agent = algorithm.agent
         n_steps_for(batch_size, agent.worlds.num_envs)
-        if patience < 1:
-            raise ConfigError(f"patience must be at least 1 epoch, got {patience}")
         if fraction:
             check_validation_fraction(fraction)
         train, held_out = demonstrations.split(fraction, agent.seed) if fraction else (demonstrations, None)

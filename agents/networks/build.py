@@ -1,5 +1,7 @@
 """Builds the two networks of an agent from its settings and spaces."""
 
+from itertools import pairwise
+
 import torch
 from gymnasium import spaces
 from torch import Generator, Tensor
@@ -9,6 +11,7 @@ from agents.networks.encoders import GRU, CustomModule, ImageEncoder, image_part
 from agents.networks.heads import Head
 from agents.settings.actor_critic import ActorCriticSettings
 from agents.settings.values import ConfigError
+from envs.memory import shortage
 from envs.spaces import Actions, Flat, Space
 
 
@@ -20,6 +23,7 @@ def build_networks(
 
     Raises ConfigError if a setting does not fit the spaces.
     """
+    _check_memory(settings, input_size(flat), flat.dtype.itemsize)
     head = Head(
         actions, settings.state_dependent_std, settings.use_sde, settings.squash_output, settings.log_std_init,
         softplus_std,
@@ -41,6 +45,22 @@ def build_networks(
     shares_trunk = share != "nothing" and not trunk.empty
     value_trunk = trunk if shares_trunk else _trunk(settings, space, flat, generator)
     return policy, Value(value_trunk, shares_trunk, hidden, generator)
+
+
+def _check_memory(settings: ActorCriticSettings, size: int, obs_bytes: int) -> None:
+    """Raises ConfigError if the networks or a rollout need more memory than the machine has: a lower bound.
+
+    size: D, numbers in an observation, of obs_bytes each.
+    """
+    widths, floats = settings.net_arch, 4
+    features = size if settings.gru_size is None else settings.gru_size
+    weights = 2 * sum(a * b for a, b in pairwise([features, *widths]))
+    weights += 3 * settings.gru_size * (size + settings.gru_size) if settings.gru_size else 0
+    if lacking := shortage(3 * floats * weights):  # weights, gradients, the optimizer's state
+        raise ConfigError(f"the networks need {lacking}: lower net_arch, gru_size or frame_stack")
+    rows = settings.n_steps * (settings.num_envs or 1)
+    if lacking := shortage(rows * (2 * size * (obs_bytes + floats) + 2 * floats * sum(widths))):
+        raise ConfigError(f"a rollout of {rows:,} steps needs {lacking}: lower n_steps, num_envs or net_arch")
 
 
 def _trunk(settings: ActorCriticSettings, space: Space, flat: Flat, generator: Generator) -> Trunk:

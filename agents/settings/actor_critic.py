@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from agents.settings.agent import SMALLEST, AgentSettings
+from agents.settings.ranges import Frequency, Width, Widths
 from agents.settings.values import ConfigError
 
 Activation = Literal["tanh", "relu", "leaky_relu"]
@@ -29,18 +30,18 @@ class ActorCriticSettings(AgentSettings):
     clip_normalized: float = 10.0  # bound on the size of normalized observations and rewards
 
     # Networks
-    net_arch: tuple[int, ...] = (64, 64)  # hidden units of each layer, the same in π_θ and V_φ
+    net_arch: Widths = (64, 64)  # hidden units of each layer, the same in π_θ and V_φ
     activation: Activation = "tanh"  # activation function of the hidden layers; leaky_relu has slope 0.01 below 0
     layer_norm: bool = False  # normalize the units of each hidden layer before the activation, without gain or bias
     sparsity: float = 0.0  # fraction of each unit's weights that start at 0, the others uniform; 0: orthogonal
     network: str = "auto"  # feature extractor: mlp (none), cnn, small_cnn, module:Class; auto: cnn for uint8 images
-    features_dim: int = 512  # number of features that the convolutions extract from each image
-    gru_size: int | None = None  # units of a GRU between the feature extractor and the hidden layers; null: no GRU
+    features_dim: Width = 512  # number of features that the convolutions extract from each image
+    gru_size: Width | None = None  # units of a GRU between the feature extractor and the hidden layers; null: no GRU
     shared_layers: Sharing = "auto"  # layers that π_θ and V_φ share: nothing, features, all; auto: features if any
     log_std_init: float = 0.0  # initial log standard deviation of Gaussian policies
     state_dependent_std: bool = False  # make the log standard deviation an output of the network
     use_sde: bool = False  # explore with generalized state-dependent exploration (gSDE)
-    sde_sample_freq: int = -1  # steps between draws of the gSDE noise; −1: n_steps
+    sde_sample_freq: Frequency = -1  # steps between draws of the gSDE noise; −1: n_steps
     squash_output: bool = False  # squash actions by tanh into the bounds of the action space
 
     # Computation
@@ -49,7 +50,6 @@ class ActorCriticSettings(AgentSettings):
     def check(self) -> None:
         super().check()
         self.check_bounds((
-            (("features_dim", "gru_size"), 1, "be at least 1"),
             (("reward_scale", "clip_normalized"), SMALLEST, "be positive"),
             (("reward_clip",), SMALLEST, "be positive or null"),
         ))  # fmt: skip
@@ -57,8 +57,6 @@ class ActorCriticSettings(AgentSettings):
             raise ConfigError(f"network must be one of {', '.join(_NETWORKS)}, or module:Class, got {self.network!r}")
         if self.sde_sample_freq == 0:
             raise ConfigError("sde_sample_freq must be positive, or −1 for n_steps, got 0")
-        if not all(width >= 1 for width in self.net_arch):
-            raise ConfigError(f"net_arch must hold positive widths, got {list(self.net_arch)}")
         if not 0 <= self.sparsity < 1:
             raise ConfigError(f"sparsity must be at least 0 and below 1, got {self.sparsity}")
         self.check_fractions("gamma")

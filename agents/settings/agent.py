@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import KW_ONLY, dataclass
 
 from agents.maths.schedules import lowest
+from agents.settings.ranges import Count, Envs, Frames, Seed, Steps, Threads
 from agents.settings.schema import convert_settings
 from agents.settings.values import ConfigError
 from envs import Backend, EnvLike, Variant, check_backend
@@ -24,20 +25,20 @@ class AgentSettings:
 
     env: EnvLike  # environment id, environment, function that builds one, or vector environment: see `envs.make`
     _: KW_ONLY
-    seed: int = 0  # seed of every random stream
-    num_envs: int | None = None  # number of parallel environments; null: 8, or 1 for an environment object
-    n_steps: int = 1  # steps of each environment per update; 1: single-step TD
+    seed: Seed = 0  # seed of every random stream
+    num_envs: Envs | None = None  # number of parallel environments; null: 8, or 1 for an environment object
+    n_steps: Count = 1  # steps of each environment per update; 1: single-step TD
 
     # Environments
     action_masks: bool | None = None  # obey action_mask in infos; null: if the environment id provides action masks
     backend: Backend = "auto"  # what steps the environments, see `envs.make`; auto: native if compiled, else sync
     step_timeout: float | None = None  # seconds for a step, a reset, or to build environments, with backend async
-    max_episode_steps: int | None = None  # time limit in steps; null: the registered one
+    max_episode_steps: Steps | None = None  # time limit in steps; null: the registered one
     env_kwargs: dict[str, object] | None = None  # arguments of the environment's constructor
-    frame_stack: int = 1  # number of latest observations that form the agent's observation
+    frame_stack: Frames = 1  # number of latest observations that form the agent's observation
     wrappers: tuple[str, ...] = ()  # Gymnasium wrappers as module:Class, the innermost first
     atari_preprocessing: bool = False  # skip 4 frames, gray, 84 × 84: see `envs.Variant`
-    threads: int = 1  # torch threads during training; more are slower for small networks
+    threads: Threads = 1  # torch threads during training; more are slower for small networks
 
     @property
     def variant(self) -> Variant:
@@ -51,8 +52,6 @@ class AgentSettings:
     def check(self) -> None:
         """Raises ConfigError if a setting is out of range."""
         self.check_bounds((
-            (("n_steps", "threads", "frame_stack"), 1, "be at least 1"),
-            (("seed",), 0, "not be negative"),
             (("step_timeout",), SMALLEST, "be positive or null"),
         ))  # fmt: skip
         check_backend(self.backend)

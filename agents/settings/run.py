@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from agents.settings.files import read_yaml
-from agents.settings.schema import merge_layers, setting_values
+from agents.settings.ranges import Episodes, Interval, Steps
+from agents.settings.schema import convert_settings, merge_layers
 from agents.settings.values import ConfigError
 
 
@@ -13,19 +14,17 @@ from agents.settings.values import ConfigError
 class RunSettings:
     """What a run needs beside the settings of its agent. Steps are counted over all environments.
 
-    Raises ConfigError, a ValueError, if a number is below 1.
+    Raises ConfigError, a ValueError, if a setting has the wrong type or is out of range.
     """
 
-    total_timesteps: int = 100_000  # environment steps to train for
-    log_interval: int = 100  # updates per row of metrics.csv
-    checkpoint_interval: int = 50_000  # environment steps between checkpoints
-    eval_episodes: int = 100  # episodes of each final evaluation, of which there is a greedy and a stochastic one
+    total_timesteps: Steps = 100_000  # environment steps to train for
+    log_interval: Interval = 100  # updates per row of metrics.csv
+    checkpoint_interval: Steps = 50_000  # environment steps between checkpoints
+    eval_episodes: Episodes = 100  # episodes of each final evaluation, of which there is a greedy and a stochastic one
     warm_start: str | None = None  # run directory or checkpoint whose network parameters the run starts from
 
     def __post_init__(self) -> None:
-        for name, value in setting_values(self).items():
-            if isinstance(value, int) and value < 1:
-                raise ConfigError(f"{name} must be at least 1, got {value}")
+        convert_settings(self, RunSettings)
 
 
 def chosen_settings(

@@ -3,9 +3,10 @@
 import dataclasses
 import difflib
 from collections.abc import Iterable, Mapping
+from functools import cache
 from typing import get_type_hints
 
-from agents.settings.values import ConfigError, convert, plain
+from agents.settings.values import ConfigError, convert, plain, shown
 
 ALIASES = {  # other libraries' names → ours, for suggestions
     "lr": "learning_rate",
@@ -41,8 +42,19 @@ ALIASES = {  # other libraries' names → ours, for suggestions
 
 def setting_types(*settings: type) -> dict[str, object]:
     """Key → type of every setting that these dataclasses take by keyword."""
-    hints = [(field.name, get_type_hints(cls)[field.name]) for cls in settings for field in _fields(cls)]
-    return dict(hints)
+    return {field.name: _hints(cls)[field.name] for cls in settings for field in _fields(cls)}
+
+
+@cache
+def _hints(cls: type) -> dict[str, object]:
+    """Name → type. A subclass that only replaces a default, as by `n_steps: int = 64`, keeps the range."""
+    plain, ranged = get_type_hints(cls), dict[str, object]()
+    for base in cls.__mro__:
+        of_base = get_type_hints(base)
+        for name, kind in get_type_hints(base, include_extras=True).items():
+            if of_base[name] == plain[name] != kind:
+                ranged.setdefault(name, kind)
+    return plain | ranged
 
 
 def setting_values(instance: object) -> dict[str, object]:
@@ -63,9 +75,9 @@ def convert_settings(instance: object, cls: type) -> None:
     """Converts the fields that cls declares to their types, in place. Raises ConfigError on a wrong type."""
     for name, kind in setting_types(cls).items():
         try:
-            setattr(instance, name, convert(getattr(instance, name), kind))
+            object.__setattr__(instance, name, convert(getattr(instance, name), kind))  # also in a frozen dataclass
         except ConfigError as error:
-            raise ConfigError(f"{name} must be {error}, got {getattr(instance, name)!r}") from None
+            raise ConfigError(f"{name} must be {error}, got {shown(getattr(instance, name))}") from None
 
 
 def with_defaults(settings: Mapping[str, object], defaults: Mapping[str, object]) -> dict[str, object]:
@@ -86,7 +98,7 @@ def merge_layers(types: Mapping[str, object], layers: Iterable[tuple[str, Mappin
             try:
                 merged[key] = convert(value, types[key])
             except ConfigError as error:
-                raise ConfigError(f"{source}: {key} must be {error}, got {value!r}") from None
+                raise ConfigError(f"{source}: {key} must be {error}, got {shown(value)}") from None
     return merged
 
 

@@ -6,6 +6,7 @@ from typing import Literal
 
 from agents.settings.actor_critic import Activation, ActorCriticSettings
 from agents.settings.agent import SMALLEST
+from agents.settings.ranges import Envs, Steps
 from agents.settings.values import ConfigError
 
 Truncation = Literal["bootstrap", "terminate"]
@@ -26,7 +27,7 @@ class StreamSettings(ActorCriticSettings):
     Raises ConfigError, a ValueError, if a setting is out of range.
     """
 
-    num_envs: int | None = 1  # number of environments; a stream has one
+    num_envs: Envs | None = 1  # number of environments; a stream has one
     normalize_observations: bool = True  # subtract the running mean, divide by the running standard deviation
     normalize_rewards: bool = True  # divide by the running standard deviation of the discounted return
     activation: Activation = "leaky_relu"  # activation function of the hidden layers
@@ -49,7 +50,7 @@ class StreamSettings(ActorCriticSettings):
         None  # bound on KL(π_before ‖ π_after) at s in nats; shortens π_θ's step; null: off
     )
 
-    averaging_steps: int | None = (
+    averaging_steps: Steps | None = (
         10_000  # deterministic actions come from the mean of θ over about this many steps; null: θ
     )
 
@@ -60,7 +61,6 @@ class StreamSettings(ActorCriticSettings):
             (("step_size", "policy_overshoot", "value_overshoot"), SMALLEST, "be positive"),
             (("policy_intent", "value_intent"), SMALLEST, "be positive"),
             (("max_policy_shift",), SMALLEST, "be positive or null"),
-            (("averaging_steps",), 1, "be at least 1 or null"),
         ))  # fmt: skip
         self.check_fractions("trace_decay")
         if self.num_envs not in (None, 1) or self.n_steps != 1:

@@ -6,12 +6,14 @@ import re
 import types
 from collections.abc import Callable, Mapping
 from os import PathLike
-from typing import Literal, Union, cast, get_args, get_origin
+from typing import Annotated, Literal, Union, cast, get_args, get_origin
 
 import numpy as np
 
 from agents.maths.schedules import RAMPS, Ramp
+from agents.settings.ranges import Range
 from agents.settings.strict_yaml import MAX_DEPTH, NotSettings, parse_yaml
+from envs import saved
 
 _NUMBER = r"([-+]?[\d.]+(?:[eE][-+]?\d+)?)"
 _MORE = rf"(?:,\s*{_NUMBER}\s*"
@@ -28,6 +30,8 @@ def convert(value: object, kind: object) -> object:
     Raises ConfigError whose message describes the type expected.
     """
     value = value.item() if isinstance(value, np.generic) else value
+    if get_origin(kind) is Annotated:
+        return _convert_in_range(value, *get_args(kind))
     if get_origin(kind) in (Union, types.UnionType):
         return _convert_union(value, get_args(kind))
     if get_origin(kind) is Literal:
@@ -43,6 +47,24 @@ def convert(value: object, kind: object) -> object:
         raise
     except (ValueError, TypeError, OverflowError):
         raise ConfigError(description) from None
+
+
+def _convert_in_range(value: object, kind: object, limits: Range) -> object:
+    converted = convert(value, kind)
+    size, what = (
+        (converted, "") if isinstance(converted, int) else (len(cast("tuple[object, ...]", converted)), " long")
+    )
+    if size < limits.least:
+        raise ConfigError(f"at least {limits.least}{what}")
+    if size > limits.most:
+        raise ConfigError(f"at most {limits.most:,}{what}")
+    return converted
+
+
+def shown(value: object) -> str:
+    """A value as messages quote it: short, in one line, numbers without quotation marks."""
+    number = isinstance(value, str) and len(value) < 40 and re.fullmatch(r"[-+]?[\d._]+([eE][-+]?\d+)?", value)
+    return str(value) if number else saved.shown(value)
 
 
 def plain(value: object) -> object:
@@ -75,7 +97,10 @@ def _convert_collection(value: object, kind: object) -> object:
     except NotSettings as error:
         raise ConfigError(f"{expected} ({error})") from None
     if get_origin(kind) is tuple and isinstance(parsed, list | tuple):
-        return tuple(convert(item, get_args(kind)[0]) for item in parsed)
+        try:
+            return tuple(convert(item, get_args(kind)[0]) for item in parsed)
+        except ConfigError as error:
+            raise ConfigError(f"a list, each item {error}") from None
     if get_origin(kind) is not tuple and isinstance(parsed, dict):
         _check_plain(parsed, MAX_DEPTH)
         return {str(key): item for key, item in parsed.items()}

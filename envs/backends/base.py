@@ -72,6 +72,7 @@ class BackendEnv(VectorEnv):
     backend: str  # its name in BACKENDS
     env_obs_space: Space  # of the environments themselves, before flattening
 
+    bytes_each: ClassVar[int] = 1_000  # memory that an environment takes at least
     evaluate_on: ClassVar[str] = "auto"  # another backend gives the same environments
     takes_timeout: ClassVar[bool] = False  # obeys `step_timeout`
     native: ClassVar[bool] = False  # kernels step the arrays of a `NativeBackend`

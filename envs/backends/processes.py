@@ -44,6 +44,7 @@ class ProcessBackend(BackendEnv, AsyncVectorEnv):
     """
 
     backend = "async"
+    bytes_each: ClassVar[int] = 50_000_000
     evaluate_on: ClassVar[str] = "async"  # what can hang or die in training can do so in evaluation
     takes_timeout: ClassVar[bool] = True
 

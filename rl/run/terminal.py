@@ -12,20 +12,22 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
-from typing import NoReturn, Self, cast
+from typing import Annotated, NoReturn, Self, cast
 
 from tqdm import tqdm
 
 from agents.checkpoint import Checkpoint, CheckpointError
 from agents.loop import ANY_INTERVAL, Status
+from agents.settings.ranges import Range, Seed
 from agents.settings.schema import suggestion
-from agents.settings.values import ConfigError, convert
+from agents.settings.values import ConfigError, convert, shown
 from envs import EnvironmentFailure, EnvironmentUsageError
 from rl.run.signals import TERMINATED, ignore, raise_on_interrupt, status_of, stop
 from rl.run.streams import protect_streams
 
 DONE, FAILED, USAGE = 0, 1, 2
 _STOPS = (signal.SIGINT, signal.SIGTERM)
+_MAX_SEEDS = 10_000
 _GRACE = 5  # seconds that an iteration gets to end after Ctrl-C, before it is cut off
 
 
@@ -38,18 +40,14 @@ FAILURES = (RunFailed, EnvironmentFailure, OSError)
 ANTICIPATED = (*MISTAKES, *FAILURES)  # what a command says in one line
 
 
-def at_least(least: int) -> Callable[[str], int]:
-    """Returns an argument type: whole numbers from `least` up."""
+def at_least(least: int, most: int = 1_000_000) -> Callable[[str], int]:
+    """Returns an argument type: whole numbers between these, both included."""
+    return lambda text: cast(int, _converted(text, Annotated[int, Range(least, most)]))
 
-    def parse(text: str) -> int:
-        value = cast(int, _converted(text, int))
-        if value < least:
-            raise argparse.ArgumentTypeError(
-                f"must be at least {least}, got {value}" if least else "must not be negative"
-            )
-        return value
 
-    return parse
+def parse_seed(text: str) -> int:
+    """An argument type: seeds."""
+    return cast(int, _converted(text, Seed))
 
 
 def number(text: str) -> float:
@@ -57,22 +55,26 @@ def number(text: str) -> float:
     return cast(float, _converted(text, float))
 
 
-def _converted(text: str, kind: type) -> object:
+def _converted(text: str, kind: object) -> object:
     try:
         return convert(text, kind)
     except ConfigError as error:
-        raise argparse.ArgumentTypeError(f"must be {error}, got {text!r}") from None
+        raise argparse.ArgumentTypeError(f"must be {error}, got {shown(text)}") from None
 
 
 def parse_seeds(text: str) -> list[int]:
     """An argument type: "0-3,7" → [0, 1, 2, 3, 7]."""
-    try:
-        parts = [part.split("-") for part in text.split(",")]
-        found = [seed for first, *last in parts for seed in range(int(first), int(last[0] if last else first) + 1)]
-    except ValueError:
-        found = []
-    if not found:
-        raise argparse.ArgumentTypeError(f"takes a range such as 0-9 or a list such as 0,3,7, got {text!r}")
+    found = list[int]()
+    for part in text.split(","):
+        ends = re.fullmatch(r"\s*(\d+)\s*(?:-\s*(\d+)\s*)?", part)
+        if ends is None:
+            raise argparse.ArgumentTypeError(f"takes a range such as 0-9 or a list such as 0,3,7, got {shown(text)}")
+        first, last = parse_seed(ends[1]), parse_seed(ends[2] or ends[1])
+        if last < first:
+            raise argparse.ArgumentTypeError(f"takes ranges from the lower seed to the higher, got {shown(part)}")
+        if len(found) + last - first >= _MAX_SEEDS:
+            raise argparse.ArgumentTypeError(f"takes at most {_MAX_SEEDS:,} seeds, got {shown(text)}")
+        found += range(first, last + 1)
     return list(dict.fromkeys(found))
 
 

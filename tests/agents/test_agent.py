@@ -170,7 +170,7 @@ def test_an_agent_of_an_environment_object(tmp_path: Path) -> None:
         ({"activation": "elu"}, "activation must be one of tanh, relu"),
         ({"seed": None}, "seed must be a whole number"),
         ({"rms_prop_eps": 0.0}, "rms_prop_eps must be positive"),
-        ({"threads": 10**6}, "processors"),
+        ({"threads": 1024}, "processors"),
         ({"num_envs": 0}, "num_envs"),
         ({"num_envs": 1, "normalize_advantage": True}, "normalize_advantage needs more than one step"),
     ],

@@ -115,7 +115,7 @@ def test_resume_gives_the_same_metrics(train: Command, tmp_path: Path) -> None:
         (["CartPole-v1", "--total-timesteps", "0"], "total_timesteps must be at least 1"),
         (["CartPole-v1", "--total-timesteps", "3"], "less than one step of every environment"),
         (["CartPole-v1", ""], "unrecognized arguments"),
-        (["CartPole-v1", "--set", "net_arch=[1e15]"], "cannot build the agent"),
+        (["CartPole-v1", "--set", "net_arch=[1e15]"], "net_arch must be a list, each item at most 65,536"),
         (["CartPole-v1", "--sed", "1"], "did you mean '--seed'?"),
         (["CartPole-v1", "--engine", "warp"], "invalid choice: 'warp'"),
         (["CartPole-v1", "--config", "missing.yaml"], "cannot read missing.yaml"),

@@ -308,7 +308,7 @@ def test_the_command_counts_what_was_cut_off(demos: Command, tmp_path: Path, mon
         ([], "the following arguments are required: --episodes"),
         (["--episodes", "0"], "--episodes must be at least 1"),
         (["--episodes", "many"], "--episodes must be a whole number, got 'many'"),
-        (["--episodes", "1", "--seed", "-1"], "--seed must not be negative"),
+        (["--episodes", "1", "--seed", "-1"], "--seed must be at least 0, got -1"),
         (["--episodes", "2", "--min-return", "1e9"], "the best of 2 episodes returned"),
         (["--episodes", "2", "--min-return", "nan"], "--min-return must be a number"),
         (["--episodes", "1", "--outfile", "x"], "did you mean '--out'"),

@@ -168,7 +168,10 @@ MISTAKES = [
     (["--agent", "clone", *GIVEN, "--engine", "fused"], "engine fused does not fit: cloning learns from recorded"),
     (["--agent", "clone", *GIVEN], "batch_size is 64, there are 48 transitions to learn from"),
     (["--agent", "clone", *GIVEN, "--set", "batch_size=12"], "batch_size must be a multiple of num_envs 8, got 12"),
-    (["--agent", "clone", *GIVEN, "--set", "batch_size=8", "--set", "patience=0"], "patience must be at least 1 epoch"),
+    (
+        ["--agent", "clone", *GIVEN, "--set", "batch_size=8", "--set", "patience=0"],
+        "patience must be at least 1, got 0",
+    ),
     (["--agent", "clone", *GIVEN, "--set", "batch_size=8", "--set", "validation_fraction=1"], "between 0 and 1, got 1"),
     (["--agent", "clone", *GIVEN, "--set", "episode=3"], "unknown setting 'episode'; did you mean 'episodes'?"),
     (["--set", "patience=3"], "unknown setting 'patience'"),

@@ -220,7 +220,7 @@ def test_it_imitates(tmp_path: Path) -> None:
     [
         ({}, {"gamma": 1.0}, "set gamma below 1, or absorbing=false"),
         ({"validation_fraction": 0}, {}, "validation_fraction must lie between 0 and 1, got 0"),
-        ({"discriminator_arch": (8, 0)}, {}, "discriminator_arch must be at least 1, got 0"),
+        ({"discriminator_arch": (8, 0)}, {}, "discriminator_arch must be a list, each item at least 1"),
         ({"batch_size": 0}, {}, "batch_size must be at least 1"),
         ({"gradient_penalty": -1}, {}, "gradient_penalty must be at least 0, got -1"),
         ({"reward": "airl"}, {}, "reward must be one of logit, positive, negative, constant, got 'airl'"),

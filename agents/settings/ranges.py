@@ -1,0 +1,24 @@
+"""The ranges of whole-number settings, declared in their types: `convert` refuses others wherever they come from."""
+
+from typing import Annotated, NamedTuple
+
+
+class Range(NamedTuple):
+    """Of a whole number, or of the length of a list; both ends included."""
+
+    least: int
+    most: int
+
+
+Seed = Annotated[int, Range(0, 2**32 - 1)]  # what NumPy's global generator takes, which Stable-Baselines3 seeds
+Steps = Annotated[int, Range(1, 10**12 - 1)]  # environment steps
+Count = Annotated[int, Range(1, 10_000_000)]  # of things that lie in memory together
+Interval = Annotated[int, Range(1, 1_000_000)]  # updates whose metrics are kept until they are written
+Episodes = Annotated[int, Range(1, 1_000_000)]  # of an evaluation
+Envs = Annotated[int, Range(1, 65_536)]
+Peers = Annotated[int, Range(2, 1_024)]
+Frames = Annotated[int, Range(1, 1_024)]
+Threads = Annotated[int, Range(1, 1_024)]
+Frequency = Annotated[int, Range(-1, 10_000_000)]
+Width = Annotated[int, Range(1, 65_536)]  # units of a layer
+Widths = Annotated[tuple[Width, ...], Range(0, 64)]
