@@ -2,6 +2,7 @@
 
 import io
 import re
+import sys
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -219,15 +220,23 @@ def in_order(directory: Path) -> list[Path]:
 
 
 def _to_tensors(value: object) -> object:
-    """Turns NumPy arrays into tagged tensors, which torch's safe loader accepts."""
+    """Turns NumPy arrays into tagged tensors, which torch's safe loader accepts.
+
+    Equal content gives equal files: text is interned, since pickle stores a repeated object once; tensors, which may be
+    views of an engine's memory, are copied.
+    """
+    if type(value) is str:
+        return sys.intern(value)
+    if isinstance(value, torch.Tensor):
+        return value.detach().clone(memory_format=torch.contiguous_format)
     if isinstance(value, np.generic):
         return value.item()
     if isinstance(value, np.ndarray):
         return {"__ndarray__": torch.from_numpy(value.copy())}
     if isinstance(value, Mapping):
-        return {key: _to_tensors(item) for key, item in value.items()}
+        return {_to_tensors(key): _to_tensors(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return type(value)(_to_tensors(item) for item in value)
-    if value is None or isinstance(value, bool | int | float | str | bytes | torch.Tensor):
+    if value is None or isinstance(value, bool | int | float | str | bytes):
         return value
     raise CheckpointError(f"a checkpoint cannot hold a {type(value).__name__}, {value!r}")

@@ -181,3 +181,14 @@ def test_newest(tmp_path: Path) -> None:
     for name in ("step-000000050000.pt", "step-000000100000.pt", "step-000000009000.pt", ".step-9.pt.1.tmp", "x.pt"):
         (tmp_path / name).touch()
     assert checkpoint.newest(tmp_path).name == "step-000000100000.pt"
+
+
+def test_equal_content_gives_equal_files(tmp_path) -> None:
+    """Whether or not two texts are one object, or two tensors lie in one memory."""
+    word, memory = "generators", torch.arange(6.0)
+    checkpoint.save(tmp_path / "a.pt", {"x": [word, word], "y": memory[:3], "z": memory[3:].reshape(1, 3).T})
+    other = "".join(list(word))
+    checkpoint.save(
+        tmp_path / "b.pt", {"x": [word, other], "y": torch.arange(3.0), "z": torch.arange(3.0, 6.0)[:, None]}
+    )
+    assert (tmp_path / "a.pt").read_bytes() == (tmp_path / "b.pt").read_bytes()
