@@ -53,14 +53,15 @@ ANY_INTERVAL = 2**60  # the `interval` of a hook that need not see any particula
 class Loop:
     """Trains an agent on worlds. Its state, beside the agent's, is what a resumed run needs.
 
-    `exact` tells whether the last `load_state_dict` restored the state of the environments.
+    `exact` tells whether the last `load_state_dict` brought the environments back; `inexact_resumes` counts those that
+    did not, over all of a run.
     """
 
     def __init__(self, agent: Trainable, worlds: Worlds, seed: int) -> None:
         self.agent, self.worlds, self.seed = agent, worlds, seed
         self.step = self.iteration = 0
         self.seconds = 0.0
-        self.exact = True
+        self.exact, self.inexact_resumes = True, 0
         self._obs: Array | None = None
         self._state: Tensor | None = None  # of a recurrent agent
         self._between_iterations = True
@@ -69,8 +70,7 @@ class Loop:
         """Trains until `step` reaches `until` or a hook returns False. Never takes more steps: the last rollout may be
         shorter, and a remainder smaller than one step of every environment is left out.
         """
-        if self._obs is None or not self._between_iterations:  # an error or Ctrl-C interrupted an iteration
-            self.restart_episodes()
+        self.begin_episodes()
         assert self._obs is not None
         num_envs = self.worlds.num_envs
         hook_interval = min((int(getattr(hook, "interval", 1)) for hook in hooks), default=ANY_INTERVAL)
@@ -109,6 +109,11 @@ class Loop:
         remaining = (plan.until - plan.step) // steps  # a shorter last rollout is a chunk by itself
         return min(hook_interval - plan.iteration % hook_interval, max(1, _MAX_CHUNK_STEPS // steps), remaining)
 
+    def begin_episodes(self) -> None:
+        """Resets the environments unless they are in the middle of training."""
+        if self._obs is None or not self._between_iterations:  # an error or Ctrl-C interrupted an iteration
+            self.restart_episodes()
+
     def restart_episodes(self, seeds: list[int | None] | None = None) -> None:
         """Resets every environment, because its episode was interrupted or others have used it."""
         self._obs, _ = self.worlds.reset(seed=seeds)
@@ -123,6 +128,7 @@ class Loop:
             "step": self.step,
             "iteration": self.iteration,
             "seconds": self.seconds,
+            "inexact_resumes": self.inexact_resumes,
             "obs": np.asarray(self._obs) if complete else None,
             "state": self._state if complete else None,
             "worlds": self.worlds.state_dict() if complete else None,
@@ -133,11 +139,13 @@ class Loop:
         self.step, self.iteration = saved.whole(state["step"], "step"), saved.whole(state["iteration"], "iteration")
         self.seconds = saved.number(state["seconds"], "seconds", 0)
         worlds = state["worlds"] if with_worlds else None
-        of_worlds = None if worlds is None else saved.mapping(worlds, "worlds")
-        self.exact = self.step == 0 or (of_worlds is not None and self.worlds.load_state_dict(of_worlds))
-        if self.exact and of_worlds is not None:
+        restored = worlds is not None and self.worlds.load_state_dict(saved.mapping(worlds, "worlds"))
+        self.exact = restored or (worlds is None and self.step == 0)
+        earlier = saved.whole(state.get("inexact_resumes", 0), "inexact_resumes")
+        self.inexact_resumes = earlier + (not self.exact)
+        if restored:
             self._obs, self._state = self.worlds.saved_observations(state["obs"]), self._saved_state(state["state"])
-        elif self.step:  # new episodes, from random streams that the run has not used
+        elif not self.exact:  # new episodes, from random streams that the run has not used
             seeds: list[int | None] = list(resumed_seeds(self.seed, self.step, self.worlds.num_envs))
             self.restart_episodes(seeds)
 

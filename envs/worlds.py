@@ -1,7 +1,7 @@
 """`Worlds`: a vector environment whose every step returns the true successor of every observation."""
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple, TypeVar, cast
+from typing import Literal, NamedTuple, TypeVar, cast
 
 import gymnasium as gym
 import numpy as np
@@ -17,6 +17,7 @@ from envs.spaces import Array, Flat, check_action_space, factors, policy_action_
 
 _LARGEST = float(np.finfo(np.float32).max)  # a larger float64 would reach the networks as infinity
 Result = TypeVar("Result")
+Resume = Literal["state", "replay", "new episodes"]
 
 
 class Origin(NamedTuple):
@@ -77,9 +78,15 @@ class Worlds(VectorWrapper):
         return self.env.backend
 
     @property
-    def state_is_captured(self) -> bool:
-        """Whether `state_dict` holds the environments' own state, so that a resumed run is exact; after a reset."""
-        return self.env.capture() is not None
+    def resume(self) -> Resume:
+        """How `load_state_dict` brings the environments back, once they have been reset.
+
+        "state": from their state, plain data. "replay": by playing the unfinished episodes again. "new episodes": not.
+        """
+        state = self.env.capture()
+        if state is None:
+            return "new episodes"
+        return "replay" if isinstance(state, list) and any(isinstance(one, dict) for one in state) else "state"
 
     @property
     def has_time_limit(self) -> bool:
@@ -138,7 +145,7 @@ class Worlds(VectorWrapper):
             )
 
     def state_dict(self) -> dict[str, object]:
-        """Returns and lengths of the running episodes, and the environments' own state, None if not plain data."""
+        """Returns and lengths of the running episodes, and what brings the environments back, None if nothing does."""
         return {
             "return": self._return.tolist(),
             "length": self._length.tolist(),
@@ -164,7 +171,7 @@ class Worlds(VectorWrapper):
             self.env.restore(captured)
         except saved.Misfit:
             raise
-        except ValueError:  # of other environments, or by another version of Gymnasium
+        except ValueError:  # of other environments or by another version of Gymnasium; or a replay went differently
             return False
         self._return[:], self._length[:] = returns, lengths
         self.legal = None if legal is None else legal.astype(bool, copy=False)

@@ -1,4 +1,4 @@
-"""Environments for tests: known numbers, and misbehavior on purpose. Importing this module registers two of them."""
+"""Environments for tests: known numbers, and misbehavior on purpose. Importing this module registers three of them."""
 
 import os
 import signal
@@ -362,6 +362,37 @@ class Opaque(Odd):
         return 0.0
 
 
+class Rebuilt(Odd):
+    """Keeps its state in an object that each reset builds anew, from the generator and the number of the episode."""
+
+    def __init__(self, action_space: spaces.Space | None = None):
+        super().__init__()
+        self.action_space = spaces.Discrete(2) if action_space is None else action_space
+        self.episodes = 0
+
+    def reset(self, *, seed=None, options=None):
+        result = super().reset(seed=seed)
+        self.episodes += 1
+        self.engine = Idle()
+        self.engine.seen.append(self.episodes + self.np_random.normal(size=1))
+        return result
+
+    def step(self, action):
+        self.engine.seen.append(self.engine.seen[-1] * 1.1 + np.sum(action) + self.np_random.normal(size=1))
+        action *= 0  # some environments clip in place
+        return self.engine.seen[-1], 0.0, len(self.engine.seen) == 6, False, {}
+
+
+class Forgetful(Rebuilt):
+    """Draws from a generator that no attribute shows."""
+
+    dice = np.random.default_rng(0)
+
+    def step(self, action):
+        obs, _, terminated, truncated, info = super().step(action)
+        return obs + self.dice.normal(), 0.0, terminated, truncated, info
+
+
 class Idle:
     """An actor that always takes action 0, and remembers what it was asked."""
 
@@ -385,4 +416,5 @@ def same_step(*envs: gym.Env) -> SyncVectorEnv:
 
 
 gym.register("Counter-v0", entry_point="tests.toys:Counter")
+gym.register("Opaque-v0", entry_point="tests.toys:Opaque", max_episode_steps=20)
 gym.register("Needs-v0", entry_point="tests.toys:Needs")

@@ -6,9 +6,10 @@ from gymnasium.vector import AsyncVectorEnv, AutoresetMode, SyncVectorEnv, Vecto
 from gymnasium.vector.utils import batch_space
 
 from envs.backends.base import BackendEnv, Infos, StepResult, as_transitions
-from envs.backends.guard import GuardedEnv, Snapshot, all_time_limited, capture_all, guarded, restore_all
+from envs.backends.guard import GuardedEnv, all_time_limited, capture_all, guarded, restore_all
 from envs.build import AnyEnv, name_of
 from envs.errors import EnvironmentFailure, EnvironmentUsageError
+from envs.replay import Snapshot
 from envs.spaces import Array, batched, check_observation_space, is_flat
 
 

@@ -102,7 +102,7 @@ class BackendEnv(VectorEnv):
         return self.spec is not None and self.spec.max_episode_steps is not None
 
     def capture(self) -> object:
-        """The state of all environments as plain data; None if it is not plain data."""
+        """What brings all environments back, as plain data; None if nothing does. See `envs.replay.Snapshot`."""
         return None
 
     def restore(self, state: object) -> None:

@@ -11,10 +11,10 @@ from envs import saved
 from envs.backends.base import Infos
 from envs.build import AnyEnv
 from envs.errors import EnvironmentFailure, close, message_of
-from envs.snapshot import Encoded, capture, layers_of, restore
+from envs.replay import Recorded, Snapshot
+from envs.snapshot import layers_of
 from envs.spaces import Array, Flat, brief, is_flat
 
-Snapshot = list[dict[str, Encoded]] | None
 Number = TypeVar("Number", float, bool)
 _LONGEST = 80  # characters of a value in a message
 _MISFITS = (TypeError, ValueError, OverflowError, AttributeError, LookupError)
@@ -27,7 +27,8 @@ class GuardedEnv(gym.Wrapper[object, object, object, object]):
     """
 
     def __init__(self, env: AnyEnv, i: int, name: str) -> None:
-        super().__init__(env)
+        self._recorded = Recorded(env)
+        super().__init__(self._recorded)
         self.i, self.name = i, f"environment {i} ({name})"
         self._space = env.observation_space if is_flat(env.observation_space) else None
 
@@ -117,12 +118,17 @@ class GuardedEnv(gym.Wrapper[object, object, object, object]):
         return self.failure(f"returned an observation {what}; its space is {brief(self.env.observation_space)}")
 
     @property
+    def stepped(self) -> AnyEnv:
+        """The environment inside, for a caller that guards its steps itself; without a layer that has nothing to do."""
+        return self._recorded if self._recorded.active else self._recorded.env
+
+    @property
     def snapshot(self) -> Snapshot:
-        return capture(self.env)
+        return self._recorded.snapshot
 
     @snapshot.setter
-    def snapshot(self, layers: object) -> None:
-        restore(self.env, layers)
+    def snapshot(self, state: object) -> None:
+        self._recorded.snapshot = state
 
 
 def _plain(value: object) -> object:
@@ -174,7 +180,7 @@ def all_time_limited(envs: Sequence[GuardedEnv]) -> bool:
 
 
 def capture_all(envs: Sequence[GuardedEnv]) -> list[Snapshot] | None:
-    """The state of each environment; None if one of them is not plain data."""
+    """The state of each environment; None if one of them cannot be brought back."""
     snapshots = [env.snapshot for env in envs]
     return None if any(state is None for state in snapshots) else snapshots
 

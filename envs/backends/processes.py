@@ -23,12 +23,13 @@ from gymnasium.vector.async_vector_env import AsyncState, _async_worker
 
 from envs import saved
 from envs.backends.base import BackendEnv, Description, Infos, Request, StepResult, as_transitions
-from envs.backends.guard import Snapshot, flattened, merge_info
+from envs.backends.guard import flattened, merge_info
 from envs.backends.remote import FAILURE, RemoteEnv
 from envs.backends.scout import describe, how_ended, process_context
 from envs.build import AnyEnv
 from envs.errors import EnvironmentFailure, EnvironmentUsageError
-from envs.snapshot import decode
+from envs.replay import Replay, Snapshot, decoded
+from envs.snapshot import Layers
 from envs.spaces import Array
 
 Answer = TypeVar("Answer")
@@ -113,12 +114,15 @@ class ProcessBackend(BackendEnv, AsyncVectorEnv):
         return None if any(snapshot is None for snapshot in snapshots) else snapshots
 
     def restore(self, state: object) -> None:
-        snapshots = saved.sequence(state, "snapshots")
-        for snapshot in snapshots:
-            decode(snapshot)  # raises Misfit here, not in another process
-        states = [pickle.dumps(snapshot) for snapshot in snapshots]
-        if len(states) != self.num_envs or not all(self._exchange(partial(self.call, "restore", states))):
-            raise ValueError("the saved state is of other environments")
+        snapshots = [decoded(one) for one in saved.sequence(state, "snapshots")]  # Misfit here, not in another process
+        if len(snapshots) != self.num_envs or not all(self._exchange(partial(self._restore, snapshots))):
+            raise ValueError("the saved state is of other environments, or a replay went differently")
+
+    def _restore(self, snapshots: list[Layers | Replay]) -> tuple[object, ...]:
+        """A replay may take the time of its steps."""
+        steps = max(len(one["actions"]) if isinstance(one, dict) else 0 for one in snapshots)
+        self.call_async("restore", [pickle.dumps(one) for one in snapshots])
+        return self.call_wait(None if self._timeout is None else self._timeout * (steps + 1))
 
     def _add_info(self, vector_infos: Infos, env_info: Infos, env_num: int) -> Infos:
         return merge_info(super()._add_info, vector_infos, env_info, env_num, self.num_envs)

@@ -11,7 +11,6 @@ from gymnasium.vector import AutoresetMode, SyncVectorEnv
 from envs.backends.base import BackendEnv, Infos, Request, StepResult
 from envs.backends.guard import (
     GuardedEnv,
-    Snapshot,
     all_time_limited,
     capture_all,
     flattened,
@@ -21,6 +20,7 @@ from envs.backends.guard import (
     restore_all,
 )
 from envs.errors import EnvironmentUsageError
+from envs.replay import Snapshot
 from envs.spaces import Array
 
 
@@ -33,7 +33,7 @@ class SyncBackend(BackendEnv, SyncVectorEnv):
         super().__init__([partial(itself, env) for env in envs], copy=False, autoreset_mode=AutoresetMode.SAME_STEP)
         self.env_obs_space = self.single_observation_space
         self._guarded = list(envs)
-        self._unguarded = [env.env for env in envs]
+        self._choose_stepped()
         self._form = self.single_observation_space.shape, self.single_observation_space.dtype
         self._scalars = self.single_action_space.shape == () and isinstance(self.single_action_space, spaces.Box)
 
@@ -56,13 +56,21 @@ class SyncBackend(BackendEnv, SyncVectorEnv):
     def has_time_limit(self) -> bool:
         return all_time_limited(self._guarded)
 
+    def _choose_stepped(self) -> None:
+        self._stepped = [env.stepped for env in self._guarded]
+
+    def reset(self, *, seed: int | list[int | None] | None = None, options: Infos | None = None) -> tuple[Array, Infos]:
+        obs, infos = super().reset(seed=seed, options=options)
+        self._choose_stepped()
+        return obs, infos
+
     def step(self, actions: Array) -> StepResult:
         obs, (shape, dtype) = np.empty_like(self._observations), self._form
         reward, terminated, truncated = [], [], []
         infos: Infos = {}
         final: dict[int, Array] = {}
         given = [np.asarray(action) for action in actions] if self._scalars else actions
-        for i, env in enumerate(self._unguarded):
+        for i, env in enumerate(self._stepped):
             guard = self._guarded[i]
             try:
                 answer = env.step(given[i])
@@ -92,10 +100,13 @@ class SyncBackend(BackendEnv, SyncVectorEnv):
         return obs, np.array(reward), np.array(terminated), np.array(truncated), infos
 
     def capture(self) -> list[Snapshot] | None:
-        return capture_all(self._guarded)
+        snapshots = capture_all(self._guarded)
+        self._choose_stepped()
+        return snapshots
 
     def restore(self, state: object) -> None:
         restore_all(self._guarded, state)
+        self._choose_stepped()
 
     def _add_info(self, vector_infos: Infos, env_info: Infos, env_num: int) -> Infos:
         return merge_info(super()._add_info, vector_infos, env_info, env_num, self.num_envs)

@@ -3,7 +3,7 @@
 import math
 import tempfile
 import traceback
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -54,20 +54,26 @@ class Run(NamedTuple):
         """Trains to `total_timesteps` and saves. Raises KeyboardInterrupt after a signal, RunFailed if training fails;
         what was learned is saved then too."""
         agent, total = self.agent, self.settings.total_timesteps
-        bar = ProgressBar(total, agent.loop.step)
         try:
-            interrupt.defer()
-            agent.learn(total - agent.loop.step, [self.recorder, bar, Checkpoints(self), interrupt])
-            self.save()
-            interrupt.deliver()
+            agent.loop.begin_episodes()
+            self._print_resume()
+            with closing(ProgressBar(total, agent.loop.step)) as bar:
+                interrupt.defer()
+                agent.learn(total - agent.loop.step, [self.recorder, bar, Checkpoints(self), interrupt])
+                self.save()
+                interrupt.deliver()
         except KeyboardInterrupt:
             ignore()
             self._save_interrupted()
             raise
         except Exception as error:
             raise self.failure(error) from error
-        finally:
-            bar.close()
+
+    def _print_resume(self) -> None:
+        worlds = self.agent.loop.worlds
+        if worlds.resume == "new episodes":
+            text = f"the state of {worlds.env_id} cannot be saved: if interrupted, this run resumes in new episodes"
+            print(f"{'note':>12}  {text}\n", flush=True)
 
     def failure(self, error: Exception) -> RunFailed:
         """Saves a checkpoint if the parameters are finite, then writes the traceback, and says both."""
@@ -102,7 +108,7 @@ class Run(NamedTuple):
         for title, text in {**lines, "settings": self.source, "run": str(self.directory)}.items():
             print(f"{title:>12}  {text}")
         if not agent.loop.exact:
-            print(f"{'note':>12}  the environments' state is not in the checkpoint: they begin new episodes")
+            print(f"{'note':>12}  the environments' state could not be restored: they begin new episodes")
         if (cutoff := cutoff_of(agent.worlds)) < math.inf:
             episodes = f"each of {2 * self.settings.eval_episodes:,} episodes after {cutoff:,.0f} steps"
             print(f"{'note':>12}  no time limit: evaluation cuts off {episodes}, unless it ends; set max_episode_steps")

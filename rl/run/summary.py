@@ -42,6 +42,8 @@ def write_summary(
         "seed": loop.seed,
         "total_timesteps": loop.step,
         "solved_at": recorder.solved_at,
+        "resume": loop.worlds.resume,
+        "inexact_resumes": loop.inexact_resumes,
         "train_seconds": round(loop.seconds, 3),
         "steps_per_second": round(loop.step / max(loop.seconds, 1e-9), 1),
         **summarize(deterministic, stochastic),

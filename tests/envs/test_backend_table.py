@@ -28,7 +28,7 @@ def test_an_unknown_backend_is_refused_before_anything_is_built():
 def test_an_agent_trains_on_a_backend_that_is_added(engine, monkeypatch):
     monkeypatch.setitem(BACKENDS, "constant", "tests.envs.constant_backend:ConstantBackend")
     agent = A2C("anything", backend="constant", num_envs=3, engine=engine, learning_rate=0.02).learn(900)
-    assert (agent.worlds.backend, agent.worlds.state_is_captured) == ("constant", False)
+    assert (agent.worlds.backend, agent.worlds.resume) == ("constant", "new episodes")
     (value,) = agent.value(torch.zeros(1, 1)).tolist()
     assert value == pytest.approx(1.0, abs=0.05)  # every episode pays 1 in its only step
     assert evaluate(agent, agent.env, 20).mean == 1.0

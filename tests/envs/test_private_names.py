@@ -47,7 +47,7 @@ def test_an_attribute_of_async_vector_environments(name):
 
 
 def test_the_generator_of_a_space():
-    """envs/snapshot.py saves and restores it."""
+    """envs/snapshot.py and envs/encoding.py save and restore it."""
     assert hasattr(gym.spaces.Discrete(2), "_np_random")
 
 

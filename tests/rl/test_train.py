@@ -164,6 +164,24 @@ def test_resume_refuses_other_settings(train: Command, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("env_id", "resume", "inexact"), [("LunarLander-v3", "replay", 0), ("tests.toys:Opaque-v0", "new episodes", 1)]
+)
+def test_a_run_says_how_it_resumes(env_id: str, resume: str, inexact: int, train: Command, tmp_path: Path) -> None:
+    """At its start if it cannot resume exactly, and in its summary; a later resume does not forget an earlier one."""
+    few = ["--total-timesteps", "64", "--set", "eval_episodes=2"]
+    out = train(env_id, *few)[1]
+    run = run_of(tmp_path)
+    for total in ("96", "128"):
+        assert ("if interrupted, this run resumes in new episodes" in out) == bool(inexact)
+        summary = json.loads((run / "summary.json").read_text(encoding="utf-8"))
+        assert (summary["resume"], summary["inexact_resumes"]) == (resume, inexact * (total == "128"))
+        out = train("--resume", str(run), "--total-timesteps", total)[1]
+        assert ("could not be restored: they begin new episodes" in out) == bool(inexact)
+    summary = json.loads((run / "summary.json").read_text(encoding="utf-8"))
+    assert summary["inexact_resumes"] == 2 * inexact
+
+
+@pytest.mark.parametrize(
     ("env_id", "words"),
     [
         ("tests.broken:NanReward-v0", "non-finite reward"),

@@ -30,6 +30,7 @@ CASES: dict[str, tuple[str, str, dict[str, object]]] = {  # agent, environment, 
     "clone": ("clone", "CartPole-v1", {"batch_size": 8, "demonstrations": "RECORDED"}),
     "distill": ("distill", "CartPole-v1", {"demonstrations": "RECORDED", "batch_size": 8, "teachers": "TEACHER"}),
     "gail": ("gail", "CartPole-v1", {"demonstrations": "RECORDED", "batch_size": 16, "spectral_norm": True}),
+    "replay": ("a2c", "LunarLander-v3", {"n_steps": 4}),
     "mutual": ("mutual", "CartPole-v1", {"peers": 2}),
 }
 

@@ -1,0 +1,156 @@
+"""`Recorded`: brings an environment back by playing its episode again, where its state is not plain data.
+
+A physics engine, say, hides its state. What led to that state is plain data: the attributes before the episode's reset,
+generators among them, and the actions since. Playing them again is exact if a reset discards whatever the attributes do
+not show. An object that outlives the reset may keep it, so an environment with such an object is not replayed; except
+Gymnasium's MuJoCo environments, whose reset clears the simulation.
+"""
+
+from hashlib import sha256
+from typing import SupportsFloat, TypedDict, cast
+
+import gymnasium as gym
+import numpy as np
+
+from envs import saved
+from envs.build import AnyEnv
+from envs.encoding import NOT_PLAIN, encode, fingerprint
+from envs.snapshot import Layers, capture, decode_layers, restore, separate
+from envs.spaces import Array
+
+_MUJOCO = "gymnasium.envs.mujoco.mujoco_env.MujocoEnv"  # by name, since importing it needs MuJoCo
+LONGEST = 100_000  # steps of an episode that can be replayed; bounds memory and the time that a resume takes
+
+
+class Replay(TypedDict):
+    """How to bring back an unfinished episode."""
+
+    start: Layers  # the plain data before its reset
+    seed: int | None  # the reset's
+    actions: Array  # [T, …], since the reset
+    outcome: str  # a hash of the last observation, reward and flags, and of the generators
+
+
+Snapshot = Layers | Replay | None
+
+
+def decoded(snapshot: object) -> Layers | Replay:
+    """A snapshot from a checkpoint. Raises Misfit if `Recorded.snapshot` cannot have returned it."""
+    if not isinstance(snapshot, dict):
+        decode_layers(snapshot)
+        return cast(Layers, snapshot)
+    given = saved.mapping(snapshot, "snapshot", Replay.__annotations__)
+    decode_layers(given["start"])
+    if given["seed"] is not None:
+        saved.whole(given["seed"], "seed")
+    saved.text(given["outcome"], "outcome")
+    actions = given["actions"]
+    if not isinstance(actions, np.ndarray) or not _is_rows(actions):
+        raise saved.Misfit(f"actions is {saved.shown(actions)}; it must be an array of finite numbers, a row per step")
+    return cast(Replay, snapshot)
+
+
+def _is_rows(actions: Array) -> bool:
+    return (
+        actions.dtype.kind in "biuf"
+        and actions.ndim > 0
+        and len(actions) <= LONGEST
+        and bool(np.isfinite(actions).all())
+    )
+
+
+class Recorded(gym.Wrapper[object, object, object, object]):
+    """Records each episode from its reset on, unless the environment is plain data.
+
+    `active`: whether it records. If not, the environment inside may as well be stepped directly.
+    """
+
+    def __init__(self, env: AnyEnv) -> None:
+        super().__init__(env)
+        self.active = True  # until the first reset shows that all is plain data
+        self._opaque = False
+        self._start: Layers | None = None  # None if the episode cannot be replayed
+        self._seed: int | None = None
+        self._actions: list[Array] = []
+        self._last: tuple[object, ...] = ()  # what the last reset or step returned
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, object] | None = None
+    ) -> tuple[object, dict[str, object]]:
+        if not self.active:
+            return self.env.reset(seed=seed, options=options)
+        start, before = separate(self.env)
+        answer = self.env.reset(seed=seed, options=options)
+        after = separate(self.env)[1]
+        self._opaque = self.active = self._opaque or bool(after)
+        recorded = self.active and not options and not _outlives(self.env, before, after)
+        self._start = start if recorded else None
+        self._seed, self._last = seed, answer
+        self._actions.clear()
+        return answer
+
+    def step(self, action: object) -> tuple[object, SupportsFloat, bool, bool, dict[str, object]]:
+        if self._start is None:
+            return self.env.step(action)
+        kept = np.array(action)  # before the environment can change it
+        answer = self.env.step(action)
+        self._actions.append(kept)
+        self._last = answer
+        if len(self._actions) > LONGEST:
+            self._start = None
+            self._actions.clear()
+        return answer
+
+    @property
+    def snapshot(self) -> Snapshot:
+        layers = capture(self.env)
+        if layers is not None:
+            return layers
+        self._opaque = self.active = True
+        if self._start is None:
+            return None
+        try:
+            outcome = self._outcome()
+        except NOT_PLAIN:  # an unusual observation
+            return None
+        return Replay(start=self._start, seed=self._seed, actions=np.array(self._actions), outcome=outcome)
+
+    @snapshot.setter
+    def snapshot(self, given: object) -> None:
+        """Raises ValueError if it is of another environment, or the replay ends elsewhere; Misfit as `decoded` does."""
+        state = decoded(given)
+        if isinstance(state, list):
+            restore(self.env, state)
+            return
+        self._opaque = self.active = True
+        try:
+            restore(self.env, state["start"])
+            self.reset(seed=state["seed"])
+            for i in range(len(state["actions"])):
+                action = state["actions"][i, ...]
+                self.step(action[()] if isinstance(self.action_space, gym.spaces.Discrete) else action)
+            same = self._start is not None and self._outcome() == state["outcome"]
+        except saved.Misfit:
+            raise
+        except (Exception, SystemExit) as error:
+            raise ValueError(f"the episode cannot be played again: {type(error).__name__}: {error}") from error
+        if not same:
+            raise ValueError("the episode, played again, went differently")
+        self._start = state["start"]  # without what the environment inside has from its construction
+
+    def _outcome(self) -> str:
+        layers = separate(self.env)[0]
+        generators = [(name, code) for own in layers for name, code in own.items() if code[0] == "rng"]
+        return sha256(fingerprint([encode(self._last[:-1]), generators]).encode()).hexdigest()
+
+
+def _outlives(env: AnyEnv, before: list[object], after: list[object]) -> bool:
+    """Whether an object outlived a reset that may not have cleared it."""
+    kept = {id(item) for item in before} & {id(item) for item in after}
+    clears = any(f"{c.__module__}.{c.__name__}" == _MUJOCO for c in type(env.unwrapped).__mro__)
+    return any(id(item) in kept and not (clears and _simulates(item)) for item in after)
+
+
+def _simulates(item: object) -> bool:
+    module = type(item).__module__
+    return module.startswith(("mujoco.", "gymnasium.envs.mujoco."))
