@@ -65,7 +65,7 @@ class Agent(ABC):
         return None
 
     def on_reset(self) -> None:  # noqa: B027
-        """Called after the loop has reset every environment, so that unfinished episodes are lost."""
+        """Called after the loop has reset environments in the middle of episodes: all of them, or one that died."""
 
     def compile(self, on_compile: Callable[[], None] | None = None) -> None:  # noqa: B027
         """Compiles what training needs, if anything; calls `on_compile` before the first compilation."""
@@ -239,7 +239,7 @@ class Algorithm(AgentSettings, Agent):
         super().__post_init__()
         self.worlds = make(
             self.env, self.num_envs, self.seed, variant=self.variant, backend=self.backend,
-            action_masks=self.action_masks, step_timeout=self.step_timeout,
+            action_masks=self.action_masks, step_timeout=self.step_timeout, on_crash=self.on_crash,
         )  # fmt: skip
         self.obs_space = self.worlds.obs_space
         self.predicting = stream_generator(self.seed, "predictions")

@@ -131,7 +131,8 @@ class Checkpoint(NamedTuple):
         if engine is not None and "engine" in known:
             settings |= {"engine": engine}
         if env is not None and not isinstance(env, str):
-            settings |= {"num_envs": None, "env_kwargs": None, "atari_preprocessing": False, "backend": "auto"}
+            settings |= {"num_envs": None, "env_kwargs": None, "atari_preprocessing": False}
+            settings |= {"backend": "auto", "step_timeout": None, "on_crash": "fail"}
             if isinstance(env, VectorEnv):
                 settings |= {"max_episode_steps": None, "frame_stack": 1}
         return settings

@@ -9,12 +9,13 @@ import torch
 from torch import Tensor
 
 from agents.rollout import Actor, Array, ChunkPlan, ChunkResult, Episode, Metrics, Rollout, collect
-from envs import Worlds, saved
+from envs import EnvironmentFailure, EnvironmentReplaced, Worlds, saved
 from envs.streams import resumed_seeds
 
 _MAX_INTERVAL = 100  # updates
 _SHIFTS_PER_INTERVAL = 10  # how often the policy shift is measured in the hooks' interval, or in _MAX_INTERVAL updates
 _MAX_CHUNK_STEPS = 20_000  # environment steps per call of `chunk`: Ctrl-C and the progress bar wait until it returns
+_MOST_IN_VAIN = 10  # replacements of processes without an update between them
 RunChunk = Callable[[Worlds, ChunkPlan, Array], ChunkResult]
 
 
@@ -65,6 +66,7 @@ class Loop:
         self._obs: Array | None = None
         self._state: Tensor | None = None  # of a recurrent agent
         self._between_iterations = True
+        self._in_vain = 0  # replacements of processes since the last update
 
     def run(self, until: int, hooks: Sequence[Hook] = ()) -> None:
         """Trains until `step` reaches `until` or a hook returns False. Never takes more steps: the last rollout may be
@@ -89,19 +91,40 @@ class Loop:
             self.step += result.updates * n_steps * num_envs
             self.iteration += result.updates
             self.seconds += time.perf_counter() - start
+            self._in_vain = self._in_vain if result.failure else 0
             status = Status(self.step, until, self.iteration, self.seconds, result.metrics, result.episodes)
             answers = [hook(status) for hook in hooks] if result.updates else []
-            if result.failure is not None:
+            if isinstance(result.failure, EnvironmentReplaced):
+                self._go_on(result.failure, result.updates)
+            elif result.failure is not None:
                 raise result.failure
             if any(answer is False for answer in answers):
                 return
 
     def _iterate(self, plan: ChunkPlan, obs: Array) -> ChunkResult:
         """One rollout and one update."""
-        rollout, obs, episodes = collect(self.worlds, self.agent, obs, plan.n_steps, plan.step, self._state)
+        try:
+            rollout, obs, episodes = collect(self.worlds, self.agent, obs, plan.n_steps, plan.step, self._state)
+        except EnvironmentReplaced as failure:
+            return ChunkResult(0, {}, [], obs, failure, self._state)
         metrics, states = self.agent.update(rollout, plan.step / plan.until), rollout.recurrent_states
         state = None if states is None else states.after[-1].masked_fill(rollout.ended[-1, :, None], 0.0)
         return ChunkResult(1, metrics, episodes, obs, state=state)
+
+    def _go_on(self, failure: EnvironmentReplaced, updates: int) -> None:
+        """Discards the rollout in which processes were replaced; goes on in the episodes of the other environments.
+
+        A recurrent agent, whose state is lost with the rollout, begins all episodes anew. Raises the failure if no
+        update was possible between too many of them.
+        """
+        self._in_vain = 0 if updates else self._in_vain + 1
+        if self._in_vain > _MOST_IN_VAIN:
+            raise EnvironmentFailure(f"{failure} {self._in_vain} times without an update between them") from failure
+        if self._state is not None:
+            self.restart_episodes()
+            return
+        self._obs, self._between_iterations = failure.obs, True
+        self.agent.on_reset()
 
     def _updates(self, plan: ChunkPlan, hook_interval: int) -> int:
         """Updates in the next chunk: up to one that a hook must see, and for a fraction of a second at most."""
@@ -129,6 +152,7 @@ class Loop:
             "iteration": self.iteration,
             "seconds": self.seconds,
             "inexact_resumes": self.inexact_resumes,
+            "replaced": self.worlds.replaced,
             "obs": np.asarray(self._obs) if complete else None,
             "state": self._state if complete else None,
             "worlds": self.worlds.state_dict() if complete else None,
@@ -138,6 +162,7 @@ class Loop:
         """Raises Misfit if the state is not that of a loop on these worlds."""
         self.step, self.iteration = saved.whole(state["step"], "step"), saved.whole(state["iteration"], "iteration")
         self.seconds = saved.number(state["seconds"], "seconds", 0)
+        self.worlds.replaced = saved.whole(state.get("replaced", 0), "replaced")  # younger than the format
         worlds = state["worlds"] if with_worlds else None
         restored = worlds is not None and self.worlds.load_state_dict(saved.mapping(worlds, "worlds"))
         self.exact = restored or (worlds is None and self.step == 0)

@@ -4,6 +4,7 @@ from envs.backends import Backend, check_backend, evaluation_backend
 from envs.build import EnvLike, Variant, builder
 from envs.errors import (
     EnvironmentFailure,
+    EnvironmentReplaced,
     EnvironmentUsageError,
     EnvironmentWarning,
     UnknownEnvironment,
@@ -16,6 +17,7 @@ __all__ = [
     "Backend",
     "EnvLike",
     "EnvironmentFailure",
+    "EnvironmentReplaced",
     "EnvironmentUsageError",
     "EnvironmentWarning",
     "Origin",

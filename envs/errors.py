@@ -5,6 +5,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import gymnasium as gym
+import numpy as np
+from numpy.typing import NDArray
 
 _LONGEST = 300  # characters of an error's text in a message
 
@@ -30,6 +32,17 @@ class EnvironmentFailure(RuntimeError):
     def __init__(self, message: str, index: int | None = None) -> None:
         super().__init__(message)
         self.index = index
+
+
+class EnvironmentReplaced(EnvironmentFailure):
+    """Processes that died in a step were replaced. The transitions of that step cannot be used.
+
+    obs: [N, …], the observations to go on from, those of new episodes where `replaced`, bool[N], is true.
+    """
+
+    def __init__(self, obs: NDArray[np.generic], replaced: NDArray[np.bool_]) -> None:
+        super().__init__(f"the processes of {int(replaced.sum())} environments were replaced")
+        self.obs, self.replaced = obs, replaced
 
 
 class EnvironmentWarning(UserWarning):

@@ -4,7 +4,7 @@ from gymnasium.vector import VectorEnv
 
 from envs.backends import BACKENDS, Backend, backend_class, check_backend
 from envs.backends.adopted import AdoptedBackend
-from envs.backends.base import BackendEnv, Request
+from envs.backends.base import BackendEnv, OnCrash, Request
 from envs.build import EnvLike, Variant, name_of
 from envs.errors import EnvironmentUsageError
 from envs.memory import shortage
@@ -23,6 +23,7 @@ def make(
     backend: Backend = "auto",
     action_masks: bool | None = None,
     step_timeout: float | None = None,
+    on_crash: OnCrash = "fail",
 ) -> Worlds:
     """N environments, stepped together.
 
@@ -44,6 +45,10 @@ def make(
     EnvironmentFailure, with the index of the environment that hangs; None waits forever. Other backends cannot
     interrupt an environment.
 
+    on_crash: what happens when the process of an "async" environment dies in a step, or exceeds step_timeout: "fail"
+    raises EnvironmentFailure. "restart" replaces the process and discards its episode: the step raises
+    EnvironmentReplaced, with the observations to go on from.
+
     Raises UnknownEnvironment (with the nearest known id), UnsupportedSpace, or EnvironmentUsageError.
     """
     check_backend(backend)
@@ -52,18 +57,18 @@ def make(
             f"step_timeout must be positive and at most {_LONGEST_TIMEOUT:,} seconds, got {step_timeout:g}; "
             "None waits forever"
         )
-    if step_timeout is not None and (backend == "auto" or not backend_class(backend).takes_timeout):
+    given = [] if step_timeout is None else [f"step_timeout={step_timeout:g}"]
+    given += [] if on_crash == "fail" else [f"on_crash={on_crash}"]
+    if given and (backend == "auto" or not backend_class(backend).takes_timeout):
         able = [name for name in BACKENDS if backend_class(name).takes_timeout]
-        raise EnvironmentUsageError(
-            f"step_timeout={step_timeout:g} needs backend={' or '.join(able)}, got backend={backend}"
-        )
+        raise EnvironmentUsageError(f"{given[0]} needs backend={' or '.join(able)}, got backend={backend}")
     vector: BackendEnv
     if isinstance(env, VectorEnv):
         _refuse_changes(env, num_envs, variant, backend)
         vector = env if isinstance(env, BackendEnv) else AdoptedBackend(env)
         name, gives_masks = name_of(env), None
     else:
-        request = Request(env, num_envs, variant, step_timeout)
+        request = Request(env, num_envs, variant, step_timeout, on_crash)
         chosen = _automatic(request) if backend == "auto" else backend_class(backend)
         if lacking := shortage(request.count * chosen.bytes_each):
             raise EnvironmentUsageError(

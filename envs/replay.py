@@ -15,6 +15,7 @@ import numpy as np
 from envs import saved
 from envs.build import AnyEnv
 from envs.encoding import NOT_PLAIN, encode, fingerprint
+from envs.errors import reason
 from envs.snapshot import Layers, capture, decode_layers, restore, separate
 from envs.spaces import Array
 
@@ -130,10 +131,10 @@ class Recorded(gym.Wrapper[object, object, object, object]):
                 action = state["actions"][i, ...]
                 self.step(action[()] if isinstance(self.action_space, gym.spaces.Discrete) else action)
             same = self._start is not None and self._outcome() == state["outcome"]
-        except saved.Misfit:
+        except (saved.Misfit, KeyboardInterrupt):
             raise
-        except (Exception, SystemExit) as error:
-            raise ValueError(f"the episode cannot be played again: {type(error).__name__}: {error}") from error
+        except BaseException as error:
+            raise ValueError(f"the episode cannot be played again: {reason(error)}") from error
         if not same:
             raise ValueError("the episode, played again, went differently")
         self._start = state["start"]  # without what the environment inside has from its construction

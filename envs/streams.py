@@ -42,6 +42,11 @@ def resumed_seeds(seed: int, step: int, count: int) -> list[int]:
     return _children(seed, max(step, len(_KEYS)), count)
 
 
+def replacement_seed(seed: int, k: int) -> int:
+    """The seed of the k-th environment that replaces another. seed: of the environment that is replaced."""
+    return _children(seed, len(_KEYS) + k, 1)[0]
+
+
 def peer_seed(seed: int, k: int) -> int:
     """The seed of the k-th agent that learns beside an agent of this seed: seed + 10⁶·k."""
     return seed + _PEER_OFFSET * k

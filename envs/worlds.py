@@ -9,9 +9,9 @@ from gymnasium.vector import VectorWrapper
 from numpy.typing import NDArray
 
 from envs import saved
-from envs.backends.base import BackendEnv, Flags, Infos, StepResult
+from envs.backends.base import REPLACED, BackendEnv, Flags, Infos, StepResult
 from envs.build import EnvLike, Variant
-from envs.errors import EnvironmentFailure, EnvironmentUsageError, reason
+from envs.errors import EnvironmentFailure, EnvironmentReplaced, EnvironmentUsageError, reason
 from envs.masks import KEY, check_maskable, legal_actions
 from envs.spaces import Array, Flat, check_action_space, factors, policy_action_space, to_env_action
 
@@ -44,7 +44,8 @@ class Worlds(VectorWrapper):
       and length, counted here.
 
     The first `reset` uses the seeds given at construction; later ones continue the environments' random streams.
-    Raises EnvironmentFailure when an environment raises or returns what cannot be learned from.
+    Raises EnvironmentFailure when an environment raises or returns what cannot be learned from, EnvironmentReplaced
+    when the process of one was replaced.
     """
 
     env: BackendEnv
@@ -69,6 +70,7 @@ class Worlds(VectorWrapper):
         self._seeds: list[int] | None = seeds
         self._began: Sequence[int | None] = seeds  # seeds of the random streams in use
         self._checks_obs = isinstance(self.obs_space, gym.spaces.Box) and self.obs_space.dtype.kind == "f"
+        self.replaced = 0  # environments whose process died and was replaced
         self._return = np.zeros(self.num_envs)
         self._length = np.zeros(self.num_envs, np.int64)
 
@@ -130,7 +132,15 @@ class Worlds(VectorWrapper):
             self._length[ended] = 0
         if self.masked:
             self._read_masks(infos, None)
+        if REPLACED in infos:
+            raise self._replacement(obs, cast(Flags, infos[REPLACED]))
         return obs, reward, terminated, truncated, infos
+
+    def _replacement(self, obs: Array, replaced: Flags) -> EnvironmentReplaced:
+        self._return[replaced] = 0.0
+        self._length[replaced] = 0
+        self.replaced += int(replaced.sum())
+        return EnvironmentReplaced(obs, replaced)
 
     def _read_masks(self, infos: Infos, chosen: Flags | None) -> None:
         """chosen: the environments that were reset, and that the infos are of; None for all."""

@@ -46,7 +46,7 @@ class Mutual(AgentWrapper):
             )
         self.worlds = make(
             first.env, self.peers * first.worlds.num_envs, first.seed, variant=first.variant, backend=first.backend,
-            action_masks=first.action_masks, step_timeout=first.step_timeout,
+            action_masks=first.action_masks, step_timeout=first.step_timeout, on_crash=first.on_crash,
         )  # fmt: skip
         self.peer_agents = [first, *(self._peer(k) for k in range(1, self.peers))]
 

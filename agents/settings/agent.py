@@ -4,6 +4,7 @@ import math
 import os
 from collections.abc import Sequence
 from dataclasses import KW_ONLY, dataclass
+from typing import Literal
 
 from agents.maths.schedules import lowest
 from agents.settings.ranges import Count, Envs, Frames, Seed, Steps, Threads
@@ -33,6 +34,7 @@ class AgentSettings:
     action_masks: bool | None = None  # obey action_mask in infos; null: if the environment id provides action masks
     backend: Backend = "auto"  # what steps the environments, see `envs.make`; auto: native if compiled, else sync
     step_timeout: float | None = None  # seconds for a step, a reset, or to build environments, with backend async
+    on_crash: Literal["fail", "restart"] = "fail"  # restart: replace a process that dies or hangs, with backend async
     max_episode_steps: Steps | None = None  # time limit in steps; null: the registered one
     env_kwargs: dict[str, object] | None = None  # arguments of the environment's constructor
     frame_stack: Frames = 1  # number of latest observations that form the agent's observation

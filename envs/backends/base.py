@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from functools import cached_property
-from typing import ClassVar, NamedTuple, Self, cast
+from typing import ClassVar, Literal, NamedTuple, Self, cast
 
 import numpy as np
 from gymnasium.envs.registration import EnvSpec
@@ -16,6 +16,8 @@ from envs.spaces import Array, Space, check_action_space, check_observation_spac
 
 Flags = NDArray[np.bool_]
 Infos = dict[str, object]
+OnCrash = Literal["fail", "restart"]
+REPLACED = "environment_replaced"  # key of the infos: bool[N], whose process was replaced in this step
 StepResult = tuple[Array, NDArray[np.float64], Flags, Flags, Infos]
 
 
@@ -39,9 +41,10 @@ class Request:
         num_envs: int | None = None,
         variant: Variant = Variant(),  # noqa: B008 - immutable
         step_timeout: float | None = None,
+        on_crash: OnCrash = "fail",
     ) -> None:
         self.build, self.count = builder(env, num_envs, variant)
-        self.env, self.variant, self.step_timeout = env, variant, step_timeout
+        self.env, self.variant, self.step_timeout, self.on_crash = env, variant, step_timeout, on_crash
         self.description: Description | None = None  # set by a backend that builds nothing in this process
 
     @cached_property
@@ -74,7 +77,7 @@ class BackendEnv(VectorEnv):
 
     bytes_each: ClassVar[int] = 1_000  # memory that an environment takes at least
     evaluate_on: ClassVar[str] = "auto"  # another backend gives the same environments
-    takes_timeout: ClassVar[bool] = False  # obeys `step_timeout`
+    takes_timeout: ClassVar[bool] = False  # obeys `step_timeout` and `on_crash`
     native: ClassVar[bool] = False  # kernels step the arrays of a `NativeBackend`
     state_key: ClassVar[str] = "snapshots"  # in checkpoints; backends that share it can restore each other's states
     fixed_dtypes: bool = True  # arrays have the same dtypes in every step

@@ -10,10 +10,11 @@ import multiprocessing
 import pickle
 import signal
 import time
+import warnings
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
-from multiprocessing.connection import wait
+from multiprocessing.connection import Connection, wait
 from typing import ClassVar, Self, TypeVar, cast
 from weakref import WeakMethod
 
@@ -22,15 +23,17 @@ from gymnasium.vector import AsyncVectorEnv, AutoresetMode
 from gymnasium.vector.async_vector_env import AsyncState, _async_worker
 
 from envs import saved
-from envs.backends.base import BackendEnv, Description, Infos, Request, StepResult, as_transitions
+from envs.backends.base import REPLACED, BackendEnv, Description, Infos, Request, StepResult, as_transitions
 from envs.backends.guard import flattened, merge_info
 from envs.backends.remote import FAILURE, RemoteEnv
+from envs.backends.replacement import PatientPipe, start
 from envs.backends.scout import describe, how_ended, process_context
 from envs.build import AnyEnv
-from envs.errors import EnvironmentFailure, EnvironmentUsageError
+from envs.errors import EnvironmentFailure, EnvironmentUsageError, EnvironmentWarning, reason
 from envs.replay import Replay, Snapshot, decoded
 from envs.snapshot import Layers
 from envs.spaces import Array
+from envs.streams import replacement_seed
 
 Answer = TypeVar("Answer")
 _PATIENCE = 5.0  # seconds for a process to close its environment before it is killed
@@ -40,8 +43,10 @@ class ProcessBackend(BackendEnv, AsyncVectorEnv):
     """N environments, each in its own process.
 
     build: with flat observations; like: what it builds. timeout: seconds to build all environments, for a step and for
-    a reset. Raises EnvironmentUsageError if an environment cannot be built in its process, EnvironmentFailure if one
-    raises, its process ends, or it does not answer in time.
+    a reset. restart: replaces a process that dies in a step, or exceeds the timeout: the environment's row of the step
+    then holds the first observation of a new episode, and the infos a mask, REPLACED. Raises EnvironmentUsageError if
+    an environment cannot be built in its process, EnvironmentFailure if one raises, its process ends, or it does not
+    answer in time.
     """
 
     backend = "async"
@@ -50,17 +55,19 @@ class ProcessBackend(BackendEnv, AsyncVectorEnv):
     takes_timeout: ClassVar[bool] = True
 
     def __init__(
-        self, build: Callable[[], AnyEnv], num_envs: int, like: Description, timeout: float | None = None
-    ) -> None:
+        self, build: Callable[[], AnyEnv], num_envs: int, like: Description, timeout: float | None = None,
+        restart: bool = False,
+    ) -> None:  # fmt: skip
         self.name, self.spec, self._in_sync, self._timeout = like.name, like.spec, True, timeout
-        remote = partial(RemoteEnv, build, like.name, (like.flat_space, like.action_space))
-        self.parent_pipes, self.processes = [], []
+        remote = self._remote = partial(RemoteEnv, build, like.name, (like.flat_space, like.action_space))
+        self._seeds: list[int | None] = [None] * num_envs
+        self.parent_pipes, self.processes, self._replaced = [], [], 0
         try:
-            start = partial(
+            begin = partial(
                 super().__init__, [partial(remote, i) for i in range(num_envs)], copy=False, worker=_work,
                 context=process_context().get_start_method(), autoreset_mode=AutoresetMode.SAME_STEP,
             )  # fmt: skip
-            self._exchange(start)
+            self._exchange(begin)
             problems = cast("tuple[str, ...]", self._exchange(partial(self.call, "begin")))
         except BaseException:
             self.close()
@@ -70,21 +77,18 @@ class ProcessBackend(BackendEnv, AsyncVectorEnv):
                 self.close()
                 raise EnvironmentUsageError(f"environment {i} ({self.name}) cannot be built in its process: {problem}")
         self.env_obs_space = like.observation_space
+        if restart:
+            pipes = [PatientPipe(pipe, self._row(i)) for i, pipe in enumerate(self.parent_pipes)]
+            self.parent_pipes = cast("list[Connection]", pipes)
         self._at_exit = partial(_close, WeakMethod(self.close))
         atexit.register(self._at_exit)  # runs before multiprocessing kills the processes
 
     @classmethod
     def build(cls, request: Request) -> Self:
         if isinstance(request.env, gym.Env):
-            raise EnvironmentUsageError(
-                "backend=async builds in other processes: pass an id or a function, not an object"
-            )
-        if isinstance(request.env, gym.Env):
-            raise EnvironmentUsageError(
-                "backend=async builds in other processes: pass an id or a function, not an object"
-            )
+            raise EnvironmentUsageError("backend=async builds elsewhere: pass an id or a function, not an object")
         build = partial(_build_flattened, request.build)
-        return cls(build, request.count, _described(request), request.step_timeout)
+        return cls(build, request.count, _described(request), request.step_timeout, request.on_crash == "restart")
 
     @classmethod
     def gives_masks(cls, request: Request) -> bool | None:
@@ -93,12 +97,39 @@ class ProcessBackend(BackendEnv, AsyncVectorEnv):
     def reset(self, *, seed: int | list[int | None] | None = None, options: Infos | None = None) -> tuple[Array, Infos]:
         if not self._in_sync:
             self._exchange(self._discard_answers)
+        if seed is not None:
+            self._seeds = [seed + i for i in range(self.num_envs)] if isinstance(seed, int) else seed
         return self._checked(self._exchange(partial(super().reset, seed=seed, options=options)))
 
     def step(self, actions: Array) -> StepResult:
         if not self._in_sync:
             raise EnvironmentFailure(f"the last call to {self.name} was interrupted: reset before the next step")
-        return as_transitions(self._checked(self._exchange(partial(super().step, actions))))
+        answer = self._checked(self._exchange(partial(super().step, actions)))
+        if any(getattr(pipe, "lost", "") for pipe in self.parent_pipes):
+            answer = (*answer[:4], self._exchange(partial(self._replace_lost, answer[4])))
+        return as_transitions(answer)
+
+    def _replace_lost(self, infos: Infos) -> Infos:
+        """Replaces the processes that did not answer to a step. Returns the infos with those of their resets."""
+        pipes = cast("list[PatientPipe]", self.parent_pipes)
+        for i, pipe in enumerate(pipes):
+            if pipe.lost:
+                name = f"environment {i} ({self.name}): its process {pipe.end(self.processes[i])}"
+                began, self._replaced = self._seeds[i], self._replaced + 1
+                seed = None if began is None else replacement_seed(began, self._replaced)
+                try:
+                    self.processes[i], pipes[i], info = start(
+                        partial(self._remote, i), i, _work, self._row(i), self.error_queue, seed, self._timeout
+                    )
+                except (EnvironmentFailure, EOFError, ConnectionError, multiprocessing.TimeoutError) as error:
+                    raise EnvironmentFailure(f"{name} and could not be replaced: {reason(error)}", i) from error
+                warnings.warn(f"{name}; it was replaced, its episode discarded", EnvironmentWarning, stacklevel=2)
+                infos = self._add_info(infos, {**info, REPLACED: True}, i)
+        return infos
+
+    def _row(self, i: int) -> Array:
+        """The observation of an environment among those that the processes share, [1, …]."""
+        return cast(Array, self.observations)[i : i + 1]
 
     def reset_wait(self, timeout: float | None = None) -> tuple[Array, Infos]:
         return cast("tuple[Array, Infos]", super().reset_wait(self._timeout if timeout is None else timeout))

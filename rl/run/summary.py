@@ -44,6 +44,7 @@ def write_summary(
         "solved_at": recorder.solved_at,
         "resume": loop.worlds.resume,
         "inexact_resumes": loop.inexact_resumes,
+        "environments_replaced": loop.worlds.replaced,
         "train_seconds": round(loop.seconds, 3),
         "steps_per_second": round(loop.step / max(loop.seconds, 1e-9), 1),
         **summarize(deterministic, stochastic),

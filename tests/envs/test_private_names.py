@@ -25,7 +25,7 @@ IMPORTED = [  # module, class or function, attribute that is overridden
     ("numba.core.event", "install_listener", ""),
 ]
 OF_SYNC = ["_observations", "_env_obs"]  # envs/backends/sync.py: its step and a reset of some environments
-OF_ASYNC = ["_state", "parent_pipes", "processes"]  # envs/backends/processes.py: timeouts, late answers, the end
+OF_ASYNC = ["_state", "parent_pipes", "processes", "error_queue", "observations"]  # envs/backends/processes.py
 
 
 @pytest.mark.parametrize(("module", "name", "attribute"), IMPORTED)
