@@ -59,10 +59,10 @@ def test_environments_that_can_be_made(env, num_envs, count, env_id):
 
 def test_worlds_know_what_they_were_made_of():
     variant = Variant(max_episode_steps=9)
-    assert make("CartPole-v1", 2, 3, variant=variant).origin == ("CartPole-v1", 3, variant, "auto", None)
+    assert make("CartPole-v1", 2, 3, variant=variant).origin == ("CartPole-v1", 3, variant, "auto", None, None)
     env = Counter()
     worlds = make(env, backend="sync", action_masks=False)
-    assert worlds.origin == (env, 0, Variant(), "sync", False)
+    assert worlds.origin == (env, 0, Variant(), "sync", False, None)
     assert worlds.origin.env is env
 
 
