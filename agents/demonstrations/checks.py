@@ -7,6 +7,7 @@ import numpy as np
 from gymnasium import spaces
 
 from agents.demonstrations.data import DemonstrationError, Demonstrations, Flags
+from envs import saved
 from envs.spaces import Actions, Array, Space, brief, factors, first_row, flat_form, policy_action_space
 
 NAMES = {  # field of Demonstrations → name of the array in files and messages
@@ -119,7 +120,9 @@ def _check_actions(d: Demonstrations, space: Space | None) -> None:
             raise DemonstrationError("action_masks of multi-part actions need choices in the metadata, such as [2, 3]")
         choices = [d.legal.shape[1]]
     if choices is not None and len(choices) != parts.shape[1]:
-        raise DemonstrationError(f"actions have {parts.shape[1]} parts, but the metadata has choices {choices}")
+        raise DemonstrationError(
+            f"actions have {parts.shape[1]} parts, but the metadata has choices {saved.shown(choices)}"
+        )
     outside = parts < 0 if choices is None else (parts < 0) | (parts >= np.array(choices))
     if outside.any():
         row = first_row(outside)
@@ -134,7 +137,9 @@ def _choices_of(space: Actions, d: Demonstrations, recorded: list[int] | None) -
     continuous = isinstance(policy, spaces.Box)
     shape = (math.prod(policy.shape),) if isinstance(policy, spaces.Box) else policy.shape
     if (d.action.shape[1:], d.action.dtype.kind == "f") != (shape, continuous) or recorded not in (None, choices):
-        stored = f"{d.action.dtype}{list(d.action.shape)}" + (f" with choices {recorded}" if recorded else "")
+        stored = f"{d.action.dtype}{list(d.action.shape)}" + (
+            f" with choices {saved.shown(recorded)}" if recorded else ""
+        )
         raise DemonstrationError(f"actions are {stored}; the agent acts in {brief(space)}")
     return choices
 
@@ -155,9 +160,9 @@ def _choices(d: Demonstrations) -> list[int] | None:
     if choices is None:
         return None
     if not isinstance(choices, list) or not all(type(n) is int and n > 0 for n in choices):
-        raise DemonstrationError(f"choices in the metadata must be a list such as [2], got {choices!r}")
+        raise DemonstrationError(f"choices in the metadata must be a list such as [2], got {saved.shown(choices)}")
     if bool(choices) == (d.action.dtype.kind == "f"):
-        raise DemonstrationError(f"actions are {d.action.dtype}, but the metadata has choices {choices}")
+        raise DemonstrationError(f"actions are {d.action.dtype}, but the metadata has choices {saved.shown(choices)}")
     return choices
 
 

@@ -14,6 +14,7 @@ from agents.demonstrations.checks import NAMES, check_demonstrations
 from agents.demonstrations.data import DemonstrationError, Demonstrations
 from agents.demonstrations.minari import PREFIX, load_minari
 from agents.settings.schema import suggestion
+from envs import saved
 from envs.spaces import Array, Space
 
 FORMAT = 1
@@ -133,7 +134,7 @@ def _metadata(path: Path, array: Array) -> tuple[str, dict[str, object]]:
         )
     found, env_id = metadata.pop("format", None), metadata.pop("env_id", None)
     if type(found) is not int or found > FORMAT or found < 1:
-        raise DemonstrationError(f"{path}: has format {found!r}; this version reads format {FORMAT}")
-    if not isinstance(env_id, str):
+        raise DemonstrationError(f"{path}: has format {saved.shown(found)}; this version reads format {FORMAT}")
+    if not isinstance(env_id, str) or not env_id.isprintable():
         raise DemonstrationError(f"{path}: the metadata must name the environment, as env_id")
     return env_id, metadata

@@ -120,7 +120,10 @@ def _resume(args: Namespace, interrupt: Interrupt) -> Run:
     recorder = Recorder(directory, settings.log_interval, agent.worlds.reward_threshold)
     try:
         recorder.load_state_dict(recorded)
-    except Misfit as error:
+    except (Misfit, CheckpointError) as error:
+        recorder.close()
+        if isinstance(error, CheckpointError):
+            raise
         raise CheckpointError(f"{file} is damaged: {error}; delete it to use the one before") from None
     write_yaml(directory / "config.yaml", {key: chosen[key] for key in (*config, *chosen)})  # in the file's order
     return Run(directory, settings, agent, recorder, f"{file}, from step {step:,}")

@@ -1,6 +1,7 @@
 """A checkpoint with a right checksum and wrong content either loads or is refused in one line."""
 
 import random
+import shutil
 from collections import Counter
 from functools import cache
 from pathlib import Path
@@ -13,6 +14,10 @@ from agents.checkpoint import CheckpointError
 from agents.evaluation import evaluate
 from agents.settings.values import ConfigError
 from envs import EnvironmentFailure, EnvironmentUsageError
+from rl import train
+from tests.conftest import Command
+from tests.runs import run_of
+from tests.stress.messages import in_one_line
 from tests.stress.mutations import mutated, paths
 
 REFUSED = (CheckpointError, ConfigError, EnvironmentUsageError)
@@ -72,23 +77,46 @@ def outcome(file: Path) -> str:
     return "loaded"
 
 
-def in_one_line(error: Exception, result: str) -> str:
-    assert "\n" not in str(error)
-    assert len(str(error)) < 600
-    return result
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("case", CASES)
 def test_wrong_content_is_refused_or_harmless(case: str, tmp_path: Path, long: bool) -> None:
     content = checkpoint.load(build(case, tmp_path))
-    places = [path for path in paths(content) if path[0] in ("state", "loop")]
+    others = [path for path in paths(content) if path[0] not in ("state", "loop", "extra")]
+    state = [path for path in paths(content) if path[0] in ("state", "loop")]
     draw, outcomes = random.Random(f"checkpoints of {case}"), Counter[str]()
     for _ in range(500 if long else 40):
-        try:
-            checkpoint.save(tmp_path / "mutant.pt", mutated(content, draw.choice(places), draw))
-        except CheckpointError:  # it holds what no checkpoint can
-            continue
-        outcomes[outcome(tmp_path / "mutant.pt")] += 1
+        place = draw.choice(draw.choice([others, state, state]))
+        if written(tmp_path / "mutant.pt", mutated(content, place, draw)):
+            outcomes[outcome(tmp_path / "mutant.pt")] += 1
     assert outcomes["refused"] > outcomes["failed"]
     assert outcomes["loaded"] > 0
+
+
+def written(file: Path, content: object) -> bool:
+    """False if no checkpoint can hold the content."""
+    try:
+        checkpoint.save(file, content)  # type: ignore[arg-type]
+    except CheckpointError:
+        return False
+    return True
+
+
+@pytest.mark.slow
+def test_a_resumed_command_says_one_line_and_keeps_the_files(command: Command, tmp_path: Path, long: bool) -> None:
+    argv = ("CartPole-v1", "--total-timesteps", 800, "--set", "eval_episodes=1", "--set", "log_interval=7")
+    assert command(train, *argv, "--out", tmp_path / "runs")[0] == 0
+    run = run_of(tmp_path / "runs")
+    content = checkpoint.load(checkpoint.newest(run / "checkpoints"))
+    places = [path for path in paths(content) if path[0] == "extra"]
+    draw, statuses = random.Random("checkpoints of a run"), Counter[int]()
+    for number in range(300 if long else 30):
+        copy = tmp_path / str(number)
+        shutil.copytree(run, copy)
+        if not written(checkpoint.newest(copy / "checkpoints"), mutated(content, draw.choice(places), draw)):
+            continue
+        status, _, err = command(train, "--resume", copy, "--total-timesteps", 880)
+        assert err.count("\n") == (status > 0)
+        statuses[status] += 1
+        for name in ("metrics.csv", "episodes.csv", "summary.json") if status == 2 else ():
+            assert (copy / name).read_bytes() == (run / name).read_bytes()
+    assert statuses.keys() == {0, 2}

@@ -474,3 +474,9 @@ def test_a_data_set_of_minari_itself(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert "`minari download toys/nothing-v0`" in refused("minari:toys/nothing-v0")
     (tmp_path / "toys/pendulum-v0/data/metadata.json").write_text("{")
     assert "Minari cannot open it" in refused("minari:toys/pendulum-v0")
+
+
+def test_an_id_of_several_lines_is_refused(tmp_path: Path) -> None:
+    file = save(tmp_path / "a", demonstrations()._replace(env_id="one\ntwo"))
+    with pytest.raises(DemonstrationError, match="the metadata must name the environment, as env_id"):
+        load(file)
