@@ -1,16 +1,18 @@
 """`Recorded`: brings an environment back by playing its episode again, where its state is not plain data.
 
-A physics engine, say, hides its state. What led to that state is plain data: the attributes before the episode's reset,
-generators among them, and the actions since. Playing them again is exact if a reset discards whatever the attributes do
-not show. An object that outlives the reset may keep it, so an environment with such an object is not replayed; except
-Gymnasium's MuJoCo environments, whose reset clears the simulation.
+A physics engine, say, hides its state. What led to that state is plain data: the attributes before a reset, generators
+among them, and the actions since. Playing them again is exact if a reset discards whatever the attributes do not show.
+An object that outlives the reset may keep it, so an environment with such an object is not replayed; except Gymnasium's
+MuJoCo environments, whose reset clears the simulation.
 """
 
+from collections import Counter
 from hashlib import sha256
 from typing import SupportsFloat, TypedDict, cast
 
 import gymnasium as gym
 import numpy as np
+from gymnasium.spaces import Discrete
 
 from envs import saved
 from envs.build import AnyEnv
@@ -20,15 +22,17 @@ from envs.snapshot import Layers, capture, decode_layers, restore, separate
 from envs.spaces import Array
 
 _MUJOCO = "gymnasium.envs.mujoco.mujoco_env.MujocoEnv"  # by name, since importing it needs MuJoCo
-LONGEST = 100_000  # steps of an episode that can be replayed; bounds memory and the time that a resume takes
+SPAN = 2_000  # steps after which the attributes are read again, at the next reset; reading costs as much as 15 steps
+LONGEST = 100_000  # steps that can be replayed; bounds memory and the time that a resume takes
 
 
 class Replay(TypedDict):
     """How to bring back an unfinished episode."""
 
-    start: Layers  # the plain data before its reset
-    seed: int | None  # the reset's
-    actions: Array  # [T, …], since the reset
+    start: Layers  # the plain data before the reset of this episode or of an earlier one
+    seed: int | None  # that this reset was given
+    actions: Array  # [T, …], since then
+    resets: list[int]  # the numbers of actions after which further resets came
     outcome: str  # a hash of the last observation, reward and flags, and of the generators
 
 
@@ -46,6 +50,8 @@ def decoded(snapshot: object) -> Layers | Replay:
         saved.whole(given["seed"], "seed")
     saved.text(given["outcome"], "outcome")
     actions = given["actions"]
+    for at in saved.sequence(given["resets"], "resets"):
+        saved.whole(at, "resets", 0, LONGEST)
     if not isinstance(actions, np.ndarray) or not _is_rows(actions):
         raise saved.Misfit(f"actions is {saved.shown(actions)}; it must be an array of finite numbers, a row per step")
     return cast(Replay, snapshot)
@@ -73,6 +79,7 @@ class Recorded(gym.Wrapper[object, object, object, object]):
         self._start: Layers | None = None  # None if the episode cannot be replayed
         self._seed: int | None = None
         self._actions: list[Array] = []
+        self._resets: list[int] = []
         self._last: tuple[object, ...] = ()  # what the last reset or step returned
 
     def reset(
@@ -80,6 +87,8 @@ class Recorded(gym.Wrapper[object, object, object, object]):
     ) -> tuple[object, dict[str, object]]:
         if not self.active:
             return self.env.reset(seed=seed, options=options)
+        if self._start is not None and seed is None and not options and len(self._actions) < SPAN:
+            return self._reset_again()
         start, before = separate(self.env)
         answer = self.env.reset(seed=seed, options=options)
         after = separate(self.env)[1]
@@ -88,18 +97,28 @@ class Recorded(gym.Wrapper[object, object, object, object]):
         self._start = start if recorded else None
         self._seed, self._last = seed, answer
         self._actions.clear()
+        self._resets.clear()
+        return answer
+
+    def _reset_again(self) -> tuple[object, dict[str, object]]:
+        start, self._start = self._start, None  # stays None after an error, which leaves an unknown state
+        self._last = answer = self.env.reset()
+        self._start = start
+        self._resets.append(len(self._actions))
         return answer
 
     def step(self, action: object) -> tuple[object, SupportsFloat, bool, bool, dict[str, object]]:
         if self._start is None:
             return self.env.step(action)
+        start, self._start = self._start, None  # as in `_reset_again`
         kept = np.array(action)  # before the environment can change it
-        answer = self.env.step(action)
+        self._last = answer = self.env.step(action)
         self._actions.append(kept)
-        self._last = answer
-        if len(self._actions) > LONGEST:
-            self._start = None
+        if len(self._actions) <= LONGEST:
+            self._start = start
+        else:
             self._actions.clear()
+            self._resets.clear()
         return answer
 
     @property
@@ -114,7 +133,9 @@ class Recorded(gym.Wrapper[object, object, object, object]):
             outcome = self._outcome()
         except NOT_PLAIN:  # an unusual observation
             return None
-        return Replay(start=self._start, seed=self._seed, actions=np.array(self._actions), outcome=outcome)
+        return Replay(
+            start=self._start, seed=self._seed, actions=np.array(self._actions), resets=[*self._resets], outcome=outcome
+        )
 
     @snapshot.setter
     def snapshot(self, given: object) -> None:
@@ -126,10 +147,7 @@ class Recorded(gym.Wrapper[object, object, object, object]):
         self._opaque = self.active = True
         try:
             restore(self.env, state["start"])
-            self.reset(seed=state["seed"])
-            for i in range(len(state["actions"])):
-                action = state["actions"][i, ...]
-                self.step(action[()] if isinstance(self.action_space, gym.spaces.Discrete) else action)
+            self._play(state)
             same = self._start is not None and self._outcome() == state["outcome"]
         except (saved.Misfit, KeyboardInterrupt):
             raise
@@ -138,6 +156,18 @@ class Recorded(gym.Wrapper[object, object, object, object]):
         if not same:
             raise ValueError("the episode, played again, went differently")
         self._start = state["start"]  # without what the environment inside has from its construction
+
+    def _play(self, state: Replay) -> None:
+        actions, resets, scalar = state["actions"], Counter(state["resets"]), isinstance(self.action_space, Discrete)
+        self._start = None
+        self.reset(seed=state["seed"])
+        if self._start is None:
+            raise ValueError("an object outlived the reset")
+        for i in range(len(actions) + 1):
+            for _ in range(resets[i]):
+                self._reset_again()
+            if i < len(actions):
+                self.step(actions[i] if scalar else actions[i, ...])
 
     def _outcome(self) -> str:
         layers = separate(self.env)[0]

@@ -61,8 +61,11 @@ def test_box2d_and_mujoco_go_on_exactly(env_id, k, backend, tmp_path):
         pytest.param(lambda seed: make(toys.same_step(toys.Rebuilt(), toys.Rebuilt()), seed=seed), id="vector"),
     ],
 )  # fmt: skip
-@pytest.mark.parametrize("k", [3, 8])
-def test_other_environments_go_on_exactly(build, k, tmp_path):
+@pytest.mark.parametrize("span", [0, 7, 2_000])
+@pytest.mark.parametrize("k", [3, 18])
+def test_other_environments_go_on_exactly(build, k, span, tmp_path, monkeypatch):
+    """However many episodes are played again."""
+    monkeypatch.setattr(replay, "SPAN", span)
     restored, record, again = interrupted(build, k, tmp_path)
     assert restored
     assert_same(record, again)
@@ -84,7 +87,7 @@ def test_an_episode_that_went_differently_is_not_resumed(tmp_path):
     assert restored is False
 
 
-@pytest.mark.parametrize("change", ["actions", "outcome", "start"])
+@pytest.mark.parametrize("change", ["actions", "outcome", "start", "resets"])
 def test_a_changed_record_is_not_resumed(change):
     worlds, fresh = (make("LunarLander-v3", 1, seed) for seed in (0, 1))
     worlds.reset()
@@ -93,6 +96,8 @@ def test_a_changed_record_is_not_resumed(change):
     record = state["snapshots"][0]
     if change == "actions":
         record["actions"][5] = 1
+    elif change == "resets":
+        record["resets"].append(9)
     elif change == "outcome":
         record["outcome"] = record["outcome"][::-1]
     else:
@@ -116,8 +121,8 @@ class Lazy(toys.Odd):
         return float(len(self.engine.seen))
 
 
-def test_an_object_that_outlives_a_reset_may_hide_state():
-    """Of the first episode all is known, of a later one it is not."""
+def test_an_object_that_outlives_a_reset_may_hide_state(monkeypatch):
+    monkeypatch.setattr(replay, "SPAN", 0)
     worlds = make(Lazy, 1)
     worlds.reset()
     assert worlds.resume == "replay"
@@ -149,6 +154,30 @@ def test_a_long_episode_is_not_recorded(monkeypatch):
         play(worlds, np.zeros((1, 1), np.int64))
         said.append(worlds.resume)
     assert said == ["replay", "replay", "new episodes", "new episodes", "replay", "replay"]
+
+
+class Interrupted(toys.Rebuilt):
+    """Ctrl-C in the third step."""
+
+    def step(self, action):
+        answer = super().step(action)
+        if self.episodes == 1 and len(self.engine.seen) == 4:
+            raise KeyboardInterrupt
+        return answer
+
+
+def test_a_step_that_was_interrupted_is_not_replayed(tmp_path):
+    worlds, actions = make(Interrupted, 1), np.ones((3, 1), np.int64)
+    worlds.reset()
+    with pytest.raises(KeyboardInterrupt):
+        play(worlds, actions)
+    assert worlds.resume == "new episodes"
+    worlds.reset()
+    assert worlds.resume == "replay"
+    play(worlds, actions)
+    fresh = make(Interrupted, 1, 1)
+    assert fresh.load_state_dict(reloaded(worlds.state_dict(), tmp_path / "state.pt"))
+    assert_same(play(fresh, actions), play(worlds, actions))
 
 
 def test_plain_data_is_stepped_without_recording():
