@@ -92,12 +92,11 @@ class Agent(ABC):
     def describe(self) -> dict[str, str]:
         """Title → text: the summary that a run prints before training."""
         worlds = self.worlds
-        masked = ", action masks obeyed" if worlds.masked else ""
         spaces = " ".join(f"{worlds.env_obs_space} → {worlds.env_action_space}".split())  # NumPy inserts line breaks
         count = sum(p.numel() for network in self.networks for p in network.parameters())
         return {
             "environment": f"{self.env}, {worlds.num_envs} in parallel ({worlds.backend})",
-            "spaces": spaces + masked,
+            "spaces": spaces + (", action masks obeyed" if worlds.masked else ""),
             "networks": f"{count:,} parameters",
             "seed": str(self.seed),
         }
@@ -141,7 +140,7 @@ class Agent(ABC):
 
     def save(self, path: str | Path, extra: Mapping[str, object] | None = None) -> Path:
         """Writes what an exact resume needs, and `extra`, to `path` (.pt is added if missing). Returns the path."""
-        content = Checkpoint(
+        return Checkpoint(
             agent=self.name,
             wraps=self.wraps,
             engine=self.engine_in_use,
@@ -151,8 +150,7 @@ class Agent(ABC):
             state=self.state_dict(),
             loop=self.loop.state_dict(),
             extra=dict(extra or {}),
-        )
-        return content.write(path)
+        ).write(path)
 
     @classmethod
     def load(

@@ -1,9 +1,11 @@
-"""The files that a run keeps open while it trains: the lock of its directory, and CSV tables."""
+"""The files that stay open while a command trains: the lock of a directory, CSV tables, and JSON lines."""
 
 import csv
 import errno
 import io
+import json
 import os
+from collections.abc import Container
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,13 +24,14 @@ except ImportError:  # not on Windows
     fcntl = None  # type: ignore[assignment]
 
 
-def lock(directory: Path) -> io.FileIO:
+def lock(directory: Path, links: Container[str] = ()) -> io.FileIO:
     """Locks a run directory while the file is open, and deletes what a killed process left half written.
 
-    Raises ConfigError if another process has locked it, or if it holds a link: what a run writes stays inside.
+    links: names of links that nothing is written through. Raises ConfigError if another process has locked the
+    directory, or if it holds another link: what a run writes stays inside.
     """
     for path in directory.iterdir():
-        if path.is_symlink():
+        if path.is_symlink() and path.name not in links:
             raise ConfigError(f"{path} is a link, and a run writes only inside its directory; put a copy in its place")
     file = _Appended(directory / ".lock")
     if fcntl is not None:
@@ -111,6 +114,32 @@ class Table:
         self._file.truncate(size)
         self._file.seek(0, io.SEEK_END)
         self._empty = size == 0
+
+    def close(self) -> None:
+        self._file.close()
+
+
+class JsonLines:
+    """A file of JSON values, one a line, that outlives a kill and a full disk: a line that was cut off is removed.
+
+    Raises ConfigError if another line cannot be read, OSError with the path if one cannot be written.
+    """
+
+    def __init__(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._file = io.BufferedWriter(_Appended(path))
+        content = path.read_bytes()
+        whole = content[: content.rfind(b"\n") + 1]
+        try:
+            self.values: list[object] = [json.loads(line) for line in whole.splitlines()]
+        except ValueError as error:
+            self.close()
+            raise ConfigError(f"{path} is damaged ({error}); delete it to begin anew") from None
+        self._file.truncate(len(whole))
+
+    def append(self, value: object) -> None:
+        self._file.write(json.dumps(value).encode() + b"\n")
+        self._file.flush()
 
     def close(self) -> None:
         self._file.close()

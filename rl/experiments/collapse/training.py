@@ -3,9 +3,10 @@
 import json
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import closing
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, cast
 
 import numpy as np
 from tqdm import tqdm
@@ -17,6 +18,7 @@ from agents.rollout import Metrics, Rollout
 from agents.settings.values import plain
 from rl.experiments.collapse.conditions import ENV, UNCLIPPED, Condition
 from rl.experiments.collapse.diagnostics import Diagnostics, Episodes
+from rl.run.files import JsonLines
 
 CURVE = 1_000  # environment steps between two points of the learning curve
 
@@ -43,27 +45,17 @@ class Task(NamedTuple):
 def train_all(conditions: Sequence[Condition], seeds: Sequence[int], file: Path, jobs: int) -> dict[str, list[Run]]:
     """The runs of each condition, by label, in the order of the seeds. file: where finished runs are kept."""
     tasks = {each.label: [Task(each, seed) for seed in seeds[: each.seeds]] for each in conditions}
-    file.parent.mkdir(parents=True, exist_ok=True)
-    found = _finished(file)
-    missing = list({task.key: task for line in tasks.values() for task in line if task.key not in found}.values())
-    with (
-        ProcessPoolExecutor(jobs, get_context("spawn")) as pool,
-        file.open("a", encoding="utf-8") as kept,
-        tqdm(pool.map(train, missing), total=len(missing), unit=" runs", disable=None) as runs,
-    ):
-        for task, run in zip(missing, runs, strict=True):
-            found[task.key] = run
-            kept.write(json.dumps([task.key, run]) + "\n")
-            kept.flush()
+    with closing(JsonLines(file)) as kept:
+        found = {key: Run(*run) for key, run in cast("list[tuple[str, list[object]]]", kept.values)}  # type: ignore[arg-type]
+        missing = list({task.key: task for line in tasks.values() for task in line if task.key not in found}.values())
+        with (
+            ProcessPoolExecutor(jobs, get_context("spawn")) as pool,
+            tqdm(pool.map(train, missing), total=len(missing), unit=" runs", disable=None) as runs,
+        ):
+            for task, run in zip(missing, runs, strict=True):
+                found[task.key] = run
+                kept.append([task.key, run])
     return {label: [found[task.key] for task in line] for label, line in tasks.items()}
-
-
-def _finished(file: Path) -> dict[str, Run]:
-    if not file.is_file():
-        return {}
-    lines = file.read_text(encoding="utf-8").splitlines(keepends=True)
-    whole = (json.loads(line) for line in lines if line.endswith("\n"))  # the last may have been cut off
-    return {key: Run(*run) for key, run in whole}
 
 
 def train(task: Task) -> Run:

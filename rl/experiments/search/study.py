@@ -10,6 +10,7 @@ from statistics import fmean
 from typing import TYPE_CHECKING, Literal, NamedTuple, cast
 
 from agents.settings.values import ConfigError, plain, text_of
+from agents.writing import naming
 from rl.experiments.search.space import Parameters, Space, draw
 from rl.run.files import lock
 
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     import optuna
 
 
+_LOG = "study.log"
+_LOG_LOCK = f"{_LOG}.lock"  # a link, with which Optuna locks the log
 _STARTUP = 8  # finished trials before any is stopped early
 _ATTEMPTS = 2  # at a trial whose process was killed
 End = Literal["finished", "stopped", "failed"]
@@ -63,9 +66,9 @@ class Search:
             raise ConfigError("the search needs Optuna: pip install 'actor-critic[tune]'")
         self._space = space
         directory.mkdir(parents=True, exist_ok=True)
-        self._lock = lock(directory)
+        self._lock = lock(directory, links=(_LOG_LOCK,))
         try:
-            self._study = _load(directory / "study.log", _described(space, about), _described({}, defaults or {}))
+            self._study = _load(directory / _LOG, _described(space, about), _described({}, defaults or {}))
         except BaseException:
             self.close()
             raise
@@ -161,11 +164,16 @@ def _load(file: Path, about: Mapping[str, object], defaults: Mapping[str, object
     import optuna
     from optuna.storages.journal import JournalFileBackend
 
+    class Journal(JournalFileBackend):
+        def append_logs(self, logs: list[dict[str, object]]) -> None:
+            with naming(file):
+                super().append_logs(logs)
+
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    file.with_name(f"{file.name}.lock").unlink(missing_ok=True)  # left by a process that was killed
+    file.with_name(_LOG_LOCK).unlink(missing_ok=True)  # left by a process that was killed
     try:
         study = optuna.create_study(
-            storage=optuna.storages.JournalStorage(JournalFileBackend(str(file))),
+            storage=optuna.storages.JournalStorage(Journal(str(file))),
             pruner=optuna.pruners.MedianPruner(n_startup_trials=_STARTUP),
             study_name="search",
             direction="maximize",

@@ -14,6 +14,7 @@ from agents.settings.schema import setting_defaults, setting_types
 from agents.settings.values import ConfigError
 from rl.experiments.search.space import Range, Space, draw, parse, propose, read_space
 from rl.experiments.search.study import Search
+from tests.full_disk import full_disk
 
 KNOWN, DEFAULTS = setting_types(A2C, RunSettings), setting_defaults(A2C, RunSettings)
 RATE = "one_of(log(1e-4, 5e-3), linear(log(1e-4, 5e-3), 0))"
@@ -108,6 +109,13 @@ def test_proposals() -> None:
 
 
 # --- the study ---
+
+
+def test_a_full_disk_is_named(tmp_path: Path) -> None:
+    search = Search(tmp_path, SPACE, {"env": "x"})
+    with full_disk(), pytest.raises(OSError, match=f"'{tmp_path / 'study.log'}'"):
+        search.ask()
+    search.close()
 
 
 def test_a_search_goes_on(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ import errno
 import io
 import os
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import closing, nullcontext, suppress
 from pathlib import Path
 
 import pytest
@@ -12,8 +12,9 @@ import pytest
 import rl.train
 from agents.settings.values import ConfigError
 from rl.run import files
-from rl.run.files import Table, lock
+from rl.run.files import JsonLines, Table, lock
 from tests.conftest import Command
+from tests.full_disk import full_disk
 from tests.runs import run_of
 
 SHORT = ["--total-timesteps", "2000", "--set", "eval_episodes=2", "--engine", "torch"]
@@ -82,15 +83,33 @@ def test_a_lost_table_is_noticed_without_new_rows(table: Table) -> None:
         table.size()
 
 
-def test_a_full_disk_is_named(table: Table, monkeypatch: pytest.MonkeyPatch) -> None:
-    resource = pytest.importorskip("resource")
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+def test_a_full_disk_is_named(table: Table) -> None:
     table.row([1])
-    resource.setrlimit(resource.RLIMIT_FSIZE, (0, hard))
-    try:
-        with pytest.raises(OSError, match=str(table.path)) as raised:
-            table.size()
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    with full_disk(), pytest.raises(OSError, match=str(table.path)) as raised:
+        table.size()
     assert raised.value.errno == errno.EFBIG
     assert table.size() == len("step\n1\n"), "once there is room again, nothing is missing"
+
+
+def test_json_lines_outlive_a_cut_off_line_and_name_a_full_disk(tmp_path: Path) -> None:
+    path = tmp_path / "new" / "rows.jsonl"
+    with closing(JsonLines(path)) as lines:
+        lines.append({"a": 1})
+        lines.append([2])
+        with full_disk(), pytest.raises(OSError, match=str(path)):
+            lines.append("late")
+    path.write_bytes(path.read_bytes() + b'{"cut')
+    for _ in range(2):
+        with closing(JsonLines(path)) as lines:
+            assert lines.values == [{"a": 1}, [2], "late"]
+    path.write_bytes(b"{}\nbroken\n")
+    with pytest.raises(ConfigError, match=f"{path} is damaged .*; delete it to begin anew"):
+        JsonLines(path)
+
+
+@pytest.mark.parametrize("allowed", [True, False])
+def test_links_that_the_caller_makes_may_stay(allowed: bool, tmp_path: Path) -> None:
+    (tmp_path / "checkpoints").mkdir()
+    (tmp_path / "theirs").symlink_to(tmp_path / "nowhere")
+    with nullcontext() if allowed else pytest.raises(ConfigError, match="theirs is a link"):
+        lock(tmp_path, ("theirs",) if allowed else ()).close()
