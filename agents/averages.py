@@ -9,9 +9,11 @@ from agents.networks.actor_critic import Policy
 from agents.parts import load_module
 from envs import saved
 
+AVERAGED_SHARE = 10  # while training is short, its last tenth is averaged
+
 
 class PolicyAverage:
-    """θ̄ ← θ̄ + (θ − θ̄) / min(t, h) after step t: the mean of the first h steps, then an exponential one.
+    """θ̄ ← θ̄ + (θ − θ̄) / clamp(t / 10, 1, h) after step t: about the mean of the last tenth of the steps, or of h.
 
     Source of the idea: Polyak & Juditsky 1992, "Acceleration of stochastic approximation by averaging".
     """
@@ -25,7 +27,7 @@ class PolicyAverage:
     @torch.no_grad()
     def update(self) -> None:
         self.steps += 1
-        rate = 1 / min(float(self.steps), self.horizon)
+        rate = 1 / max(1.0, min(float(self.steps) / AVERAGED_SHARE, self.horizon))
         for average, p in zip(self.policy.parameters(), self.source.parameters(), strict=True):
             average.lerp_(p, rate)
 

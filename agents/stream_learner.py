@@ -19,7 +19,7 @@ from agents.rollout import Rollout
 from agents.settings.stream import StreamSettings
 from agents.step_rules import AdaptiveObGD, Intentional, ObGD, StepRule
 from agents.traces import Traces
-from envs import Worlds
+from envs import Worlds, saved
 from envs.spaces import Flat
 from envs.streams import stream_generator
 
@@ -54,6 +54,7 @@ class StreamLearner:
     obs_norm: ObservationNormalizer | None
     reward_norm: RewardNormalizer | None
     generator: Generator  # draws the actions in training
+    begins: Tensor  # bool[1], whether the next transition is the first of its episode
     noise: StateDependentNoise | None = None  # of gSDE, which streams do not have
 
     @classmethod
@@ -72,6 +73,7 @@ class StreamLearner:
             obs_norm=obs_norm,
             reward_norm=RewardNormalizer(1, settings.gamma, bound) if settings.normalize_rewards else None,
             generator=stream_generator(settings.seed, "actions"),
+            begins=torch.ones(1, dtype=torch.bool),
         )  # fmt: skip
 
     def policy_for(self, deterministic: bool) -> Policy:
@@ -107,17 +109,24 @@ class StreamLearner:
         self.reward_norm.update(reward, batch.ended)
         return self.reward_norm(reward)
 
+    def observe(self, batch: Rollout) -> None:
+        """Before V(s′): s′ joins the observation statistics, and s if its episode begins."""
+        if self.obs_norm:
+            if bool(self.begins):
+                self.obs_norm.update(encode(self.obs_space, batch.obs))
+            self.obs_norm.update(encode(self.obs_space, batch.next_obs))
+
     def finish(self, batch: Rollout) -> None:
-        """After an update: traces end with their episode; policy and observation join their averages."""
+        """After an update: traces end with their episode, and the policy joins its average."""
+        self.begins.fill_(bool(batch.ended))
         for traces in (self.policy_traces, self.value_traces):
             traces.finish(bool(batch.ended))
         if self.average:
             self.average.update()
-        if self.obs_norm:
-            self.obs_norm.update(encode(self.obs_space, batch.obs))
 
     def on_reset(self) -> None:
         """Discards the traces and the discounted return of an interrupted episode."""
+        self.begins.fill_(True)
         self.policy_traces.reset()
         self.value_traces.reset()
         if self.reward_norm:
@@ -125,10 +134,12 @@ class StreamLearner:
 
     def state_dict(self) -> dict[str, object]:
         """Name → state of everything that training changes."""
-        return state_of(self._parts())
+        return {**state_of(self._parts()), "begins": self.begins.clone()}
 
     def load_state_dict(self, state: Mapping[str, object]) -> None:
-        load_state(self._parts(), state)
+        """Raises KeyError if a part is missing in the state, Misfit if one does not fit."""
+        load_state(self._parts(), {name: part for name, part in state.items() if name != "begins"})
+        self.begins.copy_(saved.tensor(state["begins"], "begins", torch.bool, (1,)))
 
     def _parts(self) -> Parts:
         names = ("policy", "value", "policy_traces", "value_traces", "average", "obs_norm", "reward_norm", "generator")

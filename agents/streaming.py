@@ -59,6 +59,7 @@ class StreamAC(StreamSettings, Algorithm):
         """
         learner = self.learner
         x, legal = learner.encoded(batch.obs), legal_actions(batch)
+        learner.observe(batch)
         final = batch.terminated if self.truncation == "bootstrap" else batch.ended
         v, pi = self.value(x), self.policy(x, legal=legal)
         with torch.no_grad():

@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from agents.averages import AVERAGED_SHARE
 from agents.fused.chunk import encode_rows, step_native_worlds, store_successor
 from agents.fused.densities import categorical_kl, categorical_loss, phi, sample_categorical
 from agents.fused.learn import DONE, GRADIENT_NOT_FINITE, preprocess_rewards
@@ -66,6 +67,7 @@ class StreamMemory(NamedTuple):
     value: StreamNet
     average: StreamNet  # the policy with averaged parameters; those are [0] if there are none
     averaged: Doubles  # [1], steps in the average
+    begins: NDArray[np.bool_]  # [1], whether the next transition is the first of its episode
     before: Floats  # [P], the policy's parameters before a bounded step
     batch: Batch
     norms: Norms
@@ -110,7 +112,7 @@ def act_on(options, policy, batch, norms, work, obs, noise, begin):
 @kernel
 def act(memory, obs, noise):
     """Samples actions for observations, [N, D]."""
-    options, policy, _, _, _, _, batch, norms, work = memory
+    options, policy, _, _, _, _, _, batch, norms, work = memory
     act_on(options[0], policy, batch, norms, work, obs, noise, 0)
 
 
@@ -204,8 +206,20 @@ def policy_gradients(options, policy, batch, delta, work, report):
 
 
 @inlined
-def learn(options, policy, value, average, averaged, before, batch, norms, work, measure_shift, report):
+def observe(options, begins, batch, norms):
+    """s′ joins the observation statistics, and s if its episode begins; x of s stays that on which the agent acted."""
+    raw_obs = batch.raw_obs
+    if options.normalize_observations:
+        if begins[0]:
+            merge_moments(norms.obs_count, norms.obs_mean, norms.obs_m2, raw_obs[:1])
+        merge_moments(norms.obs_count, norms.obs_mean, norms.obs_m2, raw_obs[1:2])
+    encode_rows(options, batch, norms, 1, 2)
+
+
+@inlined
+def learn(options, policy, value, average, averaged, begins, before, batch, norms, work, measure_shift, report):
     """Learns from the transition in row 0. Needs the policy's forward pass on it: acting has made it."""
+    observe(options, begins, batch, norms)
     delta, v = td_error(options, batch, norms, value)
     if not abs(delta) < math.inf:
         report.td_error = delta
@@ -219,14 +233,13 @@ def learn(options, policy, value, average, averaged, before, batch, norms, work,
     step, error = measure(options, policy, _f64(delta), options.policy_overshoot, options.policy_intent, True)
     report.policy_step = step
     report.policy_shift_kl = bounded_move(options, policy, before, batch, work, step, error, functions, measure_shift)
-    ended = batch.terminated[0, 0] or batch.truncated[0, 0]
-    finish(options, value, ended)
-    finish(options, policy, ended)
+    begins[0] = batch.terminated[0, 0] or batch.truncated[0, 0]
+    finish(options, value, begins[0])
+    finish(options, policy, begins[0])
     if options.averaging_steps > 0:
         averaged[0] += 1
-        move_towards(average.theta, policy.theta, 1 / min(averaged[0], options.averaging_steps))
-    if options.normalize_observations:
-        merge_moments(norms.obs_count, norms.obs_mean, norms.obs_m2, batch.raw_obs[:1])
+        steps = max(1.0, min(averaged[0] / AVERAGED_SHARE, options.averaging_steps))
+        move_towards(average.theta, policy.theta, 1 / steps)
     return DONE
 
 
@@ -235,13 +248,12 @@ def store_learn_act(
     memory, t, steps, used, obs, noise, next_obs, reward, terminated, truncated, progress, measure, report
 ):
     """Stores the transition, learns from it, and samples the action for the next observation: see `chunk`."""
-    settings, policy, value, average, averaged, before, batch, norms, work = memory
+    settings, policy, value, average, averaged, begins, before, batch, norms, work = memory
     options = settings[0]
     batch.reward[0, 0], batch.terminated[0, 0], batch.truncated[0, 0] = reward[0], terminated[0], truncated[0]
     over = terminated[0] or truncated[0]
     store_successor(batch.raw_obs, batch.successor, 0, 1, over, True, next_obs, 0, 2)
-    encode_rows(options, batch, norms, 1, 2)
-    status = learn(options, policy, value, average, averaged, before, batch, norms, work, measure, report[0])
+    status = learn(options, policy, value, average, averaged, begins, before, batch, norms, work, measure, report[0])
     if status == DONE and len(noise) > 0:
         act_on(options, policy, batch, norms, work, obs, noise, 0)
     return used, status
@@ -250,21 +262,21 @@ def store_learn_act(
 @kernel
 def update(memory, obs, next_obs, discrete, continuous, behavior, reward, terminated, truncated, progress, report):
     """Learns from one transition that was collected elsewhere: an `agents.rollout.Rollout` of one row."""
-    settings, policy, value, average, averaged, before, batch, norms, work = memory
+    settings, policy, value, average, averaged, begins, before, batch, norms, work = memory
     options = settings[0]
     batch.raw_obs[:1], batch.raw_obs[1:2] = obs, next_obs
     batch.discrete[:1], batch.continuous[:1] = discrete[:1], continuous[:1]
     batch.reward[:], batch.terminated[:], batch.truncated[:] = reward, terminated, truncated
     batch.successor[0] = 1
-    encode_rows(options, batch, norms, 0, 2)
+    encode_rows(options, batch, norms, 0, 1)
     write_parameters(options, policy, batch, 0)  # of the current policy, whoever acted
-    return learn(options, policy, value, average, averaged, before, batch, norms, work, True, report[0])
+    return learn(options, policy, value, average, averaged, begins, before, batch, norms, work, True, report[0])
 
 
 @kernel
 def run_chunk(memory, worlds, noise, updates, steps, step, iteration, until, interval, reports, episodes):
     """`updates` steps of a native world, each with an update: see `agents.fused.chunk.run_chunk`."""
-    settings, policy, value, average, averaged, before, batch, norms, work = memory
+    settings, policy, value, average, averaged, begins, before, batch, norms, work = memory
     options, ended = settings[0], 0
     force, next_obs, reward = np.empty(1, np.float32), np.empty_like(worlds.obs), np.empty(1)
     buffers = (force, next_obs, reward, np.empty(1, np.bool_), np.empty(1, np.bool_))
@@ -272,9 +284,8 @@ def run_chunk(memory, worlds, noise, updates, steps, step, iteration, until, int
         act_on(options, policy, batch, norms, work, worlds.obs, noise[u : u + 1], 0)
         now = step + u + 1
         _, ended = step_native_worlds(options.gaussian, batch, worlds, 0, 1, 2, now, episodes, ended, buffers)
-        encode_rows(options, batch, norms, 1, 2)
         measure, report = (iteration + u + 1) % interval == 0, reports[u]
-        status = learn(options, policy, value, average, averaged, before, batch, norms, work, measure, report)
+        status = learn(options, policy, value, average, averaged, begins, before, batch, norms, work, measure, report)
         if status != DONE:
             return status, u, ended
     return DONE, updates, ended

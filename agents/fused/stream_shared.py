@@ -74,7 +74,9 @@ class StreamShared:
         average = self._average.arrays() if self._average else policy._replace(theta=np.empty_like(policy.theta[:0]))
         steps = learner.average.steps.numpy() if learner.average else np.zeros(1)
         before, work = np.empty_like(policy.theta), np.zeros(4 * self.size)
-        return StreamMemory(self._options(), policy, value, average, steps, before, batch, norms, work)
+        return StreamMemory(
+            self._options(), policy, value, average, steps, learner.begins.numpy(), before, batch, norms, work
+        )
 
     def _options(self) -> np.ndarray:
         options, settings = np.zeros(1, stream.OPTIONS), self.learner.settings
