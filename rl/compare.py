@@ -52,6 +52,10 @@ def _parser() -> Parser:
     parser.add_argument(
         "--threshold", type=number, metavar="R", help="a training return to reach (default: the environment's own)"
     )
+    parser.add_argument(
+        "--timed", action="store_true",
+        help="draw the curves against seconds too, on logarithmic axes; train with --jobs 1 on a quiet machine",
+    )  # fmt: skip
     parser.add_out()
     parser.add_results("ENV's results")
     return parser
@@ -98,7 +102,7 @@ def _compare(args: Namespace, command: str) -> int:
     runs = dict(zip([line.label for line in lines], results, strict=True))
     references = {"uniformly random actions": random if presets else None, "threshold": threshold}
     known = {label: score for label, score in references.items() if score is not None}
-    plots.comparison(runs, path, title, known)
+    plots.comparison(runs, path, title, known, args.timed)
     print(page)
     print(f"written to {path.parent}")
     return DONE

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import cycle
 from pathlib import Path
 from textwrap import fill
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,16 +20,24 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 Looks = Iterable[tuple[str, str]]  # color and line style of one line after another
-Panel = tuple[str, str, str]  # metric, label, scale
 
-_RETURN = ("rollout/ep_rew_mean", "training return,\nlast 100 episodes", "linear")
-_SHIFT = ("train/policy_shift_kl", "policy shift KL\n(nats an update)", "log")
-_ENTROPY = ("train/entropy", "entropy (nats)", "linear")
+
+class Panel(NamedTuple):
+    metric: str
+    label: str
+    scale: str = "linear"
+    x: str = "step"
+
+
+_RETURN = Panel("rollout/ep_rew_mean", "training return,\nlast 100 episodes")
+_SHIFT = Panel("train/policy_shift_kl", "policy shift KL\n(nats an update)", "log")
+_ENTROPY = Panel("train/entropy", "entropy (nats)")
 _ADAPTED = (
-    ("train/learning_rate", r"learning rate of $\pi_\theta$", "log"),
-    ("train/ent_coef", "entropy coefficient\n(at least ent_coef / 100)", "log"),
+    Panel("train/learning_rate", r"learning rate of $\pi_\theta$", "log"),
+    Panel("train/ent_coef", "entropy coefficient\n(at least ent_coef / 100)", "log"),
 )
-_GRADIENT = ("train/grad_norm", "gradient norm\n(before it is clipped)", "log")
+_GRADIENT = Panel("train/grad_norm", "gradient norm\n(before it is clipped)", "log")
+_AXES = {"step": "environment steps", "time/seconds": "seconds of training"}
 _TARGETS = {
     _SHIFT: ("target_policy_shift", "target of policy shift"),
     _ENTROPY: ("target_entropy", "target of entropy"),
@@ -38,19 +46,22 @@ _TARGETS = {
 _PALETTE = (*COLORS, SKY, WINE)
 
 
-def comparison(lines: Mapping[str, Sequence[Result]], path: Path, title: str, references: Mapping[str, float]) -> None:
+def comparison(
+    lines: Mapping[str, Sequence[Result]], path: Path, title: str, references: Mapping[str, float], timed: bool = False
+) -> None:
     """Draws lines into `path`.png and `path`.pdf, as a paper would print them.
 
     Learning curves, policy shift, entropy, and what adapts or the gradient norm: the mean over runs with its interval,
     each line to its own end; and final scores of every run, with the interquartile mean and its interval. An unfinished
     run has no final score. More than eight lines are ordered and colored by final score and drawn without bands.
-    references: scores to draw as gray lines, by name.
+    references: scores to draw as gray lines, by name; timed: whether to draw the return against seconds too, in place
+    of what adapts, and all curves on logarithmic axes.
     """
     few = len(lines) <= len(_PALETTE)
     lines = lines if few else _ranked(lines)
     runs = {name: [result.metrics() for result in results] for name, results in lines.items()}
     finished = {name: [run for run in results if run.summary] for name, results in lines.items()}
-    fourth = _fourth(runs)
+    fourth = _RETURN._replace(x="time/seconds") if timed else _fourth(runs)
     height = 0.6 + len(lines) * (0.3 if few else 0.13)  # inches, of the scores
     with canvas(6.8, height + 5.2) as figure:
         top, middle, bottom = figure.subfigures(3, 1, height_ratios=[2.2, height, 2.2], squeeze=False)[:, 0]
@@ -58,14 +69,18 @@ def comparison(lines: Mapping[str, Sequence[Result]], path: Path, title: str, re
         panels = top.subplots(1, len(curves), squeeze=False)[0]
         deterministic, stochastic = middle.subplots(1, 2, sharex=True, sharey=True)
         for axes, panel in zip((*panels, *bottom.subplots(1, 2)), (*curves, _SHIFT, _ENTROPY), strict=True):
-            _draw_panel(axes, lines, runs, panel)
+            _draw_panel(axes, lines, runs, panel, "log" if timed else "linear")
         for axes, mode, key in (
             (stochastic, "stochastic", "eval_stochastic_mean"), (deterministic, "deterministic", "eval_mean"),
         ):  # fmt: skip
             _draw_final_scores(axes, {name: column(results, key) for name, results in finished.items()})
             axes.set_xlabel(f"final return,\n{mode}{_episodes(finished)}")
         for (name, score), dots in zip(references.items(), cycle((":", "--")), strict=False):
-            for draw in (panels[0].axhline, deterministic.axvline, stochastic.axvline):
+            for draw in (
+                *(axes.axhline for axes in panels[: 2 if timed else 1]),
+                deterministic.axvline,
+                stochastic.axvline,
+            ):
                 draw(score, color="0.4", ls=dots, lw=1, label=f"{name}, {score:.4g}", zorder=0)
         legend(figure, columns=max(1, min(4, 90 // (max(map(len, lines)) + 8))))
         figure.suptitle(f"{title}{_caption(lines)}", fontsize="medium")
@@ -104,8 +119,8 @@ def _caption(lines: Mapping[str, Sequence[Result]]) -> str:
 def _fourth(runs: Mapping[str, Sequence[Columns]]) -> Panel | None:
     """What changes in training, or else the gradient norm, which SB3 does not report."""
     every = [run for seeds in runs.values() for run in seeds]
-    adapted = (panel for panel in _ADAPTED if any(np.ptp(run.get(panel[0], np.zeros(1))) > 0 for run in every))
-    return next(adapted, _GRADIENT if all(_GRADIENT[0] in run for run in every) else None)
+    adapted = (panel for panel in _ADAPTED if any(np.ptp(run.get(panel.metric, np.zeros(1))) > 0 for run in every))
+    return next(adapted, _GRADIENT if all(_GRADIENT.metric in run for run in every) else None)
 
 
 def aggregate(tasks: Mapping[str, Sequence[NDArray[np.float64]]], path: Path, title: str) -> None:
@@ -128,11 +143,12 @@ def draw_curves(
     axes: "Axes", lines: Mapping[str, Sequence[Columns]], x: str, y: str, looks: Looks | None = None, bands: bool = True
 ) -> None:
     """The mean over the runs of each line, and its interval; or every run, where they have no x in common."""
+    points = 2_000 if axes.get_xscale() == "log" else 200
     for (name, seeds), (color, style) in zip(lines.items(), looks or styles(), strict=False):
         if any(y not in run for run in seeds):
             continue
         try:
-            grid, curves = on_grid(seeds, x, y)
+            grid, curves = on_grid(seeds, x, y, points)
         except ValueError:
             for i, run in enumerate(seeds):
                 axes.plot(run[x], run[y], ".-", color=color, lw=0.7, label=None if i else name)
@@ -167,21 +183,26 @@ def draw_interval(axes: "Axes", row: float, center: float, low: float, high: flo
 
 
 def _draw_panel(
-    axes: "Axes", lines: Mapping[str, Sequence[Result]], runs: Mapping[str, Sequence[Columns]], panel: Panel
+    axes: "Axes",
+    lines: Mapping[str, Sequence[Result]],
+    runs: Mapping[str, Sequence[Columns]],
+    panel: Panel,
+    x_scale: str,
 ) -> None:
-    """A metric against steps; hidden if no line has it."""
-    metric, label, scale = panel
-    draw_curves(axes, runs, "step", metric, _looks(len(lines)), bands=len(lines) <= len(_PALETTE))
+    """A metric against steps or seconds; hidden if no line has it."""
+    axes.set_xscale(x_scale)
+    draw_curves(axes, runs, panel.x, panel.metric, _looks(len(lines)), bands=len(lines) <= len(_PALETTE))
     if panel in _TARGETS:
         _draw_targets(axes, lines, *_TARGETS[panel])
     heights = np.concatenate([np.asarray(line.get_ydata(), np.float64) for line in axes.get_lines()] or [np.empty(0)])
     axes.set_visible(len(heights) > 0)
     positive = heights[heights > 0]
-    if scale == "log" and len(positive):
-        axes.set_yscale(scale)
+    if panel.scale == "log" and len(positive):
+        axes.set_yscale(panel.scale)
         axes.set_ylim(positive.min() / 1.5, positive.max() * 1.5)  # of the curves: a band can reach far down
-    finish(axes, "environment steps", label)
-    count_steps(axes, ticks=4)
+    finish(axes, _AXES[panel.x], panel.label)
+    if x_scale == "linear":
+        count_steps(axes, ticks=4)
 
 
 def _draw_final_scores(axes: "Axes", scores: Mapping[str, Sequence[float]]) -> None:

@@ -29,8 +29,9 @@ def lines_of(folder: Path, number: int, runs: int, **settings: object) -> Lines:
 def run_of(folder: Path, steps: int, settings: dict[str, object]) -> Result:
     folder.mkdir()
     rng = np.random.default_rng(steps)
-    names = ("step", "rollout/ep_rew_mean", "train/policy_shift_kl", "train/entropy", "train/grad_norm")
-    columns = np.stack([np.linspace(steps / 50, steps, 50), *rng.uniform(1e-3, 2e-3, (4, 50))], 1)
+    names = ("step", "time/seconds", "rollout/ep_rew_mean", "train/policy_shift_kl", "train/entropy", "train/grad_norm")
+    step = np.linspace(steps / 50, steps, 50)
+    columns = np.stack([step, step / 1e5, *rng.uniform(1e-3, 2e-3, (4, 50))], 1)
     np.savetxt(folder / "metrics.csv", columns, delimiter=",", header=",".join(names), comments="")
     write_yaml(folder / "config.yaml", {"total_timesteps": steps, **settings})
     summary = {"eval_mean": float(steps), "eval_stochastic_mean": float(steps), "eval_episodes": 100}
@@ -49,12 +50,23 @@ def test_nothing_is_cut_and_no_color_stands_twice(tmp_path: Path, number: int, r
     assert len({to_hex(color) for color, _ in plots._looks(number)}) == max(number, len(plots._PALETTE))
 
 
+def test_curves_against_seconds(tmp_path: Path) -> None:
+    lines = lines_of(tmp_path, 2, runs=2)
+    axes = Figure().subplots()
+    curves = {name: [run.metrics() for run in runs] for name, runs in lines.items()}
+    panel = plots._RETURN._replace(x="time/seconds")
+    plots._draw_panel(axes, lines, curves, panel, "log")
+    assert (axes.get_xscale(), axes.get_xlabel()) == ("log", "seconds of training")
+    assert [line.get_xdata()[-1] for line in axes.get_lines()] == pytest.approx([0.01, 0.02])
+    plots.comparison(lines, tmp_path / "figure", "CartPole-v1: a title", {"threshold": 475.0}, timed=True)
+    assert (tmp_path / "figure.pdf").exists()
+
+
 def test_each_line_ends_at_its_own_end(tmp_path: Path) -> None:
     axes = Figure().subplots()
     lines = lines_of(tmp_path, 3, runs=2)
-    plots._draw_panel(
-        axes, lines, {name: [run.metrics() for run in runs] for name, runs in lines.items()}, plots._RETURN
-    )
+    curves = {name: [run.metrics() for run in runs] for name, runs in lines.items()}
+    plots._draw_panel(axes, lines, curves, plots._RETURN, "linear")
     assert [line.get_xdata()[-1] for line in axes.get_lines()] == [1_000, 2_000, 3_000]
 
 
