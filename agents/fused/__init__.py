@@ -1,4 +1,4 @@
-"""A2C and streaming actor-critic as compiled kernels: the same updates over the same memory, without the interpreter."""
+"""A2C and streaming actor-critic as compiled kernels: the same updates, same memory, without the interpreter."""
 
 from pathlib import Path
 

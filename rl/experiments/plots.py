@@ -187,7 +187,7 @@ def _draw_panel(
     lines: Mapping[str, Sequence[Result]],
     runs: Mapping[str, Sequence[Columns]],
     panel: Panel,
-    x_scale: str,
+    x_scale: str = "linear",
 ) -> None:
     """A metric against steps or seconds; hidden if no line has it."""
     axes.set_xscale(x_scale)

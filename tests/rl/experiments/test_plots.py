@@ -90,7 +90,7 @@ def test_log_axes_end_near_the_curves(tmp_path: Path) -> None:
     """One run of three without any shift draws the band to 0, not the axis."""
     axes, lines = Figure().subplots(), lines_of(tmp_path, 1, runs=3)
     (runs,) = ([run.metrics() for run in each] for each in lines.values())
-    runs[0][plots._SHIFT[0]][:] = 1e-12
+    runs[0][plots._SHIFT.metric][:] = 1e-12
     plots._draw_panel(axes, lines, dict.fromkeys(lines, runs), plots._SHIFT)
     low, high = axes.get_ylim()
     assert axes.get_yscale() == "log"
