@@ -22,7 +22,7 @@ from rl.experiments.pages import counted
 from rl.experiments.parallel import train_all
 from rl.experiments.suites import training as suites
 from rl.experiments.suites.unseen import UNSEEN
-from rl.experiments.suites.zoo import ZOO
+from rl.experiments.suites.zoo import ZOO, with_agent
 from rl.run.terminal import DONE, Parser, file_name, number, parse_seeds, run
 
 SUITES = {suite.name: suite for suite in (ZOO, UNSEEN)}
@@ -36,6 +36,7 @@ def _parser() -> Parser:
     parser.add_argument(
         "--only", nargs="+", default=[], metavar="ENV", help="which of the suite to train (default all)"
     )
+    parser.add_argument("--agent", metavar="A", help="which agent the suite zoo trains (default a2c)")
     parser.add_seeds(None, "0-9, or 0,3,7 (default 0-19, or the suite's own)")
     parser.add_argument(
         "--agents", nargs="+", choices=PRESETS, metavar="AGENT",
@@ -74,6 +75,10 @@ def main(argv: list[str]) -> int:
 def _suite(args: Namespace, command: str) -> int:
     """Many environments, each with the suite's own settings."""
     suite = SUITES[args.suite]
+    if args.agent and args.suite != ZOO.name:
+        raise ConfigError(f"--agent chooses the agent of --suite {ZOO.name}; {args.suite} trains a2c")
+    if args.agent not in (None, "a2c"):
+        suite = with_agent(suite, args.agent)
     for name in ("agents", "line", "name", "total_timesteps", "threshold"):
         if getattr(args, name) not in (None, []):
             flag = f"--{name.replace('_', '-')}"
@@ -87,6 +92,8 @@ def _compare(args: Namespace, command: str) -> int:
     """Several lines in one environment."""
     if args.only:
         raise ConfigError("--only chooses environments of a suite; give it with --suite")
+    if args.agent:
+        raise ConfigError("--agent chooses the agent of --suite zoo; here, give --line LABEL agent=NAME")
     name, presets, seeds = args.name or "comparison", chosen_presets(args), args.seeds or list(range(20))
     lines = chosen_lines(args, presets)
     thresholds = [check_line(args.env, line) for line in lines]

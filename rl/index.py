@@ -14,9 +14,9 @@ from rl.run.results import write_json
 from rl.run.terminal import DONE, Parser, run
 
 _OTHERS = (
-    "zoo/zoo.md", "unseen/unseen.md", "imitation/cloning.md", "imitation/gail.md", "imitation/distillation.md",
-    "imitation/mutual.md", "lockstep.md", "bench/bench.md", "information/accuracy.md", "information/speed.md",
-    "gan/gan.md", "statistics/coverage.md", "collapse/collapse.md",
+    "zoo/zoo.md", "zoo-stream/zoo-stream.md", "unseen/unseen.md", "imitation/cloning.md", "imitation/gail.md",
+    "imitation/distillation.md", "imitation/mutual.md", "lockstep.md", "bench/bench.md", "information/accuracy.md",
+    "information/speed.md", "gan/gan.md", "statistics/coverage.md", "collapse/collapse.md",
 )  # fmt: skip
 
 _OTHER_FOLDERS = {file.partition("/")[0] for file in _OTHERS}

@@ -12,9 +12,9 @@ from pathlib import Path
 from gymnasium import spaces
 
 from agents.machine import machine
-from agents.settings.files import directory_name, write_yaml
+from agents.settings.files import directory_name, read_yaml, write_yaml
 from agents.settings.recipes import shipped_file
-from agents.settings.run import parse_assignment
+from agents.settings.run import parse_assignment, sections_of
 from agents.settings.schema import merge_layers, setting_defaults, setting_types
 from agents.settings.values import ConfigError, plain, text_of
 from envs import evaluation_backend, make
@@ -136,7 +136,8 @@ def _write(found: Findings, args: Namespace) -> None:
     if args.write is not None:
         file = Path("configs", f"{directory_name(args.env)}.yaml") if args.write == Path() else args.write
         file.parent.mkdir(parents=True, exist_ok=True)
-        write_yaml(file, recipe(found), f"Found by `{found.command}`")
+        kept = sections_of(read_yaml(file)) if file.exists() else {}
+        write_yaml(file, recipe(found) | kept, f"Found by `{found.command}`")
         print(f"the best trial is {file}")
 
 

@@ -3,14 +3,20 @@
 from pathlib import Path
 
 from agents.settings.a2c import A2CSettings
-from agents.settings.files import directory_name
-from agents.settings.run import RunSettings, chosen_settings
+from agents.settings.files import directory_name, read_yaml
+from agents.settings.run import SECTIONS, RunSettings, chosen_settings
 from agents.settings.schema import setting_types
 from agents.settings.values import ConfigError
 
 
 def recipe_file(env_id: str, agent: str = "a2c") -> Path | None:
-    """The tuned settings of A2C for this environment; of another agent, its settings for every environment."""
+    """The tuned settings of A2C for this environment, which may hold those of an agent of `SECTIONS`.
+
+    Of any other agent, its settings for every environment. None if there are none.
+    """
+    if agent in SECTIONS:
+        file = recipe_file(env_id)
+        return file if file and agent in read_yaml(file) else None
     return shipped_file(f"{directory_name(env_id)}.yaml" if agent == "a2c" else f"{agent}.yaml")
 
 

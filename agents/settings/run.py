@@ -9,6 +9,8 @@ from agents.settings.ranges import Episodes, Interval, Steps
 from agents.settings.schema import convert_settings, merge_layers
 from agents.settings.values import ConfigError
 
+SECTIONS = ("stream",)  # agents whose settings stand in a section of a file, beside those of A2C at its top
+
 
 @dataclass(frozen=True)
 class RunSettings:
@@ -41,7 +43,7 @@ def chosen_settings(
     """
     layers: list[tuple[str, Mapping[str, object]]] = []
     if file is not None:
-        settings = read_yaml(file)
+        settings = settings_for(agent, file)
         for key, expected in (("env", env_id), ("agent", agent)):
             if settings.pop(key, expected) != expected:
                 raise ConfigError(f"{file}: its {key} is not {expected}; remove the key or choose another file")
@@ -50,6 +52,21 @@ def chosen_settings(
     given = {name: value for name, value in (flags or {}).items() if value is not None}
     layers += [(f"--{name.replace('_', '-')}", {name: value}) for name, value in given.items()]
     return merge_layers(types, layers)
+
+
+def settings_for(agent: str, file: Path) -> dict[str, object]:
+    """The agent's section of the file, or else what stands outside of sections. Raises ConfigError as `read_yaml`."""
+    settings = read_yaml(file)
+    sections = sections_of(settings)
+    chosen = sections.get(agent, {key: value for key, value in settings.items() if key not in sections})
+    if not isinstance(chosen, dict):
+        raise ConfigError(f"{file}: {agent} must hold settings as `key: value` lines, not {chosen!r}")
+    return chosen
+
+
+def sections_of(settings: Mapping[str, object]) -> dict[str, object]:
+    """Agent → its section of a file's settings."""
+    return {name: settings[name] for name in SECTIONS if name in settings}
 
 
 def parse_assignment(text: str, flag: str = "--set") -> tuple[str, str]:

@@ -12,7 +12,7 @@ import rl.experiments.search.trials
 import rl.index
 import rl.sweep
 from agents import A2C
-from agents.settings.run import RunSettings, chosen_settings
+from agents.settings.run import RunSettings, chosen_settings, settings_for
 from agents.settings.schema import setting_types
 from rl.experiments.parallel import Line, RunInterrupted, Train, WorkerLost
 from rl.experiments.search.study import Tried
@@ -70,6 +70,8 @@ def test_a_search_that_trains(
     sweep: Command, command: Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     recipe = tmp_path / "configs" / "found.yaml"
+    recipe.parent.mkdir()
+    recipe.write_text("gamma: 0.5\nstream: {trace_decay: 0.8}\n")
     arguments = ["--seeds", "100", "--total-timesteps", "2000", "--set", "eval_episodes=2", "--jobs", "1"]
     arguments += ["--try", "gamma=0.95", "--try", "target_policy_shift=1e-3", "max_policy_shift=1e-3"]
     arguments += ["--write", str(recipe)]
@@ -95,6 +97,7 @@ def test_a_search_that_trains(
     assert settings["total_timesteps"] == 2000
     assert settings["gamma"] == 0.95
     assert "eval_episodes" not in settings
+    assert settings_for("stream", recipe) == {"trace_decay": 0.8}, "sections of other agents are kept"
 
     _, _, err = command(rl.index, "--results", tmp_path / "results")
     assert "holds no comparison yet" in err, "a search is no comparison"

@@ -3,7 +3,9 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from agents import registry
 from agents.settings.a2c import A2CSettings
+from agents.settings.files import directory_name
 from agents.settings.recipes import recipe_file
 from agents.settings.run import RunSettings
 from envs import Variant
@@ -57,10 +59,10 @@ def _overall(report: Report) -> dict[str, object]:
     return {"normalized_iqm": as_plain(aggregate(report.entries))}
 
 
-def _explanation(report: Report) -> str:
+def _explanation(report: Report, ours: str = "each recipe of `configs/`") -> str:
     theirs = sorted({int(seed) for entry in report.entries for seed in column(entry.baseline, "seed")})
     return f"""
-        Ours: each recipe of `configs/`, trained from {report.trained}, the model at the end of training evaluated
+        Ours: {ours}, trained from {report.trained}, the model at the end of training evaluated
         {report.played}, deterministic (the most likely action) and stochastic. Recipes were tuned on seeds 100 to 999,
         and a recipe that changes needs seeds that nobody has looked at; [looks.json](looks.json) is the record. Mean,
         interquartile mean (IQM) and worst are over seeds, of the deterministic evaluation; brackets are 95 %
@@ -145,6 +147,18 @@ def _line(env_id: str, assignments: Sequence[str]) -> Line | None:
         None
         if recipe is None
         else prepare("recipe", "a2c", env_id, (A2CSettings, RunSettings), recipe, assignments, None)
+    )
+
+
+def with_agent(suite: Suite, agent: str) -> Suite:
+    """The suite for another agent than A2C: with its section of each recipe, or with its defaults."""
+    kinds, bar = (*registry.kinds(agent), RunSettings), "Stable-Baselines3's A2C with the settings of rl-baselines3-zoo"
+    ours = f"`--agent {agent}` with its section of the environment's file in `configs/`, or with its defaults"
+    return suite._replace(
+        name=f"zoo-{directory_name(agent)}",
+        title=f"--agent {agent} beside {bar}",
+        line=lambda env, assignments: prepare("recipe", agent, env, kinds, recipe_file(env, agent), assignments, None),
+        explanation=lambda report: _explanation(report, ours),
     )
 
 

@@ -45,7 +45,8 @@ def four(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setitem(rl.compare.SUITES, "zoo", ZOO._replace(envs=SEVERAL))
     monkeypatch.setattr(
-        "rl.experiments.suites.zoo.recipe_file", lambda env: None if env == "MountainCar-v0" else RECIPE(env)
+        "rl.experiments.suites.zoo.recipe_file",
+        lambda env, *agent: None if env == "MountainCar-v0" else RECIPE(env, *agent),
     )
     monkeypatch.setattr(suites, "evaluate_uniform", play_randomly)
 
@@ -263,3 +264,41 @@ def test_nothing_to_normalize_by_where_random_actions_are_as_good() -> None:
 @pytest.mark.parametrize("env_id", [env for env in PUBLISHED if not env.startswith("ALE/")])  # not Gymnasium's own
 def test_environments_exist(env_id: str) -> None:
     assert gym.spec(env_id).id == env_id
+
+
+@pytest.mark.usefixtures("four")
+def test_another_agent_has_its_own_page(command: Command, tmp_path: Path) -> None:
+    arguments = [
+        "--suite",
+        "zoo",
+        "--agent",
+        "stream",
+        "--seeds",
+        "0",
+        "--only",
+        "CartPole-v1",
+        "--set",
+        "eval_episodes=2",
+    ]
+    arguments += ["--set", "total_timesteps=300", "--set", "engine=torch"]
+    folders = ["--out", str(tmp_path / "runs"), "--results", str(tmp_path / "results")]
+    status, out, _ = command(rl.compare, *arguments, *folders)
+    assert status == 0
+    directory = tmp_path / "results/zoo-stream"
+    assert (directory / "zoo-stream.md").read_text() in out
+    assert "# --agent stream beside Stable-Baselines3's A2C" in out
+    assert "Ours: `--agent stream` with its section of the environment's file" in " ".join(out.split())
+    (entry,) = [
+        each for each in json.loads((directory / "zoo-stream.json").read_text())["environments"] if each["runs"]
+    ]
+    assert entry["settings"]["trace_decay"] == 0
+    assert [run.name for run in (tmp_path / "runs/CartPole-v1").iterdir()] == ["stream"]
+
+
+def test_agent_of_a_suite_that_has_none(command: Command) -> None:
+    status, _, err = command(rl.compare, "--suite", "unseen", "--agent", "stream")
+    assert (status, err.count("\n")) == (2, 1)
+    assert "--agent chooses the agent of --suite zoo; unseen trains a2c" in err
+    status, _, err = command(rl.compare, "CartPole-v1", "--agent", "stream")
+    assert status == 2
+    assert "give --line LABEL agent=NAME" in err

@@ -1,0 +1,31 @@
+"""A recipe holds A2C's settings, and other agents' in sections."""
+
+from pathlib import Path
+
+import pytest
+
+from agents.settings.recipes import recipe_file
+from agents.settings.run import settings_for
+from agents.settings.values import ConfigError
+
+
+def test_an_agent_takes_its_section(tmp_path: Path) -> None:
+    file = tmp_path / "recipe.yaml"
+    file.write_text("gamma: 0.98\nstream:\n  trace_decay: 0.8\n")
+    assert settings_for("a2c", file) == settings_for("gail", file) == {"gamma": 0.98}
+    assert settings_for("stream", file) == {"trace_decay": 0.8}
+    file.write_text("trace_decay: 0.5\n")
+    assert settings_for("stream", file) == {"trace_decay": 0.5}, "a file for one agent needs no section"
+
+
+def test_a_section_holds_settings(tmp_path: Path) -> None:
+    file = tmp_path / "recipe.yaml"
+    file.write_text("stream: 3\n")
+    with pytest.raises(ConfigError, match="stream must hold settings as `key: value` lines, not 3"):
+        settings_for("stream", file)
+
+
+def test_recipes_of_an_agent_without_a_section() -> None:
+    assert recipe_file("CartPole-v1") is not None
+    assert recipe_file("NoSuchEnvironment-v0", "stream") is None
+    assert recipe_file("CartPole-v1", "gail") == recipe_file("gail")
