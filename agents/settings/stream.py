@@ -18,6 +18,8 @@ _UNSUPPORTED = {  # setting → what to do instead
     "state_dependent_std": "σ is a network output in any case; leave it false",
 }
 
+_BOUNDED, _INTENDED = ("step_size", "policy_overshoot", "value_overshoot"), ("policy_intent", "value_intent")
+
 
 @dataclass(eq=False)  # agents are compared by identity
 class StreamSettings(ActorCriticSettings):
@@ -68,6 +70,9 @@ class StreamSettings(ActorCriticSettings):
                 f"stream learns from one step of one environment: num_envs and n_steps must be 1, got {self.num_envs} "
                 f"and {self.n_steps}; a2c learns from many, and rl.compare trains many streams"
             )
+        for name in _BOUNDED if self.step_rule == "intentional" else _INTENDED:
+            if getattr(self, name) != getattr(StreamSettings, name):
+                raise ConfigError(f"{name} does nothing with step_rule {self.step_rule}: leave it out")
         for name, instead in _UNSUPPORTED.items():
             if getattr(self, name):
                 raise ConfigError(f"stream does not support {name}: {instead}")

@@ -208,6 +208,8 @@ def test_one_environment_solves_cartpole() -> None:
         ({"gru_size": 8}, "stream does not support gru_size"),
         ({"use_sde": True}, "stream does not support use_sde"),
         ({"shared_layers": "all"}, "stream has a trace for each network"),
+        ({"step_rule": "intentional", "step_size": 0.5}, "step_size does nothing with step_rule intentional"),
+        ({"value_intent": 0.1}, "value_intent does nothing with step_rule obgd"),
         ({"policy_overshoot": 0.0}, "policy_overshoot must be positive"),
     ],
 )
