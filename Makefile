@@ -3,7 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help train test test-long lint figures zoo unseen imitation collapse lockstep bench information coverage gan clean
+.PHONY: help train test test-long lint figures zoo unseen streaming imitation collapse lockstep bench information coverage gan clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*##/\1\t/p' $(MAKEFILE_LIST)
@@ -56,6 +56,36 @@ unseen: .venv/installed-unseen  ## train eleven environments without a recipe, b
 
 imitation: .venv/installed-box2d  ## cloning, GAIL, distillation, mutual learning over ten seeds (half an hour on two cores)
 	$(BIN)/python -m rl.imitation
+	$(BIN)/python -m rl.index
+
+streaming: .venv/installed-zoo  ## streaming actor-critic beside A2C, its parts, MuJoCo (hours; its times need a quiet machine)
+	for env in CartPole-v1 Acrobot-v1 Pendulum-v1 MountainCar-v0 MountainCarContinuous-v0; do \
+		$(BIN)/python -m rl.compare $$env --seeds 10300-10319 --name streaming --timed --jobs 1 \
+			--line stream agent=stream --line 'stream, 15,000 steps' agent=stream total_timesteps=15000 \
+			--line 'A2C, recipe' \
+			--line 'A2C, 8 × 1' configs/sb3-defaults.yaml num_envs=8 n_steps=1 total_timesteps=200000 \
+			--line 'A2C, 1 × 1' configs/sb3-defaults.yaml num_envs=1 n_steps=1 total_timesteps=200000 || exit 1; \
+	done
+	for env in CartPole-v1 Acrobot-v1 Pendulum-v1; do \
+		$(BIN)/python -m rl.compare $$env --seeds 10320-10339 --name streaming-parts --line stream agent=stream \
+			--line 'no layer normalization' agent=stream layer_norm=false \
+			--line 'dense initial weights' agent=stream sparsity=0 --line tanh agent=stream activation=tanh \
+			--line 'observations not normalized' agent=stream normalize_observations=false \
+			--line 'rewards not normalized' agent=stream normalize_rewards=false \
+			--line 'last parameters' agent=stream averaging_steps=null \
+			--line 'no entropy bonus' agent=stream ent_coef=0 \
+			--line 'entropy follows δ' agent=stream entropy_form=td_error ent_coef=0.01 \
+			--line 'λ = 0.8' agent=stream trace_decay=0.8 --line 'time limit is an end' agent=stream truncation=terminate \
+			--line 'policy shift at most 0.001' agent=stream max_policy_shift=0.001 \
+			--line 'adaptive ObGD' agent=stream step_rule=adaptive \
+			--line 'intentional steps' agent=stream step_rule=intentional \
+			--line 'as published' agent=stream trace_decay=0.8 entropy_form=td_error ent_coef=0.01 averaging_steps=null \
+			truncation=terminate wrappers=gymnasium.wrappers:TimeAwareObservation || exit 1; \
+	done
+	$(BIN)/python -m rl.compare LunarLander-v3 --seeds 10300-10319 --name streaming \
+		--line 'stream, 200,000 steps' agent=stream total_timesteps=200000 --line 'stream, 1,000,000 steps' agent=stream
+	$(BIN)/python -m rl.compare --suite zoo --agent stream --seeds 10000-10004 \
+		--only Hopper-v5 Walker2d-v5 HalfCheetah-v5 Swimmer-v5 Ant-v5 Humanoid-v5
 	$(BIN)/python -m rl.index
 
 collapse: .venv/installed  ## why single-step TD fails on CartPole-v1: one change at a time, 50 seeds (an hour on two cores)

@@ -27,6 +27,8 @@ _SHOWS = {
     "engines": "The fused engine beside the torch engine, at Stable-Baselines3's hyper-parameters.",
     "learning-rate": "Constant and adaptive learning rates, from a good one and from one ten times too large.",
     "entropy": "No entropy bonus, a constant one, and one that holds the entropy above a target.",
+    "streaming": "Streaming actor-critic, one environment and one step an update, beside A2C.",
+    "streaming-parts": "Streaming actor-critic with one part changed or left out.",
 }
 
 
