@@ -1,10 +1,11 @@
 """`python -m rl.bench`: times everything, in a quarter of an hour on a quiet machine; `--warm` only compiles.
 
-Writes results/bench/: bench.json, bench.md, bench.png and bench.pdf.
+Writes results/bench/: bench.json, bench.md, bench.png and bench.pdf; with `--streaming`, streaming.md and .json.
 """
 
 import os
 import tempfile
+from argparse import Namespace
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
@@ -16,7 +17,7 @@ from tqdm import tqdm
 from agents import A2C
 from agents.machine import machine, torch_threads
 from envs.backends.native import WORLDS
-from rl.experiments.bench import page, systems, timing
+from rl.experiments.bench import page, streaming, systems, timing
 from rl.experiments.bench.systems import Shape
 from rl.experiments.bench.timing import Rates, Whole
 from rl.run.terminal import DONE, Parser, at_least, number, run
@@ -29,6 +30,7 @@ _ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 def main(argv: list[str]) -> int:
     parser = Parser(prog="rl.bench", description="Time training beside Stable-Baselines3, Gymnasium and the processor.")
     parser.add_argument("--warm", action="store_true", help="only compile the kernels, for later runs")
+    parser.add_argument("--streaming", action="store_true", help="time --agent stream only: bench/streaming.md")
     parser.add_argument("--repeats", type=at_least(1), default=7, metavar="N", help="interleaved repeats (7)")
     parser.add_argument("--seconds", type=number, default=0.7, metavar="S", help="of each repeat, about (0.7)")
     parser.add_argument("--jax", metavar="PYTHON", help="an interpreter that has rejax and gymnax<1")
@@ -38,6 +40,9 @@ def main(argv: list[str]) -> int:
         _warm()
         return DONE
     os.environ |= dict.fromkeys(_ONE_THREAD, "1")  # of the processes that are started here
+    if args.streaming:
+        _streaming(args, parser.command(argv))
+        return DONE
     with torch_threads(1), tqdm(disable=None, bar_format="{desc}") as bar:
         content = _measure(args.repeats, args.seconds, args.jax, bar)
     written, path = page.page(content, parser.command(argv), machine()), args.results / "bench" / "bench"
@@ -46,6 +51,15 @@ def main(argv: list[str]) -> int:
     print(written)
     print(f"written to {path.parent}")
     return DONE
+
+
+def _streaming(args: Namespace, command: str) -> None:
+    with torch_threads(1):
+        rates = streaming.measure(filter(_installed, streaming.ENVIRONMENTS), args.repeats, args.seconds)
+    timing.from_the_shell(streaming.COMMAND)
+    written = streaming.page(rates, timing.from_the_shell(streaming.COMMAND), args.repeats, command, machine())
+    written.write(args.results / "bench" / "streaming")
+    print(written)
 
 
 def _warm() -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from rl.experiments.bench import page, systems, timing
+from rl.experiments.bench import page, streaming, systems, timing
 from rl.experiments.bench.systems import Shape
 from rl.run.terminal import RunFailed
 
@@ -47,6 +47,28 @@ def test_tables() -> None:
     assert "| rejax, vmap over seeds | 1,000,000 | 4.00 |" in text
     assert "| CartPole-v1, 8 × 1 | 1,000 | 1,000 | 1,000 | 1,000 | 1.00 |" in text
     assert "| `python -m rl.baseline` |  | 3.2 | not solved | 499.5 |" in text
+
+
+def test_streaming_page() -> None:
+    rates = {
+        "CartPole-v1": {
+            name: timing.Rates([rate]) for name, rate in zip(
+                ("stepping only, Gymnasium", "torch, λ = 0", "fused, λ = 0", "fused, λ = 0.8"),
+                (100_000.0, 1_000.0, 150_000.0, 120_000.0), strict=True,
+            )
+        }
+    }  # fmt: skip
+    whole = timing.Whole("python -m rl.train CartPole-v1 --agent stream", 3.2, None, 500.0)
+    text = str(streaming.page(rates, whole, 5, "python -m rl.bench --streaming", "a machine"))
+    assert "| CartPole-v1 | 100,000 | 1,000 | 150,000 | 120,000 | 150 | 1.50 |" in text
+    assert "3.2 s, evaluation 500.0." in text
+
+
+@pytest.mark.slow
+def test_streams_are_timed() -> None:
+    (rates,) = streaming.measure(["CartPole-v1"], 1, 0.01).values()
+    assert list(rates) == ["stepping only, Gymnasium", "torch, λ = 0", "fused, λ = 0", "fused, λ = 0.8"]
+    assert all(each.median > 0 for each in rates.values())
 
 
 def test_figure(tmp_path: Path) -> None:
