@@ -35,6 +35,8 @@ def main(argv: list[str]) -> int:
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
         plots.comparison(lines, path, f"{environments[0]}: {_counts(lines)}", {})
+    except ConfigError:
+        raise
     except ValueError as error:
         raise ConfigError(f"nothing to draw yet: {error}") from None
     for label, results in lines.items():

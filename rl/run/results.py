@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from agents.settings.values import ConfigError
+from agents.settings.values import ConfigError, shown
 from agents.writing import write_text
 
 Columns = dict[str, NDArray[np.float64]]
@@ -45,13 +45,28 @@ def column(runs: Iterable[Result], key: str = "eval_mean") -> list[float]:
 
 
 def read_columns(path: Path) -> Columns:
-    """A CSV file of numbers as columns; an empty cell is NaN."""
-    lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
+    """A CSV file of numbers as columns; an empty cell is NaN.
+
+    Raises ValueError if there are no rows, ConfigError if a row does not hold a number for each column.
+    """
+    lines = path.read_text(encoding="utf-8", errors="replace").splitlines() if path.is_file() else []
     if not lines:
         raise ValueError(f"{path} holds no rows to draw")
     names = lines[0].split(",")
-    rows = [[float(cell) if cell else np.nan for cell in line.split(",")] for line in lines[1:]]
+    rows = [_numbers(line) for line in lines[1:]]
+    for number, row in enumerate(rows, 2):
+        if len(row) != len(names):
+            text = shown(lines[number - 1])
+            raise ConfigError(f"{path} is damaged: line {number} must hold {len(names)} numbers, not {text}")
     return dict(zip(names, np.array(rows, dtype=np.float64).reshape(len(rows), len(names)).T, strict=True))
+
+
+def _numbers(line: str) -> list[float]:
+    """The cells of a row; [] if one is no number."""
+    try:
+        return [float(cell) if cell else np.nan for cell in line.split(",")]
+    except ValueError:
+        return []
 
 
 def write_json(path: Path, content: Mapping[str, object]) -> None:
