@@ -3,7 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help train test test-long lint figures zoo unseen streaming imitation collapse lockstep bench information coverage gan clean
+.PHONY: help train test test-long lint figures zoo unseen streaming imitation collapse lockstep bench information coverage gan stress clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*##/\1\t/p' $(MAKEFILE_LIST)
@@ -107,6 +107,9 @@ coverage: .venv/installed-dev  ## how often 95 % intervals of 5 to 50 seeds cont
 
 gan: .venv/installed  ## generative adversarial nets where everything is known: tables and figures (two minutes)
 	$(BIN)/python -m rl.gan
+
+stress: .venv/installed-dev  ## kills, full disks, damaged files, hostile environments, …: the counts of docs/reliability.md (hours; the same command resumes)
+	$(BIN)/python -m tests.stress
 
 clean:  ## remove the virtual environment and caches; runs and results stay
 	rm -rf .venv build dist .mypy_cache .pytest_cache .ruff_cache

@@ -1,1 +1,1 @@
-"""Stress tests: hostile input, drawn at random from fixed seeds. Short in `make test`, longer with --long."""
+"""Hostile input and failures, drawn at random from fixed seeds: short in `make test`, long in `make stress`."""

@@ -3,11 +3,10 @@
 import io
 import json
 import random
-from collections import Counter
+from functools import cache
 from pathlib import Path
 
 import numpy as np
-import pytest
 
 from agents import archive, demonstrations
 from agents.a2c import A2C
@@ -17,7 +16,7 @@ from agents.settings.values import ConfigError
 from tests.stress.messages import in_one_line
 from tests.stress.mutations import mutated, paths
 
-ENVS = {"CartPole-v1": 2, "Pendulum-v1": 2, "FrozenLake-v1": 2}
+ENVS = ("CartPole-v1", "Pendulum-v1", "FrozenLake-v1")
 
 
 def content_of(file: Path) -> dict[str, object]:
@@ -49,24 +48,24 @@ def outcome(file: Path, env_id: str) -> str:
         Clone(agent, demonstrations=str(file), batch_size=2).learn(40)
         GAIL(agent, demonstrations=str(file), batch_size=8).learn(40)
     except ConfigError as error:
-        return in_one_line(error, "refused")
+        return in_one_line(error, "refused in one line")
     except FloatingPointError as error:  # observations of 1e30
-        return in_one_line(error, "failed")
+        return in_one_line(error, "failed in one line")
     finally:
         agent.worlds.close()
-    return "loaded"
+    return "loaded and learned from"
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("env_id", ENVS)
-def test_wrong_content_is_refused_or_harmless(env_id: str, tmp_path: Path, long: bool) -> None:
+def wrong_content(number: int, room: Path) -> str:
+    """A recording changed in one place, and learned from by cloning and GAIL."""
+    env_id, draw = ENVS[number % len(ENVS)], random.Random(f"demonstrations {number}")
+    content = recording(env_id, room)
+    if not seal(room / "mutant.npz", mutated(content, draw.choice(list(paths(content))), draw)):
+        return "no file can hold it"
+    return outcome(room / "mutant.npz", env_id)
+
+
+@cache
+def recording(env_id: str, room: Path) -> dict[str, object]:
     actor = A2C(env_id, num_envs=2, net_arch=(4,), engine="torch")
-    file = demonstrations.save(tmp_path / "recorded", demonstrations.record(actor, env_id, ENVS[env_id]))
-    content = content_of(file)
-    places = list(paths(content))
-    draw, outcomes = random.Random(f"demonstrations of {env_id}"), Counter[str]()
-    for _ in range(700 if long else 60):
-        if seal(file, mutated(content, draw.choice(places), draw)):
-            outcomes[outcome(file, env_id)] += 1
-    assert outcomes["refused"] > outcomes["failed"]
-    assert outcomes["loaded"] > 0
+    return content_of(demonstrations.save(room / "recording", demonstrations.record(actor, env_id, 2)))

@@ -1,0 +1,31 @@
+"""`python -m tests.stress.worker KIND NUMBER…`: makes attacks of one kind, and prints the outcome of each as JSON."""
+
+import json
+import os
+import sys
+import tempfile
+import traceback
+import warnings
+from pathlib import Path
+
+from tests.stress.kinds import KINDS
+
+BROKEN = "BROKEN"
+
+
+def main() -> None:
+    kind, room = KINDS[sys.argv[1]], Path(tempfile.mkdtemp(prefix="stress-"))
+    answers = os.fdopen(os.dup(1), "w", encoding="utf-8")  # what attacks print is not an answer
+    os.dup2(2, 1)
+    warnings.simplefilter("error")
+    warnings.filterwarnings("ignore", "builtin type .* has no __module__")  # Box2D crashes if its import raises this
+    for number in map(int, sys.argv[2:]):
+        try:
+            outcome, report = kind.attack(number, room), ""
+        except BaseException as error:
+            outcome, report = BROKEN, "".join(traceback.format_exception(error))
+        print(json.dumps([number, outcome, report]), file=answers, flush=True)
+
+
+if __name__ == "__main__":
+    main()
