@@ -7,10 +7,11 @@ import pytest
 
 
 @contextmanager
-def full_disk() -> Iterator[None]:
+def full_disk(limit: int = 0) -> Iterator[None]:
+    """limit: bytes that a file may have."""
     resource = pytest.importorskip("resource")
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (0, hard))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, hard))
     try:
         yield
     finally:

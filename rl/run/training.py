@@ -3,6 +3,7 @@
 import time
 from argparse import Namespace
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import cast
 
@@ -76,7 +77,12 @@ def _begin(args: Namespace, interrupt: Interrupt) -> Run:
     directory = create_run_directory(args.out or Path("results/runs"), args.env, name, agent.seed, complete)
     recorder = Recorder(directory, settings.log_interval, agent.worlds.reward_threshold)
     run = Run(directory, settings, agent, recorder, str(file) if file else "defaults")
-    run.save()
+    try:
+        run.save()
+    except BaseException:
+        with suppress(OSError):  # the header of a table, on a full disk
+            recorder.close()
+        raise
     return run
 
 

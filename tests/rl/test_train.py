@@ -17,6 +17,7 @@ from agents import A2C, checkpoint
 from rl.run.recorder import Recorder
 from tests import ROOT
 from tests.conftest import Command, Process, Start
+from tests.full_disk import full_disk
 from tests.runs import run_of, table
 
 SHORT = ["--total-timesteps", "2000", "--set", "eval_episodes=2"]
@@ -427,6 +428,13 @@ def test_an_environment_that_exits(train: Command, tmp_path: Path) -> None:
     status, _, err = train("tests.broken:Exit-v0", *SHORT)
     assert (status, err.count("\n")) == (1, 1)
     assert "raised SystemExit in step" in err
+
+
+def test_a_full_disk_at_the_start(train: Command) -> None:
+    """One line; no file stays open, which would warn here."""
+    with full_disk(4_096):
+        status, _, err = train("CartPole-v1", *SHORT, "--engine", "torch")
+    assert (status, err.count("\n")) == (1, 1)
 
 
 def test_unwritable_output(train: Command) -> None:
