@@ -160,6 +160,10 @@ def _finish(run: Run, start: float) -> None:
     try:
         results = write_summary(directory, agent, agent.name, agent.engine_in_use, run.recorder, run.settings, start)
     except Exception as error:
+        if isinstance(
+            error.__cause__, KeyboardInterrupt
+        ):  # Python 3.11 wraps it where a class is made, as in an import
+            raise error.__cause__ from None
         again = f"python -m rl.train --resume {directory}"
         raise RunFailed(f"after training: {run.failure(error)}; complete the run with: {again}") from error
     print(f"evaluation    {results.deterministic}\n              {results.stochastic}")

@@ -103,3 +103,17 @@ def test_a_run_killed_while_its_figure_is_drawn_is_completed(
     (run / "learning_curve.png").unlink()
     assert command(rl.train, "--resume", run)[0] == 0, "what a run owes is derived again"
     assert (run / "learning_curve.png").exists()
+
+
+def test_ctrl_c_in_an_import_of_the_figure_is_no_failure(
+    command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Python 3.11 raises RuntimeError from it where a class is made."""
+
+    def importing(*_: object) -> Path:
+        raise RuntimeError("Error calling __set_name__") from KeyboardInterrupt()
+
+    monkeypatch.setattr(summary, "learning_curve", importing)
+    status, out, err = command(rl.train, "CartPole-v1", *SHORT, "--out", tmp_path)
+    assert (status, err) == (130, "")
+    assert f"resume with: python -m rl.train --resume {run_of(tmp_path)}" in out
