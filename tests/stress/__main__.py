@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import closing
+from threading import Lock
 from typing import cast
 
 from agents.machine import machine
@@ -61,12 +62,17 @@ def _read(kept: JsonLines) -> Outcomes:
 def _attack(names: list[str], found: Outcomes, kept: JsonLines, jobs: int) -> None:
     """Makes the attacks of these kinds that were not made yet, several batches at a time."""
     batches = [(name, batch) for name in names for batch in _batches(KINDS[name], found[name])]
+    keeping = Lock()
+
+    def make(name: str, batch: list[int]) -> None:
+        for outcome in made(name, batch):
+            with keeping:
+                _keep(name, outcome, found, kept)
+
     with ThreadPoolExecutor(jobs) as pool:
-        futures = {pool.submit(lambda name, batch: list(made(name, batch)), *each): each[0] for each in batches}
         try:
-            for future in as_completed(futures):
-                for outcome in future.result():
-                    _keep(futures[future], outcome, found, kept)
+            for future in as_completed([pool.submit(make, *each) for each in batches]):
+                future.result()
         except BaseException:
             pool.shutdown(cancel_futures=True)
             raise
