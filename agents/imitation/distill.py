@@ -18,6 +18,7 @@ from agents.maths.schedules import Schedule, value_at
 from agents.rollout import Metrics, Rollout
 from agents.settings.ranges import Count
 from agents.settings.values import ConfigError
+from envs.spaces import brief
 
 Direction = Literal["forward", "reverse", "js"]
 
@@ -157,9 +158,8 @@ def _load(run: str, student: A2C) -> A2C:
     teacher.worlds.close()
     ours, theirs = ((a.worlds.env_obs_space, a.worlds.env_action_space) for a in (student, teacher))
     if ours != theirs:
-        raise ConfigError(
-            f"teachers: {run} was trained on {theirs[0]} → {theirs[1]}, the student has {ours[0]} → {ours[1]}"
-        )
+        own, other = (" → ".join(map(brief, pair)) for pair in (ours, theirs))
+        raise ConfigError(f"teachers: {run} was trained on {other}, the student has {own}")
     squashed = student.squash_output
     if teacher.squash_output != squashed:
         raise ConfigError(f"teachers: squash_output is {not squashed} in {run}, but {squashed} here; make them equal")

@@ -12,7 +12,7 @@ from agents.networks.heads import Head
 from agents.settings.actor_critic import ActorCriticSettings
 from agents.settings.values import ConfigError
 from envs.memory import shortage
-from envs.spaces import Actions, Flat, Space
+from envs.spaces import Actions, Flat, Space, brief
 
 
 def build_networks(
@@ -73,7 +73,9 @@ def _trunk(settings: ActorCriticSettings, space: Space, flat: Flat, generator: G
     elif images:
         encoder = ImageEncoder(images, size, settings.features_dim, generator, settings.network)
     elif settings.network not in ("auto", "mlp"):
-        raise ConfigError(f"network {settings.network} needs images of 5 × 5 pixels or more; observations are {space}")
+        raise ConfigError(
+            f"network {settings.network} needs images of 5 × 5 pixels or more; observations are {brief(space)}"
+        )
     size = size if encoder is None else encoder.size
     memory = GRU(size, settings.gru_size, generator) if settings.gru_size else None
     return Trunk(size if memory is None else memory.size, encoder, memory)

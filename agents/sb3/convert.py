@@ -25,6 +25,7 @@ from agents.sb3.model import ACTIVATIONS, NUMBERS, SAME, Remaining, build, linea
 from agents.settings.actor_critic import Engine
 from agents.settings.values import ConfigError
 from envs import EnvLike, Variant
+from envs.spaces import brief
 
 _OPTIMIZERS: dict[type[optim.Optimizer], dict[str, bool]] = {
     optim.RMSprop: {"use_rms_prop": True},
@@ -68,7 +69,7 @@ def from_sb3(
         ("actions", agent.worlds.env_action_space, theirs.action_space),
     ):
         if space != wanted:
-            raise ConfigError(f"the model is for {what} {wanted}; {agent.worlds.env_id} has {space}")
+            raise ConfigError(f"the model is for {what} {brief(wanted)}; {agent.worlds.env_id} has {brief(space)}")
     for ours, other in parameters(agent.policy, agent.value, policy):
         _copy(other, policy.optimizer, ours, agent.learner.optimizer.inner)
     for own, their in _moments(agent, theirs.get_vec_normalize_env()):

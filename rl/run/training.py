@@ -160,9 +160,7 @@ def _finish(run: Run, start: float) -> None:
     try:
         results = write_summary(directory, agent, agent.name, agent.engine_in_use, run.recorder, run.settings, start)
     except Exception as error:
-        if isinstance(
-            error.__cause__, KeyboardInterrupt
-        ):  # Python 3.11 wraps it where a class is made, as in an import
+        if isinstance(error.__cause__, KeyboardInterrupt):  # wrapped by Python 3.11 where a class is made
             raise error.__cause__ from None
         again = f"python -m rl.train --resume {directory}"
         raise RunFailed(f"after training: {run.failure(error)}; complete the run with: {again}") from error

@@ -172,3 +172,10 @@ def test_teachers_that_do_not_fit(teacher: str, tmp_path: Path) -> None:
             Distill(A2C("ContinuousTarget-v0", **FEW), teachers=(real,), **own)
     with pytest.raises(ConfigError, match=r"squash_output is False in .*, but True here; make them equal"):
         Distill(A2C("ContinuousTarget-v0", squash_output=True, **FEW), teachers=(real,))
+
+
+def test_other_spaces_are_named_in_one_line(tmp_path: Path) -> None:
+    teacher = A2C("CartPole-v1", num_envs=1).save(tmp_path / "teacher")
+    with pytest.raises(ConfigError, match=r"was trained on Box\(.* the student has Box\(") as raised:
+        Distill(A2C("CartPole-v1", num_envs=1, frame_stack=2), teachers=(str(teacher),))
+    assert "\n" not in str(raised.value)
