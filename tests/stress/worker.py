@@ -14,17 +14,17 @@ BROKEN = "BROKEN"
 
 
 def main() -> None:
-    kind, room = KINDS[sys.argv[1]], Path(tempfile.mkdtemp(prefix="stress-"))
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")  # what attacks print is not an answer
     os.dup2(2, 1)
     warnings.simplefilter("error")
     warnings.filterwarnings("ignore", "builtin type .* has no __module__")  # Box2D crashes if its import raises this
-    for number in map(int, sys.argv[2:]):
-        try:
-            outcome, report = kind.attack(number, room), ""
-        except BaseException as error:
-            outcome, report = BROKEN, "".join(traceback.format_exception(error))
-        print(json.dumps([number, outcome, report]), file=answers, flush=True)
+    with tempfile.TemporaryDirectory(prefix="stress-") as room:
+        for number in map(int, sys.argv[2:]):
+            try:
+                outcome, report = KINDS[sys.argv[1]].attack(number, Path(room)), ""
+            except BaseException as error:
+                outcome, report = BROKEN, "".join(traceback.format_exception(error))
+            print(json.dumps([number, outcome, report]), file=answers, flush=True)
 
 
 if __name__ == "__main__":
