@@ -1,8 +1,8 @@
 """`Fused`: acting and learning by compiled kernels, over the memory of a learner's torch parameters."""
 
 import time
-from collections.abc import Callable, Sequence
-from typing import Protocol, cast
+from collections.abc import Callable
+from typing import cast
 from weakref import WeakSet
 
 import numba
@@ -14,78 +14,18 @@ from torch import Generator, Tensor
 
 from agents.fused.chunk import Episodes, World
 from agents.fused.learn import DONE
-from agents.fused.memory import Batch, Reports, zeros
-from agents.networks.actor_critic import Policy, encode
+from agents.fused.memory import Reports, zeros
+from agents.fused.program import Actor, Arrays, Program
+from agents.networks.actor_critic import encode
 from agents.rollout import Array, Choice, ChunkPlan, ChunkResult, Context, Episode, Metrics, Rollout, finished_episodes
 from envs import Worlds
 from envs.backends.native import NativeBackend
 from envs.kernels import Kernel, compiled_for, compiling
-from envs.spaces import Flat
 
 _CHUNK_SECONDS = 0.1  # duration of a chunk on environments that the kernels cannot step
 
 # complete updates, episodes that ended in them, next observations, and the error that ended the chunk early
 Outcome = tuple[int, list[Episode], Array, BaseException | None]
-
-
-class Arrays(Protocol):
-    """The memory of an algorithm's kernels, a named tuple."""
-
-    @property
-    def batch(self) -> Batch: ...
-
-
-class Kernels(Protocol):
-    """An algorithm's kernels, with the signatures of `agents.fused.chunk`."""
-
-    act: Kernel
-    update: Kernel
-    store_learn_act: Kernel
-    run_chunk: Kernel
-
-
-class Program(Protocol):
-    """What an algorithm's kernels work on: memory shared with torch's parameters."""
-
-    @property
-    def kernels(self) -> Kernels: ...
-    @property
-    def gaussian(self) -> bool: ...
-    @property
-    def size(self) -> int:
-        """The number of actions, or their dimension."""
-
-    @property
-    def n_steps(self) -> int:
-        """Steps of each environment per update."""
-
-    @property
-    def report(self) -> np.dtype[np.void]:
-        """The numbers of an update, float64 each."""
-
-    @property
-    def metrics(self) -> Sequence[str]:
-        """The first fields of a report, logged as train/<name>; "" for one that is not."""
-
-    def memory(self, steps: int, envs: int) -> Arrays:
-        """Arrays for rollouts of this shape, with the current settings and state; the same ones for the same shape."""
-
-    def acting_memory(self, envs: int, deterministic: bool) -> Arrays:
-        """Arrays for acting on observations of N environments."""
-
-    def write_back(self, report: Reports) -> None:
-        """After a kernel: torch's objects take over what changed outside the arrays. report: of the last update."""
-
-    def error(self, status: int, report: Reports) -> FloatingPointError:
-        """What a kernel's status means, if it is not DONE."""
-
-
-class Actor(Protocol):
-    """What acting needs of a learner."""
-
-    policy: Policy
-    obs_space: Flat
-    generator: Generator
 
 
 class Fused:

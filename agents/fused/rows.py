@@ -1,8 +1,8 @@
 """A layer on a single input, in LLVM vector instructions: its product, and a step and a trace of its gradient.
 
 Arrays are flat. A layer's weight, [I, O], and then its bias, [O], begin at `weight`, with O a multiple of `PAD`; its
-input h, [I], begins at `begin` of its array, the gradient d of its sums, [O], at `place`. Slices would cost more than
-the arithmetic. The gradient of the weight is h dᵀ, that of the bias is d.
+input h, [I], begins at `begin` of its array, the gradient d of its sums, [O], at `place`: slices would cost more than
+the arithmetic. The gradient of the weight is h dᵀ, that of the bias is d. Rows are padded with zeros.
 """
 
 from collections.abc import Callable
@@ -171,6 +171,32 @@ def _dots(rows: int, functions: int) -> Callable[..., None]:
 
 
 _dots_4, _dots_1, _dots_4_twice, _dots_1_twice = _dots(4, 1), _dots(1, 1), _dots(4, 2), _dots(1, 2)
+
+
+def _total(lanes: Callable[..., ir.Value]) -> Callable[..., float]:
+    """A function of (x, begin, y, place, width): the sum of lanes(builder, x lanes, y lanes)."""
+
+    def generate(context, builder, signature, arguments):
+        x, y = (VectorArray(context, builder, signature.args[n], arguments[n]) for n in (0, 2))
+        begin, place, width = (arguments[n] for n in (1, 3, 4))
+        total = cgutils.alloca_once_value(builder, ir.Constant(x.vector, [0.0] * PAD))
+        with cgutils.for_range_slice(builder, _INT(0), width, _INT(PAD), inc=True) as (k, _):
+            more = lanes(builder, x.load(builder.add(begin, k)), y.load(builder.add(place, k)))
+            builder.store(builder.fadd(builder.load(total), more), total)
+        return _sum(builder, builder.load(total))
+
+    @intrinsic
+    def summed(_, x, begin, y, place, width):
+        n = types.intp
+        return x.dtype(x, n, y, n, n), generate
+
+    return summed
+
+
+_values = _total(lambda builder, x, _: x)
+_sizes = _total(lambda builder, x, _: _call(builder, "fabs", x.type, x))
+_products = _total(lambda builder, x, y: builder.fmul(x, y))
+
 _product_wide, _product_one = _product(_WIDE), _product(1)
 _outer_wide, _outer_one = _outer(_WIDE), _outer(1)
 _decayed_wide, _decayed_one = _decayed(_WIDE), _decayed(1)
@@ -227,3 +253,21 @@ def transposed_product(theta, weight, width, count, d, place, second, under, beg
             _dots_4(theta, weight + a * width, width, d, place, second, under, begin + a)
         for a in range(whole, count):
             _dots_1(theta, weight + a * width, width, d, place, second, under, begin + a)
+
+
+@kernel
+def row_sum(x, begin, width):
+    """Σ x[k]. Like all sums here, in an order that does not depend on how the caller is compiled."""
+    return _values(x, begin, x, begin, width)
+
+
+@kernel
+def row_size(x, begin, width):
+    """Σ |x[k]|."""
+    return _sizes(x, begin, x, begin, width)
+
+
+@kernel
+def row_dot(x, begin, y, place, width):
+    """Σ x[k] y[k]."""
+    return _products(x, begin, y, place, width)

@@ -10,10 +10,10 @@ from torch import Tensor, nn
 
 from agents.fused import chunk
 from agents.fused import memory as layout
-from agents.fused.engine import Kernels
 from agents.fused.learn import GRADIENT_NOT_FINITE
 from agents.fused.memory import Batch, Doubles, Memory, Net, Norms, Parameters, Reports, Scratch, zeros
 from agents.fused.optimizers import ADAM, RMSPROP, RMSPROP_TF_LIKE
+from agents.fused.program import Kernels
 from agents.learner import Learner
 from agents.maths.normalize import ObservationNormalizer, RewardNormalizer, RunningMoments
 from agents.maths.schedules import numbers_of

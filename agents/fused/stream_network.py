@@ -8,8 +8,8 @@ import math
 from typing import NamedTuple
 
 from agents.fused.memory import COLUMN, FAN_IN, FAN_OUT, WEIGHT, WIDTH, Doubles, Floats, Integers
-from agents.fused.rows import row_product, transposed_product
-from envs.kernels import fast_kernel, inlined, kernel
+from agents.fused.rows import row_dot, row_product, row_sum, transposed_product
+from envs.kernels import inlined, kernel
 
 ACTIVATIONS = ("tanh", "relu", "leaky_relu")
 TANH, RELU, LEAKY_RELU = range(3)
@@ -35,24 +35,21 @@ class StreamNet(NamedTuple):
     scales: Floats  # [L], 1 / √(variance + 1e-5) of each layer's sums
 
 
-@fast_kernel
-def normalize_units(units, begin, size):
-    """z ← (z − mean) / √(var + 1e-5) over `size` units from `begin` on; returns the factor."""
+@kernel
+def normalize_units(units, begin, size, width):
+    """z ← (z − mean) / √(var + 1e-5) over `size` units from `begin` on; returns the factor. width: padded."""
     z, number = units[begin : begin + size], units.dtype.type
-    mean, square = number(0), number(0)
-    for k in range(size):
-        mean += z[k]
-    mean = mean / number(size)
+    inverse = number(1) / number(size)
+    mean = row_sum(units, begin, width) * inverse
     for k in range(size):
         z[k] -= mean
-        square += z[k] * z[k]
-    scale = number(1) / math.sqrt(square / number(size) + number(_EPS))
+    scale = number(1) / math.sqrt(row_dot(units, begin, units, begin, width) * inverse + number(_EPS))
     for k in range(size):
         z[k] *= scale
     return scale
 
 
-@fast_kernel
+@kernel
 def activate(activation, units, outputs, begin, size):
     """h = f(z), for `size` units from `begin` on."""
     z, h = units[begin : begin + size], outputs[begin : begin + size]
@@ -77,7 +74,7 @@ def forward_pass(layers, theta, units, outputs, scales, activation, layer_norm, 
         row_product(theta, layers[i, WEIGHT], width, layers[i, FAN_IN], outputs, begin, sums, place)
         if i < last:
             if layer_norm:
-                scales[i] = normalize_units(units, place, size)
+                scales[i] = normalize_units(units, place, size, width)
             activate(activation, units, outputs, place, size)
     return place
 
@@ -88,12 +85,11 @@ def forward(net, activation, layer_norm, x, r):
     return forward_pass(net.layers, net.theta, net.units, net.outputs, net.scales, activation, layer_norm, x, r)
 
 
-@fast_kernel
-def through_units(activation, layer_norm, units, outputs, begin, size, deltas, place, scale):
+@kernel
+def through_units(activation, layer_norm, units, outputs, begin, size, width, deltas, place, scale):
     """From the gradient of the activations to that of the sums, in place at `place`. z: normalized sums."""
     z, h, d = units[begin : begin + size], outputs[begin : begin + size], deltas[place : place + size]
     number = d.dtype.type
-    mean, product = number(0), number(0)
     if activation == TANH:
         for k in range(size):
             d[k] *= number(1) - h[k] * h[k]
@@ -102,10 +98,8 @@ def through_units(activation, layer_norm, units, outputs, begin, size, deltas, p
         for k in range(size):
             d[k] *= number(1) if z[k] > 0 else slope
     if layer_norm:
-        for k in range(size):
-            mean += d[k]
-            product += d[k] * z[k]
-        mean, product = mean / number(size), product / number(size)
+        inverse = number(1) / number(size)
+        mean, product = row_sum(deltas, place, width) * inverse, row_dot(deltas, place, units, begin, width) * inverse
         for k in range(size):
             d[k] = scale * (d[k] - mean - z[k] * product)
 
@@ -114,11 +108,12 @@ def through_units(activation, layer_norm, units, outputs, begin, size, deltas, p
 def backward_pass(layers, theta, units, outputs, deltas, scales, activation, layer_norm, functions):
     whole = len(outputs)
     for i in range(len(layers) - 1, 0, -1):
-        place, begin, size = layers[i, COLUMN], layers[i - 1, COLUMN], layers[i - 1, FAN_OUT]
+        place, begin = layers[i, COLUMN], layers[i - 1, COLUMN]
+        size, width = layers[i - 1, FAN_OUT], layers[i - 1, WIDTH]
         second = whole if functions == 2 else 0
         transposed_product(theta, layers[i, WEIGHT], layers[i, WIDTH], size, deltas, place, second, deltas, begin)
         for f in range(0, functions * whole, whole):
-            through_units(activation, layer_norm, units, outputs, begin, size, deltas, f + begin, scales[i - 1])
+            through_units(activation, layer_norm, units, outputs, begin, size, width, deltas, f + begin, scales[i - 1])
 
 
 @inlined

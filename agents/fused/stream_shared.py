@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from agents.fused import stream
-from agents.fused.engine import Kernels
 from agents.fused.memory import COLUMN, FAN_IN, WIDTH, Batch, Integers, Reports, layer_table, padded, views, zeros
+from agents.fused.program import Kernels
 from agents.fused.shared import norms_of
 from agents.fused.stream import StreamMemory
 from agents.fused.stream_network import ACTIVATIONS, StreamNet

@@ -9,10 +9,10 @@ import math
 import numpy as np
 
 from agents.fused.memory import COLUMN, FAN_IN, WEIGHT, WIDTH
-from agents.fused.rows import add_gradient, decay_and_add_gradient
+from agents.fused.rows import add_gradient, decay_and_add_gradient, row_size, row_sum
 from agents.step_rules import ADAPTIVE_EPS, CLIP_DECAY, CLIP_DEVIATIONS, INTENT_EPS, MOMENT_DECAY
 from agents.traces import TINY
-from envs.kernels import fast_kernel, inlined, kernel
+from envs.kernels import inlined, kernel
 
 _f64 = np.float64
 RULES = ("obgd", "adaptive", "intentional")
@@ -25,22 +25,14 @@ def input_of(layers, i):
     return layers[i - 1, COLUMN] if i > 0 else 0
 
 
-@fast_kernel
-def size_of(x, begin, count):
-    """Σ |x| of `count` numbers from `begin` on."""
-    part, total = x[begin : begin + count], x.dtype.type(0)
-    for k in range(count):
-        total += abs(part[k])
-    return total
-
-
 @kernel
 def gradient_length(layers, outputs, deltas):
     """‖∇‖₁: the gradient h dᵀ of a weight has ‖h‖₁ ‖d‖₁, that of its bias ‖d‖₁."""
     total = 0.0
     for i in range(len(layers)):
         h, d = input_of(layers, i), layers[i, COLUMN]
-        total += size_of(deltas, d, layers[i, WIDTH]) * (1 + size_of(outputs, h, layers[i, FAN_IN]))
+        rows = d - h if i > 0 else layers[0, COLUMN]  # padded
+        total += row_size(deltas, d, layers[i, WIDTH]) * (1 + row_size(outputs, h, rows))
     return total
 
 
@@ -63,7 +55,7 @@ def accumulate(layers, trace, outputs, deltas, decay):
     return total
 
 
-@fast_kernel
+@kernel
 def scale_functions(deltas, first, second):
     """The two halves of deltas: first · d₀ + second · d₁, and second · d₁."""
     first, second, half = deltas.dtype.type(first), deltas.dtype.type(second), len(deltas) // 2
@@ -72,7 +64,7 @@ def scale_functions(deltas, first, second):
         deltas[k] = first * deltas[k] + deltas[half + k]
 
 
-@fast_kernel
+@kernel
 def move_along(theta, trace, amount):
     """w ← w + amount · e. Both [P]."""
     amount = theta.dtype.type(amount)
@@ -80,7 +72,7 @@ def move_along(theta, trace, amount):
         theta[k] += amount * trace[k]
 
 
-@fast_kernel
+@kernel
 def move_towards(average, theta, rate):
     """θ̄ ← θ̄ + rate · (θ − θ̄). Both [P]."""
     rate = theta.dtype.type(rate)
@@ -94,35 +86,39 @@ def obgd(options, overshoot, delta, length):
     return options.step_size / max(options.step_size * overshoot * max(abs(delta), 1.0) * length, 1.0)
 
 
-@fast_kernel
-def adaptive_length(trace, moments, delta, correction):
-    """v ← 0.999 v + 0.001 (δ e)²; returns ‖e / d‖₁, d = √(v / correction + 1e-8). Both [P]."""
+@kernel
+def adaptive_length(trace, moments, gradient, delta, correction):
+    """v ← 0.999 v + 0.001 (δ e)²; returns ‖e / d‖₁, d = √(v / correction + 1e-8). All [P]; overwrites the gradient."""
     number = trace.dtype.type
     decay, rest, delta = number(MOMENT_DECAY), number(1 - MOMENT_DECAY), number(delta)
-    inverse, eps, total = number(1 / correction), number(ADAPTIVE_EPS), number(0)
+    inverse, eps = number(1 / correction), number(ADAPTIVE_EPS)
     for k in range(len(trace)):
         move = delta * trace[k]
         v = decay * moments[k] + rest * move * move
         moments[k] = v
-        total += abs(trace[k]) / math.sqrt(v * inverse + eps)
-    return total
+        gradient[k] = trace[k] / math.sqrt(v * inverse + eps)
+    return row_size(gradient, 0, len(gradient))
 
 
-@fast_kernel
+@kernel
 def intended_squares(trace, gradient, moments, decay, correction):
-    """e ← decay · e + g; v ← 0.999 v + 0.001 g²; returns Σ g²/d and Σ e²/d, d = √(v / correction) + 1e-8. All [P]."""
+    """e ← decay · e + g; v ← 0.999 v + 0.001 g²; returns Σ g²/d and Σ e²/d, d = √(v / correction) + 1e-8.
+
+    All [P]; overwrites the gradient.
+    """
     number = trace.dtype.type
     decay, inverse, tiny, eps = number(decay), number(1 / correction), number(TINY), number(INTENT_EPS)
-    keep, rest, n, z = number(MOMENT_DECAY), number(1 - MOMENT_DECAY), number(0), number(0)
+    keep, rest = number(MOMENT_DECAY), number(1 - MOMENT_DECAY)
     for k in range(len(trace)):
         e = decay * trace[k] + gradient[k]
-        e = number(0) if abs(e) < tiny else e
-        v = keep * moments[k] + rest * gradient[k] * gradient[k]
-        trace[k], moments[k] = e, v
-        d = math.sqrt(v * inverse) + eps
-        n += gradient[k] * gradient[k] / d
-        z += e * e / d
-    return n, z
+        trace[k] = number(0) if abs(e) < tiny else e
+        square = gradient[k] * gradient[k]
+        moments[k] = keep * moments[k] + rest * square
+        gradient[k] = square / (math.sqrt(moments[k] * inverse) + eps)
+    n = row_sum(gradient, 0, len(gradient))
+    for k in range(len(trace)):
+        gradient[k] = trace[k] * trace[k] / (math.sqrt(moments[k] * inverse) + eps)
+    return n, row_sum(gradient, 0, len(gradient))
 
 
 @inlined
@@ -142,7 +138,7 @@ def intentional(net, decay, delta, intent, relative):
     return step, delta / max(state[3] / seen, INTENT_EPS) if relative else delta
 
 
-@fast_kernel
+@kernel
 def move_scaled(theta, trace, gradient, moments, amount, step, inverse, inside, outside):
     """w ← w + (amount · e + step · g) / d, d = √(v · inverse + inside) + outside. All [P]."""
     number = theta.dtype.type
@@ -164,7 +160,7 @@ def measure(options, net, delta, overshoot, intent, relative):
     length = accumulate(net.layers, net.trace, net.outputs, net.deltas, decay)
     if options.rule == ADAPTIVE:
         net.state[0] += 1
-        length = _f64(adaptive_length(net.trace, net.moments, delta, 1 - MOMENT_DECAY ** net.state[0]))
+        length = _f64(adaptive_length(net.trace, net.moments, net.gradient, delta, 1 - MOMENT_DECAY ** net.state[0]))
     return obgd(options, overshoot, delta, length), delta
 
 
