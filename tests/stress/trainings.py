@@ -64,7 +64,7 @@ def undisturbed(training: Training, room: Path, kind: type[Fault]) -> Undisturbe
     inside = room / f"undisturbed-{training}-{kind.__name__}"
     inside.mkdir()
     first = [*training.argv(room), "--out", str(inside / "first"), "--total-timesteps", "8"]
-    train(first, inside, Fault())  # compiles kernels: loaded ones may round differently
+    train(first, inside, Fault())  # compiles the kernels, which writes files too
     done = train([*training.argv(room), "--out", str(inside / "whole")], inside, kind())
     assert (done.status, done.err) == (0, ""), done
     return Undisturbed(run_of(inside / "whole"), done.moments)
