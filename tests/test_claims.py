@@ -44,6 +44,18 @@ def bench() -> list[str]:
     ]
 
 
+def equivalence() -> list[str]:
+    content = cast("dict[str, dict[str, dict[str, float]]]", read("equivalence.json"))["together"]
+    difference, p = content["difference"], content["p"]
+    assert not content["equivalent"]
+    signed = [f"{difference[name]:+.3f}".replace("-", "−") for name in ("value", "low", "high")]
+    return [
+        f"difference of normalized scores, {signed[0]} [{signed[1]}, {signed[2]}], lies within the margin",
+        f"higher with probability {p['value']:.3f} [{p['low']:.3f}, {p['high']:.3f}]",
+        "by its own rule, the test does not show equivalence",
+    ]
+
+
 def adaptation() -> list[str]:
     lines = cast("list[dict[str, object]]", read("Acrobot-v1/learning-rate.json")["lines"])
     found = {line["label"]: cast("dict[str, dict[str, int]]", line["statistics"])["steps"] for line in lines}
@@ -54,7 +66,7 @@ def adaptation() -> list[str]:
     ]
 
 
-@pytest.mark.parametrize("claims", [collapse, bench, adaptation])
+@pytest.mark.parametrize("claims", [collapse, bench, equivalence, adaptation])
 def test_readme(claims: Callable[[], list[str]]) -> None:
     for claim in claims():
         assert claim in README, claim
