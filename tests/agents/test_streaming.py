@@ -235,7 +235,7 @@ def test_engines_agree_in_double_precision(trace_decay: float, long: bool) -> No
             for engine in ("torch", "fused")
         ]  # type: ignore[arg-type]
         for agent in agents:
-            agent.learn(10_000 if long else 2_000)
+            agent.learn(10_000 if long else 1_000)
         averages = [agent.learner.average for agent in agents]
         assert averages[0]
         assert averages[1]

@@ -151,7 +151,7 @@ def test_wrappers_by_name():
     names = ("gymnasium.wrappers:NormalizeReward", "gymnasium.wrappers:RecordEpisodeStatistics")
     worlds = make("Pendulum-v1", 1, variant=Variant(wrappers=names))
     assert worlds.backend == "sync"  # nothing native is wrapped
-    outer = worlds.env.envs[0].env
+    outer = worlds.env.envs[0].env.env  # below what records its actions for an exact resume
     assert type(outer) is gym.wrappers.RecordEpisodeStatistics
     assert type(outer.env) is gym.wrappers.NormalizeReward
     agent = A2C("Pendulum-v1", num_envs=2, wrappers=names).learn(20)
