@@ -10,11 +10,12 @@ import numpy as np
 import torch
 from gymnasium import spaces
 from numpy.typing import NDArray
-from torch import Generator, Tensor
+from torch import Generator
 
 from agents.fused.chunk import Episodes, World
 from agents.fused.learn import DONE
 from agents.fused.memory import Reports, zeros
+from agents.fused.noise import Noise, draw
 from agents.fused.program import Actor, Arrays, Program
 from agents.networks.actor_critic import encode
 from agents.rollout import Array, Choice, ChunkPlan, ChunkResult, Context, Episode, Metrics, Rollout, finished_episodes
@@ -37,6 +38,7 @@ class Fused:
         self.learner, self.program = learner, program
         self._step_kernels: dict[np.dtype[np.floating], Kernel] = {}
         self._compiled: WeakSet[Worlds] = WeakSet()
+        self._noise_size = program.size if program.gaussian else None
         self._columns = {f"train/{name}": k for k, name in enumerate(program.metrics) if name}
 
     def act(self, obs: Array, deterministic: bool, generator: Generator | None, context: Context) -> Choice:
@@ -104,9 +106,10 @@ class Fused:
     def _native(self, memory: Arrays, worlds: Worlds, plan: ChunkPlan, obs: Array, reports: Reports) -> Outcome:
         rows = plan.updates * plan.n_steps * worlds.num_envs
         ended = Episodes(np.empty(rows), np.empty(rows, np.int64), np.empty(rows, np.int64))
+        noise = draw(self.learner.generator, rows, self._noise_size)
         status, whole, count = self.program.kernels.run_chunk(
-            memory, _world(worlds), self._noise(rows, self.learner.generator), plan.updates, plan.n_steps, plan.step,
-            plan.iteration, plan.until, plan.interval, reports, ended,
+            memory, _world(worlds), noise, plan.updates, plan.n_steps, plan.step, plan.iteration, plan.until,
+            plan.interval, reports, ended,
         )  # fmt: skip
         episodes = [Episode(*row) for row in zip(*(column[:count].tolist() for column in ended), strict=True)]
         failure = None if status == DONE else self.program.error(status, reports[whole : whole + 1])
@@ -117,7 +120,8 @@ class Fused:
         whole, episodes, batch, envs, steps = 0, list[Episode](), memory.batch, worlds.num_envs, plan.n_steps
         actions = batch.continuous if self.program.gaussian else batch.discrete
         deadline, step, extra, status = time.perf_counter() + _CHUNK_SECONDS, plan.step, 0, DONE
-        raw, noise, ended = self._raw(obs), self._noise(envs, self.learner.generator), list[Episode]()
+        draws = Noise(self.learner.generator, envs, self._noise_size)
+        raw, noise, ended = self._raw(obs), draws.take(), list[Episode]()
         self.program.kernels.act(memory, raw, noise)
         step_kernel = (
             self._step_kernel(memory, raw, noise) if worlds.env.fixed_dtypes else self.program.kernels.store_learn_act
@@ -134,7 +138,7 @@ class Fused:
                     if "_episode" in infos:
                         ended += finished_episodes(infos, step)
                         raw_next = self._raw(cast(Array, infos["next_obs"]))
-                    noise = self._noise(0 if last and t == steps - 1 else envs, self.learner.generator)
+                    noise = draws.none if last and t == steps - 1 else draws.take()
                     extra, status = step_kernel(
                         memory, t, steps, extra, raw, noise, raw_next, reward, terminated, truncated, progress,
                         measure, report,
@@ -146,6 +150,8 @@ class Fused:
                     break
         except BaseException as failure:  # of an environment, or Ctrl-C; earlier updates count
             return whole, episodes, obs, failure
+        finally:
+            draws.settle()
         return whole + 1, episodes, obs, None
 
     def _step_kernel(self, memory: Arrays, raw: NDArray[np.floating], noise: NDArray[np.floating]) -> Kernel:
@@ -205,13 +211,6 @@ class Fused:
 
     def describe(self) -> str:
         return f"fused (Numba {numba.__version__}), one thread of the CPU"
-
-    def _noise(self, rows: int, generator: Generator) -> NDArray[np.floating]:
-        """Random numbers for sampling. Unlike torch.randn, they do not depend on how many are drawn per call."""
-        if not self.program.gaussian:
-            return torch.rand(rows, 1, generator=generator).numpy()
-        u = torch.rand(rows, self.program.size, generator=generator, dtype=torch.float64)
-        return cast(Tensor, torch.special.ndtri(u.clamp_min_(2.0**-54))).to(torch.get_default_dtype()).numpy()
 
 
 def _native(worlds: Worlds) -> NativeBackend:

@@ -16,7 +16,9 @@ from envs.snapshot import layers_of
 from envs.spaces import Array, Flat, brief, is_flat
 
 Number = TypeVar("Number", float, bool)
+_FLAGS = frozenset({bool, np.bool_})
 _LONGEST = 80  # characters of a value in a message
+_NUMBERS = frozenset({int, float, bool, np.int32, np.int64, np.float32, np.float64})  # in infos that merge simply
 _MISFITS = (TypeError, ValueError, OverflowError, AttributeError, LookupError)
 
 
@@ -71,7 +73,8 @@ class GuardedEnv(gym.Wrapper[object, object, object, object]):
             form = "(observation, reward, terminated, truncated, info)"
             raise self.failure(f"returned {_shown(answer)} from step, which must return {form}")
         obs, reward, terminated, truncated, info = answer
-        if type(reward) is float and type(terminated) is bool and type(truncated) is bool and type(info) is dict:
+        plain = isinstance(reward, float) and type(terminated) in _FLAGS and type(truncated) in _FLAGS
+        if plain and type(info) is dict:
             return answer
         if not isinstance(info, dict):
             raise self.failure(f"returned the info {_shown(info)}, which must be a dict")
@@ -192,6 +195,22 @@ def restore_all(envs: Sequence[GuardedEnv], state: object) -> None:
         raise ValueError(f"the saved state is of {len(snapshots)} environments, not of {len(envs)}")
     for env, snapshot in zip(envs, snapshots, strict=True):
         env.snapshot = snapshot
+
+
+def stacked_infos(infos: Sequence[Infos]) -> Infos | None:
+    """Gymnasium's merged infos, in less time, if all environments give the same numbers and nothing else; else None."""
+    first, merged = infos[0], Infos()
+    if any(info.keys() != first.keys() for info in infos):
+        return None
+    for key, value in first.items():
+        kind, values = type(value), [info[key] for info in infos]
+        if kind not in _NUMBERS or any(type(value) is not kind for value in values):
+            return None
+        try:
+            merged[key], merged[f"_{key}"] = np.array(values, kind), np.ones(len(infos), bool)
+        except OverflowError:  # a whole number of more than 64 bits
+            return None
+    return merged
 
 
 def merge_info(add: Callable[[Infos, Infos, int], Infos], infos: Infos, info: Infos, i: int, count: int) -> Infos:

@@ -1,6 +1,6 @@
 """`SyncBackend`: Gymnasium's `SyncVectorEnv` in SAME_STEP mode, with less overhead around each environment's step."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Self
 
@@ -18,6 +18,7 @@ from envs.backends.guard import (
     itself,
     merge_info,
     restore_all,
+    stacked_infos,
 )
 from envs.errors import EnvironmentUsageError
 from envs.replay import Snapshot
@@ -66,9 +67,8 @@ class SyncBackend(BackendEnv, SyncVectorEnv):
 
     def step(self, actions: Array) -> StepResult:
         obs, (shape, dtype) = np.empty_like(self._observations), self._form
-        reward, terminated, truncated = [], [], []
-        infos: Infos = {}
-        final: dict[int, Array] = {}
+        reward, terminated, truncated, infos = [], [], [], list[Infos]()
+        final: dict[int, tuple[Array, Infos]] = {}
         given = [np.asarray(action) for action in actions] if self._scalars else actions
         for i, env in enumerate(self._stepped):
             guard = self._guarded[i]
@@ -85,19 +85,18 @@ class SyncBackend(BackendEnv, SyncVectorEnv):
             good = type(row) is np.ndarray and row.dtype is dtype and row.shape == shape
             obs[i] = row if good else guard.checked(row)
             if over or cut:
-                final[i] = obs[i].copy()
-                infos = self._add_info(infos, {"final_obs": final[i], "final_info": info}, i)
+                final[i] = obs[i].copy(), info
                 obs[i], info = guard.reset()
-            if info:
-                infos = self._add_info(infos, info, i)
+            infos.append(info)
         self._env_obs = list(obs)  # read by a reset of some environments
         next_obs = obs
         if final:
             next_obs = obs.copy()
-            for i, row in final.items():
+            for i, (row, _) in final.items():
                 next_obs[i] = row
-        infos["next_obs"] = next_obs
-        return obs, np.array(reward), np.array(terminated), np.array(truncated), infos
+        merged = self._merged(infos, final)
+        merged["next_obs"] = next_obs
+        return obs, np.array(reward), np.array(terminated), np.array(truncated), merged
 
     def capture(self) -> list[Snapshot] | None:
         snapshots = capture_all(self._guarded)
@@ -107,6 +106,17 @@ class SyncBackend(BackendEnv, SyncVectorEnv):
     def restore(self, state: object) -> None:
         restore_all(self._guarded, state)
         self._choose_stepped()
+
+    def _merged(self, infos: Sequence[Infos], final: Mapping[int, tuple[Array, Infos]]) -> Infos:
+        """final: the last observation and info of the episodes that ended, by environment."""
+        merged = None if final else stacked_infos(infos)
+        if merged is None:
+            merged = {}
+            for i, info in enumerate(infos):
+                if i in final:
+                    merged = self._add_info(merged, dict(zip(("final_obs", "final_info"), final[i], strict=True)), i)
+                merged = self._add_info(merged, info, i)
+        return merged
 
     def _add_info(self, vector_infos: Infos, env_info: Infos, env_num: int) -> Infos:
         return merge_info(super()._add_info, vector_infos, env_info, env_num, self.num_envs)

@@ -9,9 +9,11 @@ import numpy as np
 import pytest
 import torch
 from gymnasium import spaces
+from gymnasium.vector import VectorEnv
 
 from agents.evaluation import evaluate
 from envs import EnvironmentFailure, EnvironmentUsageError, EnvironmentWarning, Variant, make
+from envs.backends.guard import stacked_infos
 from envs.streams import stream_seeds
 from tests.toys import LINE, Counter, Float32Vector, Idle, numbered, same_step
 
@@ -235,3 +237,32 @@ def test_spaces_that_cannot_be_used_are_refused_in_one_line(made, words):
     with pytest.raises(EnvironmentUsageError, match=words) as refused:
         make(partial(Spaces, **made), 2)
     assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("infos", "simple"),
+    [
+        ([{"x": 1.5, "n": 3, "on": True}, {"x": -2.0, "n": 0, "on": False}], True),
+        ([{"x": np.float64(1.5), "y": np.float32(0.1)}, {"x": np.float64(0), "y": np.float32(2)}], True),
+        ([{}, {}], True),
+        ([{"x": 1.5}, {"x": 2}], False),  # of two types
+        ([{"x": 1.5}, {}], False),
+        ([{"x": "a"}, {"x": "b"}], False),
+        ([{"x": {"y": 1}}, {"x": {"y": 2}}], False),
+        ([{"n": 2**70}, {"n": 1}], False),
+    ],
+)
+def test_infos_that_hold_numbers_merge_as_gymnasium_merges_them(infos, simple):
+    merged = stacked_infos(infos)
+    assert (merged is not None) == simple
+    if merged is None:
+        return
+    reference: dict[str, object] = {}
+    envs = VectorEnv()
+    envs.num_envs = len(infos)
+    for i, info in enumerate(infos):
+        reference = envs._add_info(reference, info, i)
+    assert merged.keys() == reference.keys()
+    for key, value in reference.items():
+        np.testing.assert_array_equal(merged[key], value)
+        assert merged[key].dtype == value.dtype
