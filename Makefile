@@ -3,7 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help train test test-long lint figures zoo unseen streaming imitation collapse lockstep bench information coverage gan stress clean
+.PHONY: help train test test-long lint style figures zoo unseen streaming imitation collapse lockstep bench information coverage gan stress clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*##/\1\t/p' $(MAKEFILE_LIST)
@@ -13,16 +13,18 @@ train: .venv/installed  ## train CartPole-v1 and evaluate it; leaves results/run
 
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --dist worksteal
 
-test: .venv/installed-dev lint  ## lint, types, tests
-	$(PYTEST)
+test: style  ## lint, types, tests
+	@$(BIN)/mypy & types=$$!; $(PYTEST); tests=$$?; wait $$types && exit $$tests
 
-test-long: .venv/installed-dev lint  ## the same with equality runs of full length
+test-long: lint  ## the same with equality runs of full length
 	$(PYTEST) --long
 
-lint: .venv/installed-dev  ## style and types
+lint: style  ## style and types
+	$(BIN)/mypy
+
+style: .venv/installed-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy
 
 figures: .venv/installed-box2d  ## ours beside Stable-Baselines3, and settings beside each other (three hours on two cores)
 	for env in CartPole-v1 Acrobot-v1 Pendulum-v1 LunarLander-v3; do \

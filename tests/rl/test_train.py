@@ -212,7 +212,7 @@ def trained(process: Process, parent: Path) -> None:
         os.sched_yield()
 
 
-ENDLESS = ["--total-timesteps", "1000000000", "--set", "eval_episodes=2", "--set", "checkpoint_interval=10000"]
+ENDLESS = ["--total-timesteps", "1000000000", "--set", "eval_episodes=2", "--set", "checkpoint_interval=2000"]
 
 
 @pytest.mark.slow
@@ -228,7 +228,7 @@ def test_ctrl_c_then_resume(
     assert (process.returncode, err) == (expected, "")
     run = run_of(tmp_path / "a")
     assert f"python -m rl.train --resume {run}" in out
-    steps = str(step_of(checkpoint.newest(run / "checkpoints")) + 20_000)
+    steps = str(step_of(checkpoint.newest(run / "checkpoints")) + 4_000)
     whole = [*ENDLESS, "--engine", engine, "--total-timesteps", steps]
     assert train("--resume", str(run), "--total-timesteps", steps)[0] == 0
     assert train("CartPole-v1", *whole, "--out", str(tmp_path / "b"))[0] == 0
@@ -250,7 +250,7 @@ def test_kill_then_resume(train: Command, start: Start, tmp_path: Path) -> None:
     process.kill()
     process.communicate()
     run = run_of(tmp_path / "a")
-    steps = str(step_of(checkpoint.newest(run / "checkpoints")) + 20_000)
+    steps = str(step_of(checkpoint.newest(run / "checkpoints")) + 4_000)
     assert train("--resume", str(run), "--total-timesteps", steps)[0] == 0
     assert train("CartPole-v1", *ENDLESS, "--total-timesteps", steps, "--out", str(tmp_path / "b"))[0] == 0
     for name in ("metrics.csv", "episodes.csv"):

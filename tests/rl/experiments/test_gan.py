@@ -16,8 +16,8 @@ from tests.conftest import Command
 
 @pytest.mark.slow
 def test_it_ends_at_minus_log_4_and_its_discriminator_is_the_optimal_one() -> None:
-    """Of seeds 0 and 1, the largest of all recorded moments."""
-    trace = play(WELL_BALANCED, [0, 1])
+    """The largest of all recorded moments."""
+    trace = play(WELL_BALANCED, [0])
     assert (trace.mean[0] == 4).all()
     assert (np.abs(trace.mean[-1]) < 0.15).all()
     assert (np.abs(trace.held_out + gan.LOG_4) <= 0.01).all()
