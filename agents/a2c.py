@@ -1,27 +1,24 @@
 """A2C: advantage actor-critic, from scratch. Single-step TD by default; n-step and GAE generalize it."""
 
-from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import ClassVar, Self
+from typing import Self
 
 import torch
-from torch import Generator, Tensor, nn
+from torch import Generator, Tensor
 
-from agents.agent import Algorithm
-from agents.engines import Engine, TorchEngine, choose
+from agents.actor_critic import ActorCritic
+from agents.engines import Engine
 from agents.learner import Learner
-from agents.loop import RunChunk
 from agents.maths.returns import explained_variance, gae, td_error
 from agents.maths.schedules import value_at
-from agents.networks.actor_critic import Policy, Value
 from agents.networks.forward import Inputs, Objective, next_value, policy_and_value
-from agents.rollout import NO_CONTEXT, Array, Choice, Context, Metrics, Rollout
+from agents.rollout import Metrics, Rollout
 from agents.settings.a2c import A2CSettings
 from agents.settings.recipes import recipe_settings
 from agents.settings.values import ConfigError
 
 
-class A2C(A2CSettings, Algorithm):
+class A2C(A2CSettings, ActorCritic):
     """Policy π_θ and value V_φ, updated together after every `n_steps` steps of `num_envs` environments.
 
     Its arguments are the fields of `agents.settings.a2c.A2CSettings`: the environment, and settings by keyword.
@@ -30,32 +27,28 @@ class A2C(A2CSettings, Algorithm):
     """
 
     name = "a2c"
-    engines: ClassVar[tuple[str, ...]] = ("fused", "torch")
+    learner: Learner
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
         if "engines" not in vars(cls):
             cls.engines = ("torch",)
 
-    def build(self, generator: Generator) -> None:
-        self.learner = Learner.build(self, self.worlds, generator)
-        self.use_engines(self.engines, f"{type(self).__name__} does not declare it in `engines`")
+    def new_learner(self, generator: Generator) -> Learner:
+        return Learner.build(self, self.worlds, generator)
+
+    def fused_engine(self) -> Engine:
+        from agents.fused.engine import Fused  # imports Numba
+        from agents.fused.shared import Shared
+
+        return Fused(self.learner, Shared(self.learner))
 
     # --- the algorithm ---
 
-    def act(
-        self, obs: Array, deterministic: bool = False, generator: Generator | None = None, context: Context = NO_CONTEXT
-    ) -> Choice:
-        """a ~ π_θ(·|s), or its mode. obs: [N, …]; generator: the agent's own by default."""
-        return self.active_engine.act(obs, deterministic, generator, context)
-
-    def update(self, batch: Rollout, progress: float = 0.0) -> Metrics:
-        """One gradient step on the `objective` of a rollout; progress: the fraction of training done, for schedules.
-
-        Raises FloatingPointError if the gradient is not finite, before any parameter changes, or if the policy moved
-        infinitely far.
-        """
-        return self.active_engine.update(batch, progress)
+    def learn_from(self, batch: Rollout, progress: float = 0.0) -> Metrics:
+        """One gradient step on the `objective`."""
+        self.learner.observe_rewards(batch)
+        return self.learner.descend(self.objective(batch, progress), batch, progress)
 
     def objective(self, batch: Rollout, progress: float = 0.0) -> Objective:
         """−mean(ln π(a|s) Â) + vf_coef · mean((target − V)²) − ent_coef · mean H(π), with δ the TD error,
@@ -96,50 +89,6 @@ class A2C(A2CSettings, Algorithm):
 
     # --- the interface ---
 
-    @property
-    def policy(self) -> Policy:
-        return self.learner.policy
-
-    @property
-    def value(self) -> Value:
-        return self.learner.value
-
-    @property
-    def networks(self) -> list[nn.Module]:
-        return [self.policy, self.value]
-
-    @property
-    def engine_in_use(self) -> str:
-        return self.active_engine.name
-
-    @property
-    def chunk(self) -> RunChunk | None:
-        return self.active_engine.chunk
-
-    def on_reset(self) -> None:
-        self.learner.on_reset()
-
-    def compile(self, on_compile: Callable[[], None] | None = None) -> None:
-        self.active_engine.compile(self.worlds, on_compile)
-
-    def use_engines(self, available: Sequence[str], reason: str) -> None:
-        """Chooses the engine. reason: why other engines do not fit. Raises ConfigError if the settings ask for one."""
-
-        def update(batch: Rollout, progress: float) -> Metrics:
-            self.learner.observe_rewards(batch)
-            return self.learner.descend(self.objective(batch, progress), batch, progress)
-
-        def fused() -> Engine:
-            from agents.fused.engine import Fused  # imports Numba
-            from agents.fused.shared import Shared
-
-            return Fused(self.learner, Shared(self.learner))
-
-        obstacle = self.learner.obstacle() if "fused" in available else reason
-        self.active_engine: Engine = choose(
-            self.engine, lambda note: TorchEngine(self.learner, update, note), fused, obstacle
-        )
-
     def warm_start(self, run: str | Path) -> None:
         source = A2C.load(run, engine="torch")
         source.worlds.close()
@@ -148,9 +97,6 @@ class A2C(A2CSettings, Algorithm):
             if own != other:
                 raise ConfigError(f"warm_start: {name} is {other} in {run} and {own} here; make them equal")
         self.learner.copy_networks(source.learner, f"warm_start: the networks of {run}, trained on {source.env},")
-
-    def describe(self) -> dict[str, str]:
-        return {**super().describe(), **self.learner.describe(), "engine": self.active_engine.describe()}
 
     @classmethod
     def from_recipe(cls, env_id: str, seed: int = 0) -> Self:

@@ -52,17 +52,20 @@ class Actor(Protocol):
     def policy_for(self, deterministic: bool) -> Policy: ...
 
 
-Update = Callable[[Rollout, float], Metrics]
+class Learning(Protocol):
+    """What the torch engine needs of an algorithm to learn."""
+
+    def learn_from(self, batch: Rollout, progress: float = 0.0) -> Metrics: ...
 
 
 class TorchEngine:
-    """The reference engine. update(rollout, progress) is the algorithm's own."""
+    """The reference engine: the algorithm's own update."""
 
     name, chunk = "torch", None
 
-    def __init__(self, learner: Actor, update: Update, note: str = "") -> None:
+    def __init__(self, learner: Actor, algorithm: Learning, note: str = "") -> None:
         """note: why no faster engine is used, for `describe`."""
-        self.learner, self._update, self.note = learner, update, note
+        self.learner, self.algorithm, self.note = learner, algorithm, note
 
     @torch.no_grad()
     def act(self, obs: Array, deterministic: bool, generator: Generator | None, context: Context) -> Choice:
@@ -78,7 +81,7 @@ class TorchEngine:
         return Choice(action, pi.raw, state)
 
     def update(self, batch: Rollout, progress: float) -> Metrics:
-        return self._update(batch, progress)
+        return self.algorithm.learn_from(batch, progress)
 
     def compile(self, worlds: Worlds, on_compile: OnCompile = None) -> None: ...
     def compile_update(self, worlds: Worlds, on_compile: OnCompile = None) -> None: ...

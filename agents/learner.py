@@ -1,43 +1,35 @@
 """`Learner`: what an engine works on."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Self
 
-import torch
 from torch import Generator, Tensor
 
+from agents.base_learner import BaseLearner
 from agents.engines import network_obstacle
-from agents.maths.normalize import ObservationNormalizer, RewardNormalizer, scale_and_clip
-from agents.networks.actor_critic import Policy, Value, encode, input_size
+from agents.maths.normalize import ObservationNormalizer, RewardNormalizer
+from agents.networks.actor_critic import encode, input_size
 from agents.networks.build import build_networks, normalized_mask
 from agents.networks.forward import Inputs, Objective, inputs_of
 from agents.networks.heads import StateDependentNoise
 from agents.optimizer import ConstrainedOptimizer, Shift, check_target_entropy
-from agents.parts import Parts, load_state, state_of
 from agents.rollout import Metrics, Rollout
 from agents.settings.a2c import A2CSettings
 from agents.settings.values import ConfigError
 from envs import Worlds
-from envs.spaces import Actions, Flat
+from envs.spaces import Actions
 from envs.streams import stream_generator
 
 
-@dataclass(eq=False)
-class Learner:
-    """π_θ, V_φ and everything that training changes. All engines of an agent work on the same learner."""
+@dataclass(eq=False, kw_only=True)
+class Learner(BaseLearner):
+    """What the engines of A2C work on."""
 
     settings: A2CSettings
-    obs_space: Flat
     actions: Actions  # of the policy: choices count from 0
-    masked: bool  # whether the agent obeys action masks
-    policy: Policy
-    value: Value
     optimizer: ConstrainedOptimizer
-    noise: StateDependentNoise | None
-    obs_norm: ObservationNormalizer | None
-    reward_norm: RewardNormalizer | None
-    generator: Generator  # draws the actions in training
+
+    parts = ("policy", "value", "optimizer", "noise", "obs_norm", "reward_norm", "generator")
 
     @classmethod
     def build(cls, settings: A2CSettings, worlds: Worlds, generator: Generator) -> Self:
@@ -56,18 +48,18 @@ class Learner:
         if settings.normalize_rewards:
             reward_norm = RewardNormalizer(worlds.num_envs, settings.gamma, bound)
         return cls(
-            settings, obs_space, actions, bool(worlds.masked), policy, value,
+            settings=settings,
+            obs_space=obs_space,
+            actions=actions,
+            masked=bool(worlds.masked),
+            policy=policy,
+            value=value,
             optimizer=ConstrainedOptimizer(policy, value, settings),
             noise=None if sde_weights is None else StateDependentNoise(frequency, sde_weights.shape),
             obs_norm=obs_norm,
             reward_norm=reward_norm,
             generator=stream_generator(settings.seed, "actions"),
-        )  # fmt: skip
-
-    def encoded(self, obs: Tensor) -> Tensor:
-        """The networks' input, float32[..., D]. obs: [..., *shape], as the environment returned it."""
-        x = encode(self.obs_space, obs)
-        return self.obs_norm(x) if self.obs_norm else x.to(torch.get_default_dtype())
+        )
 
     def inputs(self, batch: Rollout) -> Inputs:
         """The inputs of an update on a rollout."""
@@ -76,7 +68,7 @@ class Learner:
     def observe_rewards(self, batch: Rollout) -> None:
         """Updates the reward normalizer."""
         if self.reward_norm:
-            self.reward_norm.update(self._scaled_reward(batch), batch.ended)
+            self.reward_norm.update(self.scaled_reward(batch), batch.ended)
 
     def descend(self, objective: Objective, batch: Rollout, progress: float = 0.0) -> Metrics:
         """One optimizer step on the loss; then updates the adaptive coefficients and the observation statistics.
@@ -93,26 +85,9 @@ class Learner:
             self.obs_norm.update(encode(self.obs_space, batch.obs))
         return metrics | objective.metrics
 
-    def on_reset(self) -> None:
-        """Discards the discounted returns of interrupted episodes."""
-        if self.reward_norm:
-            self.reward_norm.returns.zero_()
-
-    def _scaled_reward(self, batch: Rollout) -> Tensor:
-        reward = batch.reward.to(torch.get_default_dtype())
-        return scale_and_clip(reward, self.settings.reward_scale, self.settings.reward_clip)
-
     def _reward(self, batch: Rollout) -> Tensor:
-        reward = self._scaled_reward(batch)
+        reward = self.scaled_reward(batch)
         return self.reward_norm(reward) if self.reward_norm else reward
-
-    @property
-    def threads(self) -> int:
-        return self.settings.threads
-
-    def policy_for(self, deterministic: bool) -> Policy:
-        """The policy that acts."""
-        return self.policy
 
     def obstacle(self) -> str:
         """Why the compiled kernels cannot train this learner; empty if they can."""
@@ -154,14 +129,3 @@ class Learner:
         before = [] if trunk.encoder is None else [trunk.encoder.describe()]
         before += [] if trunk.memory is None else [f"a GRU of {trunk.memory.size} units"]
         return "; ".join([shared, *before, f"{hidden} hidden {settings.activation} units each"])
-
-    def state_dict(self) -> dict[str, object]:
-        """Name → state of everything that training changes."""
-        return state_of(self._parts())
-
-    def load_state_dict(self, state: Mapping[str, object]) -> None:
-        load_state(self._parts(), state)
-
-    def _parts(self) -> Parts:
-        names = ("policy", "value", "optimizer", "noise", "obs_norm", "reward_norm", "generator")
-        return {name: part for name in names if (part := getattr(self, name)) is not None}

@@ -9,18 +9,16 @@ from gymnasium import spaces
 from torch import Generator, Tensor, nn
 
 from agents.averages import PolicyAverage
+from agents.base_learner import BaseLearner
 from agents.engines import network_obstacle
-from agents.maths.normalize import ObservationNormalizer, RewardNormalizer, scale_and_clip
-from agents.networks.actor_critic import Policy, Value, encode, input_size
+from agents.maths.normalize import ObservationNormalizer, RewardNormalizer
+from agents.networks.actor_critic import Policy, encode, input_size
 from agents.networks.build import build_networks, normalized_mask
-from agents.networks.heads import StateDependentNoise
-from agents.parts import Parts, load_state, state_of
 from agents.rollout import Rollout
 from agents.settings.stream import StreamSettings
 from agents.step_rules import AdaptiveObGD, Intentional, ObGD, StepRule
 from agents.traces import Traces
 from envs import Worlds, saved
-from envs.spaces import Flat
 from envs.streams import stream_generator
 
 
@@ -39,23 +37,17 @@ def traces_of(net: nn.Module, settings: StreamSettings, overshoot: float, intent
     return Traces(parameters, step, settings.gamma * settings.trace_decay)
 
 
-@dataclass(eq=False)
-class StreamLearner:
-    """π_θ, V_φ, their traces and everything else that training changes."""
+@dataclass(eq=False, kw_only=True)
+class StreamLearner(BaseLearner):
+    """What the engines of `StreamAC` work on."""
 
     settings: StreamSettings
-    obs_space: Flat
-    masked: bool  # whether the agent obeys action masks
-    policy: Policy
-    value: Value
     policy_traces: Traces
     value_traces: Traces
     average: PolicyAverage | None  # the policy whose most likely action is taken
-    obs_norm: ObservationNormalizer | None
-    reward_norm: RewardNormalizer | None
-    generator: Generator  # draws the actions in training
     begins: Tensor  # bool[1], whether the next transition is the first of its episode
-    noise: StateDependentNoise | None = None  # of gSDE, which streams do not have
+
+    parts = ("policy", "value", "policy_traces", "value_traces", "average", "obs_norm", "reward_norm", "generator")
 
     @classmethod
     def build(cls, settings: StreamSettings, worlds: Worlds, generator: Generator) -> Self:
@@ -66,7 +58,11 @@ class StreamLearner:
         if settings.normalize_observations:
             obs_norm = ObservationNormalizer(input_size(flat), bound, normalized_mask(settings, space, flat))
         return cls(
-            settings, flat, bool(worlds.masked), policy, value,
+            settings=settings,
+            obs_space=flat,
+            masked=bool(worlds.masked),
+            policy=policy,
+            value=value,
             policy_traces=traces_of(policy, settings, settings.policy_overshoot, settings.policy_intent, True),
             value_traces=traces_of(value, settings, settings.value_overshoot, settings.value_intent, False),
             average=PolicyAverage(policy, horizon) if horizon else None,
@@ -74,15 +70,11 @@ class StreamLearner:
             reward_norm=RewardNormalizer(1, settings.gamma, bound) if settings.normalize_rewards else None,
             generator=stream_generator(settings.seed, "actions"),
             begins=torch.ones(1, dtype=torch.bool),
-        )  # fmt: skip
+        )
 
     def policy_for(self, deterministic: bool) -> Policy:
         """The policy that acts: the averaged one where the most likely action is taken."""
         return self.average.policy if deterministic and self.average else self.policy
-
-    @property
-    def threads(self) -> int:
-        return self.settings.threads
 
     @property
     def gaussian(self) -> bool:
@@ -94,16 +86,9 @@ class StreamLearner:
             return "it has Gaussians that are not squashed, squash_output is true"
         return network_obstacle(self.settings, self.policy, self.masked)
 
-    def encoded(self, obs: Tensor) -> Tensor:
-        """The networks' input, float32[..., D]. obs: [..., *shape], as the environment returned it."""
-        x = encode(self.obs_space, obs)
-        return self.obs_norm(x) if self.obs_norm else x.to(torch.get_default_dtype())
-
     def reward(self, batch: Rollout) -> Tensor:
         """The reward that is learned from: scaled, clipped, and normalized by statistics that include it."""
-        settings = self.settings
-        raw = batch.reward.to(torch.get_default_dtype())
-        reward = scale_and_clip(raw, settings.reward_scale, settings.reward_clip)
+        reward = self.scaled_reward(batch)
         if self.reward_norm is None:
             return reward
         self.reward_norm.update(reward, batch.ended)
@@ -129,18 +114,11 @@ class StreamLearner:
         self.begins.fill_(True)
         self.policy_traces.reset()
         self.value_traces.reset()
-        if self.reward_norm:
-            self.reward_norm.returns.zero_()
+        super().on_reset()
 
     def state_dict(self) -> dict[str, object]:
-        """Name → state of everything that training changes."""
-        return {**state_of(self._parts()), "begins": self.begins.clone()}
+        return {**super().state_dict(), "begins": self.begins.clone()}
 
     def load_state_dict(self, state: Mapping[str, object]) -> None:
-        """Raises KeyError if a part is missing in the state, Misfit if one does not fit."""
-        load_state(self._parts(), {name: part for name, part in state.items() if name != "begins"})
+        super().load_state_dict({name: part for name, part in state.items() if name != "begins"})
         self.begins.copy_(saved.tensor(state["begins"], "begins", torch.bool, (1,)))
-
-    def _parts(self) -> Parts:
-        names = ("policy", "value", "policy_traces", "value_traces", "average", "obs_norm", "reward_norm", "generator")
-        return {name: part for name in names if (part := getattr(self, name)) is not None}

@@ -4,22 +4,20 @@ from collections.abc import Callable, Sequence
 from typing import ClassVar
 
 import torch
-from torch import Generator, Tensor, nn
+from torch import Generator, Tensor
 
-from agents.agent import Algorithm
-from agents.engines import Engine, TorchEngine, choose
-from agents.loop import RunChunk
+from agents.actor_critic import ActorCritic
+from agents.engines import Engine
 from agents.maths.distributions import Distribution
 from agents.maths.returns import td_error
-from agents.networks.actor_critic import Policy, Value
 from agents.networks.forward import legal_actions
 from agents.optimizer import bounded
-from agents.rollout import NO_CONTEXT, Array, Choice, Context, Metrics, Rollout
+from agents.rollout import Metrics, Rollout
 from agents.settings.stream import StreamSettings
 from agents.stream_learner import StreamLearner, td_error_failure
 
 
-class StreamAC(StreamSettings, Algorithm):
+class StreamAC(StreamSettings, ActorCritic):
     """Stream AC(λ): after every step, both networks move along their eligibility traces.
 
     Its arguments are the fields of `agents.settings.stream.StreamSettings`.
@@ -27,31 +25,16 @@ class StreamAC(StreamSettings, Algorithm):
     """
 
     name: ClassVar[str] = "stream"
+    learner: StreamLearner
 
-    def build(self, generator: Generator) -> None:
-        self.learner = StreamLearner.build(self, self.worlds, generator)
+    def new_learner(self, generator: Generator) -> StreamLearner:
+        return StreamLearner.build(self, self.worlds, generator)
 
-        def fused() -> Engine:
-            from agents.fused.engine import Fused  # imports Numba
-            from agents.fused.stream_shared import StreamShared
+    def fused_engine(self) -> Engine:
+        from agents.fused.engine import Fused  # imports Numba
+        from agents.fused.stream_shared import StreamShared
 
-            return Fused(self.learner, StreamShared(self.learner))
-
-        self.active_engine: Engine = choose(
-            self.engine, lambda note: TorchEngine(self.learner, self.learn_from, note), fused, self.learner.obstacle()
-        )
-
-    # --- the algorithm ---
-
-    def act(
-        self, obs: Array, deterministic: bool = False, generator: Generator | None = None, context: Context = NO_CONTEXT
-    ) -> Choice:
-        """a ~ π_θ(·|s), or its mode. obs: [N, …]; generator: the agent's own by default."""
-        return self.active_engine.act(obs, deterministic, generator, context)
-
-    def update(self, batch: Rollout, progress: float = 0.0) -> Metrics:
-        """Learns from one transition. Raises FloatingPointError if δ is not finite, before any parameter changes."""
-        return self.active_engine.update(batch, progress)
+        return Fused(self.learner, StreamShared(self.learner))
 
     def learn_from(self, batch: Rollout, progress: float = 0.0) -> Metrics:
         """δ = r + γ (1 − terminated) V(s′) − V(s); e_V ← γλ e_V + ∇V(s); e_π ← γλ e_π + ∇ln π(a|s); then
@@ -90,34 +73,3 @@ class StreamAC(StreamSettings, Algorithm):
     def _shift(self, before: Distribution, x: Tensor, legal: Tensor | None) -> Callable[[], Tensor]:
         """KL(π_before ‖ π_now) at s, to be called without gradients."""
         return lambda: before.kl(self.policy(x, legal=legal)).mean().detach()
-
-    # --- the interface ---
-
-    @property
-    def policy(self) -> Policy:
-        return self.learner.policy
-
-    @property
-    def value(self) -> Value:
-        return self.learner.value
-
-    @property
-    def networks(self) -> list[nn.Module]:
-        return [self.policy, self.value]
-
-    @property
-    def engine_in_use(self) -> str:
-        return self.active_engine.name
-
-    @property
-    def chunk(self) -> RunChunk | None:
-        return self.active_engine.chunk
-
-    def on_reset(self) -> None:
-        self.learner.on_reset()
-
-    def compile(self, on_compile: Callable[[], None] | None = None) -> None:
-        self.active_engine.compile(self.worlds, on_compile)
-
-    def describe(self) -> dict[str, str]:
-        return {**super().describe(), "engine": self.active_engine.describe()}

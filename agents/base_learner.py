@@ -1,0 +1,76 @@
+"""`BaseLearner`: what the learners of all actor-critic algorithms share."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Generator, Tensor
+
+from agents.maths.normalize import ObservationNormalizer, RewardNormalizer, scale_and_clip
+from agents.networks.actor_critic import Policy, Value, encode
+from agents.networks.heads import StateDependentNoise
+from agents.parts import Parts, load_state, state_of
+from agents.rollout import Rollout
+from agents.settings.actor_critic import ActorCriticSettings
+from envs.spaces import Flat
+
+
+@dataclass(eq=False, kw_only=True)
+class BaseLearner(ABC):
+    """π_θ, V_φ and everything that training changes. All engines of an agent work on the same learner."""
+
+    settings: ActorCriticSettings
+    obs_space: Flat
+    masked: bool  # whether the agent obeys action masks
+    policy: Policy
+    value: Value
+    obs_norm: ObservationNormalizer | None
+    reward_norm: RewardNormalizer | None
+    generator: Generator  # draws the actions in training
+    noise: StateDependentNoise | None = None  # of gSDE
+
+    parts: ClassVar[tuple[str, ...]]  # attributes that training changes, in the order of the checkpoint
+
+    @abstractmethod
+    def obstacle(self) -> str:
+        """Why the compiled kernels cannot train this learner; empty if they can."""
+
+    @property
+    def threads(self) -> int:
+        return self.settings.threads
+
+    def policy_for(self, deterministic: bool) -> Policy:
+        """The policy that acts."""
+        return self.policy
+
+    def encoded(self, obs: Tensor) -> Tensor:
+        """The networks' input, float32[..., D]. obs: [..., *shape], as the environment returned it."""
+        x = encode(self.obs_space, obs)
+        return self.obs_norm(x) if self.obs_norm else x.to(torch.get_default_dtype())
+
+    def scaled_reward(self, batch: Rollout) -> Tensor:
+        """The rewards of a rollout, scaled and clipped, float32[T, N]."""
+        reward = batch.reward.to(torch.get_default_dtype())
+        return scale_and_clip(reward, self.settings.reward_scale, self.settings.reward_clip)
+
+    def on_reset(self) -> None:
+        """Discards the discounted returns of interrupted episodes."""
+        if self.reward_norm:
+            self.reward_norm.returns.zero_()
+
+    def describe(self) -> dict[str, str]:
+        """Title → text: part of the summary that a run prints before training."""
+        return {}
+
+    def state_dict(self) -> dict[str, object]:
+        """Name → state of everything that training changes."""
+        return state_of(self._parts())
+
+    def load_state_dict(self, state: Mapping[str, object]) -> None:
+        """Raises KeyError if a part is missing in the state, Misfit if one does not fit."""
+        load_state(self._parts(), state)
+
+    def _parts(self) -> Parts:
+        return {name: part for name in self.parts if (part := getattr(self, name)) is not None}
