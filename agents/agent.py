@@ -16,8 +16,8 @@ from agents.machine import torch_threads
 from agents.parts import Stateful, load_state, state_of
 from agents.rollout import NO_CONTEXT, Array, Choice, Context, Metrics, Rollout
 from agents.settings.agent import AgentSettings
-from agents.settings.schema import setting_types, setting_values
-from agents.settings.values import ConfigError, plain
+from agents.settings.schema import plain_settings, setting_types, setting_values
+from agents.settings.values import ConfigError
 from envs import EnvLike, Worlds, make, saved
 from envs.spaces import Flat, batched, to_env_action
 from envs.streams import stream_generator
@@ -146,7 +146,7 @@ class Agent(ABC):
             engine=self.engine_in_use,
             env=self.env if isinstance(self.env, str) else None,
             spaces=self._spaces(),
-            settings={key: plain(value) for key, value in self.settings.items()},
+            settings=plain_settings(self.settings),
             state=self.state_dict(),
             loop=self.loop.state_dict(),
             extra=dict(extra or {}),
@@ -219,7 +219,9 @@ class Agent(ABC):
         return {
             name: part
             for name, part in vars(self).items()
-            if isinstance(part, Generator | Stateful) and name not in ("env", "worlds", "loop")
+            if isinstance(part, Generator | Stateful)
+            and not isinstance(part, type)  # a setting
+            and name not in ("env", "worlds", "loop")
         }
 
     def _spaces(self) -> list[str]:

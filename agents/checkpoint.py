@@ -66,7 +66,9 @@ class Checkpoint(NamedTuple):
 
         with_env: also of the environment's id, which is not needed if the caller passes an environment.
         """
-        singles = [self.agent, self.wraps, self.settings.get("network"), self.env if with_env else None]
+        others = ("wrappers", "teachers", "demonstrations")  # the last is read, never imported
+        singles = [value for key, value in self.settings.items() if key not in others]
+        singles += [self.agent, self.wraps, self.env if with_env else None]
         named = [name for name in singles if isinstance(name, str) and ":" in name]
         for key in ("wrappers",) if self.wraps is None else ("wrappers", "teachers"):
             with suppress(ConfigError):  # loading refuses it

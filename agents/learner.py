@@ -8,13 +8,14 @@ from torch import Generator, Tensor
 from agents.base_learner import BaseLearner
 from agents.engines import network_obstacle
 from agents.maths.normalize import ObservationNormalizer, RewardNormalizer
+from agents.maths.schedules import described
 from agents.networks.actor_critic import encode, input_size
 from agents.networks.build import build_networks, normalized_mask
 from agents.networks.forward import Inputs, Objective, inputs_of
 from agents.networks.heads import StateDependentNoise
 from agents.optimizer import ConstrainedOptimizer, Shift, check_target_entropy
 from agents.rollout import Metrics, Rollout
-from agents.settings.a2c import A2CSettings
+from agents.settings.a2c import SCHEDULED, A2CSettings
 from agents.settings.values import ConfigError
 from envs import Worlds
 from envs.spaces import Actions
@@ -92,8 +93,10 @@ class Learner(BaseLearner):
     def obstacle(self) -> str:
         """Why the compiled kernels cannot train this learner; empty if they can."""
         settings = self.settings
-        if settings.layer_norm or settings.activation == "leaky_relu":
+        if settings.layer_norm or settings.activation not in ("tanh", "relu"):
             return "it has tanh and ReLU units without layer normalization"
+        if functions := [name for name in SCHEDULED if callable(getattr(settings, name))]:
+            return f"it calls no Python function, {functions[0]} is one; linear, cosine and exponential are compiled"
         for name in ("use_sde", "squash_output", "state_dependent_std"):
             if getattr(settings, name):
                 return f"it has Gaussians with a state-independent log-std only, {name} is true"
@@ -117,13 +120,13 @@ class Learner(BaseLearner):
         return {
             "normalized": " and ".join(normalized) or "nothing",
             "networks": f"{self._networks()}, {size:,} parameters",
-            "optimizer": f"{type(self.optimizer.inner).__name__}, learning rate {settings.learning_rate} "
-            f"(critic × {settings.critic_lr_scale})",
+            "optimizer": f"{type(self.optimizer.inner).__name__}, learning rate {described(settings.learning_rate)} "
+            f"(critic × {described(settings.critic_lr_scale)})",
         }
 
     def _networks(self) -> str:
         settings, trunk, shared = self.settings, self.policy.trunk, "π_θ and V_φ share nothing"
-        hidden = "-".join(map(str, settings.net_arch)) or "no"
+        hidden = " and ".join(dict.fromkeys("-".join(map(str, widths)) or "no" for widths in settings.widths))
         if self.value.shares_trunk:
             shared = f"π_θ and V_φ share {'all but the last layer' if trunk.shared else 'the feature extractor'}"
         before = [] if trunk.encoder is None else [trunk.encoder.describe()]

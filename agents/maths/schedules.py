@@ -1,6 +1,7 @@
-"""Schedules of a coefficient: a constant, or a ramp between two numbers, linear, cosine or exponential."""
+"""Schedules of a coefficient: a constant, a ramp between two numbers, or a function of the remaining share."""
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -58,7 +59,9 @@ class Exponential(Ramp):
 
 
 RAMPS: dict[str, type[Ramp]] = {ramp.__name__.lower(): ramp for ramp in (Linear, Cosine, Exponential)}
-Schedule = float | Ramp
+Function = Callable[[float], float]  # of the share of training that remains, from 1 to 0, as in Stable-Baselines3
+Schedule = float | Ramp | Function
+_POINTS = 1000  # of training, at which functions are evaluated to bound them
 
 
 def interpolate(kind: float, initial: float, final: float, share: float, begin: float, progress: float) -> float:
@@ -76,25 +79,39 @@ def numbers_of(schedule: Schedule | None) -> tuple[float, float, float, float, f
     if isinstance(schedule, Ramp):
         ends = float(schedule.initial), float(schedule.final)
         return float(schedule.kind), *ends, float(schedule.share), float(schedule.begin)
+    if callable(schedule):
+        raise TypeError(f"{schedule} has no such numbers; `value_at` calls it")
     number = math.nan if schedule is None else float(schedule)
     return float(LINEAR), number, number, 1.0, 0.0
 
 
 def value_at(schedule: Schedule, progress: float) -> float:
     """The coefficient at this progress, the share of training done."""
-    return interpolate(*numbers_of(schedule), progress)
+    return float(schedule(1.0 - progress)) if callable(schedule) else interpolate(*numbers_of(schedule), progress)
+
+
+def values_of(schedule: Schedule) -> list[float]:
+    """The values that bound the schedule: of a function at every thousandth of training, otherwise at both ends."""
+    if callable(schedule):
+        return [float(schedule(1.0 - n / _POINTS)) for n in range(_POINTS + 1)]
+    return [schedule.initial, schedule.final] if isinstance(schedule, Ramp) else [schedule]
 
 
 def lowest(schedule: Schedule) -> float:
     """The smallest value over training."""
-    return min(schedule.initial, schedule.final) if isinstance(schedule, Ramp) else schedule
+    return min(values_of(schedule))
 
 
 def highest(schedule: Schedule) -> float:
     """The largest value over training."""
-    return max(schedule.initial, schedule.final) if isinstance(schedule, Ramp) else schedule
+    return max(values_of(schedule))
 
 
 def stays_below(schedule: Schedule, other: Schedule) -> bool:
     """Whether schedule < other at every thousandth of training."""
-    return all(value_at(schedule, n / 1000) < value_at(other, n / 1000) for n in range(1001))
+    return all(value_at(schedule, n / _POINTS) < value_at(other, n / _POINTS) for n in range(_POINTS + 1))
+
+
+def described(schedule: Schedule | None) -> str:
+    """The text form of a schedule, or the name of a function."""
+    return getattr(schedule, "__qualname__", type(schedule).__name__) if callable(schedule) else str(schedule)

@@ -9,12 +9,19 @@ from gymnasium import spaces
 from torch import Generator, Tensor, nn
 
 from agents.maths.distributions import Distribution
-from agents.networks.encoders import GRU, CustomModule, ImageEncoder, RecurrentInput, orthogonal, single_step, sparse
+from agents.networks.encoders import GRU, CustomModule, ImageEncoder, RecurrentInput, single_step
 from agents.networks.heads import Head
+from agents.networks.initial import initialized, sparse
 from agents.settings.actor_critic import Activation
 from envs.spaces import Flat
 
-_ACTIVATIONS: dict[Activation, type[nn.Module]] = {"tanh": nn.Tanh, "relu": nn.ReLU, "leaky_relu": nn.LeakyReLU}
+ACTIVATIONS: dict[Activation, type[nn.Module]] = {
+    "tanh": nn.Tanh, "relu": nn.ReLU, "leaky_relu": nn.LeakyReLU, "celu": nn.CELU, "elu": nn.ELU, "gelu": nn.GELU,
+    "hardshrink": nn.Hardshrink, "hardsigmoid": nn.Hardsigmoid, "hardswish": nn.Hardswish, "hardtanh": nn.Hardtanh,
+    "logsigmoid": nn.LogSigmoid, "mish": nn.Mish, "relu6": nn.ReLU6, "selu": nn.SELU, "sigmoid": nn.Sigmoid,
+    "silu": nn.SiLU, "softplus": nn.Softplus, "softshrink": nn.Softshrink, "softsign": nn.Softsign,
+    "tanhshrink": nn.Tanhshrink,
+}  # fmt: skip
 
 
 def input_size(space: Flat) -> int:
@@ -44,33 +51,37 @@ class Hidden(NamedTuple):
     activation: Activation = "tanh"
     layer_norm: bool = False
     sparsity: float = 0.0
+    ortho_init: bool = True
 
 
 def mlp(
     sizes: list[int], activation: Activation, output_gain: float | None, generator: Generator,
-    layer_norm: bool = False, sparsity: float = 0.0,
+    layer_norm: bool = False, sparsity: float = 0.0, ortho_init: bool = True,
 ) -> nn.Sequential:  # fmt: skip
     """Linear layers of these sizes, each followed by an activation; the last one is not if it has an output_gain.
 
     Weights are orthogonal with gain √2, those of the last layer with `output_gain`; biases are zero. With a sparsity,
-    weights are `sparse` instead. With layer_norm, h = f((z − mean z) / √(var z + 1e-5)), z the linear layer's output.
+    weights are `sparse` instead; without ortho_init, torch's default. With layer_norm, h = f((z − mean z) / √(var z +
+    1e-5)), z the linear layer's output.
     """
     layers: list[nn.Module] = []
     for i, (fan_in, fan_out) in enumerate(pairwise(sizes)):
-        gain = output_gain if i == len(sizes) - 2 else None
+        is_output = i == len(sizes) - 2 and output_gain is not None
+        gain = output_gain if is_output else math.sqrt(2)
         linear = nn.Linear(fan_in, fan_out, device="meta")
-        root = math.sqrt(2) if gain is None else gain
-        layers.append(sparse(linear, sparsity, generator) if sparsity else orthogonal(linear, root, generator))
-        if gain is None:
+        if sparsity:
+            layers.append(sparse(linear, sparsity, generator))
+        else:
+            layers.append(initialized(linear, gain if ortho_init else None, generator))
+        if not is_output:
             layers += [nn.LayerNorm(fan_out, elementwise_affine=False)] if layer_norm else []
-            layers.append(_ACTIVATIONS[activation]())
+            layers.append(ACTIVATIONS[activation]())
     return nn.Sequential(*layers)
 
 
 def hidden_mlp(size: int, hidden: Hidden, outputs: int, output_gain: float, generator: Generator) -> nn.Sequential:
     """`mlp` from `size` inputs through hidden layers to outputs."""
-    sizes = [size, *hidden.widths, outputs]
-    return mlp(sizes, hidden.activation, output_gain, generator, hidden.layer_norm, hidden.sparsity)
+    return mlp([size, *hidden.widths, outputs], hidden.activation, output_gain, generator, *hidden[2:])
 
 
 class TrunkOutput(NamedTuple):

@@ -1,5 +1,6 @@
 """Builds the two networks of an agent from its settings and spaces."""
 
+import math
 from itertools import pairwise
 
 import torch
@@ -34,17 +35,24 @@ def build_networks(
         share = "nothing" if trunk.empty else "features"
     if share == "nothing" and trunk.memory is not None:
         raise ConfigError("a memory (gru_size) is shared by both networks: leave shared_layers auto, or take features")
-    hidden = Hidden(settings.net_arch, settings.activation, settings.layer_norm, settings.sparsity)
+    of_policy, of_value = (
+        Hidden(widths, settings.activation, settings.layer_norm, settings.sparsity, settings.ortho_init)
+        for widths in settings.widths
+    )
     if share == "all":
-        if not hidden.widths:
-            raise ConfigError("shared_layers all needs hidden layers to share: give net_arch some, or share features")
-        sizes = [trunk.size, *hidden.widths]
-        layers = mlp(sizes, hidden.activation, None, generator, hidden.layer_norm, hidden.sparsity)
-        trunk, hidden = Trunk(sizes[-1], trunk.encoder, trunk.memory, layers), Hidden(())
-    policy = Policy(trunk, head, hidden, generator)
+        if not of_policy.widths or of_policy != of_value:
+            raise ConfigError(
+                f"shared_layers all needs hidden layers to share, net_arch is {settings.net_arch}: give it a list of "
+                "some, or share features"
+            )
+        sizes = [trunk.size, *of_policy.widths]
+        layers = mlp(sizes, of_policy.activation, None, generator, *of_policy[2:])
+        trunk = Trunk(sizes[-1], trunk.encoder, trunk.memory, layers)
+        of_policy = of_value = of_policy._replace(widths=())
+    policy = Policy(trunk, head, of_policy, generator)
     shares_trunk = share != "nothing" and not trunk.empty
     value_trunk = trunk if shares_trunk else _trunk(settings, space, flat, generator)
-    return policy, Value(value_trunk, shares_trunk, hidden, generator)
+    return policy, Value(value_trunk, shares_trunk, of_value, generator)
 
 
 def _check_memory(settings: ActorCriticSettings, size: int, obs_bytes: int) -> None:
@@ -52,14 +60,14 @@ def _check_memory(settings: ActorCriticSettings, size: int, obs_bytes: int) -> N
 
     size: D, numbers in an observation, of obs_bytes each.
     """
-    widths, floats = settings.net_arch, 4
+    floats = 4
     features = size if settings.gru_size is None else settings.gru_size
-    weights = 2 * sum(a * b for a, b in pairwise([features, *widths]))
+    weights = sum(a * b for widths in settings.widths for a, b in pairwise([features, *widths]))
     weights += 3 * settings.gru_size * (size + settings.gru_size) if settings.gru_size else 0
     if lacking := shortage(3 * floats * weights):  # weights, gradients, the optimizer's state
         raise ConfigError(f"the networks need {lacking}: lower net_arch, gru_size or frame_stack")
     rows = settings.n_steps * (settings.num_envs or 1)
-    if lacking := shortage(rows * (2 * size * (obs_bytes + floats) + 2 * floats * sum(widths))):
+    if lacking := shortage(rows * (2 * size * (obs_bytes + floats) + floats * sum(map(sum, settings.widths)))):
         raise ConfigError(f"a rollout of {rows:,} steps needs {lacking}: lower n_steps, num_envs or net_arch")
 
 
@@ -67,17 +75,20 @@ def _trunk(settings: ActorCriticSettings, space: Space, flat: Flat, generator: G
     size = input_size(flat)
     encoder: ImageEncoder | CustomModule | None = None
     images = image_parts(space, settings.network)
-    if ":" in settings.network:
+    if settings.own_network:
         box = flat if isinstance(flat, spaces.Box) else spaces.Box(0.0, 1.0, (size,))
-        encoder = CustomModule(settings.network, box, int(torch.randint(2**31, (), generator=generator)))
+        seed = int(torch.randint(2**31, (), generator=generator))
+        image = images[0] if images and math.prod(images[0].shape) == size else None
+        encoder = CustomModule(settings.network, settings.network_kwargs or {}, box, image, seed)
     elif images:
-        encoder = ImageEncoder(images, size, settings.features_dim, generator, settings.network)
+        gain = math.sqrt(2) if settings.ortho_init else None
+        encoder = ImageEncoder(images, size, settings.features_dim, generator, str(settings.network), gain)
     elif settings.network not in ("auto", "mlp"):
         raise ConfigError(
             f"network {settings.network} needs images of 5 × 5 pixels or more; observations are {brief(space)}"
         )
     size = size if encoder is None else encoder.size
-    memory = GRU(size, settings.gru_size, generator) if settings.gru_size else None
+    memory = GRU(size, settings.gru_size, generator, settings.ortho_init) if settings.gru_size else None
     return Trunk(size if memory is None else memory.size, encoder, memory)
 
 

@@ -1,14 +1,17 @@
 """Encoders before the hidden layers: convolutions for images, a user's module, a recurrent layer."""
 
-import importlib
 import math
-from typing import NamedTuple, TypeVar
+from collections.abc import Callable, Mapping
+from typing import NamedTuple, cast
 
 import numpy as np
 import torch
 from gymnasium import spaces
 from torch import Generator, Tensor, nn
 
+from agents.networks.initial import initialized
+from agents.settings.actor_critic import Network
+from agents.settings.importable import imported
 from agents.settings.values import ConfigError
 from envs.spaces import Space, channels_last, leaves
 
@@ -21,7 +24,6 @@ _CONV_LAYERS: dict[str, ConvLayers] = {  # by `network`
 
 _SMALL_IMAGE_LAYERS: ConvLayers = ((32, 3, 1), (64, 3, 2))  # below 36 pixels, where the kernels above do not fit
 _MIN_PIXELS = 5  # a smaller array is not taken for an image
-_Layer = TypeVar("_Layer", nn.Linear, nn.Conv2d)
 
 
 class ImagePart(NamedTuple):
@@ -36,11 +38,22 @@ class ImagePart(NamedTuple):
     def stop(self) -> int:
         return self.start + math.prod(self.shape)
 
+    @property
+    def channels_first(self) -> tuple[int, int, int]:
+        """[C, H, W]."""
+        a, b, c = self.shape
+        return (c, a, b) if self.channels_last else self.shape
 
-def image_parts(space: Space, network: str) -> list[ImagePart]:
+    def frames(self, x: Tensor) -> Tensor:
+        """The image, scaled to [0, 1]. x: float32[..., D], flat observations. Returns float32[B, C, H, W]."""
+        pixels = (x[..., self.start : self.stop] * self.scale).reshape(-1, *self.shape)
+        return pixels.permute(0, 3, 1, 2) if self.channels_last else pixels
+
+
+def image_parts(space: Space, network: Network) -> list[ImagePart]:
     """The images in an observation space: Boxes [H, W], [H, W, C] or [C, H, W] of at least 5 × 5 pixels.
 
-    network: "auto" takes the uint8 ones, "cnn" and "small_cnn" take all, any other network takes none. Where the
+    network: "cnn" and "small_cnn" take all, "mlp" takes none, "auto" and a user's take the uint8 ones. Where the
     channels are is decided by `envs.spaces.channels_last`.
     """
     images, start = list[ImagePart](), 0
@@ -49,7 +62,7 @@ def image_parts(space: Space, network: str) -> list[ImagePart]:
             a, b, c = leaf.shape if len(leaf.shape) == 3 else (1, *leaf.shape)
             last = channels_last((a, b, c))
             large = min((a, b) if last else (b, c)) >= _MIN_PIXELS
-            if large and (network in _CONV_LAYERS or (network == "auto" and leaf.dtype in (np.uint8, np.bool_))):
+            if large and (network in _CONV_LAYERS or (network != "mlp" and leaf.dtype in (np.uint8, np.bool_))):
                 images.append(ImagePart(start, (a, b, c), last, _scale(leaf)))
         start += spaces.flatdim(leaf)
     return images
@@ -71,15 +84,19 @@ def non_image_mask(images: list[ImagePart], size: int) -> Tensor:
 class ImageEncoder(nn.Module):
     """A CNN per image, with a last layer of `width` units; its outputs are concatenated with all other numbers."""
 
-    def __init__(self, images: list[ImagePart], size: int, width: int, generator: Generator, network: str) -> None:
-        """size: of the flat observation; network: as in `image_parts`."""
+    def __init__(
+        self, images: list[ImagePart], size: int, width: int, generator: Generator, network: str,
+        gain: float | None = math.sqrt(2),
+    ) -> None:  # fmt: skip
+        """size: of the flat observation; network: as in `image_parts`; gain: of `initialized`."""
         super().__init__()
         self.images = images
         mask = non_image_mask(images, size)
         self.plain: Tensor
         self.register_buffer("plain", mask.nonzero().squeeze(-1), persistent=False)
         layers = _CONV_LAYERS["cnn" if network == "auto" else network]
-        self.convolutions = nn.ModuleList(_cnn(_channels_first(image), width, generator, layers) for image in images)
+        shapes = [image.channels_first for image in images]
+        self.convolutions = nn.ModuleList(_cnn(shape, width, generator, layers, gain) for shape in shapes)
         self.size = int(mask.sum()) + width * len(images)
 
     def describe(self) -> str:
@@ -91,78 +108,52 @@ class ImageEncoder(nn.Module):
         """x: float32[..., D]. Returns float32[..., F]."""
         parts = [x[..., self.plain]] if len(self.plain) else []
         for image, cnn in zip(self.images, self.convolutions, strict=True):
-            pixels = x[..., image.start : image.stop] * image.scale
-            frames = pixels.reshape(-1, *image.shape)
-            frames = frames.permute(0, 3, 1, 2) if image.channels_last else frames
-            parts.append(cnn(frames).reshape(*x.shape[:-1], -1))
+            parts.append(cnn(image.frames(x)).reshape(*x.shape[:-1], -1))
         return torch.cat(parts, -1)
 
 
-def _channels_first(image: ImagePart) -> tuple[int, int, int]:
-    a, b, c = image.shape
-    return (c, a, b) if image.channels_last else image.shape
-
-
-def _cnn(shape: tuple[int, int, int], width: int, generator: Generator, plan: ConvLayers) -> nn.Sequential:
-    """Convolutions on float32[B, C, H, W] and a linear layer of `width`; smaller kernels below 36 pixels.
-
-    Weights are orthogonal with gain √2; biases are zero.
-    """
+def _cnn(
+    shape: tuple[int, int, int], width: int, generator: Generator, plan: ConvLayers, gain: float | None
+) -> nn.Sequential:
+    """Convolutions on float32[B, C, H, W] and a linear layer of `width`; smaller kernels below 36 pixels."""
     channels, height, wide = shape
     layers: list[nn.Module] = []
     for filters, kernel, stride in plan if min(height, wide) >= 36 else _SMALL_IMAGE_LAYERS:
-        layers += [orthogonal(nn.Conv2d(channels, filters, kernel, stride, device="meta"), math.sqrt(2), generator)]
+        layers += [initialized(nn.Conv2d(channels, filters, kernel, stride, device="meta"), gain, generator)]
         layers += [nn.ReLU()]
         channels, height, wide = filters, (height - kernel) // stride + 1, (wide - kernel) // stride + 1
     flat = nn.Linear(channels * height * wide, width, device="meta")
-    return nn.Sequential(*layers, nn.Flatten(), orthogonal(flat, math.sqrt(2), generator), nn.ReLU())
-
-
-def orthogonal(layer: _Layer, gain: float, generator: Generator) -> _Layer:
-    """Initializes a layer from the "meta" device, without the global generator: orthogonal weight, zero bias."""
-    layer = layer.to_empty(device="cpu")
-    nn.init.orthogonal_(layer.weight, gain, generator)
-    if layer.bias is not None:
-        nn.init.zeros_(layer.bias)
-    return layer
-
-
-def sparse(layer: nn.Linear, sparsity: float, generator: Generator) -> nn.Linear:
-    """Initializes a layer from the "meta" device: w ~ U(±1/√n), n inputs, of which ⌈sparsity · n⌉ have weight 0.
-
-    Each unit draws its own zeros; biases are zero. Where all n are zero (n ≤ 9 at a sparsity of 0.9), the layer starts
-    at zero and still learns. Source: Elsayed, Vasan & Mahmood 2024, "Streaming deep reinforcement learning finally
-    works", SparseInit.
-    """
-    layer = layer.to_empty(device="cpu")
-    inputs = layer.in_features
-    nn.init.uniform_(layer.weight, -1 / math.sqrt(inputs), 1 / math.sqrt(inputs), generator)
-    order = torch.rand(layer.weight.shape, generator=generator).argsort(-1)
-    with torch.no_grad():
-        layer.weight.scatter_(-1, order[:, : math.ceil(sparsity * inputs)], 0.0)
-    nn.init.zeros_(layer.bias)
-    return layer
+    return nn.Sequential(*layers, nn.Flatten(), initialized(flat, gain, generator), nn.ReLU())
 
 
 class CustomModule(nn.Module):
-    """A user's module on unflattened observations: what Stable-Baselines3 calls a features extractor."""
+    """A user's module on unflattened observations: what Stable-Baselines3 calls a features extractor.
 
-    def __init__(self, name: str, space: spaces.Box, seed: int) -> None:
-        """name: "module:Class". The class is called with the observation space (flat, if it was a Dict or Tuple) and
-        has `features_dim`, the number of features per observation.
+    As there, observations that are an image arrive as [C, H, W], scaled to [0, 1].
+    """
+
+    def __init__(
+        self, network: Network, kwargs: Mapping[str, object], space: spaces.Box, image: ImagePart | None, seed: int
+    ) -> None:
+        """network: a class, or "module:Class". It is called with the observation space (flat, if it was a Dict or
+        Tuple; [C, H, W], if observations are an image) and kwargs, and has `features_dim`, the number of features per
+        observation.
 
         Raises ConfigError if it cannot be imported, built or called.
         """
         super().__init__()
-        self.shape = space.shape
-        module, _, attribute = name.partition(":")
+        self.shape, self.image = space.shape, image
+        if image is not None:
+            space = spaces.Box(0, round(1 / image.scale), image.channels_first, np.uint8)
+        name = network if isinstance(network, str) else getattr(network, "__qualname__", repr(network))
         try:
             with torch.random.fork_rng(devices=[]):  # the module initializes itself from the global generator
                 torch.manual_seed(seed)
-                built = getattr(importlib.import_module(module), attribute)(space)
+                build = cast(Callable[..., nn.Module], imported(network) if isinstance(network, str) else network)
+                built = build(space, **kwargs)
                 self.inner: nn.Module = built
-                self.size = int(built.features_dim)
-                features = self.forward(torch.zeros(2, math.prod(self.shape)))
+                self.size = int(cast(int, built.features_dim))
+                features = self(torch.zeros(2, math.prod(self.shape)))
         except Exception as error:
             raise ConfigError(
                 f"network {name} cannot be used: {type(error).__name__}: {error}; it must be a torch module that takes "
@@ -179,7 +170,8 @@ class CustomModule(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """x: float32[..., D]. Returns float32[..., F]."""
-        features: Tensor = self.inner(x.reshape(-1, *self.shape))
+        given = x.reshape(-1, *self.shape) if self.image is None else self.image.frames(x)
+        features: Tensor = self.inner(given)
         return features.reshape(*x.shape[:-1], -1)
 
 
@@ -193,10 +185,14 @@ class RecurrentInput(NamedTuple):
 class GRU(nn.Module):
     """A gated recurrent unit: h_t = GRU(x_t, h_{t−1}), with h = 0 before an episode. Source: Cho et al. 2014."""
 
-    def __init__(self, inputs: int, size: int, generator: Generator) -> None:
+    def __init__(self, inputs: int, size: int, generator: Generator, ortho_init: bool = True) -> None:
         super().__init__()
         self.size = size
         self.cell = nn.GRUCell(inputs, size, device="meta").to_empty(device="cpu")
+        if not ortho_init:  # torch's default
+            for parameter in self.cell.parameters():
+                nn.init.uniform_(parameter, -1 / math.sqrt(size), 1 / math.sqrt(size), generator)
+            return
         for weight in (self.cell.weight_ih, self.cell.weight_hh):
             for gate in weight.data.chunk(3):
                 nn.init.orthogonal_(gate, 1.0, generator)

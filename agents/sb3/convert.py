@@ -20,8 +20,8 @@ from agents.a2c import A2C
 from agents.checkpoint import CheckpointError
 from agents.maths.normalize import RunningMoments
 from agents.maths.schedules import Linear, Schedule
-from agents.networks.actor_critic import Policy, Value
-from agents.sb3.model import ACTIVATIONS, NUMBERS, SAME, Remaining, build, linears
+from agents.networks.actor_critic import ACTIVATIONS, Policy, Value
+from agents.sb3.model import NUMBERS, SAME, Remaining, build, linears
 from agents.settings.actor_critic import Engine
 from agents.settings.values import ConfigError
 from envs import EnvLike, Variant
@@ -124,7 +124,7 @@ def _settings(model: sb3.A2C) -> dict[str, object]:
 
 
 def _learning_rate(model: sb3.A2C) -> Schedule:
-    """A number, a linear schedule, or the ramp that `to_sb3` stored; SB3 itself allows any function."""
+    """A number, a linear schedule, the ramp that `to_sb3` stored, or the model's function."""
     given = getattr(model.lr_schedule, "value_schedule", None)
     if isinstance(given, Remaining):
         return given.ramp
@@ -134,25 +134,24 @@ def _learning_rate(model: sb3.A2C) -> Schedule:
     rates = np.array([model.lr_schedule(1 - share) for share in shares])
     first, last = (float(f"{rate:.12g}") for rate in (rates[0], rates[-1]))  # removes rounding errors of the function
     if not np.allclose(rates, first + (last - first) * shares, rtol=1e-9, atol=1e-12 * abs(rates).max()):
-        raise ConfigError("the model's learning rate is neither constant nor linear; A2C cannot represent it")
+        return given if callable(given) else model.lr_schedule
     return first if first == last else Linear(first, last)
 
 
 def _network(policy: ActorCriticPolicy) -> dict[str, object]:
     nets = (policy.mlp_extractor.policy_net, policy.mlp_extractor.value_net)
     actor, critic = ([layer.out_features for layer in linears(net)] for net in nets)
-    if actor != critic:
-        raise ConfigError(
-            f"the model's policy has layers {actor}, its value network {critic}; A2C needs both to be the same"
-        )
     kinds = {type(layer) for net in nets for layer in net if not isinstance(layer, nn.Linear)}
     known = [name for name, kind in ACTIVATIONS.items() if kinds <= {kind}]
     if not known:
         raise ConfigError(
             f"the model's activation is {', '.join(sorted(kind.__name__ for kind in kinds))}; "
-            f"A2C has {' and '.join(ACTIVATIONS)}"
+            f"A2C has {', '.join(ACTIVATIONS)}"
         )
-    return {"net_arch": tuple(actor), "activation": known[0], "log_std_init": policy.log_std_init}
+    arch = actor if actor == critic else {"pi": actor, "vf": critic}
+    return {
+        "net_arch": arch, "activation": known[0], "ortho_init": policy.ortho_init, "log_std_init": policy.log_std_init,
+    }  # fmt: skip
 
 
 def _optimizer(optimizer: optim.Optimizer) -> dict[str, object]:

@@ -14,7 +14,8 @@ from stable_baselines3.common.utils import LinearSchedule
 from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv, VecNormalize
 from torch import nn, optim
 
-from agents.maths.schedules import Linear, Ramp, Schedule, value_at
+from agents.maths.schedules import Function, Linear, Ramp, Schedule, value_at
+from agents.networks.actor_critic import ACTIVATIONS
 from agents.networks.encoders import image_parts
 from agents.settings.a2c import SCHEDULED, A2CSettings
 from agents.settings.schema import setting_defaults
@@ -22,7 +23,6 @@ from agents.settings.values import ConfigError
 from envs import builder
 from envs.spaces import check_action_space, check_observation_space, is_flat
 
-ACTIVATIONS: dict[str, type[nn.Module]] = {"tanh": nn.Tanh, "relu": nn.ReLU, "leaky_relu": nn.LeakyReLU}
 SAME = ("n_steps", "gamma", "gae_lambda", "normalize_advantage")  # the same name and meaning in SB3
 _SB3_TAKES = signature(sb3.A2C).parameters
 
@@ -67,8 +67,9 @@ def build(settings: A2CSettings, drop: Collection[str] = ()) -> sb3.A2C:
         _environments(settings),
         learning_rate=_schedule(settings.learning_rate),
         policy_kwargs={
-            "net_arch": list(settings.net_arch),
+            "net_arch": dict(zip(("pi", "vf"), map(list, settings.widths), strict=True)),
             "activation_fn": ACTIVATIONS[settings.activation],
+            "ortho_init": settings.ortho_init,
             "log_std_init": settings.log_std_init,
             "optimizer_class": _optimizer(settings),
             "optimizer_kwargs": {"eps": settings.rms_prop_eps} | ({"alpha": 0.99} if settings.use_rms_prop else {}),
@@ -95,7 +96,7 @@ def check_settings(settings: A2CSettings, drop: Collection[str] = ()) -> None:
                 "only agents with the default can be converted or compared"
             )
     used = [name for name in _TRAINING_SETTINGS if getattr(settings, name) != defaults[name]]
-    used += [name for name in NUMBERS if isinstance(getattr(settings, name), Ramp)]
+    used += [name for name in NUMBERS if not isinstance(getattr(settings, name), float)]
     if lacking := [name for name in used if name not in drop]:
         name = lacking[0]
         raise ConfigError(
@@ -136,7 +137,7 @@ def _environments(settings: A2CSettings) -> VecEnv:
     return envs
 
 
-def _schedule(learning_rate: Schedule) -> float | LinearSchedule | Remaining:
+def _schedule(learning_rate: Schedule) -> float | Function | LinearSchedule | Remaining:
     if isinstance(learning_rate, Linear) and not learning_rate.begin:
         return LinearSchedule(learning_rate.initial, learning_rate.final, learning_rate.share)
     return Remaining(learning_rate) if isinstance(learning_rate, Ramp) else learning_rate

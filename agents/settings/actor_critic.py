@@ -1,13 +1,20 @@
 """The settings that algorithms with a policy π_θ and a value network V_φ share."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
+from torch import nn
+
 from agents.settings.agent import SMALLEST, AgentSettings
-from agents.settings.ranges import Frequency, Width, Widths
+from agents.settings.ranges import Architecture, Frequency, Width
 from agents.settings.values import ConfigError
 
-Activation = Literal["tanh", "relu", "leaky_relu"]
+Activation = Literal[
+    "tanh", "relu", "leaky_relu", "celu", "elu", "gelu", "hardshrink", "hardsigmoid", "hardswish", "hardtanh",
+    "logsigmoid", "mish", "relu6", "selu", "sigmoid", "silu", "softplus", "softshrink", "softsign", "tanhshrink",
+]  # fmt: skip
+Network = str | Callable[..., nn.Module]
 Engine = Literal["auto", "torch", "fused"]
 Sharing = Literal["auto", "nothing", "features", "all"]
 _NETWORKS = ("auto", "mlp", "cnn", "small_cnn")
@@ -20,6 +27,7 @@ class ActorCriticSettings(AgentSettings):
     Raises ConfigError, a ValueError, if a setting is out of range.
     """
 
+    # The update
     gamma: float = 0.99  # discount factor
 
     # Scaling of observations and rewards
@@ -30,11 +38,13 @@ class ActorCriticSettings(AgentSettings):
     clip_normalized: float = 10.0  # bound on the size of normalized observations and rewards
 
     # Networks
-    net_arch: Widths = (64, 64)  # hidden units of each layer, the same in π_θ and V_φ
-    activation: Activation = "tanh"  # activation function of the hidden layers; leaky_relu has slope 0.01 below 0
+    net_arch: Architecture = (64, 64)  # hidden units of each layer of π_θ and V_φ, or {pi: [64], vf: [64]}
+    activation: Activation = "tanh"  # activation function of the hidden layers, torch's, with torch's defaults
+    ortho_init: bool = True  # orthogonal initial weights; false: weights and biases uniform within ±1/√n of n inputs
     layer_norm: bool = False  # normalize the units of each hidden layer before the activation, without gain or bias
     sparsity: float = 0.0  # fraction of each unit's weights that start at 0, the others uniform; 0: orthogonal
-    network: str = "auto"  # feature extractor: mlp (none), cnn, small_cnn, module:Class; auto: cnn for uint8 images
+    network: Network = "auto"  # feature extractor: mlp (none), cnn, small_cnn, module:Class; auto: cnn for uint8 images
+    network_kwargs: dict[str, object] | None = None  # arguments of a feature extractor of your own, module:Class
     features_dim: Width = 512  # number of features that the convolutions extract from each image
     gru_size: Width | None = None  # units of a GRU between the feature extractor and the hidden layers; null: no GRU
     shared_layers: Sharing = "auto"  # layers that π_θ and V_φ share: nothing, features, all; auto: features if any
@@ -53,13 +63,33 @@ class ActorCriticSettings(AgentSettings):
             (("reward_scale", "clip_normalized"), SMALLEST, "be positive"),
             (("reward_clip",), SMALLEST, "be positive or null"),
         ))  # fmt: skip
-        if self.network not in _NETWORKS and ":" not in self.network:
-            raise ConfigError(f"network must be one of {', '.join(_NETWORKS)}, or module:Class, got {self.network!r}")
+        self._check_networks()
         if self.sde_sample_freq == 0:
             raise ConfigError("sde_sample_freq must be positive, or −1 for n_steps, got 0")
+        self.check_fractions("gamma")
+
+    def _check_networks(self) -> None:
+        if isinstance(self.network, str) and self.network not in _NETWORKS and ":" not in self.network:
+            raise ConfigError(f"network must be one of {', '.join(_NETWORKS)}, or module:Class, got {self.network!r}")
+        if self.network_kwargs is not None and not self.own_network:
+            raise ConfigError(f"network_kwargs are for a network module:Class; network is {self.network}")
+        if isinstance(self.net_arch, dict) and self.net_arch.keys() != {"pi", "vf"}:
+            raise ConfigError(f"net_arch must be a list, or a mapping with pi and vf, got {self.net_arch}")
         if not 0 <= self.sparsity < 1:
             raise ConfigError(f"sparsity must be at least 0 and below 1, got {self.sparsity}")
-        self.check_fractions("gamma")
+        if self.sparsity and not self.ortho_init:
+            raise ConfigError("sparsity sets the initial weights: leave ortho_init true, or set sparsity to 0")
+
+    @property
+    def own_network(self) -> bool:
+        """Whether the feature extractor is a class of the user's."""
+        return callable(self.network) or ":" in self.network
+
+    @property
+    def widths(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """Hidden units of each layer of π_θ, and of V_φ."""
+        arch = self.net_arch
+        return (tuple(arch["pi"]), tuple(arch["vf"])) if isinstance(arch, dict) else (arch, arch)
 
     def check_fractions(self, *names: str) -> None:
         """Raises ConfigError if a setting lies outside [0, 1]."""

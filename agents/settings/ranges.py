@@ -22,3 +22,4 @@ Threads = Annotated[int, Range(1, 1_024)]
 Frequency = Annotated[int, Range(-1, 10_000_000)]
 Width = Annotated[int, Range(1, 65_536)]  # units of a layer
 Widths = Annotated[tuple[Width, ...], Range(0, 64)]
+Architecture = Widths | dict[str, Widths]

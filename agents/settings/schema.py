@@ -80,6 +80,17 @@ def convert_settings(instance: object, cls: type) -> None:
             raise ConfigError(f"{name} must be {error}, got {shown(getattr(instance, name))}") from None
 
 
+def plain_settings(settings: Mapping[str, object]) -> dict[str, object]:
+    """Settings as checkpoints store them. Raises ConfigError that names a setting which cannot be stored."""
+    stored = dict[str, object]()
+    for key, value in settings.items():
+        try:
+            stored[key] = plain(value)
+        except ConfigError as error:
+            raise ConfigError(f"{key} {error}") from None
+    return stored
+
+
 def with_defaults(settings: Mapping[str, object], defaults: Mapping[str, object]) -> dict[str, object]:
     """Settings in their YAML form, completed by the defaults: a run lacks the settings added since it was made."""
     return {key: plain(value) for key, value in {**defaults, **settings}.items()}

@@ -5,12 +5,14 @@ import math
 import re
 import types
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from os import PathLike
 from typing import Annotated, Literal, Union, cast, get_args, get_origin
 
 import numpy as np
 
-from agents.maths.schedules import RAMPS, Ramp
+from agents.maths.schedules import RAMPS, Function, Ramp, values_of
+from agents.settings.importable import NAME, imported, name_of
 from agents.settings.ranges import Range
 from agents.settings.strict_yaml import MAX_DEPTH, NotSettings, parse_yaml
 from envs import saved
@@ -40,6 +42,8 @@ def convert(value: object, kind: object) -> object:
         raise ConfigError("one of " + ", ".join(get_args(kind)))
     if get_origin(kind) in (tuple, dict, Mapping):
         return _convert_collection(value, kind)
+    if get_origin(kind) is Callable:
+        return _to_callable(value, kind)
     parse, description = _PARSERS[cast(type, kind)]
     try:
         return parse(value)
@@ -68,9 +72,20 @@ def shown(value: object) -> str:
 
 
 def plain(value: object) -> object:
-    """The value as YAML and checkpoints store it: schedules as text, tuples as lists. `convert` is the inverse."""
+    """The value as YAML and checkpoints store it: schedules, functions and classes as text, tuples as lists.
+
+    `convert` is the inverse. Raises ConfigError for a function or class that cannot be imported by a name.
+    """
     if isinstance(value, Ramp):
         return str(value)
+    if callable(value):
+        name = name_of(value)
+        if name is None:
+            raise ConfigError(
+                f"cannot be saved: Python cannot import {saved.shown(value)} by a name; define it at the top level of "
+                "a module"
+            )
+        return name
     return list(value) if isinstance(value, tuple) else value
 
 
@@ -103,8 +118,35 @@ def _convert_collection(value: object, kind: object) -> object:
             raise ConfigError(f"a list, each item {error}") from None
     if get_origin(kind) is not tuple and isinstance(parsed, dict):
         _check_plain(parsed, MAX_DEPTH)
-        return {str(key): item for key, item in parsed.items()}
+        item_kind = get_args(kind)[1]
+        if item_kind is object:
+            return {str(key): item for key, item in parsed.items()}
+        try:
+            return {str(key): plain(convert(item, item_kind)) for key, item in parsed.items()}
+        except ConfigError as error:
+            raise ConfigError(f"a mapping, each item {error}") from None
     raise ConfigError(expected)
+
+
+def _to_callable(value: object, kind: object) -> Callable[..., object]:
+    """A function or class, or the one that "module:Name" names. A function of one number must return numbers."""
+    what = "a function of the share of training that remains, or module:name of one"
+    if kind != Function:
+        what = "a class, or module:Class of one"
+    found = value
+    if isinstance(value, str) and NAME.fullmatch(value):
+        try:
+            found = imported(value)
+        except (Exception, SystemExit) as error:  # whatever the module does while it is imported
+            raise ConfigError(f"{what} that can be imported ({type(error).__name__}: {error})") from None
+    if not callable(found):
+        raise ConfigError(what)
+    if kind == Function:
+        with suppress(Exception):
+            if all(map(math.isfinite, values_of(found))):
+                return found
+        raise ConfigError(f"{what}, which returns a finite number for every share from 1 to 0")
+    return found
 
 
 def _check_plain(value: object, depth: int) -> None:

@@ -48,6 +48,7 @@ def test_parameters_that_are_not_finite(engine: str, number: float, tmp_path: Pa
         {"wraps": f"{MODULE}:Agent"},
         {"env": f"{MODULE}:Env-v0"},
         {"settings": {"network": f"{MODULE}:Net"}},
+        {"settings": {"learning_rate": f"{MODULE}:decay"}},
         {"settings": {"wrappers": [f"{MODULE}:Wrapper"]}},
         {"settings": {"wrappers": f"{MODULE}:Wrapper"}},
     ],

@@ -34,6 +34,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "adaptive step": {"target_policy_shift": 2e-6, "critic_lr_scale": 3.0},
     "entropy target": {"target_entropy": 0.6, "ent_coef": 0.01},
     "three odd layers, ReLU": {"net_arch": (33, 7, 20), "activation": "relu"},
+    "networks of different shapes": {"net_arch": {"pi": [20], "vf": [33, 7]}, "ortho_init": False, "n_steps": 2},
     "no hidden layer": {"net_arch": (), "n_steps": 2},
     "schedules of all": {
         "n_steps": 2, "learning_rate": Cosine(1e-4, 1e-6), "critic_lr_scale": Linear(3.0, 0.5, 0.5),

@@ -69,7 +69,7 @@ def test_numbers_outside_are_refused(name: str) -> None:
         ("eval_episodes=2147483648", "eval_episodes must be at most 1,000,000, got 2147483648"),
         (f"total_timesteps={2**63}", f"total_timesteps must be at most 999,999,999,999, got {2**63}"),
         ("seed=-1", "seed must be at least 0, got -1"),
-        ("net_arch=[64, 0]", "net_arch must be a list, each item at least 1, got '[64, 0]'"),
+        ("net_arch=[64, 0]", "net_arch must be a list, each item at least 1 or a mapping"),
         ("net_arch=[65536, 65536, 65536]", "the networks need "),
     ],
 )  # fmt: skip

@@ -1,0 +1,22 @@
+"""Functions and classes that settings name as module:Name: importing one, and the name of one."""
+
+import re
+from importlib import import_module
+from operator import attrgetter
+
+NAME = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*")
+
+
+def imported(name: str) -> object:
+    """What "module:Name" names. Raises ImportError or AttributeError, or what the module raises while imported."""
+    module, _, attribute = name.partition(":")
+    return attrgetter(attribute)(import_module(module))
+
+
+def name_of(value: object) -> str | None:
+    """The "module:Name" that imports this function or class; None if none does, as of a lambda or a local function."""
+    name = f"{getattr(value, '__module__', '')}:{getattr(value, '__qualname__', '')}"
+    try:
+        return name if NAME.fullmatch(name) and imported(name) is value else None
+    except (ImportError, AttributeError):
+        return None
