@@ -35,8 +35,8 @@ class Distill(AgentWrapper):
 
     teachers: tuple[str, ...] = ()  # run directories or checkpoints
     direction: Direction = "forward"  # KL(teacher ‖ student); reverse: KL(student ‖ teacher); js: Jensen-Shannon
-    temperature: float = 1.0
-    distill_coef: Schedule = 1.0
+    temperature: float = 1.0  # divides the logits of the teachers and of the student
+    distill_coef: Schedule = 1.0  # weight of the divergence from the teachers
     rl_coef: Schedule = 0.0  # weight of L_A2C; on-policy only
     demonstrations: str | None = None  # file of recorded states; null uses the student's rollouts
     batch_size: Count = 64  # transitions per update, with demonstrations; a multiple of num_envs

@@ -54,16 +54,16 @@ class GAIL(AgentWrapper):
 
     demonstrations: str = ""  # file, written by `python -m rl.demos`
     episodes: Count | None = None  # number of episodes used, in recorded order; null uses all
-    reward: RewardForm = "positive"
+    reward: RewardForm = "positive"  # how a transition is paid, by the discriminator's logit: see `imitation_reward`
     absorbing: bool = True  # terminated episodes continue in an absorbing state, as in Kostrikov et al. 2019
     next_obs: bool = False  # whether the discriminator also sees s′
     batch_size: Count = 256  # of the discriminator: transitions of the expert, and as many of the policy
     buffer_size: Count = 4096  # transitions of the policy
-    discriminator_steps: Count = 2
-    discriminator_lr: float = 1e-3  # of Adam
-    discriminator_arch: Widths = (64, 64)
-    gradient_penalty: float = 1.0  # weight; 0 disables it
-    spectral_norm: bool = False
+    discriminator_steps: Count = 2  # gradient steps of the discriminator for every batch_size transitions
+    discriminator_lr: float = 1e-3  # learning rate of the discriminator's Adam
+    discriminator_arch: Widths = (64, 64)  # hidden units of each layer of the discriminator
+    gradient_penalty: float = 1.0  # weight of the penalty on the discriminator's gradient; 0 disables it
+    spectral_norm: bool = False  # divide each of the discriminator's weights by its largest singular value
     validation_fraction: float = 0.2  # fraction of the expert's episodes held out, for metrics only
 
     def prepare(self) -> None:

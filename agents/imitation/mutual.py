@@ -29,8 +29,8 @@ class Mutual(AgentWrapper):
     Source: Zhang et al. 2018, "Deep mutual learning".
     """
 
-    peers: Peers = 2
-    mutual_coef: Schedule = 0.1
+    peers: Peers = 2  # number of agents that learn from one another
+    mutual_coef: Schedule = 0.1  # weight of the divergence from the other peers
 
     name = "mutual"
     obstacle = "mutual learning adds a term to the loss"

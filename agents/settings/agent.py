@@ -26,6 +26,8 @@ class AgentSettings:
 
     env: EnvLike  # environment id, environment, function that builds one, or vector environment: see `envs.make`
     _: KW_ONLY
+
+    # Steps
     seed: Seed = 0  # seed of every random stream
     num_envs: Envs | None = None  # number of parallel environments; null: 8, or 1 for an environment object
     n_steps: Count = 1  # steps of each environment per update; 1: single-step TD

@@ -20,6 +20,13 @@ def recipe_file(env_id: str, agent: str = "a2c") -> Path | None:
     return shipped_file(f"{directory_name(env_id)}.yaml" if agent == "a2c" else f"{agent}.yaml")
 
 
+def recipe_ids() -> list[str]:
+    """The environments that a recipe ships for."""
+    sample = shipped_file("sb3-defaults.yaml")
+    stems = [] if sample is None else sorted(path.stem for path in sample.parent.glob("*-v[0-9]*.yaml"))
+    return [stem.replace("ALE-", "ALE/", 1) for stem in stems]  # the one namespace among them
+
+
 def shipped_file(name: str) -> Path | None:
     """The file of this name in configs/, or None."""
     package = Path(__file__).parents[1]

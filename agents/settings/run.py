@@ -19,6 +19,7 @@ class RunSettings:
     Raises ConfigError, a ValueError, if a setting has the wrong type or is out of range.
     """
 
+    # The run
     total_timesteps: Steps = 100_000  # environment steps to train for
     log_interval: Interval = 100  # updates per row of metrics.csv
     checkpoint_interval: Steps = 50_000  # environment steps between checkpoints

@@ -29,6 +29,7 @@ class StreamSettings(ActorCriticSettings):
     Raises ConfigError, a ValueError, if a setting is out of range.
     """
 
+    # Streaming
     num_envs: Envs | None = 1  # number of environments; a stream has one
     normalize_observations: bool = True  # subtract the running mean, divide by the running standard deviation
     normalize_rewards: bool = True  # divide by the running standard deviation of the discounted return

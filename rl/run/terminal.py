@@ -100,6 +100,10 @@ class Parser(argparse.ArgumentParser):
     def __init__(self, prog: str, description: str) -> None:
         super().__init__(prog=prog, description=description, allow_abbrev=False)
 
+    def flags(self) -> list[str]:
+        """All flags added so far."""
+        return [flag for action in self._actions for flag in action.option_strings]
+
     def command(self, argv: Sequence[str]) -> str:
         """The command as a shell takes it."""
         return shlex.join(["python", "-m", self.prog, *argv])
@@ -125,8 +129,7 @@ class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         message = re.sub(r"^argument (--\S+): (?=must |takes |is the )", r"\1 ", message)  # of the types above
         unknown = (message.removeprefix("unrecognized arguments: ").split() or [""])[0]
-        flags = [flag for action in self._actions for flag in action.option_strings]
-        hint = suggestion(unknown.partition("=")[0], flags) if message.startswith("unrecognized") else ""
+        hint = suggestion(unknown.partition("=")[0], self.flags()) if message.startswith("unrecognized") else ""
         raise ConfigError(f"{message}{hint or f' (see python -m {self.prog} --help)'}")
 
 

@@ -16,19 +16,24 @@ from agents.settings.run import RunSettings, chosen_settings
 from agents.settings.schema import merge_layers, setting_defaults, setting_types, setting_values
 from agents.settings.values import ConfigError
 from envs.saved import Misfit
+from rl.run.flags import add_settings, flag_of, given_settings
+from rl.run.listing import listing
 from rl.run.recorder import Recorder, create_run_directory
 from rl.run.run import Run
 from rl.run.signals import ignore, status_of
 from rl.run.summary import write_summary
 from rl.run.terminal import DONE, Interrupt, Parser, RunFailed, name_imports
 
-_FLAGS = ("seed", "total_timesteps", "num_envs", "engine")  # settings with a flag of their own, beside --set
+_MAY_CHANGE = ("total_timesteps", "engine")  # settings that a resumed run may change
 
 
 def main(argv: list[str]) -> int:
     """Trains, evaluates and summarizes a new or resumed run. Returns the exit status."""
     start = time.perf_counter()
-    args = _parser().parse_args(argv)
+    args = _parser(argv).parse_args(argv)
+    if args.list:
+        print(listing())
+        return DONE
     with Interrupt() as interrupt:
         run = _resume(args, interrupt) if args.resume else _begin(args, interrupt)
         try:
@@ -45,20 +50,23 @@ def main(argv: list[str]) -> int:
             return status_of(stopped)
 
 
-def _parser() -> Parser:
-    parser = Parser(prog="rl.train", description="Train an actor-critic on a Gymnasium environment.")
+def _parser(argv: list[str]) -> Parser:
+    parser = Parser(
+        prog="rl.train",
+        description="Train an actor-critic on a Gymnasium environment. Every setting below overrides the recipe of the "
+        "environment or the file of --config, which override the defaults. --agent A --help shows the settings of A.",
+    )
+    parser.usage = "python -m rl.train ENV [--agent A] [--SETTING VALUE …] [--config FILE] | --resume RUN | --list"
     parser.add_argument("env", nargs="?", metavar="ENV", help="environment id: CartPole-v1, module:Env-v0, ALE/Pong-v5")
     parser.add_argument("--agent", metavar="A", help=f"{', '.join(registry.NAMES)}, or module:Class (default a2c)")
-    parser.add_argument("--seed", metavar="S", help="seed of every random stream (default 0)")
-    parser.add_argument("--total-timesteps", metavar="N", help="environment steps, over all environments")
-    parser.add_argument("--num-envs", metavar="K", help="environments in parallel (default 8)")
-    parser.add_argument(
-        "--engine", choices=["auto", "fused", "torch"], help="auto: the fastest that supports the settings"
-    )
     parser.add_argument("--config", type=Path, metavar="FILE", help="YAML settings; replaces the recipe that ships")
-    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="any setting; may be repeated")
+    parser.add_argument(
+        "--set", action="append", default=[], metavar="KEY=VALUE", help="a setting, as in a file; may be repeated"
+    )
     parser.add_argument("--out", type=Path, metavar="DIR", help="parent of run directories (default results/runs)")
     parser.add_argument("--resume", type=Path, metavar="RUN", help="resume this run directory")
+    parser.add_argument("--list", action="store_true", help="list agents, recipes and compiled environments")
+    add_settings(parser, argv)
     return parser
 
 
@@ -69,8 +77,8 @@ def _begin(args: Namespace, interrupt: Interrupt) -> Run:
         raise ConfigError("name an environment, such as CartPole-v1: python -m rl.train CartPole-v1")
     name = args.agent or "a2c"
     file = args.config or recipe_file(args.env, name)
-    flags = {flag: getattr(args, flag) for flag in _FLAGS}
-    chosen = chosen_settings(setting_types(*registry.kinds(name), RunSettings), args.env, name, file, args.set, flags)
+    types = setting_types(*registry.kinds(name), RunSettings)
+    chosen = chosen_settings(types, args.env, name, file, args.set, given_settings(args))
     agent, settings = build(name, args.env, chosen)
     complete = {"env": args.env, "agent": name, **agent.settings, **setting_values(settings)}
     interrupt.defer()
@@ -88,8 +96,9 @@ def _begin(args: Namespace, interrupt: Interrupt) -> Run:
 
 def _resume(args: Namespace, interrupt: Interrupt) -> Run:
     """A run from its directory; only the number of steps and the engine may change. Defers signals once it writes."""
-    others = (args.set or None, args.config, args.num_envs, args.seed, args.out, args.agent)
-    if any(other is not None for other in others):
+    given = given_settings(args)
+    others = (args.set or None, args.config, args.out, args.agent)
+    if any(other is not None for other in others) or not given.keys() <= {*_MAY_CHANGE}:
         raise ConfigError(
             "--resume uses the run's own settings; it allows only --total-timesteps and --engine beside it"
         )
@@ -100,13 +109,9 @@ def _resume(args: Namespace, interrupt: Interrupt) -> Run:
     file = checkpoint.newest(directory / "checkpoints")
     content = checkpoint.read(file)
     name_imports(content)
-    agent, name = registry.restore(content, engine=args.engine), str(config.get("agent", "a2c"))
+    agent, name = registry.restore(content, engine=given.get("engine")), str(config.get("agent", "a2c"))
     layers = [(str(directory / "config.yaml"), config)]
-    layers += [
-        (f"--{name.replace('_', '-')}", {name: value})
-        for name, value in (("total_timesteps", args.total_timesteps), ("engine", args.engine))
-        if value is not None
-    ]
+    layers += [(flag_of(name), {name: text}) for name, text in given.items()]
     kinds = (*registry.kinds(name), RunSettings)
     chosen = setting_defaults(*kinds)  # for settings that did not exist when the run began
     chosen |= merge_layers({"env": str, "agent": str, **setting_types(*kinds)}, layers)

@@ -64,7 +64,9 @@ def test_settings_of_the_class_are_settings_of_the_command(command: Command, tmp
     for argv, words in (
         (("--set", "gama=0.9"), "unknown setting 'gama'; did you mean 'gamma'?"),
         (("--set", "n_steps=0"), "n_steps must be at least 1, got 0"),
-        (("--engine", "fused"), "unknown setting 'engine'"),
+        (("--engine", "fused"), "unrecognized arguments: --engine fused"),
+        (("--gama", "0.9"), "unrecognized arguments: --gama 0.9; did you mean '--gamma'?"),
+        (("--n-steps", "0"), "--n-steps: n_steps must be at least 1, got 0"),
     ):
         status, _, err = command(rl.train, "CartPole-v1", "--agent", NAME, "--out", tmp_path, *argv)
         assert status == 2
