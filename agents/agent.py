@@ -18,8 +18,8 @@ from agents.rollout import NO_CONTEXT, Array, Choice, Context, Metrics, Rollout
 from agents.settings.agent import AgentSettings
 from agents.settings.schema import plain_settings, setting_types, setting_values
 from agents.settings.values import ConfigError
-from envs import EnvLike, Worlds, make, saved
-from envs.spaces import Flat, batched, to_env_action
+from envs import EnvLike, Worlds, batched, make, saved
+from envs.spaces import Flat, to_env_action
 from envs.streams import stream_generator
 
 

@@ -117,4 +117,4 @@ def _obeys_masks(agent: object) -> bool | None:
 
 
 def _form(space: gym.Space[object]) -> tuple[object, ...]:
-    return type(space), space.shape, getattr(space, "n", None)
+    return isinstance(space, gym.spaces.Discrete), space.shape, getattr(space, "n", None)

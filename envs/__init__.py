@@ -11,6 +11,7 @@ from envs.errors import (
     UnsupportedSpace,
 )
 from envs.make import make
+from envs.observations import batched
 from envs.worlds import Origin, Worlds
 
 __all__ = [
@@ -25,6 +26,7 @@ __all__ = [
     "UnsupportedSpace",
     "Variant",
     "Worlds",
+    "batched",
     "builder",
     "check_backend",
     "evaluation_backend",

@@ -1,20 +1,18 @@
 """Builds one environment from an id, an object or a function; every failure becomes a message of one line."""
 
-import difflib
 import importlib
 from collections.abc import Callable, Mapping
-from copy import deepcopy
 from functools import partial
 from typing import NamedTuple
 
 import gymnasium as gym
-import numpy as np
-from gymnasium.spaces import Box
 from gymnasium.vector import VectorEnv
-from gymnasium.wrappers import AtariPreprocessing, FrameStackObservation, TimeLimit, TransformObservation
+from gymnasium.wrappers import AtariPreprocessing, TimeLimit
 
-from envs.errors import EnvironmentUsageError, UnknownEnvironment, UnsupportedSpace, reason, usage_errors
-from envs.spaces import channels_last
+from envs.errors import EnvironmentUsageError, UnknownEnvironment, reason, shown, usage_errors
+from envs.frames import stack_frames
+from envs.names import environments_in, full_id, load_module, nearest, parse_wrapper
+from envs.resets import with_full_reset
 
 AnyEnv = gym.Env[object, object]
 EnvLike = str | AnyEnv | VectorEnv | Callable[[], AnyEnv]
@@ -28,8 +26,8 @@ class Variant(NamedTuple):
     max_episode_steps: replaces the registered time limit, in steps of the agent. env_kwargs: arguments of the
     environment's constructor, for an id only. frame_stack: number of latest observations in one, see `stack_frames`.
     atari_preprocessing: Gymnasium's AtariPreprocessing (up to 30 no-ops, frames skipped by 4, 84 × 84, gray), which
-    gives images [k, 84, 84], for an Atari id only. wrappers: Gymnasium wrappers as "module:Class", the innermost
-    first, whose constructors take only the environment; frames are stacked outside of them.
+    gives images [k, 84, 84], for an Atari id only. wrappers: the innermost first, see `envs.names.parse_wrapper`;
+    frames are stacked outside of them.
     """
 
     max_episode_steps: int | None = None
@@ -83,27 +81,30 @@ def name_of(env: AnyEnv | VectorEnv) -> str:
     return str(spec.id) if spec is not None else type(env.unwrapped).__name__
 
 
-def nearest(env_id: str, known: list[str]) -> str:
-    """ "; did you mean 'CartPole-v1'?", or "" if no known id is similar."""
-    by_lower = {name.lower(): name for name in known}
-    close = difflib.get_close_matches(env_id.lower(), by_lower, n=1, cutoff=0.5)
-    return f"; did you mean {by_lower[close[0]]!r}?" if close else ""
-
-
 def _build(env_id: str, variant: Variant) -> AnyEnv:
-    bare = env_id.rpartition(":")[2]
+    module, _, bare = env_id.rpartition(":")
     if env_id.startswith("ALE/") or (variant.atari_preprocessing and bare not in gym.registry):
         _register_atari(env_id)
     try:
-        env = _atari(env_id, variant) if variant.atari_preprocessing else _registered(env_id, variant)
+        loaded = load_module(module) if module else None
+        if loaded is not None and hasattr(loaded, bare) and full_id(bare) not in gym.registry:
+            env = _constructed(getattr(loaded, bare), env_id, variant)
+        elif loaded is not None and full_id(bare) not in gym.registry:
+            hint = nearest(bare, [*environments_in(loaded), *gym.registry])
+            raise UnknownEnvironment(f"{module} neither registers an id {bare!r} nor has a class of that name{hint}")
+        else:
+            env = (_atari if variant.atari_preprocessing else _registered)(
+                env_id if loaded is None else full_id(bare), variant
+            )
     except EnvironmentUsageError:
         raise
     except (gym.error.UnregisteredEnv, gym.error.DeprecatedEnv) as error:
-        hint = nearest(bare, list(gym.registry)) or "; gymnasium.pprint_registry() lists the known ids"
-        raise UnknownEnvironment(f"unknown environment {env_id!r}{hint}") from error
+        hint = nearest(bare, gym.registry) or "; gymnasium.pprint_registry() lists the known ids"
+        raise UnknownEnvironment(f"unknown environment {env_id!r}{hint}{_elsewhere(env_id)}") from error
     except ModuleNotFoundError as error:
-        module = getattr(error.__cause__, "name", None) or error.name  # Gymnasium's own error has no name
-        raise UnknownEnvironment(f"cannot import {module!r}, which {env_id!r} needs; install it") from error
+        name = getattr(error.__cause__, "name", None) or error.name  # Gymnasium's own error has no name
+        remedy = "check its path" if str(name).endswith(".py") else "install it"
+        raise UnknownEnvironment(f"cannot import {name!r}, which {env_id!r} needs; {remedy}") from error
     except gym.error.DependencyNotInstalled as error:
         extra = next((name for word, name in _EXTRAS.items() if word in str(error).lower()), None)
         remedy = f"pip install 'actor-critic[{extra}]'" if extra else str(error).strip().splitlines()[0]
@@ -113,6 +114,21 @@ def _build(env_id: str, variant: Variant) -> AnyEnv:
     except BaseException as error:
         raise EnvironmentUsageError(f"cannot build {env_id!r}: {reason(error)}") from error
     return _wrap(env, variant, env_id)
+
+
+def _elsewhere(env_id: str) -> str:
+    """How to name an environment that Gymnasium does not know by itself."""
+    if env_id.endswith(".py"):
+        return f"; name the class in the file: {env_id}:Class"
+    return f"; an environment of another package is named with the module that registers or defines it: module:{env_id}"
+
+
+def _constructed(make: Callable[..., AnyEnv], env_id: str, variant: Variant) -> AnyEnv:
+    """An environment of a class, or of a function that builds one."""
+    env = make(**(variant.env_kwargs or {}))
+    if not isinstance(env, gym.Env):
+        raise EnvironmentUsageError(f"{env_id!r} gave {shown(env)}, not a gymnasium.Env")
+    return limit_time(env, variant.max_episode_steps)
 
 
 def _registered(env_id: str, variant: Variant) -> AnyEnv:
@@ -147,7 +163,7 @@ def _wrap(env: AnyEnv, variant: Variant, name: str) -> AnyEnv:
             space = getattr(env, attribute, None)
         if space is None:
             raise EnvironmentUsageError(f"{name} has no {attribute}; every gymnasium.Env must set one")
-    env = apply_wrappers(env, variant.wrappers)
+    env = with_full_reset(apply_wrappers(env, variant.wrappers))
     return stack_frames(env, variant.frame_stack, name) if variant.frame_stack > 1 else env
 
 
@@ -167,32 +183,14 @@ def limit_time(env: AnyEnv, max_episode_steps: int | None) -> AnyEnv:
     return TimeLimit(env.env if isinstance(env, TimeLimit) else env, max_episode_steps)
 
 
-def stack_frames(env: AnyEnv, count: int, name: str) -> AnyEnv:
-    """Joins the latest k = `count` observations; at the start of an episode the first one is repeated.
-
-    Vectors [D] become [k, D], gray images [H, W] become [k, H, W], and images with channels [H, W, k·C] or
-    [k·C, H, W]. Raises UnsupportedSpace unless the space is a Box.
-    """
-    space = env.observation_space
-    if not isinstance(space, Box):
-        raise UnsupportedSpace(f"frame_stack={count} needs Box observations; {name} has {space}: leave it at 1")
-    copied = TransformObservation(env, deepcopy, None)  # an environment may reuse the buffer that the stack would keep
-    frames: AnyEnv = FrameStackObservation(copied, count)
-    if len(space.shape) != 3:
-        return frames
-    join = partial(np.concatenate, axis=-1 if channels_last(space.shape) else 0)
-    low, high = (join([bound] * count) for bound in (space.low, space.high))
-    return TransformObservation(frames, join, Box(low, high, dtype=space.dtype.type))
-
-
 def apply_wrappers(env: AnyEnv, wrappers: tuple[str, ...]) -> AnyEnv:
     """Raises EnvironmentUsageError if a wrapper cannot be imported or does not accept the environment."""
     for name in wrappers:
-        module, _, attribute = name.partition(":")
+        module, attribute, arguments = parse_wrapper(name)
         with usage_errors(f"cannot apply wrapper {name!r}"):
-            env = getattr(importlib.import_module(module), attribute)(env)
+            env = getattr(load_module(module), attribute)(env, **arguments)
         if not isinstance(env, gym.Env):
             raise EnvironmentUsageError(
-                f"wrapper {name!r} returned {env!r}, not a gymnasium.Env; wrappers are module:Class"
+                f"wrapper {name!r} returned {env!r}, not a gymnasium.Env; wrappers are module:Class:key=value:…"
             )
     return env

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 _LONGEST = 300  # characters of an error's text in a message
+_LONGEST_VALUE = 80  # characters of a value in a message
 
 
 class EnvironmentUsageError(ValueError):
@@ -32,6 +33,10 @@ class EnvironmentFailure(RuntimeError):
     def __init__(self, message: str, index: int | None = None) -> None:
         super().__init__(message)
         self.index = index
+
+
+class WrongObservation(ValueError):
+    """An observation is not in its space. The message goes on after "returned an"."""
 
 
 class EnvironmentReplaced(EnvironmentFailure):
@@ -61,6 +66,15 @@ def message_of(error: BaseException) -> str:
     except Exception:
         text = ""
     return (text if len(text) <= _LONGEST else f"{text[:_LONGEST]} …") or "no message"
+
+
+def shown(value: object) -> str:
+    """A value in one line of text, which may come from an environment that raises when it is asked for it."""
+    try:
+        text = " ".join(repr(value).split())
+    except Exception:
+        text = f"a {type(value).__name__}"
+    return text if len(text) <= _LONGEST_VALUE else f"{text[:_LONGEST_VALUE]} …"
 
 
 @contextmanager

@@ -8,6 +8,7 @@ from envs.backends.base import BackendEnv, OnCrash, Request
 from envs.build import EnvLike, Variant, name_of
 from envs.errors import EnvironmentUsageError
 from envs.memory import shortage
+from envs.names import full_id
 from envs.streams import stream_seeds
 from envs.worlds import Origin, Worlds
 
@@ -27,10 +28,10 @@ def make(
 ) -> Worlds:
     """N environments, stepped together.
 
-    env: an id ("CartPole-v1", "module:Env-v0", "ALE/Pong-v5"), a function that returns an environment, an environment
-    (then N = 1: it cannot be copied), or a vector environment in SAME_STEP mode. num_envs: N, by default 8 for an id
-    or a function. seed: environment i draws from child i of its stream "environments". variant: changes to each
-    environment.
+    env: an id ("CartPole-v1", "module:Env-v0", "ALE/Pong-v5"; without a version, the latest), a class or function by
+    name ("module:Class", "file.py:Class"), a function that returns an environment, an environment (then N = 1: it
+    cannot be copied), or a vector environment in SAME_STEP mode. num_envs: N, by default 8 for a name or a function.
+    seed: environment i draws from child i of its stream "environments". variant: changes to each environment.
 
     backend: "sync" steps Gymnasium's environments one after the other. "native" steps compiled ones of classic
     control, which go through the same states. "async" steps each in its own process, which pays off if a step takes a
@@ -39,7 +40,7 @@ def make(
 
     action_masks: whether the `action_mask` in the environments' infos is obeyed. None obeys it for an id whose
     environment gives one; for other environments that give one, it raises EnvironmentUsageError.
-    Observations that are neither Box nor Discrete are flattened, as by Gymnasium's FlattenObservation.
+    Observations that are neither Box nor Discrete are flattened, see `envs.observations.FlatObservation`.
 
     step_timeout: seconds after which a step or a reset of "async" environments, or building them, raises
     EnvironmentFailure, with the index of the environment that hangs; None waits forever. Other backends cannot
@@ -68,7 +69,8 @@ def make(
         vector = env if isinstance(env, BackendEnv) else AdoptedBackend(env)
         name, gives_masks = name_of(env), None
     else:
-        request = Request(env, num_envs, variant, step_timeout, on_crash)
+        named = full_id(env) if isinstance(env, str) else env
+        request = Request(named, num_envs, variant, step_timeout, on_crash)
         chosen = _automatic(request) if backend == "auto" else backend_class(backend)
         if lacking := shortage(request.count * chosen.bytes_each):
             raise EnvironmentUsageError(

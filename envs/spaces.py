@@ -1,23 +1,33 @@
 """The supported Gymnasium spaces, and conversions between them and what a policy observes and does."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import cast
+from collections.abc import Iterator, Sequence
+from typing import Literal, cast
 
 import gymnasium as gym
 import numpy as np
 from gymnasium import spaces
-from gymnasium.vector.utils import batch_space, iterate
 from numpy.typing import NDArray
 
 from envs.errors import UnsupportedSpace
 
 Array = NDArray[np.generic]
+Numbers = NDArray[np.floating | np.integer]
 Space = gym.Space[object]
 Flat = spaces.Box | spaces.Discrete
 Actions = spaces.Box | spaces.Discrete | spaces.MultiDiscrete | spaces.MultiBinary
+Leaf = Actions  # an observation space that is not a container
+Layout = Literal["channels last", "channels first", "gray", "no image"]
 _LONGEST = 160  # characters of a space in a message
 _MOST_NUMBERS = 10_000_000  # of an observation, one per choice if discrete, or choices of an action: 40 MB each
 _LEAVES = (spaces.Box, spaces.Discrete, spaces.MultiDiscrete, spaces.MultiBinary)
+
+
+class StackedBox(spaces.Box):
+    """Stacked frames. layout: where their channels are, see `image_layout`."""
+
+    def __init__(self, low: Numbers, high: Numbers, layout: Layout) -> None:
+        super().__init__(low, high, dtype=low.dtype)
+        self.layout = layout
 
 
 def check_observation_space(space: object, env_id: str) -> Space:
@@ -98,7 +108,7 @@ def leaves(space: Space) -> list[Space]:
 
 
 def is_flat(space: object) -> bool:
-    """Whether observations are used as they are; others pass through Gymnasium's FlattenObservation."""
+    """Whether observations are used as they are; others become one row, see `envs.observations.FlatObservation`."""
     return isinstance(space, spaces.Box | spaces.Discrete)
 
 
@@ -107,45 +117,24 @@ def flat_form(space: Space) -> Flat:
     return cast(Flat, space if is_flat(space) else spaces.flatten_space(space))
 
 
-def channels_last(shape: tuple[int, ...]) -> bool:
-    """Whether the channels of an image [·, ·, ·] come last: the smallest dimension, the last if equal, as in SB3."""
-    return shape[2] <= min(shape[:2])
+def image_layout(space: spaces.Box) -> Layout:
+    """Where the channels of an image are: in the smallest dimension, the last if equal, as in SB3.
+
+    Of stacked frames, where those of a frame are, since their own shape does not tell: 7 × 7 × 3 becomes 7 × 7 × 12.
+    """
+    if isinstance(space, StackedBox):
+        return space.layout
+    if len(space.shape) == 2:
+        return "gray"
+    if len(space.shape) == 3:
+        return "channels last" if space.shape[2] <= min(space.shape[:2]) else "channels first"
+    return "no image"
 
 
 def brief(space: object) -> str:
     """A space in one line of text; the middle of a long one is left out."""
     text = " ".join(str(space).split())  # NumPy breaks long bounds over lines
     return text if len(text) <= _LONGEST else f"{text[: _LONGEST // 2]} … {text[-_LONGEST // 2 :]}"
-
-
-def batched(space: Space, observation: object) -> tuple[Array, bool]:
-    """Rows of the flat space, [N, …], from one observation or from a batch as vector environments give it.
-
-    Returns the rows, and whether there was a single observation. Raises ValueError if it does not fit the space.
-    """
-    part, array = _first_leaf(space, observation)
-    shape = part.shape or ()
-    single = array.shape == shape
-    if not single and array.shape[1:] != shape:
-        raise ValueError(f"observation has shape {array.shape}; expected {shape} or (N, {', '.join(map(str, shape))})")
-    if is_flat(space):
-        return (array[None] if single else array), single
-    rows = [observation] if single else iterate(batch_space(space, len(array)), observation)
-    try:
-        return np.stack([np.asarray(spaces.flatten(space, row)) for row in rows]), single
-    except (KeyError, IndexError, TypeError, ValueError) as error:
-        raise ValueError(f"observation does not fit {brief(space)}: {type(error).__name__}: {error}") from None
-
-
-def _first_leaf(space: Space, observation: object) -> tuple[Space, Array]:
-    try:
-        while isinstance(space, spaces.Dict | spaces.Tuple):
-            key = next(iter(space.spaces)) if isinstance(space, spaces.Dict) else 0
-            space = cast(Space, space[key])  # type: ignore[index]
-            observation = cast("Mapping[object, object]", observation)[key]
-    except (KeyError, IndexError, TypeError):
-        raise ValueError(f"observation lacks part {key!r} of the space") from None
-    return space, np.asarray(observation)
 
 
 def policy_action_space(space: Actions) -> Actions:
@@ -166,6 +155,12 @@ def factors(space: Actions) -> tuple[int, ...]:
     if isinstance(space, spaces.MultiDiscrete):
         return tuple(int(n) for n in space.nvec.flatten())
     return (2,) * int(np.prod(space.shape)) if isinstance(space, spaces.MultiBinary) else ()
+
+
+def choices(space: spaces.Discrete | spaces.MultiDiscrete) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The numbers of choices and the first choices, int64 in the shape of the space."""
+    sizes = space.n if isinstance(space, spaces.Discrete) else space.nvec
+    return np.asarray(sizes, np.int64), np.asarray(space.start, np.int64)
 
 
 def span(space: spaces.Box) -> NDArray[np.float32]:

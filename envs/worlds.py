@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from envs import saved
 from envs.backends.base import REPLACED, BackendEnv, Flags, Infos, StepResult
 from envs.build import EnvLike, Variant
-from envs.errors import EnvironmentFailure, EnvironmentReplaced, EnvironmentUsageError, reason
+from envs.errors import EnvironmentFailure, EnvironmentReplaced, EnvironmentUsageError, WrongObservation, reason
 from envs.masks import KEY, check_maskable, legal_actions
 from envs.spaces import Array, Flat, check_action_space, factors, policy_action_space, to_env_action
 
@@ -207,6 +207,8 @@ class Worlds(VectorWrapper):
             raise EnvironmentFailure(f"{failure}{self._where(failure.index)}", failure.index) from failure
         except KeyboardInterrupt:
             raise
+        except WrongObservation as error:
+            raise EnvironmentFailure(f"{self.env_id} returned an {error}") from error
         except BaseException as error:
             raise EnvironmentFailure(f"{self.env_id} raised {reason(error)}") from error
 

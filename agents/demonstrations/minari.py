@@ -7,7 +7,7 @@ import numpy as np
 from agents.demonstrations.checks import check_demonstrations
 from agents.demonstrations.data import DemonstrationError, Demonstrations
 from agents.demonstrations.recording import describe_spaces
-from envs import spaces
+from envs import batched, spaces
 from envs.spaces import Array, Space
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ def from_minari(dataset: "MinariDataset", env_id: str | None = None) -> Demonstr
 
 def _flat(space: Space, observations: object) -> Array:
     """Observations [T + 1, …] of the space, flattened as `envs.Worlds` does, with the dtype of its flat form."""
-    rows, single = spaces.batched(space, observations)
+    rows, single = batched(space, observations)
     kind = spaces.flat_form(space).dtype
     if single or not np.can_cast(rows.dtype, kind, "same_kind"):
         raise ValueError(f"observations are {rows.dtype}{list(rows.shape)}, which are not of {spaces.brief(space)}")

@@ -13,7 +13,7 @@ from agents.networks.initial import initialized
 from agents.settings.actor_critic import Network
 from agents.settings.importable import imported
 from agents.settings.values import ConfigError
-from envs.spaces import Space, channels_last, leaves
+from envs.spaces import Space, image_layout, leaves
 
 ConvLayers = tuple[tuple[int, int, int], ...]  # filters, kernel, stride of each layer
 
@@ -54,13 +54,13 @@ def image_parts(space: Space, network: Network) -> list[ImagePart]:
     """The images in an observation space: Boxes [H, W], [H, W, C] or [C, H, W] of at least 5 × 5 pixels.
 
     network: "cnn" and "small_cnn" take all, "mlp" takes none, "auto" and a user's take the uint8 ones. Where the
-    channels are is decided by `envs.spaces.channels_last`.
+    channels are is decided by `envs.spaces.image_layout`.
     """
     images, start = list[ImagePart](), 0
     for leaf in leaves(space):
-        if isinstance(leaf, spaces.Box) and len(leaf.shape) in (2, 3):
-            a, b, c = leaf.shape if len(leaf.shape) == 3 else (1, *leaf.shape)
-            last = channels_last((a, b, c))
+        if isinstance(leaf, spaces.Box) and (layout := image_layout(leaf)) != "no image":
+            a, b, c = (1, *leaf.shape) if layout == "gray" else leaf.shape
+            last = layout == "channels last"
             large = min((a, b) if last else (b, c)) >= _MIN_PIXELS
             if large and (network in _CONV_LAYERS or (network != "mlp" and leaf.dtype in (np.uint8, np.bool_))):
                 images.append(ImagePart(start, (a, b, c), last, _scale(leaf)))
@@ -101,8 +101,11 @@ class ImageEncoder(nn.Module):
 
     def describe(self) -> str:
         """A short text for the run's header."""
-        sizes = ", ".join(" × ".join(map(str, image.shape)) for image in self.images)
-        return f"convolutions of images {sizes}"
+        sizes = [
+            f"{' × '.join(map(str, image.shape))} (channels {'last' if image.channels_last else 'first'})"
+            for image in self.images
+        ]
+        return f"convolutions of images {', '.join(sizes)}"
 
     def forward(self, x: Tensor) -> Tensor:
         """x: float32[..., D]. Returns float32[..., F]."""

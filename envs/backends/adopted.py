@@ -9,8 +9,10 @@ from envs.backends.base import BackendEnv, Infos, StepResult, as_transitions
 from envs.backends.guard import GuardedEnv, all_time_limited, capture_all, guarded, restore_all
 from envs.build import AnyEnv, name_of
 from envs.errors import EnvironmentFailure, EnvironmentUsageError
+from envs.observations import flat_rows
 from envs.replay import Snapshot
-from envs.spaces import Array, batched, check_observation_space, is_flat
+from envs.resets import with_full_reset
+from envs.spaces import Array, check_observation_space, is_flat
 
 
 class AdoptedBackend(BackendEnv, VectorWrapper):
@@ -37,7 +39,7 @@ class AdoptedBackend(BackendEnv, VectorWrapper):
             self.observation_space = batch_space(self.single_observation_space, env.num_envs)
         self._guarded: list[GuardedEnv] | None = None
         if isinstance(env, SyncVectorEnv):
-            self._guarded = [guarded(one, i, name_of(one)) for i, one in enumerate(env.envs)]
+            self._guarded = [guarded(with_full_reset(one), i, name_of(one)) for i, one in enumerate(env.envs)]
             env.envs = list[AnyEnv](self._guarded)
 
     @property
@@ -60,7 +62,7 @@ class AdoptedBackend(BackendEnv, VectorWrapper):
         if not self._flat and "final_obs" in infos:
             final = np.empty(self.num_envs, object)
             for i in np.flatnonzero(terminated | truncated):
-                final[i] = batched(self.env_obs_space, infos["final_obs"][i])[0][0]
+                final[i] = flat_rows(self.env_obs_space, infos["final_obs"][i])[0]
             infos = infos | {"final_obs": final}
         return as_transitions((self._flattened(obs), reward, terminated, truncated, infos))
 
@@ -73,4 +75,4 @@ class AdoptedBackend(BackendEnv, VectorWrapper):
         restore_all(self._guarded, state)
 
     def _flattened(self, obs: Array) -> Array:
-        return obs if self._flat else batched(self.env_obs_space, obs)[0]
+        return obs if self._flat else flat_rows(self.env_obs_space, obs, self.num_envs)

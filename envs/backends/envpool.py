@@ -15,8 +15,9 @@ from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
 
 from envs.backends.base import BackendEnv, Flags, Infos, Request, StepResult
-from envs.build import Variant, nearest
+from envs.build import Variant
 from envs.errors import EnvironmentUsageError, UnknownEnvironment, UnsupportedSpace
+from envs.names import nearest
 from envs.spaces import Array
 
 _RESERVED = ("num_envs", "batch_size", "seed", "env_seed", "max_episode_steps")  # arguments of envpool set here

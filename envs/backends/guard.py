@@ -1,7 +1,6 @@
 """`GuardedEnv`: one Python environment whose failures are named and whose buffers are copied."""
 
 from collections.abc import Callable, Sequence
-from copy import deepcopy
 from typing import TypeVar, cast
 
 import gymnasium as gym
@@ -10,14 +9,14 @@ import numpy as np
 from envs import saved
 from envs.backends.base import Infos
 from envs.build import AnyEnv
-from envs.errors import EnvironmentFailure, close, message_of
+from envs.errors import EnvironmentFailure, WrongObservation, close, message_of, shown
+from envs.observations import FlatObservation, checked, copied
 from envs.replay import Recorded, Snapshot
 from envs.snapshot import layers_of
-from envs.spaces import Array, Flat, brief, is_flat
+from envs.spaces import Array, Flat, is_flat
 
 Number = TypeVar("Number", float, bool)
 _FLAGS = frozenset({bool, np.bool_})
-_LONGEST = 80  # characters of a value in a message
 _NUMBERS = frozenset({int, float, bool, np.int32, np.int64, np.float32, np.float64})  # in infos that merge simply
 _MISFITS = (TypeError, ValueError, OverflowError, AttributeError, LookupError)
 
@@ -32,7 +31,6 @@ class GuardedEnv(gym.Wrapper[object, object, object, object]):
         self._recorded = Recorded(env)
         super().__init__(self._recorded)
         self.i, self.name = i, f"environment {i} ({name})"
-        self._space = env.observation_space if is_flat(env.observation_space) else None
 
     def reset(self, *, seed: int | None = None, options: Infos | None = None) -> tuple[object, Infos]:
         try:
@@ -46,7 +44,7 @@ class GuardedEnv(gym.Wrapper[object, object, object, object]):
             raise self.raised("reset", error) from error
         if not isinstance(answer, tuple) or len(answer) != 2 or not isinstance(answer[1], dict):
             raise self.failure(
-                f"returned {_shown(answer)} from reset, which must return (observation, info), info a dict"
+                f"returned {shown(answer)} from reset, which must return (observation, info), info a dict"
             )
         return self._copied(answer[0]), answer[1]
 
@@ -71,13 +69,13 @@ class GuardedEnv(gym.Wrapper[object, object, object, object]):
         """
         if type(answer) is not tuple or len(answer) != 5:
             form = "(observation, reward, terminated, truncated, info)"
-            raise self.failure(f"returned {_shown(answer)} from step, which must return {form}")
+            raise self.failure(f"returned {shown(answer)} from step, which must return {form}")
         obs, reward, terminated, truncated, info = answer
         plain = isinstance(reward, float) and type(terminated) in _FLAGS and type(truncated) in _FLAGS
         if plain and type(info) is dict:
             return answer
         if not isinstance(info, dict):
-            raise self.failure(f"returned the info {_shown(info)}, which must be a dict")
+            raise self.failure(f"returned the info {shown(info)}, which must be a dict")
         ends = self._of_kind("terminated", terminated, _flag), self._of_kind("truncated", truncated, _flag)
         return obs, self._of_kind("reward", reward, _number), *ends, info
 
@@ -86,39 +84,28 @@ class GuardedEnv(gym.Wrapper[object, object, object, object]):
             return convert(value)
         except Exception as error:
             kind = "a number" if convert is _number else "True or False"
-            raise self.failure(f"returned the {what} {_shown(value)}, which must be {kind}") from error
+            raise self.failure(f"returned the {what} {shown(value)}, which must be {kind}") from error
 
     def raised(self, where: str, error: BaseException) -> EnvironmentFailure:
+        if isinstance(error, WrongObservation):
+            return self.failure(f"returned an {error}")
         return self.failure(f"raised {type(error).__name__} in {where}: {message_of(error)}")
 
     def failure(self, text: str) -> EnvironmentFailure:
         return EnvironmentFailure(f"{self.name} {text}", self.i)
 
     def _copied(self, obs: object) -> object:
-        if self._space is not None:
-            return np.array(self.checked(obs), copy=True)
         try:
-            gym.spaces.flatten(self.env.observation_space, obs)
-            return deepcopy(obs)
-        except Exception as error:
-            raise self._strange(_shown(obs)) from error
+            return copied(self.env.observation_space, obs)
+        except WrongObservation as error:
+            raise self.raised("", error) from error
 
     def checked(self, obs: object) -> Array:
-        """A flat observation as an array. Raises EnvironmentFailure if its shape or dtype is not that of the space.
-
-        NumPy would otherwise repeat an observation that is too short, and cut 0.7 to 0 in a space of integers.
-        """
-        space = cast(Flat, self.env.observation_space)
+        """A flat observation as an array. Raises EnvironmentFailure if it is not in its space."""
         try:
-            row = np.asarray(obs)
-        except Exception as error:
-            raise self._strange(_shown(obs)) from error
-        if row.shape != space.shape or not np.can_cast(row.dtype, space.dtype, "same_kind"):
-            raise self._strange(f"of shape {row.shape} and type {row.dtype}")
-        return row
-
-    def _strange(self, what: str) -> EnvironmentFailure:
-        return self.failure(f"returned an observation {what}; its space is {brief(self.env.observation_space)}")
+            return checked(cast(Flat, self.env.observation_space), obs)
+        except WrongObservation as error:
+            raise self.raised("", error) from error
 
     @property
     def stepped(self) -> AnyEnv:
@@ -154,22 +141,15 @@ def _flag(value: object) -> bool:
     return bool(plain)
 
 
-def _shown(value: object) -> str:
-    """A value in one line of text, which may come from an environment that raises when it is asked for it."""
-    try:
-        text = " ".join(repr(value).split())
-    except Exception:
-        text = f"a {type(value).__name__}"
-    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]} …"
-
-
 def guarded(env: AnyEnv, i: int, name: str) -> GuardedEnv:
     return env if isinstance(env, GuardedEnv) else GuardedEnv(env, i, name)
 
 
 def flattened(env: AnyEnv) -> AnyEnv:
     """With observations in one row, unless they are Box or Discrete already."""
-    return env if is_flat(env.observation_space) else gym.wrappers.FlattenObservation(env)
+    if is_flat(env.observation_space):
+        return env
+    return FlatObservation(env)
 
 
 def itself(env: GuardedEnv) -> AnyEnv:

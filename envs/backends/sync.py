@@ -35,7 +35,10 @@ class SyncBackend(BackendEnv, SyncVectorEnv):
         self.env_obs_space = self.single_observation_space
         self._guarded = list(envs)
         self._choose_stepped()
-        self._form = self.single_observation_space.shape, self.single_observation_space.dtype
+        space = self.single_observation_space
+        self._form = (
+            (space.shape, space.dtype) if isinstance(space, spaces.Box) else ((), None)
+        )  # a choice may not exist
         self._scalars = self.single_action_space.shape == () and isinstance(self.single_action_space, spaces.Box)
 
     @classmethod

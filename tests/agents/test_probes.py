@@ -4,7 +4,7 @@ import gymnasium as gym
 import numpy as np
 import pytest
 import torch
-from gymnasium.wrappers import FlattenObservation, TransformObservation
+from gymnasium.wrappers import TransformObservation
 
 import agents.a2c
 import agents.learner
@@ -16,6 +16,7 @@ from agents.maths.distributions import Categorical, DiagonalGaussian
 from agents.networks.actor_critic import Policy, encode
 from agents.settings.actor_critic import Engine
 from envs.backends.sync import SyncBackend
+from envs.observations import FlatObservation
 from envs.worlds import Worlds
 
 GAMMA = 0.9
@@ -168,9 +169,9 @@ def test_grid_world(engine: Engine) -> None:
 
 def test_grid_world_catches_a_part_that_is_not_seen(monkeypatch: pytest.MonkeyPatch) -> None:
     def flatten(env: gym.Env[object, object]) -> gym.Env[object, object]:
-        return TransformObservation(FlattenObservation(env), lambda row: row * np.array([1, 1, 0, 0]), None)
+        return TransformObservation(FlatObservation(env), lambda row: row * np.array([1, 1, 0, 0]), None)
 
-    monkeypatch.setattr(gym.wrappers, "FlattenObservation", flatten)
+    monkeypatch.setattr("envs.backends.guard.FlatObservation", flatten)
     with pytest.raises(AssertionError):
         check_grid_world()
 

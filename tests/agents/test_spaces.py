@@ -7,8 +7,8 @@ from gymnasium import spaces
 
 from agents import A2C
 from agents.networks.encoders import image_parts
-from envs import make
-from envs.spaces import batched, to_env_action
+from envs import batched, make
+from envs.spaces import to_env_action
 from rl import evaluate
 from tests.matrix import ACTIONS, OBSERVATIONS, Match
 from tests.toys import Shaped

@@ -20,7 +20,7 @@ from gymnasium.vector.utils import create_empty_array
 from agents.demonstrations import DemonstrationError, Demonstrations, from_minari, load, save
 from agents.demonstrations.checks import NAMES, check_demonstrations
 from envs import UnsupportedSpace
-from envs.spaces import batched
+from envs.observations import batched
 from tests import ROOT
 from tests.agents.demonstrations.test_recording import same
 from tests.matrix import OBSERVATIONS
