@@ -10,11 +10,11 @@ from typing import NamedTuple, Protocol, Self, cast
 
 import numpy as np
 import torch
-from gymnasium.vector import VectorEnv
 from torch import nn
 
 from agents import archive
 from agents.decoding import from_tensors
+from agents.settings.agent import settings_of_object
 from agents.settings.schema import merge_layers
 from agents.settings.values import ConfigError, convert
 from envs import EnvironmentFailure, EnvironmentUsageError, EnvLike, saved
@@ -124,7 +124,7 @@ class Checkpoint(NamedTuple):
         state = self.state.get("agent")
         if not isinstance(state, dict):
             raise CheckpointError(f"{self.path} lacks the state of the wrapped agent")
-        loop, settings = {**self.loop, "worlds": None}, {**self.settings, "engine": self.engine}
+        loop, settings = {**self.loop, "worlds": None, "obs": None}, {**self.settings, "engine": self.engine}
         return self._replace(agent=self.wraps, wraps=None, settings=settings, state=state, loop=loop)
 
     def settings_on(self, env: EnvLike | None, engine: str | None, known: Mapping[str, object]) -> dict[str, object]:
@@ -132,12 +132,11 @@ class Checkpoint(NamedTuple):
         settings = merge_layers(known, [(self.path, {key: x for key, x in self.settings.items() if key in known})])
         if engine is not None and "engine" in known:
             settings |= {"engine": engine}
-        if env is not None and not isinstance(env, str):
-            settings |= {"num_envs": None, "env_kwargs": None, "atari_preprocessing": False}
-            settings |= {"backend": "auto", "step_timeout": None, "on_crash": "fail"}
-            if isinstance(env, VectorEnv):
-                settings |= {"max_episode_steps": None, "frame_stack": 1}
-        return settings
+        if env is None or isinstance(env, str):
+            return settings
+        obs = self.loop.get("obs") if self.env is None else None  # an id has its number among the settings, or 8
+        count = len(obs) if isinstance(obs, np.ndarray) and obs.ndim and len(obs) else None
+        return settings | settings_of_object(env, settings, count)
 
 
 def read(run: str | Path) -> Checkpoint:

@@ -2,9 +2,12 @@
 
 import math
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass
 from typing import Literal
+
+import gymnasium as gym
+from gymnasium.vector import VectorEnv
 
 from agents.maths.schedules import lowest
 from agents.settings.ranges import Count, Envs, Frames, Seed, Steps, Threads
@@ -40,7 +43,7 @@ class AgentSettings:
     max_episode_steps: Steps | None = None  # time limit in steps; null: the registered one
     env_kwargs: dict[str, object] | None = None  # arguments of the environment's constructor
     frame_stack: Frames = 1  # number of latest observations that form the agent's observation
-    wrappers: tuple[str, ...] = ()  # Gymnasium wrappers as module:Class, the innermost first
+    wrappers: tuple[str, ...] = ()  # as module:Class:key=value:…, the innermost first; gymnasium.wrappers if no module
     atari_preprocessing: bool = False  # skip 4 frames, gray, 84 × 84: see `envs.Variant`
     threads: Threads = 1  # torch threads during training; more are slower for small networks
 
@@ -69,3 +72,18 @@ class AgentSettings:
                 value = getattr(self, name)
                 if value is not None and not lowest(value) >= bound:
                     raise ConfigError(f"{name} must {words}, got {value}")
+
+
+def settings_of_object(env: EnvLike, settings: Mapping[str, object], saved_envs: int | None) -> dict[str, object]:
+    """The saved settings that differ where an environment object, a function or a vector environment takes over.
+
+    A function builds as many environments as were saved, on the saved backend if that takes functions.
+    """
+    changed: dict[str, object] = {"env_kwargs": None, "atari_preprocessing": False}
+    built = isinstance(env, gym.Env | VectorEnv)
+    changed["num_envs"] = None if built else settings.get("num_envs") or saved_envs
+    if built or settings.get("backend") not in ("sync", "async"):
+        changed |= {"backend": "auto", "step_timeout": None, "on_crash": "fail"}
+    if isinstance(env, VectorEnv):
+        changed |= {"max_episode_steps": None, "frame_stack": 1, "wrappers": ()}
+    return changed

@@ -3,6 +3,7 @@
 import sys
 from pathlib import Path
 
+import gymnasium as gym
 import numpy as np
 import pytest
 import torch
@@ -10,8 +11,15 @@ import torch
 from agents import archive, checkpoint, registry
 from agents.a2c import A2C
 from agents.checkpoint import CheckpointError
+from envs import EnvLike
 from rl.run.recorder import Recorder
 from tests.agents.reinforce import Reinforce
+from tests.toys import same_step
+
+
+def build_cart_pole() -> gym.Env[object, object]:
+    return gym.make("CartPole-v1")
+
 
 MODULE = "tests.agents.never_imported"  # does not exist: importing it would raise
 
@@ -154,3 +162,32 @@ def test_a_recorder_that_does_not_fit_its_files_leaves_them(size: int, words: st
         recorder.load_state_dict({**state, "files": [0, size]})
     recorder.close()
     assert (tmp_path / "episodes.csv").read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("trained", "settings", "count"),
+    [
+        pytest.param("CartPole-v1", {"num_envs": 3}, 3, id="as set"),
+        pytest.param("CartPole-v1", {}, 8, id="default"),
+        pytest.param(build_cart_pole(), {}, 1, id="object"),
+        pytest.param(build_cart_pole, {"num_envs": 5, "backend": "sync"}, 5, id="function"),
+        pytest.param("CartPole-v1", {"num_envs": 2, "backend": "async", "step_timeout": 60.0}, 2, id="processes"),
+    ],
+)
+def test_a_function_builds_as_many_environments_as_were_saved(
+    trained: EnvLike, settings: dict[str, object], count: int, tmp_path: Path
+) -> None:
+    agent = A2C(trained, **settings, net_arch=(4,), engine="torch").learn(16)  # type: ignore[arg-type]
+    file = agent.save(tmp_path / "a")
+    agent.worlds.close()
+    loaded = A2C.load(file, build_cart_pole)
+    assert (loaded.worlds.num_envs, loaded.step_timeout) == (count, settings.get("step_timeout"))
+    assert loaded.worlds.backend == settings.get("backend", "sync")
+    loaded.worlds.close()
+    assert A2C.load(file, build_cart_pole()).worlds.num_envs == 1
+
+
+def test_a_vector_environment_takes_the_place_of_wrapped_environments(tmp_path: Path) -> None:
+    agent = A2C("CartPole-v1", num_envs=2, wrappers=("RecordEpisodeStatistics",), net_arch=(4,))
+    loaded = A2C.load(agent.save(tmp_path / "a"), same_step(build_cart_pole(), build_cart_pole()))
+    assert (loaded.worlds.num_envs, loaded.wrappers) == (2, ())
