@@ -89,4 +89,10 @@ class ActorCritic(ActorCriticSettings, Algorithm):
         )
 
     def describe(self) -> dict[str, str]:
-        return {**super().describe(), **self.learner.describe(), "engine": self.active_engine.describe()}
+        hint = self.policy.head.hint()
+        return {
+            **super().describe(),
+            **self.learner.describe(),
+            **({"actions": hint} if hint else {}),
+            "engine": self.active_engine.describe(),
+        }

@@ -12,7 +12,7 @@ from torch import Generator, Tensor, nn
 from agents import checkpoint
 from agents.checkpoint import Checkpoint, CheckpointError
 from agents.loop import Hook, Loop, RunChunk
-from agents.machine import torch_threads
+from agents.machine import say_compiling, torch_threads
 from agents.parts import Stateful, load_state, state_of
 from agents.rollout import NO_CONTEXT, Array, Choice, Context, Metrics, Rollout
 from agents.settings.agent import AgentSettings
@@ -110,7 +110,7 @@ class Agent(ABC):
 
     def learn(self, total_timesteps: int, hooks: Sequence[Hook] = ()) -> Self:
         """Trains for at most this many further environment steps; returns the agent. See `agents.loop.Loop.run`."""
-        self.compile()
+        self.compile(say_compiling)
         with torch_threads(self.threads):
             self.loop.run(self.loop.step + total_timesteps, hooks)
         return self

@@ -29,7 +29,7 @@ class EpisodeStep(NamedTuple):
     next_obs: Array  # [N, …], true successors
     terminated: NDArray[np.bool_]  # [N]
     truncated: NDArray[np.bool_]  # [N], by the environment or by the cut-off
-    cut: NDArray[np.bool_]  # [N], cut off at CUTOFF_STEPS
+    cut: NDArray[np.bool_]  # [N], cut off by the player
     episode: NDArray[np.int64]  # [N], counted from 0; −1 if the environment has none left
 
 
@@ -67,8 +67,9 @@ class EpisodePlayer(NamedTuple):
 
 @contextmanager
 def episode_player(
-    agent: object, env: EnvLike, episodes: int, seed: int, variant: Variant | None, backend: Backend | None
-) -> Iterator[EpisodePlayer]:
+    agent: object, env: EnvLike, episodes: int, seed: int, variant: Variant | None, backend: Backend | None,
+    max_steps: int | None = None,
+) -> Iterator[EpisodePlayer]:  # fmt: skip
     """Opens the environments that `evaluate` and `record` play in. See `agents.evaluation.evaluate` for the arguments.
 
     agent: an actor. If it has `env`, `obs_space` or `worlds`, as an `Agent` does, they supply the defaults and are
@@ -89,7 +90,8 @@ def episode_player(
     _check_observations(agent, worlds)
     try:
         with torch_threads(1):
-            yield EpisodePlayer(worlds, variant, episodes, stream_generator(seed, "evaluation"), cutoff_of(worlds))
+            cutoff = cutoff_of(worlds, episodes, max_steps)
+            yield EpisodePlayer(worlds, variant, episodes, stream_generator(seed, "evaluation"), cutoff)
     finally:
         if not isinstance(env, gym.Env | gym.vector.VectorEnv):  # the caller closes an object of its own
             worlds.close()
@@ -97,10 +99,14 @@ def episode_player(
             trained.loop.restart_episodes()
 
 
-def cutoff_of(worlds: Worlds) -> float:
-    """The length at which an episode is cut off; infinity if the environment is known to end it."""
+def cutoff_of(worlds: Worlds, episodes: int, max_steps: int | None) -> float:
+    """The length at which an episode is cut off; infinity if the environment is known to end it.
+
+    max_steps: of all episodes together, of which each gets the same share; None for no bound.
+    """
     limited = worlds.origin.variant.max_episode_steps is not None or worlds.has_time_limit
-    return np.inf if limited else CUTOFF_STEPS
+    share = np.inf if max_steps is None else max(max_steps // episodes, 1)
+    return min(share, np.inf if limited else CUTOFF_STEPS)
 
 
 def _check_observations(agent: object, worlds: Worlds) -> None:

@@ -8,7 +8,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from agents import episodes as play
 from agents.agent import Agent
 from agents.episodes import episode_player
 from agents.maths.distributions import MultiCategorical
@@ -79,7 +78,7 @@ class Evaluation(NamedTuple):
     returns: NDArray[np.float64]
     lengths: NDArray[np.int64]
     deterministic: bool
-    cut: int  # number of episodes cut off, in an environment without a time limit
+    cut: int  # number of episodes cut off
 
     @property
     def mean(self) -> float:
@@ -92,7 +91,7 @@ class Evaluation(NamedTuple):
 
     def __str__(self) -> str:
         mode = "deterministic" if self.deterministic else "stochastic"
-        cut = f"; {self.cut} cut off after {play.CUTOFF_STEPS:,} steps" if self.cut else ""
+        cut = f"; {self.cut} cut off after {self.lengths.max():,} steps" if self.cut else ""
         return f"{self.mean:.2f} ± {self.std:.2f} (mean ± std of {len(self.returns)} {mode} episodes{cut})"
 
 
@@ -105,18 +104,20 @@ def evaluate(
     *,
     variant: Variant | None = None,
     backend: Backend | None = None,
+    max_steps: int | None = None,
     watch: Watch = _nobody,
 ) -> Evaluation:
     """Plays `episodes` whole episodes, and leaves the agent's normalizers and generators unchanged.
 
     Environment k mod N plays episode k, so that short episodes are not favored (taking the first that end would favor
     them). The same agent, environment and seed give the same result. Without a time limit, an episode is cut off after
-    30,000 steps. An environment object that the agent trains on is reset; its training episodes start over.
+    30,000 steps; with max_steps, also after its share of these, max_steps // episodes. An environment object that the
+    agent trains on is reset; its training episodes start over.
     variant, backend: as for `envs.make`; in the agent's training environment, by default those of training. watch: is
     told after every step how many episodes have ended, and how many environment steps have been taken.
     Raises ValueError if episodes < 1 or the observation spaces differ, and as `envs.make` does.
     """
-    with episode_player(agent, env, episodes, seed, variant, backend) as player:
+    with episode_player(agent, env, episodes, seed, variant, backend, max_steps) as player:
         returns, lengths, cut, ended, steps = np.zeros(episodes), np.zeros(episodes, np.int64), 0, 0, 0
         for step in player.play(agent, deterministic):
             playing = step.episode >= 0
@@ -165,14 +166,17 @@ def evaluate_still(
     return max(played, key=lambda each: each.mean)
 
 
-def evaluate_both(agent: Agent, episodes: int, seed: int, watch: Watch = _nobody) -> tuple[Evaluation, Evaluation]:
-    """The deterministic and the stochastic evaluation of an agent in its training environment."""
-    first = evaluate(agent, agent.env, episodes, True, seed, watch=watch)
+def evaluate_both(
+    agent: Agent, episodes: int, seed: int, max_steps: int | None = None, watch: Watch = _nobody
+) -> tuple[Evaluation, Evaluation]:
+    """The deterministic and the stochastic evaluation of an agent in its training environment, as `evaluate` does."""
+    first = evaluate(agent, agent.env, episodes, True, seed, max_steps=max_steps, watch=watch)
     done = int(first.lengths.sum())
-    second = evaluate(
-        agent, agent.env, episodes, False, seed, watch=lambda ended, steps: watch(episodes + ended, done + steps)
-    )
-    return first, second
+
+    def later(ended: int, steps: int) -> None:
+        watch(episodes + ended, done + steps)
+
+    return first, evaluate(agent, agent.env, episodes, False, seed, max_steps=max_steps, watch=later)
 
 
 def summarize(deterministic: Evaluation, stochastic: Evaluation) -> dict[str, float | int]:

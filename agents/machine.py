@@ -3,6 +3,7 @@
 import os
 import platform
 import re
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.metadata import PackageNotFoundError, version
@@ -20,6 +21,11 @@ def torch_threads(count: int) -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
+
+
+def say_compiling() -> None:
+    """Tells a script why it waits."""
+    sys.stderr.write("compiling kernels for this machine, once\n")
 
 
 _PACKAGES = ("actor-critic", "torch", "numba", "numpy", "gymnasium", "stable-baselines3")

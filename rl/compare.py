@@ -15,6 +15,7 @@ from agents.machine import machine
 from agents.settings.files import directory_name
 from agents.settings.values import ConfigError
 from envs import evaluation_backend
+from envs.names import full_id
 from rl.experiments import plots
 from rl.experiments.comparison import PRESETS, check_line, chosen_lines, chosen_presets
 from rl.experiments.comparison_page import Comparison, comparison_page, sweep_page
@@ -30,7 +31,7 @@ SUITES = {suite.name: suite for suite in (ZOO, UNSEEN)}
 
 def _parser() -> Parser:
     parser = Parser(prog="rl.compare", description="Train many seeds, ours beside Stable-Baselines3's; tabulate, draw.")
-    parser.add_argument("env", nargs="?", metavar="ENV")
+    parser.add_argument("env", nargs="?", type=full_id, metavar="ENV")
     about = "; ".join(f"{suite.name}, {suite.about}" for suite in SUITES.values())
     parser.add_argument("--suite", choices=SUITES, help=f"many environments instead of ENV: {about}")
     parser.add_argument(

@@ -36,7 +36,7 @@ def main(argv: list[str]) -> int:
     settings = RunSettings()
     if args.run.is_dir():
         saved = read_yaml(args.run / "config.yaml")
-        layer = {key: saved[key] for key in ("eval_episodes",) if key in saved}
+        layer: dict[str, object] = {key: saved[key] for key in ("eval_episodes", "eval_max_steps") if key in saved}
         chosen = merge_layers(setting_types(RunSettings), [(str(args.run / "config.yaml"), layer)])
         settings = RunSettings(**chosen)  # type: ignore[arg-type]
     file = checkpoint.locate(args.run)
@@ -47,7 +47,7 @@ def main(argv: list[str]) -> int:
     print(f"{agent.env}, {file}, step {agent.loop.step:,}, seed {seed}")
     episodes = args.episodes or settings.eval_episodes
     with evaluation_bar(2 * episodes) as watch:
-        evaluations = evaluate_both(agent, episodes, seed, watch)
+        evaluations = evaluate_both(agent, episodes, seed, settings.eval_max_steps, watch)
     print(*evaluations, sep="\n")
     return DONE
 

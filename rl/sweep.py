@@ -18,6 +18,7 @@ from agents.settings.run import parse_assignment, sections_of
 from agents.settings.schema import merge_layers, setting_defaults, setting_types
 from agents.settings.values import ConfigError, plain, text_of
 from envs import evaluation_backend, make
+from envs.names import full_id
 from rl.experiments.parallel import budget
 from rl.experiments.search.findings import Findings, page, recipe
 from rl.experiments.search.space import Parameters, propose, read_space
@@ -53,7 +54,7 @@ def main(argv: list[str]) -> int:
 
 def _parser() -> Parser:
     parser = Parser(prog="rl.sweep", description="Search hyper-parameters; tabulate the best; write a recipe.")
-    parser.add_argument("env", metavar="ENV")
+    parser.add_argument("env", type=full_id, metavar="ENV")
     parser.add_argument("--trials", type=at_least(1), default=50, metavar="N", help="of the search in all (default 50)")
     parser.add_seeds("100-101", "to tune with (default 100-101)")
     parser.add_argument("--total-timesteps", metavar="N", help="of every run (default: the recipe's)")

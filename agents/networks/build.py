@@ -1,6 +1,7 @@
 """Builds the two networks of an agent from its settings and spaces."""
 
 import math
+import warnings
 from itertools import pairwise
 
 import torch
@@ -11,9 +12,11 @@ from agents.networks.actor_critic import Hidden, Policy, Trunk, Value, input_siz
 from agents.networks.encoders import GRU, CustomModule, ImageEncoder, image_parts, non_image_mask
 from agents.networks.heads import Head
 from agents.settings.actor_critic import ActorCriticSettings
-from agents.settings.values import ConfigError
+from agents.settings.values import ConfigError, ConfigWarning
 from envs.memory import shortage
 from envs.spaces import Actions, Flat, Space, brief
+
+_MANY_PARAMETERS = 10_000_000  # of the convolutions of images: 84 × 84 × 4 have 1.7 million
 
 
 def build_networks(
@@ -49,6 +52,7 @@ def build_networks(
         layers = mlp(sizes, of_policy.activation, None, generator, *of_policy[2:])
         trunk = Trunk(sizes[-1], trunk.encoder, trunk.memory, layers)
         of_policy = of_value = of_policy._replace(widths=())
+    _check_size(trunk)
     policy = Policy(trunk, head, of_policy, generator)
     shares_trunk = share != "nothing" and not trunk.empty
     value_trunk = trunk if shares_trunk else _trunk(settings, space, flat, generator)
@@ -69,6 +73,17 @@ def _check_memory(settings: ActorCriticSettings, size: int, obs_bytes: int) -> N
     rows = settings.n_steps * (settings.num_envs or 1)
     if lacking := shortage(rows * (2 * size * (obs_bytes + floats) + floats * sum(map(sum, settings.widths)))):
         raise ConfigError(f"a rollout of {rows:,} steps needs {lacking}: lower n_steps, num_envs or net_arch")
+
+
+def _check_size(trunk: Trunk) -> None:
+    """Warns of images whose convolutions have very many parameters."""
+    if not isinstance(trunk.encoder, ImageEncoder):
+        return
+    count = sum(parameter.numel() for parameter in trunk.encoder.parameters())
+    if count > _MANY_PARAMETERS:
+        text = f"{trunk.encoder.describe()} have {count:,} parameters: shrink them"
+        remedies = "atari_preprocessing=true for an Atari id, wrappers=[ResizeObservation:shape=[84,84]] for others"
+        warnings.warn(f"{text}, by {remedies}", ConfigWarning, stacklevel=2)
 
 
 def _trunk(settings: ActorCriticSettings, space: Space, flat: Flat, generator: Generator) -> Trunk:

@@ -22,6 +22,7 @@ from agents.settings.values import ConfigError
 from envs import saved
 from envs.spaces import Actions, factors, span
 
+_WIDE = 10.0  # bounds that many σ from 0, or that close together, get a hint
 _LOG_STD_RANGE = (-20.0, 2.0)  # of a state-dependent log-std, as in Haarnoja et al. 2018
 
 
@@ -57,6 +58,22 @@ class Head:
                     f"squash_output needs bounds on both sides, with room between them that single precision can hold; "
                     f"{self.actions} lacks some: leave it off"
                 )
+
+    def hint(self) -> str:
+        """What to set where the initial policy, 0 ± σ, does not fit the bounds of the actions; '' where it does."""
+        if not isinstance(self.actions, spaces.Box) or self.squash_output:
+            return ""
+        low, high, std = self.actions.low.ravel(), self.actions.high.ravel(), math.exp(self.log_std_init)
+        width = span(self.actions).ravel()
+        outside = (low > std) | (high < -std) | (np.maximum(abs(low), abs(high)) > _WIDE * std) | (width < std / _WIDE)
+        misfits = np.flatnonzero(outside & (width > 0) & np.isfinite(width))
+        if not len(misfits):
+            return ""
+        bounds = f"[{low[misfits[0]]:g}, {high[misfits[0]]:g}]"
+        return (
+            f"the initial policy, 0 ± {std:g}, fits bounds of {bounds} badly: set squash_output=true, or "
+            "wrappers=[RescaleAction:min_action=-1:max_action=1]"
+        )
 
     @property
     def size(self) -> int:

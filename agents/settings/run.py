@@ -24,6 +24,7 @@ class RunSettings:
     log_interval: Interval = 100  # updates per row of metrics.csv
     checkpoint_interval: Steps = 50_000  # environment steps between checkpoints
     eval_episodes: Episodes = 100  # episodes of each final evaluation, of which there is a greedy and a stochastic one
+    eval_max_steps: Steps | None = None  # of each final evaluation; its episodes are cut off at equal shares; null: off
     warm_start: str | None = None  # run directory or checkpoint whose network parameters the run starts from
 
     def __post_init__(self) -> None:

@@ -17,6 +17,7 @@ from agents.settings.a2c import A2CSettings
 from agents.settings.run import RunSettings, chosen_settings
 from agents.settings.schema import setting_types, setting_values
 from agents.settings.values import ConfigError
+from envs.names import full_id
 from rl.experiments.sb3_training import learn
 from rl.run.recorder import Recorder, create_run_directory
 from rl.run.run import write_report
@@ -27,7 +28,7 @@ from rl.run.terminal import DONE, Interrupt, Parser, ProgressBar, RunFailed
 def main(argv: list[str]) -> int:
     start = time.perf_counter()
     parser = Parser(prog="rl.baseline", description="Train Stable-Baselines3's A2C on a Gymnasium environment.")
-    parser.add_argument("env", metavar="ENV")
+    parser.add_argument("env", type=full_id, metavar="ENV")
     parser.add_argument("--seed", metavar="S")
     parser.add_argument("--total-timesteps", metavar="N")
     parser.add_argument("--num-envs", metavar="K")

@@ -109,11 +109,20 @@ class Run(NamedTuple):
             print(f"{title:>12}  {text}")
         if not agent.loop.exact:
             print(f"{'note':>12}  the environments' state could not be restored: they begin new episodes")
-        if (cutoff := cutoff_of(agent.worlds)) < math.inf:
-            episodes = f"each of {2 * self.settings.eval_episodes:,} episodes after {cutoff:,.0f} steps"
-            print(f"{'note':>12}  no time limit: evaluation cuts off {episodes}, unless it ends; set max_episode_steps")
+        if cut_off := self._cut_off():
+            print(f"{'note':>12}  {cut_off}")
         agent.compile(lambda: print(f"{'compiling':>12}  kernels for this machine, once", flush=True))
         print(flush=True)
+
+    def _cut_off(self) -> str:
+        """When the final evaluations cut off episodes; '' if they do not."""
+        episodes, most = self.settings.eval_episodes, self.settings.eval_max_steps
+        cutoff = cutoff_of(self.agent.worlds, episodes, most)
+        if cutoff == math.inf:
+            return ""
+        why = "no time limit" if most is None else f"eval_max_steps={most}"
+        text = f"evaluation cuts off each of {2 * episodes:,} episodes after {cutoff:,.0f} steps, unless it ends"
+        return f"{why}: {text}; set max_episode_steps{' or eval_max_steps' if most is None else ''}"
 
 
 def write_report(directory: Path, error: Exception) -> str:

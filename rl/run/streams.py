@@ -3,19 +3,37 @@
 import io
 import os
 import sys
+import warnings
 from contextlib import suppress
 from typing import TYPE_CHECKING, TextIO
+
+from agents.settings.values import ConfigWarning
+from envs import EnvironmentWarning
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
 
 
 def protect_streams() -> None:
-    """Writes to both streams then never raise: what cannot be written is dropped, or escaped as "→" in ASCII is."""
+    """Writes to both streams then never raise: what cannot be written is dropped, or escaped as "→" in ASCII is.
+
+    A warning becomes one line.
+    """
     while (fd := os.open(os.devnull, os.O_RDWR)) <= 2:  # takes the places of closed streams, which files would take
         os.set_inheritable(fd, True)
     os.close(fd)
     sys.stdout, sys.stderr = _protected(sys.stdout), _protected(sys.stderr)
+    warnings.formatwarning = _one_line
+
+
+def _one_line(
+    message: Warning | str, category: type[Warning], filename: str, lineno: int, line: str | None = None
+) -> str:
+    """A warning as a command shows it; where it comes from only if it is not of ours."""
+    ours = issubclass(category, ConfigWarning | EnvironmentWarning)
+    return (
+        f"warning: {' '.join(str(message).split())}{'' if ours else f' ({category.__name__}, {filename}:{lineno})'}\n"
+    )
 
 
 def _protected(stream: TextIO | None) -> TextIO:

@@ -32,7 +32,9 @@ def write_summary(
     recorder.flush(loop.step, loop.iteration, loop.seconds)
     recorder.close()
     with evaluation_bar(2 * settings.eval_episodes) as watch:
-        deterministic, stochastic = evaluate_both(agent, settings.eval_episodes, loop.seed, watch)
+        deterministic, stochastic = evaluate_both(
+            agent, settings.eval_episodes, loop.seed, settings.eval_max_steps, watch
+        )
     figure = learning_curve(directory, str(agent.env), name, loop.seed, threshold)
     (directory / "error.txt").unlink(missing_ok=True)  # of an earlier attempt
     summary: dict[str, object] = {

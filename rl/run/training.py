@@ -15,6 +15,7 @@ from agents.settings.recipes import recipe_file
 from agents.settings.run import RunSettings, chosen_settings
 from agents.settings.schema import merge_layers, setting_defaults, setting_types, setting_values
 from agents.settings.values import ConfigError
+from envs.names import full_id
 from envs.saved import Misfit
 from rl.run.flags import add_settings, flag_of, given_settings
 from rl.run.listing import listing
@@ -57,7 +58,10 @@ def _parser(argv: list[str]) -> Parser:
         "environment or the file of --config, which override the defaults. --agent A --help shows the settings of A.",
     )
     parser.usage = "python -m rl.train ENV [--agent A] [--SETTING VALUE …] [--config FILE] | --resume RUN | --list"
-    parser.add_argument("env", nargs="?", metavar="ENV", help="environment id: CartPole-v1, module:Env-v0, ALE/Pong-v5")
+    parser.add_argument(
+        "env", nargs="?", type=full_id, metavar="ENV",
+        help="environment: CartPole-v1, ALE/Pong-v5, module:Env-v0, module:Class or file.py:Class",
+    )  # fmt: skip
     parser.add_argument("--agent", metavar="A", help=f"{', '.join(registry.NAMES)}, or module:Class (default a2c)")
     parser.add_argument("--config", type=Path, metavar="FILE", help="YAML settings; replaces the recipe that ships")
     parser.add_argument(
@@ -161,7 +165,7 @@ def _run_settings(chosen: Mapping[str, object]) -> RunSettings:
 
 def _finish(run: Run, start: float) -> None:
     agent, directory = run.agent, run.directory
-    print(f"trained       {agent.loop.step:,} steps in {agent.loop.seconds:.1f} s")
+    print(f"trained       {agent.loop.step:,} steps in {agent.loop.seconds:.1f} s", flush=True)
     try:
         results = write_summary(directory, agent, agent.name, agent.engine_in_use, run.recorder, run.settings, start)
     except Exception as error:

@@ -1,6 +1,7 @@
 """The import: `from agents import A2C`, on the same loop as the command."""
 
 import re
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -291,3 +292,14 @@ def test_identical_runs_save_identical_bytes(
         saved.append(agent.save(tmp_path / name).read_bytes())
         agent.worlds.close()
     assert saved[0] == saved[1]
+
+
+class Compiling(A2C):
+    def compile(self, on_compile: Callable[[], None] | None = None) -> None:
+        if on_compile:
+            on_compile()
+
+
+def test_learning_says_why_it_waits_for_kernels(capsys: pytest.CaptureFixture[str]) -> None:
+    Compiling("CartPole-v1", num_envs=2).learn(2)
+    assert capsys.readouterr().err == "compiling kernels for this machine, once\n"

@@ -163,6 +163,16 @@ def test_with_a_time_limit_nothing_is_cut_off(env, monkeypatch):
     assert (result.lengths.tolist(), result.cut) == ([5, 5], 0)
 
 
+@pytest.mark.parametrize("env", ["envs.probes:TimeLimit-v0", "tests.toys:Counter-v0"])
+def test_a_bound_on_the_steps_is_shared_equally_by_the_episodes(env):
+    kwargs = {"length": None} if "Counter" in env else None  # endless; the other ends after 5 steps
+    result = evaluate(Idle(), env, 6, variant=Variant(env_kwargs=kwargs), max_steps=20)
+    assert (result.lengths.tolist(), result.cut) == ([3] * 6, 6)
+    assert "; 6 cut off after 3 steps)" in str(result)
+    assert evaluate(Idle(), "envs.probes:TimeLimit-v0", 6, max_steps=30).cut == 0
+    assert evaluate(Idle(), "envs.probes:TimeLimit-v0", 6, max_steps=1).lengths.tolist() == [1] * 6
+
+
 def test_a_watch_sees_every_step_of_both_evaluations(monkeypatch):
     monkeypatch.setattr(play, "CUTOFF_STEPS", 3)
     agent, seen = A2C(Counter(None)), []

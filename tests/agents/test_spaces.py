@@ -7,6 +7,7 @@ from gymnasium import spaces
 
 from agents import A2C
 from agents.networks.encoders import image_parts
+from agents.settings.values import ConfigWarning
 from envs import batched, make
 from envs.spaces import to_env_action
 from rl import evaluate
@@ -97,3 +98,13 @@ def _stack(space, samples):
     if isinstance(space, spaces.Tuple):
         return tuple(_stack(inner, [s[i] for s in samples]) for i, inner in enumerate(space.spaces))
     return np.stack([np.asarray(sample) for sample in samples])
+
+
+def test_a_large_image_is_warned_of_with_its_size():
+    space = spaces.Box(0, 255, (240, 320, 3), np.uint8)
+    words = (
+        r"images 240 × 320 × 3 \(channels last\) have 3\d,\d{3},\d{3} parameters: shrink them, by atari_prep.*Resize"
+    )
+    with pytest.warns(ConfigWarning, match=words):
+        A2C(lambda: Shaped(space, spaces.Discrete(2)), num_envs=1)
+    A2C(lambda: Shaped(spaces.Box(0, 255, (84, 84, 4), np.uint8), spaces.Discrete(2)), num_envs=1)  # says nothing

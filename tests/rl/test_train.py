@@ -12,6 +12,7 @@ import pytest
 import torch
 import yaml
 
+import rl.evaluate
 import rl.train
 from agents import A2C, checkpoint
 from rl.run.recorder import Recorder
@@ -63,6 +64,23 @@ def test_fused_is_refused_where_it_does_not_fit(train: Command) -> None:
     status, _, err = train("CartPole-v1", *SHORT, "--engine", "fused", "--set", "threads=2")
     assert (status, err.count("\n")) == (2, 1)
     assert "fused does not fit: it runs on one thread" in err
+
+
+def test_an_id_without_a_version_has_its_recipe(train: Command, tmp_path: Path) -> None:
+    status, out, err = train("CartPole", *SHORT)
+    assert (status, err) == (0, "")
+    assert "environment  CartPole-v1, 16 in parallel (native)" in out
+    assert "configs/CartPole-v1.yaml" in out
+    assert run_of(tmp_path).parts[-3] == "CartPole-v1"
+
+
+def test_the_final_evaluation_is_bounded(train: Command, command: Command, tmp_path: Path) -> None:
+    endless = ["tests.toys:Counter", "--set", "env_kwargs={length: null}", "--total-timesteps", "80"]
+    status, out, _ = train(*endless, "--set", "eval_episodes=2", "--set", "eval_max_steps=10")
+    assert status == 0
+    assert "eval_max_steps=10: evaluation cuts off each of 4 episodes after 5 steps, unless it ends" in out
+    assert json.loads((run_of(tmp_path) / "summary.json").read_text())["eval_cut"] == 4
+    assert command(rl.evaluate, run_of(tmp_path))[1].count("; 2 cut off after 5 steps)") == 2
 
 
 @pytest.mark.parametrize(("first", "second"), [("torch", "fused"), ("fused", "torch")])

@@ -10,6 +10,7 @@ from agents.maths.distributions import BoundedGaussian, TanhGaussian
 from agents.networks.forward import policy_step
 from agents.rollout import NO_CONTEXT, collect
 from agents.settings.values import ConfigError
+from agents.streaming import StreamAC
 from rl import evaluate
 from tests.matrix import LINE, Match
 from tests.toys import Shaped
@@ -128,3 +129,32 @@ def test_noise_stays_for_as_many_steps_as_it_should_and_has_the_policys_spread()
 def test_settings_that_do_not_fit(settings, actions, words):
     with pytest.raises(ConfigError, match=words):
         A2C(lambda: Shaped(LINE, actions), num_envs=1, **settings)
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "settings", "bounds"),
+    [
+        pytest.param(0, 100, {}, "[0, 100]", id="wide"),
+        pytest.param(5, 6, {}, "[5, 6]", id="away from 0"),
+        pytest.param(-0.01, 0.01, {}, "[-0.01, 0.01]", id="narrow"),
+        pytest.param(-2, 2, {}, None, id="fits"),
+        pytest.param(0, 100, {"squash_output": True}, None, id="squashed"),
+        pytest.param(0, 100, {"log_std_init": 3.0}, None, id="as wide"),
+        pytest.param(-np.inf, np.inf, {}, None, id="no bounds"),
+        pytest.param(1, 1, {}, None, id="no room"),
+    ],
+)
+@pytest.mark.parametrize("algorithm", [A2C, StreamAC])
+def test_bounds_that_the_initial_policy_does_not_fit_get_a_hint(low, high, settings, bounds, algorithm):
+    agent = algorithm(lambda: Shaped(LINE, spaces.Box(low, high, (2,))), num_envs=1, **settings)
+    hint = agent.describe().get("actions")
+    assert (hint is None) == (bounds is None)
+    if hint is not None:
+        assert f"fits bounds of {bounds} badly: set squash_output=true" in hint
+
+
+def test_the_wrapper_of_the_hint_makes_the_bounds_fit():
+    wrapper = "RescaleAction:min_action=-1:max_action=1"
+    agent = A2C(lambda: Shaped(LINE, spaces.Box(0, 100, (2,))), num_envs=1, wrappers=(wrapper,))
+    assert (agent.worlds.env_action_space.low == -1).all()
+    assert "actions" not in agent.describe()
