@@ -26,6 +26,35 @@ def parse_yaml(text: str) -> object:
         raise _refusal(problem or "syntax error", mark) from None
 
 
+def parse_text(text: str) -> object:
+    """A mapping, or a list whose brackets may be left out; None for an empty text."""
+    return parse_yaml(text if text.lstrip()[:1] in ("[", "{") else f"[{text}]") if text else None
+
+
+def parse_names(text: str) -> object:
+    """`parse_text`, in which a comma within brackets is part of a name: ResizeObservation:shape=[84,84]."""
+    try:
+        parsed = parse_text(text)
+        if not isinstance(parsed, list) or all(_depth(str(name)) == 0 for name in parsed):
+            return parsed
+    except NotSettings:
+        if _depth(text) or "=" not in text:
+            raise
+    inner, names, depth = text.strip(), [""], 0
+    for letter in inner[1:-1] if inner.startswith("[") else inner:
+        depth += _depth(letter)
+        if letter == "," and not depth:
+            names.append("")
+        else:
+            names[-1] += letter
+    return [name.strip() for name in names]
+
+
+def _depth(text: str) -> int:
+    """How many brackets are open at the end of a text."""
+    return sum((letter in "[({") - (letter in "])}") for letter in text)
+
+
 class _Mark(Protocol):
     @property
     def line(self) -> int: ...

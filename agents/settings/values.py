@@ -14,7 +14,7 @@ import numpy as np
 from agents.maths.schedules import RAMPS, Function, Ramp, values_of
 from agents.settings.importable import NAME, imported, name_of
 from agents.settings.ranges import Range
-from agents.settings.strict_yaml import MAX_DEPTH, NotSettings, parse_yaml
+from agents.settings.strict_yaml import MAX_DEPTH, NotSettings, parse_names, parse_text
 from envs import saved
 
 _NUMBER = r"([-+]?[\d.]+(?:[eE][-+]?\d+)?)"
@@ -112,7 +112,7 @@ def _convert_union(value: object, kinds: tuple[object, ...]) -> object:
 def _convert_collection(value: object, kind: object) -> object:
     expected = "a list such as [64, 64]" if get_origin(kind) is tuple else "a mapping such as {key: value}"
     try:
-        parse = _parse_names if kind == tuple[str, ...] else _parse_text
+        parse = parse_names if kind == tuple[str, ...] else parse_text
         parsed = parse(value) if isinstance(value, str) else value
     except NotSettings as error:
         raise ConfigError(f"{expected} ({error})") from None
@@ -165,35 +165,6 @@ def _check_plain(value: object, depth: int) -> None:
             _check_plain(item, depth - 1)
     elif not (value is None or isinstance(value, bool | int | float | str)):
         raise ConfigError(f"made of numbers, text, lists and mappings, not of {type(value).__name__}")
-
-
-def _parse_text(text: str) -> object:
-    """A mapping, or a list whose brackets may be left out; None for an empty text."""
-    return parse_yaml(text if text.lstrip()[:1] in ("[", "{") else f"[{text}]") if text else None
-
-
-def _parse_names(text: str) -> object:
-    """`_parse_text`, in which a comma within brackets is part of a name: Resize:shape=[84,84]."""
-    try:
-        parsed = _parse_text(text)
-        if not isinstance(parsed, list) or all(_depth(str(name)) == 0 for name in parsed):
-            return parsed
-    except NotSettings:
-        if _depth(text) or "=" not in text:
-            raise
-    inner, names, depth = text.strip(), [""], 0
-    for letter in inner[1:-1] if inner.startswith("[") else inner:
-        depth += _depth(letter)
-        if letter == "," and not depth:
-            names.append("")
-        else:
-            names[-1] += letter
-    return [name.strip() for name in names]
-
-
-def _depth(text: str) -> int:
-    """How many brackets are open at the end of a text."""
-    return sum((letter in "[({") - (letter in "])}") for letter in text)
 
 
 def _to_int(value: object) -> int:
