@@ -6,7 +6,7 @@ from gymnasium.vector import AsyncVectorEnv, AutoresetMode, SyncVectorEnv, Vecto
 from gymnasium.vector.utils import batch_space
 
 from envs.backends.base import BackendEnv, Infos, StepResult, as_transitions
-from envs.backends.guard import GuardedEnv, all_time_limited, capture_all, guarded, restore_all
+from envs.backends.guard import SCALARIZE, GuardedEnv, all_time_limited, capture_all, guarded, restore_all
 from envs.build import AnyEnv, name_of
 from envs.errors import EnvironmentFailure, EnvironmentUsageError
 from envs.observations import flat_rows
@@ -57,8 +57,12 @@ class AdoptedBackend(BackendEnv, VectorWrapper):
             ("terminated", terminated, "b"),
             ("truncated", truncated, "b"),
         ):
-            if np.asarray(array).dtype.kind not in kinds:
-                raise EnvironmentFailure(f"{name_of(self.env)} returned {name} of type {np.asarray(array).dtype}")
+            given = np.asarray(array)
+            if given.dtype.kind not in kinds or given.shape != (self.num_envs,):
+                raise EnvironmentFailure(
+                    f"{name_of(self.env)} returned {name} of shape {given.shape} and type {given.dtype}, which must be "
+                    f"one for each of the {self.num_envs} environments{SCALARIZE if name == 'rewards' else ''}"
+                )
         if not self._flat and "final_obs" in infos:
             final = np.empty(self.num_envs, object)
             for i in np.flatnonzero(terminated | truncated):

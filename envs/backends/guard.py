@@ -18,6 +18,7 @@ from envs.spaces import Array, Flat, is_flat
 Number = TypeVar("Number", float, bool)
 _FLAGS = frozenset({bool, np.bool_})
 _NUMBERS = frozenset({int, float, bool, np.int32, np.int64, np.float32, np.float64})  # in infos that merge simply
+SCALARIZE = "; a wrapper can make a number of a vector: wrappers=[module:Class]"
 _MISFITS = (TypeError, ValueError, OverflowError, AttributeError, LookupError)
 
 
@@ -83,7 +84,7 @@ class GuardedEnv(gym.Wrapper[object, object, object, object]):
         try:
             return convert(value)
         except Exception as error:
-            kind = "a number" if convert is _number else "True or False"
+            kind = f"a number{SCALARIZE}" if convert is _number else "True or False"
             raise self.failure(f"returned the {what} {shown(value)}, which must be {kind}") from error
 
     def raised(self, where: str, error: BaseException) -> EnvironmentFailure:

@@ -54,7 +54,7 @@ RESET, STEP = (
         ({"reward": "1.5"}, "returned the reward '1.5', which must be a number"),
         ({"reward": np.array("1.5")}, "returned the reward .*'1.5'.*, which must be a number"),
         ({"reward": None}, "returned the reward None, which must be a number"),
-        ({"reward": np.ones(2)}, "returned the reward .*, which must be a number"),
+        ({"reward": np.ones(2)}, r"returned the reward .*, which must be a number; a wrapper can .* wrappers=\[module"),
         ({"reward": 10**400}, r"returned the reward 1000\d+ …, which must be a number"),
         ({"terminated": "False"}, "returned the terminated 'False', which must be True or False"),
         ({"truncated": None}, "returned the truncated None, which must be True or False"),
@@ -97,12 +97,13 @@ class Vectored(Float32Vector):
 @pytest.mark.parametrize(
     ("parts", "words"),
     [
-        ({"reward": np.array(["1.5", "2"])}, "Vectored returned rewards of type <U3"),
-        ({"terminated": np.array(["False", ""])}, "Vectored returned terminated of type <U5"),
-        ({"truncated": [None, None]}, "Vectored returned truncated of type object"),
+        ({"reward": np.array(["1.5", "2"])}, r"Vectored returned rewards of shape \(2,\) and type <U3"),
+        ({"reward": np.ones((2, 3))}, r"rewards of shape \(2, 3\) .*; a wrapper can make a number of a vector"),
+        ({"terminated": np.array(["False", ""])}, r"Vectored returned terminated of shape \(2,\) and type <U5"),
+        ({"truncated": [None, None]}, r"Vectored returned truncated of shape \(2,\) and type object"),
     ],
 )
-def test_a_vector_environment_that_returns_text_for_numbers_is_refused(parts, words):
+def test_a_vector_environment_that_returns_anything_but_a_number_each_is_refused(parts, words):
     worlds = make(Vectored(**parts))
     worlds.reset()
     with pytest.raises(EnvironmentFailure, match=words):
