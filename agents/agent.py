@@ -1,10 +1,12 @@
 """What every agent has: environments, the training loop, `learn`, `predict`, `save` and `load`."""
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack, closing
 from pathlib import Path
-from typing import ClassVar, Self
+from typing import ClassVar, Self, cast
 
+import gymnasium as gym
 import numpy as np
 import torch
 from torch import Generator, Tensor, nn
@@ -14,16 +16,21 @@ from agents.checkpoint import Checkpoint, CheckpointError
 from agents.loop import Hook, Loop, RunChunk
 from agents.machine import say_compiling, torch_threads
 from agents.parts import Stateful, load_state, state_of
+from agents.progress import ProgressBar
 from agents.rollout import NO_CONTEXT, Array, Choice, Context, Metrics, Rollout
 from agents.settings.agent import AgentSettings
+from agents.settings.keywords import CheckedKeywords, check_keywords, checked
+from agents.settings.ranges import Extent
+from agents.settings.sb3_names import NamesOfSB3
 from agents.settings.schema import plain_settings, setting_types, setting_values
-from agents.settings.values import ConfigError
+from agents.settings.values import ConfigError, converted
 from envs import EnvLike, Worlds, batched, make, saved
+from envs.absent import absent_form
 from envs.spaces import Flat, to_env_action
 from envs.streams import stream_generator
 
 
-class Agent(ABC):
+class Agent(NamesOfSB3, metaclass=CheckedKeywords):
     """What commands, records and checkpoints know of an algorithm.
 
     A subclass defines `act`, and `update` or `chunk`. To add an algorithm, subclass `Algorithm`, which also builds the
@@ -64,10 +71,10 @@ class Agent(ABC):
         """A function that makes several iterations in one call; None if the loop shall collect and update."""
         return None
 
-    def on_reset(self) -> None:  # noqa: B027
+    def on_reset(self) -> None:
         """Called after the loop has reset environments in the middle of episodes: all of them, or one that died."""
 
-    def compile(self, on_compile: Callable[[], None] | None = None) -> None:  # noqa: B027
+    def compile(self, on_compile: Callable[[], None] | None = None) -> None:
         """Compiles what training needs, if anything; calls `on_compile` before the first compilation."""
 
     def warm_start(self, run: str | Path) -> None:
@@ -108,13 +115,33 @@ class Agent(ABC):
 
     # --- the interface ---
 
-    def learn(self, total_timesteps: int, hooks: Sequence[Hook] = ()) -> Self:
-        """Trains for at most this many further environment steps; returns the agent. See `agents.loop.Loop.run`."""
+    @checked
+    def learn(
+        self, total_timesteps: float, hooks: Sequence[Hook] = (), progress: bool = False,
+        reset_num_timesteps: bool = False,
+    ) -> Self:  # fmt: skip
+        """Trains for at most this many further environment steps; returns the agent. See `agents.loop.Loop.run`.
+
+        progress: whether to show a progress bar. reset_num_timesteps: whether to count steps from 0 again, so that
+        schedules begin anew, in new episodes; otherwise both go on.
+        Raises ConfigError if total_timesteps is not a whole number; 1e5 is one.
+        """
+        total = cast(int, converted("total_timesteps", total_timesteps, Extent))
         self.compile(say_compiling)
-        with torch_threads(self.threads):
-            self.loop.run(self.loop.step + total_timesteps, hooks)
+        if reset_num_timesteps:
+            self.loop.begin_anew()
+        with ExitStack() as stack:
+            stack.enter_context(torch_threads(self.threads))
+            until = self.loop.step + total
+            bar = stack.enter_context(closing(ProgressBar(until, self.loop.step, hidden=False))) if progress else None
+            self.run_loop(until, [*hooks, bar] if bar else hooks)
         return self
 
+    def run_loop(self, until: int, hooks: Sequence[Hook]) -> None:
+        """What `learn` does, once everything is compiled: trains until `loop.step` reaches `until`."""
+        self.loop.run(until, hooks)
+
+    @checked
     def predict(
         self, observation: object, state: Tensor | None = None, episode_start: Array | None = None,
         deterministic: bool = False, action_masks: Array | None = None,
@@ -138,6 +165,7 @@ class Agent(ABC):
         env_action = to_env_action(self.worlds.env_action_space, choice.action.numpy(force=True))
         return (env_action[0] if single else env_action), choice.state
 
+    @checked
     def save(self, path: str | Path, extra: Mapping[str, object] | None = None) -> Path:
         """Writes what an exact resume needs, and `extra`, to `path` (.pt is added if missing). Returns the path."""
         return Checkpoint(
@@ -146,6 +174,7 @@ class Agent(ABC):
             engine=self.engine_in_use,
             env=self.env if isinstance(self.env, str) else None,
             spaces=self._spaces(),
+            absent=None if isinstance(self.env, str) else absent_form(self.worlds),
             settings=plain_settings(self.settings),
             state=self.state_dict(),
             loop=self.loop.state_dict(),
@@ -155,35 +184,35 @@ class Agent(ABC):
     @classmethod
     def load(
         cls, path: str | Path, env: EnvLike | None = None, engine: str | None = None,
-        *, trust: bool = True, finite: bool = True,
+        *, trust: bool = True, finite: bool = True, **changes: object,
     ) -> Self:  # fmt: skip
         """Loads an agent from a run directory or checkpoint, or the wrapped agent of this class inside the saved one.
 
-        env: replaces the saved id; training then begins new episodes. engine: replaces the saved one.
+        env: replaces the saved id; training then begins new episodes. An agent that was trained on an environment
+        object can predict without one. engine: replaces the saved one; changes: replace other settings.
         trust: whether to import the modules that the file names (`Checkpoint.imports`); finite: whether to refuse
         parameters that are not. `agent.loop.exact` tells whether the environments' state was restored.
         Raises CheckpointError if the file is damaged, foreign, of another class, or for other spaces.
         """
+        check_keywords("load", changes, setting_types(*cls.settings_classes()))
         read = checkpoint.read(path)
         read = read if read.agent == cls.name else read.unwrapped(cls.name)
-        return cls.restore(read, env, engine, trust=trust, finite=finite)
+        return cls.restore(read, env, engine, trust=trust, finite=finite, changes=changes)
 
     @classmethod
     def restore(
         cls, read: Checkpoint, env: EnvLike | None = None, engine: str | None = None,
-        *, trust: bool = True, finite: bool = True,
+        *, trust: bool = True, finite: bool = True, changes: Mapping[str, object] | None = None,
     ) -> Self:  # fmt: skip
         """The agent that a checkpoint describes. See `load`."""
-        target, path = read.env if env is None else env, read.path
-        if target is None:
-            raise CheckpointError(f"{path} was trained on an environment object, which no file can hold: pass env=")
         if not trust:
             read.refuse_imports(env is None)
-        agent = cls.build_from(target, read.settings_on(env, engine, setting_types(*cls.settings_classes())))
+        target, settings, goes_on = read.target(env, engine, setting_types(*cls.settings_classes()), changes or {})
+        agent = cls.build_from(target, settings)
         try:
             if agent._spaces() != read.spaces:
-                raise CheckpointError(f"{path} is for the spaces {read.spaces}; {target} has {agent._spaces()}")
-            read.load_into(agent, env is None, finite)
+                raise CheckpointError(f"{read.path} is for the spaces {read.spaces}; {target} has {agent._spaces()}")
+            read.load_into(agent, goes_on, finite)
         except BaseException:
             agent.worlds.close()
             raise
@@ -212,7 +241,7 @@ class Agent(ABC):
         """State outside the attributes that have a `state_dict`."""
         return {}
 
-    def set_extra_state(self, state: Mapping[str, object]) -> None:  # noqa: B027
+    def set_extra_state(self, state: Mapping[str, object]) -> None:
         """The inverse of `get_extra_state`."""
 
     def _parts(self) -> dict[str, Generator | Stateful]:
@@ -225,7 +254,11 @@ class Agent(ABC):
         }
 
     def _spaces(self) -> list[str]:
-        return [repr(self.worlds.env_obs_space), repr(self.worlds.env_action_space)]
+        return spaces_of(self.worlds)
+
+
+def spaces_of(worlds: Worlds) -> list[str]:
+    return [repr(worlds.env_obs_space), repr(worlds.env_action_space)]
 
 
 class Algorithm(AgentSettings, Agent):
@@ -237,15 +270,39 @@ class Algorithm(AgentSettings, Agent):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self.worlds = make(
-            self.env, self.num_envs, self.seed, variant=self.variant, backend=self.backend,
-            action_masks=self.action_masks, step_timeout=self.step_timeout, on_crash=self.on_crash,
-        )  # fmt: skip
+        self.worlds = self.new_worlds(self.env, self.num_envs)
         self.obs_space = self.worlds.obs_space
         self.predicting = stream_generator(self.seed, "predictions")
         with torch_threads(1):  # orthogonal initialization depends on the number of threads
             self.build(stream_generator(self.seed, "initialization"))
         self.loop = Loop(self, self.worlds, self.seed)
+
+    def new_worlds(self, env: EnvLike, num_envs: int | None) -> Worlds:
+        """Environments with the agent's settings. Raises as `envs.make` does."""
+        return make(
+            env, num_envs, self.seed, variant=self.variant, backend=self.backend, action_masks=self.action_masks,
+            step_timeout=self.step_timeout, on_crash=self.on_crash,
+        )  # fmt: skip
+
+    def set_env(self, env: EnvLike) -> None:
+        """Trains in other environments from now on, as many and with the same spaces; new episodes begin.
+
+        Raises ConfigError if their number or spaces differ, and as `envs.make` does.
+        """
+        objects = (gym.Env, gym.vector.VectorEnv)
+        own = self.worlds
+        worlds = self.new_worlds(env, None if isinstance(env, objects) else own.num_envs)
+        if (worlds.num_envs, spaces_of(worlds)) != (own.num_envs, self._spaces()):
+            if not isinstance(env, objects):
+                worlds.close()
+            raise ConfigError(
+                f"set_env: the agent trains on {own.num_envs} with {self._spaces()}, "
+                f"{env} gives {worlds.num_envs} with {spaces_of(worlds)}"
+            )
+        if not isinstance(self.env, objects):  # the caller closes an object of its own
+            own.close()
+        self.env, self.worlds = env, worlds
+        self.loop.use(worlds)
 
     @abstractmethod
     def build(self, generator: Generator) -> None:

@@ -17,10 +17,12 @@ from agents.decoding import from_tensors
 from agents.settings.agent import settings_of_object
 from agents.settings.schema import merge_layers
 from agents.settings.values import ConfigError, convert
-from envs import EnvironmentFailure, EnvironmentUsageError, EnvLike, saved
+from envs import EnvironmentFailure, EnvironmentUsageError, EnvLike, Variant, saved
+from envs.absent import absent
 
 FORMAT = 2
 _MARK = "actor-critic checkpoint"
+_WORLDS = {*Variant._fields, "num_envs", "backend"}  # settings without which environments cannot go on
 
 
 class CheckpointError(ValueError):
@@ -53,6 +55,7 @@ class Checkpoint(NamedTuple):
     state: dict[str, object]  # `Agent.state_dict`
     loop: dict[str, object]  # `Loop.state_dict`
     extra: dict[str, object]
+    absent: dict[str, object] | None = None  # `envs.absent`, if env is None; younger than the format
     path: str = ""  # the file that the checkpoint was read from
 
     def write(self, path: str | Path) -> Path:
@@ -127,6 +130,32 @@ class Checkpoint(NamedTuple):
         loop, settings = {**self.loop, "worlds": None, "obs": None}, {**self.settings, "engine": self.engine}
         return self._replace(agent=self.wraps, wraps=None, settings=settings, state=state, loop=loop)
 
+    def target(
+        self, env: EnvLike | None, engine: str | None, known: Mapping[str, object], changes: Mapping[str, object]
+    ) -> tuple[EnvLike, dict[str, object], bool]:
+        """The environment, by default the saved id, or one that knows the spaces only; the settings; and whether the
+        environments go on as they were.
+
+        known: name → type; changes: settings that replace the saved ones. Raises ConfigError for an unknown one.
+        """
+        changed = merge_layers(known, [("load", changes)])
+        if "seed" in changed:
+            raise ConfigError("load: a loaded agent goes on with its own random numbers: leave seed out")
+        if env is not None or self.env is not None:
+            found = cast(EnvLike, self.env if env is None else env)
+            return found, self.settings_on(env, engine, known) | changed, env is None and not changed.keys() & _WORLDS
+        if self.absent is None:
+            raise CheckpointError(
+                f"{self.path} was trained on an environment object, which no file can hold: pass env="
+            )
+        try:
+            stand_in, count = absent(self.absent)
+        except saved.Misfit as error:
+            raise CheckpointError(f"{self.path}: {error}") from None
+        settings = self.settings_on(stand_in, engine, known) | changed
+        plain = {**Variant._field_defaults, "backend": "auto", "step_timeout": None, "on_crash": "fail"}
+        return stand_in, settings | plain | {"num_envs": count}, False
+
     def settings_on(self, env: EnvLike | None, engine: str | None, known: Mapping[str, object]) -> dict[str, object]:
         """The settings in `known`, name → type. An environment object resets those that apply to an id only."""
         settings = merge_layers(known, [(self.path, {key: x for key, x in self.settings.items() if key in known})])
@@ -143,6 +172,7 @@ def read(run: str | Path) -> Checkpoint:
     """The checkpoint in a file (.pt may be left out), or the newest of a run directory. Raises as `load` does."""
     file = locate(run)
     content = load(file)
+    content.setdefault("absent", None)
     if content.keys() != set(Checkpoint._fields) - {"path"}:
         raise CheckpointError(f"{file} does not hold an agent")
     try:
@@ -153,6 +183,7 @@ def read(run: str | Path) -> Checkpoint:
             env=None if content["env"] is None else saved.text(content["env"], "env"),
             spaces=[saved.text(space, "spaces") for space in saved.sequence(content["spaces"], "spaces", 2)],
             **{name: saved.mapping(content[name], name) for name in ("settings", "state", "loop", "extra")},
+            absent=None if content["absent"] is None else saved.mapping(content["absent"], "absent"),
             path=str(file),
         )
     except saved.Misfit as error:

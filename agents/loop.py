@@ -132,6 +132,15 @@ class Loop:
         remaining = (plan.until - plan.step) // steps  # a shorter last rollout is a chunk by itself
         return min(hook_interval - plan.iteration % hook_interval, max(1, _MAX_CHUNK_STEPS // steps), remaining)
 
+    def begin_anew(self) -> None:
+        """Counts steps from 0 again, so that schedules begin anew; new episodes begin."""
+        self.step, self.iteration, self.seconds, self._obs = 0, 0, 0.0, None
+
+    def use(self, worlds: Worlds) -> None:
+        """Goes on in other environments, where new episodes begin, from random streams that were not used."""
+        self.worlds = worlds
+        self.restart_episodes([*resumed_seeds(self.seed, self.step, worlds.num_envs)])
+
     def begin_episodes(self) -> None:
         """Resets the environments unless they are in the middle of training."""
         if self._obs is None or not self._between_iterations:  # an error or Ctrl-C interrupted an iteration
@@ -171,8 +180,7 @@ class Loop:
         if restored:
             self._obs, self._state = self.worlds.saved_observations(state["obs"]), self._saved_state(state["state"])
         elif not self.exact:  # new episodes, from random streams that the run has not used
-            seeds: list[int | None] = list(resumed_seeds(self.seed, self.step, self.worlds.num_envs))
-            self.restart_episodes(seeds)
+            self.use(self.worlds)
 
     def _saved_state(self, value: object) -> Tensor | None:
         """The hidden state of a recurrent agent, float[N, H]."""

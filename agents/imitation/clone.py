@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Self
 
 import numpy as np
 from gymnasium import spaces
@@ -86,10 +85,9 @@ class Clone(AgentWrapper):
         """−mean ln π(a|s)."""
         return negative_log_likelihood(batch.policy(self.agent), batch.action)
 
-    def learn(self, total_timesteps: int, hooks: Sequence[Hook] = ()) -> Self:
-        """Trains on at most this many further transitions; ends with the policy of the best epoch."""
-        self.epochs.run(super().learn, total_timesteps, hooks)
-        return self
+    def run_loop(self, until: int, hooks: Sequence[Hook]) -> None:
+        """Trains on transitions; ends with the policy of the best epoch."""
+        self.epochs.run(super().run_loop, until, hooks)
 
     def summary(self) -> str:
         return f"learns from {self.epochs.describe()} of {self.demonstrations}"

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, Self
+from typing import Literal
 
 import torch
 from gymnasium import spaces
@@ -92,12 +92,12 @@ class Distill(AgentWrapper):
         """Measured before the gradient step, so states of a rollout are new to the student."""
         return {"train/distill_loss": distill_loss.detach(), "train/teacher_kl": kl.detach()}
 
-    def learn(self, total_timesteps: int, hooks: Sequence[Hook] = ()) -> Self:
-        """See `A2C.learn`; with demonstrations, see `Clone.learn`."""
+    def run_loop(self, until: int, hooks: Sequence[Hook]) -> None:
+        """See `A2C.learn`; with demonstrations, see `Clone.run_loop`."""
         if self.epochs is None:
-            return super().learn(total_timesteps, hooks)
-        self.epochs.run(super().learn, total_timesteps, hooks)
-        return self
+            super().run_loop(until, hooks)
+        else:
+            self.epochs.run(super().run_loop, until, hooks)
 
     def summary(self) -> str:
         teachers = f"{', '.join(self.teachers)}, {self.direction} at temperature {self.temperature:g}"

@@ -166,19 +166,18 @@ class Epochs:
     def _copy_policy(self) -> dict[str, Tensor]:
         return {key: x.clone() for key, x in self.algorithm.agent.policy.state_dict().items()}
 
-    def run(self, learn: Callable[[int, Sequence[Hook]], object], total: int, hooks: Sequence[Hook]) -> None:
-        """Trains on at most `total` further transitions; ends with the policy of the best epoch.
+    def run(self, run_loop: Callable[[int, Sequence[Hook]], None], until: int, hooks: Sequence[Hook]) -> None:
+        """Trains until `until` transitions; ends with the policy of the best epoch.
 
-        learn: `Agent.learn`. Training resumes from the latest policy, not from the best. If a hook ends training, the
-        agent keeps the latest policy.
+        run_loop: `Agent.run_loop`. Training resumes from the latest policy, not from the best. If a hook ends training,
+        the agent keeps the latest policy.
         """
         loop, policy = self.algorithm.loop, self.algorithm.agent.policy
-        until = loop.step + total
         if self._latest_policy:
             policy.load_state_dict(self._latest_policy)
             self._latest_policy = {}
         if not self.finished:
-            learn(total, [*hooks, EarlyStopping(self)])
+            run_loop(until, [*hooks, EarlyStopping(self)])
         if self._best_policy and (self.finished or loop.step + loop.worlds.num_envs > until):
             self._latest_policy = self._copy_policy()
             policy.load_state_dict(self._best_policy)

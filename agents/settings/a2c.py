@@ -10,7 +10,7 @@ from agents.settings.schema import setting_types
 from agents.settings.values import ConfigError
 
 
-@dataclass(eq=False)  # agents are compared by identity
+@dataclass(eq=False, kw_only=True)  # agents are compared by identity
 class A2CSettings(ActorCriticSettings):
     """The settings of `A2C`. The one default that differs from Stable-Baselines3's is `n_steps`: 1 here, 5 there.
 

@@ -20,7 +20,7 @@ Sharing = Literal["auto", "nothing", "features", "all"]
 _NETWORKS = ("auto", "mlp", "cnn", "small_cnn")
 
 
-@dataclass(eq=False)  # agents are compared by identity
+@dataclass(eq=False, kw_only=True)  # agents are compared by identity
 class ActorCriticSettings(AgentSettings):
     """Discount, scaling and networks, with the names, meanings and defaults of Stable-Baselines3 where it has them.
 

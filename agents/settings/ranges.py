@@ -11,6 +11,7 @@ class Range(NamedTuple):
 
 
 Seed = Annotated[int, Range(0, 2**32 - 1)]  # what NumPy's global generator takes, which Stable-Baselines3 seeds
+Extent = Annotated[int, Range(0, 10**12 - 1)]  # environment steps of a call that may be none
 Steps = Annotated[int, Range(1, 10**12 - 1)]  # environment steps
 Count = Annotated[int, Range(1, 10_000_000)]  # of things that lie in memory together
 Interval = Annotated[int, Range(1, 1_000_000)]  # updates whose metrics are kept until they are written

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from functools import cache
 from typing import get_type_hints
 
-from agents.settings.values import ConfigError, convert, plain, shown
+from agents.settings.values import ConfigError, converted, plain
 
 ALIASES = {  # other libraries' names → ours, for suggestions
     "lr": "learning_rate",
@@ -74,10 +74,7 @@ def _fields(cls: type) -> list[dataclasses.Field[object]]:
 def convert_settings(instance: object, cls: type) -> None:
     """Converts the fields that cls declares to their types, in place. Raises ConfigError on a wrong type."""
     for name, kind in setting_types(cls).items():
-        try:
-            object.__setattr__(instance, name, convert(getattr(instance, name), kind))  # also in a frozen dataclass
-        except ConfigError as error:
-            raise ConfigError(f"{name} must be {error}, got {shown(getattr(instance, name))}") from None
+        object.__setattr__(instance, name, converted(name, getattr(instance, name), kind))  # also in a frozen dataclass
 
 
 def plain_settings(settings: Mapping[str, object]) -> dict[str, object]:
@@ -106,10 +103,7 @@ def merge_layers(types: Mapping[str, object], layers: Iterable[tuple[str, Mappin
         for key, value in layer.items():
             if key not in types:
                 raise ConfigError(f"{source}: unknown setting {key!r}{suggestion(key, types)}")
-            try:
-                merged[key] = convert(value, types[key])
-            except ConfigError as error:
-                raise ConfigError(f"{source}: {key} must be {error}, got {shown(value)}") from None
+            merged[key] = converted(f"{source}: {key}", value, types[key])
     return merged
 
 

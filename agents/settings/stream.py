@@ -21,7 +21,7 @@ _UNSUPPORTED = {  # setting → what to do instead
 _BOUNDED, _INTENDED = ("step_size", "policy_overshoot", "value_overshoot"), ("policy_intent", "value_intent")
 
 
-@dataclass(eq=False)  # agents are compared by identity
+@dataclass(eq=False, kw_only=True)  # agents are compared by identity
 class StreamSettings(ActorCriticSettings):
     """The settings of `StreamAC`: one environment, one step, one update. Symbols are those of Elsayed et al. 2024.
 

@@ -57,6 +57,14 @@ def convert(value: object, kind: object) -> object:
         raise ConfigError(description) from None
 
 
+def converted(name: str, value: object, kind: object) -> object:
+    """As `convert`; the message of its ConfigError names the setting and quotes the value."""
+    try:
+        return convert(value, kind)
+    except ConfigError as error:
+        raise ConfigError(f"{name} must be {error}, got {shown(value)}") from None
+
+
 def _convert_in_range(value: object, kind: object, limits: Range) -> object:
     converted = convert(value, kind)
     size, what = (

@@ -12,6 +12,7 @@ import stable_baselines3 as sb3
 
 from agents import A2C
 from agents.machine import torch_threads
+from agents.progress import ProgressBar
 from agents.sb3 import build, from_sb3
 from agents.settings.a2c import A2CSettings
 from agents.settings.run import RunSettings, chosen_settings
@@ -22,7 +23,7 @@ from rl.experiments.sb3_training import learn
 from rl.run.recorder import Recorder, create_run_directory
 from rl.run.run import write_report
 from rl.run.summary import write_summary
-from rl.run.terminal import DONE, Interrupt, Parser, ProgressBar, RunFailed
+from rl.run.terminal import DONE, Interrupt, Parser, RunFailed
 
 
 def main(argv: list[str]) -> int:

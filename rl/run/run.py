@@ -14,11 +14,12 @@ from agents.agent import Agent
 from agents.checkpoint import CheckpointError
 from agents.episodes import cutoff_of
 from agents.loop import ANY_INTERVAL, Status
+from agents.progress import ProgressBar
 from agents.settings.run import RunSettings
 from agents.writing import write_text
 from rl.run.recorder import Recorder
 from rl.run.signals import ignore
-from rl.run.terminal import Interrupt, ProgressBar, RunFailed
+from rl.run.terminal import Interrupt, RunFailed
 
 
 class Run(NamedTuple):

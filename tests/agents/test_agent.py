@@ -140,8 +140,6 @@ def test_environments_of_every_kind() -> None:
 def test_an_agent_of_an_environment_object(tmp_path: Path) -> None:
     agent = A2C(gym.make("CartPole-v1"), seed=1).learn(50)
     path = agent.save(tmp_path / "a")
-    with pytest.raises(CheckpointError, match="pass env="):
-        A2C.load(path)
     loaded = A2C.load(path, gym.make("CartPole-v1"))
     assert torch.equal(parameters(agent), parameters(loaded))
     assert not loaded.loop.exact
@@ -182,7 +180,7 @@ def test_settings_out_of_range(settings: dict[str, object], message: str) -> Non
 
 
 def test_a_typo_is_an_error() -> None:
-    with pytest.raises(TypeError):
+    with pytest.raises(ConfigError, match="unknown setting 'learnin_rate'; did you mean 'learning_rate'"):
         A2C("CartPole-v1", learnin_rate=1e-3)  # type: ignore[call-arg]
     assert issubclass(ConfigError, ValueError)
 

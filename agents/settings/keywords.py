@@ -1,0 +1,67 @@
+"""Keywords that a class or a function does not take: the nearest one, or the advice for Stable-Baselines3's."""
+
+from abc import ABCMeta
+from collections.abc import Callable, Collection, Iterable
+from functools import wraps
+from inspect import Parameter, Signature, signature
+from typing import ParamSpec, TypeVar, cast
+
+from agents.settings.sb3_names import ARGUMENTS
+from agents.settings.schema import suggestion
+from agents.settings.values import ConfigError
+
+_POLICY = "the networks follow from network, net_arch and activation"
+
+P = ParamSpec("P")
+R = TypeVar("R")
+T = TypeVar("T")
+
+
+def check_keywords(what: str, given: Iterable[str], known: Collection[str]) -> None:
+    """Raises ConfigError, one line, for a keyword that is not known. what: begins the message."""
+    for name in given:
+        if name not in known and name in ARGUMENTS:
+            raise ConfigError(f"{what} takes no {name}: {ARGUMENTS[name]}")
+        if name not in known:
+            raise ConfigError(f"{what}: unknown setting {name!r}{suggestion(name, known)}")
+
+
+def checked(function: Callable[P, R]) -> Callable[P, R]:
+    """The function, with keywords checked as by `check_keywords`."""
+    known = signature(function).parameters
+
+    @wraps(function)
+    def call(*args: P.args, **kwargs: P.kwargs) -> R:
+        check_keywords(function.__name__, kwargs, known)
+        return function(*args, **kwargs)
+
+    return call
+
+
+class CheckedKeywords(ABCMeta):
+    """The class of classes whose constructors check their keywords."""
+
+    @property
+    def __signature__(cls) -> Signature:
+        """The constructor's, as `inspect` and `help` show it."""
+        own = signature(cls.__init__)  # type: ignore[misc]
+        return own.replace(parameters=[*own.parameters.values()][1:])
+
+    def __call__(cls: type[T], *args: object, **kwargs: object) -> T:
+        parameters = signature(cls).parameters
+        positional = sum(parameter.kind is Parameter.POSITIONAL_OR_KEYWORD for parameter in parameters.values())
+        if args and _is_policy(args[0]):
+            raise ConfigError(f"{cls.__name__} takes no policy: write {cls.__name__}(env, …); {_POLICY}")
+        if all(parameter.kind is not Parameter.VAR_KEYWORD for parameter in parameters.values()):
+            check_keywords(cls.__name__, kwargs, parameters)
+        if len(args) > positional:
+            raise ConfigError(
+                f"{cls.__name__}: write settings as keywords, such as learning_rate=7e-4, got {args[1]!r}"
+            )
+        return cast(T, type.__call__(cls, *args, **kwargs))
+
+
+def _is_policy(value: object) -> bool:
+    """Whether the value is a policy of Stable-Baselines3, by name or as a class."""
+    name = value.__name__ if isinstance(value, type) else value
+    return isinstance(name, str) and name.endswith("Policy") and ":" not in name

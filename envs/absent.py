@@ -1,0 +1,117 @@
+"""Spaces as plain data, and an environment that has nothing else, for agents that are loaded only to predict."""
+
+from collections.abc import Callable
+from functools import partial
+from typing import NoReturn, cast
+
+import gymnasium as gym
+import numpy as np
+from gymnasium import spaces
+
+from envs import saved
+from envs.build import AnyEnv
+from envs.errors import EnvironmentUsageError
+from envs.worlds import Worlds
+
+
+def to_plain(space: gym.Space[object]) -> dict[str, object]:
+    """A supported space as a checkpoint holds it; `from_plain` is the inverse."""
+    if isinstance(space, spaces.Dict):
+        parts: object = [[key, to_plain(part)] for key, part in space.spaces.items()]
+    elif isinstance(space, spaces.Tuple):
+        parts = [to_plain(part) for part in space.spaces]
+    elif isinstance(space, spaces.Box):
+        parts = [space.low, space.high]
+    elif isinstance(space, spaces.MultiDiscrete):
+        parts = [space.nvec, space.start]
+    elif isinstance(space, spaces.MultiBinary):
+        parts = [list(space.n) if isinstance(space.n, tuple) else int(space.n)]
+    else:
+        discrete = cast(spaces.Discrete, space)
+        parts = [int(discrete.n), int(discrete.start)]
+    return {"kind": type(space).__name__, "parts": parts}
+
+
+def from_plain(data: object) -> gym.Space[object]:
+    """The space that `to_plain` wrote. Raises Misfit if it cannot have written this."""
+    content = saved.mapping(data, "space", ("kind", "parts"))
+    kind, parts = saved.text(content["kind"], "space"), saved.sequence(content["parts"], "space")
+    try:
+        return cast("gym.Space[object]", _READERS[kind](parts))
+    except saved.Misfit:
+        raise
+    except Exception as error:  # of Gymnasium's constructors, or an unknown kind
+        raise saved.Misfit(f"space {saved.shown(kind)} cannot be built: {type(error).__name__}: {error}") from None
+
+
+def _pairs(parts: list[object]) -> object:
+    pairs = [saved.sequence(pair, "space", 2) for pair in parts]
+    return spaces.Dict([(saved.text(key, "space"), from_plain(part)) for key, part in pairs])
+
+
+def _arrays(parts: list[object]) -> tuple[np.ndarray, np.ndarray]:
+    first, second = saved.sequence(parts, "space", 2)
+    if not (isinstance(first, np.ndarray) and isinstance(second, np.ndarray) and first.dtype == second.dtype):
+        raise saved.Misfit("space must hold two arrays of one type")
+    return first, second
+
+
+def _box(parts: list[object]) -> object:
+    low, high = _arrays(parts)
+    return spaces.Box(low, high, dtype=low.dtype.type)
+
+
+def _multi_discrete(parts: list[object]) -> object:
+    nvec, start = _arrays(parts)
+    return spaces.MultiDiscrete(nvec, dtype=nvec.dtype.type, start=start)
+
+
+def _multi_binary(parts: list[object]) -> object:
+    (n,) = saved.sequence(parts, "space", 1)
+    if isinstance(n, list | tuple):
+        return spaces.MultiBinary([saved.whole(size, "space", 1) for size in n])
+    return spaces.MultiBinary(saved.whole(n, "space", 1))
+
+
+def _discrete(parts: list[object]) -> object:
+    n, start = saved.sequence(parts, "space", 2)
+    return spaces.Discrete(saved.whole(n, "space", 1), start=saved.whole(start, "space", -(2**62)))
+
+
+_READERS: dict[str, Callable[[list[object]], object]] = {
+    "Dict": _pairs,
+    "Tuple": lambda parts: spaces.Tuple([from_plain(part) for part in parts]),
+    "Box": _box,
+    "MultiDiscrete": _multi_discrete,
+    "MultiBinary": _multi_binary,
+    "Discrete": _discrete,
+}
+
+
+class AbsentEnv(gym.Env[object, object]):
+    """An environment of which only the spaces are known: it can be reset, not stepped."""
+
+    def __init__(self, observation_space: gym.Space[object], action_space: gym.Space[object]) -> None:
+        self.observation_space, self.action_space = observation_space, action_space
+
+    def reset(self, *, seed: int | None = None, options: object = None) -> tuple[object, dict[str, object]]:
+        """Some observation."""
+        super().reset(seed=seed)
+        self.observation_space.seed(0)
+        return self.observation_space.sample(), {}
+
+    def step(self, action: object) -> NoReturn:
+        raise EnvironmentUsageError("the agent was loaded without its environment: pass env= to load, or call set_env")
+
+
+def absent_form(worlds: Worlds) -> dict[str, object]:
+    """What a checkpoint holds of environments that no name builds; `absent` is the inverse."""
+    both = {"observations": worlds.env_obs_space, "actions": worlds.env_action_space}
+    return {name: to_plain(space) for name, space in both.items()} | {"count": worlds.num_envs}
+
+
+def absent(form: object) -> tuple[Callable[[], AnyEnv], int]:
+    """A function that builds an AbsentEnv, and the number of environments. Raises Misfit if the form is not one."""
+    content = saved.mapping(form, "absent", ("observations", "actions", "count"))
+    build = partial(AbsentEnv, from_plain(content["observations"]), from_plain(content["actions"]))
+    return build, saved.whole(content["count"], "count", 1, 65_536)
