@@ -127,8 +127,14 @@ def _constructed(make: Callable[..., AnyEnv], env_id: str, variant: Variant) -> 
     """An environment of a class, or of a function that builds one."""
     env = make(**(variant.env_kwargs or {}))
     if not isinstance(env, gym.Env):
-        raise EnvironmentUsageError(f"{env_id!r} gave {shown(env)}, not a gymnasium.Env")
+        raise EnvironmentUsageError(f"{env_id!r} gave {shown(env)}, not a gymnasium.Env{_of_old_gym(env)}")
     return limit_time(env, variant.max_episode_steps)
+
+
+def _of_old_gym(env: object) -> str:
+    """The way out for an environment of the package that Gymnasium replaced."""
+    old = any(base.__module__.partition(".")[0] == "gym" for base in type(env).__mro__)
+    return "; Shimmy's GymV26Environment-v0 takes environments of the old gym, by env_kwargs" if old else ""
 
 
 def _registered(env_id: str, variant: Variant) -> AnyEnv:
@@ -153,7 +159,9 @@ def _from_function(build: Callable[[], AnyEnv], variant: Variant) -> AnyEnv:
     with usage_errors("the function cannot build an environment"):
         env = build()
     if not isinstance(env, gym.Env):
-        raise EnvironmentUsageError(f"the function must return a gymnasium.Env, it returned {env!r}")
+        raise EnvironmentUsageError(
+            f"the function must return a gymnasium.Env, it returned {shown(env)}{_of_old_gym(env)}"
+        )
     return _wrap(limit_time(env, variant.max_episode_steps), variant, name_of(env))
 
 

@@ -1,8 +1,10 @@
 """What can go wrong between an agent and its environments; each type says whose mistake it was."""
 
+import traceback
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import gymnasium as gym
 import numpy as np
@@ -60,12 +62,17 @@ def reason(error: BaseException) -> str:
 
 
 def message_of(error: BaseException) -> str:
-    """The error's text in one line; "no message" if it has none, or raises when it is asked for it."""
+    """The error's text in one line; if it has none, or raises when it is asked for it, the line that raised it."""
     try:
         text = " ".join(str(error).split())
     except Exception:
         text = ""
-    return (text if len(text) <= _LONGEST else f"{text[:_LONGEST]} …") or "no message"
+    return (text if len(text) <= _LONGEST else f"{text[:_LONGEST]} …") or f"no message{_place(error)}"
+
+
+def _place(error: BaseException) -> str:
+    frames = traceback.extract_tb(error.__traceback__)
+    return f" ({Path(frames[-1].filename).name}, line {frames[-1].lineno}: {frames[-1].line})" if frames else ""
 
 
 def shown(value: object) -> str:

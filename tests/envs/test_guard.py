@@ -151,7 +151,8 @@ def test_what_is_no_exception_is_blamed_on_its_environment_too(where, backend):
 
 
 def test_what_is_no_exception_ends_nothing_when_an_environment_is_built():
-    with pytest.raises(EnvironmentUsageError, match="cannot build an environment: Panic: no message"):
+    words = r"cannot build an environment: Panic: no message \(test_guard.py, line \d+: raise Panic\)"
+    with pytest.raises(EnvironmentUsageError, match=words):
         make(partial(Panicking, "init"))
     with pytest.raises(EnvironmentUsageError, match=r"cannot apply wrapper .*:panics': Panic: no"):
         make(Counter, variant=Variant(wrappers=("tests.envs.test_guard:panics",)))

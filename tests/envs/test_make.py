@@ -165,9 +165,18 @@ def nothing_to_build():
     raise OSError("no display\nhere")
 
 
+class OldGym:
+    """An environment of the package that Gymnasium replaced."""
+
+
+OldGym.__module__ = "gym.envs.toys"
+
+
 @pytest.mark.parametrize(
     ("env", "words"),
     [
+        pytest.param(OldGym, "; Shimmy's GymV26Environment-v0 takes environments of the old gym", id="old gym"),
+        pytest.param("tests.envs.test_make:OldGym", "not a gymnasium.Env; Shimmy's GymV26", id="old gym, named"),
         pytest.param(Spaceless(), "Spaceless has no observation_space", id="object"),
         pytest.param(Spaceless, "Spaceless has no observation_space", id="function"),
         pytest.param(nothing_to_build, "the function cannot build an environment: OSError: no display", id="raises"),
