@@ -120,7 +120,7 @@ def _elsewhere(env_id: str) -> str:
     """How to name an environment that Gymnasium does not know by itself."""
     if env_id.endswith(".py"):
         return f"; name the class in the file: {env_id}:Class"
-    return f"; an environment of another package is named with the module that registers or defines it: module:{env_id}"
+    return f"; of another package, name the module that registers it (gymnasium.register) or its class: module:{env_id}"
 
 
 def _constructed(make: Callable[..., AnyEnv], env_id: str, variant: Variant) -> AnyEnv:

@@ -21,7 +21,7 @@ from agents.settings.a2c import SCHEDULED, A2CSettings
 from agents.settings.schema import setting_defaults
 from agents.settings.values import ConfigError
 from envs import builder
-from envs.spaces import check_action_space, check_observation_space, is_flat
+from envs.spaces import StackedBox, check_action_space, check_observation_space, is_flat
 
 SAME = ("n_steps", "gamma", "gae_lambda", "normalize_advantage")  # the same name and meaning in SB3
 _SB3_TAKES = signature(sb3.A2C).parameters
@@ -113,7 +113,10 @@ def _environments(settings: A2CSettings) -> VecEnv:
     make_one, count = builder(env, settings.num_envs, settings.variant)
 
     def monitored() -> gym.Env[object, object]:
-        return Monitor(make_one())
+        env = Monitor(make_one())
+        if isinstance(space := env.observation_space, StackedBox):  # a saved model needs no class of ours
+            env.observation_space = spaces.Box(space.low, space.high, dtype=space.dtype)
+        return env
 
     envs: VecEnv = DummyVecEnv([monitored] * count)
     name = str(env)

@@ -108,6 +108,7 @@ def test_stable_baselines3_takes_the_variant_too():
     agent = A2C("CartPole-v1", num_envs=2, frame_stack=3)
     model = to_sb3(agent)
     assert model.observation_space == agent.obs_space
+    assert type(model.observation_space) is spaces.Box
     assert from_sb3(model, "CartPole-v1", variant=agent.variant).variant == agent.variant
 
 
