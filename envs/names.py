@@ -11,9 +11,8 @@ from pathlib import Path
 from types import ModuleType
 
 import gymnasium as gym
+import yaml
 from gymnasium.envs.registration import find_highest_version, get_env_id, parse_env_id
-
-_WORDS = {"true": True, "false": False, "null": None}
 
 
 def full_id(env_id: str) -> str:
@@ -67,7 +66,7 @@ def parse_wrapper(text: str) -> tuple[str, str, dict[str, object]]:
     """ "module:Class:key=value:key=value" → module, class and arguments.
 
     Without a module, the class is one of gymnasium.wrappers. Values are numbers, text, true, false, null, and lists
-    and mappings of these in Python's notation; lists become tuples.
+    and mappings of these, as in Python or YAML; lists become tuples.
     """
     name, *pairs = re.split(r":(?=[A-Za-z_]\w*=)", text)
     module, _, attribute = name.rpartition(":")
@@ -76,11 +75,13 @@ def parse_wrapper(text: str) -> tuple[str, str, dict[str, object]]:
 
 
 def _value(text: str) -> object:
-    if text in _WORDS:
-        return _WORDS[text]
     try:
         return _without_lists(ast.literal_eval(text))
     except (ValueError, SyntaxError, MemoryError, RecursionError):
+        pass
+    try:
+        return _without_lists(yaml.safe_load(text))
+    except (yaml.YAMLError, ValueError, RecursionError):
         return text
 
 

@@ -41,7 +41,7 @@ def check_observation_space(space: object, env_id: str) -> Space:
             remedy = "wrap it in gymnasium.wrappers.TransformObservation"
             if path:
                 kind += f" in its part {path}"
-                remedy = "leave that part out with gymnasium.wrappers.FilterObservation"
+                remedy = f"leave that part out with {_filter(space, path)}"
             raise UnsupportedSpace(
                 f"{env_id} has {kind}, {brief(leaf)}; supported are Box, Discrete, MultiDiscrete, MultiBinary, and "
                 f"Dict and Tuple of these: {remedy}"
@@ -49,6 +49,13 @@ def check_observation_space(space: object, env_id: str) -> Space:
         _check_bounds(leaf, f"{env_id} has observations")
     _check_size(space, f"{env_id} has observations")
     return cast(Space, space)
+
+
+def _filter(space: object, path: str) -> str:
+    """The wrapper that keeps the other parts of a Dict."""
+    keys = space.spaces if isinstance(space, spaces.Dict) else {}
+    kept = ",".join(str(key) for key in keys if not path.startswith(f"[{key!r}]"))
+    return f"wrappers=[FilterObservation:filter_keys=[{kept}]]" if kept else "gymnasium.wrappers.FilterObservation"
 
 
 def check_action_space(space: object, env_id: str) -> Actions:

@@ -224,7 +224,7 @@ WIDE = spaces.Box(np.arange(40), np.arange(40) + 1, dtype=np.int32)
         pytest.param(spaces.Sequence(LINE), ["Sequence observations"], id="Sequence"),
         pytest.param(
             spaces.Dict(a=LINE, inner=spaces.Tuple([LINE, spaces.Text(3)])),
-            ["Text observations in its part ['inner'][1]", "FilterObservation"],
+            ["Text observations in its part ['inner'][1]", "wrappers=[FilterObservation:filter_keys=[a]]"],
             id="inside",
         ),
         pytest.param(spaces.Dict({}), ["observations without any number"], id="empty"),

@@ -104,6 +104,7 @@ def test_what_cannot_be_named_is_refused_in_one_line(env_id, words, maze):
         ("ClipReward", ("gymnasium.wrappers", "ClipReward", {})),
         ("a:C:shape=[84,84]", ("a", "C", {"shape": (84, 84)})),
         ("C:x=-1:y=1e-3:z=true:w=null", ("gymnasium.wrappers", "C", {"x": -1, "y": 1e-3, "z": True, "w": None})),
+        ("C:keys=[a, 'b']", ("gymnasium.wrappers", "C", {"keys": ("a", "b")})),
         ("C:name=some:text", ("gymnasium.wrappers", "C", {"name": "some:text"})),
         ("w.py:C:pairs={'a': [1]}", ("w.py", "C", {"pairs": {"a": [1]}})),
     ],
