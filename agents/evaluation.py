@@ -132,16 +132,18 @@ def evaluate(
 
 
 def evaluate_uniform(
-    env_id: str, episodes: int = 100, *, variant: Variant | None = None, backend: Backend = "auto"
-) -> Evaluation | None:
-    """Evaluates uniformly random actions; None if the actions are unbounded."""
+    env_id: str, episodes: int = 100, *, variant: Variant | None = None, backend: Backend = "auto",
+    max_steps: int | None = None,
+) -> Evaluation | None:  # fmt: skip
+    """Evaluates uniformly random actions; None if the actions are unbounded. max_steps: see `evaluate`."""
     variant = variant or Variant()
     worlds = make(env_id, 1, variant=variant, backend=backend)
     worlds.close()
     actions = worlds.policy_action_space
     if not has_uniform(actions):
         return None
-    return evaluate(UniformPolicy(actions), env_id, episodes, False, variant=variant, backend=backend)
+    policy = UniformPolicy(actions)
+    return evaluate(policy, env_id, episodes, False, variant=variant, backend=backend, max_steps=max_steps)
 
 
 def evaluate_still(

@@ -1,0 +1,95 @@
+"""The page of the foreign environments: what became of each, and which beat random actions."""
+
+import json
+import math
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+
+from rl.experiments.foreign.training import EPISODES, EVALUATED, STEPS, Row, Score
+from rl.experiments.pages import Page, paragraph, table
+from rl.experiments.statistics import Interval
+from rl.run.results import with_ending
+
+_HEADS = (
+    "package",
+    "environment",
+    "settings",
+    "outcome",
+    "ours, stochastic",
+    "random actions",
+    "difference",
+    "seconds",
+)
+_TWO_SIDED = 1.96  # standard errors of a 95 % interval
+
+
+def read_rows(path: Path) -> dict[str, Row]:
+    """The rows that an earlier command wrote, by environment; none if there is no file."""
+    file = with_ending(path, ".json")
+    if not file.is_file():
+        return {}
+    rows = json.loads(file.read_text(encoding="utf-8"))["environments"]
+    return {row["env"]: _row(row) for row in rows}
+
+
+def _row(row: dict[str, object]) -> Row:
+    scores = {name: row[name] and Score(**row[name]) for name in ("stochastic", "random")}  # type: ignore[arg-type]
+    return Row(**{**row, **scores})  # type: ignore[arg-type]
+
+
+def difference(row: Row) -> Interval | None:
+    """The mean return of ours minus that of random actions, with a 95 % interval by Welch's standard error."""
+    if row.stochastic is None or row.random is None:
+        return None
+    value = row.stochastic.mean - row.random.mean
+    error = math.hypot(row.stochastic.std, row.random.std) / math.sqrt(EPISODES - 1)  # std is the population's
+    return Interval(value, value - _TWO_SIDED * error, value + _TWO_SIDED * error)
+
+
+def foreign_page(command: str, machine: str, rows: Mapping[str, Row]) -> Page:
+    ordered = sorted(rows.values(), key=lambda row: (row.package, row.env))
+    text = f"""Each environment trained by `python -m rl.train` for {STEPS:,} steps, with the defaults and the settings
+        shown, from seed 0; no recipe. Then {EPISODES} episodes of the trained policy, stochastic, and as many of
+        uniformly random actions, {EVALUATED:,} steps at most, of which each episode gets the same share before it is
+        cut off; mean returns. The difference has a 95 % interval over episodes. {STEPS:,} steps suffice for few of
+        these environments: the table says which can be trained, not how well. Refused: exit status 2, before anything
+        started. Failed: exit status 1; the environment raised, say."""
+    numbers = {"environments": [_plain(row) for row in ordered]}
+    parts = [paragraph(text), paragraph(_summary(ordered)), table(_HEADS, map(_cells, ordered), 4), _messages(ordered)]
+    return Page("Environments of other packages", command, machine, parts, numbers)
+
+
+def _plain(row: Row) -> dict[str, object]:
+    scores = {name: score and score._asdict() for name in ("stochastic", "random") if (score := getattr(row, name), 1)}
+    return {**row._asdict(), "settings": list(row.settings), **scores}
+
+
+def _summary(rows: list[Row]) -> str:
+    counts = Counter(row.outcome for row in rows)
+    outcomes = ", ".join(f"{count} {outcome}" for outcome, count in counts.most_common())
+    known = [gap for row in rows if (gap := difference(row)) is not None]
+    better, worse = sum(gap.low > 0 for gap in known), sum(gap.high < 0 for gap in known)
+    return (
+        f"{len(rows)} environments of {len({row.package for row in rows})} packages: {outcomes}. Of the {len(known)} "
+        f"with random actions, {better} score higher than these, {worse} lower, in {len(known) - better - worse} the "
+        "interval contains 0."
+    )
+
+
+def _cells(row: Row) -> list[str]:
+    settings = ", ".join(f"`{setting}`" for setting in row.settings)
+    first = [f"{row.package} {row.version}", row.env, settings, row.outcome]
+    if row.stochastic is None:
+        return [*first, "", "", "", ""]
+    gap = difference(row)
+    verdict = "unknown" if gap is None else f"**{gap:.3g}**" if gap.low > 0 else f"{gap:.3g}"
+    random = "" if row.random is None else f"{row.random.mean:.4g}"
+    return [*first, f"{row.stochastic.mean:.4g}", random, verdict, f"{row.seconds or 0:.0f}"]
+
+
+def _messages(rows: list[Row]) -> str:
+    """The errors, one line each."""
+    return table(
+        ["environment", "outcome", "message"], [[r.env, r.outcome, f"`{r.message}`"] for r in rows if r.message], 3
+    )

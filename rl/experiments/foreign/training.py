@@ -1,0 +1,93 @@
+"""One foreign environment: `python -m rl.train` in a process of its own, and random actions."""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple, cast
+
+from agents.evaluation import evaluate_uniform
+from agents.settings.a2c import A2CSettings
+from agents.settings.run import RunSettings
+from rl.experiments.foreign.environments import Foreign
+from rl.experiments.parallel import prepare
+
+STEPS, EPISODES, EVALUATED = 3_000, 20, 2_000  # of training; of each evaluation, and its steps at most
+_PATIENCE = 600  # seconds
+_OUTCOMES = {0: "trained", 1: "failed", 2: "refused"}
+
+
+class Score(NamedTuple):
+    """Mean and standard deviation of the returns of EPISODES episodes."""
+
+    mean: float
+    std: float
+
+
+class Row(NamedTuple):
+    """What became of an environment."""
+
+    package: str
+    version: str
+    env: str
+    settings: Sequence[str]
+    outcome: str  # trained, refused, failed, no answer, or traceback
+    message: str  # the error, in one line
+    stochastic: Score | None = None
+    random: Score | None = None
+    seconds: float | None = None  # of training
+
+
+def try_out(each: Foreign, out: Path) -> Row:
+    """Trains an environment and evaluates it beside random actions, cut off at the same steps."""
+    few = [f"total_timesteps={STEPS}", f"eval_episodes={EPISODES}", f"eval_max_steps={EVALUATED}", *each.settings]
+    with tempfile.TemporaryDirectory(dir=_made(out)) as folder:
+        sets = [word for assignment in few for word in ("--set", assignment)]
+        outcome = outcome_of(*_run(["rl.train", each.env, *sets, "--out", folder]))
+        row = Row(each.package, each.version, each.env, each.settings, *outcome)
+        if row.outcome != "trained":
+            return row
+        summary = json.loads(next(Path(folder).rglob("summary.json")).read_text(encoding="utf-8"))
+    ours = Score(summary["eval_stochastic_mean"], summary["eval_stochastic_std"])
+    return row._replace(stochastic=ours, random=_random(each.env, few), seconds=summary["train_seconds"])
+
+
+def _made(folder: Path) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def _run(argv: Sequence[str]) -> tuple[int | None, str]:
+    """Exit status and standard error of a module; None if it does not end."""
+    try:
+        done = subprocess.run(
+            [sys.executable, "-m", *argv], capture_output=True, text=True, timeout=_PATIENCE,
+            env={**os.environ, "OMP_NUM_THREADS": "1"}, errors="replace",
+        )  # fmt: skip
+    except subprocess.TimeoutExpired:
+        return None, ""
+    return done.returncode, done.stderr
+
+
+def outcome_of(status: int | None, errors: str) -> tuple[str, str]:
+    """Outcome and message. A traceback is one only if the command itself ended with it."""
+    lines = [line.strip() for line in errors.splitlines() if line.strip()]
+    said = next((line for line in reversed(lines) if line.startswith("error: ")), "").removeprefix("error: ")
+    if status is None:
+        return "no answer", f"after {_PATIENCE} s"
+    if status == 0:
+        return "trained", ""
+    if status in _OUTCOMES and said:
+        return _OUTCOMES[status], said
+    return "traceback", lines[-1] if lines else f"ended with status {status}"
+
+
+def _random(env_id: str, few: Sequence[str]) -> Score | None:
+    """None if the actions have no bounds."""
+    line = prepare("", "a2c", env_id, (A2CSettings, RunSettings), None, few, None)
+    most = cast(int, line.settings["eval_max_steps"])
+    played = evaluate_uniform(env_id, EPISODES, variant=line.variant, backend=line.backend, max_steps=most)
+    return None if played is None else Score(played.mean, played.std)
