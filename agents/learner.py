@@ -15,7 +15,7 @@ from agents.networks.forward import Inputs, Objective, inputs_of
 from agents.networks.heads import StateDependentNoise
 from agents.optimizer import ConstrainedOptimizer, Shift, check_target_entropy
 from agents.rollout import Metrics, Rollout
-from agents.settings.a2c import SCHEDULED, A2CSettings
+from agents.settings.a2c import A2CSettings, scheduled
 from agents.settings.values import ConfigError
 from envs import Worlds
 from envs.spaces import Actions
@@ -78,13 +78,20 @@ class Learner(BaseLearner):
         Raises FloatingPointError if the gradient is not finite, before any parameter changes, or if the policy moved
         infinitely far.
         """
-        inputs = objective.inputs
-        shift = Shift(self.policy, batch.behavior, lambda: self.policy(inputs.x, inputs.recurrent, inputs.legal))
+        shift = self.shift(batch, objective.inputs)
         metrics = self.optimizer.step(objective.loss, progress, shift) | shift.js()
         self.optimizer.adapt_entropy_coefficient(objective.metrics["train/entropy"], progress)
+        self.observe(batch)
+        return metrics | objective.metrics
+
+    def shift(self, batch: Rollout, inputs: Inputs) -> Shift:
+        """Divergences of π_θ from the policy that acted, on the rollout's own states."""
+        return Shift(self.policy, batch.behavior, lambda: self.policy(inputs.x, inputs.recurrent, inputs.legal))
+
+    def observe(self, batch: Rollout) -> None:
+        """Updates the observation normalizer, after the update: π_before then is the policy that acted."""
         if self.obs_norm:
             self.obs_norm.update(encode(self.obs_space, batch.obs))
-        return metrics | objective.metrics
 
     def _reward(self, batch: Rollout) -> Tensor:
         reward = self.scaled_reward(batch)
@@ -95,7 +102,7 @@ class Learner(BaseLearner):
         settings = self.settings
         if settings.layer_norm or settings.activation not in ("tanh", "relu"):
             return "it has tanh and ReLU units without layer normalization"
-        if functions := [name for name in SCHEDULED if callable(getattr(settings, name))]:
+        if functions := [name for name in scheduled(type(settings)) if callable(getattr(settings, name))]:
             return f"it calls no Python function, {functions[0]} is one; linear, cosine and exponential are compiled"
         for name in ("use_sde", "squash_output", "state_dependent_std"):
             if getattr(settings, name):

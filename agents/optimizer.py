@@ -55,9 +55,17 @@ def bounded(
     """
     before = [] if bound is None else [p.clone() for p in parameters]
     step()
+    return shift() if bound is None else shortened(parameters, before, shift, bound)
+
+
+@torch.no_grad()
+def shortened(
+    parameters: Sequence[nn.Parameter], before: Sequence[Tensor], shift: Callable[[], Tensor], bound: float
+) -> Tensor:
+    """Moves the parameters back toward those before the step until shift() is within the bound; returns shift()."""
     kl = shift()
     for attempt in range(10):
-        if bound is None or not bool(kl > bound):
+        if not bool(kl > bound):
             break
         share = 0.95 * (bound / kl).sqrt() if attempt < 9 else torch.zeros(())
         for p, start in zip(parameters, before, strict=True):
@@ -73,7 +81,11 @@ class ConstrainedOptimizer:
         self.policy, self.value, self.settings = policy, value, settings
         groups = [{"params": list(policy.parameters())}, {"params": list(value.parameters())}]
         self.inner = optimizer(groups, settings)
-        self.step_factor, self.entropy_factor = AdaptiveFactor(), AdaptiveFactor()
+        self.step_factor, self.entropy_factor, self.penalty_factor = (
+            AdaptiveFactor(),
+            AdaptiveFactor(),
+            AdaptiveFactor(),
+        )
         self.mean_shift, self.shifts = 0.0, 0  # running mean of the policy shift; number of updates in the mean
 
     def entropy_coefficient(self, progress: float) -> float:
@@ -90,36 +102,56 @@ class ConstrainedOptimizer:
             self.entropy_factor.adapt(ENTROPY_GAIN * missing)
 
     def step(self, loss: Tensor, progress: float, shift: Callable[[], Tensor]) -> dict[str, Tensor]:
-        """One step on the loss. shift() returns KL(π_before ‖ π_now).
+        """One step on the loss, within the bound on shift(), KL(π_before ‖ π_now).
 
         Raises FloatingPointError if the gradient is not finite, before any parameter changes, or if shift() is not.
         """
+        self.set_rates(progress)
+        grad_norm = self.differentiate(loss, progress)
+        limit = self.settings.max_policy_shift
+        bound = None if limit is None else value_at(limit, progress)
+        kl = bounded([*self.policy.parameters()], self.inner.step, shift, bound)
+        return {**self.adapt_step(kl, progress), "train/grad_norm": grad_norm}
+
+    def set_rates(self, progress: float) -> None:
+        """Sets the learning rates of π_θ and V_φ at this fraction of training."""
         learning_rate = value_at(self.settings.learning_rate, progress)
         critic_scale = value_at(self.settings.critic_lr_scale, progress)
         rates = (learning_rate * self.step_factor.value, learning_rate * critic_scale)
         for group, rate in zip(self.inner.param_groups, rates, strict=True):
             group["lr"] = rate
+
+    def differentiate(self, loss: Tensor, progress: float) -> Tensor:
+        """Computes the gradient of the loss, clipped, and returns its norm before.
+
+        Raises FloatingPointError if it is not finite.
+        """
         self.inner.zero_grad()
         loss.backward()
         max_norm = value_at(self.settings.max_grad_norm, progress)
         grad_norm = clip_grad_norm_([*self.policy.parameters(), *self.value.parameters()], max_norm, foreach=True)
         if not bool(torch.isfinite(grad_norm)):
             raise gradient_error(float(loss.detach()))
-        limit = self.settings.max_policy_shift
-        bound = None if limit is None else value_at(limit, progress)
-        kl = bounded([*self.policy.parameters()], self.inner.step, shift, bound)
-        if not bool(torch.isfinite(kl)):
-            raise shift_error(rates[0])
-        if self.settings.target_policy_shift is not None:
-            self._adapt_step(value_at(self.settings.target_policy_shift, progress), float(kl))
-        return {
-            "train/policy_shift_kl": kl,
-            "train/grad_norm": grad_norm,
-            "train/learning_rate": torch.tensor(rates[0]),
-        }
+        return grad_norm
 
-    def _adapt_step(self, target: float, kl: float) -> None:
-        """f ← f · √(target / mean KL)^gain: KL ∝ step², so the root is the factor that would have met the target.
+    def adapt_step(self, kl: Tensor, progress: float) -> dict[str, Tensor]:
+        """Moves the factor of π_θ's learning rate, or of kl_coef, toward target_policy_shift; returns what is logged.
+
+        kl: KL(π_before ‖ π_after) of an update. Raises FloatingPointError if it is not finite.
+        """
+        rate = self.inner.param_groups[0]["lr"]
+        if not bool(torch.isfinite(kl)):
+            raise shift_error(rate)
+        if self.settings.target_policy_shift is not None:
+            change = self._missing_shift(value_at(self.settings.target_policy_shift, progress), float(kl))
+            if self.settings.penalized:
+                self.penalty_factor.adapt(-change)
+            else:
+                self.step_factor.adapt(change)
+        return {"train/policy_shift_kl": kl, "train/learning_rate": torch.tensor(rate)}
+
+    def _missing_shift(self, target: float, kl: float) -> float:
+        """gain · ln √(target / mean KL): KL ∝ step², so the root is the factor of the step that would meet the target.
 
         The mean over 50 updates approaches the target. Single updates differ by orders of magnitude and most are near
         0: a factor that followed each would grow until the next large update destroys the policy.
@@ -127,22 +159,23 @@ class ConstrainedOptimizer:
         self.shifts = min(self.shifts + 1, SHIFT_HORIZON)
         self.mean_shift += (kl - self.mean_shift) / self.shifts
         measured = max(self.mean_shift, 0.01 * target)  # bounds the growth of f where the policy does not move
-        self.step_factor.adapt(SHIFT_GAIN * 0.5 * math.log(target / measured))
+        return SHIFT_GAIN * 0.5 * math.log(target / measured)
 
     def state_dict(self) -> dict[str, object]:
         return {
             "optimizer": self.inner.state_dict(),
-            "factors": [self.step_factor.value, self.entropy_factor.value],
+            "factors": [self.step_factor.value, self.entropy_factor.value, self.penalty_factor.value],
             "shift": [self.mean_shift, self.shifts],
         }
 
     def load_state_dict(self, state: Mapping[str, object]) -> None:
         """Raises Misfit if the state is not that of an optimizer of these parameters."""
         load_optimizer(self.inner, state["optimizer"])
-        step_factor, entropy_factor = saved.sequence(state["factors"], "factors", 2)
+        step_factor, entropy_factor, penalty_factor = saved.sequence(state["factors"], "factors", 3)
         mean_shift, shifts = saved.sequence(state["shift"], "shift", 2)
         self.step_factor.value = saved.number(step_factor, "step factor", 0)
         self.entropy_factor.value = saved.number(entropy_factor, "entropy factor", 0)
+        self.penalty_factor.value = saved.number(penalty_factor, "penalty factor", 0)
         self.mean_shift = saved.number(mean_shift, "mean shift")
         self.shifts = saved.whole(shifts, "shifts", 0, SHIFT_HORIZON)
 

@@ -14,6 +14,7 @@ from envs import EnvLike
 
 _CLASSES = {
     "a2c": "agents.a2c:A2C",
+    "ppo": "agents.ppo:PPO",
     "stream": "agents.streaming:StreamAC",
     "clone": "agents.imitation.clone:Clone",
     "gail": "agents.imitation.gail:GAIL",

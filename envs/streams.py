@@ -9,7 +9,9 @@ from typing import Literal
 import numpy as np
 import torch
 
-Stream = Literal["environments", "initialization", "actions", "predictions", "evaluation", "batches", "discriminator"]
+Stream = Literal[
+    "environments", "initialization", "actions", "predictions", "evaluation", "batches", "discriminator", "minibatches"
+]
 
 _KEYS: dict[Stream, int] = {
     "environments": 0,  # of training: one child per environment
@@ -19,6 +21,7 @@ _KEYS: dict[Stream, int] = {
     "evaluation": 4,  # environments and actions of episodes that nothing is learned from
     "batches": 5,  # order of recorded transitions
     "discriminator": 6,  # its weights and batches
+    "minibatches": 7,  # order of the steps of a rollout
 }
 
 _PEER_OFFSET = 1_000_000  # exceeds the seeds that runs are given, which count from 0

@@ -6,15 +6,34 @@ They run without the interpreter's lock. memory: `agents.fused.memory.Memory`.
 from typing import NamedTuple
 
 import numpy as np
+from numba.extending import overload
 from numpy.typing import NDArray
 
+from agents.fused import learn as a2c
+from agents.fused import ppo
 from agents.fused.densities import sample_categorical
-from agents.fused.learn import DONE, learn
-from agents.fused.memory import Doubles, Floats, Integers
+from agents.fused.learn import DONE
+from agents.fused.memory import Doubles, Floats, Integers, PPOScratch
 from agents.fused.network import copy_row, forward, last_output
 from agents.fused.norms import normalize_rows
 from envs.backends.native_physics import step_worlds
 from envs.kernels import inlined, kernel
+
+
+def learn(options, params, policy, value, batch, scratch, norms, adaptive, steps, x_rows, progress, measure, report):
+    """The update of the algorithm that the type of `scratch` belongs to: see `agents.fused.learn.learn`."""
+
+
+@overload(learn)
+def _learn(options, params, policy, value, batch, scratch, norms, adaptive, steps, x_rows, progress, measure, report):
+    update = ppo.learn if scratch.instance_class is PPOScratch else a2c.learn
+
+    def call(options, params, policy, value, batch, scratch, norms, adaptive, steps, x_rows, progress, measure, report):
+        return update(
+            options, params, policy, value, batch, scratch, norms, adaptive, steps, x_rows, progress, measure, report
+        )
+
+    return call
 
 
 class World(NamedTuple):

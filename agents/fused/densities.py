@@ -68,18 +68,38 @@ def categorical_loss(logits, r, actions, action, advantage, ent_coef, share, del
 
 
 @kernel
-def gaussian_loss(mean, r, log_std, size, action, advantage, ent_coef, share, delta, slope):
-    """Returns −ln π(a) Â and H; delta[r] = share · ∂(−ln π(a) Â − c H)/∂μ; adds share · ∂(same)/∂ln σ to slope."""
+def gaussian_loss(mean, r, log_std, size, action, row, advantage, ent_coef, share, delta, slope):
+    """Returns −ln π(a) Â and H; delta[r] = share · ∂(−ln π(a) Â − c H)/∂μ; adds share · ∂(same)/∂ln σ to slope.
+
+    a: action[row].
+    """
     log_p, entropy = 0.0, 0.0
     half_log = 0.5 * math.log(2 * math.pi)
     for k in range(size):
         inverse = math.exp(-_f64(log_std[k]))
-        z = (_f64(action[r, k]) - _f64(mean[r, k])) * inverse
+        z = (_f64(action[row, k]) - _f64(mean[r, k])) * inverse
         log_p -= 0.5 * z * z + _f64(log_std[k]) + half_log
         entropy += _f64(log_std[k]) + half_log + 0.5
         delta[r, k] = -share * advantage * z * inverse
         slope[k] += share * (advantage * (1 - z * z) - ent_coef)
     return -log_p * advantage, entropy
+
+
+@kernel
+def categorical_log_prob(logits, r, actions, action, e):
+    """ln π(a)."""
+    top, rest = exponentials(logits, r, actions, e, 0)
+    return _f64(logits[r, action]) - _f64(logits[r, top]) - math.log1p(rest)
+
+
+@kernel
+def gaussian_log_prob(mean, r, log_std, size, action, row):
+    """ln π(a), a: action[row]."""
+    log_p, half_log = 0.0, 0.5 * math.log(2 * math.pi)
+    for k in range(size):
+        z = (_f64(action[row, k]) - _f64(mean[r, k])) * math.exp(-_f64(log_std[k]))
+        log_p -= 0.5 * z * z + _f64(log_std[k]) + half_log
+    return log_p
 
 
 @kernel
@@ -149,3 +169,22 @@ def gaussian_kl(before, after, r, log_std, size):
         z = (_f64(before[r, k]) - _f64(after[r, k])) * math.exp(-_f64(log_std[k]))
         kl += 0.5 * (phi(2 * (_f64(before[r, size + k]) - _f64(log_std[k]))) + z * z)
     return kl
+
+
+@kernel
+def categorical_kl_slope(before, row, after, r, actions, weight, delta, e):
+    """Adds weight · ∂KL(p‖q)/∂z = weight · (q − p) to delta[r]. p, q: softmax of before[row] and of z = after[r]."""
+    _, rest = exponentials(before, row, actions, e, 0)
+    _, others = exponentials(after, r, actions, e, actions)
+    for j in range(actions):
+        delta[r, j] += weight * (e[actions + j] / (1 + others) - e[j] / (1 + rest))
+
+
+@kernel
+def gaussian_kl_slope(before, row, after, r, log_std, size, weight, delta, slope):
+    """Adds weight · ∂KL/∂μ₁ to delta[r] and weight · ∂KL/∂ln σ₁ to slope: see `gaussian_kl`; before[row] is π₀."""
+    for k in range(size):
+        inverse = math.exp(-_f64(log_std[k]))
+        z = (_f64(before[row, k]) - _f64(after[r, k])) * inverse
+        delta[r, k] -= weight * z * inverse
+        slope[k] -= weight * (math.expm1(2 * (_f64(before[row, size + k]) - _f64(log_std[k]))) + z * z)

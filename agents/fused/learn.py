@@ -77,25 +77,32 @@ def standardize(values):
         values[k] = (values[k] - mean) / deviation
 
 
-@inlined
-def value_gradient(vf_coef, delta, target, rows, v, report):
-    """Writes ∂(vf_coef · mean((target − V)²))/∂V into delta, [≥ rows, width]; reports loss and explained variance."""
-    error, square, mean, spread = 0.0, 0.0, 0.0, 0.0
+@kernel
+def explained_variance(target, v, rows):
+    """1 − Var(target − V) / Var(target), NaN if the targets do not vary."""
+    error, mean = 0.0, 0.0
     for r in range(rows):
-        gap = np.float64(target[r]) - np.float64(v[r])
-        error += gap
-        square += gap * gap
+        error += np.float64(target[r]) - np.float64(v[r])
         mean += target[r]
-        for k in range(1, delta.shape[1]):
-            delta[r, k] = 0
-        delta[r, 0] = 2 * vf_coef / rows * -gap
     error, mean = error / rows, mean / rows
-    unexplained = 0.0
+    unexplained, spread = 0.0, 0.0
     for r in range(rows):
         spread += (target[r] - mean) ** 2
         unexplained += (np.float64(target[r]) - np.float64(v[r]) - error) ** 2
-    report.value_loss = square / rows
-    report.explained_variance = 1 - unexplained / spread if spread > 0 else np.nan
+    return 1 - unexplained / spread if spread > 0 else np.nan
+
+
+@inlined
+def value_gradient(vf_coef, delta, target, rows, v):
+    """Writes ∂(vf_coef · mean((target − V)²))/∂V into delta, [≥ rows, width]; returns the mean."""
+    square = 0.0
+    for r in range(rows):
+        gap = np.float64(target[r]) - np.float64(v[r])
+        square += gap * gap
+        for k in range(1, delta.shape[1]):
+            delta[r, k] = 0
+        delta[r, 0] = 2 * vf_coef / rows * -gap
+    return square / rows
 
 
 @inlined
@@ -110,7 +117,7 @@ def policy_gradient(options, batch, work, theta, grad, out, delta, advantage, ro
         for k in range(size, delta.shape[1]):
             delta[r, k] = 0
         if options.gaussian:
-            term, h = gaussian_loss(out, r, theta, size, continuous, advantage[r], ent_coef, share, delta, slope)
+            term, h = gaussian_loss(out, r, theta, size, continuous, r, advantage[r], ent_coef, share, delta, slope)
         else:
             term, h = categorical_loss(out, r, size, discrete[r], advantage[r], ent_coef, share, delta, work)
         loss += term
@@ -130,7 +137,9 @@ def gradient(options, params, policy, value, batch, scratch, steps, x_rows, vf_c
     v = last_output(value.outputs, value.layers, capacity)[:, 0]
     advantages(options, batch, scratch, steps, v)
     delta = last_output(deltas, value.layers, capacity)
-    value_gradient(vf_coef, delta, scratch.target.reshape(-1), rows, v, report)
+    target = scratch.target.reshape(-1)
+    report.value_loss = value_gradient(vf_coef, delta, target, rows, v)
+    report.explained_variance = explained_variance(target, v, rows)
     backward(theta, grad, value.layers, value.outputs, deltas, capacity, relu, x, transposed, no_bias, rows)
     out = last_output(policy.outputs, policy.layers, capacity)
     delta, advantage = last_output(deltas, policy.layers, capacity), scratch.advantage.reshape(-1)
@@ -173,29 +182,37 @@ def step_within(options, params, layers, batch, scratch, adaptive, rows, scale, 
         report.policy_shift_kl = report.policy_shift_js = np.nan
         return
     kl, js = policy_shift(options, theta, layers, batch, scratch, rows)
-    attempt = 0
+    report.policy_shift_kl, report.policy_shift_js = shorten(
+        options, params, layers, batch, scratch, rows, bound, kl, js
+    )
+
+
+@inlined
+def shorten(options, params, layers, batch, scratch, rows, bound, kl, js):
+    """Moves π_θ back toward params.before until KL is at most the bound, NaN for none. Returns KL and JS."""
+    theta, before, number, attempt = params.theta, params.before, params.theta.dtype.type, 0
     while bound > 0 and kl > bound and attempt < 10:
-        number = theta.dtype.type
         share = number(0.95 * math.sqrt(bound / kl)) if attempt < 9 else number(0)
         for k in range(params.split):
             theta[k] = before[k] + share * (theta[k] - before[k])
         kl, js = policy_shift(options, theta, layers, batch, scratch, rows)
         attempt += 1
-    report.policy_shift_kl, report.policy_shift_js = kl, js
+    return kl, js
 
 
-@inlined
-def adapt(target_policy_shift, target_entropy, adaptive, report):
-    """Moves the factors of the learning rate and of the entropy coefficient toward their targets; NaN is no target."""
-    if target_policy_shift > 0:
-        adaptive.shifts = min(adaptive.shifts + 1, SHIFT_HORIZON)
-        adaptive.mean_shift += (report.policy_shift_kl - adaptive.mean_shift) / adaptive.shifts
-        measured = max(adaptive.mean_shift, 0.01 * target_policy_shift)
-        change = SHIFT_GAIN * 0.5 * math.log(target_policy_shift / measured)
-        adaptive.step_factor = next_factor(adaptive.step_factor, change)
-    if not math.isnan(target_entropy):
-        change = ENTROPY_GAIN * (target_entropy - report.entropy)
-        adaptive.entropy_factor = next_factor(adaptive.entropy_factor, change)
+@kernel
+def missing_shift(target, adaptive, kl):
+    """Change of ln f that moves the mean policy shift toward its target: `ConstrainedOptimizer._missing_shift`."""
+    adaptive.shifts = min(adaptive.shifts + 1, SHIFT_HORIZON)
+    adaptive.mean_shift += (kl - adaptive.mean_shift) / adaptive.shifts
+    return SHIFT_GAIN * 0.5 * math.log(target / max(adaptive.mean_shift, 0.01 * target))
+
+
+@kernel
+def adapt_entropy(target, adaptive, entropy):
+    """Moves the factor of the entropy coefficient toward its target; NaN is no target."""
+    if not math.isnan(target):
+        adaptive.entropy_factor = next_factor(adaptive.entropy_factor, ENTROPY_GAIN * (target - entropy))
 
 
 @inlined
@@ -221,7 +238,10 @@ def learn(options, params, policy, value, batch, scratch, norms, adaptive, steps
     step_within(options, params, policy.layers, batch, scratch, adaptive, rows, scale, bound, needed, report)
     if needed and not report.policy_shift_kl < math.inf:
         return SHIFT_NOT_FINITE
-    adapt(now.target_policy_shift, now.target_entropy, adaptive, report)
+    if now.target_policy_shift > 0:
+        change = missing_shift(now.target_policy_shift, adaptive, report.policy_shift_kl)
+        adaptive.step_factor = next_factor(adaptive.step_factor, change)
+    adapt_entropy(now.target_entropy, adaptive, report.entropy)
     if options.normalize_observations:
         merge_moments(norms.obs_count, norms.obs_mean, norms.obs_m2, batch.raw_obs[:rows])
     return DONE

@@ -4,6 +4,7 @@ A weight is stored transposed, [inputs, outputs padded], so that the inner loop 
 torch sees an ordinary [outputs, inputs] with other strides. The padding stays 0, because its gradient is 0.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -62,6 +63,24 @@ class Scratch(NamedTuple):
     coefficients: NDArray[np.void]  # [1] of COEFFICIENTS, in the current update
 
 
+class PPOScratch(NamedTuple):
+    """`Scratch`, and what the minibatches of PPO need; its type tells the kernels which algorithm learns."""
+
+    delta: Floats
+    transposed: Floats
+    no_bias: Floats
+    work: Doubles
+    advantage: Floats
+    target: Floats
+    coefficients: NDArray[np.void]
+    x: Floats  # [batch size, D], the observations of a minibatch
+    part_advantage: Floats  # [batch size], its advantages
+    v: Floats  # [T · N], V before the update
+    log_prob: Doubles  # [T · N], ln π_before(a|s)
+    keys: NDArray[np.uint64]  # [T · N], which order the steps
+    shuffle: NDArray[np.uint64]  # [2], `agents.minibatches.Shuffle.state`
+
+
 class Norms(NamedTuple):
     """Running moments, in memory shared with `agents.maths.normalize`; each count is [1]."""
 
@@ -85,24 +104,41 @@ CONSTANTS = {  # settings that the kernels read as they are
     "clip_normalized": np.float64,
 }
 
-OPTIONS = np.dtype(  # all settings in one record, because a scalar argument costs a call as much as an array does
-    [
-        ("gaussian", np.bool_),
-        ("relu", np.bool_),
-        ("actions", np.int64),  # number of discrete actions, or dimension of a continuous one
-        ("optimizer", np.int64),
-        ("reward_clip", np.float64),  # infinite if null
-        *CONSTANTS.items(),
-        ("schedules", np.float64, (len(SCHEDULED), 5)),  # `agents.maths.schedules.numbers_of`
-    ],
-    align=True,
-)
 
-COEFFICIENTS = np.dtype([(name, np.float64) for name in SCHEDULED])  # values of the schedules; NaN if null
+def options_type(scheduled: Sequence[str], *further: tuple[str, type]) -> np.dtype[np.void]:
+    """All settings in one record, because a scalar argument costs a call as much as an array does."""
+    return np.dtype(
+        [
+            ("gaussian", np.bool_),
+            ("relu", np.bool_),
+            ("actions", np.int64),  # number of discrete actions, or dimension of a continuous one
+            ("optimizer", np.int64),
+            ("reward_clip", np.float64),  # infinite if null
+            *CONSTANTS.items(),
+            *further,
+            ("schedules", np.float64, (len(scheduled), 5)),  # `agents.maths.schedules.numbers_of`
+        ],
+        align=True,
+    )
 
+
+def coefficients_type(scheduled: Sequence[str]) -> np.dtype[np.void]:
+    """Values of the schedules; NaN if null."""
+    return np.dtype([(name, np.float64) for name in scheduled])
+
+
+def report_type(metrics: Sequence[str]) -> np.dtype[np.void]:
+    """The numbers of an update; the first of them are metrics."""
+    return np.dtype([(name, np.float64) for name in (*metrics, "loss", "critic_learning_rate")])
+
+
+OPTIONS, COEFFICIENTS = options_type(SCHEDULED), coefficients_type(SCHEDULED)
 
 ADAPTIVE = np.dtype(  # state of the adaptive coefficients: see `agents.optimizer`
-    [(name, np.float64) for name in ("step_factor", "entropy_factor", "mean_shift", "shifts", "optimizer_steps")]
+    [
+        (name, np.float64)
+        for name in ("step_factor", "entropy_factor", "penalty_factor", "mean_shift", "shifts", "optimizer_steps")
+    ]
 )
 
 METRICS = (  # of each update, logged as train/<name>
@@ -110,7 +146,7 @@ METRICS = (  # of each update, logged as train/<name>
     "ent_coef", "explained_variance",
 )  # fmt: skip
 
-REPORT = np.dtype([(name, np.float64) for name in (*METRICS, "loss", "critic_learning_rate")])
+REPORT = report_type(METRICS)
 Reports = NDArray[np.void]  # of REPORT
 
 
@@ -122,7 +158,7 @@ class Memory(NamedTuple):
     policy: Net
     value: Net
     batch: Batch
-    scratch: Scratch
+    scratch: Scratch | PPOScratch
     norms: Norms
     adaptive: NDArray[np.void]  # [1] of ADAPTIVE
 

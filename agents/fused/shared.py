@@ -1,5 +1,6 @@
 """`Shared`: one flat memory under a learner's parameters and optimizer state, which torch and the kernels both use."""
 
+from collections.abc import Sequence
 from itertools import pairwise
 from typing import cast
 
@@ -11,7 +12,7 @@ from torch import Tensor, nn
 from agents.fused import chunk
 from agents.fused import memory as layout
 from agents.fused.learn import GRADIENT_NOT_FINITE
-from agents.fused.memory import Batch, Doubles, Memory, Net, Norms, Parameters, Reports, Scratch, zeros
+from agents.fused.memory import Batch, Doubles, Memory, Net, Norms, Parameters, PPOScratch, Reports, Scratch, zeros
 from agents.fused.optimizers import ADAM, RMSPROP, RMSPROP_TF_LIKE
 from agents.fused.program import Kernels
 from agents.learner import Learner
@@ -32,7 +33,9 @@ _STATE = {  # what each optimizer calls the flat arrays
 class Shared:
     """Binds a learner's tensors to flat arrays, again if they were replaced, and keeps its optimizer informed."""
 
-    kernels, report = cast(Kernels, chunk), layout.REPORT
+    kernels = cast(Kernels, chunk)
+    report, options_type, scheduled = layout.REPORT, layout.OPTIONS, SCHEDULED
+    names: Sequence[str] = layout.METRICS
 
     def __init__(self, learner: Learner) -> None:
         self.learner = learner
@@ -41,7 +44,7 @@ class Shared:
         self.policy, split = layout.layer_table(learner.policy.net, layout.padded(self.size) if self.gaussian else 0)
         self.value, total = layout.layer_table(learner.value.net, split)
         self.n_steps = learner.settings.n_steps
-        self.metrics = [name if not (self.gaussian and name == "policy_shift_js") else "" for name in layout.METRICS]
+        self.metrics = [name if not (self.gaussian and name == "policy_shift_js") else "" for name in self.names]
         self.adaptive = np.zeros(1, layout.ADAPTIVE)
         self._memories: dict[tuple[int, int], Memory] = {}
         self._kind, self._optimizer = _optimizer_of(learner), type(learner.optimizer.inner)
@@ -69,13 +72,15 @@ class Shared:
         descent = self.learner.optimizer
         adaptive = self.adaptive[0]
         adaptive["step_factor"], adaptive["entropy_factor"] = descent.step_factor.value, descent.entropy_factor.value
+        adaptive["penalty_factor"] = descent.penalty_factor.value
         adaptive["mean_shift"], adaptive["shifts"] = descent.mean_shift, descent.shifts
 
     def write_back(self, report: Reports) -> None:
         """After a kernel: the optimizer takes over its adaptive state and step count. report: of the last update."""
         descent = self.learner.optimizer
-        step_factor, entropy_factor, mean_shift, shifts, steps = self.adaptive[0].item()
+        step_factor, entropy_factor, penalty_factor, mean_shift, shifts, steps = self.adaptive[0].item()
         descent.step_factor.value, descent.entropy_factor.value = step_factor, entropy_factor
+        descent.penalty_factor.value = penalty_factor
         descent.mean_shift, descent.shifts = mean_shift, int(shifts)
         rates = report["learning_rate"].item(), report["critic_learning_rate"].item()
         for group, rate in zip(descent.inner.param_groups, rates, strict=True):
@@ -96,7 +101,7 @@ class Shared:
         self.refresh()
         if (steps, envs) not in self._memories:
             self._memories[steps, envs] = self._new_memory(steps, envs)
-        return self._memories[steps, envs]._replace(options=options_of(self.learner))
+        return self._memories[steps, envs]._replace(options=self.options())
 
     def acting_memory(self, envs: int, deterministic: bool) -> Memory:
         """The arrays for acting: the same network, whether actions are sampled or not."""
@@ -124,18 +129,37 @@ class Shared:
         )
         longest = max(len(net.outputs) for net in nets)
         widest = max(int(layers[:, 2].max()) for layers in (self.policy, self.value))
-        scratch = Scratch(
-            zeros(longest),
-            zeros(turned),
-            zeros(widest),
-            np.zeros(2 * self.size),
-            zeros(*shape),
-            zeros(*shape),
-            np.zeros(1, layout.COEFFICIENTS),
+        scratch = self.scratch(
+            Scratch(
+                zeros(longest),
+                zeros(turned),
+                zeros(widest),
+                np.zeros(2 * self.size),
+                zeros(*shape),
+                zeros(*shape),
+                np.zeros(1, layout.coefficients_type(self.scheduled)),
+            ),
+            inputs,
         )
         norms = norms_of(self.learner.obs_norm, self.learner.reward_norm, envs)
-        options = options_of(self.learner)
-        return Memory(options, self.params, nets[0], nets[1], batch, scratch, norms, self.adaptive)
+        return Memory(self.options(), self.params, nets[0], nets[1], batch, scratch, norms, self.adaptive)
+
+    def scratch(self, scratch: Scratch, inputs: int) -> Scratch | PPOScratch:
+        """The scratch space of the algorithm. inputs: of the networks."""
+        return scratch
+
+    def options(self) -> NDArray[np.void]:
+        """The learner's settings as they are now, [1] of `options_type`."""
+        learner, options = self.learner, np.zeros(1, self.options_type)
+        options["gaussian"] = self.gaussian
+        options["relu"] = learner.settings.activation == "relu"
+        options["actions"] = self.size
+        options["optimizer"] = _optimizer_of(learner)
+        options["reward_clip"] = np.inf if learner.settings.reward_clip is None else learner.settings.reward_clip
+        options["schedules"] = [numbers_of(getattr(learner.settings, name)) for name in self.scheduled]
+        for name in layout.CONSTANTS:
+            options[name] = getattr(learner.settings, name)
+        return options
 
     def _bind(self) -> None:
         """Moves parameters and optimizer state into the flat memory, where torch still sees them."""
@@ -165,20 +189,6 @@ class Shared:
         policy, value = self.learner.policy, self.learner.value
         pairs = layout.views(policy.net, self.policy, flat) + layout.views(value.net, self.value, flat)
         return pairs if policy.log_std is None else [(policy.log_std, flat[: self.size]), *pairs]
-
-
-def options_of(learner: Learner) -> NDArray[np.void]:
-    """The learner's settings as they are now, [1] of memory.OPTIONS."""
-    options = np.zeros(1, layout.OPTIONS)
-    options["gaussian"] = learner.policy.log_std is not None
-    options["relu"] = learner.settings.activation == "relu"
-    options["actions"] = cast(nn.Linear, learner.policy.net[-1]).out_features
-    options["optimizer"] = _optimizer_of(learner)
-    options["reward_clip"] = np.inf if learner.settings.reward_clip is None else learner.settings.reward_clip
-    options["schedules"] = [numbers_of(getattr(learner.settings, name)) for name in SCHEDULED]
-    for name in layout.CONSTANTS:
-        options[name] = getattr(learner.settings, name)
-    return options
 
 
 def _optimizer_of(learner: Learner) -> int:

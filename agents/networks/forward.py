@@ -1,7 +1,7 @@
 """Forward passes of both networks: one step at a time to act, a rollout at a time to learn."""
 
 import math
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import torch
 from torch import Tensor
@@ -28,6 +28,17 @@ class Inputs(NamedTuple):
     reward: Tensor  # float32[T, N], scaled, clipped and normalized
     legal: Tensor | None  # bool[T, N, A], the legal actions; None if all were
     recurrent: RecurrentInput | None  # of a recurrent network
+
+
+class Seen(Protocol):
+    """Observations as the networks see them. See `Inputs`."""
+
+    @property
+    def x(self) -> Tensor: ...
+    @property
+    def legal(self) -> Tensor | None: ...
+    @property
+    def recurrent(self) -> RecurrentInput | None: ...
 
 
 class Objective(NamedTuple):
@@ -61,8 +72,8 @@ def legal_actions(batch: Rollout) -> Tensor | None:
     return None if bool(legal.all()) else legal
 
 
-def policy_and_value(policy: Policy, value: Value, inputs: Inputs) -> tuple[Distribution, Tensor]:
-    """π_θ and V_φ, float32[T, N], at the observations of a rollout; shared layers are computed once."""
+def policy_and_value(policy: Policy, value: Value, inputs: Seen) -> tuple[Distribution, Tensor]:
+    """π_θ and V_φ, float32[T, N], at observations; shared layers are computed once."""
     features = policy.trunk(inputs.x, inputs.recurrent).features
     pi = policy.distribution(policy.raw(features, inputs.legal)[0])
     return pi, value.from_features(features) if value.shares_trunk else value(inputs.x, inputs.recurrent)

@@ -36,6 +36,11 @@ class A2CSettings(ActorCriticSettings):
     max_policy_shift: Schedule | None = None  # bound on KL(π_before ‖ π_after) in nats; shortens π_θ's step; null: off
     target_entropy: Schedule | None = None  # entropy target in nats; adapts ent_coef, the initial value; null: off
 
+    @property
+    def penalized(self) -> bool:
+        """Whether the loss holds KL(π_before ‖ π)."""
+        return False
+
     def check(self) -> None:
         super().check()
         self.check_bounds((
@@ -58,5 +63,9 @@ class A2CSettings(ActorCriticSettings):
             )
 
 
-# Settings declared as a Schedule, in order of declaration
-SCHEDULED = tuple(name for name, kind in setting_types(A2CSettings).items() if Ramp in get_args(kind))
+def scheduled(settings: type) -> tuple[str, ...]:
+    """The settings that a class declares as a Schedule, in order of declaration."""
+    return tuple(name for name, kind in setting_types(settings).items() if Ramp in get_args(kind))
+
+
+SCHEDULED = scheduled(A2CSettings)

@@ -13,7 +13,7 @@ from agents import A2C
 from agents.fused.learn import evaluate_schedules
 from agents.fused.learn import value_at as compiled_value_at
 from agents.fused.memory import COEFFICIENTS
-from agents.fused.shared import options_of
+from agents.fused.shared import Shared
 from agents.loop import Status
 from agents.maths.schedules import Cosine, Exponential, Linear, Ramp, Schedule, numbers_of, value_at
 from agents.optimizer import RMSpropTFLike
@@ -138,7 +138,7 @@ def test_every_schedule_that_the_settings_declare_reaches_the_kernels() -> None:
     schedules = {name: Linear(0.05 * k, 0.02 * k) for k, name in enumerate(declared, 1)}
     schedules |= {"target_policy_shift": Linear(1e-3, 1e-4), "max_policy_shift": Linear(2e-3, 2e-4)}
     agent, record = A2C("CartPole-v1", engine="fused", **schedules), np.zeros(1, COEFFICIENTS)
-    evaluate_schedules(options_of(agent.learner)[0]["schedules"], 0.3, record)
+    evaluate_schedules(Shared(agent.learner).options()[0]["schedules"], 0.3, record)
     assert {name: record[0][name] for name in declared} == {name: value_at(s, 0.3) for name, s in schedules.items()}
 
 

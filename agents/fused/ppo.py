@@ -1,0 +1,234 @@
+"""One update of PPO on a rollout in memory: `agents.ppo.PPO.learn_from`, compiled; arguments as in `learn`."""
+
+import math
+
+import numpy as np
+
+from agents import minibatches
+from agents.fused.densities import (
+    categorical_kl_slope,
+    categorical_log_prob,
+    categorical_loss,
+    gaussian_kl_slope,
+    gaussian_log_prob,
+    gaussian_loss,
+)
+from agents.fused.learn import (
+    DONE,
+    GRADIENT_NOT_FINITE,
+    SHIFT_NOT_FINITE,
+    adapt_entropy,
+    advantages,
+    evaluate_schedules,
+    explained_variance,
+    missing_shift,
+    next_factor,
+    policy_shift,
+    preprocess_rewards,
+    shorten,
+    standardize,
+)
+from agents.fused.network import backward, copy_row, forward, last_output
+from agents.fused.norms import merge_moments
+from agents.fused.optimizers import descend, sum_of_squares
+from envs.kernels import inlined, kernel
+
+OUTSIDE = 3  # of the trust region
+mix = kernel(minibatches.mix)
+
+
+@kernel
+def shuffle(state, keys, rows, size):
+    """The rows in the order of one epoch: see `agents.minibatches.Shuffle`."""
+    if size >= rows:
+        return np.arange(rows)
+    for r in range(rows):
+        keys[r] = mix(state[0], state[1] + np.uint64(r))
+    state[1] += np.uint64(rows)
+    return np.argsort(keys[:rows])
+
+
+@inlined
+def log_probabilities(options, batch, scratch, rows):
+    """ln π_before(a|s) of every step."""
+    size, behavior, discrete, continuous = options.actions, batch.behavior, batch.discrete, batch.continuous
+    for r in range(rows):
+        if options.gaussian:
+            scratch.log_prob[r] = gaussian_log_prob(behavior, r, behavior[r, size:], size, continuous, r)
+        else:
+            scratch.log_prob[r] = categorical_log_prob(behavior, r, size, discrete[r], scratch.work)
+
+
+@inlined
+def value_gradient(vf_coef, clip, delta, target, before, order, v):
+    """Writes ∂(vf_coef · mean((target − V)²))/∂V into delta, [rows, width]; returns the mean.
+
+    clip: bound on |V − V_before|, NaN for none; target, before: [T · N], of which `order` lists the rows.
+    """
+    rows, square = len(order), 0.0
+    for r in range(rows):
+        row = order[r]
+        gap = np.float64(target[row]) - np.float64(v[r])
+        moved, inside = np.float64(v[r]) - np.float64(before[row]), 1.0
+        if abs(moved) > clip:
+            gap, inside = np.float64(target[row]) - np.float64(before[row]) - math.copysign(clip, moved), 0.0
+        square += gap * gap
+        for k in range(1, delta.shape[1]):
+            delta[r, k] = 0
+        delta[r, 0] = -2 * vf_coef / rows * gap * inside
+    return square / rows
+
+
+@kernel
+def clipped(ratio, advantage, clip):
+    """min(ρ Â, clip(ρ, 1 ± ε) Â), and its derivative by ln ρ. clip: ε, NaN for none."""
+    gain = ratio * advantage
+    if abs(ratio - 1) > clip:
+        bound = (1 + math.copysign(clip, ratio - 1)) * advantage
+        if bound < gain:
+            return bound, 0.0
+    return gain, gain
+
+
+@inlined
+def policy_gradient(options, batch, scratch, theta, grad, out, delta, order, now, ent_coef, kl_coef):
+    """Writes ∂L/∂out of the policy's part L of `PPO.loss` into delta, and ∂L/∂ln σ of a Gaussian into grad.
+
+    Returns the means of −gain, the entropy, the fraction of ratios outside 1 ± ε and the estimate of the KL.
+    """
+    size, rows, work, behavior = options.actions, len(order), scratch.work, batch.behavior
+    advantage, share, discrete, continuous = scratch.part_advantage, 1.0 / rows, batch.discrete, batch.continuous
+    for r in range(rows):
+        advantage[r] = scratch.advantage.reshape(-1)[order[r]]
+        for k in range(size, delta.shape[1]):
+            delta[r, k] = 0
+    if options.normalize_advantage:
+        standardize(advantage[:rows])
+    slope, loss, entropy, outside, approx_kl = np.zeros(size), 0.0, 0.0, 0.0, 0.0
+    for r in range(rows):
+        row = order[r]
+        if options.gaussian:
+            log_ratio = gaussian_log_prob(out, r, theta, size, continuous, row) - scratch.log_prob[row]
+            gain, weight = clipped(math.exp(log_ratio), advantage[r], now.clip_range)
+            _, h = gaussian_loss(out, r, theta, size, continuous, row, weight, ent_coef, share, delta, slope)
+            if options.penalized:
+                gaussian_kl_slope(behavior, row, out, r, theta, size, kl_coef * share, delta, slope)
+        else:
+            log_ratio = categorical_log_prob(out, r, size, discrete[row], work) - scratch.log_prob[row]
+            gain, weight = clipped(math.exp(log_ratio), advantage[r], now.clip_range)
+            _, h = categorical_loss(out, r, size, discrete[row], weight, ent_coef, share, delta, work)
+            if options.penalized:
+                categorical_kl_slope(behavior, row, out, r, size, kl_coef * share, delta, work)
+        loss -= gain
+        entropy += h
+        outside += abs(math.expm1(log_ratio)) > now.clip_range
+        approx_kl += math.expm1(log_ratio) - log_ratio
+    if options.gaussian:
+        for k in range(size):
+            grad[k] = slope[k]
+    return loss / rows, entropy / rows, outside / rows, approx_kl / rows
+
+
+@kernel
+def step(options, params, policy, value, batch, scratch, adaptive, order, now, coefficients, totals, report):
+    """One gradient step on the rows in `order`; adds its metrics to totals.
+
+    coefficients: ent_coef and kl_coef. Returns DONE, OUTSIDE without a step, or GRADIENT_NOT_FINITE.
+    """
+    theta, grad, x, relu, deltas, rows = params.theta, params.grad, scratch.x, options.relu, scratch.delta, len(order)
+    ent_coef, kl_coef = coefficients
+    for r in range(rows):
+        copy_row(batch.x, order[r], x, r)
+    forward(theta, policy.layers, policy.outputs, rows, relu, x, 0, rows)
+    out, delta = last_output(policy.outputs, policy.layers, rows), last_output(deltas, policy.layers, rows)
+    policy_loss, entropy, outside, approx_kl = policy_gradient(
+        options, batch, scratch, theta, grad, out, delta, order, now, ent_coef, kl_coef
+    )
+    if approx_kl > 1.5 * options.target_kl:
+        return OUTSIDE
+    backward(
+        theta, grad, policy.layers, policy.outputs, deltas, rows, relu, x, scratch.transposed, scratch.no_bias, rows
+    )
+    forward(theta, value.layers, value.outputs, rows, relu, x, 0, rows)
+    v, delta = last_output(value.outputs, value.layers, rows)[:, 0], last_output(deltas, value.layers, rows)
+    target = scratch.target.reshape(-1)
+    value_loss = value_gradient(now.vf_coef, now.clip_range_vf, delta, target, scratch.v, order, v)
+    backward(theta, grad, value.layers, value.outputs, deltas, rows, relu, x, scratch.transposed, scratch.no_bias, rows)
+    grad_norm = math.sqrt(sum_of_squares(grad))
+    report.loss = policy_loss + now.vf_coef * value_loss - ent_coef * entropy
+    if not grad_norm < math.inf:
+        return GRADIENT_NOT_FINITE
+    adaptive.optimizer_steps += 1
+    scale, eps = min(now.max_grad_norm / (grad_norm + 1e-6), 1.0), options.rms_prop_eps
+    rate, critic_rate = report.learning_rate, report.critic_learning_rate
+    descend(params, options.optimizer, scale, rate, critic_rate, eps, adaptive.optimizer_steps)
+    totals += np.array([policy_loss, value_loss, entropy, outside, approx_kl, grad_norm, 1.0])
+    return DONE
+
+
+@kernel
+def epochs(options, params, policy, value, batch, scratch, adaptive, rows, now, coefficients, totals, report):
+    """Epochs of gradient steps, until the policy leaves the trust region; the policy shift is NaN if not measured."""
+    theta, before, bound, size = params.theta, params.before, now.max_policy_shift, options.batch_size
+    kl, js, status, epoch = np.nan, np.nan, DONE, 0
+    while epoch < options.n_epochs and status == DONE:
+        epoch += 1
+        if bound > 0:
+            for k in range(params.split):
+                before[k] = theta[k]
+        order, begin = shuffle(scratch.shuffle, scratch.keys, rows, size), 0
+        while begin < rows and status == DONE:
+            part = order[begin : begin + size]
+            begin += size
+            status = step(
+                options, params, policy, value, batch, scratch, adaptive, part, now, coefficients, totals, report
+            )
+        if status != GRADIENT_NOT_FINITE and bound > 0:
+            kl, js = policy_shift(options, theta, policy.layers, batch, scratch, rows)
+            if kl > bound:
+                status = OUTSIDE
+                if options.shorten:
+                    kl, js = shorten(options, params, policy.layers, batch, scratch, rows, bound, kl, js)
+    report.policy_shift_kl, report.policy_shift_js = kl, js
+    return DONE if status == OUTSIDE else status
+
+
+@kernel
+def learn(options, params, policy, value, batch, scratch, norms, adaptive, steps, x_rows, progress, measure, report):
+    """One update; see `agents.fused.learn.learn`."""
+    rows, theta = steps * batch.reward.shape[1], params.theta
+    evaluate_schedules(options.schedules, progress, scratch.coefficients)
+    now, totals = scratch.coefficients[0], np.zeros(7)
+    preprocess_rewards(options, batch, norms, steps)
+    forward(theta, value.layers, value.outputs, len(batch.x), options.relu, batch.x, 0, x_rows)
+    v = last_output(value.outputs, value.layers, len(batch.x))[:, 0]
+    advantages(options, batch, scratch, steps, v)
+    scratch.v[:rows] = v[:rows]
+    report.explained_variance = explained_variance(scratch.target.reshape(-1), v, rows)
+    log_probabilities(options, batch, scratch, rows)
+    report.learning_rate = now.learning_rate * adaptive.step_factor
+    report.critic_learning_rate = now.learning_rate * now.critic_lr_scale
+    report.ent_coef = now.ent_coef * adaptive.entropy_factor
+    coefficients = (report.ent_coef, now.kl_coef * adaptive.penalty_factor)
+    status = epochs(options, params, policy, value, batch, scratch, adaptive, rows, now, coefficients, totals, report)
+    if status != DONE:
+        return status
+    totals /= totals[6]
+    report.policy_loss, report.value_loss, report.entropy = totals[0], totals[1], totals[2]
+    report.clip_fraction, report.approx_kl, report.grad_norm = totals[3], totals[4], totals[5]
+    needed = measure or now.target_policy_shift > 0
+    if needed and not now.max_policy_shift > 0:
+        kl, js = policy_shift(options, theta, policy.layers, batch, scratch, rows)
+        report.policy_shift_kl, report.policy_shift_js = kl, js
+    if (needed or now.max_policy_shift > 0) and not report.policy_shift_kl < math.inf:
+        return SHIFT_NOT_FINITE
+    if now.target_policy_shift > 0:
+        change = missing_shift(now.target_policy_shift, adaptive, report.policy_shift_kl)
+        if options.penalized:
+            adaptive.penalty_factor = next_factor(adaptive.penalty_factor, -change)
+        else:
+            adaptive.step_factor = next_factor(adaptive.step_factor, change)
+    adapt_entropy(now.target_entropy, adaptive, report.entropy)
+    if options.normalize_observations:
+        merge_moments(norms.obs_count, norms.obs_mean, norms.obs_m2, batch.raw_obs[:rows])
+    return DONE

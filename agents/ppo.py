@@ -1,0 +1,170 @@
+"""PPO: several epochs of minibatches on each rollout, within a trust region. One epoch of one minibatch is A2C."""
+
+from typing import NamedTuple, Self
+
+import torch
+from torch import Generator, Tensor
+
+from agents.a2c import A2C
+from agents.engines import Engine
+from agents.maths.returns import explained_variance
+from agents.maths.schedules import Schedule, value_at
+from agents.minibatches import Columns, Shuffle
+from agents.networks.encoders import RecurrentInput
+from agents.networks.forward import Inputs, policy_and_value
+from agents.optimizer import shortened
+from agents.rollout import Metrics, Rollout
+from agents.settings.ppo import PPOSettings
+from agents.settings.values import ConfigError
+from envs.streams import stream_seeds
+
+
+class Samples(NamedTuple):
+    """What the gradient steps of an update learn from: [1, T · N, …], or [T, N, …] if the networks are recurrent."""
+
+    x: Tensor  # observations as the networks see them
+    legal: Tensor | None
+    recurrent: RecurrentInput | None
+    action: Tensor
+    behavior: Tensor  # parameters of π_before
+    log_prob: Tensor  # ln π_before(a|s)
+    advantage: Tensor
+    target: Tensor  # of V
+    v: Tensor  # V before the update
+
+    def take(self, columns: Columns) -> Self:
+        """The samples of a minibatch."""
+        legal, recurrent = self.legal, self.recurrent
+        if recurrent is not None:
+            recurrent = RecurrentInput(recurrent.state[columns], recurrent.ended[:, columns])
+        x, *others = (part[:, columns] for part in (self.x, *self[3:]))
+        return type(self)(x, None if legal is None else legal[:, columns], recurrent, *others)
+
+
+class Loss(NamedTuple):
+    """Of a minibatch."""
+
+    total: Tensor
+    metrics: Metrics
+
+
+class PPO(PPOSettings, A2C):
+    """Policy π_θ and value V_φ, updated by `n_epochs` passes over each rollout, `batch_size` steps at a time.
+
+    Its arguments are the fields of `agents.settings.ppo.PPOSettings`: the environment, and settings by keyword.
+    A subclass that changes `loss` or `advantages` runs on the torch engine unless it declares `engines`.
+    Raises ValueError on a setting out of range, and as `envs.make` does.
+    Source: Schulman et al. 2017, "Proximal policy optimization algorithms".
+    """
+
+    name = "ppo"
+    engines = ("fused", "torch")
+
+    def build(self, generator: Generator) -> None:
+        rows = self.worlds.num_envs * self.n_steps
+        if self.normalize_advantage and self.gru_size is None and rows % self.batch_size == 1:
+            raise ConfigError(
+                f"normalize_advantage needs more than one step per minibatch, and the last of {rows} steps in "
+                f"minibatches of {self.batch_size} would be alone: change batch_size or n_steps"
+            )
+        self.shuffle = Shuffle(stream_seeds(self.seed, "minibatches", 1)[0])
+        super().build(generator)
+
+    def fused_engine(self) -> Engine:
+        from agents.fused.engine import Fused  # imports Numba
+        from agents.fused.ppo_shared import SharedPPO
+
+        return Fused(self.learner, SharedPPO(self.learner, self, self.shuffle))
+
+    # --- the algorithm ---
+
+    def learn_from(self, batch: Rollout, progress: float = 0.0) -> Metrics:
+        """Epochs of gradient steps on minibatches, until the policy leaves the trust region."""
+        learner, optimizer, policy = self.learner, self.learner.optimizer, [*self.policy.parameters()]
+        learner.observe_rewards(batch)
+        inputs = learner.inputs(batch)
+        samples, shift = self.samples(batch, inputs), learner.shift(batch, inputs)
+        limit, steps, kl = at(self.max_policy_shift, progress), list[Metrics](), None
+        optimizer.set_rates(progress)
+        for _ in range(self.n_epochs):
+            before = [] if limit is None else [p.clone() for p in policy]
+            inside = self._epoch(samples, progress, steps)
+            kl = None if limit is None else shift()
+            if kl is not None and limit is not None and bool(kl > limit):
+                kl = shortened(policy, before, shift, limit) if self.shift_excess == "shorten" else kl
+                break
+            if not inside:
+                break
+        means = {name: torch.stack([step[name] for step in steps]).mean() for name in steps[0]}
+        moved = optimizer.adapt_step(shift() if kl is None else kl, progress)
+        optimizer.adapt_entropy_coefficient(means["train/entropy"], progress)
+        learner.observe(batch)
+        fit = explained_variance(samples.v, samples.target)
+        return {**moved, **shift.js(), **means, "train/explained_variance": fit}
+
+    def _epoch(self, samples: Samples, progress: float, steps: list[Metrics]) -> bool:
+        """A gradient step on every minibatch, in random order; appends the metrics of each to `steps`.
+
+        Returns whether all were made: a minibatch that exceeds 1.5 × target_kl ends the epoch before its step.
+        """
+        optimizer, size = self.learner.optimizer, self.batch_size
+        if samples.recurrent is not None:
+            size = max(size // len(samples.x), 1)  # sequences
+        for columns in self.shuffle.minibatches(samples.x.shape[1], size):
+            loss = self.loss(samples.take(columns), progress)
+            if self.target_kl is not None and bool(loss.metrics["train/approx_kl"] > 1.5 * self.target_kl):
+                return False
+            steps.append({**loss.metrics, "train/grad_norm": optimizer.differentiate(loss.total, progress)})
+            optimizer.inner.step()
+        return True
+
+    @torch.no_grad()
+    def samples(self, batch: Rollout, inputs: Inputs) -> Samples:
+        """The samples of a rollout, with the advantages and the probabilities before the update."""
+        pi, v = policy_and_value(self.policy, self.value, inputs)
+        advantage, target = self.advantages(batch, inputs, v)
+        parts = (batch.action, batch.behavior, pi.log_prob(batch.action), advantage, target, v)
+        if inputs.recurrent is not None:
+            return Samples(inputs.x, inputs.legal, inputs.recurrent, *parts)
+        legal = None if inputs.legal is None else inputs.legal.flatten(0, 1)[None]
+        return Samples(inputs.x.flatten(0, 1)[None], legal, None, *(part.flatten(0, 1)[None] for part in parts))
+
+    def loss(self, part: Samples, progress: float = 0.0) -> Loss:
+        """−mean min(ρ Â, clip(ρ, 1 ± ε) Â) + vf_coef · mean (target − V)² − ent_coef · mean H(π)
+        + kl_coef · mean KL(π_before ‖ π), where ρ = π(a|s) / π_before(a|s).
+
+        With clip_range_vf, V is V_before + clip(V − V_before, ± clip_range_vf). Source: the paper, equations 7 to 9.
+        """
+        pi, v = policy_and_value(self.policy, self.value, part)
+        advantage, clip, value_clip = part.advantage, at(self.clip_range, progress), at(self.clip_range_vf, progress)
+        if self.normalize_advantage:
+            advantage = (advantage - advantage.mean()) / (advantage.std() + 1e-8)
+        log_ratio = pi.log_prob(part.action) - part.log_prob
+        ratio = log_ratio.exp()
+        gain = ratio * advantage
+        if clip is not None:
+            gain = torch.min(gain, ratio.clamp(1 - clip, 1 + clip) * advantage)
+        if value_clip is not None:
+            v = part.v + (v - part.v).clamp(-value_clip, value_clip)
+        policy_loss, value_loss, entropy = -gain.mean(), (part.target - v).square().mean(), pi.entropy().mean()
+        ent_coef = self.learner.optimizer.entropy_coefficient(progress)
+        loss = policy_loss + value_at(self.vf_coef, progress) * value_loss - ent_coef * entropy
+        if self.penalized:
+            kl = self.policy.distribution(part.behavior).kl(pi).mean()
+            loss = loss + value_at(self.kl_coef, progress) * self.learner.optimizer.penalty_factor.value * kl
+        ratio, log_ratio = ratio.detach(), log_ratio.detach()
+        outside = torch.zeros_like(ratio) if clip is None else ((ratio - 1).abs() > clip).to(ratio.dtype)
+        metrics = {
+            "train/policy_loss": policy_loss.detach(),
+            "train/value_loss": value_loss.detach(),
+            "train/entropy": entropy.detach(),
+            "train/ent_coef": torch.tensor(ent_coef),
+            "train/clip_fraction": outside.mean(),
+            "train/approx_kl": (log_ratio.expm1() - log_ratio).mean(),  # Schulman 2020, "Approximating KL divergence"
+        }
+        return Loss(loss, metrics)
+
+
+def at(schedule: Schedule | None, progress: float) -> float | None:
+    """The value of a coefficient that may be off."""
+    return None if schedule is None else value_at(schedule, progress)
