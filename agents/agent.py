@@ -13,10 +13,11 @@ from torch import Generator, Tensor, nn
 
 from agents import checkpoint
 from agents.checkpoint import Checkpoint, CheckpointError
-from agents.loop import Hook, Loop, RunChunk
+from agents.loop import Hook, Loop, RunChunk, check_hooks
 from agents.machine import say_compiling, torch_threads
 from agents.parts import Stateful, load_state, state_of
 from agents.progress import ProgressBar
+from agents.restoring import restored
 from agents.rollout import NO_CONTEXT, Array, Choice, Context, Metrics, Rollout
 from agents.settings.agent import AgentSettings
 from agents.settings.keywords import CheckedKeywords, check_keywords, checked
@@ -124,9 +125,10 @@ class Agent(NamesOfSB3, metaclass=CheckedKeywords):
 
         progress: whether to show a progress bar. reset_num_timesteps: whether to count steps from 0 again, so that
         schedules begin anew, in new episodes; otherwise both go on.
-        Raises ConfigError if total_timesteps is not a whole number; 1e5 is one.
+        Raises ConfigError if total_timesteps is not a whole number, which 1e5 is, or hooks are not functions.
         """
         total = cast(int, converted("total_timesteps", total_timesteps, Extent))
+        check_hooks(hooks)
         self.compile(say_compiling)
         if reset_num_timesteps:
             self.loop.begin_anew()
@@ -207,7 +209,7 @@ class Agent(NamesOfSB3, metaclass=CheckedKeywords):
         """The agent that a checkpoint describes. See `load`."""
         if not trust:
             read.refuse_imports(env is None)
-        target, settings, goes_on = read.target(env, engine, setting_types(*cls.settings_classes()), changes or {})
+        target, settings, goes_on = restored(read, env, engine, setting_types(*cls.settings_classes()), changes or {})
         agent = cls.build_from(target, settings)
         try:
             if agent._spaces() != read.spaces:

@@ -14,15 +14,11 @@ from torch import nn
 
 from agents import archive
 from agents.decoding import from_tensors
-from agents.settings.agent import settings_of_object
-from agents.settings.schema import merge_layers
 from agents.settings.values import ConfigError, convert
-from envs import EnvironmentFailure, EnvironmentUsageError, EnvLike, Variant, saved
-from envs.absent import absent
+from envs import EnvironmentFailure, EnvironmentUsageError, saved
 
 FORMAT = 2
 _MARK = "actor-critic checkpoint"
-_WORLDS = {*Variant._fields, "num_envs", "backend"}  # settings without which environments cannot go on
 
 
 class CheckpointError(ValueError):
@@ -129,43 +125,6 @@ class Checkpoint(NamedTuple):
             raise CheckpointError(f"{self.path} lacks the state of the wrapped agent")
         loop, settings = {**self.loop, "worlds": None, "obs": None}, {**self.settings, "engine": self.engine}
         return self._replace(agent=self.wraps, wraps=None, settings=settings, state=state, loop=loop)
-
-    def target(
-        self, env: EnvLike | None, engine: str | None, known: Mapping[str, object], changes: Mapping[str, object]
-    ) -> tuple[EnvLike, dict[str, object], bool]:
-        """The environment, by default the saved id, or one that knows the spaces only; the settings; and whether the
-        environments go on as they were.
-
-        known: name → type; changes: settings that replace the saved ones. Raises ConfigError for an unknown one.
-        """
-        changed = merge_layers(known, [("load", changes)])
-        if "seed" in changed:
-            raise ConfigError("load: a loaded agent goes on with its own random numbers: leave seed out")
-        if env is not None or self.env is not None:
-            found = cast(EnvLike, self.env if env is None else env)
-            return found, self.settings_on(env, engine, known) | changed, env is None and not changed.keys() & _WORLDS
-        if self.absent is None:
-            raise CheckpointError(
-                f"{self.path} was trained on an environment object, which no file can hold: pass env="
-            )
-        try:
-            stand_in, count = absent(self.absent)
-        except saved.Misfit as error:
-            raise CheckpointError(f"{self.path}: {error}") from None
-        settings = self.settings_on(stand_in, engine, known) | changed
-        plain = {**Variant._field_defaults, "backend": "auto", "step_timeout": None, "on_crash": "fail"}
-        return stand_in, settings | plain | {"num_envs": count}, False
-
-    def settings_on(self, env: EnvLike | None, engine: str | None, known: Mapping[str, object]) -> dict[str, object]:
-        """The settings in `known`, name → type. An environment object resets those that apply to an id only."""
-        settings = merge_layers(known, [(self.path, {key: x for key, x in self.settings.items() if key in known})])
-        if engine is not None and "engine" in known:
-            settings |= {"engine": engine}
-        if env is None or isinstance(env, str):
-            return settings
-        obs = self.loop.get("obs") if self.env is None else None  # an id has its number among the settings, or 8
-        count = len(obs) if isinstance(obs, np.ndarray) and obs.ndim and len(obs) else None
-        return settings | settings_of_object(env, settings, count)
 
 
 def read(run: str | Path) -> Checkpoint:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from agents.rollout import Actor, Array, ChunkPlan, ChunkResult, Episode, Metrics, Rollout, collect
+from agents.settings.values import ConfigError
 from envs import EnvironmentFailure, EnvironmentReplaced, Worlds, saved
 from envs.streams import resumed_seeds
 
@@ -47,6 +48,16 @@ Hook = Callable[[Status], bool | None]
 A hook with an attribute `interval`, an int, receives the metrics of several updates at once: it is called at the latest
 when the number of updates is a multiple of `interval`, and may be called earlier.
 """
+
+
+def check_hooks(hooks: object) -> None:
+    """Raises ConfigError unless the hooks are a list of functions."""
+    if not isinstance(hooks, Sequence) or not all(map(callable, hooks)):
+        raise ConfigError(
+            f"hooks must be a list of functions of a Status, such as [f], got {saved.shown(hooks)}; "
+            "a callback of Stable-Baselines3 becomes such a function"
+        )
+
 
 ANY_INTERVAL = 2**60  # the `interval` of a hook that need not see any particular update
 

@@ -71,7 +71,10 @@ def builder(
             )
         return partial(_from_function, lambda: env, variant), 1
     if not callable(env):
-        raise EnvironmentUsageError(f"env must be an id, an environment or a function that builds one, got {env!r}")
+        hint = "; pass what one copy is built from, and num_envs" if hasattr(env, "num_envs") else ""
+        raise EnvironmentUsageError(
+            f"env must be an id, an environment or a function that builds one, got {env!r}{hint}"
+        )
     return partial(_from_function, env, variant), num_envs or NUM_ENVS
 
 

@@ -7,13 +7,14 @@ import numpy as np
 import pytest
 import torch
 from gymnasium import spaces
+from stable_baselines3.common.env_util import make_vec_env
 
 from agents import A2C, checkpoint
 from agents.checkpoint import CheckpointError
 from agents.loop import Status
 from agents.maths.schedules import Linear
 from agents.settings.values import ConfigError
-from envs import EnvironmentFailure
+from envs import EnvironmentFailure, EnvironmentUsageError
 from tests.agents.reinforce import Reinforce
 from tests.toys import Shaped
 
@@ -42,6 +43,18 @@ def test_whole_numbers_of_any_type(steps: float) -> None:
 def test_other_numbers_are_refused(steps: float) -> None:
     with pytest.raises(ConfigError, match=r"^total_timesteps must be "):
         A2C("CartPole-v1", num_envs=2).learn(steps)
+
+
+@pytest.mark.parametrize("hooks", [print, None, [3], "f"])
+def test_hooks_are_a_list_of_functions(hooks: object) -> None:
+    with pytest.raises(ConfigError, match="hooks must be a list of functions of a Status") as raised:
+        A2C("CartPole-v1", num_envs=2).learn(10, hooks)  # type: ignore[arg-type]
+    assert "\n" not in str(raised.value)
+
+
+def test_a_vector_environment_of_stable_baselines3_is_told_what_to_pass() -> None:
+    with pytest.raises(EnvironmentUsageError, match="pass what one copy is built from, and num_envs"):
+        A2C(make_vec_env("CartPole-v1", n_envs=2))
 
 
 @pytest.mark.parametrize("cls", [A2C, Reinforce])
@@ -135,6 +148,8 @@ def test_an_agent_of_an_object_predicts_without_it(
         ours, theirs = (each.predict(obs, deterministic=True)[0] for each in (agent, loaded))
         np.testing.assert_array_equal(ours, theirs)
         assert actions.contains(theirs)
+    with pytest.raises(ConfigError, match="num_envs is for environments, and this agent is loaded without: pass env="):
+        A2C.load(tmp_path / "a", num_envs=2)
     with pytest.raises(EnvironmentFailure, match=r"loaded without its environment: pass env= to load, or call set_env"):
         loaded.learn(30)
     loaded.set_env(env if callable(env) else Shaped(observations, actions))
