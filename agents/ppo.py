@@ -84,26 +84,28 @@ class PPO(PPOSettings, A2C):
         learner.observe_rewards(batch)
         inputs = learner.inputs(batch)
         samples, shift = self.samples(batch, inputs), learner.shift(batch, inputs)
-        limit, steps, kl = at(self.max_policy_shift, progress), list[Metrics](), None
+        limit, kl = at(self.max_policy_shift, progress), None
+        losses, norms = list[Metrics](), list[Tensor]()
         optimizer.set_rates(progress)
         for _ in range(self.n_epochs):
             before = [] if limit is None else [p.clone() for p in policy]
-            inside = self._epoch(samples, progress, steps)
+            inside = self._epoch(samples, progress, losses, norms)
             kl = None if limit is None else shift()
             if kl is not None and limit is not None and bool(kl > limit):
                 kl = shortened(policy, before, shift, limit) if self.shift_excess == "shorten" else kl
                 break
             if not inside:
                 break
-        means = {name: torch.stack([step[name] for step in steps]).mean() for name in steps[0]}
+        means = {name: torch.stack([loss[name] for loss in losses]).mean() for name in losses[0]}
         moved = optimizer.adapt_step(shift() if kl is None else kl, progress)
         optimizer.adapt_entropy_coefficient(means["train/entropy"], progress)
         learner.observe(batch)
         fit = explained_variance(samples.v, samples.target)
-        return {**moved, **shift.js(), **means, "train/explained_variance": fit}
+        grad_norm = torch.stack(norms).mean()
+        return {**moved, **shift.js(), **means, "train/grad_norm": grad_norm, "train/explained_variance": fit}
 
-    def _epoch(self, samples: Samples, progress: float, steps: list[Metrics]) -> bool:
-        """A gradient step on every minibatch, in random order; appends the metrics of each to `steps`.
+    def _epoch(self, samples: Samples, progress: float, losses: list[Metrics], norms: list[Tensor]) -> bool:
+        """A gradient step on every minibatch, in random order; appends its metrics and the norm of its gradient.
 
         Returns whether all were made: a minibatch that exceeds 1.5 × target_kl ends the epoch before its step.
         """
@@ -112,9 +114,10 @@ class PPO(PPOSettings, A2C):
             size = max(size // len(samples.x), 1)  # sequences
         for columns in self.shuffle.minibatches(samples.x.shape[1], size):
             loss = self.loss(samples.take(columns), progress)
+            losses.append(loss.metrics)
             if self.target_kl is not None and bool(loss.metrics["train/approx_kl"] > 1.5 * self.target_kl):
                 return False
-            steps.append({**loss.metrics, "train/grad_norm": optimizer.differentiate(loss.total, progress)})
+            norms.append(optimizer.differentiate(loss.total, progress))
             optimizer.inner.step()
         return True
 

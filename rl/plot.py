@@ -7,14 +7,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from agents import registry
-from agents.settings.a2c import A2CSettings
 from agents.settings.files import read_yaml
 from agents.settings.run import RunSettings
 from agents.settings.schema import setting_defaults, with_defaults
 from agents.settings.values import ConfigError, plain
 from rl.experiments import plots
 from rl.experiments.pages import counted
-from rl.experiments.parallel import BASELINE
+from rl.experiments.parallel import BASELINES
 from rl.run.results import Result, is_finished, read_result
 from rl.run.terminal import DONE, Parser, run
 
@@ -60,7 +59,7 @@ def _settings(directory: Path) -> dict[str, object]:
 
 def _defaults(agent: object) -> dict[str, object]:
     """The defaults of the settings of a run with this agent."""
-    kinds = (A2CSettings,) if agent in (None, BASELINE) else registry.kinds(str(agent))
+    kinds = registry.kinds(BASELINES.get(str(agent or "a2c"), str(agent or "a2c")))
     return {key: plain(value) for key, value in setting_defaults(*kinds, RunSettings).items()}
 
 
@@ -100,7 +99,7 @@ def _label(settings: Mapping[str, object], among: Sequence[Mapping[str, object]]
     defaults = _defaults(agent)
     apart = [key for key in defaults if any(other.get(key) != settings.get(key) for other in among)]
     changed = [f"{key} {settings[key]}" for key in apart if settings.get(key) != defaults[key]]
-    name = "SB3" if agent == BASELINE else str(agent or "run")
+    name = {"sb3": "SB3", "sb3-ppo": "SB3's PPO"}.get(str(agent), str(agent or "run"))
     one = all(other.get("agent") == agent for other in among)
     text = ", ".join(changed) or "defaults" if one and len(among) > 1 else ", ".join([name, *changed])
     return text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"

@@ -131,38 +131,38 @@ def policy_gradient(options, batch, scratch, theta, grad, out, delta, order, now
 
 @kernel
 def step(options, params, policy, value, batch, scratch, adaptive, order, now, coefficients, totals, report):
-    """One gradient step on the rows in `order`; adds its metrics to totals.
+    """One gradient step on the rows in `order`; adds its metrics to totals, [8] (see `learn`).
 
-    coefficients: ent_coef and kl_coef. Returns DONE, OUTSIDE without a step, or GRADIENT_NOT_FINITE.
+    coefficients: ent_coef and kl_coef. Returns DONE, or OUTSIDE or GRADIENT_NOT_FINITE before any parameter changes.
     """
     theta, grad, x, relu, deltas, rows = params.theta, params.grad, scratch.x, options.relu, scratch.delta, len(order)
+    transposed, no_bias = scratch.transposed, scratch.no_bias
     ent_coef, kl_coef = coefficients
     for r in range(rows):
         copy_row(batch.x, order[r], x, r)
+    forward(theta, value.layers, value.outputs, rows, relu, x, 0, rows)
+    v, delta = last_output(value.outputs, value.layers, rows)[:, 0], last_output(deltas, value.layers, rows)
+    target = scratch.target.reshape(-1)
+    value_loss = value_gradient(now.vf_coef, now.clip_range_vf, delta, target, scratch.v, order, v)
+    backward(theta, grad, value.layers, value.outputs, deltas, rows, relu, x, transposed, no_bias, rows)
     forward(theta, policy.layers, policy.outputs, rows, relu, x, 0, rows)
     out, delta = last_output(policy.outputs, policy.layers, rows), last_output(deltas, policy.layers, rows)
     policy_loss, entropy, outside, approx_kl = policy_gradient(
         options, batch, scratch, theta, grad, out, delta, order, now, ent_coef, kl_coef
     )
+    totals += np.array([policy_loss, value_loss, entropy, outside, approx_kl, 1.0, 0.0, 0.0])
     if approx_kl > 1.5 * options.target_kl:
         return OUTSIDE
-    backward(
-        theta, grad, policy.layers, policy.outputs, deltas, rows, relu, x, scratch.transposed, scratch.no_bias, rows
-    )
-    forward(theta, value.layers, value.outputs, rows, relu, x, 0, rows)
-    v, delta = last_output(value.outputs, value.layers, rows)[:, 0], last_output(deltas, value.layers, rows)
-    target = scratch.target.reshape(-1)
-    value_loss = value_gradient(now.vf_coef, now.clip_range_vf, delta, target, scratch.v, order, v)
-    backward(theta, grad, value.layers, value.outputs, deltas, rows, relu, x, scratch.transposed, scratch.no_bias, rows)
+    backward(theta, grad, policy.layers, policy.outputs, deltas, rows, relu, x, transposed, no_bias, rows)
     grad_norm = math.sqrt(sum_of_squares(grad))
     report.loss = policy_loss + now.vf_coef * value_loss - ent_coef * entropy
     if not grad_norm < math.inf:
         return GRADIENT_NOT_FINITE
+    totals += np.array([0.0, 0.0, 0.0, 0.0, 0.0, 0.0, grad_norm, 1.0])
     adaptive.optimizer_steps += 1
     scale, eps = min(now.max_grad_norm / (grad_norm + 1e-6), 1.0), options.rms_prop_eps
     rate, critic_rate = report.learning_rate, report.critic_learning_rate
     descend(params, options.optimizer, scale, rate, critic_rate, eps, adaptive.optimizer_steps)
-    totals += np.array([policy_loss, value_loss, entropy, outside, approx_kl, grad_norm, 1.0])
     return DONE
 
 
@@ -198,7 +198,8 @@ def learn(options, params, policy, value, batch, scratch, norms, adaptive, steps
     """One update; see `agents.fused.learn.learn`."""
     rows, theta = steps * batch.reward.shape[1], params.theta
     evaluate_schedules(options.schedules, progress, scratch.coefficients)
-    now, totals = scratch.coefficients[0], np.zeros(7)
+    # sums of policy loss, value loss, entropy, clipped, approximate KL; minibatches; sum of gradient norms; steps
+    now, totals = scratch.coefficients[0], np.zeros(8)
     preprocess_rewards(options, batch, norms, steps)
     forward(theta, value.layers, value.outputs, len(batch.x), options.relu, batch.x, 0, x_rows)
     v = last_output(value.outputs, value.layers, len(batch.x))[:, 0]
@@ -213,9 +214,9 @@ def learn(options, params, policy, value, batch, scratch, norms, adaptive, steps
     status = epochs(options, params, policy, value, batch, scratch, adaptive, rows, now, coefficients, totals, report)
     if status != DONE:
         return status
-    totals /= totals[6]
-    report.policy_loss, report.value_loss, report.entropy = totals[0], totals[1], totals[2]
-    report.clip_fraction, report.approx_kl, report.grad_norm = totals[3], totals[4], totals[5]
+    report.policy_loss, report.value_loss, report.entropy = totals[:3] / totals[5]
+    report.clip_fraction, report.approx_kl = totals[3:5] / totals[5]
+    report.grad_norm = totals[6] / totals[7]
     needed = measure or now.target_policy_shift > 0
     if needed and not now.max_policy_shift > 0:
         kl, js = policy_shift(options, theta, policy.layers, batch, scratch, rows)

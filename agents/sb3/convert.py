@@ -1,27 +1,25 @@
-"""`from_sb3`, `to_sb3`: parameters, optimizer state, normalizers and counters between our A2C and SB3's."""
+"""`from_sb3`, `to_sb3`: parameters, optimizer state, normalizers and counters between our A2C or PPO and SB3's."""
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import cast
 
 import gymnasium as gym
 import numpy as np
 import stable_baselines3 as sb3
-import torch
 from stable_baselines3.common.policies import ActorCriticPolicy
-from stable_baselines3.common.running_mean_std import RunningMeanStd
 from stable_baselines3.common.sb2_compat.rmsprop_tf_like import RMSpropTFLike
 from stable_baselines3.common.torch_layers import FlattenExtractor
 from stable_baselines3.common.utils import LinearSchedule
-from stable_baselines3.common.vec_env import VecNormalize
 from torch import nn, optim
 
 from agents.a2c import A2C
 from agents.checkpoint import CheckpointError
-from agents.maths.normalize import RunningMoments
 from agents.maths.schedules import Linear, Schedule
-from agents.networks.actor_critic import ACTIVATIONS, Policy, Value
-from agents.sb3.model import NUMBERS, SAME, Remaining, build, linears
+from agents.networks.actor_critic import ACTIVATIONS
+from agents.ppo import PPO
+from agents.sb3.model import NUMBERS, Model, Remaining, build, epochs_of, linears, same
+from agents.sb3.transfer import copy, moments, moments_from, moments_to, parameters
 from agents.settings.actor_critic import Engine
 from agents.settings.values import ConfigError
 from envs import EnvLike, Variant
@@ -37,7 +35,7 @@ _PLAIN = {"alpha": 0.99, "momentum": 0, "centered": False, "weight_decay": 0, "b
 
 
 def from_sb3(
-    model: sb3.A2C | str | Path,
+    model: Model | str | Path,
     env: EnvLike | None = None,
     *,
     variant: Variant = Variant(),  # noqa: B008 - immutable
@@ -45,9 +43,9 @@ def from_sb3(
 ) -> A2C:
     """Our agent with the settings, parameters, optimizer state, normalizers and counters of an SB3 model.
 
-    model: an A2C of Stable-Baselines3 with MlpPolicy, or its zip. A zip contains pickled code: open only files that you
-    trust. VecNormalize belongs to the model's environment, so a zip that needs it must first be loaded by
-    `sb3.A2C.load(zip, env=VecNormalize.load(…))`.
+    model: an A2C or PPO of Stable-Baselines3 with MlpPolicy, or its zip. A zip contains pickled code: open only
+    files that you trust. VecNormalize belongs to the model's environment, so a zip that needs it must first be loaded
+    by `sb3.A2C.load(zip, env=VecNormalize.load(…))`.
     env, engine: as for `A2C`. variant: the settings that change how env is built. Default: the model's environment,
     which a zip does not contain. Random generators are not converted.
 
@@ -63,7 +61,7 @@ def from_sb3(
     settings |= variant._asdict() | {"engine": engine}
     if isinstance(env, str) or (callable(env) and not isinstance(env, gym.Env)):
         settings["num_envs"] = theirs.n_envs
-    agent = A2C(env, **settings)  # type: ignore[arg-type]
+    agent = (PPO if isinstance(theirs, sb3.PPO) else A2C)(env, **settings)  # type: ignore[arg-type]
     for what, space, wanted in (
         ("observations", agent.obs_space, theirs.observation_space),
         ("actions", agent.worlds.env_action_space, theirs.action_space),
@@ -71,14 +69,14 @@ def from_sb3(
         if space != wanted:
             raise ConfigError(f"the model is for {what} {brief(wanted)}; {agent.worlds.env_id} has {brief(space)}")
     for ours, other in parameters(agent.policy, agent.value, policy):
-        _copy(other, policy.optimizer, ours, agent.learner.optimizer.inner)
-    for own, their in _moments(agent, theirs.get_vec_normalize_env()):
-        _moments_from(own, their)
-    agent.loop.step, agent.loop.iteration = theirs.num_timesteps, theirs._n_updates
+        copy(other, policy.optimizer, ours, agent.learner.optimizer.inner)
+    for own, their in moments(agent, theirs.get_vec_normalize_env()):
+        moments_from(own, their)
+    agent.loop.step, agent.loop.iteration = theirs.num_timesteps, theirs._n_updates // epochs_of(theirs)
     return agent
 
 
-def to_sb3(agent: A2C, drop: Collection[str] = ()) -> sb3.A2C:
+def to_sb3(agent: A2C, drop: Collection[str] = ()) -> Model:
     """The inverse of `from_sb3`: an SB3 model with the same predictions, which continues training from the same step.
 
     Its environments are new, in VecNormalize if the agent normalizes. drop: settings to ignore, of those that SB3
@@ -87,26 +85,27 @@ def to_sb3(agent: A2C, drop: Collection[str] = ()) -> sb3.A2C:
     model = build(agent, drop)
     policy = model.policy
     for ours, other in parameters(agent.policy, agent.value, policy):
-        _copy(ours, agent.learner.optimizer.inner, other, policy.optimizer)
-    for own, their in _moments(agent, model.get_vec_normalize_env()):
-        _moments_to(own, their)
-    model.num_timesteps, model._n_updates = agent.loop.step, agent.loop.iteration
+        copy(ours, agent.learner.optimizer.inner, other, policy.optimizer)
+    for own, their in moments(agent, model.get_vec_normalize_env()):
+        moments_to(own, their)
+    model.num_timesteps, model._n_updates = agent.loop.step, agent.loop.iteration * epochs_of(model)
     return model
 
 
-def _read(path: str | Path) -> sb3.A2C:
+def _read(path: str | Path) -> Model:
     try:
-        return sb3.A2C.load(path, device="cpu")
+        model = sb3.A2C.load(path, device="cpu")
+        return sb3.PPO.load(path, device="cpu") if hasattr(model, "clip_range") else model
     except Exception as error:  # of zip files, JSON, pickles and SB3's own constructors
         raise CheckpointError(
-            f"cannot read {path} as an A2C of Stable-Baselines3: {' '.join(str(error).split())[:160]}"
+            f"cannot read {path} as an A2C or PPO of Stable-Baselines3: {' '.join(str(error).split())[:160]}"
         ) from error
 
 
-def _check_algorithm(model: sb3.A2C) -> None:
-    if type(model) is not sb3.A2C or hasattr(model, "clip_range"):  # a PPO's zip loads as an A2C
-        name = "PPO" if hasattr(model, "clip_range") else type(model).__name__
-        raise ConfigError(f"the model is a {name}; only Stable-Baselines3's A2C can be converted")
+def _check_algorithm(model: Model) -> None:
+    if type(model) not in (sb3.A2C, sb3.PPO) or hasattr(model, "clip_range") != isinstance(model, sb3.PPO):
+        name = "PPO loaded as an A2C" if hasattr(model, "clip_range") else type(model).__name__
+        raise ConfigError(f"the model is a {name}; only Stable-Baselines3's A2C and PPO can be converted")
     policy = model.policy
     if type(policy) is not ActorCriticPolicy:
         raise ConfigError(f"the model's policy is a {type(policy).__name__}; only MlpPolicy can be converted")
@@ -118,23 +117,30 @@ def _check_algorithm(model: sb3.A2C) -> None:
         raise ConfigError("the model uses state-dependent exploration (use_sde), which A2C does not have")
 
 
-def _settings(model: sb3.A2C) -> dict[str, object]:
-    same = {name: getattr(model, name) for name in (*SAME, *NUMBERS)}
-    return same | {"seed": model.seed or 0, "learning_rate": _learning_rate(model)}
+def _settings(model: Model) -> dict[str, object]:
+    settings = {name: getattr(model, name) for name in (*same(type(model)), *NUMBERS)}
+    settings |= {"seed": model.seed or 0, "learning_rate": _schedule(model.lr_schedule)}
+    if isinstance(model, sb3.PPO):
+        clip, value_clip = model.clip_range, model.clip_range_vf
+        settings["clip_range"] = _schedule(cast("Callable[[float], float]", clip))
+        settings["clip_range_vf"] = (
+            None if value_clip is None else _schedule(cast("Callable[[float], float]", value_clip))
+        )
+    return settings
 
 
-def _learning_rate(model: sb3.A2C) -> Schedule:
+def _schedule(schedule: Callable[[float], float]) -> Schedule:
     """A number, a linear schedule, the ramp that `to_sb3` stored, or the model's function."""
-    given = getattr(model.lr_schedule, "value_schedule", None)
+    given = getattr(schedule, "value_schedule", schedule)
     if isinstance(given, Remaining):
         return given.ramp
     if isinstance(given, LinearSchedule):
         return Linear(given.start, given.end, given.end_fraction)
     shares = np.linspace(0.0, 1.0, 101)
-    rates = np.array([model.lr_schedule(1 - share) for share in shares])
+    rates = np.array([schedule(1 - share) for share in shares])
     first, last = (float(f"{rate:.12g}") for rate in (rates[0], rates[-1]))  # removes rounding errors of the function
     if not np.allclose(rates, first + (last - first) * shares, rtol=1e-9, atol=1e-12 * abs(rates).max()):
-        return given if callable(given) else model.lr_schedule
+        return given if callable(given) else schedule
     return first if first == last else Linear(first, last)
 
 
@@ -165,7 +171,7 @@ def _optimizer(optimizer: optim.Optimizer) -> dict[str, object]:
     return {**chosen, "rms_prop_eps": group["eps"]}
 
 
-def _normalization(model: sb3.A2C) -> dict[str, object]:
+def _normalization(model: Model) -> dict[str, object]:
     norm = model.get_vec_normalize_env()
     if norm is None:
         return {}
@@ -181,7 +187,7 @@ def _normalization(model: sb3.A2C) -> dict[str, object]:
     return {"normalize_observations": norm.norm_obs, "normalize_rewards": norm.norm_reward, "clip_normalized": bound}
 
 
-def _environment(model: sb3.A2C) -> tuple[str, Variant]:
+def _environment(model: Model) -> tuple[str, Variant]:
     """The id of the model's environments, and the variant that they were made with."""
     envs = model.get_env()
     if envs is None:
@@ -196,53 +202,3 @@ def _environment(model: sb3.A2C) -> tuple[str, Variant]:
     kwargs.pop("render_mode", None)
     limit = spec.max_episode_steps
     return spec.id, Variant(limit if limit != registered.max_episode_steps else None, kwargs or None)
-
-
-def parameters(policy: Policy, value: Value, other: ActorCriticPolicy) -> list[tuple[nn.Parameter, nn.Parameter]]:
-    """Pairs of our parameters and SB3's, layer by layer, weight before bias; then the log standard deviations."""
-    extractor = other.mlp_extractor
-    ours = linears(policy.net, value.net)
-    theirs = linears(extractor.policy_net, [other.action_net], extractor.value_net, [other.value_net])
-    pairs = [
-        (getattr(own, name), getattr(their, name))
-        for own, their in zip(ours, theirs, strict=True)
-        for name in ("weight", "bias")
-    ]
-    if policy.log_std is not None:
-        pairs.append((policy.log_std, other.log_std))
-    return pairs
-
-
-@torch.no_grad()
-def _copy(
-    source: nn.Parameter, source_optimizer: optim.Optimizer, target: nn.Parameter, target_optimizer: optim.Optimizer
-) -> None:
-    """Copies a parameter and its optimizer state."""
-    target.copy_(source)
-    target_optimizer.state[target] = {
-        key: value.detach().to(target.device, copy=True) if isinstance(value, torch.Tensor) else value
-        for key, value in source_optimizer.state[source].items()
-    }
-
-
-def _moments(agent: A2C, norm: VecNormalize | None) -> list[tuple[RunningMoments, RunningMeanStd]]:
-    """Pairs of the agent's moments and VecNormalize's, of everything that both normalize."""
-    pairs = []
-    if agent.learner.obs_norm and norm:
-        pairs.append((agent.learner.obs_norm.moments, cast(RunningMeanStd, norm.obs_rms)))
-    if agent.learner.reward_norm and norm:
-        pairs.append((agent.learner.reward_norm.moments, norm.ret_rms))
-    return pairs
-
-
-def _moments_from(ours: RunningMoments, theirs: RunningMeanStd) -> None:
-    ours.count.fill_(float(theirs.count))
-    ours.mean.copy_(torch.as_tensor(theirs.mean).reshape(ours.mean.shape))
-    ours.m2.copy_(torch.as_tensor(theirs.var * theirs.count).reshape(ours.m2.shape))
-
-
-def _moments_to(ours: RunningMoments, theirs: RunningMeanStd) -> None:
-    if ours.count:
-        theirs.count = ours.count.item()
-        theirs.mean = ours.mean.numpy().reshape(np.shape(theirs.mean)).copy()
-        theirs.var = ours.var.numpy().reshape(np.shape(theirs.var)).copy()

@@ -1,4 +1,4 @@
-"""`build`: an A2C of Stable-Baselines3 with our settings."""
+"""`build`: an A2C or PPO of Stable-Baselines3 with our settings."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -18,12 +18,14 @@ from agents.maths.schedules import Function, Linear, Ramp, Schedule, value_at
 from agents.networks.actor_critic import ACTIVATIONS
 from agents.networks.encoders import image_parts
 from agents.settings.a2c import SCHEDULED, A2CSettings
+from agents.settings.ppo import PPOSettings
 from agents.settings.schema import setting_defaults
 from agents.settings.values import ConfigError
 from envs import builder
 from envs.spaces import StackedBox, check_action_space, check_observation_space, is_flat
 
-SAME = ("n_steps", "gamma", "gae_lambda", "normalize_advantage")  # the same name and meaning in SB3
+Model = sb3.A2C | sb3.PPO
+_SAME = ("n_steps", "gamma", "gae_lambda", "normalize_advantage")  # the same name and meaning in SB3
 _SB3_TAKES = signature(sb3.A2C).parameters
 
 # these may be schedules here, but must be numbers in SB3, which schedules only the learning rate
@@ -41,8 +43,23 @@ _NETWORK_SETTINGS = (  # these change what the parameters mean, so they cannot b
 )
 
 _TRAINING_SETTINGS = (
-    *(name for name in SCHEDULED if name not in _SB3_TAKES), "reward_scale", "reward_clip", "sparsity",
+    *(name for name in SCHEDULED if name not in _SB3_TAKES), "reward_scale", "reward_clip", "sparsity", "kl_coef",
 )  # fmt: skip
+
+
+def same(algorithm: type[Model]) -> tuple[str, ...]:
+    """The settings of an algorithm that have the same name and meaning in SB3."""
+    return (*_SAME, "batch_size", "n_epochs", "target_kl") if algorithm is sb3.PPO else _SAME
+
+
+def epochs_of(model: Model) -> int:
+    """By how much SB3 counts an update."""
+    return model.n_epochs if isinstance(model, sb3.PPO) else 1
+
+
+def algorithm_of(settings: A2CSettings) -> type[Model]:
+    """SB3's class for these settings."""
+    return sb3.PPO if isinstance(settings, PPOSettings) else sb3.A2C
 
 
 @dataclass(frozen=True)
@@ -55,14 +72,19 @@ class Remaining:
         return value_at(self.ramp, 1 - progress_remaining)
 
 
-def build(settings: A2CSettings, drop: Collection[str] = ()) -> sb3.A2C:
-    """An untrained A2C of SB3 with these settings and new environments, in VecNormalize if the settings normalize.
+def build(settings: A2CSettings, drop: Collection[str] = ()) -> Model:
+    """An untrained model of SB3 with these settings and new environments, in VecNormalize if the settings normalize.
 
-    drop: settings to ignore, of those that SB3 lacks. Raises ConfigError if another such setting differs from its
-    default, and as `envs.make` does.
+    It is a PPO for settings of PPO, else an A2C. drop: settings to ignore, of those that SB3 lacks.
+    Raises ConfigError if another such setting differs from its default, and as `envs.make` does.
     """
     check_settings(settings, drop)
-    return sb3.A2C(
+    algorithm = algorithm_of(settings)
+    clips = {} if not isinstance(settings, PPOSettings) else {
+        name: clip if clip is None else _schedule(clip)
+        for name, clip in (("clip_range", settings.clip_range), ("clip_range_vf", settings.clip_range_vf))
+    }  # fmt: skip
+    return algorithm(
         "MlpPolicy",
         _environments(settings),
         learning_rate=_schedule(settings.learning_rate),
@@ -76,15 +98,17 @@ def build(settings: A2CSettings, drop: Collection[str] = ()) -> sb3.A2C:
         },
         seed=settings.seed,
         device="cpu",
-        **{name: getattr(settings, name) for name in SAME}
-        | {name: value_at(getattr(settings, name), 0.0) for name in NUMBERS},
+        **{name: getattr(settings, name) for name in same(algorithm)}
+        | {name: value_at(getattr(settings, name), 0.0) for name in NUMBERS}
+        | clips,
     )
 
 
 def check_settings(settings: A2CSettings, drop: Collection[str] = ()) -> None:
-    """Raises ConfigError if a setting that SB3's A2C lacks differs from its default, unless `drop` names it."""
-    defaults = setting_defaults(A2CSettings)
-    droppable = (*_TRAINING_SETTINGS, *NUMBERS)
+    """Raises ConfigError if a setting that SB3 lacks differs from its default, unless `drop` names it."""
+    defaults = setting_defaults(PPOSettings if isinstance(settings, PPOSettings) else A2CSettings)
+    name_of = f"Stable-Baselines3's {algorithm_of(settings).__name__}"
+    droppable = [name for name in (*_TRAINING_SETTINGS, *NUMBERS) if name in defaults]
     if unknown := [name for name in drop if name not in droppable]:
         raise ConfigError(
             f"drop takes settings that Stable-Baselines3 lacks: {', '.join(droppable)}; got {unknown[0]!r}"
@@ -92,15 +116,17 @@ def check_settings(settings: A2CSettings, drop: Collection[str] = ()) -> None:
     for name in _NETWORK_SETTINGS:
         if getattr(settings, name) not in (defaults[name], "mlp", "nothing", False):
             raise ConfigError(
-                f"{name} is {getattr(settings, name)}, for which Stable-Baselines3's A2C has no counterpart; "
+                f"{name} is {getattr(settings, name)}, for which {name_of} has no counterpart; "
                 "only agents with the default can be converted or compared"
             )
-    used = [name for name in _TRAINING_SETTINGS if getattr(settings, name) != defaults[name]]
+    if isinstance(settings, PPOSettings) and settings.clip_range is None:
+        raise ConfigError(f"clip_range is null, but {name_of} always clips: set it")
+    used = [name for name in droppable if name not in NUMBERS and getattr(settings, name) != defaults[name]]
     used += [name for name in NUMBERS if not isinstance(getattr(settings, name), float)]
     if lacking := [name for name in used if name not in drop]:
         name = lacking[0]
         raise ConfigError(
-            f"Stable-Baselines3's A2C has no counterpart of {name}: {getattr(settings, name)}; "
+            f"{name_of} has no counterpart of {name}: {getattr(settings, name)}; "
             f"set it to its default, or ignore it with to_sb3(agent, drop={lacking})"
         )
 
@@ -125,7 +151,7 @@ def _environments(settings: A2CSettings) -> VecEnv:
     plain = is_flat(observations) and not image_parts(observations, settings.network)
     if not (plain and isinstance(actions, spaces.Discrete | spaces.Box)):
         raise ConfigError(
-            f"{name} has observations {observations} and actions {actions}; Stable-Baselines3's A2C is supported for "
+            f"{name} has observations {observations} and actions {actions}; Stable-Baselines3 is supported for "
             "vector or Discrete observations, and Discrete or Box actions"
         )
     if isinstance(actions, spaces.Discrete) and actions.start != 0:
@@ -140,10 +166,10 @@ def _environments(settings: A2CSettings) -> VecEnv:
     return envs
 
 
-def _schedule(learning_rate: Schedule) -> float | Function | LinearSchedule | Remaining:
-    if isinstance(learning_rate, Linear) and not learning_rate.begin:
-        return LinearSchedule(learning_rate.initial, learning_rate.final, learning_rate.share)
-    return Remaining(learning_rate) if isinstance(learning_rate, Ramp) else learning_rate
+def _schedule(schedule: Schedule) -> float | Function | LinearSchedule | Remaining:
+    if isinstance(schedule, Linear) and not schedule.begin:
+        return LinearSchedule(schedule.initial, schedule.final, schedule.share)
+    return Remaining(schedule) if isinstance(schedule, Ramp) else schedule
 
 
 def _optimizer(settings: A2CSettings) -> type[optim.Optimizer]:

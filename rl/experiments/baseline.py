@@ -1,4 +1,4 @@
-"""`python -m rl.baseline ENV`: trains Stable-Baselines3's A2C with our settings, into a run directory like ours.
+"""`python -m rl.baseline ENV`: trains Stable-Baselines3's A2C or PPO with our settings, into a run directory like ours.
 
 SB3 uses its own loop and environments. Its runs cannot be resumed: it saves neither generators nor environments.
 """
@@ -8,13 +8,13 @@ from argparse import Namespace
 from contextlib import suppress
 from pathlib import Path
 
-import stable_baselines3 as sb3
-
 from agents import A2C
 from agents.machine import torch_threads
 from agents.progress import ProgressBar
 from agents.sb3 import build, from_sb3
+from agents.sb3.model import Model
 from agents.settings.a2c import A2CSettings
+from agents.settings.ppo import PPOSettings
 from agents.settings.run import RunSettings, chosen_settings
 from agents.settings.schema import setting_types, setting_values
 from agents.settings.values import ConfigError
@@ -25,11 +25,14 @@ from rl.run.run import write_report
 from rl.run.summary import write_summary
 from rl.run.terminal import DONE, Interrupt, Parser, RunFailed
 
+NAMES = {"a2c": "sb3", "ppo": "sb3-ppo"}  # of the runs
+
 
 def main(argv: list[str]) -> int:
     start = time.perf_counter()
-    parser = Parser(prog="rl.baseline", description="Train Stable-Baselines3's A2C on a Gymnasium environment.")
+    parser = Parser(prog="rl.baseline", description="Train Stable-Baselines3's A2C or PPO on a Gymnasium environment.")
     parser.add_argument("env", type=full_id, metavar="ENV")
+    parser.add_argument("--agent", choices=("a2c", "ppo"), default="a2c", help="its algorithm (default a2c)")
     parser.add_argument("--seed", metavar="S")
     parser.add_argument("--total-timesteps", metavar="N")
     parser.add_argument("--num-envs", metavar="K")
@@ -40,9 +43,11 @@ def main(argv: list[str]) -> int:
     agent_settings, run_settings = _settings(args)
     model = build(agent_settings)
     agent = _as_ours(model, agent_settings)  # early: a model that cannot be evaluated must not be trained first
-    complete = {"env": args.env, "agent": "sb3", **setting_values(agent_settings), **setting_values(run_settings)}
-    directory = create_run_directory(args.out, args.env, "sb3", agent_settings.seed, complete)
-    print(f"Stable-Baselines3's A2C on {args.env}, {model.n_envs} in parallel, seed {agent_settings.seed}: {directory}")
+    name = NAMES[args.agent]
+    complete = {"env": args.env, "agent": name, **setting_values(agent_settings), **setting_values(run_settings)}
+    directory = create_run_directory(args.out, args.env, name, agent_settings.seed, complete)
+    what = f"Stable-Baselines3's {type(model).__name__} on {args.env}"
+    print(f"{what}, {model.n_envs} in parallel, seed {agent_settings.seed}: {directory}")
     recorder = Recorder(directory, run_settings.log_interval, agent.worlds.reward_threshold)
     with Interrupt() as interrupt:
         seconds = _train(model, directory, recorder, agent_settings.threads, run_settings.total_timesteps, interrupt)
@@ -55,14 +60,14 @@ def main(argv: list[str]) -> int:
     agent.loop.seconds = seconds
     agent.save(directory / "checkpoints" / f"step-{model.num_timesteps:012}.pt")
     print(f"trained       {model.num_timesteps:,} steps in {seconds:.1f} s")
-    end = write_summary(directory, agent, "sb3", "stable-baselines3", recorder, run_settings, start)
+    end = write_summary(directory, agent, name, "stable-baselines3", recorder, run_settings, start)
     print(f"evaluation    {end.deterministic}\n              {end.stochastic}")
     print(f"written to    {directory} (figure: {end.figure.name})")
     return DONE
 
 
 def _train(
-    model: sb3.A2C, directory: Path, recorder: Recorder, threads: int, total_timesteps: int, interrupt: Interrupt
+    model: Model, directory: Path, recorder: Recorder, threads: int, total_timesteps: int, interrupt: Interrupt
 ) -> float:
     """Returns the seconds of training, to its end or to a signal."""
     bar = ProgressBar(total_timesteps)
@@ -79,16 +84,19 @@ def _train(
             bar.close()
 
 
-def _as_ours(model: sb3.A2C, settings: A2CSettings) -> A2C:
+def _as_ours(model: Model, settings: A2CSettings) -> A2C:
     return from_sb3(model, settings.env, variant=settings.variant)
 
 
 def _settings(args: Namespace) -> tuple[A2CSettings, RunSettings]:
-    known = setting_types(A2CSettings, RunSettings)
+    own = PPOSettings if args.agent == "ppo" else A2CSettings
+    known = setting_types(own, RunSettings)
     flags = {name: getattr(args, name) for name in ("seed", "total_timesteps", "num_envs")}
-    chosen = chosen_settings(known, args.env, "sb3", args.config, args.set, flags)
+    chosen = chosen_settings(
+        known, args.env, "ppo" if args.agent == "ppo" else NAMES["a2c"], args.config, args.set, flags
+    )
     run_chosen = {key: value for key, value in chosen.items() if key in setting_types(RunSettings)}
     agent_chosen = {key: value for key, value in chosen.items() if key not in run_chosen}
     if run_chosen.get("warm_start") is not None:
         raise ConfigError("Stable-Baselines3's baseline has no counterpart of warm_start")
-    return A2CSettings(args.env, **agent_chosen), RunSettings(**run_chosen)  # type: ignore[arg-type]
+    return own(args.env, **agent_chosen), RunSettings(**run_chosen)  # type: ignore[arg-type]

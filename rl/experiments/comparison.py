@@ -6,12 +6,13 @@ from typing import NamedTuple
 
 from agents import A2C, registry
 from agents.settings.a2c import A2CSettings
+from agents.settings.ppo import PPOSettings
 from agents.settings.recipes import recipe_file
 from agents.settings.run import RunSettings
 from agents.settings.schema import setting_types
 from agents.settings.values import ConfigError
 from envs import evaluation_backend, make
-from rl.experiments.parallel import BASELINE, Line, budget, prepare
+from rl.experiments.parallel import BASELINES, Line, budget, prepare
 from rl.run.training import build
 
 
@@ -76,9 +77,9 @@ def _own_line(args: Namespace, label: str, *items: str) -> Line:
         raise ConfigError(f"--line {label}: one YAML file at most, got {', '.join(files)}")
     agents = [item.removeprefix("agent=") for item in items if item.startswith("agent=")] or ["a2c"]
     agent = agents[-1]
-    if ":" not in agent and agent not in (known := (*registry.NAMES, BASELINE)):
+    if ":" not in agent and agent not in (known := (*registry.NAMES, *BASELINES)):
         raise ConfigError(f"--line {label}: agent is module:Class or one of {', '.join(known)}, got {agent!r}")
-    file = Path(files[0]) if files else recipe_file(args.env, "a2c" if agent == BASELINE else agent)
+    file = Path(files[0]) if files else recipe_file(args.env, BASELINES.get(agent, agent))
     own = [item for item in items if item not in files and not item.startswith("agent=")]
     return _build(args.env, label, agent, file, [*args.set, *own], args.total_timesteps)
 
@@ -87,7 +88,7 @@ def _build(
     env_id: str, label: str, agent: str, file: Path | None, assignments: list[str], total_timesteps: str | None
 ) -> Line:
     """The file's settings, and over them the assignments, of which a later one wins."""
-    kinds = (A2C,) if agent == BASELINE else registry.kinds(agent)
+    kinds = registry.kinds(BASELINES.get(agent, agent))
     return prepare(label, agent, env_id, (*kinds, RunSettings), file, assignments, total_timesteps)
 
 
@@ -96,11 +97,12 @@ def check_line(env_id: str, line: Line) -> float | None:
 
     Returns the environment's reward threshold. Raises ConfigError also on settings that SB3 lacks, if it trains them.
     """
-    if line.agent == BASELINE:
+    if line.agent in BASELINES:
         from agents.sb3 import check_settings
 
-        known = setting_types(A2CSettings).keys() - {"seed"}  # which a line does not have
-        check_settings(A2CSettings(env_id, **{key: line.settings[key] for key in known}))  # type: ignore[arg-type]
+        own = PPOSettings if BASELINES[line.agent] == "ppo" else A2CSettings
+        known = setting_types(own).keys() - {"seed"}  # which a line does not have
+        check_settings(own(env_id, **{key: line.settings[key] for key in known}))  # type: ignore[arg-type]
     else:
         try:
             agent, _ = build(line.agent, env_id, line.settings)

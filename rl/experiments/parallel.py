@@ -26,14 +26,15 @@ from rl.run.signals import status_of, stop
 from rl.run.terminal import ANTICIPATED, DONE, FAILED, RunFailed
 from rl.run.training import main as train_command
 
-BASELINE = "sb3"  # the agent that `rl.baseline` trains; `rl.train` trains all others
+BASELINE = "sb3"  # Stable-Baselines3's A2C
+BASELINES = {BASELINE: "a2c", "sb3-ppo": "ppo"}  # what `rl.baseline` trains → whose settings; `rl.train` trains others
 
 
 class Line(NamedTuple):
     """One line of a comparison: settings that every seed of it shares."""
 
     label: str
-    agent: str  # a name for `rl.train --agent`, or "sb3"
+    agent: str  # a name for `rl.train --agent`, or one of BASELINES
     settings: dict[str, object]  # complete but for the seed, as config.yaml holds them
     arguments: list[str]  # of the command that trains with these settings
     defaults: dict[str, object]
@@ -196,13 +197,13 @@ def _train_one(workers: _Workers, env_id: str, line: Line, seed: int, out: Path)
     done = finished(env_id, line, seed, out)
     if done is None:
         matching = _matching(env_id, line, seed, out)
-        unfinished = [run for run in matching if line.agent != BASELINE and any(run.glob("checkpoints/*.pt"))]
+        unfinished = [run for run in matching if line.agent not in BASELINES and any(run.glob("checkpoints/*.pt"))]
         if unfinished:
             argv = ["--resume", str(unfinished[-1])]
         else:
             argv = [env_id, "--seed", str(seed), "--out", str(out), *line.arguments]
-            argv += [] if line.agent in ("a2c", BASELINE) else ["--agent", line.agent]
-        workers.run(_train_baseline if line.agent == BASELINE else train_command, argv)
+            argv += ["--agent", BASELINES.get(line.agent, line.agent)]
+        workers.run(_train_baseline if line.agent in BASELINES else train_command, argv)
         done = finished(env_id, line, seed, out)
     if done is None:
         raise RunFailed("its run directory is not where it was expected")

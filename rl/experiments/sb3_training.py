@@ -1,4 +1,4 @@
-"""Stable-Baselines3's A2C in its own loop, seen through our hooks."""
+"""A model of Stable-Baselines3 in its own loop, seen through our hooks."""
 
 import time
 from collections.abc import Sequence
@@ -13,9 +13,10 @@ from torch import Tensor
 from agents.loop import Hook, Status
 from agents.maths.distributions import Categorical, DiagonalGaussian
 from agents.rollout import Episode, Metrics
+from agents.sb3.model import Model, epochs_of
 
 
-def learn(model: sb3.A2C, total_timesteps: int, hooks: Sequence[Hook] = ()) -> float:
+def learn(model: Model, total_timesteps: int, hooks: Sequence[Hook] = ()) -> float:
     """Trains for this many further steps and calls the hooks after every update. Returns the seconds of training.
 
     SB3 runs whole rollouts, so it may take up to n_steps · num_envs − 1 steps more. The clock runs while SB3
@@ -29,7 +30,7 @@ def learn(model: sb3.A2C, total_timesteps: int, hooks: Sequence[Hook] = ()) -> f
 class _Spectator(BaseCallback):
     """Records episodes during a rollout, and measures the policy shift after each update."""
 
-    model: sb3.A2C
+    model: Model
 
     def __init__(self, total_timesteps: int, hooks: Sequence[Hook]) -> None:
         super().__init__()
@@ -67,7 +68,7 @@ class _Spectator(BaseCallback):
         if self._before is None:
             return
         self._stop_clock()
-        updates = self.model._n_updates
+        updates = self.model._n_updates // epochs_of(self.model)
         status = Status(self.num_timesteps, self._until, updates, self.seconds, self._metrics(), self._episodes)
         self._wanted = not any(wish is False for wish in [hook(status) for hook in self._hooks])
         self._episodes, self._before = [], None
@@ -80,14 +81,17 @@ class _Spectator(BaseCallback):
         """SB3's log of the update, under our names, and the policy shift."""
         logged = self.logger.name_to_value
         shift = self._before.kl(self._distribution()).mean()  # type: ignore[union-attr, arg-type]
+        ppo = isinstance(self.model, sb3.PPO)
         numbers = {
-            "train/policy_loss": logged["train/policy_loss"],
+            "train/policy_loss": logged["train/policy_gradient_loss" if ppo else "train/policy_loss"],
             "train/value_loss": logged["train/value_loss"],
             "train/entropy": -logged["train/entropy_loss"],
             "train/ent_coef": self.model.ent_coef,
             "train/explained_variance": logged["train/explained_variance"],
             "train/learning_rate": logged["train/learning_rate"],
         }
+        if ppo:
+            numbers |= {name: logged[name] for name in ("train/clip_fraction", "train/approx_kl")}
         return {"train/policy_shift_kl": shift} | {name: torch.tensor(float(x)) for name, x in numbers.items()}
 
     @torch.no_grad()

@@ -11,8 +11,8 @@ from torch import Generator, Tensor
 from agents.a2c import A2C
 from agents.machine import torch_threads
 from agents.rollout import NO_CONTEXT, Array, Choice, Context, Episode, Rollout, collect
-from agents.sb3.convert import parameters
 from agents.sb3.model import build
+from agents.sb3.transfer import parameters
 from agents.settings.a2c import A2CSettings
 from agents.settings.schema import setting_values
 from envs.streams import stream_seeds

@@ -3,11 +3,11 @@
 from collections.abc import Callable, Mapping, Sequence
 from itertools import combinations, product
 
-import stable_baselines3 as sb3
 import torch
 
 from agents import A2C
 from agents.sb3 import from_sb3
+from agents.sb3.model import Model
 from agents.settings.a2c import A2CSettings
 from rl.experiments.lockstep.replay import Difference, double_precision, lockstep
 
@@ -75,7 +75,7 @@ def in_double(chosen: Combination, learning_rate: float, updates: int) -> Differ
 def nudged(chosen: Combination, learning_rate: float, updates: int) -> Difference:
     """In double precision, with one weight of ours changed by one rounding error of single precision."""
 
-    def agent_of(model: sb3.A2C) -> A2C:
+    def agent_of(model: Model) -> A2C:
         agent = from_sb3(model, engine="torch")
         with torch.no_grad():
             weight = next(agent.value.parameters()).view(-1)

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from agents.networks.actor_critic import Policy, Value
 from agents.networks.build import build_networks
-from agents.sb3.convert import parameters
+from agents.sb3.transfer import parameters
 from agents.settings.a2c import A2CSettings
 from envs.streams import stream_generator
 

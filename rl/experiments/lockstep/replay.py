@@ -1,23 +1,28 @@
 """Our update beside Stable-Baselines3's, on the transitions that it collected."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from typing import NamedTuple
+from unittest.mock import patch
 
 import numpy as np
 import stable_baselines3 as sb3
 import torch
 from stable_baselines3.common.buffers import RolloutBuffer
 from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.type_aliases import RolloutBufferSamples
 from stable_baselines3.common.vec_env import VecEnvWrapper
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvObs, VecEnvStepReturn
 from torch import Tensor
 
 from agents.a2c import A2C
 from agents.machine import torch_threads
+from agents.minibatches import Shuffle
+from agents.ppo import PPO
 from agents.rollout import Array, Rollout
-from agents.sb3.convert import from_sb3, parameters
-from agents.sb3.model import build
+from agents.sb3.convert import from_sb3
+from agents.sb3.model import Model, build
+from agents.sb3.transfer import parameters
 from agents.settings.a2c import A2CSettings
 
 
@@ -25,7 +30,7 @@ class Difference(NamedTuple):
     """Ours beside SB3's in one update, or the largest over many.
 
     Parameters and what the optimizer remembers: absolute. Returns and advantages: relative to the largest return of
-    the rollout. Losses and the gradient's norm: relative to SB3's.
+    the rollout. Losses and the gradient's norm: relative to SB3's; PPO's policy loss: absolute.
     """
 
     returns: float = 0.0
@@ -83,14 +88,14 @@ class Replay(BaseCallback):
     computed from them.
     """
 
-    model: sb3.A2C
+    model: Model
 
     def __init__(self, agent: A2C, total_timesteps: int) -> None:
         super().__init__()
         self.agent, self.total_timesteps = agent, total_timesteps
         self.worst, self.updates, self.truncations = Difference(), 0, 0
         self._rows: list[Transition] = []
-        self._squares: list[Tensor] = []  # of SB3's gradients, before they are clipped
+        self._squares: list[Tensor] = []  # of SB3's gradients, before they are clipped; parameter after parameter
 
     def _on_training_start(self) -> None:
         def note(p: Tensor) -> None:
@@ -141,9 +146,14 @@ class Replay(BaseCallback):
 
     def _losses_apart(self, ours: dict[str, float]) -> tuple[float, float, float, float]:
         logged = self.logger.name_to_value
-        norm = float(torch.stack(self._squares).sum().sqrt())
+        count = len(list(self.model.policy.parameters()))
+        norm = float(torch.stack(self._squares).reshape(-1, count).sum(1).sqrt().mean())
+        if isinstance(self.model, sb3.PPO):  # of normalized advantages: terms of size 1 that cancel
+            policy_loss = abs(ours["train/policy_loss"] - logged["train/policy_gradient_loss"])
+        else:
+            policy_loss = _relative(ours["train/policy_loss"], logged["train/policy_loss"])
         return (
-            _relative(ours["train/policy_loss"], logged["train/policy_loss"]),
+            policy_loss,
             _relative(ours["train/value_loss"], logged["train/value_loss"]),
             _relative(ours["train/entropy"], -logged["train/entropy_loss"]),
             _relative(ours["train/grad_norm"], norm),
@@ -169,7 +179,7 @@ def _apart(x: Tensor, y: Tensor) -> float:
     return float((x - y).detach().abs().max())
 
 
-def lockstep(settings: A2CSettings, updates: int, agent_of: Callable[[sb3.A2C], A2C] | None = None) -> Replay:
+def lockstep(settings: A2CSettings, updates: int, agent_of: Callable[[Model], A2C] | None = None) -> Replay:
     """Lets SB3 train for this many updates while our agent repeats them from the same weights.
 
     agent_of: makes the agent from the untrained model; by default `from_sb3`, with the engine of the settings.
@@ -180,10 +190,27 @@ def lockstep(settings: A2CSettings, updates: int, agent_of: Callable[[sb3.A2C], 
         keep_double(model)
     total = updates * model.n_envs * model.n_steps
     agent = agent_of(model) if agent_of else from_sb3(model, engine=settings.engine)
+    if isinstance(agent, PPO):
+        take_in_order(model.rollout_buffer, agent.shuffle)
     replay = Replay(agent, total)
     with torch_threads(settings.threads):
         model.learn(total, callback=replay, log_interval=10**9)
     return replay
+
+
+def take_in_order(buffer: RolloutBuffer, shuffle: Shuffle) -> None:
+    """Lets SB3 take its minibatches in the order of ours. Its rows are environment after environment."""
+    own, get = Shuffle(0), buffer.get
+    own.load_state_dict(shuffle.state_dict())
+
+    def ordered(batch_size: int | None = None) -> Generator[RolloutBufferSamples, None, None]:
+        steps, envs = buffer.buffer_size, buffer.n_envs
+        parts = own.minibatches(steps * envs, batch_size or steps * envs)
+        step, env = np.divmod(np.concatenate([np.arange(steps * envs)[columns] for columns in parts]), envs)
+        with patch.object(np.random, "permutation", lambda _: env * steps + step):
+            yield from get(batch_size)
+
+    buffer.get = ordered  # type: ignore[method-assign]
 
 
 @contextmanager
@@ -197,7 +224,7 @@ def double_precision() -> Iterator[None]:
         torch.set_default_dtype(before)
 
 
-def keep_double(model: sb3.A2C) -> None:
+def keep_double(model: Model) -> None:
     """Keeps float64 where SB3 casts to float32 (observations, rewards, returns). For an untrained model."""
     buffer = model.rollout_buffer
     model.rollout_buffer = _DoubleBuffer(

@@ -20,8 +20,10 @@ from agents.checkpoint import CheckpointError
 from agents.evaluation import evaluate
 from agents.loop import Status
 from agents.maths.schedules import Cosine, Linear, Schedule, value_at
+from agents.ppo import PPO
 from agents.sb3 import build, from_sb3, to_sb3
-from agents.sb3.convert import parameters
+from agents.sb3.model import Model
+from agents.sb3.transfer import parameters
 from agents.settings.values import ConfigError
 from rl.experiments.sb3_training import learn
 
@@ -35,7 +37,7 @@ def observations(env_id: str, count: int = 10_000) -> np.ndarray:
     return noise.astype(np.float32)
 
 
-def values(model: sb3.A2C, obs: np.ndarray) -> torch.Tensor:
+def values(model: Model, obs: np.ndarray) -> torch.Tensor:
     with torch.no_grad():
         return model.policy.predict_values(torch.as_tensor(obs)).squeeze(-1)
 
@@ -97,6 +99,35 @@ def test_settings_and_optimizer_both_ways(given: dict[str, object], expected: di
                 assert torch.equal(torch.as_tensor(value), torch.as_tensor(state[theirs][name])), name
     assert (back.num_timesteps, back._n_updates) == (agent.loop.step, agent.loop.iteration) == (70, 10)
     assert [back.lr_schedule(x) for x in (1.0, 0.25)] == [model.lr_schedule(x) for x in (1.0, 0.25)]
+
+
+def test_ppo_both_ways() -> None:
+    given = {
+        "n_steps": 64, "batch_size": 32, "n_epochs": 3, "target_kl": 0.5, "gamma": 0.9, "gae_lambda": 0.8,
+        "ent_coef": 0.02, "vf_coef": 0.3, "max_grad_norm": 0.7, "normalize_advantage": False, "seed": 5,
+    }  # fmt: skip
+    model = sb3.PPO(
+        "MlpPolicy", "Pendulum-v1", learning_rate=LinearSchedule(1e-3, 1e-4, 1.0),
+        clip_range=LinearSchedule(0.3, 0.1, 1.0), clip_range_vf=0.4, device="cpu", **given,
+    ).learn(128)  # fmt: skip
+    agent = from_sb3(model)
+    assert type(agent) is PPO
+    given |= {"learning_rate": Linear(1e-3, 1e-4), "clip_range": Linear(0.3, 0.1), "clip_range_vf": 0.4}
+    assert {name: getattr(agent, name) for name in given} == given
+    assert (agent.loop.step, agent.loop.iteration, model._n_updates) == (128, 2, 6)
+    back, obs = to_sb3(agent), observations("Pendulum-v1", 100)
+    assert type(back) is sb3.PPO
+    assert (back.num_timesteps, back._n_updates, back.clip_range(0.5)) == (128, 6, pytest.approx(0.2))  # type: ignore[operator]
+    assert torch.equal(values(back, obs), values(model, obs))
+    for ours, theirs in parameters(agent.policy, agent.value, back.policy):
+        state = agent.learner.optimizer.inner.state[ours]
+        for name, value in back.policy.optimizer.state[theirs].items():
+            assert torch.equal(torch.as_tensor(value), torch.as_tensor(state[name]))
+    assert np.isfinite(agent.learn(128).loop.step)
+    with pytest.raises(ConfigError, match="PPO has no counterpart of kl_coef"):
+        to_sb3(PPO("CartPole-v1", kl_coef=0.1))
+    with pytest.raises(ConfigError, match="clip_range is null, but Stable-Baselines3's PPO always clips"):
+        to_sb3(PPO("CartPole-v1", clip_range=None))
 
 
 def test_a_function_as_learning_rate_both_ways() -> None:
@@ -188,7 +219,6 @@ class Other(sb3.common.torch_layers.FlattenExtractor):
 @pytest.mark.parametrize(
     ("model", "words"),
     [
-        (lambda: sb3.PPO("MlpPolicy", "CartPole-v1", n_steps=64, device="cpu"), "PPO"),
         (lambda: cartpole(policy_kwargs={"activation_fn": nn.PReLU}), "activation is PReLU; A2C has tanh, relu"),
         (lambda: cartpole(policy_kwargs={"features_extractor_class": Other}), "features extractor is a Other"),
         (lambda: cartpole(policy_kwargs={"optimizer_class": optim.SGD}, use_rms_prop=False), "optimizer is SGD"),
@@ -211,14 +241,17 @@ def test_zips(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="the model is for observations"):
         from_sb3(tmp_path / "a2c.zip", "Acrobot-v1")
     sb3.PPO("MlpPolicy", "CartPole-v1", n_steps=64, device="cpu").save(tmp_path / "ppo.zip")
-    with pytest.raises(ConfigError, match="the model is a PPO"):
-        from_sb3(tmp_path / "ppo.zip", "CartPole-v1")
+    assert type(from_sb3(tmp_path / "ppo.zip", "CartPole-v1")) is PPO
+    with pytest.raises(ConfigError, match="the model is a PPO loaded as an A2C"):
+        from_sb3(sb3.A2C.load(tmp_path / "ppo.zip"), "CartPole-v1")
     whole = (tmp_path / "a2c.zip").read_bytes()
     (tmp_path / "cut.zip").write_bytes(whole[: len(whole) // 2])
     (tmp_path / "text.zip").write_text("no zip")
     sb3.DQN("MlpPolicy", "CartPole-v1", device="cpu").save(tmp_path / "dqn.zip")
     for name in ("cut", "text", "dqn", "missing"):
-        with pytest.raises(CheckpointError, match=f"cannot read .*{name}.zip as an A2C of Stable-Baselines3") as error:
+        with pytest.raises(
+            CheckpointError, match=f"cannot read .*{name}.zip as an A2C or PPO of Stable-Baselines3"
+        ) as error:
             from_sb3(tmp_path / f"{name}.zip", "CartPole-v1")
         assert "\n" not in str(error.value)
 
