@@ -75,7 +75,7 @@ FOREIGN = (
     Foreign("bluesky-gym", "bluesky_gym.envs.horizontal_cr_env:HorizontalCREnv", ("max_episode_steps=300",)),
     Foreign("memory-gym", "memory_gym.mystery_path_grid:GridMysteryPathEnv"),
     Foreign("memory-gym", "memory_gym.mortar_mayhem_grid:GridMortarMayhemEnv"),
-    Foreign("vizdoom", "vizdoom.gymnasium_wrapper:VizdoomBasic-v1"),
+    Foreign("vizdoom", "vizdoom.gymnasium_wrapper:VizdoomBasic-v1", ("total_timesteps=400", "eval_max_steps=400")),
     Foreign("highway-env", "highway_env:highway-fast-v0", _SLOW),
     Foreign("highway-env", "highway_env:merge-v1", _SLOW),
     Foreign("highway-env", "highway_env:roundabout-v1", _SLOW),

@@ -54,7 +54,8 @@ def foreign_page(command: str, machine: str, rows: Mapping[str, Row]) -> Page:
         uniformly random actions, {EVALUATED:,} steps at most, of which each episode gets the same share before it is
         cut off; mean returns. The difference has a 95 % interval over episodes. {STEPS:,} steps suffice for few of
         these environments: the table says which can be trained, not how well. Refused: exit status 2, before anything
-        started. Failed: exit status 1; the environment raised, say."""
+        started. Failed: exit status 1; the environment raised, say. Packages by `pip install --constraint
+        constraints.txt`; one that cannot do with these versions is refused or fails."""
     numbers = {"environments": [_plain(row) for row in ordered]}
     parts = [paragraph(text), paragraph(_summary(ordered)), table(_HEADS, map(_cells, ordered), 4), _messages(ordered)]
     return Page("Environments of other packages", command, machine, parts, numbers)
@@ -90,6 +91,5 @@ def _cells(row: Row) -> list[str]:
 
 def _messages(rows: list[Row]) -> str:
     """The errors, one line each."""
-    return table(
-        ["environment", "outcome", "message"], [[r.env, r.outcome, f"`{r.message}`"] for r in rows if r.message], 3
-    )
+    said = [[row.env, row.outcome, f"`{row.message}`".replace("|", "\\|")] for row in rows if row.message]
+    return table(["environment", "outcome", "message"], said, 3)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -76,6 +77,7 @@ def outcome_of(status: int | None, errors: str) -> tuple[str, str]:
     """Outcome and message. A traceback is one only if the command itself ended with it."""
     lines = [line.strip() for line in errors.splitlines() if line.strip()]
     said = next((line for line in reversed(lines) if line.startswith("error: ")), "").removeprefix("error: ")
+    said = re.sub(r"; traceback in \S+(?=\))| object at 0x[0-9a-f]+", "", said)  # of this run only
     if status is None:
         return "no answer", f"after {_PATIENCE} s"
     if status == 0:

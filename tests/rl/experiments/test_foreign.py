@@ -16,7 +16,7 @@ BETTER = Row("a", "1.0", "a:A-v0", ("gru_size=8",), "trained", "", Score(3.0, 1.
 EQUAL = BETTER._replace(env="a:B-v0", stochastic=Score(1.1, 1.0))
 WORSE = BETTER._replace(env="a:C-v0", stochastic=Score(-2.0, 1.0))
 UNBOUNDED = BETTER._replace(env="a:D-v0", random=None)
-REFUSED = Row("b", "2.0", "b:A-v0", (), "refused", "b:A-v0 has Dict actions")
+REFUSED = Row("b", "2.0", "b:A-v0", (), "refused", "b:A-v0 has Dict|Tuple actions")
 
 
 def test_the_difference_has_welchs_interval() -> None:
@@ -38,7 +38,7 @@ def test_the_page_counts_outcomes_and_comes_back_from_its_numbers(tmp_path: Path
     )
     assert "| a 1.0 | a:A-v0 | `gru_size=8` | trained | 3 | 1 | **2 [0.995, 3.01]** | 7 |" in text
     assert "| a 1.0 | a:D-v0 | `gru_size=8` | trained | 3 |  | unknown | 7 |" in text
-    assert "| b:A-v0 | refused | `b:A-v0 has Dict actions` |" in text
+    assert "| b:A-v0 | refused | `b:A-v0 has Dict\\|Tuple actions` |" in text
     assert {
         env: row._replace(settings=tuple(row.settings)) for env, row in read_rows(tmp_path / "foreign").items()
     } == rows
@@ -50,6 +50,7 @@ def test_the_page_counts_outcomes_and_comes_back_from_its_numbers(tmp_path: Path
         (0, "warning: something\n", ("trained", "")),
         (2, "warning: x\nerror: no such space\n", ("refused", "no such space")),
         (1, "error: environment 0 raised\n", ("failed", "environment 0 raised")),
+        (1, "error: it <E object at 0x7f> (kept; traceback in /a/b.txt)\n", ("failed", "it <E> (kept)")),
         (1, "Traceback (most recent call last):\n  File\nKeyError: 'x'\n", ("traceback", "KeyError: 'x'")),
         (-11, "", ("traceback", "ended with status -11")),
         (None, "", ("no answer", "after 600 s")),
