@@ -49,12 +49,12 @@ class CheckedKeywords(ABCMeta):
 
     def __call__(cls: type[T], *args: object, **kwargs: object) -> T:
         parameters = signature(cls).parameters
-        positional = sum(parameter.kind is Parameter.POSITIONAL_OR_KEYWORD for parameter in parameters.values())
         if args and _is_policy(args[0]):
             raise ConfigError(f"{cls.__name__} takes no policy: write {cls.__name__}(env, …); {_POLICY}")
         if all(parameter.kind is not Parameter.VAR_KEYWORD for parameter in parameters.values()):
             check_keywords(cls.__name__, kwargs, parameters)
-        if len(args) > positional:
+        settings = getattr(cls, "__dataclass_fields__", {})  # a subclass that replaces a default makes it positional
+        if len(args) > 1 and ([*parameters, "env"][1] in settings or len(args) > len(parameters)):
             raise ConfigError(
                 f"{cls.__name__}: write settings as keywords, such as learning_rate=7e-4, got {args[1]!r}"
             )

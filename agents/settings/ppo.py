@@ -12,7 +12,7 @@ from agents.settings.values import ConfigError
 Excess = Literal["shorten", "stop"]
 
 
-@dataclass(eq=False)  # agents are compared by identity
+@dataclass(eq=False, kw_only=True)  # agents are compared by identity
 class PPOSettings(A2CSettings):
     """The settings of `PPO`: those of A2C, with other defaults, and those of epochs, minibatches and trust region.
 

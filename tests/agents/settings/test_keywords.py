@@ -9,6 +9,7 @@ from stable_baselines3.common.policies import ActorCriticPolicy
 
 from agents import A2C
 from agents.imitation.gail import GAIL
+from agents.ppo import PPO
 from agents.settings.keywords import check_keywords
 from agents.settings.sb3_names import ARGUMENTS, ATTRIBUTES
 from agents.settings.values import ConfigError
@@ -23,7 +24,7 @@ def error(call: object) -> str:
     return str(raised.value)
 
 
-@pytest.mark.parametrize("cls", [A2C, StreamAC, Reinforce])
+@pytest.mark.parametrize("cls", [A2C, PPO, StreamAC, Reinforce])
 def test_a_misspelled_setting_names_the_nearest(cls: type[A2C]) -> None:
     message = error(lambda: cls("CartPole-v1", gama=0.9))  # type: ignore[call-arg]
     assert message == f"{cls.__name__}: unknown setting 'gama'; did you mean 'gamma'?"
@@ -35,9 +36,10 @@ def test_of_a_wrapper() -> None:
     assert message == "GAIL: unknown setting 'demonstration'; did you mean 'demonstrations'?"
 
 
-def test_settings_are_keywords() -> None:
-    """Stable-Baselines3 takes the learning rate there; here it was taken for gamma."""
-    assert "A2C: write settings as keywords" in error(lambda: A2C("CartPole-v1", 7e-4))  # type: ignore[misc]
+@pytest.mark.parametrize("cls", [A2C, PPO, StreamAC, Reinforce])
+def test_settings_are_keywords(cls: type[A2C]) -> None:
+    """Stable-Baselines3 takes the learning rate there; here it was taken for gamma, or the number of environments."""
+    assert f"{cls.__name__}: write settings as keywords" in error(lambda: cls("CartPole-v1", 7e-4))  # type: ignore[misc]
 
 
 @pytest.mark.parametrize("policy", ["MlpPolicy", "CnnPolicy", "MultiInputPolicy", ActorCriticPolicy])

@@ -12,6 +12,7 @@ from stable_baselines3.common.policies import ActorCriticPolicy
 
 import rl.experiments.from_sb3 as from_sb3
 from agents import A2C
+from agents.ppo import PPO
 from agents.settings.values import ConfigError
 from tests import ROOT
 
@@ -35,6 +36,14 @@ def test_every_argument() -> None:
     assert named("Arguments of A2C") >= inspect.signature(sb3.A2C).parameters.keys()
     theirs = inspect.signature(ActorCriticPolicy).parameters.keys()
     assert named("Arguments of A2C") >= theirs - {"observation_space", "action_space", "lr_schedule"}
+
+
+def test_every_argument_of_ppo_and_its_default() -> None:
+    theirs = inspect.signature(sb3.PPO).parameters
+    assert named("Arguments of A2C") | named("Arguments of PPO") >= theirs.keys()
+    agent = PPO("CartPole-v1")
+    apart = {name for name, x in theirs.items() if hasattr(agent, name) and getattr(agent, name) != x.default}
+    assert apart == {"env", "policy", "seed"}
 
 
 def test_every_method_and_its_arguments() -> None:
