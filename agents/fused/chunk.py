@@ -156,11 +156,18 @@ def update(memory, obs, next_obs, discrete, continuous, behavior, reward, termin
     """Learns from an `agents.rollout.Rollout` that was collected elsewhere; obs and actions have T · N rows."""
     settings, params, policy, value, batch, scratch, norms, adaptive = memory
     options, rows, steps = settings[0], len(obs), len(reward)
-    batch.raw_obs[:rows], batch.raw_obs[rows : 2 * rows] = obs, next_obs
-    batch.discrete[:rows], batch.continuous[:rows], batch.behavior[:rows] = discrete[:rows], continuous[:rows], behavior
-    batch.reward[:], batch.terminated[:], batch.truncated[:] = reward, terminated, truncated
     for r in range(rows):
-        batch.successor[r] = rows + r
+        copy_row(obs, r, batch.raw_obs, r)
+        copy_row(next_obs, r, batch.raw_obs, rows + r)
+        copy_row(continuous, r, batch.continuous, r)
+        copy_row(behavior, r, batch.behavior, r)
+        batch.discrete[r], batch.successor[r] = discrete[r], rows + r
+        t, i = divmod(r, reward.shape[1])
+        batch.reward[t, i], batch.terminated[t, i], batch.truncated[t, i] = (
+            reward[t, i],
+            terminated[t, i],
+            truncated[t, i],
+        )
     encode_rows(options, batch, norms, 0, 2 * rows)
     forward(params.theta, policy.layers, policy.outputs, len(batch.x), options.relu, batch.x, 0, rows)
     return learn(

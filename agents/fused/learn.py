@@ -148,7 +148,7 @@ def gradient(options, params, policy, value, batch, scratch, steps, x_rows, vf_c
     report.loss = report.policy_loss + vf_coef * report.value_loss - ent_coef * report.entropy
 
 
-@inlined
+@kernel
 def policy_shift(options, theta, layers, batch, scratch, rows):
     """Mean KL(π_before ‖ π_now) and mean JS over the rollout's states; JS is NaN for Gaussians."""
     capacity = len(batch.x)
@@ -187,7 +187,7 @@ def step_within(options, params, layers, batch, scratch, adaptive, rows, scale, 
     )
 
 
-@inlined
+@kernel
 def shorten(options, params, layers, batch, scratch, rows, bound, kl, js):
     """Moves π_θ back toward params.before until KL is at most the bound, NaN for none. Returns KL and JS."""
     theta, before, number, attempt = params.theta, params.before, params.theta.dtype.type, 0

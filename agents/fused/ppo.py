@@ -204,7 +204,8 @@ def learn(options, params, policy, value, batch, scratch, norms, adaptive, steps
     forward(theta, value.layers, value.outputs, len(batch.x), options.relu, batch.x, 0, x_rows)
     v = last_output(value.outputs, value.layers, len(batch.x))[:, 0]
     advantages(options, batch, scratch, steps, v)
-    scratch.v[:rows] = v[:rows]
+    for r in range(rows):
+        scratch.v[r] = v[r]
     report.explained_variance = explained_variance(scratch.target.reshape(-1), v, rows)
     log_probabilities(options, batch, scratch, rows)
     report.learning_rate = now.learning_rate * adaptive.step_factor
