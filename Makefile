@@ -61,7 +61,7 @@ imitation: .venv/installed-box2d  ## cloning, GAIL, distillation, mutual learnin
 	$(BIN)/python -m rl.index
 
 streaming: .venv/installed-zoo  ## streaming actor-critic beside A2C, its parts, MuJoCo (hours; its times need a quiet machine)
-	$(BIN)/python -m rl.bench --streaming
+	$(BIN)/python -m rl.bench --agent stream
 	for env in CartPole-v1 Acrobot-v1 Pendulum-v1 MountainCar-v0 MountainCarContinuous-v0; do \
 		$(BIN)/python -m rl.compare $$env --seeds 10300-10319 --name streaming --timed --jobs 1 \
 			--line stream agent=stream --line 'stream, 15,000 steps' agent=stream total_timesteps=15000 \

@@ -1,6 +1,6 @@
 """`python -m rl.bench`: times everything, in a quarter of an hour on a quiet machine; `--warm` only compiles.
 
-Writes results/bench/: bench.json, bench.md, bench.png and bench.pdf; with `--streaming`, streaming.md and .json.
+Writes results/bench/: bench.json, bench.md, bench.png and bench.pdf; with `--agent ppo` or `stream`, their pages.
 """
 
 import os
@@ -17,9 +17,10 @@ from tqdm import tqdm
 from agents import A2C
 from agents.machine import machine, torch_threads
 from envs.backends.native import WORLDS
-from rl.experiments.bench import page, streaming, systems, timing
+from rl.experiments.bench import page, ppo, streaming, systems, timing
 from rl.experiments.bench.systems import Shape
 from rl.experiments.bench.timing import Rates, Whole
+from rl.experiments.pages import Page
 from rl.run.terminal import DONE, Parser, at_least, number, run
 
 SHAPES = (Shape(1, 1), Shape(8, 1), Shape(8, 5), Shape(64, 5))
@@ -30,7 +31,9 @@ _ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 def main(argv: list[str]) -> int:
     parser = Parser(prog="rl.bench", description="Time training beside Stable-Baselines3, Gymnasium and the processor.")
     parser.add_argument("--warm", action="store_true", help="only compile the kernels, for later runs")
-    parser.add_argument("--streaming", action="store_true", help="time --agent stream only: bench/streaming.md")
+    parser.add_argument(
+        "--agent", choices=("a2c", "ppo", "stream"), default="a2c", help="a2c: bench/bench.md; or ppo.md, streaming.md"
+    )
     parser.add_argument("--repeats", type=at_least(1), default=7, metavar="N", help="interleaved repeats (7)")
     parser.add_argument("--seconds", type=number, default=0.7, metavar="S", help="of each repeat, about (0.7)")
     parser.add_argument("--jax", metavar="PYTHON", help="an interpreter that has rejax and gymnax<1")
@@ -40,8 +43,10 @@ def main(argv: list[str]) -> int:
         _warm()
         return DONE
     os.environ |= dict.fromkeys(_ONE_THREAD, "1")  # of the processes that are started here
-    if args.streaming:
-        _streaming(args, parser.command(argv))
+    if args.agent != "a2c":
+        written = (_ppo if args.agent == "ppo" else _streaming)(args, parser.command(argv))
+        written.write(args.results / "bench" / ("ppo" if args.agent == "ppo" else "streaming"))
+        print(written)
         return DONE
     with torch_threads(1), tqdm(disable=None, bar_format="{desc}") as bar:
         content = _measure(args.repeats, args.seconds, args.jax, bar)
@@ -53,13 +58,17 @@ def main(argv: list[str]) -> int:
     return DONE
 
 
-def _streaming(args: Namespace, command: str) -> None:
+def _ppo(args: Namespace, command: str) -> Page:
+    with torch_threads(1):
+        rates = ppo.measure(filter(_installed, ppo.ENVIRONMENTS), args.repeats, args.seconds)
+    return ppo.page(rates, args.repeats, command, machine())
+
+
+def _streaming(args: Namespace, command: str) -> Page:
     with torch_threads(1):
         rates = streaming.measure(filter(_installed, streaming.ENVIRONMENTS), args.repeats, args.seconds)
     timing.from_the_shell(streaming.COMMAND)
-    written = streaming.page(rates, timing.from_the_shell(streaming.COMMAND), args.repeats, command, machine())
-    written.write(args.results / "bench" / "streaming")
-    print(written)
+    return streaming.page(rates, timing.from_the_shell(streaming.COMMAND), args.repeats, command, machine())
 
 
 def _warm() -> None:

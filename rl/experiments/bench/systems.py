@@ -1,7 +1,7 @@
 """The systems that are timed, each as a function that trains, or steps, for a number of environment steps."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from functools import partial
 from multiprocessing import get_context
@@ -13,6 +13,7 @@ from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
 from agents import A2C
 from agents.machine import torch_threads
+from agents.ppo import PPO
 from agents.settings.actor_critic import Engine
 from envs import Backend
 from envs.backends.native import NativeBackend
@@ -35,6 +36,42 @@ class Shape(NamedTuple):
     @property
     def rows(self) -> int:
         return self.envs * self.steps
+
+
+class Passes(NamedTuple):
+    """PPO's passes over a rollout."""
+
+    size: int  # of a minibatch
+    epochs: int
+
+
+def stable_baselines_ppo(shape: Shape, passes: Passes, env_id: str = _ENV) -> Run:
+    """SB3's PPO with its own vector environment, logging nothing."""
+    import stable_baselines3 as sb3
+    from stable_baselines3.common.env_util import make_vec_env
+
+    model = sb3.PPO(
+        "MlpPolicy", make_vec_env(env_id, shape.envs, 0), n_steps=shape.steps, batch_size=passes.size,
+        n_epochs=passes.epochs, seed=0, device="cpu",
+    )  # fmt: skip
+
+    def run(steps: int) -> None:
+        with torch_threads(1):
+            model.learn(steps, log_interval=10**9, reset_num_timesteps=False)
+
+    return run
+
+
+def ours_ppo(engine: Engine, shape: Shape, passes: Passes, env_id: str = _ENV) -> Run:
+    """Our PPO with the same hyper-parameters."""
+    agent = PPO(
+        env_id, num_envs=shape.envs, n_steps=shape.steps, batch_size=passes.size, n_epochs=passes.epochs, engine=engine
+    )
+
+    def run(steps: int) -> None:
+        agent.learn(steps)
+
+    return run
 
 
 def stable_baselines(shape: Shape, env_id: str = _ENV, seed: int = 0) -> Run:
@@ -87,16 +124,44 @@ def _stepping(envs: gym.vector.VectorEnv) -> Run:
 
 def products(shape: Shape) -> Run:
     """Only the matrix products of an update, of the same shapes and by the same kernel: the limit of one core."""
+    rows, more = shape.rows, shape.rows + shape.envs
+    forward = [*_forward(rows, 4), *_forward(more, 4)]  # π_θ, and V_φ with the last successors
+    return _multiplying([*forward, *_backward(rows, 4, 2), *_backward(rows, 4, 1)], rows)
+
+
+def ppo_products(shape: Shape, size: int, epochs: int, inputs: int, outputs: int) -> Run:
+    """The same for PPO's acting, its values of the rollout, and its epochs of minibatches."""
+    rows, forward = shape.rows, list[Product]()
+    forward += [product for _ in range(shape.steps) for product in _forward(shape.envs, inputs)]
+    forward += _forward(rows + shape.envs, inputs)
+    parts = [min(size, rows - begin) for begin in range(0, rows, size)]
+    nets = [(part, heads) for part in parts for heads in (outputs, 1)] * epochs
+    steps = [x for part, heads in nets for x in (*_forward(part, inputs), *_backward(part, inputs, heads))]
+    return _multiplying([*forward, *steps], rows)
+
+
+Product = tuple[int, int, int]
+
+
+def _forward(rows: int, inputs: int) -> list[Product]:
+    """The products of a network of two layers of 64 units."""
+    from agents.fused.matmul import PAD
+
+    return [(rows, inputs, 64), (rows, 64, 64), (rows, 64, PAD)]
+
+
+def _backward(rows: int, inputs: int, outputs: int) -> list[Product]:
+    return [*((k, rows, j) for _, k, j in _forward(rows, inputs)), (rows, outputs, 64), (rows, 64, 64)]
+
+
+def _multiplying(products: Sequence[Product], rows: int) -> Run:
+    """The products of one update on so many rows, again and again."""
     from numba import njit
 
-    from agents.fused.matmul import PAD, matmul
+    from agents.fused.matmul import matmul
 
-    rows, more = shape.rows, shape.rows + shape.envs
-    sizes = [(4, 64), (64, 64), (64, PAD)]  # of a network's three layers
-    forward = [(n, k, j) for n in (rows, more) for k, j in sizes]  # π_θ, and V_φ with the last successors
-    backward = [(k, rows, j) for k, j in sizes * 2] + [(rows, 1 + head, 64) for head in (1, 0)] + [(rows, 64, 64)] * 2
-    dimensions = np.array(forward + backward, np.int64)
-    room = 64 * max(more, 64)
+    dimensions = np.array(products, np.int64)
+    room = max(max(n * k, k * j, n * j) for n, k, j in products)
     flat = np.random.default_rng(0).normal(size=(2, room)).astype(np.float32)
     result, nothing = np.zeros(room, np.float32), np.zeros(64, np.float32)
 

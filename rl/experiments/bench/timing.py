@@ -29,13 +29,15 @@ class Rates(NamedTuple):
         return median(self.each)
 
 
-def interleaved(builders: Mapping[str, Build], unit: int, repeats: int, seconds: float) -> dict[str, Rates]:
+def interleaved(
+    builders: Mapping[str, Build], unit: int, repeats: int, seconds: float, updates: int = 20
+) -> dict[str, Rates]:
     """Times every system once, then again, so that what slows the machine for a while slows them all.
 
-    unit: steps of one update; seconds: of each repeat, about.
+    unit: steps of one update; seconds: of each repeat, about; updates: before it, which may compile.
     """
     runs = {name: build() for name, build in builders.items()}
-    steps = {name: _steps_in(run, unit, seconds) for name, run in runs.items()}
+    steps = {name: _steps_in(run, unit, seconds, updates) for name, run in runs.items()}
     rates: dict[str, list[float]] = {name: [] for name in runs}
     for _ in range(repeats):
         for name, run in runs.items():
@@ -45,9 +47,9 @@ def interleaved(builders: Mapping[str, Build], unit: int, repeats: int, seconds:
     return {name: Rates(each) for name, each in rates.items()}
 
 
-def _steps_in(run: Run, unit: int, seconds: float) -> int:
-    """The number of steps that take this long, found by doubling, after twenty updates that may compile."""
-    steps = 20 * unit
+def _steps_in(run: Run, unit: int, seconds: float, updates: int) -> int:
+    """The number of steps that take this long, found by doubling, after updates that may compile."""
+    steps = updates * unit
     run(steps)
     while True:
         start = time.perf_counter()

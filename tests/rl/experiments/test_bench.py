@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from rl.experiments.bench import page, streaming, systems, timing
+from rl.experiments.bench import page, ppo, streaming, systems, timing
 from rl.experiments.bench.systems import Shape
 from rl.run.terminal import RunFailed
 
@@ -59,9 +59,22 @@ def test_streaming_page() -> None:
         }
     }  # fmt: skip
     whole = timing.Whole("python -m rl.train CartPole-v1 --agent stream", 3.2, None, 500.0)
-    text = str(streaming.page(rates, whole, 5, "python -m rl.bench --streaming", "a machine"))
+    text = str(streaming.page(rates, whole, 5, "python -m rl.bench --agent stream", "a machine"))
     assert "| CartPole-v1 | 100,000 | 1,000 | 150,000 | 120,000 | 150 | 1.50 |" in text
     assert "3.2 s, evaluation 500.0." in text
+
+
+def test_ppo_page() -> None:
+    names, medians = (
+        (ppo.STEPPING, ppo.PRODUCTS, ppo.SB3, ppo.TORCH, ppo.FUSED),
+        (30_000.0, 60_000.0, 1_000.0, 2_000.0, 18_000.0),
+    )
+    each = {name: timing.Rates([rate]) for name, rate in zip(names, medians, strict=True)}
+    rates = {(env_id, ppo.SETTINGS[1]): each for env_id in ppo.ENVIRONMENTS[:2]}
+    text = str(ppo.page(rates, 5, "python -m rl.bench --agent ppo", "a machine"))
+    columns = "30,000 | 60,000 | 1,000 | 2,000 | 18,000 | 18.00 | 2.00 | 0.60"
+    assert f"| CartPole-v1 | 1 × 2048, 10 epochs, minibatches of 64 | {columns} | 0.30 |" in text
+    assert f"| LunarLander-v3 | 1 × 2048, 10 epochs, minibatches of 64 | {columns} | 0.90 |" in text
 
 
 @pytest.mark.slow
