@@ -94,7 +94,7 @@ def _trunk(settings: ActorCriticSettings, space: Space, flat: Flat, generator: G
         box = flat if isinstance(flat, spaces.Box) else spaces.Box(0.0, 1.0, (size,))
         seed = int(torch.randint(2**31, (), generator=generator))
         image = images[0] if images and math.prod(images[0].shape) == size else None
-        encoder = CustomModule(settings.network, settings.network_kwargs or {}, box, image, seed)
+        encoder = CustomModule(settings.network, settings.network_kwargs or {}, box, image, seed, settings.ortho_init)
     elif images:
         gain = math.sqrt(2) if settings.ortho_init else None
         encoder = ImageEncoder(images, size, settings.features_dim, generator, str(settings.network), gain)

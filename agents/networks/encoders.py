@@ -129,6 +129,15 @@ def _cnn(
     return nn.Sequential(*layers, nn.Flatten(), initialized(flat, gain, generator), nn.ReLU())
 
 
+def _make_orthogonal(module: nn.Module) -> None:
+    """Weights of linear layers and convolutions orthogonal with gain √2, biases zero, from the global generator."""
+    for layer in module.modules():
+        if isinstance(layer, nn.Linear | nn.Conv2d):
+            nn.init.orthogonal_(layer.weight, math.sqrt(2))
+            if layer.bias is not None:
+                nn.init.zeros_(layer.bias)
+
+
 class CustomModule(nn.Module):
     """A user's module on unflattened observations: what Stable-Baselines3 calls a features extractor.
 
@@ -136,11 +145,12 @@ class CustomModule(nn.Module):
     """
 
     def __init__(
-        self, network: Network, kwargs: Mapping[str, object], space: spaces.Box, image: ImagePart | None, seed: int
-    ) -> None:
+        self, network: Network, kwargs: Mapping[str, object], space: spaces.Box, image: ImagePart | None, seed: int,
+        ortho_init: bool,
+    ) -> None:  # fmt: skip
         """network: a class, or "module:Class". It is called with the observation space (flat, if it was a Dict or
         Tuple; [C, H, W], if observations are an image) and kwargs, and has `features_dim`, the number of features per
-        observation.
+        observation. ortho_init: whether its linear layers and convolutions begin orthogonal, as there.
 
         Raises ConfigError if it cannot be imported, built or called.
         """
@@ -155,6 +165,8 @@ class CustomModule(nn.Module):
                 build = cast(Callable[..., nn.Module], imported(network) if isinstance(network, str) else network)
                 built = build(space, **kwargs)
                 self.inner: nn.Module = built
+                if ortho_init:
+                    _make_orthogonal(built)
                 self.size = int(cast(int, built.features_dim))
                 features = self(torch.zeros(2, math.prod(self.shape)))
         except Exception as error:

@@ -40,7 +40,9 @@ class ActorCriticSettings(AgentSettings):
     # Networks
     net_arch: Architecture = (64, 64)  # hidden units of each layer of π_θ and V_φ, or {pi: [64], vf: [64]}
     activation: Activation = "tanh"  # activation function of the hidden layers, torch's, with torch's defaults
-    ortho_init: bool = True  # orthogonal initial weights; false: weights and biases uniform within ±1/√n of n inputs
+    ortho_init: bool = (
+        True  # orthogonal initial weights, also in a network of your own; false: its own, and torch's defaults
+    )
     layer_norm: bool = False  # normalize the units of each hidden layer before the activation, without gain or bias
     sparsity: float = 0.0  # fraction of each unit's weights that start at 0, the others uniform; 0: orthogonal
     network: Network = "auto"  # feature extractor: mlp (none), cnn, small_cnn, module:Class; auto: cnn for uint8 images

@@ -149,6 +149,18 @@ def test_a_features_extractor_sees_what_it_sees_in_stable_baselines3(
         A2C(Shaped(space, spaces.Discrete(2)), network=Looking, normalize_observations=True)
 
 
+def test_ortho_init_reaches_a_features_extractor_as_in_stable_baselines3() -> None:
+    """Its default initialization made the script images of docs/from-sb3 learn more slowly than there."""
+    weights = []
+    for ortho_init in (True, False):
+        agent = A2C("CartPole-v1", network=Widened, ortho_init=ortho_init)
+        layer = agent.policy.trunk.encoder.inner.net[1]
+        weights.append(layer.weight.detach())
+        assert bool(layer.bias.any()) is not ortho_init
+    assert torch.allclose(weights[0].T @ weights[0], 2 * torch.eye(4), atol=1e-5)
+    assert float(weights[1].abs().max()) <= 0.5
+
+
 def test_a_local_class_trains_and_is_refused_at_save(tmp_path) -> None:
     class Local(Widened):
         pass
