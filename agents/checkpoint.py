@@ -19,6 +19,7 @@ from envs import EnvironmentFailure, EnvironmentUsageError, saved
 
 FORMAT = 2
 _MARK = "actor-critic checkpoint"
+_MODULES = ("network", "optimizer")  # settings that may name a class, module:Class
 
 
 class CheckpointError(ValueError):
@@ -107,7 +108,8 @@ class Checkpoint(NamedTuple):
     @property
     def _own_code(self) -> str:
         """The advice to restore a user's modules, if the agent needs any: they may have been edited since."""
-        own = [name for name in (self.agent, self.settings.get("network")) if isinstance(name, str) and ":" in name]
+        named = [self.agent, *(self.settings.get(name) for name in _MODULES)]
+        own = [name for name in named if isinstance(name, str) and ":" in name]
         return f"; if {' or '.join(own)} was edited after training, restore it" if own else ""
 
     def actor(self) -> Self:

@@ -100,6 +100,9 @@ class Learner(BaseLearner):
     def obstacle(self) -> str:
         """Why the compiled kernels cannot train this learner; empty if they can."""
         settings = self.settings
+        for name in ("optimizer", "optimizer_kwargs"):
+            if getattr(settings, name):
+                return f"it steps by RMSprop or Adam as they are, {name} is set"
         if settings.layer_norm or settings.activation not in ("tanh", "relu"):
             return "it has tanh and ReLU units without layer normalization"
         if functions := [name for name in scheduled(type(settings)) if callable(getattr(settings, name))]:

@@ -1,7 +1,8 @@
 """The optimizer step: gradient clipping, adaptive learning rate, KL bound."""
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from itertools import chain
 from typing import cast
 
 import torch
@@ -15,7 +16,9 @@ from agents.maths.distributions import Categorical, Distribution
 from agents.maths.schedules import Schedule, highest, value_at
 from agents.networks.actor_critic import Policy, Value
 from agents.parts import load_optimizer
-from agents.settings.a2c import A2CSettings
+from agents.rmsprop import Groups, RMSpropTFLike
+from agents.settings.a2c import A2CSettings, OptimizerClass
+from agents.settings.importable import imported
 from agents.settings.values import ConfigError
 from envs import saved
 from envs.spaces import Actions, factors
@@ -80,13 +83,21 @@ class ConstrainedOptimizer:
     def __init__(self, policy: Policy, value: Value, settings: A2CSettings) -> None:
         self.policy, self.value, self.settings = policy, value, settings
         groups = [{"params": list(policy.parameters())}, {"params": list(value.parameters())}]
-        self.inner = optimizer(groups, settings)
-        self.step_factor, self.entropy_factor, self.penalty_factor = (
-            AdaptiveFactor(),
-            AdaptiveFactor(),
-            AdaptiveFactor(),
-        )
+        self._inner = optimizer(groups, settings)
+        self.step_factor, self.entropy_factor, self.penalty_factor = (AdaptiveFactor() for _ in range(3))
         self.mean_shift, self.shifts = 0.0, 0  # running mean of the policy shift; number of updates in the mean
+
+    @property
+    def inner(self) -> Optimizer:
+        """torch's optimizer; its groups are π_θ and V_φ."""
+        return self._inner
+
+    @inner.setter
+    def inner(self, other: Optimizer) -> None:
+        raise ConfigError(
+            "the optimizer of a built agent cannot be replaced, since a checkpoint could not bring it back: "
+            "build the agent with optimizer=module:Class and optimizer_kwargs"
+        )
 
     def entropy_coefficient(self, progress: float) -> float:
         """ent_coef at this fraction of training, times its adaptive factor."""
@@ -118,6 +129,7 @@ class ConstrainedOptimizer:
         learning_rate = value_at(self.settings.learning_rate, progress)
         critic_scale = value_at(self.settings.critic_lr_scale, progress)
         rates = (learning_rate * self.step_factor.value, learning_rate * critic_scale)
+        self._follow_networks()
         for group, rate in zip(self.inner.param_groups, rates, strict=True):
             group["lr"] = rate
 
@@ -133,6 +145,16 @@ class ConstrainedOptimizer:
         if not bool(torch.isfinite(grad_norm)):
             raise gradient_error(float(loss.detach()))
         return grad_norm
+
+    def _follow_networks(self) -> None:
+        """The groups hold the networks' parameters, also of a module that was replaced."""
+        groups, networks = self.inner.param_groups, (self.policy, self.value)
+        now = [list(network.parameters()) for network in networks]
+        if [*map(id, chain(*now))] != [id(p) for group in groups for p in group["params"]]:
+            for group, parameters in zip(groups, now, strict=True):
+                group["params"] = parameters
+            for p in self.inner.state.keys() - set(chain(*now)):
+                del self.inner.state[p]
 
     def adapt_step(self, kl: Tensor, progress: float) -> dict[str, Tensor]:
         """Moves the factor of π_θ's learning rate, or of kl_coef, toward target_policy_shift; returns what is logged.
@@ -180,46 +202,33 @@ class ConstrainedOptimizer:
         self.shifts = saved.whole(shifts, "shifts", 0, SHIFT_HORIZON)
 
 
-Groups = Iterable[dict[str, list[torch.nn.Parameter]]]
-
-
-class RMSpropTFLike(Optimizer):
-    """s ← α s + (1 − α) g², θ ← θ − lr · g / √(s + ε), from s = 1.
-
-    torch's RMSprop begins at s = 0 and has ε outside the root: its first steps are ten times as long, and it divides
-    by less where gradients are small. Source: tf.compat.v1.train.RMSPropOptimizer, as in the A3C and A2C of Atari.
-    """
-
-    def __init__(self, params: Groups, lr: float = 1e-2, alpha: float = 0.99, eps: float = 1e-5) -> None:
-        super().__init__(params, {"lr": lr, "alpha": alpha, "eps": eps})
-
-    @torch.no_grad()
-    def step(self, closure: Callable[[], float] | None = None) -> None:  # type: ignore[override]
-        """One step on the gradients of `backward`. Raises ValueError if a closure is passed."""
-        if closure is not None:
-            raise ValueError("RMSpropTFLike takes no closure; call backward() before step()")
-        for group in self.param_groups:
-            alpha, eps, lr = group["alpha"], group["eps"], group["lr"]
-            for p in group["params"]:
-                if p.grad is None:
-                    continue
-                state = self.state[p]
-                if not state:
-                    state |= {"step": 0, "square_avg": torch.ones_like(p)}
-                state["step"] += 1
-                square_avg = cast(Tensor, state["square_avg"])
-                square_avg.mul_(alpha).addcmul_(p.grad, p.grad, value=1 - alpha)
-                p.addcdiv_(p.grad, square_avg.add(eps).sqrt_(), value=-lr)
-
-
 def optimizer(groups: Groups, settings: A2CSettings) -> Optimizer:
-    """RMSprop (α = 0.99) in torch's or TensorFlow's form, or Adam."""
-    eps = settings.rms_prop_eps
-    if not settings.use_rms_prop:
-        return Adam(groups, eps=eps, foreach=True)
-    if settings.rms_prop_tf_like:
-        return RMSpropTFLike(groups, alpha=0.99, eps=eps)
-    return RMSprop(groups, alpha=0.99, eps=eps, foreach=True)
+    """The optimizer of the settings: RMSprop (α = 0.99) in torch's or TensorFlow's form, Adam, or a class by its name.
+
+    Raises ConfigError if the class cannot be imported or built, or changes the two groups.
+    """
+    kwargs = settings.optimizer_kwargs or {}
+    if settings.optimizer is not None:
+        return _built(settings.optimizer, groups, {"lr": value_at(settings.learning_rate, 0.0), **kwargs})
+    own: dict[str, object] = {"eps": settings.rms_prop_eps}
+    own |= {"alpha": 0.99} if settings.use_rms_prop else {}
+    own |= {} if settings.rms_prop_tf_like else {"foreach": True}
+    kind = RMSprop if settings.use_rms_prop else Adam
+    return _built(RMSpropTFLike if settings.rms_prop_tf_like else kind, groups, own | kwargs)
+
+
+def _built(chosen: OptimizerClass, groups: Groups, kwargs: Mapping[str, object]) -> Optimizer:
+    try:
+        build = cast(Callable[..., Optimizer], imported(chosen)) if isinstance(chosen, str) else chosen
+        built = build(groups, **kwargs)
+    except (Exception, SystemExit) as error:  # whatever the module does while it is imported
+        name = chosen if isinstance(chosen, str) else getattr(chosen, "__qualname__", repr(chosen))
+        raise ConfigError(f"optimizer {name} cannot be built: {type(error).__name__}: {error}") from error
+    if not isinstance(built, Optimizer) or len(built.param_groups) != 2:
+        raise ConfigError(
+            f"optimizer {chosen} must be a torch optimizer that keeps its two groups of parameters, of π_θ and of V_φ"
+        )
+    return built
 
 
 class Shift:

@@ -31,7 +31,7 @@ _SB3_TAKES = signature(sb3.A2C).parameters
 # these may be schedules here, but must be numbers in SB3, which schedules only the learning rate
 NUMBERS = tuple(name for name in SCHEDULED if name in _SB3_TAKES and name != "learning_rate")
 
-_NETWORK_SETTINGS = (  # these change what the parameters mean, so they cannot be dropped
+_NOT_DROPPED = (  # these change what the parameters or the optimizer mean
     "network",
     "layer_norm",
     "gru_size",
@@ -40,6 +40,8 @@ _NETWORK_SETTINGS = (  # these change what the parameters mean, so they cannot b
     "use_sde",
     "squash_output",
     "action_masks",
+    "optimizer",
+    "optimizer_kwargs",
 )
 
 _TRAINING_SETTINGS = (
@@ -113,7 +115,7 @@ def check_settings(settings: A2CSettings, drop: Collection[str] = ()) -> None:
         raise ConfigError(
             f"drop takes settings that Stable-Baselines3 lacks: {', '.join(droppable)}; got {unknown[0]!r}"
         )
-    for name in _NETWORK_SETTINGS:
+    for name in _NOT_DROPPED:
         if getattr(settings, name) not in (defaults[name], "mlp", "nothing", False):
             raise ConfigError(
                 f"{name} is {getattr(settings, name)}, for which {name_of} has no counterpart; "

@@ -5,7 +5,7 @@ import torch
 from stable_baselines3.common.sb2_compat.rmsprop_tf_like import RMSpropTFLike as Theirs
 
 from agents import A2C
-from agents.optimizer import RMSpropTFLike
+from agents.rmsprop import RMSpropTFLike
 from agents.settings.values import ConfigError
 
 

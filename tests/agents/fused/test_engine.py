@@ -16,10 +16,8 @@ from agents.fused.memory import COEFFICIENTS
 from agents.fused.shared import Shared
 from agents.loop import Status
 from agents.maths.schedules import Cosine, Exponential, Linear, Ramp, Schedule, numbers_of, value_at
-from agents.optimizer import RMSpropTFLike
 from agents.rollout import collect
 from agents.settings.a2c import A2CSettings
-from agents.settings.values import ConfigError
 from rl.experiments.lockstep.replay import double_precision
 
 RNG = np.random.default_rng(0)
@@ -211,13 +209,6 @@ def test_replaced_memory_is_taken_up() -> None:
     agent.update(rollout), other.update(rollout)
     assert torch.equal(parameters(agent), parameters(other))
     assert torch.equal(remembered(agent), remembered(other))
-
-
-def test_another_optimizer_is_refused() -> None:
-    agent = A2C("CartPole-v1", engine="fused")
-    agent.learner.optimizer.inner = RMSpropTFLike([{"params": [*agent.policy.parameters()]}])
-    with pytest.raises(ConfigError, match="steps by RMSprop; it was replaced by RMSpropTFLike"):
-        agent.learn(8)
 
 
 @pytest.mark.parametrize("backend", ["native", "sync"])

@@ -10,7 +10,8 @@ from torch import Tensor, nn
 import agents.optimizer
 from agents import A2C
 from agents.networks.forward import Inputs
-from agents.optimizer import ConstrainedOptimizer, RMSpropTFLike
+from agents.optimizer import ConstrainedOptimizer
+from agents.rmsprop import RMSpropTFLike
 from agents.rollout import Rollout
 from agents.sb3 import from_sb3
 from agents.settings.a2c import A2CSettings
@@ -71,7 +72,7 @@ def epsilon_inside_the_root(model: sb3.A2C) -> A2C:
     for group in optimizer.param_groups:
         for p in group["params"]:
             optimizer.state[p] = {"step": 0, "square_avg": torch.zeros_like(p)}  # so that ε is all that differs
-    agent.learner.optimizer.inner = optimizer
+    agent.learner.optimizer._inner = optimizer
     return agent
 
 
