@@ -27,12 +27,8 @@ class A2C(A2CSettings, ActorCritic):
     """
 
     name = "a2c"
+    engines = ("fused", "torch")
     learner: Learner
-
-    def __init_subclass__(cls) -> None:
-        super().__init_subclass__()
-        if "engines" not in vars(cls):
-            cls.engines = ("torch",)
 
     def new_learner(self, generator: Generator) -> Learner:
         return Learner.build(self, self.worlds, generator)
@@ -55,8 +51,8 @@ class A2C(A2CSettings, ActorCritic):
         Â = GAE(δ) and target = V + Â, neither differentiated. Source: Mnih et al. 2016, algorithm S3.
         """
         inputs = self.learner.inputs(batch)
-        pi, v = policy_and_value(self.policy, self.value, inputs)
-        advantage, target = self.advantages(batch, inputs, v)
+        pi, v, _, baseline = self.learner.forward(inputs)
+        advantage, target = self.advantages(batch, inputs, baseline)
         if self.normalize_advantage:
             advantage = (advantage - advantage.mean()) / (advantage.std() + 1e-8)
         policy_loss = -(pi.log_prob(batch.action) * advantage).mean()
@@ -75,7 +71,7 @@ class A2C(A2CSettings, ActorCritic):
 
     @torch.no_grad()
     def advantages(self, batch: Rollout, inputs: Inputs, v: Tensor) -> tuple[Tensor, Tensor]:
-        """Â and the target of V_φ, float32[T, N]. v: V_φ at the rollout's observations."""
+        """Â and the target of V_φ, float32[T, N]. v: V_φ at the rollout's observations, in evaluation mode."""
         v_next = next_value(self.value, v, inputs, batch)
         delta = td_error(v, inputs.reward, self.gamma * (~batch.terminated), v_next)
         advantage = gae(delta, batch.ended, self.gamma * self.gae_lambda)

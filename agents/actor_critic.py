@@ -1,18 +1,23 @@
 """`ActorCritic`: what algorithms with a policy π_θ and a value network V_φ share."""
 
+import warnings
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
+from functools import cached_property
 from typing import ClassVar
 
 from torch import Generator, nn
 
-from agents.agent import Algorithm
+from agents.algorithm import Algorithm
 from agents.base_learner import BaseLearner
-from agents.engines import Engine, TorchEngine, choose
+from agents.engines import Engine, TorchEngine, choose, replaced_method
 from agents.loop import RunChunk
 from agents.networks.actor_critic import Policy, Value
 from agents.rollout import NO_CONTEXT, Array, Choice, Context, Metrics, Rollout
 from agents.settings.actor_critic import ActorCriticSettings
+from agents.settings.values import ConfigError
+
+_METHODS = ("act", "update", "learn_from", "objective", "samples", "loss", "advantages")  # of an update
 
 
 class ActorCritic(ActorCriticSettings, Algorithm):
@@ -22,11 +27,21 @@ class ActorCritic(ActorCriticSettings, Algorithm):
     """
 
     learner: BaseLearner
-    active_engine: Engine
-    engines: ClassVar[tuple[str, ...]] = ("fused", "torch")
+    engines: ClassVar[tuple[str, ...]] = ("torch",)  # that compute what the class defines
+
+    _written: ClassVar[dict[str, object]] = {}  # the methods of an update, as the class defines them
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        if "engines" not in vars(cls):
+            cls.engines = ("torch",)
+        cls._written = {name: getattr(cls, name) for name in _METHODS if hasattr(cls, name)}
 
     def build(self, generator: Generator) -> None:
         self.learner = self.new_learner(generator)
+        one = self.worlds.num_envs * self.n_steps == 1
+        if one and any(isinstance(m, nn.BatchNorm1d) for network in self.networks for m in network.modules()):
+            raise ConfigError("batch normalization needs more than one step per update; take nn.LayerNorm instead")
         self.use_engines(self.engines, f"{type(self).__name__} does not declare it in `engines`")
 
     @abstractmethod
@@ -45,7 +60,8 @@ class ActorCritic(ActorCriticSettings, Algorithm):
         self, obs: Array, deterministic: bool = False, generator: Generator | None = None, context: Context = NO_CONTEXT
     ) -> Choice:
         """a ~ π_θ(·|s), or its mode. obs: [N, …]; generator: the agent's own by default."""
-        return self.active_engine.act(obs, deterministic, generator, context)
+        engine = self.active_engine if generator is None else self._engine()  # in training, `update` looks for changes
+        return engine.act(obs, deterministic, generator, context)
 
     def update(self, batch: Rollout, progress: float = 0.0) -> Metrics:
         """One update on a rollout, by the engine in use; progress: the fraction of training done, for schedules.
@@ -53,7 +69,7 @@ class ActorCritic(ActorCriticSettings, Algorithm):
         Raises FloatingPointError if the gradient or the TD error is not finite, before any parameter changes, or if
         the policy moved infinitely far.
         """
-        return self.active_engine.update(batch, progress)
+        return self._engine().update(batch, progress)
 
     @property
     def policy(self) -> Policy:
@@ -69,24 +85,55 @@ class ActorCritic(ActorCriticSettings, Algorithm):
 
     @property
     def engine_in_use(self) -> str:
-        return self.active_engine.name
+        return self._engine().name
 
     @property
     def chunk(self) -> RunChunk | None:
-        return self.active_engine.chunk
+        return self._engine().chunk
 
     def on_reset(self) -> None:
         self.learner.on_reset()
 
     def compile(self, on_compile: Callable[[], None] | None = None) -> None:
-        self.active_engine.compile(self.worlds, on_compile)
+        self._engine().compile(self.worlds, on_compile)
 
     def use_engines(self, available: Sequence[str], reason: str) -> None:
         """Chooses the engine. reason: why other engines do not fit. Raises ConfigError if the settings ask for one."""
+        self._offered = available, reason
+        vars(self).pop("active_engine", None)
+        assert self.active_engine
+
+    @cached_property
+    def active_engine(self) -> Engine:
+        """The engine in use; a copy of an agent chooses it anew, at first use."""
+        available, reason = self._offered
         obstacle = self.learner.obstacle() if "fused" in available else reason
-        self.active_engine = choose(
-            self.engine, lambda note: TorchEngine(self.learner, self, note), self.fused_engine, obstacle
-        )
+        return choose(self.engine, lambda note: TorchEngine(self.learner, self, note), self.fused_engine, obstacle)
+
+    def __getstate__(self) -> dict[str, object]:
+        """A copy has an engine of its own, since engines share the memory of the parameters."""
+        return {name: value for name, value in super().__getstate__().items() if name != "active_engine"}
+
+    def _engine(self) -> Engine:
+        """The engine in use: from now on torch, if something was changed that the engine does not see.
+
+        Raises ConfigError if the settings ask for the engine that does not see it.
+        """
+        if change := self.active_engine.unseen_change(self._replaced_method()):
+            self.use_engines(("torch",), f"it does not see the change of {change}")
+            warnings.warn(
+                f"{self.name} goes on with engine torch: the compiled one does not see the change of {change}",
+                stacklevel=4,
+            )
+        return self.active_engine
+
+    def _replaced_method(self) -> str:
+        """The first method of an update that was replaced, on this agent or its class; empty if there is none."""
+        cls = type(self)
+        for name, method in cls._written.items():
+            if getattr(cls, name) is not method:
+                return f"{cls.__name__}.{name}"
+        return replaced_method(self)
 
     def describe(self) -> dict[str, str]:
         hint = self.policy.head.hint()

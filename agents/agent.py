@@ -1,4 +1,4 @@
-"""What every agent has: environments, the training loop, `learn`, `predict`, `save` and `load`."""
+"""`Agent`, the contract: environments, the training loop, `learn`, `predict`, `save` and `load`."""
 
 from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
@@ -6,32 +6,30 @@ from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import ClassVar, Self, cast
 
-import gymnasium as gym
 import numpy as np
 import torch
 from torch import Generator, Tensor, nn
 
 from agents import checkpoint
+from agents.agent_state import AgentState
 from agents.checkpoint import Checkpoint, CheckpointError
 from agents.loop import Hook, Loop, RunChunk, check_hooks
 from agents.machine import say_compiling, torch_threads
-from agents.parts import Stateful, load_state, state_of
 from agents.progress import ProgressBar
 from agents.restoring import restored
 from agents.rollout import NO_CONTEXT, Array, Choice, Context, Metrics, Rollout
-from agents.settings.agent import AgentSettings
+from agents.settings.built import BuiltSettings
 from agents.settings.keywords import CheckedKeywords, check_keywords, checked
 from agents.settings.ranges import Extent
 from agents.settings.sb3_names import NamesOfSB3
 from agents.settings.schema import plain_settings, setting_types, setting_values
 from agents.settings.values import ConfigError, converted
-from envs import EnvLike, Worlds, batched, make, saved
+from envs import EnvLike, Worlds, batched
 from envs.absent import absent_form
 from envs.spaces import Flat, to_env_action
-from envs.streams import stream_generator
 
 
-class Agent(NamesOfSB3, metaclass=CheckedKeywords):
+class Agent(AgentState, BuiltSettings, NamesOfSB3, metaclass=CheckedKeywords):
     """What commands, records and checkpoints know of an algorithm.
 
     A subclass defines `act`, and `update` or `chunk`. To add an algorithm, subclass `Algorithm`, which also builds the
@@ -225,87 +223,9 @@ class Agent(NamesOfSB3, metaclass=CheckedKeywords):
         """A new agent. settings: name → value; the others have their defaults."""
         return cls(env, **settings)  # type: ignore[call-arg]
 
-    # --- state ---
-
-    def state_dict(self) -> dict[str, object]:
-        """Name → state of every attribute that is a generator or has a `state_dict`, and the extra state.
-
-        Excludes the environments and the loop, which `save` stores separately.
-        """
-        return {**state_of(self._parts()), "extra": self.get_extra_state()}
-
-    def load_state_dict(self, state: Mapping[str, object]) -> None:
-        """The inverse of `state_dict`. Raises KeyError if a part is missing."""
-        load_state(self._parts(), state)
-        self.set_extra_state(saved.mapping(state["extra"], "extra"))
-
-    def get_extra_state(self) -> dict[str, object]:
-        """State outside the attributes that have a `state_dict`."""
-        return {}
-
-    def set_extra_state(self, state: Mapping[str, object]) -> None:
-        """The inverse of `get_extra_state`."""
-
-    def _parts(self) -> dict[str, Generator | Stateful]:
-        return {
-            name: part
-            for name, part in vars(self).items()
-            if isinstance(part, Generator | Stateful)
-            and not isinstance(part, type)  # a setting
-            and name not in ("env", "worlds", "loop")
-        }
-
     def _spaces(self) -> list[str]:
         return spaces_of(self.worlds)
 
 
 def spaces_of(worlds: Worlds) -> list[str]:
     return [repr(worlds.env_obs_space), repr(worlds.env_action_space)]
-
-
-class Algorithm(AgentSettings, Agent):
-    """An agent that builds its own environments. A subclass is a dataclass: its fields are further settings.
-
-    It defines `build`, which creates networks and optimizers as attributes, `act` and `update`.
-    Raises ConfigError, a ValueError, on a setting out of range, and as `envs.make` does.
-    """
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        self.worlds = self.new_worlds(self.env, self.num_envs)
-        self.obs_space = self.worlds.obs_space
-        self.predicting = stream_generator(self.seed, "predictions")
-        with torch_threads(1):  # orthogonal initialization depends on the number of threads
-            self.build(stream_generator(self.seed, "initialization"))
-        self.loop = Loop(self, self.worlds, self.seed)
-
-    def new_worlds(self, env: EnvLike, num_envs: int | None) -> Worlds:
-        """Environments with the agent's settings. Raises as `envs.make` does."""
-        return make(
-            env, num_envs, self.seed, variant=self.variant, backend=self.backend, action_masks=self.action_masks,
-            step_timeout=self.step_timeout, on_crash=self.on_crash,
-        )  # fmt: skip
-
-    def set_env(self, env: EnvLike) -> None:
-        """Trains in other environments from now on, as many and with the same spaces; new episodes begin.
-
-        Raises ConfigError if their number or spaces differ, and as `envs.make` does.
-        """
-        objects = (gym.Env, gym.vector.VectorEnv)
-        own = self.worlds
-        worlds = self.new_worlds(env, None if isinstance(env, objects) else own.num_envs)
-        if (worlds.num_envs, spaces_of(worlds)) != (own.num_envs, self._spaces()):
-            if not isinstance(env, objects):
-                worlds.close()
-            raise ConfigError(
-                f"set_env: the agent trains on {own.num_envs} with {self._spaces()}, "
-                f"{env} gives {worlds.num_envs} with {spaces_of(worlds)}"
-            )
-        if not isinstance(self.env, objects):  # the caller closes an object of its own
-            own.close()
-        self.env, self.worlds = env, worlds
-        self.loop.use(worlds)
-
-    @abstractmethod
-    def build(self, generator: Generator) -> None:
-        """Creates networks and optimizers. generator: random numbers for the initial parameters."""

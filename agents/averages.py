@@ -30,6 +30,8 @@ class PolicyAverage:
         rate = 1 / max(1.0, min(float(self.steps) / AVERAGED_SHARE, self.horizon))
         for average, p in zip(self.policy.parameters(), self.source.parameters(), strict=True):
             average.lerp_(p, rate)
+        for own, buffer in zip(self.policy.buffers(), self.source.buffers(), strict=True):
+            own.copy_(buffer)
 
     def state_dict(self) -> dict[str, object]:
         return {"policy": self.policy.state_dict(), "steps": self.steps.clone()}

@@ -3,23 +3,30 @@
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import torch
 from torch import Generator, Tensor
 
+from agents.maths.distributions import Distribution
 from agents.maths.normalize import ObservationNormalizer, RewardNormalizer, scale_and_clip
 from agents.networks.actor_critic import Policy, Value, encode
+from agents.networks.forward import Forward, Inputs, Seen, policy_and_value
 from agents.networks.heads import StateDependentNoise
+from agents.networks.modes import has_modes, training_mode
 from agents.parts import Parts, load_state, state_of
 from agents.rollout import Rollout
 from agents.settings.actor_critic import ActorCriticSettings
+from agents.settings.values import ConfigError
 from envs.spaces import Flat
 
 
 @dataclass(eq=False, kw_only=True)
 class BaseLearner(ABC):
-    """π_θ, V_φ and everything that training changes. All engines of an agent work on the same learner."""
+    """π_θ, V_φ and everything that training changes. All engines of an agent work on the same learner.
+
+    The networks are in evaluation mode, except in `training_pass`.
+    """
 
     settings: ActorCriticSettings
     obs_space: Flat
@@ -32,6 +39,17 @@ class BaseLearner(ABC):
     noise: StateDependentNoise | None = None  # of gSDE
 
     parts: ClassVar[tuple[str, ...]]  # attributes that training changes, in the order of the checkpoint
+
+    if not TYPE_CHECKING:  # with it, mypy would accept any attribute
+
+        def __setattr__(self, name: str, value: object) -> None:
+            """Raises ConfigError if it would replace a part, which engine and optimizer hold."""
+            if name in self.parts and name != "generator" and name in vars(self):
+                raise ConfigError(
+                    f"learner.{name} of a built agent cannot be replaced, since the engine holds it: "
+                    "change what is inside, or load a state_dict"
+                )
+            super().__setattr__(name, value)
 
     @abstractmethod
     def obstacle(self) -> str:
@@ -49,6 +67,21 @@ class BaseLearner(ABC):
         """The networks' input, float32[..., D]. obs: [..., *shape], as the environment returned it."""
         x = encode(self.obs_space, obs)
         return self.obs_norm(x) if self.obs_norm else x.to(torch.get_default_dtype())
+
+    def training_pass(self, inputs: Seen) -> tuple[Distribution, Tensor]:
+        """π_θ and V_φ at observations, differentiable, in training mode."""
+        networks = (self.policy, self.value)
+        with training_mode(networks, self.generator):
+            return policy_and_value(*networks, inputs)
+
+    def forward(self, inputs: Inputs) -> Forward:
+        """π_θ and V_φ at a rollout's observations, differentiable, in training mode; and in evaluation mode."""
+        pi, v = self.training_pass(inputs)
+        networks = (self.policy, self.value)
+        if not has_modes(*networks):
+            return Forward(pi, v, pi, v.detach())
+        with torch.no_grad():
+            return Forward(pi, v, *policy_and_value(*networks, inputs))
 
     def scaled_reward(self, batch: Rollout) -> Tensor:
         """The rewards of a rollout, scaled and clipped, float32[T, N]."""

@@ -1,6 +1,8 @@
 """Engines compute an agent's actions and updates: compiled kernels where they fit, torch elsewhere."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
+from functools import cache
+from inspect import isfunction
 from typing import Protocol, cast
 
 import torch
@@ -31,6 +33,12 @@ class Engine(Protocol):
     def act(self, obs: Array, deterministic: bool, generator: Generator | None, context: Context) -> Choice: ...
     def update(self, batch: Rollout, progress: float) -> Metrics: ...
     def describe(self) -> str: ...
+
+    def unseen_change(self, replaced: str) -> str:
+        """What was changed since the engine was built that it does not see; empty if nothing.
+
+        replaced: the first method of the algorithm that was replaced, or "".
+        """
 
     def compile(self, worlds: Worlds, on_compile: OnCompile = None) -> None:
         """Compiles or loads the kernels for these worlds; calls on_compile before the first compilation."""
@@ -71,6 +79,8 @@ class TorchEngine:
     def act(self, obs: Array, deterministic: bool, generator: Generator | None, context: Context) -> Choice:
         """a ~ π_θ(·|s), or its mode. Without a generator, the noise of gSDE continues from step to step."""
         learner, policy = self.learner, self.learner.policy_for(deterministic)
+        if policy.training:
+            policy.eval()
         pi, hidden, state = policy_step(policy, learner.encoded(torch.as_tensor(obs)), context)
         if deterministic:
             action = pi.mode()
@@ -82,6 +92,9 @@ class TorchEngine:
 
     def update(self, batch: Rollout, progress: float) -> Metrics:
         return self.algorithm.learn_from(batch, progress)
+
+    def unseen_change(self, replaced: str) -> str:
+        return ""
 
     def compile(self, worlds: Worlds, on_compile: OnCompile = None) -> None: ...
     def compile_update(self, worlds: Worlds, on_compile: OnCompile = None) -> None: ...
@@ -103,6 +116,19 @@ def choose(requested: str, torch_engine: Callable[[str], Engine], fused: Callabl
     if obstacle and requested == "fused":
         raise ConfigError(f"engine fused does not fit: {obstacle}")
     return torch_engine(f"not fused: {obstacle}") if obstacle else fused()
+
+
+def replaced_method(*objects: object) -> str:
+    """The first method that was replaced on an object itself, as by agent.update = f; empty if there is none."""
+    for each in objects:
+        for name in vars(each).keys() & _methods(cast(Hashable, type(each))):
+            return f"{type(each).__name__}.{name}"
+    return ""
+
+
+@cache
+def _methods(cls: Hashable) -> frozenset[str]:
+    return frozenset(name for name in dir(cls) if isfunction(getattr(cls, name, None)))
 
 
 def network_obstacle(settings: ActorCriticSettings, policy: Policy, masked: bool) -> str:

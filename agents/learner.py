@@ -1,6 +1,7 @@
 """`Learner`: what an engine works on."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Self
 
 from torch import Generator, Tensor
@@ -105,12 +106,16 @@ class Learner(BaseLearner):
                 return f"it steps by RMSprop or Adam as they are, {name} is set"
         if settings.layer_norm or settings.activation not in ("tanh", "relu"):
             return "it has tanh and ReLU units without layer normalization"
-        if functions := [name for name in scheduled(type(settings)) if callable(getattr(settings, name))]:
+        if functions := [name for name in self._scheduled if callable(getattr(settings, name))]:
             return f"it calls no Python function, {functions[0]} is one; linear, cosine and exponential are compiled"
         for name in ("use_sde", "squash_output", "state_dependent_std"):
             if getattr(settings, name):
                 return f"it has Gaussians with a state-independent log-std only, {name} is true"
         return network_obstacle(settings, self.policy, self.masked)
+
+    @cached_property
+    def _scheduled(self) -> tuple[str, ...]:
+        return scheduled(type(self.settings))
 
     def copy_networks(self, source: "Learner", what: str) -> None:
         """Copies parameters and observation statistics. Raises ConfigError if shapes differ; what: its subject."""

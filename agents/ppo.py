@@ -138,7 +138,7 @@ class PPO(PPOSettings, A2C):
 
         With clip_range_vf, V is V_before + clip(V − V_before, ± clip_range_vf). Source: the paper, equations 7 to 9.
         """
-        pi, v = policy_and_value(self.policy, self.value, part)
+        pi, v = self.learner.training_pass(part)
         advantage, clip, value_clip = part.advantage, at(self.clip_range, progress), at(self.clip_range_vf, progress)
         if self.normalize_advantage:
             advantage = (advantage - advantage.mean()) / (advantage.std() + 1e-8)

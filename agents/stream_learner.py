@@ -16,6 +16,7 @@ from agents.networks.actor_critic import Policy, encode, input_size
 from agents.networks.build import build_networks, normalized_mask
 from agents.rollout import Rollout
 from agents.settings.stream import StreamSettings
+from agents.settings.values import ConfigError
 from agents.step_rules import AdaptiveObGD, Intentional, ObGD, StepRule
 from agents.traces import Traces
 from envs import Worlds, saved
@@ -97,7 +98,16 @@ class StreamLearner(BaseLearner):
         return self.reward_norm(reward)
 
     def observe(self, batch: Rollout) -> None:
-        """Before V(s′): s′ joins the observation statistics, and s if its episode begins."""
+        """Before V(s′): s′ joins the observation statistics, and s if its episode begins.
+
+        Raises ConfigError if a module was replaced, whose parameters have no traces.
+        """
+        for network, traces in ((self.policy, self.policy_traces), (self.value, self.value_traces)):
+            if [*map(id, network.parameters())] != [*map(id, traces.parameters)]:
+                raise ConfigError(
+                    "a module of the networks was replaced, and its parameters have no traces: "
+                    "build the agent with network=module:Class"
+                )
         if self.obs_norm:
             if bool(self.begins):
                 self.obs_norm.update(encode(self.obs_space, batch.obs))

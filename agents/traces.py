@@ -23,11 +23,19 @@ class Traces:
         self.traces = [torch.zeros_like(p) for p in self.parameters]
         self._gradients: Sequence[Tensor] = ()
 
+    def gradients(self, of: Tensor) -> list[Tensor]:
+        """∇ of a scalar; 0 for parameters that are frozen or not used. Keeps the graph."""
+        learning = [p for p in self.parameters if p.requires_grad]
+        found = torch.autograd.grad(of, learning, retain_graph=True, allow_unused=True) if learning else ()
+        by_parameter = dict(zip(learning, found, strict=True))
+        gradients = [by_parameter.get(p) for p in self.parameters]
+        return [torch.zeros_like(p) if g is None else g for p, g in zip(self.parameters, gradients, strict=True)]
+
     def accumulate(self, gradients: Sequence[Tensor]) -> None:
-        """e ← γλ e + g."""
+        """e ← γλ e + g, and e ← 0 for frozen parameters."""
         self._gradients = gradients
-        for e, g in zip(self.traces, gradients, strict=True):
-            e.mul_(self.decay).add_(g)
+        for p, e, g in zip(self.parameters, self.traces, gradients, strict=True):
+            e.mul_(self.decay if p.requires_grad else 0.0).add_(g)
             e.masked_fill_(e.abs() < TINY, 0.0)
 
     @torch.no_grad()

@@ -12,11 +12,13 @@ from gymnasium import spaces
 from numpy.typing import NDArray
 from torch import Generator
 
+from agents.base_learner import BaseLearner
+from agents.fused.changes import Watch
 from agents.fused.chunk import Episodes, World
 from agents.fused.learn import DONE
 from agents.fused.memory import Reports, zeros
 from agents.fused.noise import Noise, draw
-from agents.fused.program import Actor, Arrays, Program
+from agents.fused.program import Arrays, Program
 from agents.networks.actor_critic import encode
 from agents.rollout import Array, Choice, ChunkPlan, ChunkResult, Context, Episode, Metrics, Rollout, finished_episodes
 from envs import Worlds
@@ -34,8 +36,9 @@ class Fused:
 
     name = "fused"
 
-    def __init__(self, learner: Actor, program: Program) -> None:
+    def __init__(self, learner: BaseLearner, program: Program) -> None:
         self.learner, self.program = learner, program
+        self._watch = Watch(learner)
         self._step_kernels: dict[np.dtype[np.floating], Kernel] = {}
         self._compiled: WeakSet[Worlds] = WeakSet()
         self._noise_size = program.size if program.gaussian else None
@@ -208,6 +211,10 @@ class Fused:
         with compiling(on_compile):
             compiled_for(self.program.kernels.act, (memory, self._raw(obs), noise))
             compiled_for(self.program.kernels.update, (memory, x, x, *actions, reward, flags, flags, 0.0, report))
+
+    def unseen_change(self, replaced: str) -> str:
+        change, obstacle = replaced or self._watch.change(), self.learner.obstacle()
+        return change or (obstacle and f"settings: {obstacle}")
 
     def describe(self) -> str:
         return f"fused (Numba {numba.__version__}), one thread of the CPU"

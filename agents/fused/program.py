@@ -4,12 +4,9 @@ from collections.abc import Sequence
 from typing import Protocol
 
 import numpy as np
-from torch import Generator
 
 from agents.fused.memory import Batch, Reports
-from agents.networks.actor_critic import Policy
 from envs.kernels import Kernel
-from envs.spaces import Flat
 
 
 class Arrays(Protocol):
@@ -62,11 +59,3 @@ class Program(Protocol):
 
     def error(self, status: int, report: Reports) -> FloatingPointError:
         """What a kernel's status means, if it is not DONE."""
-
-
-class Actor(Protocol):
-    """What acting needs of a learner."""
-
-    policy: Policy
-    obs_space: Flat
-    generator: Generator

@@ -21,7 +21,6 @@ from agents.maths.schedules import numbers_of
 from agents.networks.actor_critic import input_size
 from agents.optimizer import gradient_error, shift_error
 from agents.settings.a2c import SCHEDULED
-from agents.settings.values import ConfigError
 
 _STATE = {  # what each optimizer calls the flat arrays
     RMSPROP: {"square": "square_avg"},
@@ -47,7 +46,7 @@ class Shared:
         self.metrics = [name if not (self.gaussian and name == "policy_shift_js") else "" for name in self.names]
         self.adaptive = np.zeros(1, layout.ADAPTIVE)
         self._memories: dict[tuple[int, int], Memory] = {}
-        self._kind, self._optimizer = _optimizer_of(learner), type(learner.optimizer.inner)
+        self._kind = _optimizer_of(learner)
         self._theta, self._grad, self._start = torch.zeros(total), torch.zeros(total), torch.zeros(split)
         self._flat = {name: torch.zeros(total) for name in _STATE[self._kind]}
         mean = self._flat.get("mean", torch.zeros(0))
@@ -60,11 +59,6 @@ class Shared:
     def refresh(self) -> None:
         """Before a kernel: the tensors are views of the arrays, and `adaptive` holds the optimizer's adaptive state."""
         optimizer = self.learner.optimizer.inner
-        if type(optimizer) is not self._optimizer:
-            raise ConfigError(
-                f"the fused engine steps by {self._optimizer.__name__}; it was replaced by {type(optimizer).__name__}, "
-                "for which the agent needs engine='torch'"
-            )
         state = optimizer.state
         whole = self._bound and all(p.data_ptr() == place.data_ptr() for p, place in self._bound)
         if not (whole and all(p in state and state[p].get(name) is place for p, name, place in self._states)):

@@ -14,7 +14,7 @@ from agents.maths.schedules import Schedule, lowest
 from agents.rollout import NO_CONTEXT, Array, Choice, Context
 from agents.settings.schema import convert_settings, setting_types, setting_values
 from agents.settings.values import ConfigError
-from envs import EnvLike
+from envs import EnvLike, Worlds
 
 
 @dataclass(eq=False)
@@ -24,6 +24,8 @@ class AgentWrapper(Agent):
     A subclass defines `update` or `chunk`. Its settings are its fields other than `agent`.
     Raises ConfigError, a ValueError, on a setting out of range.
     """
+
+    changeable: ClassVar[tuple[str, ...]] = ()
 
     agent: A2C
 
@@ -41,6 +43,10 @@ class AgentWrapper(Agent):
             agent.use_engines(("torch",), self.obstacle)
         self.prepare()
         self.loop = Loop(self, self.worlds, self.seed)
+
+    def copy_worlds(self, num_envs: int) -> Worlds:
+        """Those of the A2C."""
+        return self.agent.worlds
 
     def prepare(self) -> None:
         """Checks the settings; builds what the algorithm adds to the A2C. Raises ConfigError on an invalid setting."""

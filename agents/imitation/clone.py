@@ -9,7 +9,8 @@ from torch import Tensor
 
 from agents.demonstrations import Demonstrations
 from agents.imitation.base import AgentWrapper
-from agents.imitation.offline import Epochs, Examples, gradient_step, load_demonstrations, n_steps_for
+from agents.imitation.examples import Examples, gradient_step
+from agents.imitation.offline import Epochs, load_demonstrations, n_steps_for
 from agents.loop import Hook, RunChunk
 from agents.maths import information
 from agents.maths.distributions import Categorical, Distribution
@@ -53,6 +54,7 @@ class Clone(AgentWrapper):
     patience: Count = 20  # epochs without improvement before training ends
 
     name = "clone"
+    changeable = ()
     obstacle = "cloning learns from recorded transitions"
 
     def prepare(self) -> None:
@@ -74,7 +76,7 @@ class Clone(AgentWrapper):
 
     def learn_from(self, batch: Examples, progress: float) -> Metrics:
         """One gradient step."""
-        pi = batch.policy(self.agent)
+        pi = batch.training_policy(self.agent)
         loss = negative_log_likelihood(pi, batch.action)
         metrics = dict(gradient_step(self.agent, batch, pi, loss, progress))
         if isinstance(pi, Categorical):

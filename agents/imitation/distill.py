@@ -11,7 +11,8 @@ from torch import Tensor
 
 from agents.a2c import A2C
 from agents.imitation.base import AgentWrapper, check_at_least
-from agents.imitation.offline import Epochs, Examples, gradient_step, load_demonstrations, n_steps_for
+from agents.imitation.examples import Examples, gradient_step
+from agents.imitation.offline import Epochs, load_demonstrations, n_steps_for
 from agents.loop import Hook, RunChunk
 from agents.maths.distributions import Distribution
 from agents.maths.schedules import Schedule, value_at
@@ -44,6 +45,7 @@ class Distill(AgentWrapper):
     patience: Count = 20  # epochs without improvement before training ends
 
     name = "distill"
+    changeable = ()
     obstacle = "distillation changes the loss"
 
     def prepare(self) -> None:
@@ -77,7 +79,7 @@ class Distill(AgentWrapper):
 
     def learn_from(self, batch: Examples, progress: float) -> Metrics:
         """One gradient step on recorded states."""
-        pi = batch.policy(self.agent)
+        pi = batch.training_policy(self.agent)
         teachers = self.ensemble.distributions(batch.obs, batch.legal)
         distill_loss = value_at(self.distill_coef, progress) * self.ensemble.loss(teachers, pi)
         metrics = self._metrics(distill_loss, self.ensemble.forward_kl(teachers, pi))

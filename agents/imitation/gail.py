@@ -51,6 +51,7 @@ class GAIL(AgentWrapper):
     """
 
     name = "gail"
+    changeable = ()
 
     demonstrations: str = ""  # file, written by `python -m rl.demos`
     episodes: Count | None = None  # number of episodes used, in recorded order; null uses all

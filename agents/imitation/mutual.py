@@ -15,7 +15,7 @@ from agents.networks.forward import legal_actions
 from agents.rollout import NO_CONTEXT, Array, Choice, Context, Metrics, Rollout
 from agents.settings.ranges import Peers
 from agents.settings.values import ConfigError
-from envs import make, saved
+from envs import Worlds, make, saved
 from envs.streams import peer_seed
 
 
@@ -33,6 +33,7 @@ class Mutual(AgentWrapper):
     mutual_coef: Schedule = 0.1  # weight of the divergence from the other peers
 
     name = "mutual"
+    changeable = ()
     obstacle = "mutual learning adds a term to the loss"
 
     def prepare(self) -> None:
@@ -44,11 +45,16 @@ class Mutual(AgentWrapper):
             raise ConfigError(
                 "mutual learning supports neither recurrent policies nor gSDE: leave gru_size and use_sde out"
             )
-        self.worlds = make(
-            first.env, self.peers * first.worlds.num_envs, first.seed, variant=first.variant, backend=first.backend,
+        self.worlds = self.copy_worlds(self.peers * first.worlds.num_envs)
+        self.peer_agents = [first, *(self._peer(k) for k in range(1, self.peers))]
+
+    def copy_worlds(self, num_envs: int) -> Worlds:
+        """The environments of all peers."""
+        first = self.agent
+        return make(
+            first.env, num_envs, first.seed, variant=first.variant, backend=first.backend,
             action_masks=first.action_masks, step_timeout=first.step_timeout, on_crash=first.on_crash,
         )  # fmt: skip
-        self.peer_agents = [first, *(self._peer(k) for k in range(1, self.peers))]
 
     def _peer(self, k: int) -> A2C:
         """An agent with the same settings and its own seed, `peer_seed`."""

@@ -3,7 +3,7 @@
 import math
 import zlib
 from collections.abc import Callable, Mapping, Sequence
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -11,10 +11,9 @@ from torch import Tensor
 
 from agents.a2c import A2C
 from agents.demonstrations import Demonstrations, load
+from agents.imitation.examples import Examples
 from agents.loop import ANY_INTERVAL, Hook, Loop, Status
-from agents.maths.distributions import Distribution
 from agents.networks.actor_critic import encode
-from agents.optimizer import Shift
 from agents.parts import tensors_like
 from agents.rollout import Array, ChunkPlan, ChunkResult, Metrics
 from agents.settings.values import ConfigError
@@ -22,22 +21,6 @@ from envs import Worlds, saved
 from envs.streams import stream_generator
 
 _VALIDATION_BATCH_SIZE = 1024  # transitions; bounds memory
-
-
-class Examples(NamedTuple):
-    """States and recorded actions, for supervised learning."""
-
-    obs: Tensor  # [B, …], as the environment returned it
-    action: Tensor  # [B] or [B, A], as `Rollout.action`
-    legal: Tensor | None  # bool[B, A], the legal actions; None if all are
-
-    def take(self, index: Tensor) -> "Examples":
-        return Examples(self.obs[index], self.action[index], None if self.legal is None else self.legal[index])
-
-    def policy(self, agent: A2C) -> Distribution:
-        """π_θ at these observations."""
-        pi: Distribution = agent.policy(agent.learner.encoded(self.obs), None, self.legal)
-        return pi
 
 
 def _examples(demonstrations: Demonstrations) -> Examples:
@@ -229,16 +212,6 @@ class EarlyStopping:
 
     def __call__(self, status: Status) -> bool:
         return not self._epochs.finished
-
-
-def gradient_step(agent: A2C, batch: Examples, pi: Distribution, loss: Tensor, progress: float) -> Metrics:
-    """One gradient step on loss − ent_coef · mean H(π). pi: π_θ at the observations, from which loss was computed."""
-    entropy = pi.entropy().mean()
-    total = loss - agent.learner.optimizer.entropy_coefficient(progress) * entropy
-    shift = Shift(agent.policy, pi.raw.detach(), lambda: batch.policy(agent))
-    metrics = agent.learner.optimizer.step(total, progress, shift) | shift.js()
-    agent.learner.optimizer.adapt_entropy_coefficient(entropy.detach(), progress)
-    return metrics | {"train/loss": loss.detach(), "train/entropy": entropy.detach()}
 
 
 def n_steps_for(batch_size: int, num_envs: int) -> int:

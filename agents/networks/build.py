@@ -56,7 +56,8 @@ def build_networks(
     policy = Policy(trunk, head, of_policy, generator)
     shares_trunk = share != "nothing" and not trunk.empty
     value_trunk = trunk if shares_trunk else _trunk(settings, space, flat, generator)
-    return policy, Value(value_trunk, shares_trunk, of_value, generator)
+    value = Value(value_trunk, shares_trunk, of_value, generator)
+    return policy.eval(), value.eval()
 
 
 def _check_memory(settings: ActorCriticSettings, size: int, obs_bytes: int) -> None:

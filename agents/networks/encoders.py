@@ -164,7 +164,7 @@ class CustomModule(nn.Module):
                 torch.manual_seed(seed)
                 build = cast(Callable[..., nn.Module], imported(network) if isinstance(network, str) else network)
                 built = build(space, **kwargs)
-                self.inner: nn.Module = built
+                self.inner: nn.Module = built.eval()  # the check below changes no statistics
                 if ortho_init:
                     _make_orthogonal(built)
                 self.size = int(cast(int, built.features_dim))

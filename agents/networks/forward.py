@@ -41,6 +41,15 @@ class Seen(Protocol):
     def recurrent(self) -> RecurrentInput | None: ...
 
 
+class Forward(NamedTuple):
+    """π_θ and V_φ at the observations of a rollout, in training mode and as they act and predict."""
+
+    pi: Distribution  # in training mode, differentiable
+    v: Tensor  # float32[T, N], in training mode, differentiable
+    acting: Distribution  # π_θ in evaluation mode
+    baseline: Tensor  # float32[T, N], V_φ in evaluation mode, not differentiated: advantages are relative to it
+
+
 class Objective(NamedTuple):
     """The loss of an update, and what it was computed from."""
 
@@ -73,7 +82,10 @@ def legal_actions(batch: Rollout) -> Tensor | None:
 
 
 def policy_and_value(policy: Policy, value: Value, inputs: Seen) -> tuple[Distribution, Tensor]:
-    """π_θ and V_φ, float32[T, N], at observations; shared layers are computed once."""
+    """π_θ and V_φ, float32[T, N], at observations; shared layers are computed once.
+
+    In the mode that the networks are in: see `BaseLearner.training_pass`.
+    """
     features = policy.trunk(inputs.x, inputs.recurrent).features
     pi = policy.distribution(policy.raw(features, inputs.legal)[0])
     return pi, value.from_features(features) if value.shares_trunk else value(inputs.x, inputs.recurrent)

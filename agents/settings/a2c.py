@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import get_args
+from typing import ClassVar, get_args
 
 from torch.optim import Optimizer
 
@@ -24,7 +24,7 @@ class A2CSettings(ActorCriticSettings):
     Raises ConfigError, a ValueError, if a setting is out of range.
     """
 
-    changeable = (
+    changeable: ClassVar[tuple[str, ...]] = (
         "learning_rate", "gae_lambda", "ent_coef", "vf_coef", "max_grad_norm", "critic_lr_scale",
         "target_policy_shift", "max_policy_shift",
     )  # fmt: skip

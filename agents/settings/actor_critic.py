@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
 from torch import nn
 
@@ -26,6 +26,8 @@ class ActorCriticSettings(AgentSettings):
 
     Raises ConfigError, a ValueError, if a setting is out of range.
     """
+
+    changeable: ClassVar[tuple[str, ...]] = ("reward_scale", "reward_clip")
 
     # The update
     gamma: float = 0.99  # discount factor

@@ -4,7 +4,7 @@ import math
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
 import gymnasium as gym
 from gymnasium.vector import VectorEnv
@@ -26,6 +26,8 @@ class AgentSettings:
     The comment beside a field says what it does; null is None in Python.
     Raises ConfigError, a ValueError, if a setting has the wrong type or is out of range.
     """
+
+    changeable: ClassVar[tuple[str, ...]] = ()  # which of the settings below may change on a built agent
 
     env: EnvLike  # environment id, environment, function that builds one, or vector environment: see `envs.make`
     _: KW_ONLY

@@ -29,6 +29,8 @@ class StreamSettings(ActorCriticSettings):
     Raises ConfigError, a ValueError, if a setting is out of range.
     """
 
+    changeable = ("ent_coef", "entropy_form", "truncation", "max_policy_shift")
+
     # Streaming
     num_envs: Envs | None = 1  # number of environments; a stream has one
     normalize_observations: bool = True  # subtract the running mean, divide by the running standard deviation

@@ -1,0 +1,66 @@
+"""`Algorithm`: an agent that builds its own environments; the base class of an algorithm of your own."""
+
+from abc import abstractmethod
+
+import gymnasium as gym
+from torch import Generator
+
+from agents.agent import Agent, spaces_of
+from agents.loop import Loop
+from agents.machine import torch_threads
+from agents.settings.agent import AgentSettings
+from agents.settings.values import ConfigError
+from envs import EnvLike, Worlds, make
+from envs.streams import stream_generator
+
+_OBJECTS = (gym.Env, gym.vector.VectorEnv)
+
+
+class Algorithm(AgentSettings, Agent):
+    """An agent that builds its own environments. A subclass is a dataclass: its fields are further settings.
+
+    It defines `build`, which creates networks and optimizers as attributes, `act` and `update`.
+    Raises ConfigError, a ValueError, on a setting out of range, and as `envs.make` does.
+    """
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.worlds = self.new_worlds(self.env, self.num_envs)
+        self.obs_space = self.worlds.obs_space
+        self.predicting = stream_generator(self.seed, "predictions")
+        with torch_threads(1):  # orthogonal initialization depends on the number of threads
+            self.build(stream_generator(self.seed, "initialization"))
+        self.loop = Loop(self, self.worlds, self.seed)
+
+    def new_worlds(self, env: EnvLike, num_envs: int | None) -> Worlds:
+        """Environments with the agent's settings. Raises as `envs.make` does."""
+        return make(
+            env, num_envs, self.seed, variant=self.variant, backend=self.backend, action_masks=self.action_masks,
+            step_timeout=self.step_timeout, on_crash=self.on_crash,
+        )  # fmt: skip
+
+    def copy_worlds(self, num_envs: int) -> Worlds:
+        return self.new_worlds(self.env, None if isinstance(self.env, _OBJECTS) else num_envs)
+
+    def set_env(self, env: EnvLike) -> None:
+        """Trains in other environments from now on, as many and with the same spaces; new episodes begin.
+
+        Raises ConfigError if their number or spaces differ, and as `envs.make` does.
+        """
+        own = self.worlds
+        worlds = self.new_worlds(env, None if isinstance(env, _OBJECTS) else own.num_envs)
+        if (worlds.num_envs, spaces_of(worlds)) != (own.num_envs, self._spaces()):
+            if not isinstance(env, _OBJECTS):
+                worlds.close()
+            raise ConfigError(
+                f"set_env: the agent trains on {own.num_envs} with {self._spaces()}, "
+                f"{env} gives {worlds.num_envs} with {spaces_of(worlds)}"
+            )
+        if not isinstance(self.env, _OBJECTS):  # the caller closes an object of its own
+            own.close()
+        vars(self)["env"], self.worlds = env, worlds  # past the guard of settings
+        self.loop.use(worlds)
+
+    @abstractmethod
+    def build(self, generator: Generator) -> None:
+        """Creates networks and optimizers. generator: random numbers for the initial parameters."""

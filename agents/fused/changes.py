@@ -1,0 +1,75 @@
+"""`Watch`: what was changed in a learner that the compiled kernels do not see."""
+
+from collections.abc import Iterator
+
+from torch import Generator, nn
+
+from agents.base_learner import BaseLearner
+from agents.engines import replaced_method
+from agents.maths.normalize import ObservationNormalizer, RewardNormalizer
+from agents.optimizer import ConstrainedOptimizer
+from agents.traces import Traces
+
+
+class Watch:
+    """Compares a learner with what it was when its kernels were bound: modules, hooks, frozen parameters, constants."""
+
+    def __init__(self, learner: BaseLearner) -> None:
+        self.learner = learner
+        networks = (("policy", learner.policy), ("value", learner.value))
+        self._modules: list[tuple[str, nn.Module]] = [
+            pair for name, network in networks for pair in network.named_modules(prefix=name)
+        ]
+        self._parameters = [pair for name, network in networks for pair in network.named_parameters(prefix=name)]
+        self._contents = [_content(module) for _, module in self._modules]
+        self._constants = dict(_constants(learner))
+
+    def change(self) -> str:
+        """The first change found, by its name in the learner; empty if there is none."""
+        for (name, module), content in zip(self._modules, self._contents, strict=True):
+            if _content(module) != content:
+                return name
+            if module._forward_hooks or module._forward_pre_hooks or module._backward_hooks:
+                return f"the hooks of {name}"
+            if module._backward_pre_hooks or "forward" in vars(module):
+                return f"the hooks of {name}"
+        for name, p in self._parameters:
+            if not p.requires_grad:
+                return f"{name}.requires_grad"
+            if p._backward_hooks or p._post_accumulate_grad_hooks:
+                return f"the hooks of {name}"
+        for name, constants in _constants(self.learner):
+            if constants != self._constants[name]:
+                return name
+        return replaced_method(self.learner, *_parts(self.learner).values())
+
+
+def _content(module: nn.Module) -> list[object]:
+    """A module's children and parameters, by identity, and its numbers, such as a slope."""
+    inside = [*module._modules.values(), *module._parameters.values()]
+    return [*map(id, inside), *_numbers(module)]
+
+
+def _numbers(part: object) -> list[object]:
+    return [value for value in vars(part).values() if type(value) in (int, float)]
+
+
+def _parts(learner: BaseLearner) -> dict[str, object]:
+    """Those that are neither networks nor generators."""
+    parts: dict[str, object] = {name: getattr(learner, name) for name in learner.parts}
+    skipped = (nn.Module, Generator, type(None))
+    return {name: part for name, part in parts.items() if not isinstance(part, skipped)}
+
+
+def _constants(learner: BaseLearner) -> Iterator[tuple[str, list[object]]]:
+    """Name → the numbers of a part that never change in training, and by identity the arrays that kernels share."""
+    for name, part in _parts(learner).items():
+        if isinstance(part, ConstrainedOptimizer):  # the kernels write learning rates and know the parameters
+            groups = part.inner.param_groups
+            yield name, [{k: x for k, x in group.items() if k not in ("params", "lr")} for group in groups]
+            continue
+        yield name, _numbers(part)
+        if isinstance(part, ObservationNormalizer | RewardNormalizer):
+            yield f"{name}.moments", [*map(id, vars(part.moments).values())]
+        if isinstance(part, Traces):
+            yield f"{name}.rule", [id(part.rule), *_numbers(part.rule)]

@@ -1,0 +1,45 @@
+"""`Examples`: recorded states and actions, and a gradient step on them."""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from agents.a2c import A2C
+from agents.maths.distributions import Distribution
+from agents.networks.modes import has_modes, training_mode
+from agents.optimizer import Shift
+from agents.rollout import Metrics
+
+
+class Examples(NamedTuple):
+    """States and recorded actions, for supervised learning."""
+
+    obs: Tensor  # [B, …], as the environment returned it
+    action: Tensor  # [B] or [B, A], as `Rollout.action`
+    legal: Tensor | None  # bool[B, A], the legal actions; None if all are
+
+    def take(self, index: Tensor) -> "Examples":
+        return Examples(self.obs[index], self.action[index], None if self.legal is None else self.legal[index])
+
+    def policy(self, agent: A2C) -> Distribution:
+        """π_θ at these observations."""
+        pi: Distribution = agent.policy(agent.learner.encoded(self.obs), None, self.legal)
+        return pi
+
+    def training_policy(self, agent: A2C) -> Distribution:
+        """The same in training mode."""
+        with training_mode([agent.policy], agent.learner.generator):
+            return self.policy(agent)
+
+
+def gradient_step(agent: A2C, batch: Examples, pi: Distribution, loss: Tensor, progress: float) -> Metrics:
+    """One gradient step on loss − ent_coef · mean H(π). pi: π_θ at the observations, from which loss was computed."""
+    entropy = pi.entropy().mean()
+    total = loss - agent.learner.optimizer.entropy_coefficient(progress) * entropy
+    with torch.no_grad():
+        before = batch.policy(agent) if has_modes(agent.policy) else pi
+    shift = Shift(agent.policy, before.raw.detach(), lambda: batch.policy(agent))
+    metrics = agent.learner.optimizer.step(total, progress, shift) | shift.js()
+    agent.learner.optimizer.adapt_entropy_coefficient(entropy.detach(), progress)
+    return metrics | {"train/loss": loss.detach(), "train/entropy": entropy.detach()}

@@ -1,0 +1,102 @@
+"""Settings of a built agent: those that may change do so on both engines; the others are read-only."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+import torch
+
+from agents import A2C, ActorCritic
+from agents.imitation.mutual import Mutual
+from agents.ppo import PPO
+from agents.settings.schema import setting_types
+from agents.settings.values import ConfigError
+from agents.streaming import StreamAC
+from tests.agents.reinforce import Reinforce
+
+CHANGES: dict[type[ActorCritic], dict[str, Any]] = {
+    A2C: {
+        "learning_rate": 5e-3, "gae_lambda": 0.3, "ent_coef": 0.2, "vf_coef": 2.0, "max_grad_norm": 0.01,
+        "critic_lr_scale": 5.0, "target_policy_shift": 1e-6, "max_policy_shift": 1e-9, "reward_scale": 0.1,
+        "reward_clip": 0.5,
+    },
+    StreamAC: {
+        "ent_coef": 0.5, "entropy_form": "td_error", "truncation": "terminate", "max_policy_shift": 1e-9,
+        "reward_scale": 0.1, "reward_clip": 0.5,
+    },
+}  # fmt: skip
+CHANGES[PPO] = CHANGES[A2C] | {
+    "n_epochs": 1, "clip_range": 1e-4, "clip_range_vf": 1e-3, "target_kl": 1e-9, "kl_coef": 50.0,
+}  # fmt: skip
+CASES = [(cls, name) for cls, changes in CHANGES.items() for name in changes]
+
+
+def trained(cls: type[ActorCritic], engine: str, name: str | None) -> torch.Tensor:
+    more: dict[str, Any] = {"num_envs": 2, "n_steps": 4}
+    if cls is StreamAC:
+        more = {"normalize_rewards": False, "sparsity": 0.0, "ent_coef": 0.1}
+    if cls is PPO:
+        more |= {"batch_size": 4, "n_epochs": 3}
+    agent = cls("CartPole-v1", engine=engine, seed=1, net_arch=(8,), max_episode_steps=7, **more).learn(64)
+    if name is not None:
+        setattr(agent, name, CHANGES[cls][name])
+    agent.learn(64)
+    assert agent.engine_in_use == engine
+    return torch.cat([p.detach().flatten() for network in agent.networks for p in network.parameters()])
+
+
+@pytest.mark.parametrize(("cls", "name"), CASES)
+def test_a_change_takes_effect_on_both_engines(cls: type[ActorCritic], name: str) -> None:
+    reference, unchanged = trained(cls, "torch", name), trained(cls, "torch", None)
+    torch.testing.assert_close(trained(cls, "fused", name), reference, rtol=2e-3, atol=2e-5)
+    assert not torch.allclose(reference, unchanged, rtol=2e-3, atol=2e-5)
+
+
+@pytest.mark.parametrize("cls", CHANGES)
+def test_every_setting_may_change_or_is_read_only(cls: type[ActorCritic]) -> None:
+    agent = cls("CartPole-v1")
+    for name in ("env", *setting_types(cls)):
+        before = getattr(agent, name)
+        if name in CHANGES[cls] or name == "shift_excess":
+            setattr(agent, name, before)
+            continue
+        with pytest.raises(ConfigError, match=rf"^{name} of a built agent cannot change: build another, .*{name}=…"):
+            setattr(agent, name, before)
+        assert getattr(agent, name) is before
+
+
+@pytest.mark.parametrize("cls", CHANGES)
+def test_a_change_is_checked(cls: type[ActorCritic]) -> None:
+    agent = cls("CartPole-v1")
+    for name, value, words in (
+        ("ent_coef", -1.0, "ent_coef must not be negative, got -1.0"),
+        ("reward_clip", "much", "reward_clip must be a number or null, got 'much'"),
+    ):
+        before = getattr(agent, name)
+        with pytest.raises(ConfigError, match=words):
+            setattr(agent, name, value)
+        assert getattr(agent, name) == before
+    agent.max_policy_shift = "1e-3"
+    assert agent.max_policy_shift == 1e-3, "converted as an argument is"
+
+
+def test_settings_of_your_own_class_are_yours() -> None:
+    @dataclass(eq=False)
+    class Own(A2C):
+        own: float = 0.5
+
+    agent, reinforce = Own("CartPole-v1"), Reinforce("CartPole-v1")
+    agent.own = 0.25
+    reinforce.learning_rate *= 0.5
+    assert (agent.own, reinforce.learning_rate) == (0.25, 2.5e-3)
+    with pytest.raises(ConfigError, match="gamma of a built agent cannot change"):
+        agent.gamma = 0.5
+    with pytest.raises(ConfigError, match="seed of a built agent cannot change: build another, Reinforce"):
+        reinforce.seed = 1
+
+
+def test_algorithms_around_a2c() -> None:
+    mutual = Mutual(A2C("CartPole-v1"), peers=2)
+    with pytest.raises(ConfigError, match="mutual_coef of a built agent cannot change"):
+        mutual.mutual_coef = 0.5
+    mutual.other = 1  # type: ignore[attr-defined]
