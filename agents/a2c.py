@@ -9,6 +9,7 @@ from torch import Generator, Tensor
 from agents.actor_critic import ActorCritic
 from agents.engines import Engine
 from agents.learner import Learner
+from agents.maths.distributions import Distribution
 from agents.maths.returns import explained_variance, gae, td_error
 from agents.maths.schedules import value_at
 from agents.networks.forward import Inputs, Objective, next_value, policy_and_value
@@ -42,21 +43,22 @@ class A2C(A2CSettings, ActorCritic):
     # --- the algorithm ---
 
     def learn_from(self, batch: Rollout, progress: float = 0.0) -> Metrics:
-        """One gradient step on the `objective`."""
+        """One gradient step on the `objective`, in torch: what `update` does on the torch engine."""
         self.learner.observe_rewards(batch)
         return self.learner.descend(self.objective(batch, progress), batch, progress)
 
     def objective(self, batch: Rollout, progress: float = 0.0) -> Objective:
         """−mean(ln π(a|s) Â) + vf_coef · mean((target − V)²) − ent_coef · mean H(π), with δ the TD error,
         Â = GAE(δ) and target = V + Â, neither differentiated. Source: Mnih et al. 2016, algorithm S3.
+
+        Its terms are `policy_loss` and `value_loss`; a subclass may change those, `advantages`, or the loss as a whole.
         """
         inputs = self.learner.inputs(batch)
         pi, v, _, baseline = self.learner.forward(inputs)
         advantage, target = self.advantages(batch, inputs, baseline)
         if self.normalize_advantage:
             advantage = (advantage - advantage.mean()) / (advantage.std() + 1e-8)
-        policy_loss = -(pi.log_prob(batch.action) * advantage).mean()
-        value_loss = (target - v).square().mean()
+        policy_loss, value_loss = self.policy_loss(batch, pi, advantage), self.value_loss(v, target)
         entropy = pi.entropy().mean()
         ent_coef = self.learner.optimizer.entropy_coefficient(progress)
         loss = policy_loss + value_at(self.vf_coef, progress) * value_loss - ent_coef * entropy
@@ -69,9 +71,20 @@ class A2C(A2CSettings, ActorCritic):
         }
         return Objective(loss, pi, inputs, metrics)
 
+    def policy_loss(self, batch: Rollout, pi: Distribution, advantage: Tensor) -> Tensor:
+        """−mean(ln π(a|s) Â), a scalar. pi: π_θ at the rollout's observations; advantage: float32[T, N]."""
+        return -(pi.log_prob(batch.action) * advantage).mean()
+
+    def value_loss(self, v: Tensor, target: Tensor) -> Tensor:
+        """mean((target − V)²), a scalar. Both float32[T, N]; v is differentiable."""
+        return (target - v).square().mean()
+
     @torch.no_grad()
     def advantages(self, batch: Rollout, inputs: Inputs, v: Tensor) -> tuple[Tensor, Tensor]:
-        """Â and the target of V_φ, float32[T, N]. v: V_φ at the rollout's observations, in evaluation mode."""
+        """Â and the target of V_φ, float32[T, N]: generalized advantage estimation.
+
+        v: V_φ at the rollout's observations, float32[T, N], in evaluation mode.
+        """
         v_next = next_value(self.value, v, inputs, batch)
         delta = td_error(v, inputs.reward, self.gamma * (~batch.terminated), v_next)
         advantage = gae(delta, batch.ended, self.gamma * self.gae_lambda)

@@ -17,7 +17,9 @@ from agents.rollout import NO_CONTEXT, Array, Choice, Context, Metrics, Rollout
 from agents.settings.actor_critic import ActorCriticSettings
 from agents.settings.values import ConfigError
 
-_METHODS = ("act", "update", "learn_from", "objective", "samples", "loss", "advantages")  # of an update
+_METHODS = (  # of an update
+    "act", "update", "learn_from", "objective", "policy_loss", "value_loss", "advantages", "samples", "loss",
+)  # fmt: skip
 
 
 class ActorCritic(ActorCriticSettings, Algorithm):

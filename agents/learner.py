@@ -64,16 +64,22 @@ class Learner(BaseLearner):
         )
 
     def inputs(self, batch: Rollout) -> Inputs:
-        """The inputs of an update on a rollout."""
+        """The inputs of an update on a rollout: what the networks and the critic see of it; changes no statistics."""
         return inputs_of(batch, self.encoded(batch.obs), self.encoded(batch.next_obs), self._reward(batch))
 
     def observe_rewards(self, batch: Rollout) -> None:
-        """Updates the reward normalizer."""
+        """Updates the reward normalizer, before `inputs`: a reward is normalized by statistics that include it."""
         if self.reward_norm:
             self.reward_norm.update(self.scaled_reward(batch), batch.ended)
 
     def descend(self, objective: Objective, batch: Rollout, progress: float = 0.0) -> Metrics:
-        """One optimizer step on the loss; then updates the adaptive coefficients and the observation statistics.
+        """One `step` on the loss, then `observe`."""
+        metrics = self.step(objective, batch, progress)
+        self.observe(batch)
+        return metrics
+
+    def step(self, objective: Objective, batch: Rollout, progress: float = 0.0) -> Metrics:
+        """One optimizer step on the loss; then updates the adaptive coefficients. Returns the metrics.
 
         The policy shift KL(π_before ‖ π_after) is measured after the step, on the rollout's own states.
         Raises FloatingPointError if the gradient is not finite, before any parameter changes, or if the policy moved
@@ -82,7 +88,6 @@ class Learner(BaseLearner):
         shift = self.shift(batch, objective.inputs)
         metrics = self.optimizer.step(objective.loss, progress, shift) | shift.js()
         self.optimizer.adapt_entropy_coefficient(objective.metrics["train/entropy"], progress)
-        self.observe(batch)
         return metrics | objective.metrics
 
     def shift(self, batch: Rollout, inputs: Inputs) -> Shift:

@@ -42,7 +42,7 @@ def test_examples(document: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
 
 def test_every_document_is_searched_for_examples() -> None:
-    assert {"README.md", "docs/demonstrations.md", "docs/information.md"} <= EXAMPLES.keys()
+    assert {"README.md", "docs/demonstrations.md", "docs/extending.md", "docs/information.md"} <= EXAMPLES.keys()
     assert sum(map(len, EXAMPLES.values())) == sum(
         path.read_text(encoding="utf-8").count("```py") for path in DOCUMENTS
     )
