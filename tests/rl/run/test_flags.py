@@ -85,7 +85,7 @@ def test_flags_of_the_agent_that_is_named(command: Command, tmp_path: Path) -> N
 
 def test_list(command: Command) -> None:
     text = said(command, "--list")
-    assert re.search(r"agents  a2c, stream, clone, .*module:Class", text)
+    assert re.search(rf"agents  {', '.join(registry.NAMES)}, .*module:Class", text)
     assert re.search(r"recipes  ALE/Pong-v5, Acrobot-v1, .*CartPole-v1", text)
     assert re.search(r"compiled  .*CartPole-v1", text)
     assert "sb3-defaults" not in text
