@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING
 ARGUMENTS = {  # of A2C, learn, load and save, which are refused with this advice
     "policy": "leave it out: the networks follow from network, net_arch and activation",
     "policy_kwargs": "its entries are settings of their own: net_arch, activation (for activation_fn), ortho_init, "
-    "log_std_init, squash_output, network and network_kwargs (for features_extractor_class and _kwargs), "
+    "log_std_init, squash_output, optimizer (for optimizer_class) and optimizer_kwargs, "
+    "network and network_kwargs (for features_extractor_class and _kwargs), "
     "shared_layers (for share_features_extractor)",
     "verbose": "leave it out: learn(…, progress=True) shows a progress bar, describe() what is trained",
     "device": "leave it out: agents train on the CPU",
