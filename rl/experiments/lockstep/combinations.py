@@ -9,7 +9,8 @@ from agents import A2C
 from agents.sb3 import from_sb3
 from agents.sb3.model import Model
 from agents.settings.a2c import A2CSettings
-from rl.experiments.lockstep.replay import Difference, double_precision, lockstep
+from rl.experiments.lockstep.precision import double_precision
+from rl.experiments.lockstep.replay import Difference, lockstep
 
 Settings = dict[str, object]
 LIMIT = 1e-5

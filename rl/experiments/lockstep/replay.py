@@ -1,7 +1,6 @@
 """Our update beside Stable-Baselines3's, on the transitions that it collected."""
 
-from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Generator, Sequence
 from typing import NamedTuple
 from unittest.mock import patch
 
@@ -11,8 +10,6 @@ import torch
 from stable_baselines3.common.buffers import RolloutBuffer
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.type_aliases import RolloutBufferSamples
-from stable_baselines3.common.vec_env import VecEnvWrapper
-from stable_baselines3.common.vec_env.base_vec_env import VecEnvObs, VecEnvStepReturn
 from torch import Tensor
 
 from agents.a2c import A2C
@@ -24,6 +21,7 @@ from agents.sb3.convert import from_sb3
 from agents.sb3.model import Model, build
 from agents.sb3.transfer import parameters
 from agents.settings.a2c import A2CSettings
+from rl.experiments.lockstep.precision import keep_double
 
 
 class Difference(NamedTuple):
@@ -211,42 +209,3 @@ def take_in_order(buffer: RolloutBuffer, shuffle: Shuffle) -> None:
             yield from get(batch_size)
 
     buffer.get = ordered  # type: ignore[method-assign]
-
-
-@contextmanager
-def double_precision() -> Iterator[None]:
-    """Makes float64 torch's default, for our agent and for SB3's networks."""
-    before = torch.get_default_dtype()
-    torch.set_default_dtype(torch.float64)
-    try:
-        yield
-    finally:
-        torch.set_default_dtype(before)
-
-
-def keep_double(model: Model) -> None:
-    """Keeps float64 where SB3 casts to float32 (observations, rewards, returns). For an untrained model."""
-    buffer = model.rollout_buffer
-    model.rollout_buffer = _DoubleBuffer(
-        buffer.buffer_size, buffer.observation_space, buffer.action_space, buffer.device, buffer.gae_lambda,
-        buffer.gamma, buffer.n_envs,
-    )  # fmt: skip
-    assert model.env is not None
-    model.env = _DoubleRewards(model.env)
-    model.policy.features_extractor.register_forward_hook(lambda module, inputs, out: out.double())
-
-
-class _DoubleBuffer(RolloutBuffer):
-    def reset(self) -> None:
-        super().reset()
-        for name in ("values", "rewards", "returns", "advantages", "log_probs", "episode_starts"):
-            setattr(self, name, getattr(self, name).astype(np.float64))
-
-
-class _DoubleRewards(VecEnvWrapper):
-    def reset(self) -> VecEnvObs:
-        return self.venv.reset()
-
-    def step_wait(self) -> VecEnvStepReturn:
-        obs, reward, done, infos = self.venv.step_wait()
-        return obs, reward.astype(np.float64), done, infos

@@ -18,7 +18,7 @@ from agents.loop import Status
 from agents.maths.schedules import Cosine, Exponential, Linear, Ramp, Schedule, numbers_of, value_at
 from agents.rollout import collect
 from agents.settings.a2c import A2CSettings
-from rl.experiments.lockstep.replay import double_precision
+from rl.experiments.lockstep.precision import double_precision
 
 RNG = np.random.default_rng(0)
 VARIANTS: dict[str, dict[str, Any]] = {

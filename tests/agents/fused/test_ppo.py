@@ -8,7 +8,7 @@ import pytest
 
 from agents.ppo import PPO
 from agents.rollout import collect
-from rl.experiments.lockstep.replay import double_precision
+from rl.experiments.lockstep.precision import double_precision
 from tests.agents.fused.test_engine import parameters, remembered
 
 SMALL = {"num_envs": 4, "n_steps": 32, "batch_size": 60, "n_epochs": 3}

@@ -17,7 +17,8 @@ from agents.sb3 import from_sb3
 from agents.settings.a2c import A2CSettings
 from agents.settings.actor_critic import Engine
 from rl.experiments.lockstep.combinations import ALL, FACTORS, LIMIT, STABLE, covering, names, settings_of
-from rl.experiments.lockstep.replay import Difference, double_precision, lockstep
+from rl.experiments.lockstep.precision import double_precision
+from rl.experiments.lockstep.replay import Difference, lockstep
 
 
 @pytest.mark.slow

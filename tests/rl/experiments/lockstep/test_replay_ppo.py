@@ -15,7 +15,8 @@ from agents.sb3 import from_sb3
 from agents.sb3.model import Model
 from agents.settings.ppo import PPOSettings
 from rl.experiments.lockstep.combinations import LIMIT, STABLE
-from rl.experiments.lockstep.replay import Difference, double_precision, lockstep
+from rl.experiments.lockstep.precision import double_precision
+from rl.experiments.lockstep.replay import Difference, lockstep
 
 pytestmark = pytest.mark.filterwarnings("ignore:You have specified a mini-batch size")
 SMALL: dict[str, Any] = {"num_envs": 4, "n_steps": 32, "batch_size": 60, "learning_rate": STABLE}
