@@ -43,7 +43,7 @@ class PPOSettings(A2CSettings):
     def check(self) -> None:
         super().check()
         self.check_bounds((
-            (("clip_range", "clip_range_vf"), SMALLEST, "be positive or null"),
+            (("clip_range", "clip_range_vf"), 0, "not be negative"),
             (("target_kl",), SMALLEST, "be positive or null"),
             (("kl_coef",), 0, "not be negative"),
         ))  # fmt: skip
