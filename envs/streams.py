@@ -21,8 +21,9 @@ _KEYS: dict[Stream, int] = {
     "evaluation": 4,  # environments and actions of episodes that nothing is learned from
     "batches": 5,  # order of recorded transitions
     "discriminator": 6,  # its weights and batches
-    "minibatches": 7,  # order of the steps of a rollout
+    "minibatches": 1 << 40,  # order of the steps of a rollout
 }
+_STEPS = 7  # from here on, keys are the steps of resumed runs, which are below 10¹²
 
 _PEER_OFFSET = 1_000_000  # exceeds the seeds that runs are given, which count from 0
 
@@ -42,12 +43,12 @@ def resumed_seeds(seed: int, step: int, count: int) -> list[int]:
 
     They differ from `stream_seeds` of every stream, and from those of a resume at another step.
     """
-    return _children(seed, max(step, len(_KEYS)), count)
+    return _children(seed, max(step, _STEPS), count)
 
 
 def replacement_seed(seed: int, k: int) -> int:
     """The seed of the k-th environment that replaces another. seed: of the environment that is replaced."""
-    return _children(seed, len(_KEYS) + k, 1)[0]
+    return _children(seed, _STEPS + k, 1)[0]
 
 
 def peer_seed(seed: int, k: int) -> int:

@@ -7,7 +7,7 @@ import torch
 from gymnasium.wrappers import TransformObservation
 
 import agents.a2c
-import agents.learner
+import agents.base_learner
 import agents.maths.returns
 import envs.worlds
 from agents import A2C
@@ -60,7 +60,7 @@ def test_probe(name: str, engine: Engine) -> None:
 
 
 def blind_network(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(agents.learner, "encode", lambda space, obs: torch.zeros_like(encode(space, obs)))
+    patch.setattr(agents.base_learner, "encode", lambda space, obs: torch.zeros_like(encode(space, obs)))
 
 
 def blind_policy(patch: pytest.MonkeyPatch) -> None:

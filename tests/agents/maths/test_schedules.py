@@ -134,7 +134,10 @@ def test_ramps_that_are_none(shape: type[Ramp], numbers: tuple[float, ...], word
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("exponential(1, 0)", r"a number or another schedule \(exponential\(1\.0, 0\.0\) needs ends above 0\) or null"),
+        (
+            "exponential(1, 0)",
+            r"another schedule \(exponential\(1\.0, 0\.0\) needs ends above 0\) or a function",
+        ),
         ("linear(1, 0, 2)", r"linear\(1\.0, 0\.0, 2\.0\) needs a share of training"),
         ("linear(1e999, 0)", "needs finite ends"),
         ("linear(1, 0, 0.5, 3)", r"linear\(1\.0, 0\.0, 0\.5, 3\.0\) needs to begin at 0 or later, and before 0.5"),

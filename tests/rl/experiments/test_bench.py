@@ -101,7 +101,7 @@ def test_systems_take_turns() -> None:
         return run
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(timing, "_steps_in", lambda run, unit, seconds: 80)
+        patch.setattr(timing, "_steps_in", lambda run, unit, seconds, updates: 80)
         measured = timing.interleaved({name: lambda name=name: build(name) for name in "ab"}, 40, 3, 0.1)
     assert calls == ["a", "b"] * 3
     assert [len(rate.each) for rate in measured.values()] == [3, 3]

@@ -83,7 +83,7 @@ def test_numbers_keep_four_digits_and_stay_within() -> None:
         ("ent_coef: log(0, 1e-2)", "log takes positive numbers"),
         ("n_steps: uniform(1, 2.5)", "2.5 is not a whole number"),
         ("use_rms_prop: uniform(0, 1)", "0 is not true or false"),
-        ("activation: one_of(tanh, sigmoid)", "sigmoid is not one of tanh, relu"),
+        ("activation: one_of(tanh, tan)", "tan is not one of tanh, relu"),
         ("gamma: linear(0.9, 1)", "linear(1, 0) is not a number"),
         ("learning_rate: linear(1e-3)", "a setting is drawn from log(low, high)"),
         ("# nothing", "holds no setting to search"),

@@ -68,7 +68,7 @@ class NormalizesOverTheRollout(PPO):
     def samples(self, batch: Rollout, inputs: Any) -> Samples:
         samples = super().samples(batch, inputs)
         a = samples.advantage
-        self.normalize_advantage = False
+        vars(self)["normalize_advantage"] = False  # a setting of a built agent is read-only
         return samples._replace(advantage=(a - a.mean()) / (a.std() + 1e-8))
 
 
