@@ -13,6 +13,7 @@ import pytest
 
 import rl.run.terminal
 from tests import ROOT
+from tests.in_process import in_process as in_process
 
 Command = Callable[..., tuple[int, str, str]]
 Start = Callable[..., "Process"]

@@ -21,6 +21,7 @@ def compare(command: Command, tmp_path: Path) -> Command:
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("in_process")
 def test_ours_beside_sb3(compare: Command, command: Command, tmp_path: Path) -> None:
     arguments = [*ARGUMENTS, "--agents", "sb3-5", "recipe", "--line", "a third", "n_steps=3", "agent=sb3", FIVE]
     status, out, _ = compare(*arguments)

@@ -51,6 +51,7 @@ def test_it_is_trained_resumed_evaluated_compared_and_drawn(command: Command, tm
     assert figure.with_suffix(".png").is_file()
 
 
+@pytest.mark.usefixtures("in_process")
 def test_it_is_a_line_of_a_comparison(command: Command, tmp_path: Path) -> None:
     argv = ["CartPole-v1", "--seeds", "0-1", "--total-timesteps", 512, "--set", "eval_episodes=2", "--jobs", 1]
     lines = ["--line", "REINFORCE", f"agent={NAME}", "n_steps=8", "--line", "A2C", "n_steps=5"]

@@ -66,6 +66,7 @@ def ends(tmp_path: Path) -> list[tuple[str, int, str]]:
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("in_process")
 def test_a_search_that_trains(
     sweep: Command, command: Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

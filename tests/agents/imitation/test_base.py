@@ -128,6 +128,7 @@ def test_a_run(name: str, given: Given, command: Command, tmp_path: Path) -> Non
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("in_process")
 def test_they_are_compared_and_drawn(given: Given, command: Command, tmp_path: Path) -> None:
     """Lines of different agents, each with settings of its own: a table, and a figure of all runs."""
     lines = [

@@ -13,10 +13,9 @@ from rl.experiments.imitation.experiments import EPISODES, EPISODES_SEED, EXPERI
 from rl.experiments.imitation.outcomes import Expert, Outcome, Report, against_expert, bounds, ratio
 from rl.experiments.imitation.page import page
 from rl.experiments.imitation.training import FILE, _expert_line, _line, train_experts
-from rl.experiments.parallel import Line, Task, finished
+from rl.experiments.parallel import Line
 from rl.run.results import Result
 from rl.run.terminal import RunFailed
-from rl.train import main as train
 from tests.conftest import Command
 from tests.rl.experiments.suites import result, rows
 
@@ -31,23 +30,13 @@ def only(experiment: Experiment, *arms: int) -> Experiment:
     )
 
 
-def train_here(tasks: Sequence[Task], out: Path, jobs: int) -> list[Result]:
-    """As `rl.experiments.parallel.train_tasks`, in this process, since beginning others takes longer."""
-    results = []
-    for env_id, line, seed in tasks:
-        if finished(env_id, line, seed, out) is None:
-            train([env_id, "--agent", line.agent, "--seed", str(seed), "--out", str(out), *line.arguments])
-        results.append(finished(env_id, line, seed, out))
-    return [found for found in results if found is not None]
-
-
 @pytest.mark.slow
+@pytest.mark.usefixtures("in_process")
 def test_the_command(command: Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     small = {
         name: only(each, *(k for of, k in LINES if of == name)) for name, each in EXPERIMENTS.items()
     }  # fmt: skip
     monkeypatch.setattr(rl.imitation, "EXPERIMENTS", small)
-    monkeypatch.setattr("rl.experiments.imitation.training.train_tasks", train_here)
     arguments = [
         "--seeds",
         "0-1",

@@ -36,7 +36,7 @@ def three(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("three")
+@pytest.mark.usefixtures("three", "in_process")
 def test_suite(command: Command, tmp_path: Path) -> None:
     arguments = ["--suite", "unseen", "--seeds", "0", "--set", "total_timesteps=2000", "--set", "eval_episodes=2"]
     arguments += ["--out", str(tmp_path / "runs"), "--results", str(tmp_path / "results")]

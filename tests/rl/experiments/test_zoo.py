@@ -52,7 +52,7 @@ def four(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("four")
+@pytest.mark.usefixtures("four", "in_process")
 def test_suite(command: Command, tmp_path: Path) -> None:
     arguments = ["--suite", "zoo", "--seeds", "0-1", "--set", "total_timesteps=2000", "--set", "eval_episodes=2"]
     arguments += ["--out", str(tmp_path / "runs"), "--results", str(tmp_path / "results")]
@@ -266,7 +266,7 @@ def test_environments_exist(env_id: str) -> None:
     assert gym.spec(env_id).id == env_id
 
 
-@pytest.mark.usefixtures("four")
+@pytest.mark.usefixtures("four", "in_process")
 def test_another_agent_has_its_own_page(command: Command, tmp_path: Path) -> None:
     arguments = [
         "--suite",
