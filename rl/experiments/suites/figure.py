@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from math import ceil, floor, log10
 from pathlib import Path
+from textwrap import fill
 from typing import TYPE_CHECKING
 
 from rl.experiments.pages import counted
@@ -39,7 +40,7 @@ def draw(suite: Suite, report: Report, path: Path) -> None:
             below.draw(parts[1].subplots())
         legend(figure, columns=3)
         title = f"{suite.title}, {counted(len(report.seeds), 'seed')}"
-        figure.suptitle(f"{title}\n{_CAPTION} and 95 % {METHOD} interval", fontsize="medium")
+        figure.suptitle(f"{title}\n{fill(f'{_CAPTION} and 95 % {METHOD} interval', 90)}", fontsize="medium")
         save(figure, path)
 
 
@@ -74,13 +75,13 @@ def _draw_environment(axes: "Axes", entry: Entry) -> None:
     runs = [run.metrics() for run in entry.runs]
     _draw_curves(axes, runs)
     end = max(run["step"][-1] for run in runs)
-    for at, scores, fill, label in (
+    for at, scores, face, label in (
         (end, entry.column("eval_stochastic_mean"), "white", "ours after training, stochastic"),
         (1.05 * end, entry.column("eval_mean"), BLACK, "ours after training, deterministic"),
     ):
         final = mean_interval(scores)
         axes.plot([at, at], [final.low, final.high], color=BLACK, lw=1)
-        axes.plot(at, final.value, "D", ms=3.5, mfc=fill, mec=BLACK, mew=0.8, zorder=3, label=label)
+        axes.plot(at, final.value, "D", ms=3.5, mfc=face, mec=BLACK, mew=0.8, zorder=3, label=label)
     axes.set_xlim(0, 1.1 * end)
     axes.xaxis.set_major_locator(MaxNLocator(3, steps=[1, 2, 5, 10]))
     axes.xaxis.set_major_formatter(lambda x, _: _short(x))
