@@ -27,6 +27,7 @@ CHANGES: dict[type[ActorCritic], dict[str, Any]] = {
 }  # fmt: skip
 CHANGES[PPO] = CHANGES[A2C] | {
     "n_epochs": 1, "clip_range": 1e-4, "clip_range_vf": 1e-3, "target_kl": 1e-9, "kl_coef": 50.0,
+    "ent_coef": 50.0,
 }  # fmt: skip
 CASES = [(cls, name) for cls, changes in CHANGES.items() for name in changes]
 
