@@ -17,7 +17,7 @@ _OTHERS = (
     "zoo/zoo.md", "zoo-stream/zoo-stream.md", "unseen/unseen.md", "foreign/foreign.md",
     "imitation/cloning.md", "imitation/gail.md",
     "imitation/distillation.md", "imitation/mutual.md", "lockstep.md", "from-sb3.md",
-    "bench/bench.md", "bench/streaming.md", "information/accuracy.md",
+    "bench/bench.md", "bench/ppo.md", "bench/streaming.md", "information/accuracy.md",
     "information/speed.md", "gan/gan.md", "statistics/coverage.md", "collapse/collapse.md",
 )  # fmt: skip
 
