@@ -128,8 +128,7 @@ EXTRAS_zoo := box2d,mujoco,atari
 EXTRAS_unseen := box2d,mujoco,unseen
 EXTRAS_bench := box2d,mujoco,bench
 EXTRAS_dev := dev
-# Bytecode is compiled at the first import: of all that is installed it would take half of the time.
-INSTALL := $(BIN)/python -m pip install --quiet --no-compile --constraint constraints.txt --editable
+INSTALL := $(BIN)/python -m pip install --quiet --constraint constraints.txt --editable
 
 .venv/installed: .venv/bin/python pyproject.toml constraints.txt
 	$(INSTALL) .
