@@ -24,7 +24,7 @@ def learn(options, params, policy, value, batch, scratch, norms, adaptive, steps
     """The update of the algorithm that the type of `scratch` belongs to: see `agents.fused.learn.learn`."""
 
 
-@overload(learn)
+@overload(learn)  # inline="always" would drop copies that the caller of `learn` makes before it (Numba 0.68)
 def _learn(options, params, policy, value, batch, scratch, norms, adaptive, steps, x_rows, progress, measure, report):
     update = ppo.learn if scratch.instance_class is PPOScratch else a2c.learn
 
