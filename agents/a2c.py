@@ -10,7 +10,7 @@ from agents.actor_critic import ActorCritic
 from agents.engines import Engine
 from agents.learner import Learner
 from agents.maths.distributions import Distribution
-from agents.maths.returns import explained_variance, gae, td_error
+from agents.maths.returns import explained_variance, gae, standardized, td_error
 from agents.maths.schedules import value_at
 from agents.networks.forward import Inputs, Objective, next_value, policy_and_value
 from agents.rollout import Metrics, Rollout
@@ -57,7 +57,7 @@ class A2C(A2CSettings, ActorCritic):
         pi, v, _, baseline = self.learner.forward(inputs)
         advantage, target = self.advantages(batch, inputs, baseline)
         if self.normalize_advantage:
-            advantage = (advantage - advantage.mean()) / (advantage.std() + 1e-8)
+            advantage = standardized(advantage)
         policy_loss, value_loss = self.policy_loss(batch, pi, advantage), self.value_loss(v, target)
         entropy = pi.entropy().mean()
         ent_coef = self.learner.optimizer.entropy_coefficient(progress)

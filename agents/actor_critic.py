@@ -68,8 +68,8 @@ class ActorCritic(ActorCriticSettings, Algorithm):
     def update(self, batch: Rollout, progress: float = 0.0) -> Metrics:
         """One update on a rollout, by the engine in use; progress: the fraction of training done, for schedules.
 
-        Raises FloatingPointError if the gradient or the TD error is not finite, before any parameter changes, or if
-        the policy moved infinitely far.
+        Raises FloatingPointError if the gradient or the TD error is not finite, before it changes any parameter, or
+        if the policy moved infinitely far.
         """
         return self._engine().update(batch, progress)
 

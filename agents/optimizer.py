@@ -13,7 +13,7 @@ from torch.optim import Adam, Optimizer, RMSprop
 
 from agents.maths.adaptation import ENTROPY_GAIN, SHIFT_GAIN, SHIFT_HORIZON, AdaptiveFactor
 from agents.maths.distributions import Categorical, Distribution
-from agents.maths.schedules import Schedule, highest, value_at
+from agents.maths.schedules import Schedule, highest, value_at, value_if_set
 from agents.networks.actor_critic import Policy, Value
 from agents.parts import load_optimizer
 from agents.rmsprop import Groups, RMSpropTFLike
@@ -119,8 +119,7 @@ class ConstrainedOptimizer:
         """
         self.set_rates(progress)
         grad_norm = self.differentiate(loss, progress)
-        limit = self.settings.max_policy_shift
-        bound = None if limit is None else value_at(limit, progress)
+        bound = value_if_set(self.settings.max_policy_shift, progress)
         kl = bounded([*self.policy.parameters()], self.inner.step, shift, bound)
         return {**self.adapt_step(kl, progress), "train/grad_norm": grad_norm}
 

@@ -7,8 +7,8 @@ from torch import Generator, Tensor
 
 from agents.a2c import A2C
 from agents.engines import Engine
-from agents.maths.returns import explained_variance
-from agents.maths.schedules import Schedule, value_at
+from agents.maths.returns import explained_variance, standardized
+from agents.maths.schedules import value_at, value_if_set
 from agents.minibatches import Columns, Shuffle
 from agents.networks.encoders import RecurrentInput
 from agents.networks.forward import Inputs, policy_and_value
@@ -84,7 +84,7 @@ class PPO(PPOSettings, A2C):
         learner.observe_rewards(batch)
         inputs = learner.inputs(batch)
         samples, shift = self.samples(batch, inputs), learner.shift(batch, inputs)
-        limit, kl = at(self.max_policy_shift, progress), None
+        limit, kl = value_if_set(self.max_policy_shift, progress), None
         losses, norms = list[Metrics](), list[Tensor]()
         optimizer.set_rates(progress)
         for _ in range(self.n_epochs):
@@ -139,9 +139,8 @@ class PPO(PPOSettings, A2C):
         With clip_range_vf, V is V_before + clip(V − V_before, ± clip_range_vf). Source: the paper, equations 7 to 9.
         """
         pi, v = self.learner.training_pass(part)
-        advantage, clip, value_clip = part.advantage, at(self.clip_range, progress), at(self.clip_range_vf, progress)
-        if self.normalize_advantage:
-            advantage = (advantage - advantage.mean()) / (advantage.std() + 1e-8)
+        clip, value_clip = (value_if_set(x, progress) for x in (self.clip_range, self.clip_range_vf))
+        advantage = standardized(part.advantage) if self.normalize_advantage else part.advantage
         log_ratio = pi.log_prob(part.action) - part.log_prob
         ratio = log_ratio.exp()
         gain = ratio * advantage
@@ -149,7 +148,7 @@ class PPO(PPOSettings, A2C):
             gain = torch.min(gain, ratio.clamp(1 - clip, 1 + clip) * advantage)
         if value_clip is not None:
             v = part.v + (v - part.v).clamp(-value_clip, value_clip)
-        policy_loss, value_loss, entropy = -gain.mean(), (part.target - v).square().mean(), pi.entropy().mean()
+        policy_loss, value_loss, entropy = -gain.mean(), self.value_loss(v, part.target), pi.entropy().mean()
         ent_coef = self.learner.optimizer.entropy_coefficient(progress)
         loss = policy_loss + value_at(self.vf_coef, progress) * value_loss - ent_coef * entropy
         if self.penalized:
@@ -166,8 +165,3 @@ class PPO(PPOSettings, A2C):
             "train/approx_kl": (log_ratio.expm1() - log_ratio).mean(),  # Schulman 2020, "Approximating KL divergence"
         }
         return Loss(loss, metrics)
-
-
-def at(schedule: Schedule | None, progress: float) -> float | None:
-    """The value of a coefficient that may be off."""
-    return None if schedule is None else value_at(schedule, progress)

@@ -32,6 +32,11 @@ def gae(delta: Tensor, ended: Tensor, decay: float) -> Tensor:
     return torch.stack(advantage[::-1])
 
 
+def standardized(x: Tensor) -> Tensor:
+    """(x − mean) / (s + 1e-8), where s is the sample standard deviation over all elements."""
+    return (x - x.mean()) / (x.std() + 1e-8)
+
+
 def explained_variance(v: Tensor, target: Tensor) -> Tensor:
     """1 − Var(target − v) / Var(target), over all elements: 1 is perfect, 0 no better than a constant.
 

@@ -90,6 +90,11 @@ def value_at(schedule: Schedule, progress: float) -> float:
     return float(schedule(1.0 - progress)) if callable(schedule) else interpolate(*numbers_of(schedule), progress)
 
 
+def value_if_set(schedule: Schedule | None, progress: float) -> float | None:
+    """The coefficient at this progress, None if it is off."""
+    return None if schedule is None else value_at(schedule, progress)
+
+
 def values_of(schedule: Schedule) -> list[float]:
     """The values that bound the schedule: of a function at every thousandth of training, otherwise at both ends."""
     if callable(schedule):
