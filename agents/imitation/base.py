@@ -11,6 +11,7 @@ from agents.a2c import A2C
 from agents.agent import Agent
 from agents.loop import Loop
 from agents.maths.schedules import Schedule, lowest
+from agents.ppo import PPO
 from agents.rollout import NO_CONTEXT, Array, Choice, Context
 from agents.settings.schema import convert_settings, setting_types, setting_values
 from agents.settings.values import ConfigError
@@ -36,6 +37,8 @@ class AgentWrapper(Agent):
         agent, name = self.agent, type(self).__name__
         if not isinstance(agent, A2C):
             raise ConfigError(f"{name} wraps an A2C, {name}(A2C(env), …), got {agent!r}")
+        if isinstance(agent, PPO):
+            raise ConfigError(f"{name} wraps an A2C, not a PPO, whose minibatches would not see what {name} adds")
         convert_settings(self, type(self))
         self.env, self.seed, self.threads, self.n_steps = agent.env, agent.seed, agent.threads, agent.n_steps
         self.worlds, self.obs_space, self.predicting = agent.worlds, agent.obs_space, agent.predicting

@@ -11,6 +11,7 @@ from agents.checkpoint import CheckpointError
 from agents.imitation.clone import Clone
 from agents.imitation.gail import GAIL
 from agents.imitation.mutual import Mutual
+from agents.ppo import PPO
 from agents.settings.values import ConfigError
 from tests.agents.recorded import made
 
@@ -129,3 +130,8 @@ def test_warm_start_refuses_other_networks(changed: dict[str, object], words: st
 def test_an_algorithm_wraps_an_a2c(file: str) -> None:
     with pytest.raises(ConfigError, match=r"Clone wraps an A2C, Clone\(A2C\(env\), …\), got 'CartPole"):
         Clone("CartPole-v1", demonstrations=file)
+
+
+def test_an_algorithm_wraps_no_ppo(file: str) -> None:
+    with pytest.raises(ConfigError, match="Clone wraps an A2C, not a PPO, whose minibatches would not see what Clone"):
+        Clone(PPO("CartPole-v1"), demonstrations=file)
