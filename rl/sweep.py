@@ -6,6 +6,7 @@ The page and its numbers go to RESULTS/ENV/NAME.md and .json.
 """
 
 from argparse import Namespace
+from collections.abc import Mapping
 from contextlib import closing
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from gymnasium import spaces
 from agents.machine import machine
 from agents.settings.files import directory_name, read_yaml, write_yaml
 from agents.settings.recipes import shipped_file
-from agents.settings.run import parse_assignment, sections_of
+from agents.settings.run import SECTIONS, RunSettings, parse_assignment, with_recipe
 from agents.settings.schema import merge_layers, setting_defaults, setting_types
 from agents.settings.values import ConfigError, plain, text_of
 from envs import evaluation_backend, make
@@ -23,30 +24,29 @@ from rl.experiments.parallel import budget
 from rl.experiments.search.findings import Findings, page, recipe
 from rl.experiments.search.space import Parameters, propose, read_space
 from rl.experiments.search.study import Search, Tried
-from rl.experiments.search.trials import KINDS, Plan, Trials
+from rl.experiments.search.trials import SETTINGS, Plan, Trials
 from rl.run.signals import status_of
 from rl.run.terminal import DONE, Parser, RunFailed, at_least, file_name, run
-
-_DEFAULTS = setting_defaults(*KINDS)
 
 
 def main(argv: list[str]) -> int:
     parser = _parser()
     args, command = parser.parse_args(argv), parser.command(argv)
     plan = _plan(args)
+    defaults = setting_defaults(*plan.kinds)
     proposals = [_proposal(plan, texts) for texts in args.proposals]
     directory = args.out / directory_name(args.env) / f"sweep-{args.name}"
-    with closing(Search(directory, plan.space, plan.about(), _DEFAULTS)) as search:
+    with closing(Search(directory, plan.space, plan.about(), {"agent": "a2c", **defaults})) as search:
         for proposal in proposals:
             search.queue(proposal)
         try:
-            Trials(plan, search, directory, lambda tried: _say(search, tried)).train(args.trials, args.jobs)
+            Trials(plan, search, directory, lambda tried: _say(search, tried, defaults)).train(args.trials, args.jobs)
         except KeyboardInterrupt as stopped:
             print(f"interrupted after {len(search.ended())} of {args.trials} trials; resume with: {command}")
             return status_of(stopped)
         base = plan.line("base", {}).settings
         found = Findings(
-            args.env, command, machine(), plan.seeds, base, plan.space, _DEFAULTS, search.ended(), search.importances()
+            args.env, command, machine(), plan.seeds, base, plan.space, defaults, search.ended(), search.importances()
         )
     _write(found, args)
     return DONE
@@ -55,11 +55,14 @@ def main(argv: list[str]) -> int:
 def _parser() -> Parser:
     parser = Parser(prog="rl.sweep", description="Search hyper-parameters; tabulate the best; write a recipe.")
     parser.add_argument("env", type=full_id, metavar="ENV")
+    parser.add_argument("--agent", choices=SETTINGS, default="a2c", help="whose settings to search (default a2c)")
     parser.add_argument("--trials", type=at_least(1), default=50, metavar="N", help="of the search in all (default 50)")
     parser.add_seeds("100-101", "to tune with (default 100-101)")
     parser.add_argument("--total-timesteps", metavar="N", help="of every run (default: the recipe's)")
     parser.add_jobs("trials")
-    parser.add_argument("--space", type=Path, metavar="FILE", help="YAML (default: configs/search/default.yaml)")
+    parser.add_argument(
+        "--space", type=Path, metavar="FILE", help="YAML (default: AGENT.yaml or default.yaml of configs/search/)"
+    )
     parser.add_set("a setting of every trial, not searched then")
     parser.add_argument(
         "--try", action="append", default=[], nargs="+", metavar="KEY=VALUE", dest="proposals",
@@ -72,7 +75,7 @@ def _parser() -> Parser:
     parser.add_results("ENV's results")
     parser.add_argument(
         "--write", nargs="?", type=Path, const=Path(), metavar="FILE",
-        help="write the best trial as a recipe (FILE is configs/ENV.yaml by default)",
+        help="write the best trial as the agent's recipe (FILE is configs/ENV.yaml by default)",
     )  # fmt: skip
     return parser
 
@@ -83,11 +86,12 @@ def _plan(args: Namespace) -> Plan:
     for key, flag in (("seed", "--seeds"), ("total_timesteps", "--total-timesteps")):
         if key in given:
             raise ConfigError(f"--set {key}: a search takes it from {flag}")
-    space = read_space(args.space or _shipped_space(), setting_types(*KINDS))
+    kinds = (SETTINGS[args.agent], RunSettings)
+    space = read_space(args.space or _shipped_space(args.agent), setting_types(*kinds))
     space = {key: form for key, form in space.items() if key not in given}
-    steps = args.total_timesteps or budget(args.env, KINDS)
+    steps = args.total_timesteps or budget(args.env, kinds, args.agent)
     fixed = ["eval_episodes=20", f"checkpoint_interval={steps}", *args.set]
-    plan = Plan(args.env, args.seeds, steps, fixed, space)
+    plan = Plan(args.env, args.agent, args.seeds, steps, fixed, space)
     base = plan.line("base", {})
     worlds = make(args.env, 1, variant=base.variant, backend=evaluation_backend(base.backend))
     worlds.close()
@@ -99,8 +103,8 @@ def _plan(args: Namespace) -> Plan:
     return plan
 
 
-def _shipped_space() -> Path:
-    path = shipped_file("search/default.yaml")
+def _shipped_space(agent: str) -> Path:
+    path = shipped_file(f"search/{agent}.yaml") or shipped_file("search/default.yaml")
     if path is None:
         raise ConfigError("configs/search/default.yaml is missing; name a space by --space FILE")
     return path
@@ -109,20 +113,20 @@ def _shipped_space() -> Path:
 def _proposal(plan: Plan, texts: list[str]) -> Parameters:
     """The draws of one `--try`."""
     pairs = dict(parse_assignment(text, "--try") for text in texts)
-    wanted = merge_layers(setting_types(*KINDS), [("--try", pairs)])
+    wanted = merge_layers(setting_types(*plan.kinds), [("--try", pairs)])
     try:
-        return propose(plan.space, wanted, _DEFAULTS)
+        return propose(plan.space, wanted, setting_defaults(*plan.kinds))
     except ConfigError as error:
         raise ConfigError(f"--try: {error}") from None
 
 
-def _say(search: Search, tried: Tried) -> None:
+def _say(search: Search, tried: Tried, defaults: Mapping[str, object]) -> None:
     """Prints a line about a trial that has ended."""
     best = search.best()
     leader = f"best {best.score:.5g} (trial {best.number})" if best else "none finished"
     scores = " ".join(f"{score:.5g}" for score in tried.scores) or "–"
     end = tried.end + (f" ({tried.reason})" if tried.reason else "")
-    changed = [f"{key}={text_of(x)}" for key, x in tried.settings.items() if x != plain(_DEFAULTS[key])]
+    changed = [f"{key}={text_of(x)}" for key, x in tried.settings.items() if x != plain(defaults[key])]
     print(f"trial {tried.number:3}  {end}  {scores}  {leader}  {' '.join(changed)}", flush=True)
 
 
@@ -137,9 +141,16 @@ def _write(found: Findings, args: Namespace) -> None:
     if args.write is not None:
         file = Path("configs", f"{directory_name(args.env)}.yaml") if args.write == Path() else args.write
         file.parent.mkdir(parents=True, exist_ok=True)
-        kept = sections_of(read_yaml(file)) if file.exists() else {}
-        write_yaml(file, recipe(found) | kept, f"Found by `{found.command}`")
+        before = read_yaml(file) if file.exists() else {}
+        comment = _comment(file, args.agent, f"Found by `{found.command}`")
+        write_yaml(file, with_recipe(before, args.agent, recipe(found)), comment)
         print(f"the best trial is {file}")
+
+
+def _comment(file: Path, agent: str, found: str) -> str:
+    """The first line of the recipe. What stood there about A2C stays when another agent's section is written."""
+    first = file.read_text(encoding="utf-8").partition("\n")[0] if file.exists() else ""
+    return f"{first.removeprefix('# ')}; {agent}: {found}" if agent in SECTIONS and first.startswith("# ") else found
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from agents.settings.ranges import Episodes, Interval, Steps
 from agents.settings.schema import convert_settings, merge_layers
 from agents.settings.values import ConfigError
 
-SECTIONS = ("stream",)  # agents whose settings stand in a section of a file, beside those of A2C at its top
+SECTIONS = ("ppo", "stream")  # agents whose settings stand in a section of a file, beside those of A2C at its top
 
 
 @dataclass(frozen=True)
@@ -69,6 +69,13 @@ def settings_for(agent: str, file: Path) -> dict[str, object]:
 def sections_of(settings: Mapping[str, object]) -> dict[str, object]:
     """Agent → its section of a file's settings."""
     return {name: settings[name] for name in SECTIONS if name in settings}
+
+
+def with_recipe(settings: Mapping[str, object], agent: str, recipe: Mapping[str, object]) -> dict[str, object]:
+    """A file's settings with those of an agent replaced: its section, or what stands outside of sections."""
+    if agent in SECTIONS:
+        return {**settings, agent: dict(recipe)}
+    return {**recipe, **sections_of(settings)}
 
 
 def parse_assignment(text: str, flag: str = "--set") -> tuple[str, str]:

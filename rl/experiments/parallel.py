@@ -78,10 +78,10 @@ def prepare(
     return Line(label, agent, settings, arguments, defaults)
 
 
-def budget(env_id: str, kinds: Sequence[type]) -> str:
-    """Steps of training of the environment's recipe, or the default."""
-    file = recipe_file(env_id)
-    settings = chosen_settings(setting_types(*kinds), env_id, "a2c", file) if file else {}
+def budget(env_id: str, kinds: Sequence[type], agent: str = "a2c") -> str:
+    """Steps of training of the agent's recipe for the environment, or the default. kinds: as for `prepare`."""
+    file = recipe_file(env_id, agent)
+    settings = chosen_settings(setting_types(*kinds), env_id, agent, file) if file else {}
     return str((setting_defaults(*kinds) | settings)["total_timesteps"])
 
 

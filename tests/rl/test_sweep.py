@@ -184,3 +184,29 @@ def test_usage_errors(argv: list[str], words: str, sweep: Command, tmp_path: Pat
     assert err.count("\n") == 1
     assert words in err
     assert [path.name for path in tmp_path.iterdir()] == ["space.yaml"]
+
+
+def test_another_agent_is_searched_into_its_section(
+    sweep: Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    seen: list[Line] = []
+
+    def score(line: Line, seed: int) -> float:
+        seen.append(line)
+        return float(str(line.settings["clip_range"]))
+
+    make_up(monkeypatch, score)
+    recipe, space = tmp_path / "recipe.yaml", tmp_path / "ppo.yaml"
+    recipe.write_text("# What A2C takes\ngamma: 0.5\nppo: {n_epochs: 3}\nstream: {trace_decay: 0.8}\n")
+    space.write_text("clip_range: uniform(0.1, 0.4)\nn_epochs: one_of(2, 4)\n")
+    arguments = ["--agent", "ppo", "--space", str(space), "--seeds", "100", "--total-timesteps", "4096"]
+    assert sweep(*arguments, "--trials", "3", "--try", "clip_range=0.35", "n_epochs=4", "--write", recipe)[0] == 0
+    assert {line.agent for line in seen} == {"ppo"}
+    assert {line.settings["n_steps"] for line in seen} == {2048}, "PPO's default"
+    assert settings_for("a2c", recipe) == {"gamma": 0.5}
+    assert settings_for("stream", recipe) == {"trace_decay": 0.8}
+    best = max(seen, key=lambda line: float(str(line.settings["clip_range"])))
+    found = settings_for("ppo", recipe)
+    assert found["total_timesteps"] == 4096
+    assert found["clip_range"] == best.settings["clip_range"]
+    assert recipe.read_text().startswith("# What A2C takes; ppo: Found by `python -m rl.sweep CartPole-v1 --agent ppo")

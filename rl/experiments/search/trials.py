@@ -6,11 +6,12 @@ from concurrent.futures import FIRST_COMPLETED, Future, wait
 from pathlib import Path
 from typing import NamedTuple
 
-from agents import A2C
 from agents.settings.a2c import A2CSettings
+from agents.settings.ppo import PPOSettings
 from agents.settings.recipes import shipped_file
 from agents.settings.run import RunSettings
 from agents.settings.schema import setting_types
+from agents.settings.stream import StreamSettings
 from agents.settings.values import ConfigError, text_of
 from rl.experiments.parallel import Line, RunInterrupted, Train, WorkerLost, prepare, training
 from rl.experiments.search.space import Space
@@ -18,29 +19,35 @@ from rl.experiments.search.study import Candidate, Search, Tried
 from rl.run.results import Result
 from rl.run.terminal import RunFailed
 
-KINDS = (A2C, RunSettings)  # whose settings are searched or fixed
+SETTINGS = {"a2c": A2CSettings, "ppo": PPOSettings, "stream": StreamSettings}  # of the agents that can be searched
 
 
 class Plan(NamedTuple):
     """The parts of a search that all trials share."""
 
     env_id: str
+    agent: str
     seeds: Sequence[int]
     total_timesteps: str
     fixed: Sequence[str]  # key=value
     space: Space
 
+    @property
+    def kinds(self) -> tuple[type, ...]:
+        """The dataclasses whose settings are searched or fixed."""
+        return (SETTINGS[self.agent], RunSettings)
+
     def line(self, label: str, settings: Mapping[str, object]) -> Line:
         """A trial as a line: its settings over the fixed ones and the defaults; the recipe plays no part."""
         own = [*self.fixed, *(f"{key}={text_of(value)}" for key, value in settings.items())]
         defaults = shipped_file("sb3-defaults.yaml")
-        return prepare(label, "a2c", self.env_id, KINDS, defaults, own, self.total_timesteps)
+        return prepare(label, self.agent, self.env_id, self.kinds, defaults, own, self.total_timesteps)
 
     def about(self) -> dict[str, object]:
         """Everything that the scores depend on besides the space."""
         settings = self.line("base", {}).settings
         common = {key: value for key, value in settings.items() if key not in self.space}
-        return {"env": self.env_id, "seeds": list(self.seeds), **common}
+        return {"env": self.env_id, "agent": self.agent, "seeds": list(self.seeds), **common}
 
 
 class Trials:
@@ -80,9 +87,10 @@ class Trials:
             self._report(twin)
             return True
         complete = {**self._plan.about(), **candidate.settings}
-        of_agent = {key: value for key, value in complete.items() if key in setting_types(A2CSettings)}
+        own = SETTINGS[self._plan.agent]
+        of_agent = {key: value for key, value in complete.items() if key in setting_types(own)}
         try:
-            A2CSettings(self._plan.env_id, **of_agent)  # type: ignore[arg-type]
+            own(self._plan.env_id, **of_agent)
         except ConfigError as error:
             self._report(self._search.give_up(candidate, str(error)))
             return True
