@@ -3,7 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help train test test-long lint style figures zoo unseen streaming imitation collapse lockstep bench information coverage gan stress clean
+.PHONY: help train test test-long lint style figures zoo unseen ppo streaming imitation collapse lockstep bench information coverage gan stress clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*##/\1\t/p' $(MAKEFILE_LIST)
@@ -58,6 +58,15 @@ unseen: .venv/installed-unseen  ## train eleven environments without a recipe, b
 
 imitation: .venv/installed-box2d  ## cloning, GAIL, distillation, mutual learning over ten seeds (half an hour on two cores)
 	$(BIN)/python -m rl.imitation
+	$(BIN)/python -m rl.index
+
+ppo: .venv/installed-box2d  ## our PPO beside Stable-Baselines3's: the equivalence test (an hour on two cores)
+	for env in CartPole-v1 Pendulum-v1 LunarLander-v3; do \
+		$(BIN)/python -m rl.compare $$env --seeds 10000-10019 --total-timesteps 100000 --name ppo \
+			--line 'ours, PPO' agent=ppo configs/sb3-defaults.yaml \
+			--line 'SB3, PPO' agent=sb3-ppo configs/sb3-defaults.yaml \
+			--line 'ours, PPO, torch engine' agent=ppo configs/sb3-defaults.yaml engine=torch || exit 1; \
+	done
 	$(BIN)/python -m rl.index
 
 streaming: .venv/installed-zoo  ## streaming actor-critic beside A2C, its parts, MuJoCo (hours; its times need a quiet machine)

@@ -1,13 +1,15 @@
 """`python -m rl.index`: writes results/README.md from the files beside it, and the aggregate over environments."""
 
 from collections.abc import Sequence
+from itertools import chain
 from pathlib import Path
 from typing import cast
 
 from agents.settings.values import ConfigError
 from agents.writing import write_text
-from rl.experiments import equivalence, plots
+from rl.experiments import equivalence, equivalence_page, plots
 from rl.experiments.compared import Compared, read_compared
+from rl.experiments.equivalence import Design
 from rl.experiments.pages import image, paragraph, table
 from rl.experiments.statistics import METHOD, Scores, bootstrap, iqm, probability_of_improvement
 from rl.run.results import write_json
@@ -29,6 +31,7 @@ _SHOWS = {
     "engines": "The fused engine beside the torch engine, at Stable-Baselines3's hyper-parameters.",
     "learning-rate": "Constant and adaptive learning rates, from a good one and from one ten times too large.",
     "entropy": "No entropy bonus, a constant one, and one that holds the entropy above a target.",
+    "ppo": "Our PPO beside Stable-Baselines3's, at its defaults.",
     "streaming": "Streaming actor-critic, one environment and one step an update, beside A2C.",
     "streaming-parts": "Streaming actor-critic with one part changed or left out.",
 }
@@ -37,7 +40,7 @@ _SHOWS = {
 def main(argv: list[str]) -> int:
     parser = Parser(prog="rl.index", description="Write the index of results, and the aggregate over environments.")
     parser.add_results("the results")
-    args = parser.parse_args(argv)
+    args, command = parser.parse_args(argv), parser.command(argv)
     files = [file for file in sorted(args.results.glob("*/*.json")) if file.parent.name not in _OTHER_FOLDERS]
     found = [compared for compared in map(read_compared, files) if compared is not None]
     comparisons = [each for each in found if each.name == "comparison"]
@@ -46,10 +49,10 @@ def main(argv: list[str]) -> int:
     others = [f"[{file}]({file})" for file in _OTHERS if (args.results / file).is_file()]
     parts = [
         "# Results",
-        f"Made by `{parser.command(argv)}` from the files of the commands below.",
+        f"Made by `{command}` from the files of the commands below.",
         f"Beside them: {', '.join(others)}." if others else "",
         *_overview(comparisons),
-        *_equivalence(comparisons, parser.command(argv), args.results),
+        *chain.from_iterable(_equivalence(design, found, command, args.results) for design in equivalence.DESIGNS),
         *_aggregate(comparisons, args.results),
     ]
     for each in sorted(found, key=lambda each: each.name != "comparison"):
@@ -72,21 +75,20 @@ def _overview(comparisons: Sequence[Compared]) -> list[str]:
     return [paragraph(note), table(["environment", "budget of a line", *labels], rows, words=2)]
 
 
-def _equivalence(comparisons: Sequence[Compared], command: str, results: Path) -> list[str]:
-    """Writes equivalence.md, .json and .png if the runs that the test demands are there. Returns its section."""
-    test = equivalence.judge(comparisons)
+def _equivalence(design: Design, found: Sequence[Compared], command: str, results: Path) -> list[str]:
+    """Writes the test's page, numbers and figure if the runs that it demands are there. Returns its section."""
+    test, file = equivalence.judge(design, found), design.file
     if test is None:
-        print("note: results/equivalence.md is left as it is: its 50 seeds in four environments are not all there")
+        wanted = f"{len(design.seeds)} seeds in {len(design.environments)} environments"
+        print(f"note: {file}.md is left as it is: its {wanted} are not all there")
         return []
-    equivalence.page(test, command).write(results / "equivalence")
-    equivalence.draw(test, results / "equivalence")
+    equivalence_page.page(test, command).write(results / file)
+    equivalence_page.draw(test, results / file)
+    text = f"{equivalence_page.conclusion(test)} Rules, fixed before the runs, and all pairs: [{file}.md]({file}.md)."
     return [
-        "## The same as Stable-Baselines3's A2C?",
-        paragraph(
-            equivalence.conclusion(test)
-            + " Rules, fixed before the runs, and all pairs: [equivalence.md](equivalence.md)."
-        ),
-        image("differences of normalized scores and probabilities of improvement", "equivalence.png"),
+        f"## The same as Stable-Baselines3's {design.algorithm}?",
+        paragraph(text),
+        image("differences of normalized scores and probabilities of improvement", f"{file}.png"),
     ]
 
 

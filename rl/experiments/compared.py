@@ -7,7 +7,7 @@ from typing import NamedTuple, cast
 
 from agents.settings.values import ConfigError
 from rl.experiments.statistics import Scores
-from rl.experiments.suites.published import PUBLISHED
+from rl.experiments.suites.published import PUBLISHED, Published
 
 
 class Compared(NamedTuple):
@@ -33,9 +33,11 @@ class Compared(NamedTuple):
     def seeds(self, label: str) -> list[int]:
         return [int(summary["seed"]) for summary in self.runs[label]]
 
-    def normalized(self, label: str, key: str = "eval_mean") -> Scores | None:
-        """Scores of a line, 0 as random actions and 1 as rl-baselines3-zoo; None where that is not known."""
-        published = PUBLISHED.get(self.env)
+    def normalized(
+        self, label: str, key: str = "eval_mean", reference: Mapping[str, Published] = PUBLISHED
+    ) -> Scores | None:
+        """Scores of a line, 0 as random actions and 1 as the reference; None where that is not known."""
+        published = reference.get(self.env)
         return published and published.normalize(self.scores(key)[label], cast("float | None", self.content["random"]))
 
     @property

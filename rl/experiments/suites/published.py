@@ -1,4 +1,4 @@
-"""The scores that rl-baselines3-zoo publishes for Stable-Baselines3's A2C with tuned hyper-parameters.
+"""The scores that rl-baselines3-zoo publishes for Stable-Baselines3's A2C and PPO with tuned hyper-parameters.
 
 A score there is one run: its trained model is played for 150,000 steps (Atari: 600,000), and the mean return and its
 standard deviation over episodes are published. Actions are deterministic but for Atari. MuJoCo is version 3 there and
@@ -47,3 +47,20 @@ PUBLISHED = {
     "Humanoid-v5": Published("Humanoid-v3", 388.321, 92.652, 2_000_000),
     "ALE/Pong-v5": Published("PongNoFrameskip-v4", 17.292, 3.214, 10_000_000, deterministic=False),
 }  # by our id
+
+PUBLISHED_PPO = {
+    "CartPole-v1": Published("CartPole-v1", 500.000, 0.000, 100_000),
+    "Acrobot-v1": Published("Acrobot-v1", -73.506, 18.201, 1_000_000),
+    "MountainCar-v0": Published("MountainCar-v0", -110.423, 19.473, 1_000_000),
+    "MountainCarContinuous-v0": Published("MountainCarContinuous-v0", 88.343, 2.572, 20_000),
+    "Pendulum-v1": Published("Pendulum-v1", -172.225, 104.159, 100_000),
+    "LunarLander-v3": Published("LunarLander-v2", 242.119, 31.823, 1_000_000),
+    "LunarLanderContinuous-v3": Published("LunarLanderContinuous-v2", 270.863, 32.072, 1_000_000),
+    "BipedalWalker-v3": Published("BipedalWalker-v3", 287.939, 2.448, 5_000_000),
+    "Swimmer-v5": Published("Swimmer-v3", 281.561, 9.671, 1_000_000),
+    "Hopper-v5": Published("Hopper-v3", 2410.435, 10.026, 1_000_000),
+    "HalfCheetah-v5": Published("HalfCheetah-v3", 5819.099, 663.530, 1_000_000),
+    "Walker2d-v5": Published("Walker2d-v3", 3478.798, 821.708, 1_000_000),
+    "Ant-v5": Published("Ant-v3", 1327.158, 451.577, 1_000_000),
+    "ALE/Pong-v5": Published("PongNoFrameskip-v4", 20.989, 0.105, 10_000_000, deterministic=False),
+}  # of PPO; there is none for Humanoid
