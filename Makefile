@@ -64,8 +64,7 @@ ppo: .venv/installed-box2d  ## our PPO beside Stable-Baselines3's: the equivalen
 	for env in CartPole-v1 Pendulum-v1 LunarLander-v3; do \
 		$(BIN)/python -m rl.compare $$env --seeds 10000-10019 --total-timesteps 100000 --name ppo \
 			--line 'ours, PPO' agent=ppo configs/sb3-defaults.yaml \
-			--line 'SB3, PPO' agent=sb3-ppo configs/sb3-defaults.yaml \
-			--line 'ours, PPO, torch engine' agent=ppo configs/sb3-defaults.yaml engine=torch || exit 1; \
+			--line 'SB3, PPO' agent=sb3-ppo configs/sb3-defaults.yaml || exit 1; \
 	done
 	$(BIN)/python -m rl.index
 

@@ -66,13 +66,13 @@ PPO = Design(
     "ppo",
     ("CartPole-v1", "Pendulum-v1", "LunarLander-v3"),
     (("2048 steps", "ours, PPO", "SB3, PPO"),),
-    (("2048 steps, torch engine", "ours, PPO, torch engine", "SB3, PPO"),),
+    (),
     range(10_000, 10_020),
     PUBLISHED_PPO,
     """
 - Runs: CartPole-v1, Pendulum-v1 and LunarLander-v3, 100,000 steps of training at the defaults of Stable-Baselines3's
   PPO (one environment, 2,048 steps and ten epochs of minibatches of 64 an update, Adam at 3e-4); seeds 10,000 to 10,019
-  on either side, on which PPO has not run before. Our side runs on the fused engine, and on the torch engine too.
+  on either side, on which PPO has not run before. Our side runs on the fused engine.
 """
     + _JUDGED.lstrip().format("PPO", count="three", power=""),
 )
