@@ -23,7 +23,7 @@ from rl.experiments.pages import counted
 from rl.experiments.parallel import train_all
 from rl.experiments.suites import training as suites
 from rl.experiments.suites.unseen import UNSEEN
-from rl.experiments.suites.zoo import ZOO, with_agent
+from rl.experiments.suites.zoo import ZOO, zoo
 from rl.run.terminal import DONE, Parser, file_name, number, parse_seeds, run
 
 SUITES = {suite.name: suite for suite in (ZOO, UNSEEN)}
@@ -79,7 +79,7 @@ def _suite(args: Namespace, command: str) -> int:
     if args.agent and args.suite != ZOO.name:
         raise ConfigError(f"--agent chooses the agent of --suite {ZOO.name}; {args.suite} trains a2c")
     if args.agent not in (None, "a2c"):
-        suite = with_agent(suite, args.agent)
+        suite = zoo(args.agent)
     for name in ("agents", "line", "name", "total_timesteps", "threshold"):
         if getattr(args, name) not in (None, []):
             flag = f"--{name.replace('_', '-')}"

@@ -16,7 +16,7 @@ from rl.run.results import write_json
 from rl.run.terminal import DONE, Parser, run
 
 _OTHERS = (
-    "zoo/zoo.md", "zoo-stream/zoo-stream.md", "unseen/unseen.md", "foreign/foreign.md",
+    "zoo/zoo.md", "zoo-ppo/zoo-ppo.md", "zoo-stream/zoo-stream.md", "unseen/unseen.md", "foreign/foreign.md",
     "imitation/cloning.md", "imitation/gail.md",
     "imitation/distillation.md", "imitation/mutual.md", "lockstep.md", "from-sb3.md",
     "bench/bench.md", "bench/ppo.md", "bench/streaming.md", "information/accuracy.md",

@@ -60,9 +60,10 @@ def settings_for(agent: str, file: Path) -> dict[str, object]:
     """The agent's section of the file, or else what stands outside of sections. Raises ConfigError as `read_yaml`."""
     settings = read_yaml(file)
     sections = sections_of(settings)
-    chosen = sections.get(agent, {key: value for key, value in settings.items() if key not in sections})
+    name = agent.removeprefix("sb3-")  # Stable-Baselines3's PPO takes the section of ours
+    chosen = sections.get(name, {key: value for key, value in settings.items() if key not in sections})
     if not isinstance(chosen, dict):
-        raise ConfigError(f"{file}: {agent} must hold settings as `key: value` lines, not {chosen!r}")
+        raise ConfigError(f"{file}: {name} must hold settings as `key: value` lines, not {chosen!r}")
     return chosen
 
 

@@ -92,9 +92,7 @@ def _settings(args: Namespace) -> tuple[A2CSettings, RunSettings]:
     own = PPOSettings if args.agent == "ppo" else A2CSettings
     known = setting_types(own, RunSettings)
     flags = {name: getattr(args, name) for name in ("seed", "total_timesteps", "num_envs")}
-    chosen = chosen_settings(
-        known, args.env, "ppo" if args.agent == "ppo" else NAMES["a2c"], args.config, args.set, flags
-    )
+    chosen = chosen_settings(known, args.env, NAMES[args.agent], args.config, args.set, flags)
     run_chosen = {key: value for key, value in chosen.items() if key in setting_types(RunSettings)}
     agent_chosen = {key: value for key, value in chosen.items() if key not in run_chosen}
     if run_chosen.get("warm_start") is not None:

@@ -1,20 +1,20 @@
 """The score that a recipe is held to: one that rl-baselines3-zoo publishes, or SB3's with its settings, trained here.
 
 MuJoCo's environments are version 5 here and 3 in the published table, and reward otherwise. So the bar is the mean of
-Stable-Baselines3's A2C trained here with the settings of rl-baselines3-zoo in configs/rl-zoo/, for as many steps as our
-recipe where it has fewer.
+Stable-Baselines3 trained here with the settings of rl-baselines3-zoo in configs/rl-zoo/, for as many steps as our
+recipe where it has fewer. For PPO, whose settings there are for other versions too, this holds where version 5 rewards
+otherwise than version 3: in Ant and Humanoid.
 """
 
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from agents.settings.a2c import A2CSettings
+from agents import registry
 from agents.settings.files import directory_name, read_yaml
 from agents.settings.recipes import shipped_file
-from agents.settings.run import RunSettings
-from rl.experiments.parallel import BASELINE, Line, budget, prepare
+from agents.settings.run import SECTIONS, RunSettings, settings_for
+from rl.experiments.parallel import BASELINE, BASELINES, Line, budget, prepare
 from rl.experiments.statistics import Interval, Scores, bootstrap, iqm, mean_interval, normalized
-from rl.experiments.suites.published import PUBLISHED
 from rl.experiments.suites.suite import Entry
 from rl.run.results import column
 
@@ -35,29 +35,29 @@ class Trivial(NamedTuple):
     score: float
 
 
-def baseline_line(env_id: str, assignments: Sequence[str]) -> Line | None:
-    """Stable-Baselines3's A2C with rl-zoo's settings; None where the published score is the bar."""
-    file = shipped_file(f"rl-zoo/{directory_name(env_id)}.yaml")
-    if file is None:
+def baseline_line(env_id: str, assignments: Sequence[str], baseline: str = BASELINE) -> Line | None:
+    """Stable-Baselines3 with rl-zoo's settings; None where the published score is the bar. baseline: of BASELINES."""
+    agent, file = BASELINES[baseline], shipped_file(f"rl-zoo/{directory_name(env_id)}.yaml")
+    if file is None or (agent in SECTIONS and agent not in read_yaml(file)):
         return None
-    kinds = (A2CSettings, RunSettings)
-    steps = min(int(str(read_yaml(file)["total_timesteps"])), int(budget(env_id, kinds)))
-    return prepare("SB3", BASELINE, env_id, kinds, file, [f"total_timesteps={steps}", *assignments], None)
+    kinds = (*registry.kinds(agent), RunSettings)
+    steps = min(int(str(settings_for(agent, file)["total_timesteps"])), int(budget(env_id, kinds, agent)))
+    return prepare("SB3", baseline, env_id, kinds, file, [f"total_timesteps={steps}", *assignments], None)
 
 
-def judged(env_id: str) -> str:
+def judged(entry: Entry) -> str:
     """The evaluation with which rl-zoo's is comparable."""
-    return "eval_mean" if PUBLISHED[env_id].deterministic else "eval_stochastic_mean"
+    return "eval_mean" if entry.published is None or entry.published.deterministic else "eval_stochastic_mean"
 
 
 def bar(entry: Entry) -> Bar | None:
-    """None where Stable-Baselines3's A2C is to be trained here and is not."""
+    """None where nothing is published, or where Stable-Baselines3 is to be trained here and is not."""
     if entry.baseline_settings is None:
-        published = PUBLISHED[entry.env]
-        return Bar(Interval(*[published.mean] * 3), published.std, published.timesteps, 0)
+        published = entry.published
+        return published and Bar(Interval(*[published.mean] * 3), published.std, published.timesteps, 0)
     if not entry.baseline:
         return None
-    score = mean_interval(column(entry.baseline, judged(entry.env)))
+    score = mean_interval(column(entry.baseline, judged(entry)))
     timesteps = int(max(column(entry.baseline, "total_timesteps")))
     return Bar(score, score.value - score.low, timesteps, len(entry.baseline))
 
@@ -82,7 +82,7 @@ def normalized_scores(entry: Entry) -> Scores | None:
     reference = bar(entry)
     if not entry.runs or reference is None or entry.random is None or empty(entry):
         return None
-    return normalized(entry.column(judged(entry.env)), entry.random.mean, reference.score.value)
+    return normalized(entry.column(judged(entry)), entry.random.mean, reference.score.value)
 
 
 def aggregate(entries: Sequence[Entry]) -> Interval | None:

@@ -7,6 +7,7 @@ from agents.evaluation import Evaluation
 from agents.settings.values import plain
 from rl.experiments.pages import spelled
 from rl.experiments.parallel import Line
+from rl.experiments.suites.published import Published
 from rl.experiments.suites.suite import Entry
 from rl.run.results import Result
 
@@ -54,6 +55,7 @@ class Candidate:
     obstacle: str = ""  # why it cannot be trained here
     random: Evaluation | None = None  # of uniformly random actions
     still: Evaluation | None = None  # of standing still
+    published: Published | None = None
     seconds: float = 0.0  # estimate for stepping the environment in one run
 
     def entry(self, pages: Sequence[str] = ()) -> Entry:
@@ -70,5 +72,6 @@ class Candidate:
             self.still,
             self.baseline.line.settings if self.baseline else None,
             self.baseline.finished if self.baseline else [],
+            self.published,
             pages,
         )

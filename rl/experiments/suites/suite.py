@@ -1,6 +1,7 @@
 """A suite: environments trained with the suite's settings, each held to a goal, on one page."""
 
 from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
 from agents.evaluation import Evaluation
@@ -9,6 +10,7 @@ from rl.experiments.pages import Page, image, paragraph, spelled, table
 from rl.experiments.parallel import Line
 from rl.experiments.statistics import Interval, bootstrap, iqm, mean_interval
 from rl.experiments.suites.looks import Look, described, looks_at
+from rl.experiments.suites.published import Published
 from rl.run.results import Result, column
 
 if TYPE_CHECKING:
@@ -26,6 +28,7 @@ class Entry(NamedTuple):
     still: Evaluation | None = None  # of standing still, if the suite asks for it
     baseline_settings: Mapping[str, object] | None = None  # of Stable-Baselines3's runs; None if the suite has none
     baseline: Sequence[Result] = ()  # Stable-Baselines3's finished runs
+    published: Published | None = None  # by rl-baselines3-zoo, if the suite has its scores
     pages: Sequence[str] = ()  # its other results, such as searches, relative to the suite's page
 
     @property
@@ -104,7 +107,7 @@ class Suite(NamedTuple):
     line: Callable[[str, Sequence[str]], Line | None]  # of an environment, with assignments over its settings
     no_line: str  # why an environment has no line
     variant: Callable[[Line], Variant]  # of the environment for random actions
-    judged: Callable[[str], str]  # environment → the evaluation in `summary.json` that is judged
+    judged: Callable[[Entry], str]  # the evaluation in `summary.json` that is judged
     goal: Callable[[Entry], Interval | None]  # for its mean over seeds
     goal_label: str  # in the figure
     heads: Sequence[str]  # of the table
@@ -116,7 +119,8 @@ class Suite(NamedTuple):
     overall: Callable[[Report], Mapping[str, object]]  # numbers of all environments together
     below: Callable[[Report], Below | None] | None = None  # a panel below the environments
     still: bool = False  # whether standing still is evaluated too
-    baseline: Callable[[str, Sequence[str]], Line | None] | None = None  # as `line`, of Stable-Baselines3's A2C
+    baseline: Callable[[str, Sequence[str]], Line | None] | None = None  # as `line`, of Stable-Baselines3
+    published: Mapping[str, Published] = MappingProxyType({})  # environment → rl-baselines3-zoo's result
 
 
 def statistics(suite: Suite, entry: Entry) -> Statistics:
@@ -125,7 +129,7 @@ def statistics(suite: Suite, entry: Entry) -> Statistics:
         mean=mean_interval(entry.column("eval_mean")),
         iqm=bootstrap([entry.column("eval_mean")], iqm),
         stochastic=mean_interval(entry.column("eval_stochastic_mean")),
-        judged=mean_interval(entry.column(suite.judged(entry.env))),
+        judged=mean_interval(entry.column(suite.judged(entry))),
         goal=suite.goal(entry),
         timesteps=int(max(entry.column("total_timesteps"))),
     )

@@ -22,7 +22,7 @@ from rl.experiments.suites.looks import Look, looks_at, read_looks, with_look, w
 from rl.experiments.suites.suite import Report, Suite, page
 from rl.run.terminal import RunFailed
 
-_BASELINE_SEEDS = 5  # Stable-Baselines3's A2C is trained from the first seeds of the suite only
+_BASELINE_SEEDS = 5  # Stable-Baselines3 is trained from the first seeds of the suite only
 
 
 def run(
@@ -117,10 +117,10 @@ def left_out(candidates: Sequence[Candidate], only: Sequence[str]) -> list[str]:
 def _candidate(suite: Suite, env_id: str, assignments: Sequence[str], seeds: Sequence[int], out: Path) -> Candidate:
     line = suite.line(env_id, assignments)
     if line is None:
-        return Candidate(env_id, None, obstacle=suite.no_line)
+        return Candidate(env_id, None, obstacle=suite.no_line, published=suite.published.get(env_id))
     theirs = suite.baseline(env_id, assignments) if suite.baseline else None
     baseline = theirs and _runs(env_id, theirs, seeds[:_BASELINE_SEEDS], out)
-    return Candidate(env_id, _runs(env_id, line, seeds, out), baseline)
+    return Candidate(env_id, _runs(env_id, line, seeds, out), baseline, published=suite.published.get(env_id))
 
 
 def _runs(env_id: str, line: Line, seeds: Sequence[int], out: Path) -> Runs:

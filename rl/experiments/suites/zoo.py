@@ -1,19 +1,19 @@
-"""The suite of all recipes, each held to the score of Stable-Baselines3's A2C with rl-baselines3-zoo's settings."""
+"""The suite of all recipes, each held to the score of Stable-Baselines3 with rl-baselines3-zoo's settings."""
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 from agents import registry
-from agents.settings.a2c import A2CSettings
 from agents.settings.files import directory_name
 from agents.settings.recipes import recipe_file
 from agents.settings.run import RunSettings
 from envs import Variant
 from rl.experiments.pages import counted, paragraph, spelled, table
-from rl.experiments.parallel import Line, prepare
+from rl.experiments.parallel import BASELINE, Line, prepare
 from rl.experiments.statistics import METHOD, Interval, as_plain
 from rl.experiments.suites.bars import aggregate, bar, baseline_line, empty, judged, normalized_scores, trivial
-from rl.experiments.suites.published import PUBLISHED
+from rl.experiments.suites.published import PUBLISHED, PUBLISHED_PPO
 from rl.experiments.suites.scores import score_panel
 from rl.experiments.suites.suite import Entry, Report, Statistics, Suite, shortfalls
 from rl.run.results import column
@@ -47,7 +47,7 @@ def _numbers(entry: Entry, ours: Statistics | None) -> dict[str, object]:
         "timesteps": ours.timesteps, "share": share(entry, ours), "reaches": ours.reaches,
     }  # fmt: skip
     return {
-        "rl_zoo": PUBLISHED[entry.env]._asdict(),
+        "rl_zoo": as_plain(entry.published),
         "bar": as_plain(reference),
         "says_nothing": as_plain(empty(entry)),
         "statistics": statistics and {name: as_plain(x) for name, x in statistics.items()},
@@ -59,17 +59,19 @@ def _overall(report: Report) -> dict[str, object]:
     return {"normalized_iqm": as_plain(aggregate(report.entries))}
 
 
-def _explanation(report: Report, ours: str = "each recipe of `configs/`") -> str:
+def _explanation(report: Report, agent: str) -> str:
+    section = f"`--agent {agent}` with its section of the environment's file in `configs/`, or with its defaults"
+    ours = "each recipe of `configs/`" if agent == "a2c" else section
     theirs = sorted({int(seed) for entry in report.entries for seed in column(entry.baseline, "seed")})
     return f"""
         Ours: {ours}, trained from {report.trained}, the model at the end of training evaluated
         {report.played}, deterministic (the most likely action) and stochastic. Recipes were tuned on seeds 100 to 999,
         and a recipe that changes needs seeds that nobody has looked at; [looks.json](looks.json) is the record. Mean,
         interquartile mean (IQM) and worst are over seeds, of the deterministic evaluation; brackets are 95 %
-        {METHOD} intervals over the seeds. The bar is Stable-Baselines3's A2C with rl-baselines3-zoo's tuned settings:
-        the score that [rl-zoo publishes]({_SOURCE}), of one model, mean ± standard deviation over its episodes,
-        deterministic but for Pong; or, where `configs/rl-zoo/` has those settings, the mean of Stable-Baselines3
-        trained here
+        {METHOD} intervals over the seeds. The bar is Stable-Baselines3's {_algorithm(agent)} with the tuned settings of
+        rl-baselines3-zoo: the score that [rl-zoo publishes]({_SOURCE}), of one model, mean ± standard deviation over
+        its episodes, deterministic but for Pong; or, where `configs/rl-zoo/` has those settings, the mean of
+        Stable-Baselines3 trained here
         {f"from seeds {spelled(theirs)} " if theirs else ""}for as many steps as ours, at most rl-zoo's, and evaluated
         as ours is, since MuJoCo is version 5 here and 3 there. Where rl-zoo's environment is another version, its id
         stands beside the published score. Random actions are uniform; standing still is the action nearest to zero, or
@@ -80,14 +82,13 @@ def _explanation(report: Report, ours: str = "each recipe of `configs/`") -> str
 
 
 def _cells(report: Report, entry: Entry, ours: Statistics | None) -> list[str]:
-    reference, published = bar(entry), PUBLISHED[entry.env]
+    reference = bar(entry)
     if reference is None:
         held = ""
     else:
         seeds = counted(reference.seeds, "seed")
         held = f"{reference.score:.1f} (SB3, {seeds})" if reference.seeds else f"{reference.score.value:.1f}"
-    other = f" ({published.env})" if published.env != entry.env else ""
-    references = [held, f"{published.mean:.1f} ± {published.std:.1f}{other}"]
+    references = [held, _published(entry)]
     references += ["" if played is None else f"{played.mean:.1f}" for played in (entry.random, entry.still)]
     if ours is None:
         return [entry.env, "no recipe" if entry.settings is None else "not run", *[""] * 4, *references]
@@ -97,11 +98,19 @@ def _cells(report: Report, entry: Entry, ours: Statistics | None) -> list[str]:
     ]  # fmt: skip
 
 
+def _published(entry: Entry) -> str:
+    """Mean and standard deviation, and the environment's id there if it is another."""
+    if entry.published is None:
+        return ""
+    other = f" ({entry.published.env})" if entry.published.env != entry.env else ""
+    return f"{entry.published.mean:.1f} ± {entry.published.std:.1f}{other}"
+
+
 def _verdict(report: Report, entry: Entry, ours: Statistics) -> str:
     """Against the bar; and what takes its meaning away."""
     floor, nothing = trivial(entry), empty(entry)
     text = {True: "≥", False: "falls short", None: "no bar yet"}[ours.reaches]
-    text += "" if PUBLISHED[entry.env].deterministic else " (stochastic)"
+    text += "" if judged(entry) == "eval_mean" else " (stochastic)"
     text += f"; **the bar says nothing**: {nothing.name} scores {nothing.score:.1f}" if nothing else ""
     text += f"; **below {floor.name}**" if floor and ours.judged.value < floor.score else ""
     return text + ("; **seeds used up**" if report.used_up(entry) else "")
@@ -140,26 +149,12 @@ def _normalization(entries: Sequence[Entry]) -> str:
         {counted(count, "environment")} is {overall:.2f}; the bootstrap resamples seeds within each environment."""
 
 
-def _line(env_id: str, assignments: Sequence[str]) -> Line | None:
-    """None where no recipe ships."""
-    recipe = recipe_file(env_id)
-    return (
-        None
-        if recipe is None
-        else prepare("recipe", "a2c", env_id, (A2CSettings, RunSettings), recipe, assignments, None)
-    )
-
-
-def with_agent(suite: Suite, agent: str) -> Suite:
-    """The suite for another agent than A2C: with its section of each recipe, or with its defaults."""
-    kinds, bar = (*registry.kinds(agent), RunSettings), "Stable-Baselines3's A2C with the settings of rl-baselines3-zoo"
-    ours = f"`--agent {agent}` with its section of the environment's file in `configs/`, or with its defaults"
-    return suite._replace(
-        name=f"zoo-{directory_name(agent)}",
-        title=f"--agent {agent} beside {bar}",
-        line=lambda env, assignments: prepare("recipe", agent, env, kinds, recipe_file(env, agent), assignments, None),
-        explanation=lambda report: _explanation(report, ours),
-    )
+def _line(agent: str, env_id: str, assignments: Sequence[str]) -> Line | None:
+    """None where no recipe of A2C ships; another agent has its defaults then."""
+    recipe, kinds = recipe_file(env_id, agent), (*registry.kinds(agent), RunSettings)
+    if agent == "a2c" and recipe is None:
+        return None
+    return prepare("recipe", agent, env_id, kinds, recipe, assignments, None)
 
 
 def _registered(line: Line) -> Variant:
@@ -167,26 +162,40 @@ def _registered(line: Line) -> Variant:
     return line.variant._replace(max_episode_steps=None)
 
 
-ZOO = Suite(
-    name="zoo",
-    about="every recipe beside Stable-Baselines3 with the settings of rl-baselines3-zoo",
-    title="Every recipe beside Stable-Baselines3's A2C with the settings of rl-baselines3-zoo",
-    envs=tuple(PUBLISHED),
-    seeds="10000-10009",
-    line=_line,
-    no_line="no recipe ships for it",
-    variant=_registered,
-    judged=judged,
-    goal=goal,
-    goal_label="the bar: SB3, rl-zoo's settings",
-    heads=_HEADS,
-    words=2,
-    cells=_cells,
-    explanation=_explanation,
-    remarks=_remarks,
-    numbers=_numbers,
-    overall=_overall,
-    below=score_panel,
-    still=True,
-    baseline=baseline_line,
-)
+def _algorithm(agent: str) -> str:
+    """Stable-Baselines3's, to which the agent is held."""
+    return "PPO" if agent == "ppo" else "A2C"
+
+
+def zoo(agent: str = "a2c") -> Suite:
+    """With the agent's section of each recipe, beside Stable-Baselines3's PPO if it is PPO, and else its A2C."""
+    other = "" if agent == "a2c" else f"-{directory_name(agent)}"
+    theirs = f"Stable-Baselines3's {_algorithm(agent)} with the settings of rl-baselines3-zoo"
+    baseline = "sb3-ppo" if agent == "ppo" else BASELINE
+    return Suite(
+        name=f"zoo{other}",
+        about="every recipe beside Stable-Baselines3 with the settings of rl-baselines3-zoo",
+        title=f"{f'--agent {agent}' if other else 'Every recipe'} beside {theirs}",
+        envs=tuple(PUBLISHED),
+        seeds="10000-10009",
+        line=partial(_line, agent),
+        no_line="no recipe ships for it",
+        variant=_registered,
+        judged=judged,
+        goal=goal,
+        goal_label="the bar: SB3, rl-zoo's settings",
+        heads=_HEADS,
+        words=2,
+        cells=_cells,
+        explanation=partial(_explanation, agent=agent),
+        remarks=_remarks,
+        numbers=_numbers,
+        overall=_overall,
+        below=score_panel,
+        still=True,
+        baseline=partial(baseline_line, baseline=baseline),
+        published=PUBLISHED_PPO if agent == "ppo" else PUBLISHED,
+    )
+
+
+ZOO = zoo()

@@ -4,12 +4,13 @@ from typing import cast
 
 import pytest
 
-from agents.settings.files import read_yaml
 from agents.settings.recipes import shipped_file
+from agents.settings.run import settings_for
 from rl.experiments.parallel import BASELINE
 from rl.experiments.suites.bars import Trivial, aggregate, bar, baseline_line, empty, normalized_scores, trivial
 from rl.experiments.suites.published import PUBLISHED
 from rl.experiments.suites.suite import Entry
+from rl.experiments.suites.zoo import zoo
 from tests.rl.experiments.suites import played, result
 
 MUJOCO = [env for env in PUBLISHED if env.endswith("-v5") and not env.startswith("ALE/")]
@@ -32,15 +33,31 @@ def test_mujoco_has_settings_of_rl_zoo_and_nothing_else_has() -> None:
             "num_envs": 1, "n_steps": 5, "normalize_observations": True, "normalize_rewards": True,
             "total_timesteps": PUBLISHED[env].timesteps,
         }  # fmt: skip
-        assert read_yaml(shipped_file(f"rl-zoo/{env}.yaml")) == changed | (  # type: ignore[arg-type]
-            {"gamma": 0.9999} if env == "Swimmer-v5" else {}
-        )
+        file = shipped_file(f"rl-zoo/{env}.yaml")
+        assert file is not None
+        assert settings_for("a2c", file) == changed | ({"gamma": 0.9999} if env == "Swimmer-v5" else {})
     short = cast("dict[str, object]", baseline_line("Ant-v5", ["total_timesteps=2000"])._asdict()["settings"])  # type: ignore[union-attr]
     assert (short["total_timesteps"], short["n_steps"]) == (2000, 5)
 
 
+def test_ppo_is_held_to_ppo() -> None:
+    """Its bar is trained here where version 5 rewards otherwise than version 3, and nothing of A2C's is taken."""
+    suite = zoo("ppo")
+    assert suite.baseline is not None
+    lines = {env: suite.baseline(env, []) for env in suite.envs}
+    assert {env for env, line in lines.items() if line} == {"Ant-v5", "Humanoid-v5"}
+    ant = lines["Ant-v5"]
+    assert ant is not None
+    assert (ant.agent, ant.settings["n_steps"], ant.settings["n_epochs"]) == ("sb3-ppo", 2048, 10)
+    hopper = Entry("Hopper-v5", {}, [result(0, 2_000.0)], played(20.0), "", published=suite.published["Hopper-v5"])
+    reference = bar(hopper)
+    assert reference is not None
+    assert (reference.score.value, reference.timesteps) == (2410.435, 1_000_000)
+    assert bar(hopper._replace(env="Humanoid-v5", published=suite.published.get("Humanoid-v5"))) is None
+
+
 def test_a_published_bar() -> None:
-    of = Entry("LunarLander-v3", {}, [result(0, 200.0)], played(-170.0), "")
+    of = Entry("LunarLander-v3", {}, [result(0, 200.0)], played(-170.0), "", published=PUBLISHED["LunarLander-v3"])
     reference = bar(of)
     assert reference is not None
     assert (reference.score, reference.spread, reference.timesteps, reference.seeds) == (

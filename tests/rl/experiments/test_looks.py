@@ -10,7 +10,7 @@ from rl.experiments.suites.candidates import Runs
 from rl.experiments.suites.looks import Look, described, looks_at, read_looks, with_look, write_looks
 from rl.experiments.suites.suite import Suite
 from rl.experiments.suites.unseen import UNSEEN
-from rl.experiments.suites.zoo import ZOO, with_agent
+from rl.experiments.suites.zoo import ZOO, zoo
 from rl.run.terminal import parse_seeds
 
 RESULTS = Path(__file__).parents[3] / "results"
@@ -56,7 +56,7 @@ def test_seeds_in_words(seeds: Sequence[int], text: str) -> None:
     assert spelled(seeds) == text
 
 
-@pytest.mark.parametrize("suite", [ZOO, with_agent(ZOO, "stream"), UNSEEN], ids=lambda suite: suite.name)
+@pytest.mark.parametrize("suite", [ZOO, zoo("ppo"), zoo("stream"), UNSEEN], ids=lambda suite: suite.name)
 def test_a_recipe_that_changed_after_a_look_needs_new_seeds(suite: Suite) -> None:
     looks, seeds = read_looks(RESULTS / suite.name / "looks.json"), parse_seeds(suite.seeds)
     for env in suite.envs:

@@ -31,7 +31,8 @@ RECIPE, PLAY_RANDOMLY = recipe_file, suites.evaluate_uniform
 
 
 def entry(env: str, *means: float, random: float = 0.0, missing: str = "", **more: int) -> Entry:
-    return Entry(env, {}, [result(seed, mean, **more) for seed, mean in enumerate(means)], played(random), missing)
+    runs = [result(seed, mean, **more) for seed, mean in enumerate(means)]
+    return Entry(env, {}, runs, played(random), missing, published=PUBLISHED[env])
 
 
 @pytest.fixture
@@ -188,7 +189,7 @@ def test_verdicts() -> None:
         entry("Pendulum-v1", -150.0, -160.0, random=-1_300.0, missing="seed 2 failed; seed 3 not finished"),
         Entry("Hopper-v5", {}, [], None, "seeds 0 to 3 not finished"),
         Entry("Walker2d-v5", None, [], None, "no recipe ships for it"),
-        Entry("ALE/Pong-v5", {}, [result(seed, 20.0, 10.0 + seed) for seed in range(4)], played(-20.0), ""),
+        entry("ALE/Pong-v5", random=-20.0)._replace(runs=[result(seed, 20.0, 10.0 + seed) for seed in range(4)]),
         ant,
         entry("Swimmer-v5", 250.0)._replace(baseline_settings={}),
     ], [Look("Pendulum-v1", {"gamma": gamma}, [0, 1]) for gamma in (0.9, 0.95)])  # fmt: skip
