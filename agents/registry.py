@@ -18,6 +18,7 @@ _CLASSES = {
     "stream": "agents.streaming:StreamAC",
     "clone": "agents.imitation.clone:Clone",
     "gail": "agents.imitation.gail:GAIL",
+    "gail-ppo": "agents.imitation.gail:GAILPPO",
     "distill": "agents.imitation.distill:Distill",
     "mutual": "agents.imitation.mutual:Mutual",
 }

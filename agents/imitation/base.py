@@ -30,15 +30,18 @@ class AgentWrapper(Agent):
 
     agent: A2C
 
+    wrapped: ClassVar[type[A2C]] = A2C
     wraps = A2C.name
     obstacle: ClassVar[str] = ""  # why the fused engine cannot run the algorithm; empty if it can
 
     def __post_init__(self) -> None:
         agent, name = self.agent, type(self).__name__
-        if not isinstance(agent, A2C):
-            raise ConfigError(f"{name} wraps an A2C, {name}(A2C(env), …), got {agent!r}")
-        if isinstance(agent, PPO):
-            raise ConfigError(f"{name} wraps an A2C, not a PPO, whose minibatches would not see what {name} adds")
+        inner = self.wrapped.__name__
+        if not isinstance(agent, self.wrapped):
+            raise ConfigError(f"{name} wraps one {inner}, as in {name}({inner}(env), …), got {agent!r}")
+        if isinstance(agent, PPO) and not issubclass(self.wrapped, PPO):
+            other = ": GAILPPO does" if self.name == "gail" else ", whose minibatches would not see what it adds"
+            raise ConfigError(f"{name} wraps an A2C, not a PPO{other}")
         convert_settings(self, type(self))
         self.env, self.seed, self.threads, self.n_steps = agent.env, agent.seed, agent.threads, agent.n_steps
         self.worlds, self.obs_space, self.predicting = agent.worlds, agent.obs_space, agent.predicting
@@ -89,15 +92,15 @@ class AgentWrapper(Agent):
 
     @classmethod
     def settings_classes(cls) -> tuple[type, ...]:
-        return (A2C, cls)
+        return (cls.wrapped, cls)
 
     @classmethod
     def build_from(cls, env: EnvLike, settings: Mapping[str, object]) -> Self:
-        """Wraps a new A2C. settings: of the A2C and of the algorithm."""
-        of_a2c, of_algorithm = (
-            {key: settings[key] for key in setting_types(kind) if key in settings} for kind in (A2C, cls)
+        """Wraps a new A2C, or a PPO. settings: its own and those of the algorithm."""
+        inner, of_algorithm = (
+            {key: settings[key] for key in setting_types(kind) if key in settings} for kind in (cls.wrapped, cls)
         )
-        return cls(A2C.build_from(env, of_a2c), **of_algorithm)
+        return cls(cls.wrapped.build_from(env, inner), **of_algorithm)
 
 
 def check_at_least(bound: float, **settings: Schedule) -> None:

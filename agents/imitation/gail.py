@@ -13,6 +13,7 @@ from agents.imitation.discriminator import Discriminator, TransitionEncoder, Tra
 from agents.imitation.offline import check_fingerprint, check_validation_fraction, fingerprint, load_demonstrations
 from agents.maths import gan
 from agents.parts import tensors_like
+from agents.ppo import PPO
 from agents.rollout import Metrics, Rollout
 from agents.settings.ranges import Count, Widths
 from agents.settings.values import ConfigError
@@ -43,10 +44,10 @@ def imitation_reward(logit: Tensor, form: RewardForm) -> Tensor:
 class GAIL(AgentWrapper):
     """The A2C learns from rewards r(s, a) of a discriminator between recorded transitions and the policy's.
 
-    After every `batch_size` transitions of the policy, the discriminator makes `discriminator_steps` gradient steps on
-    minibatches of `batch_size`, from the policy's latest `buffer_size` transitions and from the expert's. Then the A2C
-    updates on the rollout with these rewards. Reported returns are the environment's. `gail/…` is measured on held-out
-    episodes of the expert and on transitions of the policy that the discriminator was not trained on.
+    For every `discriminator_batch` transitions of the policy, the discriminator makes `discriminator_steps` gradient
+    steps on minibatches of that size, from the policy's latest `buffer_size` transitions and from the expert's. Then
+    the A2C updates on the rollout with these rewards. Reported returns are the environment's. `gail/…` is measured on
+    held-out episodes of the expert and on transitions of the policy that the discriminator was not trained on.
     Source: Ho & Ermon 2016, "Generative adversarial imitation learning".
     """
 
@@ -58,9 +59,9 @@ class GAIL(AgentWrapper):
     reward: RewardForm = "positive"  # how a transition is paid, by the discriminator's logit: see `imitation_reward`
     absorbing: bool = True  # terminated episodes continue in an absorbing state, as in Kostrikov et al. 2019
     next_obs: bool = False  # whether the discriminator also sees s′
-    batch_size: Count = 256  # of the discriminator: transitions of the expert, and as many of the policy
+    discriminator_batch: Count = 256  # transitions of the expert in a minibatch, and as many of the policy
     buffer_size: Count = 4096  # transitions of the policy
-    discriminator_steps: Count = 2  # gradient steps of the discriminator for every batch_size transitions
+    discriminator_steps: Count = 2  # gradient steps of the discriminator for every discriminator_batch transitions
     discriminator_lr: float = 1e-3  # learning rate of the discriminator's Adam
     discriminator_arch: Widths = (64, 64)  # hidden units of each layer of the discriminator
     gradient_penalty: float = 1.0  # weight of the penalty on the discriminator's gradient; 0 disables it
@@ -82,8 +83,8 @@ class GAIL(AgentWrapper):
             self.encoder.size, self.discriminator_arch, self.discriminator_lr, self.gradient_penalty,
             self.spectral_norm, self.generator,
         )  # fmt: skip
-        if lacking := shortage(4 * self.encoder.size * (self.buffer_size + 2 * self.batch_size)):
-            raise ConfigError(f"the policy's transitions need {lacking}: lower buffer_size or batch_size")
+        if lacking := shortage(4 * self.encoder.size * (self.buffer_size + 2 * self.discriminator_batch)):
+            raise ConfigError(f"the policy's transitions need {lacking}: lower buffer_size or discriminator_batch")
         self.expert, self.held_out = self._encode(expert), self._encode(_transitions(held_out))
         self.buffer = torch.zeros(0, self.encoder.size)  # the policy's transitions, for training
         self.pending = self.buffer  # the policy's transitions since the last training, for measuring first
@@ -110,17 +111,18 @@ class GAIL(AgentWrapper):
         x: encoded transitions of the policy, float32[B, size].
         """
         self.pending = torch.cat([self.pending, x])
-        if len(self.pending) < self.batch_size:
+        if len(self.pending) < self.discriminator_batch:
             return
         self._metrics = self.discriminator.measure(self.held_out, self.pending)
         self.buffer = torch.cat([self.buffer, self.pending])[-self.buffer_size :]
+        steps = self.discriminator_steps * (len(self.pending) // self.discriminator_batch)
         self.pending = self.pending[:0]
-        for _ in range(self.discriminator_steps):
+        for _ in range(steps):
             self.discriminator.step(self._sample(self.expert), self._sample(self.buffer))
 
     def _sample(self, x: Tensor) -> Tensor:
         """A minibatch, drawn with replacement."""
-        return x[torch.randint(len(x), (self.batch_size,), generator=self.generator)]
+        return x[torch.randint(len(x), (self.discriminator_batch,), generator=self.generator)]
 
     def _encode(self, transitions: Transitions) -> Tensor:
         """Encoded transitions, plus one absorbing transition for each that terminates."""
@@ -155,10 +157,19 @@ class GAIL(AgentWrapper):
         check_fingerprint(state["demonstrations"], self._fingerprint)
         form = self.buffer.dtype, (None, self.encoder.size)
         buffer, pending = (saved.tensor(state[name], name, *form) for name in ("buffer", "pending"))
-        if len(buffer) > self.buffer_size or len(pending) >= self.batch_size:
+        if len(buffer) > self.buffer_size or len(pending) >= self.discriminator_batch:
             raise saved.Misfit(f"buffer and pending have {len(buffer)} and {len(pending)} rows, which are too many")
         self.buffer, self.pending = buffer, pending
         self._metrics = tensors_like(state["metrics"], self._metrics, "metrics")
+
+
+@dataclass(eq=False, kw_only=True)
+class GAILPPO(GAIL):
+    """GAIL whose policy is trained by PPO: `GAILPPO(PPO(env), demonstrations=…)`."""
+
+    name = "gail-ppo"
+    wrapped = PPO
+    wraps = PPO.name
 
 
 def _transitions(demonstrations: Demonstrations) -> Transitions:

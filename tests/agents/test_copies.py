@@ -38,7 +38,7 @@ BUILD: dict[str, Callable[[Path], Agent]] = {
     "ppo, fused": lambda _: PPO("CartPole-v1", n_steps=32, n_epochs=2, kl_coef=0.1, **SMALL),
     "stream, torch": lambda _: StreamAC("CartPole-v1", engine="torch", trace_decay=0.9, **SMALL),
     "stream, fused": lambda _: StreamAC("CartPole-v1", step_rule="adaptive", **SMALL),
-    "gail": lambda path: GAIL(A2C("CartPole-v1", **SMALL), demonstrations=str(path), batch_size=16),
+    "gail": lambda path: GAIL(A2C("CartPole-v1", **SMALL), demonstrations=str(path), discriminator_batch=16),
     "mutual": lambda _: Mutual(A2C("CartPole-v1", **SMALL), peers=2),
     "of your own": lambda _: Reinforce("CartPole-v1", seed=4),
 }

@@ -128,10 +128,14 @@ def test_warm_start_refuses_other_networks(changed: dict[str, object], words: st
 
 
 def test_an_algorithm_wraps_an_a2c(file: str) -> None:
-    with pytest.raises(ConfigError, match=r"Clone wraps an A2C, Clone\(A2C\(env\), …\), got 'CartPole"):
+    with pytest.raises(ConfigError, match=r"Clone wraps one A2C, as in Clone\(A2C\(env\), …\), got 'CartPole"):
         Clone("CartPole-v1", demonstrations=file)
 
 
-def test_an_algorithm_wraps_no_ppo(file: str) -> None:
-    with pytest.raises(ConfigError, match="Clone wraps an A2C, not a PPO, whose minibatches would not see what Clone"):
+def test_only_gail_wraps_a_ppo(file: str) -> None:
+    with pytest.raises(
+        ConfigError, match="Clone wraps an A2C, not a PPO, whose minibatches would not see what it adds"
+    ):
         Clone(PPO("CartPole-v1"), demonstrations=file)
+    with pytest.raises(ConfigError, match="GAIL wraps an A2C, not a PPO: GAILPPO does"):
+        GAIL(PPO("CartPole-v1"), demonstrations=file)

@@ -32,7 +32,7 @@ from tests.conftest import Command
 from tests.matrix import ACTIONS, OBSERVATIONS, Match
 from tests.runs import run_of, table
 
-AROUND = ("clone", "gail", "distill", "mutual")
+AROUND = ("clone", "gail", "gail-ppo", "distill", "mutual")
 FEW = {"net_arch": (8,), "num_envs": 4, "n_steps": 2}
 Given = dict[str, dict[str, object]]  # case → the settings that it needs
 
@@ -44,9 +44,11 @@ def given(tmp_path: Path) -> Given:
     file = made(tmp_path / "d", "CartPole-v1", rows, (rows[:, 2] > 0).astype(np.int64), length=6)
     teacher = str(A2C("CartPole-v1", seed=9, **FEW).save(tmp_path / "teacher"))
     offline: dict[str, object] = {"demonstrations": file, "batch_size": 16}
+    online: dict[str, object] = {"demonstrations": file, "discriminator_batch": 16}
     return {
         "clone": {**offline, "patience": 1000},
-        "gail": {**offline, "spectral_norm": True},
+        "gail": {**online, "spectral_norm": True},
+        "gail-ppo": {**online, "n_epochs": 2, "batch_size": 4},
         "distill": {"teachers": (teacher,), "rl_coef": 0.5},
         "mutual": {},
         "distill offline": {"teachers": (teacher,), **offline, "patience": 1000},
@@ -294,7 +296,7 @@ def test_any_spaces(seen: str, acted: str, own: dict[str, object], tmp_path: Pat
         clone = Clone(agent(), demonstrations=file, batch_size=12, validation_fraction=0)
         clone.learn(48 * 20, [lambda status: losses.extend(status.metrics["train/loss"].reshape(-1).tolist())])
         assert np.mean(losses[-10:]) < np.mean(losses[:5])
-    gail = GAIL(agent(), demonstrations=file, batch_size=16, next_obs=True).learn(64)
+    gail = GAIL(agent(), demonstrations=file, discriminator_batch=16, next_obs=True).learn(64)
     assert all(bool(x.isfinite().all()) for network in gail.networks for x in network.parameters())
     assert len(gail.buffer) == 128, "each episode is one step, which goes on in the absorbing state"
     assert registry.load_actor(teacher).worlds.env_obs_space == OBSERVATIONS[seen]
@@ -312,7 +314,7 @@ FORMULAS = {
     "binary_cross_entropy", "binary_cross_entropy_with_logits", "cross_entropy", "kl_div", "log", "log1p",
     "log_softmax", "logaddexp", "logsigmoid", "logsumexp", "nll_loss", "sigmoid", "softmax", "softplus",
 }  # fmt: skip
-LEARNERS = [ROOT / "agents/imitation" / f"{name}.py" for name in (*AROUND, "discriminator", "base", "offline")]
+LEARNERS = [path for path in sorted((ROOT / "agents/imitation").glob("*.py")) if path.stem != "__init__"]
 
 
 @pytest.mark.parametrize("path", LEARNERS, ids=lambda path: path.stem)

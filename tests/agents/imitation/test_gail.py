@@ -121,7 +121,7 @@ def test_spectral_norm_bounds_every_layer_and_leaves_the_global_generator_alone(
 @pytest.mark.parametrize("form", ["positive", "negative", "logit", "constant"])
 def test_rewards_of_a_rollout(form: str, file: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """r(s, a), and γ/(1 − γ) times the absorbing state's where an episode terminates, nowhere else."""
-    gail = GAIL(A2C("CartPole-v1", gamma=0.9), demonstrations=file, reward=form, batch_size=4)
+    gail = GAIL(A2C("CartPole-v1", gamma=0.9), demonstrations=file, reward=form, discriminator_batch=4)
     obs = torch.randn(3, 8, 4, generator=Generator().manual_seed(0))
     terminated, truncated = torch.zeros(2, 3, 8, dtype=torch.bool)
     terminated[0, 1] = truncated[1, 2] = terminated[2, 3] = truncated[2, 3] = True
@@ -160,7 +160,7 @@ def test_the_encoding_of_a_transition() -> None:
 
 
 def test_measured_on_what_the_discriminator_has_not_seen(file: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    gail = GAIL(A2C("CartPole-v1", num_envs=4), demonstrations=file, batch_size=16, absorbing=False)
+    gail = GAIL(A2C("CartPole-v1", num_envs=4), demonstrations=file, discriminator_batch=16, absorbing=False)
     trained, measured = set[bytes](), list[bytes]()
 
     def rows(x: torch.Tensor) -> list[bytes]:
@@ -197,7 +197,7 @@ def test_the_engines_agree(file: str) -> None:
     rows: dict[str, list[float]] = {"torch": [], "fused": []}
     for engine, seen in rows.items():
         agent = A2C("CartPole-v1", n_steps=8, engine=engine, backend="sync")
-        gail = GAIL(agent, demonstrations=file, batch_size=64)
+        gail = GAIL(agent, demonstrations=file, discriminator_batch=64)
         assert gail.engine_in_use == engine
         gail.learn(640, [lambda status, seen=seen: seen.append(float(status.metrics["gail/reward"]))])
     assert rows["torch"] == pytest.approx(rows["fused"], rel=1e-4)
@@ -208,7 +208,9 @@ def test_it_imitates(tmp_path: Path) -> None:
     obs = np.random.default_rng(0).choice([-1, 1], (200, 1)).astype(np.float32)
     file = made(tmp_path / "d", "ContextAction-v0", obs, (obs[:, 0] > 0).astype(np.int64))
     agent = A2C("ContextAction-v0", n_steps=8, learning_rate=1e-3, engine="torch")
-    gail = GAIL(agent, demonstrations=file, reward="logit", absorbing=False, batch_size=64, discriminator_lr=0.01)
+    gail = GAIL(
+        agent, demonstrations=file, reward="logit", absorbing=False, discriminator_batch=64, discriminator_lr=0.01
+    )
     gail.learn(6400)
     right = agent.policy(torch.tensor([[-1.0], [1.0]])).log_p.exp()
     assert float(right[0, 0].detach()) > 0.9
@@ -221,7 +223,7 @@ def test_it_imitates(tmp_path: Path) -> None:
         ({}, {"gamma": 1.0}, "set gamma below 1, or absorbing=false"),
         ({"validation_fraction": 0}, {}, "validation_fraction must lie between 0 and 1, got 0"),
         ({"discriminator_arch": (8, 0)}, {}, "discriminator_arch must be a list, each item at least 1"),
-        ({"batch_size": 0}, {}, "batch_size must be at least 1"),
+        ({"discriminator_batch": 0}, {}, "discriminator_batch must be at least 1"),
         ({"gradient_penalty": -1}, {}, "gradient_penalty must be at least 0, got -1"),
         ({"reward": "airl"}, {}, "reward must be one of logit, positive, negative, constant, got 'airl'"),
         ({"episodes": 101}, {}, "asked for 101 episodes; the demonstrations have 100"),
@@ -245,7 +247,7 @@ def test_kernels_are_compiled_before_training(file: str) -> None:
 
 def test_the_latest_transitions_are_kept(file: str) -> None:
     """The discriminator learns from the latest `buffer_size`; those that wait for the next step are in a checkpoint."""
-    gail = GAIL(A2C("CartPole-v1"), demonstrations=file, batch_size=20, buffer_size=50, absorbing=False)
+    gail = GAIL(A2C("CartPole-v1"), demonstrations=file, discriminator_batch=20, buffer_size=50, absorbing=False)
     gail.learn(40)
     assert (len(gail.buffer), len(gail.pending)) == (24, 16)
     gail.learn(160)
@@ -257,6 +259,18 @@ def test_an_environment_object(tmp_path: Path) -> None:
     obs = np.ones((20, 1), np.float32)
     agent = A2C(ContextAction())
     file = made(tmp_path / "d", "ContextAction-v0", obs, np.ones(20, np.int64))
-    gail = GAIL(agent, demonstrations=file, batch_size=16).learn(64)
+    gail = GAIL(agent, demonstrations=file, discriminator_batch=16).learn(64)
     again = GAIL.load(gail.save(tmp_path / "g"), env=ContextAction())
     assert torch.equal(again.buffer, gail.buffer)
+
+
+def test_as_many_steps_of_the_discriminator_as_transitions_demand(file: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two for every 16 transitions, whether they come in rollouts of 64 or of 8."""
+    counts = []
+    for n_steps in (8, 1):
+        gail = GAIL(A2C("CartPole-v1", num_envs=8, n_steps=n_steps), demonstrations=file, discriminator_batch=16)
+        calls = []
+        monkeypatch.setattr(gail.discriminator, "step", lambda *parts, calls=calls: calls.append(len(parts[0])))
+        gail.learn(128)
+        counts.append(calls)
+    assert counts == [[16] * 16, [16] * 16]
