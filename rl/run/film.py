@@ -1,0 +1,78 @@
+"""Writes films, MP4 and GIF, by the ffmpeg of imageio-ffmpeg."""
+
+import subprocess
+from collections.abc import Iterable
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+
+from agents.settings.values import ConfigError
+from agents.writing import naming
+from rl.run.rendering import Frame
+
+ENDINGS = (".mp4", ".gif")
+_LOSSLESS = ("-qp", "0")
+_SMALL = ("-crf", "20", "-movflags", "+faststart")  # a browser plays it before it has all of it
+
+
+def check_film(path: Path) -> None:
+    """Raises ConfigError if the ending is another or the extra is missing."""
+    if path.suffix not in ENDINGS:
+        raise ConfigError(f"a film ends in {' or '.join(ENDINGS)}, got {path}")
+    try:
+        import imageio_ffmpeg  # noqa: F401
+    except ModuleNotFoundError:
+        raise ConfigError("films need the extra video: pip install 'actor-critic[video]'") from None
+
+
+def write_film(path: Path, frames: Iterable[Frame], fps: float) -> int:
+    """Writes a film, H.264 in MP4 or a GIF by its ending, whole or not at all. Returns the number of frames.
+
+    Raises ConfigError as `check_film` does, OSError if it cannot be written.
+    """
+    check_film(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with naming(path), TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.") as folder:
+        movie, is_gif = Path(folder) / "film.mp4", path.suffix == ".gif"
+        count = _encode(movie, frames, fps, _LOSSLESS if is_gif else _SMALL)
+        (_to_gif(movie) if is_gif else movie).replace(path)
+    return count
+
+
+def _encode(path: Path, frames: Iterable[Frame], fps: float, options: tuple[str, ...]) -> int:
+    import imageio_ffmpeg
+
+    writer, count = None, 0
+    try:
+        for frame in frames:
+            height, width = (size // 2 * 2 for size in frame.shape[:2])  # H.264 halves the size of colors
+            if writer is None:
+                writer = imageio_ffmpeg.write_frames(
+                    str(path), (width, height), fps=fps, codec="libx264", quality=None, macro_block_size=1,
+                    output_params=list(options),
+                )  # fmt: skip
+                writer.send(None)
+            writer.send(np.ascontiguousarray(frame[:height, :width]))
+            count += 1
+    finally:
+        if writer is not None:
+            writer.close()
+    return count
+
+
+def _to_gif(movie: Path) -> Path:
+    """In two passes, since one would hold every frame in memory: a palette for the whole film, then the film."""
+    palette, gif = movie.with_name("palette.png"), movie.with_name("film.gif")
+    _ffmpeg("-i", movie, "-vf", "palettegen=stats_mode=full", palette)
+    _ffmpeg("-i", movie, "-i", palette, "-lavfi", "paletteuse=dither=none:diff_mode=rectangle", gif)
+    return gif
+
+
+def _ffmpeg(*arguments: object) -> None:
+    import imageio_ffmpeg
+
+    command = [imageio_ffmpeg.get_ffmpeg_exe(), "-loglevel", "error", *map(str, arguments)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise OSError(f"ffmpeg failed: {' '.join(done.stderr.split())[:200]}")
