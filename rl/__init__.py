@@ -14,9 +14,10 @@ if sys.argv[:1] == ["-m"]:  # while Python looks for the command of `python -m r
 
 from agents.evaluation import Evaluation, evaluate
 from agents.settings.values import ConfigError
+from rl.experiments.lines import plot
 
 __version__ = "0.1.0"
-__all__ = ["ConfigError", "Evaluation", "evaluate"]
+__all__ = ["ConfigError", "Evaluation", "evaluate", "plot"]
 
 MOVED = {f"rl.{name}": f"agents.{name}" for name in ("demonstrations", "loop", "rollout")} | {
     "rl.distributions": "agents.maths.distributions",

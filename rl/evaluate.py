@@ -1,28 +1,19 @@
 """`python -m rl.evaluate RUN`: repeats a run's final evaluation from its newest checkpoint.
 
-Importing this module leaves `rl.evaluate(agent, env, …)` callable: the module stands in for the function of its name.
+Importing this module leaves `rl.evaluate(agent, env, …)` callable.
 """
 
-import sys
 from pathlib import Path
-from types import ModuleType
 
 from agents import checkpoint, registry
 from agents.evaluation import evaluate, evaluate_both
 from agents.settings.files import read_yaml
 from agents.settings.run import RunSettings
 from agents.settings.schema import merge_layers, setting_types
+from rl.run.functions import keep_callable
 from rl.run.terminal import DONE, Parser, at_least, evaluation_bar, name_imports, parse_seed, run
 
-
-class _CallableModule(ModuleType):
-    """A module that is also the function `agents.evaluation.evaluate`."""
-
-    __call__ = staticmethod(evaluate)
-
-
-if __name__ == "rl.evaluate" and __name__ in sys.modules:
-    sys.modules[__name__].__class__ = _CallableModule
+keep_callable(__name__, evaluate)
 
 
 def main(argv: list[str]) -> int:

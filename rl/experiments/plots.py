@@ -1,6 +1,7 @@
 """Figures of several lines, each the runs of its seeds: a comparison, an aggregate over environments."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from itertools import cycle
 from pathlib import Path
 from textwrap import fill
@@ -18,6 +19,7 @@ from rl.run.results import Columns, Result, column
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 Looks = Iterable[tuple[str, str]]  # color and line style of one line after another
 
@@ -49,7 +51,16 @@ _PALETTE = (*COLORS, SKY, WINE)
 def comparison(
     lines: Mapping[str, Sequence[Result]], path: Path, title: str, references: Mapping[str, float], timed: bool = False
 ) -> None:
-    """Draws lines into `path`.png and `path`.pdf, as a paper would print them.
+    """Draws lines into `path`.png and `path`.pdf. See `comparison_figure`."""
+    with comparison_figure(lines, title, references, timed) as figure:
+        save(figure, path)
+
+
+@contextmanager
+def comparison_figure(
+    lines: Mapping[str, Sequence[Result]], title: str, references: Mapping[str, float], timed: bool = False
+) -> "Iterator[Figure]":
+    """A figure of lines, as a paper would print it.
 
     Learning curves, policy shift, entropy, and what adapts or the gradient norm: the mean over runs with its interval,
     each line to its own end; and final scores of every run, with the interquartile mean and its interval. An unfinished
@@ -84,7 +95,7 @@ def comparison(
                 draw(score, color="0.4", ls=dots, lw=1, label=f"{name}, {score:.4g}", zorder=0)
         legend(figure, columns=max(1, min(4, 90 // (max(map(len, lines)) + 8))))
         figure.suptitle(f"{title}{_caption(lines)}", fontsize="medium")
-        save(figure, path)
+        yield figure
 
 
 def _ranked(lines: Mapping[str, Sequence[Result]]) -> dict[str, Sequence[Result]]:

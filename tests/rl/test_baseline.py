@@ -88,21 +88,13 @@ def test_what_cannot_be_drawn(command: Command, tmp_path: Path) -> None:
         (tmp_path / env).mkdir()
         write_yaml(tmp_path / env / "config.yaml", {"env": env, "agent": "a2c", "seed": 0})
     for argv, words in (
-        ([str(tmp_path)], "the runs are of A-v0 and B-v0; draw one environment at a time"),
+        ([str(tmp_path)], "the runs are of A-v0 and B-v0; take one environment at a time"),
         ([str(tmp_path / "A-v0")], "nothing to draw yet: "),
         ([str(tmp_path / "C-v0")], "holds no run: there is no config.yaml"),
     ):
         status, _, err = command(rl.plot, *argv)
         assert status == 2
         assert words in err
-
-
-def test_a_line_of_older_runs_is_named_by_what_they_hold(tmp_path: Path) -> None:
-    for name, settings in (("0", {}), ("1", {"n_steps": 5})):
-        (tmp_path / name).mkdir()
-        write_yaml(tmp_path / name / "config.yaml", {"env": "A-v0", "agent": "a2c", "seed": 0, **settings})
-    found = {tmp_path / name: rl.plot._settings(tmp_path / name) for name in ("0", "1")}
-    assert list(rl.plot._lines(found)) == ["defaults", "n_steps 5"]
 
 
 def test_first_reached(tmp_path: Path) -> None:

@@ -1,0 +1,121 @@
+"""Run directories as lines of a figure or a page: runs whose settings differ only in the seed make one line."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from agents import registry
+from agents.settings.files import read_yaml
+from agents.settings.run import RunSettings
+from agents.settings.schema import setting_defaults, with_defaults
+from agents.settings.values import ConfigError, plain
+from rl.experiments.pages import counted
+from rl.experiments.parallel import BASELINES
+from rl.experiments.plots import comparison_figure
+from rl.run.results import Result, is_finished, read_result
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+_LONGEST = 60  # characters of a label
+
+
+def plot(*runs: str | Path) -> "Figure":
+    """The figure of `python -m rl.plot`, for a notebook.
+
+    runs: run directories of one environment, or folders of them; finished or not. Runs whose settings differ only in
+    the seed make one line, with its mean and interval. Raises ConfigError as `lines_of`, or if nothing can be drawn.
+    """
+    if not runs:
+        raise ConfigError("plot takes run directories, such as results/runs/CartPole-v1")
+    env_id, lines = lines_of([*map(Path, runs)])
+    with figure_of(env_id, lines) as figure:
+        figure.draw_without_rendering()  # creates the text of the axes, while it has its size
+    return figure
+
+
+@contextmanager
+def figure_of(env_id: str, lines: Mapping[str, Sequence[Result]]) -> "Iterator[Figure]":
+    """The figure of lines. Raises ConfigError if nothing can be drawn."""
+    try:
+        with comparison_figure(lines, f"{env_id}: {described(lines)}", {}) as figure:
+            yield figure
+    except ConfigError:
+        raise
+    except ValueError as error:
+        raise ConfigError(f"nothing to draw yet: {error}") from None
+
+
+def lines_of(given: Sequence[Path]) -> tuple[str, dict[str, list[Result]]]:
+    """The environment, and the runs by label, of the run directories that are named or lie in folders that are.
+
+    Raises ConfigError if there are none, or they are of several environments.
+    """
+    found = {directory: settings_of(directory) for directory in _directories(given)}
+    environments = sorted({str(settings.get("env")) for settings in found.values()})
+    if len(environments) > 1:
+        raise ConfigError(f"the runs are of {' and '.join(environments)}; take one environment at a time")
+    return environments[0], _lines(found)
+
+
+def described(lines: Mapping[str, Sequence[Result]]) -> str:
+    """ "30 runs", "2 lines of 20 runs", "3 lines of 2 to 20 runs"."""
+    counts = sorted({len(runs) for runs in lines.values()})
+    if len(lines) == 1 or counts == [1]:
+        return counted(sum(map(len, lines.values())), "run")
+    return f"{len(lines)} lines of {' to '.join(map(str, {counts[0]: 0, counts[-1]: 0}))} runs"
+
+
+def settings_of(directory: Path) -> dict[str, object]:
+    """The settings of a run, with the defaults of those that it is older than."""
+    settings = read_yaml(directory / "config.yaml")
+    return with_defaults(settings, default_settings(settings.get("agent")))
+
+
+def default_settings(agent: object) -> dict[str, object]:
+    """The defaults of the settings of a run with this agent."""
+    kinds = registry.kinds(BASELINES.get(str(agent or "a2c"), str(agent or "a2c")))
+    return {key: plain(value) for key, value in setting_defaults(*kinds, RunSettings).items()}
+
+
+def _directories(given: Sequence[Path]) -> list[Path]:
+    """The run directories that were named, and those in folders that were."""
+    found: list[Path] = []
+    for path in given:
+        inside = sorted(file.parent for file in path.rglob("config.yaml"))
+        if not inside:
+            raise ConfigError(f"{path} holds no run: there is no config.yaml in it or below")
+        found += inside
+    return list(dict.fromkeys(found))
+
+
+def _lines(found: Mapping[Path, dict[str, object]]) -> dict[str, list[Result]]:
+    """The runs by label; a label names the settings in which lines differ."""
+    groups: list[tuple[dict[str, object], list[Path]]] = []
+    for directory, settings in found.items():
+        shared = {key: value for key, value in settings.items() if key != "seed"}
+        same = next((runs for known, runs in groups if known == shared), None)
+        if same is None:
+            groups.append((shared, [directory]))
+        else:
+            same.append(directory)
+    labels = [_label(settings, [known for known, _ in groups]) for settings, _ in groups]
+    return {
+        label if labels.count(label) == 1 else f"{label} ({i + 1})": [
+            read_result(run) if is_finished(run) else Result(run, {}) for run in runs
+        ]
+        for i, (label, (_, runs)) in enumerate(zip(labels, groups, strict=True))
+    }
+
+
+def _label(settings: Mapping[str, object], among: Sequence[Mapping[str, object]]) -> str:
+    """The agent if lines differ in it, and the settings that are not the defaults and not those of every other line."""
+    agent = settings.get("agent")
+    defaults = default_settings(agent)
+    apart = [key for key in defaults if any(other.get(key) != settings.get(key) for other in among)]
+    changed = [f"{key} {settings[key]}" for key in apart if settings.get(key) != defaults[key]]
+    name = {"sb3": "SB3", "sb3-ppo": "SB3's PPO"}.get(str(agent), str(agent or "run"))
+    one = all(other.get("agent") == agent for other in among)
+    text = ", ".join(changed) or "defaults" if one and len(among) > 1 else ", ".join([name, *changed])
+    return text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"
