@@ -49,7 +49,7 @@ METRICS = {
     ),
     "train/grad_norm": Metric(
         "gradient norm", "1", "‖∇ loss‖₂ of all parameters, before it is clipped; PPO: mean over minibatches",
-        "of the order of max_grad_norm or below", "far above max_grad_norm throughout: little is left of every gradient",
+        "of the order of max_grad_norm", "far above max_grad_norm throughout: little is left of every gradient",
     ),
     "train/policy_shift_kl": Metric(
         "policy shift KL", "nats per update",
@@ -114,7 +114,7 @@ METRICS = {
         "falls", "rises: mutual_coef is too small to hold the peers together",
     ),
     "train/peer_diversity": Metric(
-        "diversity of peers", "nats", "mutual, Discrete actions: the generalized JS divergence of all peers; 0 if they agree",
+        "diversity of peers", "nats", "mutual, Discrete actions: generalized JS divergence of the peers, 0 if equal",
         "falls slowly", "0: the peers are copies of one another",
     ),
     "gail/reward": Metric(
