@@ -13,17 +13,18 @@ from torch import Generator, Tensor, nn
 from agents import checkpoint
 from agents.agent_state import AgentState
 from agents.checkpoint import Checkpoint, CheckpointError
-from agents.loop import Hook, Loop, RunChunk, check_hooks
+from agents.loop import Loop, RunChunk
 from agents.machine import say_compiling, torch_threads
 from agents.progress import ProgressBar
 from agents.restoring import restored
 from agents.rollout import NO_CONTEXT, Array, Choice, Context, Metrics, Rollout
 from agents.settings.built import BuiltSettings
 from agents.settings.keywords import CheckedKeywords, check_keywords, checked
-from agents.settings.ranges import Extent
+from agents.settings.ranges import Extent, Interval
 from agents.settings.sb3_names import NamesOfSB3
 from agents.settings.schema import plain_settings, setting_types, setting_values
 from agents.settings.values import ConfigError, converted
+from agents.training import AnyHook, check_hooks
 from envs import EnvLike, Worlds, batched
 from envs.absent import absent_form
 from envs.spaces import Flat, to_env_action
@@ -116,16 +117,18 @@ class Agent(AgentState, BuiltSettings, NamesOfSB3, metaclass=CheckedKeywords):
 
     @checked
     def learn(
-        self, total_timesteps: float, hooks: Sequence[Hook] = (), progress: bool = False,
-        reset_num_timesteps: bool = False,
+        self, total_timesteps: float, hooks: Sequence[AnyHook] = (), progress: bool = False,
+        reset_num_timesteps: bool = False, log_interval: int = 100,
     ) -> Self:  # fmt: skip
         """Trains for at most this many further environment steps; returns the agent. See `agents.loop.Loop.run`.
 
-        progress: whether to show a progress bar. reset_num_timesteps: whether to count steps from 0 again, so that
-        schedules begin anew, in new episodes; otherwise both go on.
-        Raises ConfigError if total_timesteps is not a whole number, which 1e5 is, or hooks are not functions.
+        hooks: functions of a Status and `agents.hooks.Hook` objects. progress: whether to show a progress bar.
+        reset_num_timesteps: whether to count steps from 0 again, so that schedules begin anew, in new episodes;
+        otherwise both go on. log_interval: updates per `Log`, for hooks with `on_log`.
+        Raises ConfigError if total_timesteps is not a whole number, which 1e5 is, or hooks are something else.
         """
         total = cast(int, converted("total_timesteps", total_timesteps, Extent))
+        every = cast(int, converted("log_interval", log_interval, Interval))
         check_hooks(hooks)
         self.compile(say_compiling)
         if reset_num_timesteps:
@@ -134,12 +137,12 @@ class Agent(AgentState, BuiltSettings, NamesOfSB3, metaclass=CheckedKeywords):
             stack.enter_context(torch_threads(self.threads))
             until = self.loop.step + total
             bar = stack.enter_context(closing(ProgressBar(until, self.loop.step, hidden=False))) if progress else None
-            self.run_loop(until, [*hooks, bar] if bar else hooks)
+            self.run_loop(until, [*hooks, bar] if bar else hooks, every)
         return self
 
-    def run_loop(self, until: int, hooks: Sequence[Hook]) -> None:
+    def run_loop(self, until: int, hooks: Sequence[AnyHook], log_interval: int) -> None:
         """What `learn` does, once everything is compiled: trains until `loop.step` reaches `until`."""
-        self.loop.run(until, hooks)
+        self.loop.run(until, hooks, log_interval)
 
     @checked
     def predict(

@@ -1,15 +1,14 @@
 """Unbiased evaluation: a fixed number of whole episodes, assigned to environments before any is played."""
 
 from collections.abc import Callable
-from typing import NamedTuple
 
 import gymnasium as gym
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from agents.agent import Agent
 from agents.episodes import episode_player
+from agents.events import Evaluation as Evaluation
 from agents.maths.distributions import MultiCategorical
 from agents.rollout import NO_CONTEXT, Actor, Array, Choice, Context
 from envs import Backend, EnvLike, Variant, make
@@ -70,29 +69,6 @@ class ConstantPolicy:
     ) -> Choice:
         """The action, once for each observation. The raw parameters are empty."""
         return Choice(self.action.expand(len(obs), *self.action.shape), torch.zeros(len(obs), 0))
-
-
-class Evaluation(NamedTuple):
-    """Undiscounted, unnormalized returns, and lengths, of the episodes in order of assignment."""
-
-    returns: NDArray[np.float64]
-    lengths: NDArray[np.int64]
-    deterministic: bool
-    cut: int  # number of episodes cut off
-
-    @property
-    def mean(self) -> float:
-        return float(self.returns.mean())
-
-    @property
-    def std(self) -> float:
-        """Population standard deviation over episodes."""
-        return float(self.returns.std())
-
-    def __str__(self) -> str:
-        mode = "deterministic" if self.deterministic else "stochastic"
-        cut = f"; {self.cut} cut off after {self.lengths.max():,} steps" if self.cut else ""
-        return f"{self.mean:.2f} ± {self.std:.2f} (mean ± std of {len(self.returns)} {mode} episodes{cut})"
 
 
 def evaluate(

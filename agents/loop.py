@@ -2,14 +2,16 @@
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from agents.rollout import Actor, Array, ChunkPlan, ChunkResult, Episode, Metrics, Rollout, collect
-from agents.settings.values import ConfigError
+from agents.events import Status, Stop
+from agents.logger import Logger
+from agents.rollout import Actor, Array, ChunkPlan, ChunkResult, Metrics, Rollout, collect
+from agents.training import AnyHook, Training
 from envs import EnvironmentFailure, EnvironmentReplaced, Worlds, saved
 from envs.streams import resumed_seeds
 
@@ -31,86 +33,66 @@ class Trainable(Actor, Protocol):
     def on_reset(self) -> None: ...
 
 
-class Status(NamedTuple):
-    """The state of training, as a hook receives it after one or several updates."""
-
-    step: int  # environment steps taken, over all environments
-    until: int  # the step at which training ends
-    iteration: int  # updates made
-    seconds: float  # training time: collecting and updating, without hooks
-    metrics: Metrics  # of the U updates since the last status: float32[U] each, or scalars if U = 1
-    episodes: Sequence[Episode]  # finished since the last status
-
-
-Hook = Callable[[Status], bool | None]
-"""Called after every update, which keeps the fused engine from its full speed. Returning False ends training.
-
-A hook with an attribute `interval`, an int, receives the metrics of several updates at once: it is called at the latest
-when the number of updates is a multiple of `interval`, and may be called earlier.
-"""
-
-
-def check_hooks(hooks: object) -> None:
-    """Raises ConfigError unless the hooks are a list of functions."""
-    if not isinstance(hooks, Sequence) or not all(map(callable, hooks)):
-        raise ConfigError(
-            f"hooks must be a list of functions of a Status, such as [f], got {saved.shown(hooks)}; "
-            "a callback of Stable-Baselines3 becomes such a function"
-        )
-
-
-ANY_INTERVAL = 2**60  # the `interval` of a hook that need not see any particular update
-
-
 class Loop:
     """Trains an agent on worlds. Its state, beside the agent's, is what a resumed run needs.
 
     `exact` tells whether the last `load_state_dict` brought the environments back; `inexact_resumes` counts those that
-    did not, over all of a run.
+    did not, over all of a run. `stopped`: what ended the last `run` early.
     """
+
+    stopped: Stop | None
 
     def __init__(self, agent: Trainable, worlds: Worlds, seed: int) -> None:
         self.agent, self.worlds, self.seed = agent, worlds, seed
         self.step = self.iteration = 0
         self.seconds = 0.0
         self.exact, self.inexact_resumes = True, 0
+        self.logger, self.stopped = Logger(), None
         self._obs: Array | None = None
         self._state: Tensor | None = None  # of a recurrent agent
         self._between_iterations = True
         self._in_vain = 0  # replacements of processes since the last update
 
-    def run(self, until: int, hooks: Sequence[Hook] = ()) -> None:
-        """Trains until `step` reaches `until` or a hook returns False. Never takes more steps: the last rollout may be
+    def run(self, until: int, hooks: Sequence[AnyHook] = (), log_interval: int = 100) -> None:
+        """Trains until `step` reaches `until` or a hook stops it. Never takes more steps: the last rollout may be
         shorter, and a remainder smaller than one step of every environment is left out.
         """
         self.begin_episodes()
+        start = Status(self.step, until, self.iteration, self.seconds, {}, ())
+        training = Training(self.agent, start, hooks, log_interval, self.logger)
+        try:
+            training.begin()
+            while training.stopped is None and self.step + self.worlds.num_envs <= until:
+                self._advance(training)
+        finally:
+            self.stopped = training.stopped
+            training.end()
+
+    def _advance(self, training: Training) -> None:
+        """One or several iterations in one call; then the hooks."""
         assert self._obs is not None
-        num_envs = self.worlds.num_envs
-        hook_interval = min((int(getattr(hook, "interval", 1)) for hook in hooks), default=ANY_INTERVAL)
-        shift_interval = max(min(hook_interval, _MAX_INTERVAL) // _SHIFTS_PER_INTERVAL, 1)
-        while self.step + num_envs <= until:
-            start = time.perf_counter()
-            self._between_iterations = False
-            n_steps = min(self.agent.n_steps, (until - self.step) // num_envs)
-            plan = ChunkPlan(1, n_steps, self.step, self.iteration, until, shift_interval)
-            chunk = self.agent.chunk
-            if chunk is None:
-                result = self._iterate(plan, self._obs)
-            else:
-                result = chunk(self.worlds, plan._replace(updates=self._updates(plan, hook_interval)), self._obs)
-            self._obs, self._state, self._between_iterations = result.obs, result.state, result.failure is None
-            self.step += result.updates * n_steps * num_envs
-            self.iteration += result.updates
-            self.seconds += time.perf_counter() - start
-            self._in_vain = self._in_vain if result.failure else 0
+        start, until = time.perf_counter(), training.until
+        self._between_iterations = False
+        n_steps = min(self.agent.n_steps, (until - self.step) // self.worlds.num_envs)
+        shift_interval = max(min(training.interval, _MAX_INTERVAL) // _SHIFTS_PER_INTERVAL, 1)
+        plan = ChunkPlan(1, n_steps, self.step, self.iteration, until, shift_interval)
+        chunk = self.agent.chunk
+        if chunk is None:
+            result = self._iterate(plan, self._obs)
+        else:
+            result = chunk(self.worlds, plan._replace(updates=self._updates(plan, training)), self._obs)
+        self._obs, self._state, self._between_iterations = result.obs, result.state, result.failure is None
+        self.step += result.updates * n_steps * self.worlds.num_envs
+        self.iteration += result.updates
+        self.seconds += time.perf_counter() - start
+        self._in_vain = self._in_vain if result.failure else 0
+        if result.updates:
             status = Status(self.step, until, self.iteration, self.seconds, result.metrics, result.episodes)
-            answers = [hook(status) for hook in hooks] if result.updates else []
-            if isinstance(result.failure, EnvironmentReplaced):
-                self._go_on(result.failure, result.updates)
-            elif result.failure is not None:
-                raise result.failure
-            if any(answer is False for answer in answers):
-                return
+            training.updated(status)
+        if isinstance(result.failure, EnvironmentReplaced):
+            self._go_on(result.failure, result.updates)
+        elif result.failure is not None:
+            raise result.failure
 
     def _iterate(self, plan: ChunkPlan, obs: Array) -> ChunkResult:
         """One rollout and one update."""
@@ -137,15 +119,15 @@ class Loop:
         self._obs, self._between_iterations = failure.obs, True
         self.agent.on_reset()
 
-    def _updates(self, plan: ChunkPlan, hook_interval: int) -> int:
+    def _updates(self, plan: ChunkPlan, training: Training) -> int:
         """Updates in the next chunk: up to one that a hook must see, and for a fraction of a second at most."""
         steps = plan.n_steps * self.worlds.num_envs
         remaining = (plan.until - plan.step) // steps  # a shorter last rollout is a chunk by itself
-        return min(hook_interval - plan.iteration % hook_interval, max(1, _MAX_CHUNK_STEPS // steps), remaining)
+        return min(training.updates_ahead(steps), max(1, _MAX_CHUNK_STEPS // steps), remaining)
 
     def begin_anew(self) -> None:
         """Counts steps from 0 again, so that schedules begin anew; new episodes begin."""
-        self.step, self.iteration, self.seconds, self._obs = 0, 0, 0.0, None
+        self.step, self.iteration, self.seconds, self._obs, self.logger = 0, 0, 0.0, None, Logger()
 
     def use(self, worlds: Worlds) -> None:
         """Goes on in other environments, where new episodes begin, from random streams that were not used."""

@@ -5,13 +5,14 @@ from collections import deque
 
 from tqdm.auto import tqdm
 
-from agents.loop import ANY_INTERVAL, Status
+from agents.events import Status
+from agents.training import ANY_INTERVAL, Hook, Training
 
 _SHOWN = (("train/entropy", "entropy", ".3f"), ("train/policy_shift_kl", "KL shift", ".1e"))  # where an agent has them
 
 
-class ProgressBar:
-    """A hook: steps done, steps per second, and the latest return, entropy and policy shift."""
+class ProgressBar(Hook):
+    """Shows steps done, steps per second, and the latest return, entropy and policy shift."""
 
     interval = ANY_INTERVAL
 
@@ -23,7 +24,7 @@ class ProgressBar:
         self._returns: deque[float] = deque(maxlen=100)
         self._shown = 0.0
 
-    def __call__(self, status: Status) -> None:
+    def on_update(self, training: Training, status: Status) -> None:
         if self._bar.disable:
             return
         self._returns.extend(episode.ret for episode in status.episodes)
@@ -32,8 +33,8 @@ class ProgressBar:
             self._shown = time.monotonic()
             latest = {"return": f"{sum(self._returns) / len(self._returns):.1f}"} if self._returns else {}
             for name, title, form in _SHOWN:
-                if name in status.metrics:
-                    latest[title] = format(float(status.metrics[name].nanmean()), form)
+                if name in status.series:
+                    latest[title] = format(float(status.series[name].nanmean()), form)
             self._bar.set_postfix(latest, refresh=False)
 
     def close(self) -> None:

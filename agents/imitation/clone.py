@@ -11,12 +11,13 @@ from agents.demonstrations import Demonstrations
 from agents.imitation.base import AgentWrapper
 from agents.imitation.examples import Examples, gradient_step
 from agents.imitation.offline import Epochs, load_demonstrations, n_steps_for
-from agents.loop import Hook, RunChunk
+from agents.loop import RunChunk
 from agents.maths import information
 from agents.maths.distributions import Categorical, Distribution
 from agents.rollout import Metrics
 from agents.settings.ranges import Count
 from agents.settings.values import ConfigError
+from agents.training import AnyHook
 from envs.spaces import Actions
 
 
@@ -87,9 +88,9 @@ class Clone(AgentWrapper):
         """−mean ln π(a|s)."""
         return negative_log_likelihood(batch.policy(self.agent), batch.action)
 
-    def run_loop(self, until: int, hooks: Sequence[Hook]) -> None:
+    def run_loop(self, until: int, hooks: Sequence[AnyHook], log_interval: int) -> None:
         """Trains on transitions; ends with the policy of the best epoch."""
-        self.epochs.run(super().run_loop, until, hooks)
+        self.epochs.run(super().run_loop, until, hooks, log_interval)
 
     def summary(self) -> str:
         return f"learns from {self.epochs.describe()} of {self.demonstrations}"

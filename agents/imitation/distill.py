@@ -13,12 +13,13 @@ from agents.a2c import A2C
 from agents.imitation.base import AgentWrapper, check_at_least
 from agents.imitation.examples import Examples, gradient_step
 from agents.imitation.offline import Epochs, load_demonstrations, n_steps_for
-from agents.loop import Hook, RunChunk
+from agents.loop import RunChunk
 from agents.maths.distributions import Distribution
 from agents.maths.schedules import Schedule, value_at
 from agents.rollout import Metrics, Rollout
 from agents.settings.ranges import Count
 from agents.settings.values import ConfigError
+from agents.training import AnyHook
 from envs.spaces import brief
 
 Direction = Literal["forward", "reverse", "js"]
@@ -94,12 +95,12 @@ class Distill(AgentWrapper):
         """Measured before the gradient step, so states of a rollout are new to the student."""
         return {"train/distill_loss": distill_loss.detach(), "train/teacher_kl": kl.detach()}
 
-    def run_loop(self, until: int, hooks: Sequence[Hook]) -> None:
+    def run_loop(self, until: int, hooks: Sequence[AnyHook], log_interval: int) -> None:
         """See `A2C.learn`; with demonstrations, see `Clone.run_loop`."""
         if self.epochs is None:
-            super().run_loop(until, hooks)
+            super().run_loop(until, hooks, log_interval)
         else:
-            self.epochs.run(super().run_loop, until, hooks)
+            self.epochs.run(super().run_loop, until, hooks, log_interval)
 
     def summary(self) -> str:
         teachers = f"{', '.join(self.teachers)}, {self.direction} at temperature {self.temperature:g}"

@@ -11,15 +11,18 @@ from torch import Tensor
 
 from agents.a2c import A2C
 from agents.demonstrations import Demonstrations, load
+from agents.events import Status
 from agents.imitation.examples import Examples
-from agents.loop import ANY_INTERVAL, Hook, Loop, Status
+from agents.loop import Loop
 from agents.networks.actor_critic import encode
 from agents.parts import tensors_like
 from agents.rollout import Array, ChunkPlan, ChunkResult, Metrics
 from agents.settings.values import ConfigError
+from agents.training import ANY_INTERVAL, AnyHook, Hook, Training
 from envs import Worlds, saved
 from envs.streams import stream_generator
 
+RunLoop = Callable[[int, Sequence[AnyHook], int], None]
 _VALIDATION_BATCH_SIZE = 1024  # transitions; bounds memory
 
 
@@ -149,7 +152,7 @@ class Epochs:
     def _copy_policy(self) -> dict[str, Tensor]:
         return {key: x.clone() for key, x in self.algorithm.agent.policy.state_dict().items()}
 
-    def run(self, run_loop: Callable[[int, Sequence[Hook]], None], until: int, hooks: Sequence[Hook]) -> None:
+    def run(self, run_loop: RunLoop, until: int, hooks: Sequence[AnyHook], log_interval: int) -> None:
         """Trains until `until` transitions; ends with the policy of the best epoch.
 
         run_loop: `Agent.run_loop`. Training resumes from the latest policy, not from the best. If a hook ends training,
@@ -160,7 +163,7 @@ class Epochs:
             policy.load_state_dict(self._latest_policy)
             self._latest_policy = {}
         if not self.finished:
-            run_loop(until, [*hooks, EarlyStopping(self)])
+            run_loop(until, [*hooks, EarlyStopping(self)], log_interval)
         if self._best_policy and (self.finished or loop.step + loop.worlds.num_envs > until):
             self._latest_policy = self._copy_policy()
             policy.load_state_dict(self._best_policy)
@@ -202,16 +205,17 @@ class Epochs:
         return {} if value == {} else tensors_like(value, self.algorithm.agent.policy.state_dict(), where)
 
 
-class EarlyStopping:
-    """A hook that ends training once the epochs have finished."""
+class EarlyStopping(Hook):
+    """Ends training once the epochs have finished."""
 
     interval = ANY_INTERVAL
 
     def __init__(self, epochs: Epochs) -> None:
         self._epochs = epochs
 
-    def __call__(self, status: Status) -> bool:
-        return not self._epochs.finished
+    def on_update(self, training: Training, status: Status) -> None:
+        if self._epochs.finished:
+            training.stop("validation", f"no better epoch in {self._epochs.patience}")
 
 
 def n_steps_for(batch_size: int, num_envs: int) -> int:

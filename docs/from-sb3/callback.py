@@ -6,7 +6,7 @@ import gymnasium as gym
 from stable_baselines3.common.evaluation import evaluate_policy
 
 from agents import A2C
-from agents.loop import Status
+from agents.hooks import Status
 
 
 class StopAt:

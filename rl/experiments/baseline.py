@@ -48,9 +48,9 @@ def main(argv: list[str]) -> int:
     directory = create_run_directory(args.out, args.env, name, agent_settings.seed, complete)
     what = f"Stable-Baselines3's {type(model).__name__} on {args.env}"
     print(f"{what}, {model.n_envs} in parallel, seed {agent_settings.seed}: {directory}")
-    recorder = Recorder(directory, run_settings.log_interval, agent.worlds.reward_threshold)
+    recorder = Recorder(directory, agent.loop.logger, agent.worlds.reward_threshold)
     with Interrupt() as interrupt:
-        seconds = _train(model, directory, recorder, agent_settings.threads, run_settings.total_timesteps, interrupt)
+        seconds = _train(model, directory, recorder, agent_settings.threads, run_settings, interrupt)
     model.save(directory / "model.zip")
     if interrupt.status:
         recorder.close()
@@ -67,14 +67,15 @@ def main(argv: list[str]) -> int:
 
 
 def _train(
-    model: Model, directory: Path, recorder: Recorder, threads: int, total_timesteps: int, interrupt: Interrupt
+    model: Model, directory: Path, recorder: Recorder, threads: int, settings: RunSettings, interrupt: Interrupt
 ) -> float:
     """Returns the seconds of training, to its end or to a signal."""
-    bar = ProgressBar(total_timesteps)
+    bar = ProgressBar(settings.total_timesteps)
     interrupt.defer()
     with torch_threads(threads):
         try:
-            return learn(model, total_timesteps, [recorder, bar, interrupt])
+            hooks = [recorder, bar, interrupt]
+            return learn(model, settings.total_timesteps, hooks, settings.log_interval, recorder.logger)
         except Exception as error:  # raised by the environment, or for parameters that are not finite
             with suppress(OSError):
                 recorder.close()

@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from agents.logger import LATEST
 from rl.experiments.pages import Page, changed, counted, paragraph, table
 from rl.experiments.parallel import BASELINE, Line
 from rl.experiments.statistics import (
@@ -19,7 +20,6 @@ from rl.experiments.statistics import (
     probability_of_improvement,
     reached,
 )
-from rl.run.recorder import LATEST
 from rl.run.results import Result, column
 
 

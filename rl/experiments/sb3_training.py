@@ -10,20 +10,32 @@ import torch
 from stable_baselines3.common.callbacks import BaseCallback
 from torch import Tensor
 
-from agents.loop import Hook, Status
+from agents.events import Status
+from agents.logger import Logger
 from agents.maths.distributions import Categorical, DiagonalGaussian
-from agents.rollout import Episode, Metrics
+from agents.rollout import Actor, Episode, Metrics
 from agents.sb3.model import Model, epochs_of
+from agents.training import AnyHook, Training
 
 
-def learn(model: Model, total_timesteps: int, hooks: Sequence[Hook] = ()) -> float:
+def learn(
+    model: Model, total_timesteps: int, hooks: Sequence[AnyHook] = (), log_interval: int = 100,
+    logger: Logger | None = None,
+) -> float:  # fmt: skip
     """Trains for this many further steps and calls the hooks after every update. Returns the seconds of training.
 
     SB3 runs whole rollouts, so it may take up to n_steps · num_envs − 1 steps more. The clock runs while SB3
     collects and updates; it stands while the policy shift is measured and the hooks run.
     """
-    spectator = _Spectator(total_timesteps, hooks)
-    model.learn(total_timesteps, callback=spectator, log_interval=10**9, reset_num_timesteps=False)
+    updates = model._n_updates // epochs_of(model)
+    start = Status(model.num_timesteps, model.num_timesteps + total_timesteps, updates, 0.0, {}, ())
+    training = Training(cast(Actor, model), start, hooks, log_interval, logger or Logger())
+    spectator = _Spectator(training)
+    training.begin()
+    try:
+        model.learn(total_timesteps, callback=spectator, log_interval=10**9, reset_num_timesteps=False)
+    finally:
+        training.end()
     return spectator.seconds
 
 
@@ -32,24 +44,22 @@ class _Spectator(BaseCallback):
 
     model: Model
 
-    def __init__(self, total_timesteps: int, hooks: Sequence[Hook]) -> None:
+    def __init__(self, training: Training) -> None:
         super().__init__()
-        self._further, self._hooks = total_timesteps, hooks
+        self._training = training
         self.seconds, self._since = 0.0, 0.0
         self._episodes: list[Episode] = []
         self._obs: Tensor | None = None  # of the rollout that SB3 is learning from
         self._before: Categorical | DiagonalGaussian | None = None
-        self._wanted = True
 
     def _on_training_start(self) -> None:
-        self._until = self.model.num_timesteps + self._further
         self._since = time.perf_counter()
 
     def _on_step(self) -> bool:
         for info in self.locals["infos"]:
             if "episode" in info:
                 self._episodes.append(Episode(info["episode"]["r"], info["episode"]["l"], self.num_timesteps))
-        return self._wanted
+        return self._training.stopped is None
 
     def _on_rollout_end(self) -> None:
         self._stop_clock()
@@ -69,8 +79,9 @@ class _Spectator(BaseCallback):
             return
         self._stop_clock()
         updates = self.model._n_updates // epochs_of(self.model)
-        status = Status(self.num_timesteps, self._until, updates, self.seconds, self._metrics(), self._episodes)
-        self._wanted = not any(wish is False for wish in [hook(status) for hook in self._hooks])
+        until = self._training.until
+        status = Status(self.num_timesteps, until, updates, self.seconds, self._metrics(), self._episodes)
+        self._training.updated(status)
         self._episodes, self._before = [], None
         self._since = time.perf_counter()
 

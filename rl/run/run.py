@@ -13,9 +13,9 @@ from agents import checkpoint
 from agents.agent import Agent
 from agents.checkpoint import CheckpointError
 from agents.episodes import cutoff_of
-from agents.loop import ANY_INTERVAL, Status
 from agents.progress import ProgressBar
 from agents.settings.run import RunSettings
+from agents.training import Hook, Training
 from agents.writing import write_text
 from rl.run.recorder import Recorder
 from rl.run.signals import ignore
@@ -60,7 +60,8 @@ class Run(NamedTuple):
             self._print_resume()
             with closing(ProgressBar(total, agent.loop.step)) as bar:
                 interrupt.defer()
-                agent.learn(total - agent.loop.step, [self.recorder, bar, Checkpoints(self), interrupt])
+                hooks = [self.recorder, bar, interrupt, Checkpoints(self)]
+                agent.learn(total - agent.loop.step, hooks, log_interval=self.settings.log_interval)
                 self.save()
                 interrupt.deliver()
         except KeyboardInterrupt:
@@ -136,16 +137,12 @@ def write_report(directory: Path, error: Exception) -> str:
     return f"traceback in {report}"
 
 
-class Checkpoints:
-    """A hook that saves after the first update past each multiple of `checkpoint_interval`."""
-
-    interval = ANY_INTERVAL
+class Checkpoints(Hook):
+    """Saves after the first update that reaches or passes each multiple of `checkpoint_interval`."""
 
     def __init__(self, run: Run) -> None:
-        self._run, self._saved = run, run.agent.loop.step // run.settings.checkpoint_interval
+        self._run, self.step_interval = run, run.settings.checkpoint_interval
 
-    def __call__(self, status: Status) -> None:
-        due = status.step // self._run.settings.checkpoint_interval
-        if due > self._saved:
-            self._saved = due
-            self._run.save()
+    def on_steps(self, training: Training) -> None:
+        self._run.save()
+        training.saved(self._run.checkpoint)

@@ -16,10 +16,11 @@ from typing import Annotated, NoReturn, Self, cast
 from tqdm import tqdm
 
 from agents.checkpoint import Checkpoint, CheckpointError
-from agents.loop import ANY_INTERVAL, Status
+from agents.events import Status
 from agents.settings.ranges import Range, Seed
 from agents.settings.schema import suggestion
 from agents.settings.values import ConfigError, convert, shown
+from agents.training import ANY_INTERVAL, Hook, Training
 from envs import EnvironmentFailure, EnvironmentUsageError
 from rl.run.signals import TERMINATED, ignore, raise_on_interrupt, status_of, stop
 from rl.run.streams import protect_streams
@@ -157,7 +158,7 @@ def _say(status: int, error: Exception) -> int:
     return status
 
 
-class Interrupt:
+class Interrupt(Hook):
     """Ctrl-C and SIGTERM while a command trains. `status`: the exit status of the signal that came, 0 before.
 
     A signal raises KeyboardInterrupt on the spot; from `defer` to `deliver` not before `deliver`, where the state is
@@ -179,8 +180,9 @@ class Interrupt:
         for number, handler in self._previous:
             signal.signal(number, handler)
 
-    def __call__(self, status: Status) -> bool:
-        return not self.status
+    def on_update(self, training: Training, status: Status) -> None:
+        if self.status:
+            training.stop("signal")
 
     def defer(self) -> None:
         self._deferring = True

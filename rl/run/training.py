@@ -87,7 +87,7 @@ def _begin(args: Namespace, interrupt: Interrupt) -> Run:
     complete = {"env": args.env, "agent": name, **agent.settings, **setting_values(settings)}
     interrupt.defer()
     directory = create_run_directory(args.out or Path("results/runs"), args.env, name, agent.seed, complete)
-    recorder = Recorder(directory, settings.log_interval, agent.worlds.reward_threshold)
+    recorder = Recorder(directory, agent.loop.logger, agent.worlds.reward_threshold)
     run = Run(directory, settings, agent, recorder, str(file) if file else "defaults")
     try:
         run.save()
@@ -132,7 +132,7 @@ def _resume(args: Namespace, interrupt: Interrupt) -> Run:
     if not isinstance(recorded, dict):
         raise CheckpointError(f"{file} is not of a run of this command; delete it to use the one before")
     interrupt.defer()
-    recorder = Recorder(directory, settings.log_interval, agent.worlds.reward_threshold)
+    recorder = Recorder(directory, agent.loop.logger, agent.worlds.reward_threshold)
     try:
         recorder.load_state_dict(recorded)
     except (Misfit, CheckpointError) as error:

@@ -13,7 +13,7 @@ import torch
 import rl
 from agents import A2C
 from agents.checkpoint import CheckpointError
-from agents.loop import Status
+from agents.events import Status
 from agents.maths.schedules import Linear
 from agents.rollout import collect
 from agents.settings.values import ConfigError

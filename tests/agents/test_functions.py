@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from agents import A2C
-from agents.loop import Status
+from agents.events import Status
 from agents.maths.schedules import Linear
 from agents.settings.schema import merge_layers, setting_types
 from agents.settings.values import ConfigError

@@ -11,7 +11,7 @@ from stable_baselines3.common.env_util import make_vec_env
 
 from agents import A2C, checkpoint
 from agents.checkpoint import CheckpointError
-from agents.loop import Status
+from agents.events import Status
 from agents.maths.schedules import Linear
 from agents.settings.values import ConfigError
 from envs import EnvironmentFailure, EnvironmentUsageError

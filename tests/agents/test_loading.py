@@ -11,6 +11,7 @@ import torch
 from agents import archive, checkpoint, registry
 from agents.a2c import A2C
 from agents.checkpoint import CheckpointError
+from agents.logger import Logger
 from envs import EnvLike
 from rl.run.recorder import Recorder
 from tests.agents.reinforce import Reinforce
@@ -155,7 +156,7 @@ def test_fields_of_another_type(field: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("size", "words"), [(3, "no row that ends at byte 3"), (10**6, "is shorter than")])
 def test_a_recorder_that_does_not_fit_its_files_leaves_them(size: int, words: str, tmp_path: Path) -> None:
-    recorder = Recorder(tmp_path, 1, None)
+    recorder = Recorder(tmp_path, Logger(), None)
     state = recorder.state_dict()
     before = (tmp_path / "episodes.csv").read_bytes()
     with pytest.raises(CheckpointError, match=words):

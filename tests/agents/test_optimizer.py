@@ -11,7 +11,7 @@ from torch import distributions as reference
 
 from agents import A2C, checkpoint
 from agents.checkpoint import CheckpointError
-from agents.loop import Status
+from agents.events import Status
 from agents.machine import torch_threads
 from agents.maths.adaptation import AdaptiveFactor
 from agents.maths.schedules import Linear, value_at

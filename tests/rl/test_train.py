@@ -15,6 +15,7 @@ import yaml
 import rl.evaluate
 import rl.train
 from agents import A2C, checkpoint
+from agents.logger import Logger
 from rl.run.recorder import Recorder
 from tests import ROOT
 from tests.conftest import Command, Process, Start
@@ -439,7 +440,7 @@ def test_one_process_a_run(train: Command, tmp_path: Path) -> None:
     assert train("CartPole-v1", *SHORT)[0] == 0
     run = run_of(tmp_path)
     before = (run / "config.yaml").read_text()
-    holder = Recorder(run, 100, None)
+    holder = Recorder(run, Logger(), None)
     status, _, err = train("--resume", str(run), "--total-timesteps", "4000")
     holder.close()
     assert (status, err.count("\n")) == (2, 1)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from agents.a2c import A2C
-from agents.loop import Status
+from agents.events import Status
 from rl.run.recorder import Recorder
 
 ENGINES = ("torch", "fused")
@@ -36,7 +36,7 @@ def attack(number: int, room: Path, steps: int = STEPS) -> str:
     agent = A2C("CartPole-v1", seed=number, engine=ENGINES[number % len(ENGINES)], normalize_observations=True)
     directory = room / f"soak-{number}"
     directory.mkdir()
-    recorder, uses = Recorder(directory, 100, None), list[Use]()
+    recorder, uses = Recorder(directory, agent.loop.logger, None), list[Use]()
 
     def watch(status: Status) -> None:
         if status.step >= steps * (_WARM_UP if not uses else 1):

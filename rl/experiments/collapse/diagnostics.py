@@ -9,9 +9,10 @@ from numpy.typing import ArrayLike
 from torch import Generator, Tensor, nn
 
 from agents import A2C
-from agents.loop import ANY_INTERVAL, Status
+from agents.events import Status
 from agents.maths.schedules import value_at
 from agents.rollout import NO_CONTEXT, Array, Choice, Context, Rollout, collect
+from agents.training import ANY_INTERVAL, Hook, Training
 from envs import make
 
 UPDATES = 250  # between two measurements
@@ -19,8 +20,8 @@ STEPS = 32  # of each environment, in the rollout that a measurement is made on
 SATURATED = 0.99  # |tanh| of a saturated unit
 
 
-class Episodes:
-    """A hook that keeps the step and the return of every training episode."""
+class Episodes(Hook):
+    """Keeps the step and the return of every training episode."""
 
     interval = ANY_INTERVAL
 
@@ -28,13 +29,13 @@ class Episodes:
         self.step: list[int] = []
         self.ret: list[float] = []
 
-    def __call__(self, status: Status) -> None:
+    def on_update(self, training: Training, status: Status) -> None:
         self.step += [episode.step for episode in status.episodes]
         self.ret += [episode.ret for episode in status.episodes]
 
 
-class Diagnostics:
-    """A hook that measures the agent every UPDATES updates, and the policy shift in every one.
+class Diagnostics(Hook):
+    """Measures the agent every UPDATES updates, and the policy shift in every one.
 
     It comes after the hook `episodes`. Its rollouts have environments and random numbers of their own, so that training
     is as without it. These environments play on between measurements, so their states are those that the policy visits.
@@ -50,8 +51,8 @@ class Diagnostics:
         self.record: list[dict[str, float]] = []
         self._shifts: list[float] = []
 
-    def __call__(self, status: Status) -> None:
-        self._shifts += status.metrics["train/policy_shift_kl"].reshape(-1).tolist()
+    def on_update(self, training: Training, status: Status) -> None:
+        self._shifts += status.series["train/policy_shift_kl"].reshape(-1).tolist()
         if status.iteration % UPDATES == 0:
             shifts = {"shift_mean": float(np.nanmean(self._shifts)), "shift_max": float(np.nanmax(self._shifts))}
             self.record.append({"step": status.step, **shifts, **self.measure()})

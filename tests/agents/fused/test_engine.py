@@ -10,11 +10,11 @@ import torch
 from torch import Tensor
 
 from agents import A2C
+from agents.events import Status
 from agents.fused.learn import evaluate_schedules
 from agents.fused.learn import value_at as compiled_value_at
 from agents.fused.memory import COEFFICIENTS
 from agents.fused.shared import Shared
-from agents.loop import Status
 from agents.maths.schedules import Cosine, Exponential, Linear, Ramp, Schedule, numbers_of, value_at
 from agents.rollout import collect
 from agents.settings.a2c import A2CSettings
@@ -149,7 +149,7 @@ def run_of(settings: dict[str, Any], calls: list[int], interval: int | None = No
 
     def note(status: Status) -> None:
         seen.extend(status.episodes)
-        seen.extend(status.metrics["train/value_loss"].reshape(-1).tolist())
+        seen.extend(status.series["train/value_loss"].reshape(-1).tolist())
 
     if interval:
         note.interval = interval  # type: ignore[attr-defined]
@@ -190,7 +190,7 @@ def test_the_shift_is_measured_where_the_hooks_look() -> None:
     rows: list[Tensor] = []
 
     def note(status: Status) -> None:
-        rows.append(status.metrics["train/policy_shift_kl"])
+        rows.append(status.series["train/policy_shift_kl"])
 
     note.interval = 100  # type: ignore[attr-defined]
     A2C("CartPole-v1", engine="fused").learn(800, [note])

@@ -294,7 +294,7 @@ def test_any_spaces(seen: str, acted: str, own: dict[str, object], tmp_path: Pat
     if "use_sde" not in own:
         losses: list[float] = []
         clone = Clone(agent(), demonstrations=file, batch_size=12, validation_fraction=0)
-        clone.learn(48 * 20, [lambda status: losses.extend(status.metrics["train/loss"].reshape(-1).tolist())])
+        clone.learn(48 * 20, [lambda status: losses.extend(status.series["train/loss"].reshape(-1).tolist())])
         assert np.mean(losses[-10:]) < np.mean(losses[:5])
     gail = GAIL(agent(), demonstrations=file, discriminator_batch=16, next_obs=True).learn(64)
     assert all(bool(x.isfinite().all()) for network in gail.networks for x in network.parameters())

@@ -35,7 +35,7 @@ def test_frequencies_are_recovered(tmp_path: Path) -> None:
     file = contexts(tmp_path / "d", {-1.0: 30, 1.0: 10}, 40)
     clone = whole(A2C("ContextAction-v0", **LINEAR), file, 80)
     losses: list[float] = []
-    clone.learn(80 * 400, [lambda status: losses.extend(status.metrics["train/loss"].reshape(-1).tolist())])
+    clone.learn(80 * 400, [lambda status: losses.extend(status.series["train/loss"].reshape(-1).tolist())])
     p = torch.tensor([[0.25, 0.75], [0.75, 0.25]])
     pi = clone.agent.policy(torch.tensor([[-1.0], [1.0]]))
     torch.testing.assert_close(pi.log_p.exp().detach(), p, rtol=0, atol=1e-3)

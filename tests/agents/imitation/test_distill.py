@@ -148,7 +148,7 @@ def test_the_student_becomes_its_teacher(recorded: bool, teacher: str, tmp_path:
     one = Distill(agent, teachers=(teacher,), **own)
     before = [x.clone() for x in one.ensemble.policies[0].policy.parameters()]
     kl: list[float] = []
-    one.learn(64 * 300, [lambda status: kl.extend(status.metrics["train/teacher_kl"].reshape(-1).tolist())])
+    one.learn(64 * 300, [lambda status: kl.extend(status.series["train/teacher_kl"].reshape(-1).tolist())])
     assert len(kl) == 300
     assert np.mean(kl[-20:]) < 0.1 * np.mean(kl[:5])
     if recorded:

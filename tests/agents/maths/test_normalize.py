@@ -10,7 +10,7 @@ from stable_baselines3.common.vec_env import DummyVecEnv, VecNormalize
 from torch import Tensor
 
 from agents import A2C
-from agents.loop import Status
+from agents.events import Status
 from agents.maths.normalize import ObservationNormalizer, RewardNormalizer, RunningMoments, scale_and_clip
 from agents.settings.actor_critic import Engine
 

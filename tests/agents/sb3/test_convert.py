@@ -18,7 +18,7 @@ from torch import nn, optim
 from agents import A2C
 from agents.checkpoint import CheckpointError
 from agents.evaluation import evaluate
-from agents.loop import Status
+from agents.events import Status
 from agents.maths.schedules import Cosine, Linear, Schedule, value_at
 from agents.ppo import PPO
 from agents.sb3 import build, from_sb3, to_sb3

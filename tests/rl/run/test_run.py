@@ -9,8 +9,9 @@ import pytest
 import rl.run.run
 import rl.train
 from agents import A2C, checkpoint
-from agents.loop import Status
+from agents.events import Status
 from agents.settings.run import RunSettings
+from agents.training import Training
 from rl.run import summary
 from rl.run.run import ProgressBar, Run
 from tests.conftest import Command
@@ -66,12 +67,12 @@ def test_the_checkpoint_comes_before_the_report(
 def test_files_deleted_in_mid_run(lost: str, command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The next checkpoint notices: one line, and the checkpoint lies beside the run, whose folder stays away."""
 
-    def delete(bar: ProgressBar, status: Status) -> None:
+    def delete(bar: ProgressBar, training: Training, status: Status) -> None:
         if status.step == 600:
             run = run_of(tmp_path)
             shutil.rmtree(run) if lost == "." else (run / lost).unlink()
 
-    monkeypatch.setattr(ProgressBar, "__call__", delete)
+    monkeypatch.setattr(ProgressBar, "on_update", delete)
     argv = ["CartPole-v1", *SHORT, "--set", "checkpoint_interval=1000", "--out", tmp_path]
     status, _, err = command(rl.train, *argv)
     assert (status, err.count("\n")) == (1, 1)

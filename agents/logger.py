@@ -1,0 +1,95 @@
+"""`Logger`: averages metrics and episodes into the rows that training logs."""
+
+import math
+from collections import deque
+from collections.abc import Mapping
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from agents.rollout import Episode, Metrics
+from envs import saved
+
+LATEST = 100  # episodes over which training returns are averaged, as everywhere in the field
+SHIFT = "train/policy_shift_kl"  # a metric of which the largest value is logged too
+
+
+def rows_of(series: Metrics) -> Tensor:
+    """The metrics of U updates as float[U, number of metrics]; of no metrics, float[1, 0]."""
+    if not series:
+        return torch.zeros(1, 0)
+    return torch.stack([metric.reshape(-1) for metric in series.values()], -1).cpu()
+
+
+class Logger:
+    """Keeps what the next row averages: updates since the last row, the latest 100 episodes, values of hooks."""
+
+    def __init__(self) -> None:
+        self.returns: deque[float] = deque(maxlen=LATEST)
+        self.lengths: deque[int] = deque(maxlen=LATEST)
+        self._window: list[Tensor] = []
+        self._names: list[str] = []
+        self._recorded: dict[str, list[float]] = {}
+
+    @property
+    def mean_return(self) -> float:
+        """Over the last 100 episodes; NaN before the first ends."""
+        return float(np.mean(self.returns)) if self.returns else math.nan
+
+    @property
+    def pending(self) -> bool:
+        """Whether there were updates since the last row."""
+        return bool(self._window)
+
+    def add_episode(self, episode: Episode) -> None:
+        self.returns.append(episode.ret)
+        self.lengths.append(episode.length)
+
+    def add(self, series: Metrics) -> None:
+        """series: of one or several updates, float32[U] each."""
+        self._names = self._names or list(series)
+        self._window.append(rows_of(series))
+
+    def record(self, name: str, value: float) -> None:
+        """Adds a value to the next row, which holds the mean if there are several of this name."""
+        self._recorded.setdefault(name, []).append(value)
+
+    def row(self, step: int, seconds: float) -> dict[str, float]:
+        """Name → mean since the last row; NaN for what was not measured. Begins the next row."""
+        window = torch.cat(self._window).double()
+        row = {
+            "rollout/ep_rew_mean": self.mean_return,
+            "rollout/ep_len_mean": float(np.mean(self.lengths)) if self.lengths else math.nan,
+            **dict(zip(self._names, window.nanmean(0).tolist(), strict=True)),
+        }
+        if SHIFT in self._names:
+            row[f"{SHIFT}_max"] = float(np.fmax.reduce(window[:, self._names.index(SHIFT)].numpy()))
+        row |= {name: float(np.mean(values)) for name, values in self._recorded.items()}
+        row |= {"time/seconds": round(seconds, 3), "time/steps_per_second": round(step / max(seconds, 1e-9), 1)}
+        self._window.clear()
+        self._recorded.clear()
+        return row
+
+    def state_dict(self) -> dict[str, object]:
+        """Unlogged updates and the latest episodes. Values of hooks are not kept."""
+        return {
+            "returns": list(self.returns),
+            "lengths": list(self.lengths),
+            "window": torch.cat(self._window) if self._window else None,
+            "names": self._names,
+        }
+
+    def load_state_dict(self, state: Mapping[str, object]) -> None:
+        """Raises Misfit, and changes nothing, if the state is not that of a logger."""
+        given = saved.mapping(state, "logger", self.state_dict())
+        returns = [saved.number(x, "returns") for x in saved.sequence(given["returns"], "returns")]
+        lengths = [saved.whole(x, "lengths") for x in saved.sequence(given["lengths"], "lengths", len(returns))]
+        names = [saved.text(name, "names") for name in saved.sequence(given["names"], "names")]
+        window = given["window"]
+        if window is not None:  # NaN: not measured in this update
+            dtype = window.dtype if isinstance(window, Tensor) and window.is_floating_point() else torch.float32
+            window = saved.tensor_with_nan(window, "window", dtype, (None, len(names)))
+        self.returns.extend(returns)
+        self.lengths.extend(lengths)
+        self._window, self._names = [] if window is None else [window], names

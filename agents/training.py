@@ -1,0 +1,169 @@
+"""`Hook` and `Training`: what `learn` tells its hooks, and what they may ask for. See docs/hooks.md."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from agents.events import Evaluated, Image, Log, Picture, Status, Stop
+from agents.logger import Logger
+from agents.rollout import Actor, Episode
+from agents.settings.values import ConfigError
+from envs import saved
+
+ANY_INTERVAL = 2**60  # the `interval` of a hook that need not see any particular update
+
+
+class Hook:
+    """What training tells at its events; a subclass defines the methods that it needs.
+
+    At every event the hooks are called in the order of their list. A hook may change the agent and call the methods of
+    `Training`. If it raises, training ends with its error.
+    """
+
+    interval: int = 1  # updates between calls of on_update, which may also come earlier
+    step_interval: int = 0  # environment steps between calls of on_steps
+
+    def on_begin(self, training: "Training") -> None:
+        """Before the first update of a call of `learn`."""
+
+    def on_episode(self, training: "Training", episode: Episode) -> None:
+        """For each finished episode, after the updates that it ended in."""
+
+    def on_update(self, training: "Training", status: Status) -> None:
+        """After one or several updates, at the latest when their number is a multiple of `interval`.
+
+        The fused engine makes the updates in between in one call, so a small interval slows it down.
+        """
+
+    def on_log(self, training: "Training", log: Log) -> None:
+        """After every `log_interval` updates, an argument of `learn`."""
+
+    def on_steps(self, training: "Training") -> None:
+        """After the first update that reaches or passes a multiple of `step_interval` environment steps."""
+
+    def on_evaluation(self, training: "Training", evaluated: Evaluated) -> None:
+        """After `agents.hooks.Evaluations` has evaluated the agent."""
+
+    def on_checkpoint(self, training: "Training", path: Path) -> None:
+        """After `agents.hooks.Checkpoints` has written a checkpoint."""
+
+    def on_image(self, training: "Training", image: Image) -> None:
+        """After a hook has called `Training.show`."""
+
+    def on_end(self, training: "Training") -> None:
+        """At the end of a call of `learn`, also of one that fails. `training.stopped`: what ended it early."""
+
+
+Function = Callable[[Status], bool | None]
+AnyHook = Hook | Function
+"""A `Hook`; or a function, called after every update, or as `Hook.on_update` if it has an attribute `interval`.
+Training ends when it returns False."""
+
+
+class _Calls(Hook):
+    """The hook that calls a function."""
+
+    def __init__(self, function: Function) -> None:
+        self._function, self.interval = function, int(getattr(function, "interval", 1))
+
+    def on_update(self, training: "Training", status: Status) -> None:
+        if self._function(status) is False:
+            training.stop(getattr(self._function, "__name__", type(self._function).__name__), "returned False")
+
+
+def check_hooks(hooks: object) -> None:
+    """Raises ConfigError unless the hooks are a list of hooks and functions."""
+    if not isinstance(hooks, Sequence) or not all(isinstance(hook, Hook) or callable(hook) for hook in hooks):
+        raise ConfigError(
+            "hooks must be a list of functions of a Status or of agents.hooks.Hook objects, such as [f], got "
+            f"{saved.shown(hooks)}; a callback of Stable-Baselines3 becomes such a function or object"
+        )
+    for hook in hooks:
+        if isinstance(hook, Hook) and _defines(hook, "on_steps") and hook.step_interval < 1:
+            raise ConfigError(f"{type(hook).__name__}.step_interval must be at least 1, got {hook.step_interval}")
+
+
+def _defines(hook: Hook, event: str) -> bool:
+    return getattr(type(hook), event) is not getattr(Hook, event)
+
+
+class Training:
+    """A call of `learn`, as its hooks see it: where it stands, and what they may ask for."""
+
+    def __init__(
+        self, agent: Actor, start: Status, hooks: Sequence[AnyHook], log_interval: int, logger: Logger
+    ) -> None:
+        """start: where training begins."""
+        self.agent, self.stopped = agent, None
+        self.step, self.until, self.iteration, self.seconds = start[:4]  # as in `Status`
+        self._hooks = [hook if isinstance(hook, Hook) else _Calls(hook) for hook in hooks]
+        self._logger, self._log_interval = logger, log_interval
+        self._on_episode, self._on_update, self._on_log, self._on_steps = (
+            [hook for hook in self._hooks if _defines(hook, event)]
+            for event in ("on_episode", "on_update", "on_log", "on_steps")
+        )
+        self._intervals = [hook.interval for hook in self._on_update] + ([log_interval] if self._on_log else [])
+
+    stopped: Stop | None  # what ends training early
+
+    @property
+    def interval(self) -> int:
+        """The smallest number of updates between two that a hook must see."""
+        return min(self._intervals, default=ANY_INTERVAL)
+
+    def updates_ahead(self, steps: int) -> int:
+        """Updates up to the next one that a hook must see. steps: environment steps per update."""
+        ahead = [interval - self.iteration % interval for interval in self._intervals]
+        ahead += [-(-(hook.step_interval - self.step % hook.step_interval) // steps) for hook in self._on_steps]
+        return min(ahead, default=ANY_INTERVAL)
+
+    # --- what a hook may ask for ---
+
+    def stop(self, by: str, why: str = "") -> None:
+        """Ends training once all hooks have seen the latest update. by: the setting or hook; why: what happened."""
+        self.stopped = self.stopped or Stop(by, why)
+
+    def record(self, tag: str, value: float) -> None:
+        """Adds a number to the next `Log`, which holds the mean of all values under this tag since the last one."""
+        self._logger.record(tag, float(value))
+
+    def show(self, tag: str, picture: Picture) -> None:
+        """Passes a picture, a film or a figure to every hook."""
+        for hook in self._hooks:
+            hook.on_image(self, Image(self.step, tag, picture))
+
+    # --- telling the hooks ---
+
+    def begin(self) -> None:
+        for hook in self._hooks:
+            hook.on_begin(self)
+
+    def updated(self, status: Status) -> None:
+        """Tells of updates, in the order: episodes, updates, log, steps."""
+        before, self.step, self.iteration, self.seconds = self.step, status.step, status.iteration, status.seconds
+        for episode in status.episodes:
+            self._logger.add_episode(episode)
+            for hook in self._on_episode:
+                hook.on_episode(self, episode)
+        if self._on_log:
+            self._logger.add(status.series)
+        for hook in self._on_update:
+            hook.on_update(self, status)
+        if self._on_log and status.iteration % self._log_interval == 0:
+            log = Log(self.step, self.iteration, self.seconds, self._logger.row(self.step, self.seconds))
+            for hook in self._on_log:
+                hook.on_log(self, log)
+        for hook in self._on_steps:
+            if self.step // hook.step_interval > before // hook.step_interval:
+                hook.on_steps(self)
+
+    def evaluated(self, evaluated: Evaluated) -> None:
+        for hook in self._hooks:
+            hook.on_evaluation(self, evaluated)
+
+    def saved(self, path: Path) -> None:
+        for hook in self._hooks:
+            hook.on_checkpoint(self, path)
+
+    def end(self) -> None:
+        for hook in self._hooks:
+            hook.on_end(self)
