@@ -1,5 +1,14 @@
 """Algorithms: A2C, and the base classes of an algorithm of your own."""
 
+from importlib.util import find_spec
+from pathlib import Path
+
+if (  # a folder of the user's
+    (_envs := getattr(find_spec("envs"), "origin", None))
+    and Path(_envs).resolve().parents[1] != Path(__file__).resolve().parents[1]
+):
+    raise ImportError(f"{_envs} hides the package 'envs' of actor-critic: rename it")
+
 from agents.a2c import A2C
 from agents.actor_critic import ActorCritic
 from agents.agent import Agent

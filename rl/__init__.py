@@ -6,18 +6,37 @@ from importlib import import_module
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
 from types import ModuleType
+from typing import TYPE_CHECKING
 
+from rl.run.shadows import refuse_shadows
 from rl.run.signals import exit_on_interrupt
 
-if sys.argv[:1] == ["-m"]:  # while Python looks for the command of `python -m rl.…`; the imports below take seconds
+if sys.argv[:1] == ["-m"]:  # while Python looks for the command of `python -m rl.…`, whose imports take seconds
     exit_on_interrupt()
+refuse_shadows()
 
-from agents.evaluation import Evaluation, evaluate
-from agents.settings.values import ConfigError
-from rl.experiments.lines import plot
+if TYPE_CHECKING:
+    from agents.evaluation import Evaluation, evaluate
+    from agents.settings.values import ConfigError
+    from rl.experiments.lines import plot
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 __all__ = ["ConfigError", "Evaluation", "evaluate", "plot"]
+
+_OFFERED = {
+    "ConfigError": "agents.settings.values",
+    "Evaluation": "agents.evaluation",
+    "evaluate": "agents.evaluation",
+    "plot": "rl.experiments.lines",
+}
+
+
+def __getattr__(name: str) -> object:
+    """What `rl` offers is imported at its first use: it takes seconds, and `actor-critic` alone needs none of it."""
+    if name not in _OFFERED:
+        raise AttributeError(f"module 'rl' has no attribute {name!r}")
+    return getattr(import_module(_OFFERED[name]), name)
+
 
 MOVED = {f"rl.{name}": f"agents.{name}" for name in ("demonstrations", "loop", "rollout")} | {
     "rl.distributions": "agents.maths.distributions",
