@@ -3,6 +3,8 @@
 import csv
 from pathlib import Path
 
+from agents.settings.files import write_yaml
+
 
 def table(path: Path) -> list[list[str]]:
     """The rows of a CSV file without its wall-clock columns."""
@@ -15,3 +17,14 @@ def run_of(parent: Path) -> Path:
     """The only run in a parent of run directories."""
     (config,) = parent.glob("*/*/*/config.yaml")
     return config.parent
+
+
+def unfinished_run(directory: Path, **settings: object) -> Path:
+    """An unfinished run that trained for 300 steps."""
+    directory.mkdir()
+    write_yaml(directory / "config.yaml", {"env": "A-v0", "agent": "a2c", "seed": 0, **settings})
+    names = ["step", "rollout/ep_rew_mean", "train/policy_shift_kl", "train/entropy"]
+    rows = [[step, step / 3, 0.01, 0.5] for step in (100, 200, 300)]
+    text = "\n".join(",".join(map(str, row)) for row in [names, *rows])
+    (directory / "metrics.csv").write_text(f"{text}\n", encoding="utf-8")
+    return directory

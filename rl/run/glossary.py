@@ -27,7 +27,7 @@ METRICS = {
         "fluctuates around 0; it does not measure progress", "grows without bound: look at the value loss",
     ),
     "train/value_loss": Metric(
-        "value loss", "(scaled return)²", "mean((target − V(s))²), target = V(s) + Â",
+        "value loss", "scaled return²", "mean((target − V(s))²), target = V(s) + Â",
         "levels off; rises while returns grow", "explodes: normalize rewards, or lower the critic's learning rate",
     ),
     "train/explained_variance": Metric(

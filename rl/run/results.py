@@ -45,19 +45,20 @@ def column(runs: Iterable[Result], key: str = "eval_mean") -> list[float]:
 
 
 def read_columns(path: Path) -> Columns:
-    """A CSV file of numbers as columns; an empty cell is NaN.
+    """A CSV file of numbers as columns; an empty cell is NaN. A last line without an end is still being written.
 
     Raises ValueError if there are no rows, ConfigError if a row does not hold a number for each column.
     """
-    lines = path.read_text(encoding="utf-8", errors="replace").splitlines() if path.is_file() else []
+    text = path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
+    lines = text[: text.rfind("\n") + 1].splitlines()
     if not lines:
         raise ValueError(f"{path} holds no rows to draw")
     names = lines[0].split(",")
     rows = [_numbers(line) for line in lines[1:]]
     for number, row in enumerate(rows, 2):
         if len(row) != len(names):
-            text = shown(lines[number - 1])
-            raise ConfigError(f"{path} is damaged: line {number} must hold {len(names)} numbers, not {text}")
+            found = shown(lines[number - 1])
+            raise ConfigError(f"{path} is damaged: line {number} must hold {len(names)} numbers, not {found}")
     return dict(zip(names, np.array(rows, dtype=np.float64).reshape(len(rows), len(names)).T, strict=True))
 
 

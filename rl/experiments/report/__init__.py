@@ -1,0 +1,1 @@
+"""A report on runs that one can send to somebody: one HTML file, without network."""

@@ -1,0 +1,47 @@
+"""`python -m rl.report RUN…`: one HTML file about runs, to send to somebody; with --serve, live while they train."""
+
+from contextlib import suppress
+from pathlib import Path
+
+from agents.writing import write_text
+from rl.experiments.lines import lines_of
+from rl.experiments.report.content import content
+from rl.experiments.report.curves import Plain
+from rl.experiments.report.page import html
+from rl.experiments.report.serving import server
+from rl.run.terminal import DONE, Parser, at_least, run
+
+
+def main(argv: list[str]) -> int:
+    parser = Parser(
+        prog="rl.report", description="Write a report on runs of one environment: one HTML file, no network."
+    )
+    parser.add_argument("runs", nargs="+", type=Path, metavar="RUN", help="a run directory, or a folder of them")
+    parser.add_argument("--out", type=Path, default=Path("report.html"), metavar="FILE", help="(report.html)")
+    parser.add_argument(
+        "--film", type=Path, metavar="FILE", help="MP4 or GIF to show (default: the newest in the runs)"
+    )
+    parser.add_argument(
+        "--serve", type=at_least(0, 65_535), nargs="?", const=8000, metavar="PORT",
+        help="serve the report to this machine instead, live, until Ctrl-C (8000; 0: a free port)",
+    )  # fmt: skip
+    args = parser.parse_args(argv)
+
+    def newest() -> Plain:
+        return content(*lines_of(args.runs), args.film)
+
+    if args.serve is not None:
+        newest()  # a mistake shows here
+        with server(newest, args.serve) as serving, suppress(KeyboardInterrupt):
+            print(f"http://127.0.0.1:{serving.server_port}/ until Ctrl-C", flush=True)
+            serving.serve_forever()
+        return DONE
+    args.out.parent.mkdir(parents=True, exist_ok=True)
+    found = newest()
+    write_text(args.out, html(found))
+    print(f"{found['title']}, {found['subtitle']}: written to {args.out}, {args.out.stat().st_size:,} bytes")
+    return DONE
+
+
+if __name__ == "__main__":
+    run(main)
