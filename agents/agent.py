@@ -187,10 +187,11 @@ class Agent(AgentState, BuiltSettings, NamesOfSB3, metaclass=CheckedKeywords):
     @classmethod
     def load(
         cls, path: str | Path, env: EnvLike | None = None, engine: str | None = None,
-        *, trust: bool = True, finite: bool = True, **changes: object,
+        *, best: bool = False, trust: bool = True, finite: bool = True, **changes: object,
     ) -> Self:  # fmt: skip
         """Loads an agent from a run directory or checkpoint, or the wrapped agent of this class inside the saved one.
 
+        best: of a run directory, the checkpoint with the best evaluation in training, instead of the newest.
         env: replaces the saved id; training then begins new episodes. An agent that was trained on an environment
         object can predict without one. engine: replaces the saved one; changes: replace other settings.
         trust: whether to import the modules that the file names (`Checkpoint.imports`); finite: whether to refuse
@@ -198,7 +199,7 @@ class Agent(AgentState, BuiltSettings, NamesOfSB3, metaclass=CheckedKeywords):
         Raises CheckpointError if the file is damaged, foreign, of another class, or for other spaces.
         """
         check_keywords("load", changes, setting_types(*cls.settings_classes()))
-        read = checkpoint.read(path)
+        read = checkpoint.read(path, best)
         read = read if read.agent == cls.name else read.unwrapped(cls.name)
         return cls.restore(read, env, engine, trust=trust, finite=finite, changes=changes)
 

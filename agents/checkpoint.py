@@ -18,6 +18,7 @@ from agents.settings.values import ConfigError, convert
 from envs import EnvironmentFailure, EnvironmentUsageError, saved
 
 FORMAT = 2
+BEST = "best.pt"  # in a run directory: the checkpoint with the best evaluation
 _MARK = "actor-critic checkpoint"
 _MODULES = ("network", "optimizer")  # settings that may name a class, module:Class
 
@@ -129,9 +130,12 @@ class Checkpoint(NamedTuple):
         return self._replace(agent=self.wraps, wraps=None, settings=settings, state=state, loop=loop)
 
 
-def read(run: str | Path) -> Checkpoint:
-    """The checkpoint in a file (.pt may be left out), or the newest of a run directory. Raises as `load` does."""
-    file = locate(run)
+def read(run: str | Path, best: bool = False) -> Checkpoint:
+    """The checkpoint in a file (.pt may be left out), or of a run directory the newest, or the best one.
+
+    Raises as `load` and `locate` do.
+    """
+    file = locate(run, best)
     content = load(file)
     content.setdefault("absent", None)
     if content.keys() != set(Checkpoint._fields) - {"path"}:
@@ -189,9 +193,16 @@ def load(path: Path) -> dict[str, object]:
         raise CheckpointError(f"{path} holds what this package does not write: {error}") from None
 
 
-def locate(run: str | Path) -> Path:
-    """The newest checkpoint of a run directory, or the file itself. Raises CheckpointError if there is none."""
+def locate(run: str | Path, best: bool = False) -> Path:
+    """The newest checkpoint of a run directory, or the best one, or the file itself.
+
+    Raises CheckpointError if there is none.
+    """
     path = Path(run)
+    if best:
+        if not (path / BEST).is_file():
+            raise CheckpointError(f"{path} holds no {BEST}; a run directory does if it was trained with eval_interval")
+        return path / BEST
     return newest(path / "checkpoints") if path.is_dir() else with_suffix(path)
 
 

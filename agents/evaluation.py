@@ -145,16 +145,18 @@ def evaluate_still(
 
 
 def evaluate_both(
-    agent: Agent, episodes: int, seed: int, max_steps: int | None = None, watch: Watch = _nobody
-) -> tuple[Evaluation, Evaluation]:
-    """The deterministic and the stochastic evaluation of an agent in its training environment, as `evaluate` does."""
-    first = evaluate(agent, agent.env, episodes, True, seed, max_steps=max_steps, watch=watch)
+    agent: Agent, episodes: int, seed: int, max_steps: int | None = None, watch: Watch = _nobody,
+    *, env: EnvLike | None = None,
+) -> tuple[Evaluation, Evaluation]:  # fmt: skip
+    """The deterministic and the stochastic evaluation of an agent, as `evaluate` does. env: by default, its own."""
+    where = agent.env if env is None else env
+    first = evaluate(agent, where, episodes, True, seed, max_steps=max_steps, watch=watch)
     done = int(first.lengths.sum())
 
     def later(ended: int, steps: int) -> None:
         watch(episodes + ended, done + steps)
 
-    return first, evaluate(agent, agent.env, episodes, False, seed, max_steps=max_steps, watch=later)
+    return first, evaluate(agent, where, episodes, False, seed, max_steps=max_steps, watch=later)
 
 
 def summarize(deterministic: Evaluation, stochastic: Evaluation) -> dict[str, float | int]:

@@ -37,17 +37,16 @@ class Loop:
     """Trains an agent on worlds. Its state, beside the agent's, is what a resumed run needs.
 
     `exact` tells whether the last `load_state_dict` brought the environments back; `inexact_resumes` counts those that
-    did not, over all of a run. `stopped`: what ended the last `run` early.
+    did not, over all of a run.
     """
-
-    stopped: Stop | None
 
     def __init__(self, agent: Trainable, worlds: Worlds, seed: int) -> None:
         self.agent, self.worlds, self.seed = agent, worlds, seed
         self.step = self.iteration = 0
         self.seconds = 0.0
         self.exact, self.inexact_resumes = True, 0
-        self.logger, self.stopped = Logger(), None
+        self.logger = Logger()
+        self._training: Training | None = None  # the latest call of `run`
         self._obs: Array | None = None
         self._state: Tensor | None = None  # of a recurrent agent
         self._between_iterations = True
@@ -59,14 +58,18 @@ class Loop:
         """
         self.begin_episodes()
         start = Status(self.step, until, self.iteration, self.seconds, {}, ())
-        training = Training(self.agent, start, hooks, log_interval, self.logger)
+        self._training = training = Training(self.agent, start, hooks, log_interval, self.logger)
         try:
             training.begin()
             while training.stopped is None and self.step + self.worlds.num_envs <= until:
                 self._advance(training)
         finally:
-            self.stopped = training.stopped
             training.end()
+
+    @property
+    def stopped(self) -> Stop | None:
+        """What ends the latest `run` early."""
+        return None if self._training is None else self._training.stopped
 
     def _advance(self, training: Training) -> None:
         """One or several iterations in one call; then the hooks."""

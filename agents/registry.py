@@ -55,10 +55,11 @@ def build(name: str, env: EnvLike, settings: Mapping[str, object]) -> Agent:
 
 
 def load(
-    run: str | Path, env: EnvLike | None = None, engine: str | None = None, *, trust: bool = True, finite: bool = True
-) -> Agent:
+    run: str | Path, env: EnvLike | None = None, engine: str | None = None,
+    *, best: bool = False, trust: bool = True, finite: bool = True,
+) -> Agent:  # fmt: skip
     """Loads an agent of any class from a run directory or checkpoint. See `Agent.load`."""
-    return restore(checkpoint.read(run), env, engine, trust=trust, finite=finite)
+    return restore(checkpoint.read(run, best), env, engine, trust=trust, finite=finite)
 
 
 def load_actor(

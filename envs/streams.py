@@ -10,7 +10,15 @@ import numpy as np
 import torch
 
 Stream = Literal[
-    "environments", "initialization", "actions", "predictions", "evaluation", "batches", "discriminator", "minibatches"
+    "environments",
+    "initialization",
+    "actions",
+    "predictions",
+    "evaluation",
+    "batches",
+    "discriminator",
+    "minibatches",
+    "evaluation in training",
 ]
 
 _KEYS: dict[Stream, int] = {
@@ -22,6 +30,7 @@ _KEYS: dict[Stream, int] = {
     "batches": 5,  # order of recorded transitions
     "discriminator": 6,  # its weights and batches
     "minibatches": 1 << 40,  # order of the steps of a rollout
+    "evaluation in training": (1 << 40) + 1,  # the seed of evaluations between updates
 }
 _STEPS = 7  # from here on, keys are the steps of resumed runs, which are below 10¹²
 

@@ -17,12 +17,13 @@ keep_callable(__name__, evaluate)
 
 
 def main(argv: list[str]) -> int:
-    parser = Parser(prog="rl.evaluate", description="Evaluate the newest checkpoint of a run directory.")
+    parser = Parser(prog="rl.evaluate", description="Evaluate the newest checkpoint of a run directory, or the best.")
     parser.add_argument("run", type=Path, metavar="RUN", help="a run directory, or a checkpoint file")
     parser.add_argument(
         "--episodes", type=at_least(1), metavar="N", help="episodes of each evaluation (default: as the run did)"
     )
     parser.add_argument("--seed", type=parse_seed, metavar="S", help="seed of the evaluation (default: the run's)")
+    parser.add_argument("--best", action="store_true", help="evaluate best.pt, the best of the evaluations in training")
     args = parser.parse_args(argv)
     settings = RunSettings()
     if args.run.is_dir():
@@ -30,7 +31,7 @@ def main(argv: list[str]) -> int:
         layer: dict[str, object] = {key: saved[key] for key in ("eval_episodes", "eval_max_steps") if key in saved}
         chosen = merge_layers(setting_types(RunSettings), [(str(args.run / "config.yaml"), layer)])
         settings = RunSettings(**chosen)  # type: ignore[arg-type]
-    file = checkpoint.locate(args.run)
+    file = checkpoint.locate(args.run, args.best)
     read = checkpoint.read(file).actor()
     name_imports(read)
     agent = registry.restore(read)

@@ -3,12 +3,14 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from agents.settings.files import read_yaml
-from agents.settings.ranges import Episodes, Interval, Steps
+from agents.settings.ranges import Count, Episodes, Extent, Interval, Steps
 from agents.settings.schema import convert_settings, merge_layers
 from agents.settings.values import ConfigError
 
+_OF_EVALUATIONS = ("stop_at", "eval_patience", "eval_interval_episodes")
 SECTIONS = ("ppo", "stream")  # agents whose settings stand in a section of a file, beside those of A2C at its top
 
 
@@ -23,12 +25,30 @@ class RunSettings:
     total_timesteps: Steps = 100_000  # environment steps to train for
     log_interval: Interval = 100  # updates per row of metrics.csv
     checkpoint_interval: Steps = 50_000  # environment steps between checkpoints
-    eval_episodes: Episodes = 100  # episodes of each final evaluation, of which there is a greedy and a stochastic one
-    eval_max_steps: Steps | None = None  # of each final evaluation; its episodes are cut off at equal shares; null: off
+    keep: Count | None = 2  # number of latest checkpoints that are kept; null: all
     warm_start: str | None = None  # run directory or checkpoint whose network parameters the run starts from
+
+    # Evaluation
+    eval_episodes: Episodes = 100  # episodes of each final evaluation, of which there is a greedy and a stochastic one
+    eval_max_steps: Steps | None = None  # of each evaluation; its episodes are cut off at equal shares; null: off
+    eval_interval: Extent = 0  # environment steps between evaluations during training; the best is kept; 0: off
+    eval_interval_episodes: Episodes = 20  # episodes of each of these, of which there is a greedy and a stochastic one
+
+    # Stopping
+    stop_at: float | Literal["threshold"] | None = None  # greedy mean return to stop at; threshold: the environment's
+    eval_patience: Count | None = None  # evaluations during training without a better one, after which it stops
+    max_seconds: float | None = None  # seconds of training and of evaluations during training, after which it stops
 
     def __post_init__(self) -> None:
         convert_settings(self, RunSettings)
+        if self.max_seconds is not None and not self.max_seconds > 0:
+            raise ConfigError(f"max_seconds must be positive or null, got {self.max_seconds:g}")
+        if not self.eval_interval:
+            given = [name for name in _OF_EVALUATIONS if getattr(self, name) != getattr(RunSettings, name)]
+            if given:
+                raise ConfigError(
+                    f"{given[0]} is for evaluations during training: set eval_interval too, such as 10000 steps"
+                )
 
 
 def chosen_settings(

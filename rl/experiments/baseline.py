@@ -20,6 +20,7 @@ from agents.settings.schema import setting_types, setting_values
 from agents.settings.values import ConfigError
 from envs.names import full_id
 from rl.experiments.sb3_training import learn
+from rl.run.goals import STOPS
 from rl.run.recorder import Recorder, create_run_directory
 from rl.run.run import write_report
 from rl.run.summary import write_summary
@@ -60,7 +61,9 @@ def main(argv: list[str]) -> int:
     agent.loop.seconds = seconds
     agent.save(directory / "checkpoints" / f"step-{model.num_timesteps:012}.pt")
     print(f"trained       {model.num_timesteps:,} steps in {seconds:.1f} s")
-    end = write_summary(directory, agent, name, "stable-baselines3", recorder, run_settings, start)
+    end = write_summary(
+        directory, agent, name, "stable-baselines3", recorder, run_settings, start, {"stopped_by": None}
+    )
     print(f"evaluation    {end.deterministic}\n              {end.stochastic}")
     print(f"written to    {directory} (figure: {end.figure.name})")
     return DONE
@@ -98,4 +101,7 @@ def _settings(args: Namespace) -> tuple[A2CSettings, RunSettings]:
     agent_chosen = {key: value for key, value in chosen.items() if key not in run_chosen}
     if run_chosen.get("warm_start") is not None:
         raise ConfigError("Stable-Baselines3's baseline has no counterpart of warm_start")
+    for name in ("eval_interval", *STOPS):
+        if run_chosen.get(name):
+            raise ConfigError(f"Stable-Baselines3's baseline has no counterpart of {name}")
     return own(args.env, **agent_chosen), RunSettings(**run_chosen)  # type: ignore[arg-type]

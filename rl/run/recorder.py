@@ -5,7 +5,8 @@ from contextlib import ExitStack
 from datetime import datetime
 from pathlib import Path
 
-from agents.events import Log
+from agents.evaluation import summarize
+from agents.events import Evaluated, Log
 from agents.logger import LATEST, Logger
 from agents.machine import versions
 from agents.rollout import Episode
@@ -34,21 +35,29 @@ def create_run_directory(out: Path, env_id: str, agent: str, seed: int, settings
 
 
 class Recorder(Hook):
-    """Writes metrics.csv, one row per `log_interval` updates, and episodes.csv, one row per episode.
+    """Writes metrics.csv, one row per `log_interval` updates; episodes.csv, one row per episode; and evaluations.csv,
+    one row per evaluation during training.
 
     A metric is the mean over the row's updates in which it was measured; of the policy shift, the largest value is
     recorded too. rollout/* are means over the last 100 episodes. Wall-clock columns, time/*, come last. `solved_at` is
     the step at which the mean return of the last 100 episodes first reached the environment's reward threshold.
     """
 
-    def __init__(self, directory: Path, logger: Logger, reward_threshold: float | None) -> None:
-        """logger: of the loop that trains."""
+    def __init__(
+        self, directory: Path, logger: Logger, reward_threshold: float | None, evaluates: bool = False
+    ) -> None:
+        """logger: of the loop that trains; evaluates: whether there are evaluations during training."""
         self.logger, self._threshold = logger, reward_threshold
         self.solved_at: int | None = None
         self._lock, self._summary = lock(directory), directory / "summary.json"
         self._metrics = Table(directory / "metrics.csv")
         self._episodes = Table(directory / "episodes.csv")
         self._episodes.header(["step", "return", "length", "time/seconds"])
+        self._evaluations = Table(directory / "evaluations.csv") if evaluates else None
+
+    @property
+    def _tables(self) -> list[Table]:
+        return [table for table in (self._metrics, self._episodes, self._evaluations) if table is not None]
 
     def on_episode(self, training: Training, episode: Episode) -> None:
         self._episodes.row([episode.step, episode.ret, episode.length, round(training.seconds, 3)])
@@ -58,6 +67,13 @@ class Recorder(Hook):
 
     def on_log(self, training: Training, log: Log) -> None:
         self._write_row(log.step, log.iteration, log.scalars)
+
+    def on_evaluation(self, training: Training, evaluated: Evaluated) -> None:
+        if self._evaluations is not None:
+            row = {"step": evaluated.step, **summarize(evaluated.deterministic, evaluated.stochastic)}
+            row["time/seconds"] = round(evaluated.seconds, 3)
+            self._evaluations.header(list(row))
+            self._evaluations.row(list(row.values()))
 
     def flush(self, step: int, iteration: int, seconds: float) -> None:
         """Writes a row for the updates since the last one. Called at the end of a run, after its checkpoint."""
@@ -71,12 +87,13 @@ class Recorder(Hook):
     def close(self) -> None:
         """Closes the files, all of them even if the last rows of one cannot be written."""
         with ExitStack() as stack:
-            for file in (self._lock, self._episodes, self._metrics):
-                stack.callback(file.close)
+            stack.callback(self._lock.close)
+            for table in self._tables:
+                stack.callback(table.close)
 
     def state_dict(self) -> dict[str, object]:
         """The logger's state, and the length of each file."""
-        sizes = [self._metrics.size(), self._episodes.size()]
+        sizes = [table.size() for table in self._tables]
         return {**self.logger.state_dict(), "solved_at": self.solved_at, "files": sizes}
 
     def load_state_dict(self, state: Mapping[str, object]) -> None:
@@ -87,7 +104,7 @@ class Recorder(Hook):
         """
         given = saved.mapping(state, "recorder", self.state_dict())
         solved_at, files = given.pop("solved_at"), given.pop("files")
-        tables = (self._metrics, self._episodes)
+        tables = self._tables
         sizes = [saved.whole(x, "files") for x in saved.sequence(files, "files", len(tables))]
         for table, size in zip(tables, sizes, strict=True):
             table.check_size(size)

@@ -9,14 +9,14 @@ from typing import NamedTuple
 
 import torch
 
-from agents import checkpoint
 from agents.agent import Agent
 from agents.checkpoint import CheckpointError
 from agents.episodes import cutoff_of
+from agents.hooks import Checkpoints
 from agents.progress import ProgressBar
 from agents.settings.run import RunSettings
-from agents.training import Hook, Training
 from agents.writing import write_text
+from rl.run.goals import Goals
 from rl.run.recorder import Recorder
 from rl.run.signals import ignore
 from rl.run.terminal import Interrupt, RunFailed
@@ -29,19 +29,24 @@ class Run(NamedTuple):
     settings: RunSettings
     agent: Agent
     recorder: Recorder
+    goals: Goals
     source: str  # where the settings came from
+
+    @property
+    def checkpoints(self) -> Checkpoints:
+        return Checkpoints(self.directory, self.settings.checkpoint_interval, self.settings.keep, self._extra)
 
     @property
     def checkpoint(self) -> Path:
         """The file of a checkpoint at the current step."""
-        return self.directory / "checkpoints" / f"step-{self.agent.loop.step:012}.pt"
+        return self.checkpoints.path(self.agent)
 
     def save(self) -> None:
-        """Writes a checkpoint of the current step and deletes all but the newest two."""
-        path = self.checkpoint
-        self.agent.save(path, {"recorder": self.recorder.state_dict()})
-        for old in checkpoint.in_order(path.parent)[:-2]:
-            old.unlink(missing_ok=True)
+        """Writes a checkpoint of the current step, and deletes the oldest."""
+        self.checkpoints.save(self.agent)
+
+    def _extra(self) -> dict[str, object]:
+        return {"recorder": self.recorder.state_dict(), **self.goals.extra(self.agent.loop.stopped)}
 
     def _save_interrupted(self) -> None:
         """Writes a checkpoint unless there is one. Raises RunFailed, which says where else it is, if it cannot."""
@@ -52,15 +57,19 @@ class Run(NamedTuple):
             raise self.failure(error) from error
 
     def train(self, interrupt: Interrupt) -> None:
-        """Trains to `total_timesteps` and saves. Raises KeyboardInterrupt after a signal, RunFailed if training fails;
-        what was learned is saved then too."""
+        """Trains to `total_timesteps`, or to what stops it, and saves.
+
+        Raises KeyboardInterrupt after a signal, RunFailed if training fails; what was learned is saved then too.
+        """
         agent, total = self.agent, self.settings.total_timesteps
+        if self.goals.ended is not None:
+            return
         try:
             agent.loop.begin_episodes()
             self._print_resume()
             with closing(ProgressBar(total, agent.loop.step)) as bar:
                 interrupt.defer()
-                hooks = [self.recorder, bar, interrupt, Checkpoints(self)]
+                hooks = [self.recorder, bar, interrupt, *self.goals.hooks, self.checkpoints]
                 agent.learn(total - agent.loop.step, hooks, log_interval=self.settings.log_interval)
                 self.save()
                 interrupt.deliver()
@@ -135,14 +144,3 @@ def write_report(directory: Path, error: Exception) -> str:
     except OSError as unwritten:
         return f"no traceback: {unwritten}"
     return f"traceback in {report}"
-
-
-class Checkpoints(Hook):
-    """Saves after the first update that reaches or passes each multiple of `checkpoint_interval`."""
-
-    def __init__(self, run: Run) -> None:
-        self._run, self.step_interval = run, run.settings.checkpoint_interval
-
-    def on_steps(self, training: Training) -> None:
-        self._run.save()
-        training.saved(self._run.checkpoint)

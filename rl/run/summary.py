@@ -1,6 +1,7 @@
 """What a finished run leaves: final evaluations, `summary.json` and the figure."""
 
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -22,11 +23,12 @@ class FinalResults(NamedTuple):
 
 
 def write_summary(
-    directory: Path, agent: Agent, name: str, engine: str, recorder: Recorder, settings: RunSettings, start: float
-) -> FinalResults:
+    directory: Path, agent: Agent, name: str, engine: str, recorder: Recorder, settings: RunSettings, start: float,
+    training: Mapping[str, object],
+) -> FinalResults:  # fmt: skip
     """Evaluates the agent; writes `learning_curve.png`, and last `summary.json`, which marks the run as finished.
 
-    start: `time.perf_counter` at the start.
+    start: `time.perf_counter` at the start. training: what else the summary says of it.
     """
     loop, threshold = agent.loop, agent.loop.worlds.reward_threshold
     recorder.flush(loop.step, loop.iteration, loop.seconds)
@@ -47,6 +49,7 @@ def write_summary(
         "resume": loop.worlds.resume,
         "inexact_resumes": loop.inexact_resumes,
         "environments_replaced": loop.worlds.replaced,
+        **training,
         "train_seconds": round(loop.seconds, 3),
         "steps_per_second": round(loop.step / max(loop.seconds, 1e-9), 1),
         **summarize(deterministic, stochastic),

@@ -16,11 +16,10 @@ from typing import Annotated, NoReturn, Self, cast
 from tqdm import tqdm
 
 from agents.checkpoint import Checkpoint, CheckpointError
-from agents.events import Status
 from agents.settings.ranges import Range, Seed
 from agents.settings.schema import suggestion
 from agents.settings.values import ConfigError, convert, shown
-from agents.training import ANY_INTERVAL, Hook, Training
+from agents.training import Hook, Training
 from envs import EnvironmentFailure, EnvironmentUsageError
 from rl.run.signals import TERMINATED, ignore, raise_on_interrupt, status_of, stop
 from rl.run.streams import protect_streams
@@ -166,10 +165,9 @@ class Interrupt(Hook):
     the first after five seconds (of an environment that hangs).
     """
 
-    interval = ANY_INTERVAL
-
     def __init__(self) -> None:
         self.status, self._deferring = 0, False
+        self._training: Training | None = None
 
     def __enter__(self) -> Self:
         self._previous = [(number, signal.signal(number, self._on_signal)) for number in _STOPS]
@@ -180,7 +178,8 @@ class Interrupt(Hook):
         for number, handler in self._previous:
             signal.signal(number, handler)
 
-    def on_update(self, training: Training, status: Status) -> None:
+    def on_begin(self, training: Training) -> None:
+        self._training = training
         if self.status:
             training.stop("signal")
 
@@ -196,6 +195,8 @@ class Interrupt(Hook):
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
         first, self.status = not self.status, self.status or 128 + number
+        if self._training is not None:
+            self._training.stop("signal")
         if not (first and self._deferring):
             self._stop()
         if hasattr(signal, "alarm"):

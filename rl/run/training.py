@@ -9,7 +9,7 @@ from typing import cast
 
 from agents import checkpoint, registry
 from agents.agent import Agent
-from agents.checkpoint import CheckpointError
+from agents.checkpoint import Checkpoint, CheckpointError
 from agents.settings.files import read_yaml, write_yaml
 from agents.settings.recipes import recipe_file
 from agents.settings.run import RunSettings, chosen_settings
@@ -18,6 +18,7 @@ from agents.settings.values import ConfigError
 from envs.names import full_id
 from envs.saved import Misfit
 from rl.run.flags import add_settings, flag_of, given_settings
+from rl.run.goals import STOPS, Goals
 from rl.run.listing import listing
 from rl.run.recorder import Recorder, create_run_directory
 from rl.run.run import Run
@@ -25,7 +26,7 @@ from rl.run.signals import ignore, status_of
 from rl.run.summary import write_summary
 from rl.run.terminal import DONE, Interrupt, Parser, RunFailed, name_imports
 
-_MAY_CHANGE = ("total_timesteps", "engine")  # settings that a resumed run may change
+_MAY_CHANGE = ("total_timesteps", "engine", "keep", *STOPS)  # settings that a resumed run may change
 
 
 def main(argv: list[str]) -> int:
@@ -84,11 +85,12 @@ def _begin(args: Namespace, interrupt: Interrupt) -> Run:
     types = setting_types(*registry.kinds(name), RunSettings)
     chosen = chosen_settings(types, args.env, name, file, args.set, given_settings(args))
     agent, settings = build(name, args.env, chosen)
+    goals = Goals(settings, agent.worlds.reward_threshold)
     complete = {"env": args.env, "agent": name, **agent.settings, **setting_values(settings)}
     interrupt.defer()
     directory = create_run_directory(args.out or Path("results/runs"), args.env, name, agent.seed, complete)
-    recorder = Recorder(directory, agent.loop.logger, agent.worlds.reward_threshold)
-    run = Run(directory, settings, agent, recorder, str(file) if file else "defaults")
+    recorder = _recorder(directory, agent, settings)
+    run = Run(directory, settings, agent, recorder, goals, str(file) if file else "defaults")
     try:
         run.save()
     except BaseException:
@@ -99,12 +101,12 @@ def _begin(args: Namespace, interrupt: Interrupt) -> Run:
 
 
 def _resume(args: Namespace, interrupt: Interrupt) -> Run:
-    """A run from its directory; only the number of steps and the engine may change. Defers signals once it writes."""
+    """A run from its directory; only `_MAY_CHANGE` may change. Defers signals once it writes."""
     given = given_settings(args)
     others = (args.set or None, args.config, args.out, args.agent)
     if any(other is not None for other in others) or not given.keys() <= {*_MAY_CHANGE}:
         raise ConfigError(
-            "--resume uses the run's own settings; it allows only --total-timesteps and --engine beside it"
+            f"--resume uses the run's own settings; it allows only {', '.join(map(flag_of, _MAY_CHANGE))} beside it"
         )
     directory = cast(Path, args.resume)
     config = read_yaml(directory / "config.yaml")
@@ -131,17 +133,42 @@ def _resume(args: Namespace, interrupt: Interrupt) -> Run:
     recorded = content.extra.get("recorder")
     if not isinstance(recorded, dict):
         raise CheckpointError(f"{file} is not of a run of this command; delete it to use the one before")
+    goals = _goals(settings, agent, content)
+    if finished and goals.ended:
+        raise ConfigError(f"{directory} was stopped by {goals.ended}; change {flag_of(goals.ended.by)} to go on")
     interrupt.defer()
-    recorder = Recorder(directory, agent.loop.logger, agent.worlds.reward_threshold)
+    recorder = _recorder(directory, agent, settings)
+    _load_recorder(recorder, recorded, content.path)
+    write_yaml(directory / "config.yaml", {key: chosen[key] for key in (*config, *chosen)})  # in the file's order
+    run = Run(directory, settings, agent, recorder, goals, f"{file}, from step {step:,}")
+    if goals.evaluations and goals.evaluations.best_step == step:  # a kill may have come between the two files
+        run.checkpoints.copy_as_best(file)
+    return run
+
+
+def _load_recorder(recorder: Recorder, state: dict[str, object], path: str) -> None:
+    """Raises CheckpointError, with the recorder closed, if the state of the checkpoint at path does not fit."""
     try:
-        recorder.load_state_dict(recorded)
+        recorder.load_state_dict(state)
     except (Misfit, CheckpointError) as error:
         recorder.close()
         if isinstance(error, CheckpointError):
             raise
-        raise CheckpointError(f"{file} is damaged: {error}; delete it to use the one before") from None
-    write_yaml(directory / "config.yaml", {key: chosen[key] for key in (*config, *chosen)})  # in the file's order
-    return Run(directory, settings, agent, recorder, f"{file}, from step {step:,}")
+        raise CheckpointError(f"{path} is damaged: {error}; delete it to use the one before") from None
+
+
+def _goals(settings: RunSettings, agent: Agent, content: Checkpoint) -> Goals:
+    """As a checkpoint left them."""
+    goals = Goals(settings, agent.worlds.reward_threshold)
+    try:
+        goals.load_extra(content.extra)
+    except Misfit as error:
+        raise CheckpointError(f"{content.path} is damaged: {error}; delete it to use the one before") from None
+    return goals
+
+
+def _recorder(directory: Path, agent: Agent, settings: RunSettings) -> Recorder:
+    return Recorder(directory, agent.loop.logger, agent.worlds.reward_threshold, bool(settings.eval_interval))
 
 
 def build(name: str, env_id: str, chosen: Mapping[str, object]) -> tuple[Agent, RunSettings]:
@@ -167,7 +194,10 @@ def _finish(run: Run, start: float) -> None:
     agent, directory = run.agent, run.directory
     print(f"trained       {agent.loop.step:,} steps in {agent.loop.seconds:.1f} s", flush=True)
     try:
-        results = write_summary(directory, agent, agent.name, agent.engine_in_use, run.recorder, run.settings, start)
+        results = write_summary(
+            directory, agent, agent.name, agent.engine_in_use, run.recorder, run.settings, start,
+            run.goals.summary(agent.loop.stopped),
+        )  # fmt: skip
     except Exception as error:
         if isinstance(error.__cause__, KeyboardInterrupt):  # wrapped by Python 3.11 where a class is made
             raise error.__cause__ from None
@@ -175,3 +205,5 @@ def _finish(run: Run, start: float) -> None:
         raise RunFailed(f"after training: {run.failure(error)}; complete the run with: {again}") from error
     print(f"evaluation    {results.deterministic}\n              {results.stochastic}")
     print(f"written to    {directory} (figure: {results.figure.name})")
+    if stopped := run.goals.ended or agent.loop.stopped:
+        print(f"stopped by    {stopped}")

@@ -1,5 +1,7 @@
 """The experiments of docs/extending.md: short, accepted by mypy, and right where theory says what they must equal.
 
+mypy accepts the examples of docs/hooks.md, too.
+
 `test_agent.py` runs them, as every example of the documents.
 """
 
@@ -18,7 +20,8 @@ from agents.rollout import Rollout, collect
 from tests import ROOT
 
 TEXT = (ROOT / "docs/extending.md").read_text(encoding="utf-8")
-BLOCKS = re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL)
+HOOKS = (ROOT / "docs/hooks.md").read_text(encoding="utf-8")
+BLOCKS, OF_HOOKS = (re.findall(r"```python\n(.*?)```", text, re.DOTALL) for text in (TEXT, HOOKS))
 
 
 def defined(name: str) -> Any:
@@ -51,7 +54,7 @@ def moved(agent: A2C) -> A2C:
 @pytest.mark.slow
 def test_mypy_accepts_them(tmp_path: Path) -> None:
     files = []
-    for number, block in enumerate(BLOCKS):
+    for number, block in enumerate([*BLOCKS, *OF_HOOKS]):
         files.append(tmp_path / f"experiment_{number}.py")
         files[-1].write_text(block, encoding="utf-8")
     checked = subprocess.run(

@@ -18,7 +18,10 @@ from tests.stress.faults import Done, Fault, train
 
 STEPS = 400
 _WAYS = (("auto", "auto"), ("torch", "sync"))  # engine, backend
-_SHORT = {"total_timesteps": STEPS, "checkpoint_interval": 100, "log_interval": 3, "eval_episodes": 1}
+_SHORT = {
+    "total_timesteps": STEPS, "checkpoint_interval": 100, "log_interval": 3, "eval_episodes": 1,
+    "eval_interval": 80, "eval_interval_episodes": 1, "eval_patience": 2,
+}  # fmt: skip
 
 
 @cache
@@ -87,13 +90,15 @@ def completed(argv: list[str], inside: Path, expected: Path) -> str:
 
 def compare(run: Path, expected: Path) -> None:
     """Asserts that two runs have the same rows, checkpoint and evaluations, all but the times."""
-    for name in ("metrics.csv", "episodes.csv"):
+    for name in ("metrics.csv", "episodes.csv", "evaluations.csv"):
         rows, others = table(run / name), table(expected / name)
         different = [(row, other) for row, other in zip(rows, others, strict=False) if row != other]
         assert rows == others, f"{name}: {len(rows)} and {len(others)} rows; {different[:1]}"
-    contents = [checkpoint.load(checkpoint.newest(each / "checkpoints")) for each in (run, expected)]
-    for part in ("state", "loop"):
-        assert_equal(*(content[part] for content in contents), part)
+    for find in (lambda each: checkpoint.newest(each / "checkpoints"), lambda each: each / checkpoint.BEST):
+        contents = [checkpoint.load(find(each)) for each in (run, expected)]
+        for part in ("state", "loop"):
+            assert_equal(*(content[part] for content in contents), part)
+        assert_equal(*(content["extra"]["goals"] for content in contents), "goals")
     summaries = [json.loads((each / "summary.json").read_text(encoding="utf-8")) for each in (run, expected)]
     for key in summaries[0]:
         assert "seconds" in key or "_per_" in key or summaries[0][key] == summaries[1][key], key

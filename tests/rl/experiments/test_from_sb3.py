@@ -1,4 +1,4 @@
-"""docs/from-sb3.md names everything of Stable-Baselines3's A2C; its scripts run on both sides."""
+"""docs/from-sb3.md and docs/hooks.md name everything of Stable-Baselines3's A2C; its scripts run on both sides."""
 
 import inspect
 import math
@@ -21,9 +21,9 @@ PAIRS = from_sb3.pairs(ROOT / from_sb3.FOLDER)
 SCRIPTS = [path for pair in PAIRS for path in pair]
 
 
-def named(heading: str) -> set[str]:
+def named(heading: str, text: str = TEXT) -> set[str]:
     """The names in the first column of the tables below a heading."""
-    section = TEXT.partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
+    section = text.partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
     cells = [line.split("|")[1] for line in section.splitlines() if line.startswith("|")]
     return set(re.findall(r"`(\w+)", " ".join(cells))) | set(re.findall(r"(\w+)[=,)]", " ".join(cells)))
 
@@ -66,7 +66,8 @@ def test_every_attribute() -> None:
 def test_every_callback() -> None:
     theirs = {name for name, kind in vars(callbacks).items() if inspect.isclass(kind) and name.endswith("Callback")}
     theirs |= {name for name in vars(callbacks) if name.startswith(("StopTraining", "EveryN", "LogEveryN"))}
-    assert named("Callbacks") >= theirs | {"CallbackList"}
+    hooks = (ROOT / "docs/hooks.md").read_text(encoding="utf-8")
+    assert named("Callbacks of Stable-Baselines3", hooks) >= theirs | {"CallbackList"}
 
 
 def test_there_are_twelve_pairs_and_few_lines_differ() -> None:

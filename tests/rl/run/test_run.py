@@ -13,6 +13,7 @@ from agents.events import Status
 from agents.settings.run import RunSettings
 from agents.training import Training
 from rl.run import summary
+from rl.run.goals import Goals
 from rl.run.run import ProgressBar, Run
 from tests.conftest import Command
 from tests.runs import run_of
@@ -28,7 +29,7 @@ def test_checkpoints_are_ordered_by_step_beyond_twelve_digits(command: Command, 
         file.unlink()
     for step in (9 * 10**11, 10**12, 10**12 + 1):
         agent.loop.step = step
-        Run(folder.parent, RunSettings(), agent, _NoRecorder(), "").save()  # type: ignore[arg-type]
+        Run(folder.parent, RunSettings(), agent, _NoRecorder(), Goals(RunSettings(), None), "").save()  # type: ignore[arg-type]
     assert sorted(file.name for file in folder.iterdir()) == ["step-1000000000000.pt", "step-1000000000001.pt"]
     assert checkpoint.newest(folder).name == "step-1000000000001.pt"
 
