@@ -90,6 +90,7 @@ streaming: .venv/installed-zoo  ## streaming actor-critic beside A2C, its parts,
 			--line 'policy shift at most 0.001' agent=stream max_policy_shift=0.001 \
 			--line 'adaptive ObGD' agent=stream step_rule=adaptive \
 			--line 'intentional steps' agent=stream step_rule=intentional \
+			--line 'intentional steps, as published' agent=stream step_rule=intentional attainable_intent=false \
 			--line 'as published' agent=stream trace_decay=0.8 entropy_form=td_error ent_coef=0.01 averaging_steps=null \
 			truncation=terminate wrappers=gymnasium.wrappers:TimeAwareObservation || exit 1; \
 	done

@@ -8,7 +8,7 @@ from torch import Generator, Tensor
 
 from agents.actor_critic import ActorCritic
 from agents.engines import Engine
-from agents.maths.distributions import Distribution
+from agents.maths.distributions import DISCRETE, Distribution
 from agents.maths.returns import td_error
 from agents.networks.forward import Inputs, inputs_of
 from agents.optimizer import bounded
@@ -66,12 +66,18 @@ class StreamAC(StreamSettings, ActorCritic):
         steps = {"train/value_step": value.step(delta)}
 
         def move() -> None:
-            steps["train/policy_step"] = policy.step(delta, push)
+            steps["train/policy_step"] = policy.step(delta, push, self._attainable(pi, batch.action))
 
         kl = bounded(policy.parameters, move, self._shift(acting, inputs), self.max_policy_shift)
         learner.finish(batch)
         numbers = {"train/td_error": delta, "train/value": v.detach().squeeze(), "train/entropy": entropy.detach()}
         return {"train/policy_shift_kl": kl, **steps, **numbers}
+
+    def _attainable(self, pi: Distribution, action: Tensor) -> Tensor | None:
+        """The share of an intentional step whose intent ln π(a|s) can still reach; None: all of it."""
+        if self.step_rule != "intentional" or not self.attainable_intent or not isinstance(pi, DISCRETE):
+            return None
+        return pi.relative_score(action).clamp_max(1.0).squeeze()
 
     def _shift(self, before: Distribution, inputs: Inputs) -> Callable[[], Tensor]:
         """KL(π_before ‖ π_now) at s, to be called without gradients."""

@@ -39,9 +39,13 @@ class Traces:
             e.masked_fill_(e.abs() < TINY, 0.0)
 
     @torch.no_grad()
-    def step(self, delta: Tensor, push: Sequence[Tensor] = ()) -> Tensor:
-        """w ← w + step · (δ e + push) / d. delta: the TD error, a scalar; push: as the parameters. Returns the step."""
+    def step(self, delta: Tensor, push: Sequence[Tensor] = (), share: Tensor | None = None) -> Tensor:
+        """w ← w + step · (δ e + push) / d. Returns the step.
+
+        delta: the TD error, a scalar; push: as the parameters; share: of the rule's step, a scalar.
+        """
         size, delta, divisors = self.rule.measure(self.traces, self._gradients, delta, self.decay)
+        size = size if share is None else size * share
         moves = [delta * e for e in self.traces]
         moves = [move + g for move, g in zip(moves, push, strict=True)] if push else moves
         moves = moves if divisors is None else [move / d for move, d in zip(moves, divisors, strict=True)]

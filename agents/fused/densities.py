@@ -188,3 +188,15 @@ def gaussian_kl_slope(before, row, after, r, log_std, size, weight, delta, slope
         z = (_f64(before[row, k]) - _f64(after[r, k])) * inverse
         delta[r, k] -= weight * z * inverse
         slope[k] -= weight * (math.expm1(2 * (_f64(before[row, size + k]) - _f64(log_std[k]))) + z * z)
+
+
+@kernel
+def relative_score(logits, r, actions, action, e):
+    """‖∇_z ln p(a)‖² / E_b ‖∇_z ln p(b)‖² = [(1 − p_a)² + Σ_{j ≠ a} p_j²] / Σ p_j (1 − p_j); 0 if p is certain."""
+    top, rest = exponentials(logits, r, actions, e, 0)
+    own, mean = 0.0, 0.0
+    for j in range(actions):
+        others = rest if j == top else 1 + rest - e[j]
+        own += others * others if j == action else e[j] * e[j]
+        mean += e[j] * others
+    return own / mean if mean > 0 else 0.0

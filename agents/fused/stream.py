@@ -21,6 +21,7 @@ CONSTANTS = {  # settings that the kernels read as they are
     "normalize_observations": np.bool_,
     "normalize_rewards": np.bool_,
     "layer_norm": np.bool_,
+    "attainable_intent": np.bool_,
     "gamma": np.float64,
     "reward_scale": np.float64,
     "clip_normalized": np.float64,

@@ -9,12 +9,12 @@ import numpy as np
 
 from agents.averages import AVERAGED_SHARE
 from agents.fused.chunk import encode_rows
-from agents.fused.densities import categorical_kl, categorical_loss, phi
+from agents.fused.densities import categorical_kl, categorical_loss, phi, relative_score
 from agents.fused.learn import DONE, GRADIENT_NOT_FINITE, preprocess_rewards
 from agents.fused.memory import COLUMN
 from agents.fused.norms import merge_moments
 from agents.fused.stream_network import backward, forward
-from agents.fused.stream_steps import advance, finish, measure, move_towards
+from agents.fused.stream_steps import INTENTIONAL, advance, finish, measure, move_towards
 from envs.kernels import inlined
 
 _f64 = np.float64
@@ -147,6 +147,8 @@ def learn(options, policy, value, average, averaged, begins, before, batch, norm
     advance(options, value, step, error, 1)
     report.value_step, report.td_error, report.value = step, delta, v
     step, error = measure(options, policy, _f64(delta), options.policy_overshoot, options.policy_intent, True)
+    if options.rule == INTENTIONAL and options.attainable_intent and not options.gaussian:
+        step *= min(relative_score(batch.behavior, 0, options.actions, batch.discrete[0], work), 1.0)
     report.policy_step = step
     report.policy_shift_kl = bounded_move(options, policy, before, batch, work, step, error, functions, measure_shift)
     begins[0] = batch.terminated[0, 0] or batch.truncated[0, 0]

@@ -18,7 +18,10 @@ _UNSUPPORTED = {  # setting → what to do instead
     "state_dependent_std": "σ is a network output in any case; leave it false",
 }
 
-_BOUNDED, _INTENDED = ("step_size", "policy_overshoot", "value_overshoot"), ("policy_intent", "value_intent")
+_BOUNDED, _INTENDED = (
+    ("step_size", "policy_overshoot", "value_overshoot"),
+    ("policy_intent", "value_intent", "attainable_intent"),
+)
 
 
 @dataclass(eq=False, kw_only=True)  # agents are compared by identity
@@ -50,6 +53,7 @@ class StreamSettings(ActorCriticSettings):
     value_overshoot: float = 2.0  # κ_V; the same for V_φ
     policy_intent: float = 0.05  # η_π of intentional; ln π(a|s) moves by η_π δ / E|δ|
     value_intent: float = 0.5  # η_V of intentional; V(s) moves by η_V δ
+    attainable_intent: bool = True  # of intentional, discrete actions: less than η_π where ln π(a|s) cannot rise by it
     truncation: Truncation = "bootstrap"  # at a time limit: bootstrap from V(s′), or treat it as a terminal state
     max_policy_shift: float | None = (
         None  # bound on KL(π_before ‖ π_after) at s in nats; shortens π_θ's step; null: off

@@ -209,6 +209,7 @@ def test_one_environment_solves_cartpole() -> None:
         ({"use_sde": True}, "stream does not support use_sde"),
         ({"shared_layers": "all"}, "stream has a trace for each network"),
         ({"step_rule": "intentional", "step_size": 0.5}, "step_size does nothing with step_rule intentional"),
+        ({"attainable_intent": False}, "attainable_intent does nothing with step_rule obgd"),
         ({"value_intent": 0.1}, "value_intent does nothing with step_rule obgd"),
         ({"policy_overshoot": 0.0}, "policy_overshoot must be positive"),
     ],
@@ -222,6 +223,33 @@ def test_a2c_takes_the_parts_of_the_networks() -> None:
     agent = A2C("CartPole-v1", layer_norm=True, activation="leaky_relu", sparsity=0.9, net_arch=(16,)).learn(80)
     assert agent.engine_in_use == "torch"
     assert "without layer normalization" in agent.describe()["engine"]
+
+
+def test_intents_that_cannot_be_reached_end_in_a_certain_action() -> None:
+    """As published, π takes one action with probability 1 within 600 steps, where its gradient is 0 for ever."""
+    certain = {}
+    for attainable in (False, True):
+        agent = StreamAC("CartPole-v1", seed=100, step_rule="intentional", attainable_intent=attainable).learn(2_000)
+        obs, _ = agent.worlds.reset()
+        pi = agent.policy(agent.learner.encoded(torch.from_numpy(obs)))
+        certain[attainable] = bool((pi.entropy() == 0).all())
+    assert certain == {False: True, True: False}
+
+
+@pytest.mark.parametrize("settings", [{"attainable_intent": True}, {"attainable_intent": False, "trace_decay": 0.8}])
+def test_engines_agree_on_intents(settings: dict[str, object]) -> None:
+    torch.set_default_dtype(torch.float64)
+    try:
+        torch_agent, fused = (
+            StreamAC("CartPole-v1", seed=4, net_arch=(16, 16), step_rule="intentional", engine=engine, **settings)  # type: ignore[arg-type]
+            for engine in ("torch", "fused")
+        )
+        torch_agent.learn(200)
+        fused.learn(200)
+        for p, q in zip(torch_agent.policy.parameters(), fused.policy.parameters(), strict=True):
+            torch.testing.assert_close(p, q, rtol=1e-6, atol=1e-9)
+    finally:
+        torch.set_default_dtype(torch.float32)
 
 
 @pytest.mark.slow

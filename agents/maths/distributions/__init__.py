@@ -7,7 +7,10 @@ from agents.maths.distributions.base import Distribution
 from agents.maths.distributions.discrete import Bernoulli, Categorical, MultiCategorical
 from agents.maths.distributions.gaussian import BoundedGaussian, DiagonalGaussian, TanhGaussian
 
+DISCRETE = (Categorical, MultiCategorical, Bernoulli)
+
 __all__ = [
+    "DISCRETE",
     "Bernoulli",
     "BoundedGaussian",
     "Categorical",

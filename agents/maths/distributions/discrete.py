@@ -6,7 +6,7 @@ from functools import cached_property
 from typing import Self
 
 import torch
-from torch import Generator, Tensor
+from torch import Generator, Tensor, nn
 
 from agents.maths import information
 from agents.maths.distributions.base import check_shape
@@ -46,6 +46,20 @@ class Categorical:
     def log_p(self) -> Tensor:
         """Normalized log-probabilities, float[..., A]."""
         return information.log_softmax(self.logits, validate=False)
+
+    def relative_score(self, action: Tensor) -> Tensor:
+        """‖∇_z ln p(a)‖² / E_b ‖∇_z ln p(b)‖² = [(1 − p_a)² + Σ_{j ≠ a} p_j²] / Σ p_j (1 − p_j), z the logits.
+
+        float[...]; 0 where an action is certain. It vanishes as p_a nears 1, where ln p(a) can rise no further.
+        """
+        own, mean = self._squared_scores(action)
+        return torch.where(mean > 0, own / mean, 0.0)
+
+    def _squared_scores(self, action: Tensor) -> tuple[Tensor, Tensor]:
+        """That of the action and its mean over actions. action: int64[...]."""
+        p, others = self.log_p.exp(), -self.log_p.expm1()
+        squares = torch.where(nn.functional.one_hot(action, p.shape[-1]).bool(), others, p).square()
+        return squares.sum(-1), (p * others).sum(-1)
 
     def sample(self, generator: Generator) -> Tensor:
         """By inverse CDF, one uniform number per action. Returns int64[...]; never an illegal action."""
@@ -96,6 +110,12 @@ class MultiCategorical:
     @cached_property
     def factors(self) -> tuple[Categorical, ...]:
         return tuple(Categorical(x, validate=False) for x in split("logits", self.logits, self.sizes, validate=False))
+
+    def relative_score(self, action: Tensor) -> Tensor:
+        """As of `Categorical`, over the logits of all factors. action: int64[..., K]."""
+        scores = [factor._squared_scores(a) for factor, a in zip(self.factors, action.unbind(-1), strict=True)]
+        own, mean = (torch.stack(each).sum(0) for each in zip(*scores, strict=True))
+        return torch.where(mean > 0, own / mean, 0.0)
 
     def sample(self, generator: Generator) -> Tensor:
         """int64[..., K], one action per factor."""
@@ -150,6 +170,10 @@ class Bernoulli:
     def bits(self) -> MultiCategorical:
         """The same distribution, as D factors of two actions."""
         return MultiCategorical(two_actions(self.logits).flatten(-2), (2,) * self.logits.shape[-1], validate=False)
+
+    def relative_score(self, action: Tensor) -> Tensor:
+        """As of `Categorical`: Σ (a − p)² / Σ p (1 − p) over the bits. action: int64[..., D]."""
+        return self.bits.relative_score(action)
 
     def sample(self, generator: Generator) -> Tensor:
         """int64[..., D] of zeros and ones."""

@@ -247,3 +247,25 @@ def test_invalid_parameters(make: Callable[[bool], Discrete], message: str) -> N
 def test_sizes_that_do_not_fit(sizes: tuple[int, ...]) -> None:
     with pytest.raises(ValueError, match=r"logits of shape .* must end in Σ sizes"):
         MultiCategorical(ROWS, sizes)
+
+
+@KINDS
+def test_relative_score_is_that_of_autograd(kind: Kind) -> None:
+    """‖∇_z ln p(a)‖² over its mean under p, for every action."""
+    logits = normal(9)
+    every, p = outcomes(kind(logits)), joint(kind, logits).exp()
+    squares = []
+    for action in every:
+        z = logits.clone().requires_grad_()
+        (gradient,) = torch.autograd.grad(kind(z).log_prob(action), z)
+        squares.append(gradient.square().sum())
+    own = torch.stack(squares)
+    found = kind(logits.expand(len(every), -1)).relative_score(every)
+    torch.testing.assert_close(found, own / (p * own).sum())
+
+
+def test_relative_score_where_an_action_is_nearly_certain() -> None:
+    """It falls like 1 − p_a, where ln p_a can rise by no more, and is 0 where nothing can change."""
+    logits = torch.tensor([[30.0, 0.0], [300.0, 0.0], [0.0, -INF]])
+    found = Categorical(logits).relative_score(torch.zeros(3, dtype=torch.int64))
+    torch.testing.assert_close(found, torch.tensor([math.exp(-30.0), 0.0, 0.0]))
