@@ -60,12 +60,20 @@ imitation: .venv/installed-box2d  ## cloning, GAIL, distillation, mutual learnin
 	$(BIN)/python -m rl.imitation
 	$(BIN)/python -m rl.index
 
-ppo: .venv/installed-box2d  ## our PPO beside Stable-Baselines3's: the equivalence test (an hour on two cores)
+ppo: .venv/installed-zoo  ## our PPO beside Stable-Baselines3's: equivalence, every recipe; its trust regions (a day on two cores)
 	for env in CartPole-v1 Pendulum-v1 LunarLander-v3; do \
 		$(BIN)/python -m rl.compare $$env --seeds 10000-10019 --total-timesteps 100000 --name ppo \
 			--line 'ours, PPO' agent=ppo configs/sb3-defaults.yaml \
 			--line 'SB3, PPO' agent=sb3-ppo configs/sb3-defaults.yaml || exit 1; \
 	done
+	for env in CartPole-v1 LunarLander-v3 Hopper-v5; do \
+		$(BIN)/python -m rl.compare $$env --seeds 10100-10109 --name trust-region --line clip agent=ppo \
+			--line 'exact KL, stop' agent=ppo clip_range=null max_policy_shift=0.01 shift_excess=stop \
+			--line 'exact KL, shorten' agent=ppo clip_range=null max_policy_shift=0.01 \
+			--line 'exact KL, penalty' agent=ppo clip_range=null kl_coef=1 target_policy_shift=0.01 \
+			--line 'sampled KL, stop' agent=ppo clip_range=null target_kl=0.01 || exit 1; \
+	done
+	$(BIN)/python -m rl.compare --suite zoo --agent ppo
 	$(BIN)/python -m rl.index
 
 streaming: .venv/installed-zoo  ## streaming actor-critic beside A2C, its parts, MuJoCo (hours; its times need a quiet machine)

@@ -32,6 +32,7 @@ _SHOWS = {
     "learning-rate": "Constant and adaptive learning rates, from a good one and from one ten times too large.",
     "entropy": "No entropy bonus, a constant one, and one that holds the entropy above a target.",
     "ppo": "Our PPO beside Stable-Baselines3's, at its defaults.",
+    "trust-region": "PPO with its clip, and with four bounds on the KL divergence in place of it.",
     "streaming": "Streaming actor-critic, one environment and one step an update, beside A2C.",
     "streaming-parts": "Streaming actor-critic with one part changed or left out.",
 }
