@@ -3,7 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help train test test-long lint style figures zoo unseen ppo streaming imitation collapse lockstep bench information coverage gan stress clean
+.PHONY: help train test test-long docs lint style figures zoo unseen ppo streaming imitation collapse lockstep bench information coverage gan stress clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*##/\1\t/p' $(MAKEFILE_LIST)
@@ -18,6 +18,9 @@ test: style  ## lint, types, tests
 
 test-long: lint  ## the same with equality runs of full length
 	$(PYTEST) --long
+
+docs: .venv/installed-docs  ## the documentation as a site: docs/_build/html/index.html
+	$(BIN)/python -m sphinx -q -W --keep-going -E -c docs -d docs/_build/doctrees . docs/_build/html
 
 lint: style  ## style and types
 	$(BIN)/mypy
@@ -131,7 +134,7 @@ stress: .venv/installed-dev  ## kills, full disks, damaged files, hostile enviro
 	$(BIN)/python -m tests.stress
 
 clean:  ## remove the virtual environment and caches; runs and results stay
-	rm -rf .venv build dist .mypy_cache .pytest_cache .ruff_cache
+	rm -rf .venv build dist docs/_build .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 .venv/bin/python:
@@ -144,6 +147,7 @@ EXTRAS_box2d := box2d
 EXTRAS_zoo := box2d,mujoco,atari
 EXTRAS_unseen := box2d,mujoco,unseen
 EXTRAS_bench := box2d,mujoco,bench
+EXTRAS_docs := docs,tune
 EXTRAS_dev := dev
 INSTALL := $(BIN)/python -m pip install --quiet --constraint constraints.txt --editable
 

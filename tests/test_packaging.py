@@ -7,7 +7,6 @@ import sys
 import tarfile
 import zipfile
 from pathlib import Path
-from shutil import which
 
 import pytest
 import yaml
@@ -15,7 +14,7 @@ import yaml
 import rl
 from tests import ROOT
 
-PYTHONS = [python for minor in (11, 12, 13) if (python := which(f"python3.{minor}"))]
+PYTHONS = ("python3.11", "python3.12", "python3.13")
 
 
 @pytest.fixture(scope="module")
@@ -86,12 +85,14 @@ def test_the_wheel_trains_in_an_empty_directory(built: Path, tmp_path: Path) -> 
 @pytest.mark.slow
 @pytest.mark.parametrize("python", PYTHONS)
 def test_installation(python: str, built: Path, tmp_path: Path, long: bool) -> None:
-    """In a virtual environment of each Python of this machine, with the dependencies that pip chooses."""
+    """In a virtual environment of each Python of this machine, with the tested versions of the dependencies."""
     if not long:
         pytest.skip("takes minutes: make test-long")
+    if subprocess.run(["sh", "-c", f"{python} --version"], capture_output=True, check=False).returncode:
+        pytest.skip(f"no {python} here")
     [wheel] = built.glob("*.whl")
     run(tmp_path, python, "-m", "venv", "venv")
     run(tmp_path, "venv/bin/python", "-m", "pip", "install", "-q", "--constraint", ROOT / "constraints.txt", wheel)
     (tmp_path / "work").mkdir()
-    out = run(tmp_path / "work", "../venv/bin/actor-critic", "train", "CartPole-v1", "--total-timesteps", 1000)
-    assert "trained       1,000 steps" in out
+    out = run(tmp_path / "work", "../venv/bin/actor-critic", "train", "CartPole-v1", "--total-timesteps", 1600)
+    assert "trained       1,600 steps" in out

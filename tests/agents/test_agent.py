@@ -1,6 +1,5 @@
 """The import: `from agents import A2C`, on the same loop as the command."""
 
-import re
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -18,34 +17,11 @@ from agents.maths.schedules import Linear
 from agents.rollout import collect
 from agents.settings.values import ConfigError
 from envs import EnvironmentFailure, EnvLike, make
-from tests import ROOT
 from tests.toys import Shaped
-
-DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-FOUND = {
-    str(path.relative_to(ROOT)): re.findall(r"```python\n(.*?)```", path.read_text(encoding="utf-8"), re.DOTALL)
-    for path in DOCUMENTS
-}
-EXAMPLES = {document: blocks for document, blocks in FOUND.items() if blocks}
 
 
 def parameters(agent: A2C) -> torch.Tensor:
     return torch.cat([p.detach().flatten() for p in (*agent.policy.parameters(), *agent.value.parameters())])
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("document", EXAMPLES)
-def test_examples(document: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    for block in EXAMPLES[document]:
-        exec(block, {})
-
-
-def test_every_document_is_searched_for_examples() -> None:
-    assert {"README.md", "docs/demonstrations.md", "docs/extending.md", "docs/information.md"} <= EXAMPLES.keys()
-    assert sum(map(len, EXAMPLES.values())) == sum(
-        path.read_text(encoding="utf-8").count("```py") for path in DOCUMENTS
-    )
 
 
 @pytest.mark.parametrize("env_id", ["CartPole-v1", "Pendulum-v1", "FrozenLake-v1"])
