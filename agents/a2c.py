@@ -25,6 +25,13 @@ class A2C(A2CSettings, ActorCritic):
     Its arguments are the fields of `agents.settings.a2c.A2CSettings`: the environment, and settings by keyword.
     A subclass that changes `objective` or `advantages` runs on the torch engine unless it declares `engines`.
     Raises ValueError on a setting out of range, and as `envs.make` does.
+
+    >>> agent = A2C("CartPole-v1", seed=0, n_steps=5).learn(400)
+    >>> agent.loop.step
+    400
+    >>> action, _ = agent.predict([0.0, 0.5, 0.1, 0.5], deterministic=True)
+    >>> int(action) in (0, 1)
+    True
     """
 
     name = "a2c"

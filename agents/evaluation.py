@@ -92,6 +92,11 @@ def evaluate(
     variant, backend: as for `envs.make`; in the agent's training environment, by default those of training. watch: is
     told after every step how many episodes have ended, and how many environment steps have been taken.
     Raises ValueError if episodes < 1 or the observation spaces differ, and as `envs.make` does.
+
+    >>> from agents import A2C
+    >>> evaluation = evaluate(A2C("Pendulum-v1"), "Pendulum-v1", episodes=2)
+    >>> evaluation.lengths.tolist(), bool(evaluation.mean < 0)
+    ([200, 200], True)
     """
     with episode_player(agent, env, episodes, seed, variant, backend, max_steps) as player:
         returns, lengths, cut, ended, steps = np.zeros(episodes), np.zeros(episodes, np.int64), 0, 0, 0

@@ -50,7 +50,11 @@ def kinds(name: str) -> tuple[type, ...]:
 
 
 def build(name: str, env: EnvLike, settings: Mapping[str, object]) -> Agent:
-    """A new agent. settings: name → value; the others have their defaults."""
+    """A new agent. settings: name → value; the others have their defaults.
+
+    >>> build("ppo", "CartPole-v1", {"n_steps": 64}).describe()["environment"]
+    'CartPole-v1, 1 in parallel (native)'
+    """
     return class_of(name).build_from(env, settings)
 
 

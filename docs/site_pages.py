@@ -34,7 +34,7 @@ from rl.__main__ import commands
 
 SOURCES = "source"  # folder of the pages of source files
 LARGEST = 200_000  # characters of a file that has a page; a larger one is downloaded
-WIDTH = "100"  # columns of --help
+WIDTH = "92"  # columns of --help
 
 
 class Pages(TocTree):
@@ -93,10 +93,10 @@ def _settings(agent: str, heading: bool) -> Iterator[str]:
     for name, kind in types.items():
         if name not in known or known[name] != defaults[name]:
             default = "" if defaults[name] is dataclasses.MISSING else f"`{text_of(defaults[name])}`"
-            cells = (f"`{name}`", default, expected(kind), said[name].text)
+            cells = (f"`{name}`", said[name].text, default, expected(kind))
             tables.setdefault(said[name].heading, []).append(" | ".join(cell.replace("|", r"\|") for cell in cells))
     for title, rows in tables.items():
-        yield from (f"**{title}**", "", "| setting | default | takes | what it does |", "|---|---|---|---|", *rows, "")
+        yield from (f"**{title}**", "", "| setting | what it does | default | takes |", "|---|---|---|---|", *rows, "")
 
 
 def expected(kind: object) -> str:

@@ -28,6 +28,9 @@ class Variant(NamedTuple):
     atari_preprocessing: Gymnasium's AtariPreprocessing (up to 30 no-ops, frames skipped by 4, 84 × 84, gray), which
     gives images [k, 84, 84], for an Atari id only. wrappers: the innermost first, see `envs.names.parse_wrapper`;
     frames are stacked outside of them.
+
+    >>> Variant(max_episode_steps=100, wrappers=("TimeAwareObservation",)).changes
+    {'max_episode_steps': 100, 'wrappers': ('TimeAwareObservation',)}
     """
 
     max_episode_steps: int | None = None

@@ -51,6 +51,11 @@ def make(
     EnvironmentReplaced, with the observations to go on from.
 
     Raises UnknownEnvironment (with the nearest known id), UnsupportedSpace, or EnvironmentUsageError.
+
+    >>> worlds = make("CartPole-v1", num_envs=4, seed=0)
+    >>> observation, _ = worlds.reset()
+    >>> observation.shape, worlds.backend
+    ((4, 4), 'native')
     """
     check_backend(backend)
     if step_timeout is not None and not 0 < step_timeout <= _LONGEST_TIMEOUT:

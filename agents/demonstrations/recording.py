@@ -34,6 +34,10 @@ def record(
     discrete action counts from its space's `start`.
     Without a time limit, an episode is truncated after `agents.episodes.CUTOFF_STEPS` steps.
     Raises ValueError as `rl.evaluate` does, and DemonstrationError if an action is not in the environment's space.
+
+    >>> demonstrations = record(lambda obs: (obs[:, 2] > 0).astype(int), "CartPole-v1", episodes=2)
+    >>> len(demonstrations.episodes), len(demonstrations.obs) == demonstrations.transitions
+    (2, True)
     """
     with episode_player(actor, env, episodes, seed, variant, backend) as player:
         scripted = not hasattr(actor, "act")

@@ -20,6 +20,12 @@ class Categorical:
     """p_i = e^{logit_i} / Σ e^{logit_j} over A actions. logits: float[..., A]; an action with −inf is illegal.
 
     Raises ValueError on NaN, +inf, and a row with every action illegal.
+
+    >>> pi = Categorical(torch.tensor([[0.0, 0.0], [0.0, -torch.inf]]))
+    >>> pi.entropy()
+    tensor([0.6931, 0.0000])
+    >>> pi.kl(Categorical(torch.zeros(2, 2)))
+    tensor([0.0000, 0.6931])
     """
 
     logits: Tensor

@@ -67,6 +67,9 @@ def entropy_from_logits(
 
     logits: float[..., A]. Returns float[...], 0 ≤ H ≤ ln A. Both terms are ≥ 0, so nothing cancels.
     Raises ValueError as `log_softmax` does.
+
+    >>> entropy_from_logits(torch.tensor([0.0, 0.0, -torch.inf]))  # ln 2: the third action is illegal
+    tensor(0.6931)
     """
     if validate:
         check_logits("logits", logits)
@@ -96,6 +99,10 @@ def kl_from_logits(
     gradient. Nearly equal policies use an identity without cancellation, KL = log1p(Σ p φ(δ − m)), where
     δ = q_logits − p_logits, m = Σ p δ and φ(x) = eˣ − 1 − x; others use Bregman's terms q − p + p ln(p/q), each ≥ 0.
     Raises ValueError on NaN, +inf, a row with every action illegal, and shapes that do not fit.
+
+    >>> z = torch.tensor([0.5, -1.25, 0.75])
+    >>> kl_from_logits(z, z + torch.tensor([1e-5, 0.0, 0.0]))
+    tensor(1.2099e-11)
     """
     if validate:
         _check_pair(p_logits, q_logits)
@@ -109,6 +116,9 @@ def js_from_logits(
 
     p_logits, q_logits: float[..., A], which broadcast. Returns float[...], 0 ≤ JS ≤ ln 2; ψ(t) = (1 + t) ln(1 + t)
     + (1 − t) ln(1 − t) is even and ≥ 0, so nothing cancels. Raises ValueError as `kl_from_logits` does.
+
+    >>> js_from_logits(torch.tensor([0.0, -torch.inf]), torch.tensor([-torch.inf, 0.0]), base=2)  # disjoint: one bit
+    tensor(1.)
     """
     if validate:
         _check_pair(p_logits, q_logits)

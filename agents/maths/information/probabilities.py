@@ -36,6 +36,9 @@ def entropy(p: Tensor, *, base: float = math.e, reduction: Reduction = "none", v
     """H(p) = −Σ p ln p. p: float[..., A]. Returns float[...], 0 ≤ H ≤ ln A.
 
     Raises ValueError unless p is a distribution. Source: Shannon 1948.
+
+    >>> entropy(torch.tensor([0.5, 0.25, 0.25]), base=2)
+    tensor(1.5000)
     """
     if validate:
         check_probabilities("p", p)
@@ -59,6 +62,9 @@ def kl(p: Tensor, q: Tensor, *, base: float = math.e, reduction: Reduction = "no
 
     p, q: float[..., A], which broadcast. Returns float[...] ≥ 0; +inf where q = 0 < p. The derivatives are those of
     the second form, ln(p/q) and 1 − p/q. Raises ValueError as `cross_entropy` does.
+
+    >>> kl(torch.tensor([1.0, 0.0]), torch.tensor([0.5, 0.5]), base=2)
+    tensor(1.)
     """
     if validate:
         _check_pair(p, q)
