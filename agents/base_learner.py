@@ -3,6 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, ClassVar
 
 import torch
@@ -11,6 +12,7 @@ from torch import Generator, Tensor
 from agents.maths.distributions import Distribution
 from agents.maths.normalize import ObservationNormalizer, RewardNormalizer, scale_and_clip
 from agents.networks.actor_critic import Policy, Value, encode
+from agents.networks.contents import Contents
 from agents.networks.forward import Forward, Inputs, Seen, policy_and_value
 from agents.networks.heads import StateDependentNoise
 from agents.networks.modes import has_modes, training_mode
@@ -59,6 +61,11 @@ class BaseLearner(ABC):
     def threads(self) -> int:
         return self.settings.threads
 
+    @cached_property
+    def contents(self) -> Contents:
+        """The modules and parameters of π_θ and V_φ."""
+        return Contents(self.policy, self.value)
+
     def policy_for(self, deterministic: bool) -> Policy:
         """The policy that acts."""
         return self.policy
@@ -70,18 +77,16 @@ class BaseLearner(ABC):
 
     def training_pass(self, inputs: Seen) -> tuple[Distribution, Tensor]:
         """π_θ and V_φ at observations, differentiable, in training mode."""
-        networks = (self.policy, self.value)
-        with training_mode(networks, self.generator):
-            return policy_and_value(*networks, inputs)
+        with training_mode(self.contents, self.generator):
+            return policy_and_value(self.policy, self.value, inputs)
 
     def forward(self, inputs: Inputs) -> Forward:
         """π_θ and V_φ at a rollout's observations, differentiable, in training mode; and in evaluation mode."""
         pi, v = self.training_pass(inputs)
-        networks = (self.policy, self.value)
-        if not has_modes(*networks):
+        if not has_modes(self.contents):
             return Forward(pi, v, pi, v.detach())
         with torch.no_grad():
-            return Forward(pi, v, *policy_and_value(*networks, inputs))
+            return Forward(pi, v, *policy_and_value(self.policy, self.value, inputs))
 
     def scaled_reward(self, batch: Rollout) -> Tensor:
         """The rewards of a rollout, scaled and clipped, float32[T, N]."""

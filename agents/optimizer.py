@@ -8,20 +8,22 @@ from typing import cast
 import torch
 from gymnasium import spaces
 from torch import Tensor, nn
-from torch.nn.utils import clip_grad_norm_
-from torch.optim import Adam, Optimizer, RMSprop
+from torch.optim import Adam, Optimizer
 
 from agents.maths.adaptation import ENTROPY_GAIN, SHIFT_GAIN, SHIFT_HORIZON, AdaptiveFactor
 from agents.maths.distributions import Categorical, Distribution
 from agents.maths.schedules import Schedule, highest, value_at, value_if_set
 from agents.networks.actor_critic import Policy, Value
+from agents.networks.contents import Contents
 from agents.parts import load_optimizer
-from agents.rmsprop import Groups, RMSpropTFLike
+from agents.rmsprop import Groups, RMSprop, RMSpropTFLike
 from agents.settings.a2c import A2CSettings, OptimizerClass
 from agents.settings.importable import imported
 from agents.settings.values import ConfigError
 from envs import saved
 from envs.spaces import Actions, factors
+
+NOT_MEASURED = torch.tensor(torch.nan)
 
 
 def gradient_error(loss: float) -> FloatingPointError:
@@ -82,7 +84,8 @@ class ConstrainedOptimizer:
 
     def __init__(self, policy: Policy, value: Value, settings: A2CSettings) -> None:
         self.policy, self.value, self.settings = policy, value, settings
-        groups = [{"params": list(policy.parameters())}, {"params": list(value.parameters())}]
+        self._contents = Contents(policy, value)
+        groups = [{"params": [*parameters]} for parameters in self._contents.parameters]
         self._inner = optimizer(groups, settings)
         self.step_factor, self.entropy_factor, self.penalty_factor = (AdaptiveFactor() for _ in range(3))
         self.mean_shift, self.shifts = 0.0, 0  # running mean of the policy shift; number of updates in the mean
@@ -112,16 +115,26 @@ class ConstrainedOptimizer:
             missing = value_at(self.settings.target_entropy, progress) - float(entropy)
             self.entropy_factor.adapt(ENTROPY_GAIN * missing)
 
-    def step(self, loss: Tensor, progress: float, shift: Callable[[], Tensor]) -> dict[str, Tensor]:
-        """One step on the loss, within the bound on shift(), KL(π_before ‖ π_now).
+    def step(
+        self, loss: Tensor, progress: float, shift: Callable[[], Tensor], measure: bool = True
+    ) -> dict[str, Tensor]:
+        """One step on the loss, within the bound on shift(), KL(π_before ‖ π_now). measure: see `needs_shift`.
 
         Raises FloatingPointError if the gradient is not finite, before any parameter changes, or if shift() is not.
         """
         self.set_rates(progress)
-        grad_norm = self.differentiate(loss, progress)
-        bound = value_if_set(self.settings.max_policy_shift, progress)
-        kl = bounded([*self.policy.parameters()], self.inner.step, shift, bound)
+        grad_norm, kl = self.differentiate(loss, progress), None
+        if self.needs_shift(measure):
+            bound = value_if_set(self.settings.max_policy_shift, progress)
+            kl = bounded(self._contents.parameters[0], self.inner.step, shift, bound)
+        else:
+            self.inner.step()
         return {**self.adapt_step(kl, progress), "train/grad_norm": grad_norm}
+
+    def needs_shift(self, measure: bool) -> bool:
+        """Whether an update measures the policy shift: for the log (`Rollout.measure`), or because a setting does."""
+        settings = self.settings
+        return measure or settings.max_policy_shift is not None or settings.target_policy_shift is not None
 
     def set_rates(self, progress: float) -> None:
         """Sets the learning rates of π_θ and V_φ at this fraction of training."""
@@ -137,31 +150,38 @@ class ConstrainedOptimizer:
 
         Raises FloatingPointError if it is not finite.
         """
-        self.inner.zero_grad()
+        parameters = [*chain(*self._contents.parameters)]
+        for p in parameters:
+            p.grad = None
         loss.backward()
-        max_norm = value_at(self.settings.max_grad_norm, progress)
-        grad_norm = clip_grad_norm_([*self.policy.parameters(), *self.value.parameters()], max_norm, foreach=True)
-        if not bool(torch.isfinite(grad_norm)):
+        gradients = [p.grad for p in parameters if p.grad is not None]
+        grad_norm = torch.stack(torch._foreach_norm(gradients)).norm()
+        if not math.isfinite(norm := grad_norm.item()):
             raise gradient_error(float(loss.detach()))
+        scale = value_at(self.settings.max_grad_norm, progress) / (norm + 1e-6)
+        if scale < 1:
+            torch._foreach_mul_(gradients, scale)
         return grad_norm
 
     def _follow_networks(self) -> None:
         """The groups hold the networks' parameters, also of a module that was replaced."""
-        groups, networks = self.inner.param_groups, (self.policy, self.value)
-        now = [list(network.parameters()) for network in networks]
+        groups, now = self.inner.param_groups, self._contents.parameters
         if [*map(id, chain(*now))] != [id(p) for group in groups for p in group["params"]]:
             for group, parameters in zip(groups, now, strict=True):
-                group["params"] = parameters
+                group["params"] = [*parameters]
             for p in self.inner.state.keys() - set(chain(*now)):
                 del self.inner.state[p]
 
-    def adapt_step(self, kl: Tensor, progress: float) -> dict[str, Tensor]:
+    def adapt_step(self, kl: Tensor | None, progress: float) -> dict[str, Tensor]:
         """Moves the factor of π_θ's learning rate, or of kl_coef, toward target_policy_shift; returns what is logged.
 
-        kl: KL(π_before ‖ π_after) of an update. Raises FloatingPointError if it is not finite.
+        kl: KL(π_before ‖ π_after) of an update, None if it was not needed. Raises FloatingPointError if it is not
+        finite.
         """
         rate = self.inner.param_groups[0]["lr"]
-        if not bool(torch.isfinite(kl)):
+        if kl is None:
+            kl = NOT_MEASURED
+        elif not math.isfinite(kl):
             raise shift_error(rate)
         if self.settings.target_policy_shift is not None:
             change = self._missing_shift(value_at(self.settings.target_policy_shift, progress), float(kl))
@@ -231,12 +251,12 @@ def _built(chosen: OptimizerClass, groups: Groups, kwargs: Mapping[str, object])
 
 
 class Shift:
-    """Divergences of the policy from the one that acted, means over the rollout's states."""
+    """Divergences of the policy from the one that acted, means over the rollout's states; NaN until it is called."""
 
     def __init__(self, policy: Policy, behavior: Tensor, now: Callable[[], Distribution]) -> None:
         """now(): the current policy on the rollout's states."""
-        self.now = now
-        self.before = self.after = policy.distribution(behavior)
+        self.now, self.before = now, policy.distribution(behavior)
+        self.after: Distribution | None = None
 
     @torch.no_grad()
     def __call__(self) -> Tensor:
@@ -246,6 +266,7 @@ class Shift:
 
     def js(self) -> dict[str, Tensor]:
         """JS(π_before, π at the last call); empty unless the actions are Discrete."""
-        if isinstance(self.before, Categorical) and isinstance(self.after, Categorical):
-            return {"train/policy_shift_js": self.before.js(self.after).mean()}
-        return {}
+        if not isinstance(self.before, Categorical):
+            return {}
+        js = self.before.js(self.after).mean() if isinstance(self.after, Categorical) else NOT_MEASURED
+        return {"train/policy_shift_js": js}

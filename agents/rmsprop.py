@@ -1,4 +1,4 @@
-"""RMSprop in TensorFlow's form."""
+"""RMSprop in torch's form, with less overhead, and in TensorFlow's."""
 
 from collections.abc import Callable, Iterable
 from typing import cast
@@ -8,6 +8,34 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 Groups = Iterable[dict[str, list[torch.nn.Parameter]]]
+_OPTIONS = ("weight_decay", "momentum", "centered", "maximize", "capturable", "differentiable")
+
+
+class RMSprop(torch.optim.RMSprop):
+    """s ← α s + (1 − α) g², θ ← θ − lr · g / (√s + ε), from s = 0.
+
+    torch's sorts the tensors by device and type, which takes longer than the arithmetic of small networks.
+    """
+
+    @torch.no_grad()
+    def step(self, closure: Callable[[], float] | None = None) -> float | None:
+        """One step; torch's own for the first, which builds the state, and with any of its options."""
+        learning = [[p for p in group["params"] if p.grad is not None] for group in self.param_groups]
+        begun = all(self.state.get(p) for parameters in learning for p in parameters)
+        if not begun or closure is not None or any(group[name] for group in self.param_groups for name in _OPTIONS):
+            return cast("float | None", super().step(closure))
+        for group, parameters in zip(self.param_groups, learning, strict=True):
+            if not parameters:
+                continue
+            gradients, states = [p.grad for p in parameters], [self.state[p] for p in parameters]
+            squares = [state["square_avg"] for state in states]
+            torch._foreach_add_([state["step"] for state in states], 1)
+            torch._foreach_mul_(squares, group["alpha"])
+            torch._foreach_addcmul_(squares, gradients, gradients, 1 - group["alpha"])
+            roots = torch._foreach_sqrt(squares)
+            torch._foreach_add_(roots, group["eps"])
+            torch._foreach_addcdiv_(parameters, gradients, roots, -group["lr"])
+        return None
 
 
 class RMSpropTFLike(Optimizer):

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from agents.a2c import A2C
 from agents.maths.distributions import Distribution
+from agents.networks.contents import Contents
 from agents.networks.modes import has_modes, training_mode
 from agents.optimizer import Shift
 from agents.rollout import Metrics
@@ -29,7 +30,7 @@ class Examples(NamedTuple):
 
     def training_policy(self, agent: A2C) -> Distribution:
         """The same in training mode."""
-        with training_mode([agent.policy], agent.learner.generator):
+        with training_mode(Contents(agent.policy), agent.learner.generator):
             return self.policy(agent)
 
 
@@ -38,7 +39,7 @@ def gradient_step(agent: A2C, batch: Examples, pi: Distribution, loss: Tensor, p
     entropy = pi.entropy().mean()
     total = loss - agent.learner.optimizer.entropy_coefficient(progress) * entropy
     with torch.no_grad():
-        before = batch.policy(agent) if has_modes(agent.policy) else pi
+        before = batch.policy(agent) if has_modes(Contents(agent.policy)) else pi
     shift = Shift(agent.policy, before.raw.detach(), lambda: batch.policy(agent))
     metrics = agent.learner.optimizer.step(total, progress, shift) | shift.js()
     agent.learner.optimizer.adapt_entropy_coefficient(entropy.detach(), progress)

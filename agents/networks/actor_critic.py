@@ -131,9 +131,15 @@ class Policy(nn.Module):
         self.log_std = None if log_std is None else nn.Parameter(log_std)
 
     def raw(self, features: Tensor, legal: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """Parameters of the distribution, float32[..., P], −inf for illegal actions; and the last hidden layer."""
-        hidden = self.net[:-1](features)
-        raw = self.head.raw(self.net[-1](hidden), hidden, self.log_std)
+        """Parameters of the distribution, float32[..., P], −inf for illegal actions; and the last hidden layer, [B, L].
+
+        features: float32[..., F], B rows; legal: bool[..., A].
+        """
+        *layers, last = self.net  # a slice of nn.Sequential would build another one
+        hidden = features.reshape(-1, features.shape[-1])  # linear layers are slower on more dimensions
+        for layer in layers:
+            hidden = layer(hidden)
+        raw = self.head.raw(last(hidden), hidden, self.log_std).reshape(*features.shape[:-1], -1)
         return (raw if legal is None else raw.masked_fill(~legal, -math.inf)), hidden
 
     def distribution(self, raw: Tensor) -> Distribution:
@@ -157,8 +163,8 @@ class Value(nn.Module):
 
     def from_features(self, features: Tensor) -> Tensor:
         """features: float32[..., F], what the trunk returns."""
-        v: Tensor = self.net(features)
-        return v.squeeze(-1)
+        v: Tensor = self.net(features.reshape(-1, features.shape[-1]))
+        return v.reshape(features.shape[:-1])
 
     def forward(self, x: Tensor, recurrent: RecurrentInput | None = None) -> Tensor:
         """x: float32[..., D]."""

@@ -1,11 +1,11 @@
-"""RMSprop in TensorFlow's form, beside Stable-Baselines3's and by hand."""
+"""RMSprop beside torch's; in TensorFlow's form, beside Stable-Baselines3's and by hand."""
 
 import pytest
 import torch
 from stable_baselines3.common.sb2_compat.rmsprop_tf_like import RMSpropTFLike as Theirs
 
 from agents import A2C
-from agents.rmsprop import RMSpropTFLike
+from agents.rmsprop import RMSprop, RMSpropTFLike
 from agents.settings.values import ConfigError
 
 
@@ -32,6 +32,27 @@ def test_matches_sb3() -> None:
     restored = RMSpropTFLike([{"params": [ours, frozen]}])
     restored.load_state_dict(one.state_dict())
     assert torch.equal(restored.state[ours]["square_avg"], other.state[theirs]["square_avg"])
+
+
+@pytest.mark.parametrize("options", [{}, {"momentum": 0.9, "weight_decay": 0.1}], ids=["plain", "options"])
+def test_matches_torch_to_the_last_bit(options: dict[str, float]) -> None:
+    draw = torch.Generator().manual_seed(0)
+    ours, theirs = ([torch.nn.Parameter(torch.full((5,), 2.0)) for _ in range(3)] for _ in range(2))
+    one, other = (
+        kind([{"params": group[:2]}, {"params": group[2:], "lr": 0.3}], lr=0.01, alpha=0.9, eps=1e-3, **options)
+        for kind, group in ((RMSprop, ours), (torch.optim.RMSprop, theirs))
+    )
+    for _ in range(20):
+        for p, q in zip(ours[1:], theirs[1:], strict=True):  # the first is frozen
+            p.grad = torch.randn(5, generator=draw)
+            q.grad = p.grad.clone()
+        one.step()
+        other.step()
+    assert all(torch.equal(p, q) for p, q in zip(ours, theirs, strict=True))
+    assert ours[0].tolist() == [2.0] * 5
+    assert ours[0] not in one.state
+    states = [(a.state[p], b.state[q]) for p, q in zip(ours[1:], theirs[1:], strict=True) for a, b in ((one, other),)]
+    assert all(torch.equal(mine[name], torchs[name]) for mine, torchs in states for name in torchs)
 
 
 def test_refusals() -> None:
