@@ -50,8 +50,8 @@ class Categorical:
 
     @cached_property
     def log_p(self) -> Tensor:
-        """Normalized log-probabilities, float[..., A]."""
-        return information.log_softmax(self.logits, validate=False)
+        """Normalized log-probabilities, float[..., A]. In float64, because ln(1 − tiny) is 0 in float32."""
+        return torch.log_softmax(self.logits, -1, dtype=torch.float64).to(self.logits.dtype)
 
     def relative_score(self, action: Tensor) -> Tensor:
         """‖∇_z ln p(a)‖² / E_b ‖∇_z ln p(b)‖² = [(1 − p_a)² + Σ_{j ≠ a} p_j²] / Σ p_j (1 − p_j), z the logits.
@@ -69,7 +69,7 @@ class Categorical:
 
     def sample(self, generator: Generator) -> Tensor:
         """By inverse CDF, one uniform number per action. Returns int64[...]; never an illegal action."""
-        cdf = self.log_p.exp().cumsum(-1)
+        cdf = self.logits.softmax(-1).cumsum(-1)
         u = torch.rand(cdf.shape[:-1], generator=generator, device=cdf.device, dtype=cdf.dtype)
         return (cdf <= u.unsqueeze(-1) * cdf[..., -1:]).sum(-1)
 
@@ -82,7 +82,8 @@ class Categorical:
         return self.log_p.gather(-1, action.unsqueeze(-1)).squeeze(-1)
 
     def entropy(self) -> Tensor:
-        return information.entropy_from_logits(self.logits, validate=False)
+        """H = −Σ p ln p, with 0 ln 0 = 0; every term is ≥ 0, so nothing cancels."""
+        return -(self.log_p.exp() * self.log_p.clamp_min(torch.finfo(self.log_p.dtype).min)).sum(-1)
 
     def kl(self, other: Self) -> Tensor:
         """KL(self‖other), float[...]. Raises ValueError if the numbers of actions differ."""
@@ -137,7 +138,8 @@ class MultiCategorical:
         return torch.stack([factor.log_prob(a) for factor, a in pairs]).sum(0)
 
     def entropy(self) -> Tensor:
-        return information.product_entropy_from_logits(self.logits, self.sizes, validate=False)
+        """The sum of the factors' entropies."""
+        return torch.stack([factor.entropy() for factor in self.factors]).sum(0)
 
     def kl(self, other: Self) -> Tensor:
         self._check_sizes(other)
