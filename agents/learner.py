@@ -81,12 +81,13 @@ class Learner(BaseLearner):
     def step(self, objective: Objective, batch: Rollout, progress: float = 0.0) -> Metrics:
         """One optimizer step on the loss; then updates the adaptive coefficients. Returns the metrics.
 
-        The policy shift KL(π_before ‖ π_after) is measured after the step, on the rollout's own states.
+        The policy shift KL(π_before ‖ π_after) is measured after the step, on the rollout's own states; it is NaN where
+        neither the rollout nor a setting asks for it.
         Raises FloatingPointError if the gradient is not finite, before any parameter changes, or if the policy moved
         infinitely far.
         """
         shift = self.shift(batch, objective.inputs)
-        metrics = self.optimizer.step(objective.loss, progress, shift) | shift.js()
+        metrics = self.optimizer.step(objective.loss, progress, shift, batch.measure) | shift.js()
         self.optimizer.adapt_entropy_coefficient(objective.metrics["train/entropy"], progress)
         return metrics | objective.metrics
 

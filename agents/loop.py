@@ -103,6 +103,7 @@ class Loop:
             rollout, obs, episodes = collect(self.worlds, self.agent, obs, plan.n_steps, plan.step, self._state)
         except EnvironmentReplaced as failure:
             return ChunkResult(0, {}, [], obs, failure, self._state)
+        rollout = rollout._replace(measure=(plan.iteration + 1) % plan.interval == 0)
         metrics, states = self.agent.update(rollout, plan.step / plan.until), rollout.recurrent_states
         state = None if states is None else states.after[-1].masked_fill(rollout.ended[-1, :, None], 0.0)
         return ChunkResult(1, metrics, episodes, obs, state=state)

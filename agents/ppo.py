@@ -97,7 +97,9 @@ class PPO(PPOSettings, A2C):
             if not inside:
                 break
         means = {name: torch.stack([loss[name] for loss in losses]).mean() for name in losses[0]}
-        moved = optimizer.adapt_step(shift() if kl is None else kl, progress)
+        if kl is None and optimizer.needs_shift(batch.measure):
+            kl = shift()
+        moved = optimizer.adapt_step(kl, progress)
         optimizer.adapt_entropy_coefficient(means["train/entropy"], progress)
         learner.observe(batch)
         fit = explained_variance(samples.v, samples.target)

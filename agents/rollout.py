@@ -32,6 +32,7 @@ class Rollout(NamedTuple):
     truncated: Tensor  # bool[T, N]
     behavior: Tensor  # float32[T, N, P], raw parameters of the policy that acted; −inf marks an illegal action
     recurrent_states: RecurrentStates | None = None  # of a recurrent agent
+    measure: bool = True  # whether the update shall measure the policy shift; a setting may need it anyway
 
     @property
     def ended(self) -> Tensor:

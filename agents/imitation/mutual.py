@@ -110,7 +110,10 @@ class Mutual(AgentWrapper):
     def _part(self, batch: Rollout, k: int) -> Rollout:
         """The part of a rollout from the environments of peer k."""
         size = self.worlds.num_envs // self.peers
-        return Rollout._make([*(x[:, k * size : (k + 1) * size] for x in batch[:-1]), None])
+        columns = slice(k * size, (k + 1) * size)
+        return Rollout(
+            *(x[:, columns] for x in batch[: Rollout._fields.index("recurrent_states")]), None, batch.measure
+        )
 
     def on_reset(self) -> None:
         for peer in self.peer_agents:

@@ -168,6 +168,17 @@ def test_shifts_are_those_of_the_update() -> None:
         torch.testing.assert_close(metrics["train/policy_shift_js"], js.mean().float(), rtol=1e-4, atol=1e-9)
 
 
+@pytest.mark.parametrize("settings", [{}, {"max_policy_shift": 1.0}, {"target_policy_shift": 1e-3}], ids=str)
+def test_an_update_measures_the_shift_where_it_is_needed(settings: dict[str, object]) -> None:
+    log, silent = make(**settings), make(**settings)
+    batch, _, _ = collect(log.worlds, log, log.worlds.reset()[0], 5, 0)
+    measured, left_out = log.update(batch), silent.update(batch._replace(measure=False))
+    assert measured.keys() == left_out.keys()
+    assert bool(left_out["train/policy_shift_kl"].isnan()) == bool(left_out["train/policy_shift_js"].isnan())
+    assert bool(left_out["train/policy_shift_kl"].isnan()) == (not settings)
+    assert all(torch.equal(p, q) for p, q in zip(log.policy.parameters(), silent.policy.parameters(), strict=True))
+
+
 def test_shifts_of_gaussians_are_those_of_the_update() -> None:
     agent = make("Pendulum-v1", learning_rate=1e-2, n_steps=5)
     obs, _ = agent.worlds.reset()

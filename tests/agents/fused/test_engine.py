@@ -186,14 +186,15 @@ def test_hooks_without_an_interval_see_every_update() -> None:
     assert seen == list(range(1, 101))
 
 
-def test_the_shift_is_measured_where_the_hooks_look() -> None:
+@pytest.mark.parametrize("engine", ["fused", "torch"])
+def test_the_shift_is_measured_where_the_hooks_look(engine: str) -> None:
     rows: list[Tensor] = []
 
     def note(status: Status) -> None:
         rows.append(status.series["train/policy_shift_kl"])
 
     note.interval = 100  # type: ignore[attr-defined]
-    A2C("CartPole-v1", engine="fused").learn(800, [note])
+    A2C("CartPole-v1", engine=engine).learn(800, [note])
     measured = ~torch.cat(rows).isnan()
     assert measured.nonzero().flatten().tolist() == list(range(9, 100, 10))
 
