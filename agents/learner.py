@@ -14,10 +14,11 @@ from agents.networks.actor_critic import encode, input_size
 from agents.networks.build import build_networks, normalized_mask
 from agents.networks.forward import Inputs, Objective, inputs_of
 from agents.networks.heads import StateDependentNoise
-from agents.optimizer import ConstrainedOptimizer, Shift, check_target_entropy
+from agents.optimizer import ConstrainedOptimizer, check_target_entropy
 from agents.rollout import Metrics, Rollout
 from agents.settings.a2c import A2CSettings, scheduled
 from agents.settings.values import ConfigError
+from agents.shift import Shift
 from envs import Worlds
 from envs.spaces import Actions
 from envs.streams import stream_generator

@@ -1,17 +1,16 @@
 """The optimizer step: gradient clipping, adaptive learning rate, KL bound."""
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from itertools import chain
 from typing import cast
 
 import torch
 from gymnasium import spaces
-from torch import Tensor, nn
+from torch import Tensor
 from torch.optim import Adam, Optimizer
 
 from agents.maths.adaptation import ENTROPY_GAIN, SHIFT_GAIN, SHIFT_HORIZON, AdaptiveFactor
-from agents.maths.distributions import Categorical, Distribution
 from agents.maths.schedules import Schedule, highest, value_at, value_if_set
 from agents.networks.actor_critic import Policy, Value
 from agents.networks.contents import Contents
@@ -20,10 +19,9 @@ from agents.rmsprop import Groups, RMSprop, RMSpropTFLike
 from agents.settings.a2c import A2CSettings, OptimizerClass
 from agents.settings.importable import imported
 from agents.settings.values import ConfigError
+from agents.shift import NOT_MEASURED, bounded
 from envs import saved
 from envs.spaces import Actions, factors
-
-NOT_MEASURED = torch.tensor(torch.nan)
 
 
 def gradient_error(loss: float) -> FloatingPointError:
@@ -47,36 +45,6 @@ def check_target_entropy(target: Schedule | None, actions: Actions) -> None:
             f"target_entropy must be below ln {choices} = {math.log(choices):.3f}, the entropy of "
             f"uniform actions, got {target}"
         )
-
-
-@torch.no_grad()
-def bounded(
-    parameters: Sequence[nn.Parameter], step: Callable[[], object], shift: Callable[[], Tensor], bound: float | None
-) -> Tensor:
-    """Takes a step, shortens it until shift(), KL(π_before ‖ π_now), is within the bound, and returns that KL.
-
-    KL grows with the square of a small step, so a step whose KL exceeds the bound is multiplied by 0.95 √(bound / KL),
-    up to nine times. If that is not enough, as on another policy's rollout, the policy's parameters are restored.
-    """
-    before = [] if bound is None else [p.clone() for p in parameters]
-    step()
-    return shift() if bound is None else shortened(parameters, before, shift, bound)
-
-
-@torch.no_grad()
-def shortened(
-    parameters: Sequence[nn.Parameter], before: Sequence[Tensor], shift: Callable[[], Tensor], bound: float
-) -> Tensor:
-    """Moves the parameters back toward those before the step until shift() is within the bound; returns shift()."""
-    kl = shift()
-    for attempt in range(10):
-        if not bool(kl > bound):
-            break
-        share = 0.95 * (bound / kl).sqrt() if attempt < 9 else torch.zeros(())
-        for p, start in zip(parameters, before, strict=True):
-            p.copy_(torch.lerp(start, p, share))
-        kl = shift()
-    return kl
 
 
 class ConstrainedOptimizer:
@@ -248,25 +216,3 @@ def _built(chosen: OptimizerClass, groups: Groups, kwargs: Mapping[str, object])
             f"optimizer {chosen} must be a torch optimizer that keeps its two groups of parameters, of π_θ and of V_φ"
         )
     return built
-
-
-class Shift:
-    """Divergences of the policy from the one that acted, means over the rollout's states; NaN until it is called."""
-
-    def __init__(self, policy: Policy, behavior: Tensor, now: Callable[[], Distribution]) -> None:
-        """now(): the current policy on the rollout's states."""
-        self.now, self.before = now, policy.distribution(behavior)
-        self.after: Distribution | None = None
-
-    @torch.no_grad()
-    def __call__(self) -> Tensor:
-        """KL(π_before ‖ π_now)."""
-        self.after = self.now()
-        return self.before.kl(self.after).mean()
-
-    def js(self) -> dict[str, Tensor]:
-        """JS(π_before, π at the last call); empty unless the actions are Discrete."""
-        if not isinstance(self.before, Categorical):
-            return {}
-        js = self.before.js(self.after).mean() if isinstance(self.after, Categorical) else NOT_MEASURED
-        return {"train/policy_shift_js": js}

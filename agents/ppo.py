@@ -12,10 +12,10 @@ from agents.maths.schedules import value_at, value_if_set
 from agents.minibatches import Columns, Shuffle
 from agents.networks.encoders import RecurrentInput
 from agents.networks.forward import Inputs, policy_and_value
-from agents.optimizer import shortened
 from agents.rollout import Metrics, Rollout
 from agents.settings.ppo import PPOSettings
 from agents.settings.values import ConfigError
+from agents.shift import shortened
 from envs.streams import stream_seeds
 
 

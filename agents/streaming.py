@@ -11,9 +11,9 @@ from agents.engines import Engine
 from agents.maths.distributions import DISCRETE, Distribution
 from agents.maths.returns import td_error
 from agents.networks.forward import Inputs, inputs_of
-from agents.optimizer import bounded
 from agents.rollout import Metrics, Rollout
 from agents.settings.stream import StreamSettings
+from agents.shift import bounded
 from agents.stream_learner import StreamLearner, td_error_failure
 
 

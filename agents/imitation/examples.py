@@ -9,8 +9,8 @@ from agents.a2c import A2C
 from agents.maths.distributions import Distribution
 from agents.networks.contents import Contents
 from agents.networks.modes import has_modes, training_mode
-from agents.optimizer import Shift
 from agents.rollout import Metrics
+from agents.shift import Shift
 
 
 class Examples(NamedTuple):
