@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, ClassVar
 import torch
 from torch import Generator, Tensor
 
+from agents.devices import moved
 from agents.maths.distributions import Distribution
 from agents.maths.normalize import ObservationNormalizer, RewardNormalizer, scale_and_clip
 from agents.networks.actor_critic import Policy, Value, encode
@@ -27,7 +28,7 @@ from envs.spaces import Flat
 class BaseLearner(ABC):
     """π_θ, V_φ and everything that training changes. All engines of an agent work on the same learner.
 
-    The networks are in evaluation mode, except in `training_pass`.
+    The networks are in evaluation mode, except in `training_pass`. A rollout that is learned from lies on `device`.
     """
 
     settings: ActorCriticSettings
@@ -35,6 +36,7 @@ class BaseLearner(ABC):
     masked: bool  # whether the agent obeys action masks
     policy: Policy
     value: Value
+    device: torch.device  # of networks, optimizer and normalizers; actions are drawn on the CPU
     obs_norm: ObservationNormalizer | None
     reward_norm: RewardNormalizer | None
     generator: Generator  # draws the actions in training
@@ -72,7 +74,7 @@ class BaseLearner(ABC):
 
     def encoded(self, obs: Tensor) -> Tensor:
         """The networks' input, float32[..., D]. obs: [..., *shape], as the environment returned it."""
-        x = encode(self.obs_space, obs)
+        x = encode(self.obs_space, moved(obs, self.device))
         return self.obs_norm(x) if self.obs_norm else x.to(torch.get_default_dtype())
 
     def training_pass(self, inputs: Seen) -> tuple[Distribution, Tensor]:

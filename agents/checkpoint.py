@@ -228,12 +228,12 @@ def _to_tensors(value: object) -> object:
     """Turns NumPy arrays into tagged tensors, which torch's safe loader accepts.
 
     Equal content gives equal files: text is interned, since pickle stores a repeated object once; tensors, which may be
-    views of an engine's memory, are copied.
+    views of an engine's memory, are copied, to the CPU from any device.
     """
     if type(value) is str:
         return sys.intern(value)
     if isinstance(value, torch.Tensor):
-        return value.detach().clone(memory_format=torch.contiguous_format)
+        return value.detach().cpu().clone(memory_format=torch.contiguous_format)
     if isinstance(value, np.generic):
         return value.item()
     if isinstance(value, np.ndarray):

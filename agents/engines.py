@@ -9,6 +9,7 @@ import torch
 from gymnasium import spaces
 from torch import Generator, Tensor
 
+from agents.devices import described
 from agents.loop import RunChunk
 from agents.networks.actor_critic import Policy
 from agents.networks.forward import policy_step
@@ -53,6 +54,7 @@ class Actor(Protocol):
     policy: Policy
     noise: StateDependentNoise | None
     generator: Generator
+    device: torch.device
 
     @property
     def threads(self) -> int: ...
@@ -85,13 +87,13 @@ class TorchEngine:
         if deterministic:
             action = pi.mode()
         elif learner.noise is not None and generator is None:
-            action = learner.noise(pi, hidden, cast(Tensor, policy.log_std), learner.generator)
+            action = learner.noise(pi, hidden, cast(Tensor, policy.log_std).cpu(), learner.generator)
         else:
             action = pi.sample(generator or learner.generator)
         return Choice(action, pi.raw, state)
 
     def update(self, batch: Rollout, progress: float) -> Metrics:
-        return self.algorithm.learn_from(batch, progress)
+        return self.algorithm.learn_from(batch.to(self.learner.device), progress)
 
     def unseen_change(self, replaced: str) -> str:
         return ""
@@ -100,8 +102,8 @@ class TorchEngine:
     def compile_update(self, worlds: Worlds, on_compile: OnCompile = None) -> None: ...
 
     def describe(self) -> str:
-        threads = self.learner.threads
-        text = f"torch {torch.__version__} on CPU, {threads} thread{'s' if threads > 1 else ''}"
+        threads, device = self.learner.threads, described(self.learner.device)
+        text = f"torch {torch.__version__} on {device}, {threads} thread{'s' if threads > 1 else ''}"
         return f"{text}; {self.note}" if self.note else text
 
 
@@ -131,7 +133,7 @@ def _methods(cls: Hashable) -> frozenset[str]:
     return frozenset(name for name in dir(cls) if isfunction(getattr(cls, name, None)))
 
 
-def network_obstacle(settings: ActorCriticSettings, policy: Policy, masked: bool) -> str:
+def network_obstacle(settings: ActorCriticSettings, policy: Policy, masked: bool, device: torch.device) -> str:
     """Why no compiled engine can run these networks; empty if they can."""
     if settings.threads > 1:
         return f"it runs on one thread, threads is {settings.threads}"
@@ -141,6 +143,8 @@ def network_obstacle(settings: ActorCriticSettings, policy: Policy, masked: bool
         return f"it has Discrete and Box actions, these are {type(policy.head.actions).__name__}"
     if masked:
         return "it does not support action masks"
+    if device.type != "cpu":
+        return f"it runs on the CPU, device is {settings.device}"
     if torch.get_default_device().type != "cpu":
         return f"it runs on the CPU, torch's default device is {torch.get_default_device()}"
     return ""

@@ -7,6 +7,7 @@ from typing import Self
 from torch import Generator, Tensor
 
 from agents.base_learner import BaseLearner
+from agents.devices import chosen_device, moved
 from agents.engines import network_obstacle
 from agents.maths.normalize import ObservationNormalizer, RewardNormalizer
 from agents.maths.schedules import described
@@ -42,19 +43,22 @@ class Learner(BaseLearner):
             raise ConfigError("normalize_advantage needs more than one step per update: raise num_envs or n_steps")
         check_target_entropy(settings.target_entropy, actions)
         policy, value = build_networks(settings, worlds.env_obs_space, obs_space, actions, generator)
+        device = chosen_device(settings.device, policy.trunk.sees_images)
+        policy, value = policy.to(device), value.to(device)
         frequency = settings.n_steps if settings.sde_sample_freq < 0 else settings.sde_sample_freq
         sde_weights = policy.log_std if settings.use_sde else None
         bound, obs_norm, reward_norm = settings.clip_normalized, None, None
         if settings.normalize_observations:
             part = normalized_mask(settings, worlds.env_obs_space, obs_space)
-            obs_norm = ObservationNormalizer(input_size(obs_space), bound, part)
+            obs_norm = ObservationNormalizer(input_size(obs_space), bound, part, device)
         if settings.normalize_rewards:
-            reward_norm = RewardNormalizer(worlds.num_envs, settings.gamma, bound)
+            reward_norm = RewardNormalizer(worlds.num_envs, settings.gamma, bound, device)
         return cls(
             settings=settings,
             obs_space=obs_space,
             actions=actions,
             masked=bool(worlds.masked),
+            device=device,
             policy=policy,
             value=value,
             optimizer=ConstrainedOptimizer(policy, value, settings),
@@ -99,7 +103,7 @@ class Learner(BaseLearner):
     def observe(self, batch: Rollout) -> None:
         """Updates the observation normalizer, after the update: π_before then is the policy that acted."""
         if self.obs_norm:
-            self.obs_norm.update(encode(self.obs_space, batch.obs))
+            self.obs_norm.update(encode(self.obs_space, moved(batch.obs, self.device)))
 
     def _reward(self, batch: Rollout) -> Tensor:
         reward = self.scaled_reward(batch)
@@ -118,7 +122,7 @@ class Learner(BaseLearner):
         for name in ("use_sde", "squash_output", "state_dependent_std"):
             if getattr(settings, name):
                 return f"it has Gaussians with a state-independent log-std only, {name} is true"
-        return network_obstacle(settings, self.policy, self.masked)
+        return network_obstacle(settings, self.policy, self.masked, self.device)
 
     @cached_property
     def _scheduled(self) -> tuple[str, ...]:

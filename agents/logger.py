@@ -19,7 +19,7 @@ def rows_of(series: Metrics) -> Tensor:
     """The metrics of U updates as float[U, number of metrics]; of no metrics, float[1, 0]."""
     if not series:
         return torch.zeros(1, 0)
-    return torch.stack([metric.reshape(-1) for metric in series.values()], -1).cpu()
+    return torch.stack([metric.reshape(-1).cpu() for metric in series.values()], -1)
 
 
 class Logger:

@@ -123,7 +123,7 @@ class ConstrainedOptimizer:
             p.grad = None
         loss.backward()
         gradients = [p.grad for p in parameters if p.grad is not None]
-        grad_norm = torch.stack(torch._foreach_norm(gradients)).norm()
+        grad_norm: Tensor = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients)))
         if not math.isfinite(norm := grad_norm.item()):
             raise gradient_error(float(loss.detach()))
         scale = value_at(self.settings.max_grad_norm, progress) / (norm + 1e-6)

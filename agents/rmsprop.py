@@ -18,7 +18,7 @@ class RMSprop(torch.optim.RMSprop):
     """
 
     @torch.no_grad()
-    def step(self, closure: Callable[[], float] | None = None) -> float | None:
+    def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]
         """One step; torch's own for the first, which builds the state, and with any of its options."""
         learning = [[p for p in group["params"] if p.grad is not None] for group in self.param_groups]
         begun = all(self.state.get(p) for parameters in learning for p in parameters)

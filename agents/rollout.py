@@ -8,6 +8,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Generator, Tensor
 
+from agents.devices import moved
 from envs import Worlds
 
 Array = NDArray[np.generic]
@@ -37,6 +38,13 @@ class Rollout(NamedTuple):
     @property
     def ended(self) -> Tensor:
         return self.terminated | self.truncated
+
+    def to(self, device: torch.device) -> "Rollout":
+        """The rollout on a device; itself if it is there. `collect` returns one on the CPU."""
+        if self.obs.device == device:
+            return self
+        states = self.recurrent_states and RecurrentStates(*(moved(x, device) for x in self.recurrent_states))
+        return Rollout._make([*(moved(x, device) for x in self[:7]), states, self.measure])
 
 
 class Episode(NamedTuple):

@@ -1,5 +1,6 @@
 """The policy shift: KL(π_before ‖ π_after) of an update, and steps shortened to stay within a bound on it."""
 
+import math
 from collections.abc import Callable, Sequence
 
 import torch
@@ -34,7 +35,7 @@ def shortened(
     for attempt in range(10):
         if not bool(kl > bound):
             break
-        share = 0.95 * (bound / kl).sqrt() if attempt < 9 else torch.zeros(())
+        share = 0.95 * math.sqrt(bound / float(kl)) if attempt < 9 else 0.0
         for p, start in zip(parameters, before, strict=True):
             p.copy_(torch.lerp(start, p, share))
         kl = shift()

@@ -10,6 +10,7 @@ from torch import Generator, Tensor, nn
 
 from agents.averages import PolicyAverage
 from agents.base_learner import BaseLearner
+from agents.devices import chosen_device
 from agents.engines import network_obstacle
 from agents.maths.normalize import ObservationNormalizer, RewardNormalizer
 from agents.networks.actor_critic import Policy, encode, input_size
@@ -56,19 +57,22 @@ class StreamLearner(BaseLearner):
         space, flat, bound = worlds.env_obs_space, worlds.obs_space, settings.clip_normalized
         policy, value = build_networks(settings, space, flat, worlds.policy_action_space, generator, softplus_std=True)
         obs_norm, horizon = None, settings.averaging_steps
+        device = chosen_device(settings.device, policy.trunk.sees_images)
+        policy, value = policy.to(device), value.to(device)
         if settings.normalize_observations:
-            obs_norm = ObservationNormalizer(input_size(flat), bound, normalized_mask(settings, space, flat))
+            obs_norm = ObservationNormalizer(input_size(flat), bound, normalized_mask(settings, space, flat), device)
         return cls(
             settings=settings,
             obs_space=flat,
             masked=bool(worlds.masked),
+            device=device,
             policy=policy,
             value=value,
             policy_traces=traces_of(policy, settings, settings.policy_overshoot, settings.policy_intent, True),
             value_traces=traces_of(value, settings, settings.value_overshoot, settings.value_intent, False),
             average=PolicyAverage(policy, horizon) if horizon else None,
             obs_norm=obs_norm,
-            reward_norm=RewardNormalizer(1, settings.gamma, bound) if settings.normalize_rewards else None,
+            reward_norm=RewardNormalizer(1, settings.gamma, bound, device) if settings.normalize_rewards else None,
             generator=stream_generator(settings.seed, "actions"),
             begins=torch.ones(1, dtype=torch.bool),
         )
@@ -87,7 +91,7 @@ class StreamLearner(BaseLearner):
             return "it has tanh, ReLU and leaky ReLU units"
         if self.settings.squash_output:
             return "it has Gaussians that are not squashed, squash_output is true"
-        return network_obstacle(self.settings, self.policy, self.masked)
+        return network_obstacle(self.settings, self.policy, self.masked, self.device)
 
     def reward(self, batch: Rollout) -> Tensor:
         """The reward that is learned from: scaled, clipped, and normalized by statistics that include it."""

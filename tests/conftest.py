@@ -10,6 +10,7 @@ from contextlib import ExitStack, suppress
 from types import ModuleType
 
 import pytest
+import torch
 
 import rl.run.terminal
 from tests import ROOT
@@ -21,6 +22,13 @@ Start = Callable[..., "Process"]
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--long", action="store_true", help="equality runs of full length, as in make test-long")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Deselects the tests that need a CUDA device where there is none: they do not count as passed."""
+    absent = [] if torch.cuda.is_available() else [item for item in items if item.get_closest_marker("cuda")]
+    config.hook.pytest_deselected(items=absent)
+    items[:] = [item for item in items if item not in absent]
 
 
 def pytest_configure() -> None:

@@ -69,6 +69,7 @@ class Distill(AgentWrapper):
     def update(self, batch: Rollout, progress: float = 0.0) -> Metrics:
         """One gradient step on a rollout of the student."""
         learner = self.agent.learner
+        batch = batch.to(learner.device)
         learner.observe_rewards(batch)
         objective = self.agent.objective(batch, progress)
         teachers, pi = self.ensemble.distributions(batch.obs, objective.inputs.legal), objective.pi
@@ -157,7 +158,7 @@ class TeacherEnsemble:
 
 
 def _load(run: str, student: A2C) -> A2C:
-    teacher = A2C.load(run, engine="torch")
+    teacher = A2C.load(run, engine="torch", device=str(student.learner.device))
     teacher.worlds.close()
     ours, theirs = ((a.worlds.env_obs_space, a.worlds.env_action_space) for a in (student, teacher))
     if ours != theirs:

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from agents.a2c import A2C
+from agents.devices import moved
 from agents.maths.distributions import Distribution
 from agents.networks.contents import Contents
 from agents.networks.modes import has_modes, training_mode
@@ -20,8 +21,10 @@ class Examples(NamedTuple):
     action: Tensor  # [B] or [B, A], as `Rollout.action`
     legal: Tensor | None  # bool[B, A], the legal actions; None if all are
 
-    def take(self, index: Tensor) -> "Examples":
-        return Examples(self.obs[index], self.action[index], None if self.legal is None else self.legal[index])
+    def take(self, index: Tensor, device: torch.device) -> "Examples":
+        """Some of the examples, on a device. index: int64[B]."""
+        legal = None if self.legal is None else moved(self.legal[index], device)
+        return Examples(moved(self.obs[index], device), moved(self.action[index], device), legal)
 
     def policy(self, agent: A2C) -> Distribution:
         """π_θ at these observations."""

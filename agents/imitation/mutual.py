@@ -82,6 +82,7 @@ class Mutual(AgentWrapper):
 
     def update(self, batch: Rollout, progress: float = 0.0) -> Metrics:
         """One gradient step of every peer; all losses use the policies before the first step."""
+        batch = batch.to(self.agent.learner.device)
         parts = [self._part(batch, k) for k in range(self.peers)]
         for peer, part in zip(self.peer_agents, parts, strict=True):
             peer.learner.observe_rewards(part)
@@ -111,9 +112,7 @@ class Mutual(AgentWrapper):
         """The part of a rollout from the environments of peer k."""
         size = self.worlds.num_envs // self.peers
         columns = slice(k * size, (k + 1) * size)
-        return Rollout(
-            *(x[:, columns] for x in batch[: Rollout._fields.index("recurrent_states")]), None, batch.measure
-        )
+        return Rollout._make([*(x[:, columns] for x in batch[:7]), None, batch.measure])
 
     def on_reset(self) -> None:
         for peer in self.peer_agents:

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from agents.a2c import A2C
 from agents.demonstrations import Demonstrations, load
+from agents.devices import moved
 from agents.events import Status
 from agents.imitation.examples import Examples
 from agents.loop import Loop
@@ -97,9 +98,9 @@ class Epochs:
         self.held_out = None if held_out is None else _examples(held_out)
         if batch_size > len(self.train.obs):
             raise ConfigError(f"batch_size is {batch_size}, there are {len(self.train.obs)} transitions to learn from")
-        self._generator = stream_generator(agent.seed, "batches")
+        self._generator, self._device = stream_generator(agent.seed, "batches"), agent.learner.device
         if agent.learner.obs_norm:
-            agent.learner.obs_norm.update(encode(agent.obs_space, self.train.obs)[None])
+            agent.learner.obs_norm.update(encode(agent.obs_space, moved(self.train.obs, self._device))[None])
         self._order, self._position = torch.zeros(0, dtype=torch.int64), 0
         self._best_policy: dict[str, Tensor] = {}
         self._latest_policy: dict[str, Tensor] = {}  # training resumes from here while the agent has the best policy
@@ -123,7 +124,7 @@ class Epochs:
         return ChunkResult(len(rows), metrics, (), obs, failure)
 
     def _step(self, size: int, progress: float) -> Metrics:
-        metrics = self.algorithm.learn_from(self.train.take(self._next_batch(size)), progress)
+        metrics = self.algorithm.learn_from(self.train.take(self._next_batch(size), self._device), progress)
         if self._position + size > len(self._order):
             self._end_epoch()
         return {**metrics, "validation/loss": torch.tensor(self.loss), "train/epoch": torch.tensor(self.epoch)}
@@ -142,7 +143,10 @@ class Epochs:
             return
         parts = torch.split(torch.arange(len(self.held_out.obs)), _VALIDATION_BATCH_SIZE)
         with torch.no_grad():
-            losses = [len(part) * float(self.algorithm.held_out_loss(self.held_out.take(part))) for part in parts]
+            losses = [
+                len(part) * float(self.algorithm.held_out_loss(self.held_out.take(part, self._device)))
+                for part in parts
+            ]
         self.loss = sum(losses) / len(self.held_out.obs)
         self.epochs_since_best += 1
         if self.loss < self.best_loss:

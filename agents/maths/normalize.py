@@ -10,6 +10,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+CPU = torch.device("cpu")
+
 
 def scale_and_clip(reward: Tensor, scale: float, bound: float | None) -> Tensor:
     """r ↦ clip(scale · r, ±bound), or scale · r without a bound. reward: float[…]."""
@@ -27,10 +29,10 @@ class RunningMoments:
     Updates are in place, so that compiled code can share the memory of the tensors.
     """
 
-    def __init__(self, shape: tuple[int, ...] = ()) -> None:
-        self.count = torch.zeros((), dtype=torch.float64)
-        self.mean = torch.zeros(shape, dtype=torch.float64)
-        self.m2 = torch.zeros(shape, dtype=torch.float64)  # sum of squared deviations
+    def __init__(self, shape: tuple[int, ...] = (), device: torch.device = CPU) -> None:
+        self.count = torch.zeros((), dtype=torch.float64, device=device)
+        self.mean = torch.zeros(shape, dtype=torch.float64, device=device)
+        self.m2 = torch.zeros(shape, dtype=torch.float64, device=device)  # sum of squared deviations
 
     def update(self, batch: Tensor) -> None:
         """batch: [B, *shape]."""
@@ -66,10 +68,10 @@ class RunningMoments:
 class ObservationNormalizer:
     """x ↦ clip((x − μ) / √(σ² + 1e-8), ±bound), per feature, with running mean μ and variance σ²."""
 
-    def __init__(self, size: int, bound: float = 10.0, mask: Tensor | None = None) -> None:
-        """size: D; mask: bool[D], the features to normalize, by default all."""
-        self.mask, self.bound = mask, bound
-        self.moments = RunningMoments((size if mask is None else int(mask.sum()),))
+    def __init__(self, size: int, bound: float = 10.0, mask: Tensor | None = None, device: torch.device = CPU) -> None:
+        """size: D; mask: bool[D], the features to normalize, by default all; device: of the observations."""
+        self.mask, self.bound = None if mask is None else mask.to(device), bound
+        self.moments = RunningMoments((size if mask is None else int(mask.sum()),), device)
 
     def update(self, obs: Tensor) -> None:
         """obs: float32[T, N, D]."""
@@ -102,10 +104,10 @@ class RewardNormalizer:
     but not shifted, so the optimal policy stays the same.
     """
 
-    def __init__(self, num_envs: int, gamma: float, bound: float = 10.0) -> None:
-        self.moments, self.bound = RunningMoments(()), bound
+    def __init__(self, num_envs: int, gamma: float, bound: float = 10.0, device: torch.device = CPU) -> None:
+        self.moments, self.bound = RunningMoments((), device), bound
         self.gamma = gamma
-        self.returns = torch.zeros(num_envs, dtype=torch.float64)
+        self.returns = torch.zeros(num_envs, dtype=torch.float64, device=device)
 
     def update(self, reward: Tensor, ended: Tensor) -> None:
         """reward: float32[T, N]; ended: bool[T, N]."""

@@ -107,6 +107,11 @@ class Trunk(nn.Module):
     def empty(self) -> bool:
         return self.encoder is None and self.memory is None and self.shared is None
 
+    @property
+    def sees_images(self) -> bool:
+        encoder = self.encoder
+        return isinstance(encoder, ImageEncoder) or (encoder is not None and encoder.image is not None)
+
     def forward(self, x: Tensor, recurrent: RecurrentInput | None = None) -> TrunkOutput:
         """x: float32[T, N, D], or float32[..., D] without `recurrent`: a GRU then starts from 0 in every row."""
         z = x if self.encoder is None else self.encoder(x)

@@ -227,4 +227,4 @@ class GRU(nn.Module):
 
 def single_step(state: Tensor) -> RecurrentInput:
     """For one row in which no episode ends. state: float32[N, H]."""
-    return RecurrentInput(state, torch.zeros(1, len(state), dtype=torch.bool))
+    return RecurrentInput(state, torch.zeros(1, len(state), dtype=torch.bool, device=state.device))

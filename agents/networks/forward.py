@@ -66,13 +66,15 @@ def inputs_of(batch: Rollout, x: Tensor, x_next: Tensor, reward: Tensor) -> Inpu
 
 
 def policy_step(policy: Policy, x: Tensor, context: Context) -> PolicyStep:
-    """x: float32[N, D]."""
+    """x: float32[N, D]. The result lies on the CPU, where actions are drawn from the same numbers for every device."""
     memory, recurrent = policy.trunk.memory, None
     if memory is not None:
-        recurrent = single_step(torch.zeros(len(x), memory.size) if context.state is None else context.state)
+        start = x.new_zeros(len(x), memory.size) if context.state is None else context.state
+        recurrent = single_step(start.to(x.device))
     features, state = policy.trunk(x[None], recurrent)
-    raw, hidden = policy.raw(features[0], None if context.legal is None else torch.from_numpy(context.legal))
-    return PolicyStep(policy.distribution(raw), hidden, None if state is None else state[0])
+    legal = None if context.legal is None else torch.from_numpy(context.legal).to(x.device)
+    raw, hidden = policy.raw(features[0], legal)
+    return PolicyStep(policy.distribution(raw.cpu()), hidden.cpu(), None if state is None else state[0].cpu())
 
 
 def legal_actions(batch: Rollout) -> Tensor | None:

@@ -126,7 +126,7 @@ class Head:
         if not self.squash_output:
             return DiagonalGaussian(mean, log_std, validate=False)
         bounds = (self.actions.low, self.actions.high)
-        low, high = (torch.as_tensor(bound, dtype=raw.dtype).flatten() for bound in bounds)
+        low, high = (torch.as_tensor(bound, dtype=raw.dtype, device=raw.device).flatten() for bound in bounds)
         return BoundedGaussian(mean, log_std, low, high, validate=False)
 
 

@@ -32,7 +32,8 @@ def training_mode(contents: Contents, generator: Generator) -> Iterator[None]:
         yield
         return
     seed = int(torch.randint(2**62, (), generator=generator))
-    with torch.random.fork_rng(devices=[]):
+    device = contents.parameters[0][0].device
+    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         torch.manual_seed(seed)
         for network in contents.networks:
             network.train()

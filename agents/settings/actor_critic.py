@@ -1,5 +1,6 @@
 """The settings that algorithms with a policy π_θ and a value network V_φ share."""
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar, Literal
@@ -60,6 +61,7 @@ class ActorCriticSettings(AgentSettings):
 
     # Computation
     engine: Engine = "auto"  # what computes updates: torch, or fused (compiled); auto: fused where supported
+    device: str = "auto"  # of engine torch: cpu, cuda, cuda:N; auto: cuda for images where there is one, else cpu
 
     def check(self) -> None:
         super().check()
@@ -68,6 +70,8 @@ class ActorCriticSettings(AgentSettings):
             (("reward_clip",), SMALLEST, "be positive or null"),
         ))  # fmt: skip
         self._check_networks()
+        if not re.fullmatch(r"auto|cpu|mps|cuda(:\d{1,3})?", self.device):
+            raise ConfigError(f"device must be auto, cpu, cuda, cuda:N or mps, got {self.device!r}")
         if self.sde_sample_freq == 0:
             raise ConfigError("sde_sample_freq must be positive, or −1 for n_steps, got 0")
         self.check_fractions("gamma")

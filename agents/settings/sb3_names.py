@@ -9,7 +9,6 @@ ARGUMENTS = {  # of A2C, learn, load and save, which are refused with this advic
     "network and network_kwargs (for features_extractor_class and _kwargs), "
     "shared_layers (for share_features_extractor)",
     "verbose": "leave it out: learn(…, progress=True) shows a progress bar, describe() what is trained",
-    "device": "leave it out: agents train on the CPU",
     "tensorboard_log": "leave it out: a hook of learn receives every metric; python -m rl.train writes metrics.csv",
     "tb_log_name": "leave it out: a hook of learn receives every metric; python -m rl.train writes metrics.csv",
     "stats_window_size": "leave it out: hooks of learn receive every episode",
@@ -29,7 +28,6 @@ ATTRIBUTES = {  # of A2C, for which an AttributeError gives this advice
     "action_noise": "A2C has none",
     "action_space": "write agent.worlds.env_action_space",
     "collect_rollouts": "write agents.rollout.collect",
-    "device": "agents train on the CPU",
     "dump_logs": "a hook of learn receives every metric",
     "ep_info_buffer": "a hook of learn receives every episode",
     "ep_success_buffer": "a hook of learn receives every episode",

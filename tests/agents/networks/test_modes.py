@@ -160,7 +160,7 @@ def test_cloning(tmp_path: Path) -> None:
     assert set(module.passes) == {(True, True), (False, False)}
     assert not torch.equal(before[0], buffers(agent)[0])
     before = buffers(agent)
-    clone.held_out_loss(clone.epochs.train.take(torch.arange(8)))
+    clone.held_out_loss(clone.epochs.train.take(torch.arange(8), torch.device("cpu")))
     assert torch.equal(before[0], buffers(agent)[0])
 
 
