@@ -147,7 +147,7 @@ EXTRAS_box2d := box2d
 EXTRAS_zoo := box2d,mujoco,atari
 EXTRAS_unseen := box2d,mujoco,unseen
 EXTRAS_bench := box2d,mujoco,bench
-EXTRAS_docs := docs,tune
+EXTRAS_docs := docs
 EXTRAS_dev := dev
 INSTALL := $(BIN)/python -m pip install --quiet --constraint constraints.txt --editable
 

@@ -126,6 +126,14 @@ def plain_docstring(app: Sphinx, what: str, name: str, obj: object, options: obj
             lines[i] = "".join(parts)
 
 
+def named_arrays(
+    app: Sphinx, what: str, name: str, obj: object, options: object, signature: str | None, returns: str | None
+) -> tuple[str | None, str | None]:
+    """Signatures say Array, as the code does, in place of NumPy's parameters."""
+    array = r"~?numpy\.ndarray\[.*?dtype\[[^\[\]]*\]\]"
+    return signature and re.sub(array, "Array", signature), returns and re.sub(array, "Array", returns)
+
+
 def link_sources(app: Sphinx, doctree: nodes.document) -> None:
     """Links to source files and folders of the repository lead to pages of the site; other files are downloaded."""
     env = app.env
@@ -183,6 +191,7 @@ def setup(app: Sphinx) -> dict[str, bool]:
     app.add_directive("pages", Pages)
     app.add_directive("settings", Settings)
     app.connect("autodoc-process-docstring", plain_docstring)
+    app.connect("autodoc-process-signature", named_arrays)
     app.connect("doctree-read", link_sources, priority=400)  # before Sphinx collects files to download
     app.connect("html-collect-pages", source_pages)
     app.connect("build-finished", redirect)
