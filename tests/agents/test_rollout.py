@@ -18,8 +18,8 @@ def started(env, n):
 def test_shapes_and_dtypes():
     worlds, obs = started("CartPole-v1", 3)
     rollout, after, _ = collect(worlds, Idle(), obs, 5, 0)
-    rows = {name: rows for name, rows in rollout._asdict().items() if rows is not None}
-    shapes = {name: (tuple(x.shape), x.dtype) for name, x in rows.items()}
+    assert (rollout.recurrent_states, rollout.measure) == (None, True)
+    shapes = {name: (tuple(x.shape), x.dtype) for name, x in zip(rollout._fields, rollout[:7], strict=False)}
     assert shapes == {
         "obs": ((5, 3, 4), torch.float32),
         "action": ((5, 3), torch.int64),

@@ -191,7 +191,7 @@ def test_the_shift_is_measured_where_the_hooks_look(engine: str) -> None:
     rows: list[Tensor] = []
 
     def note(status: Status) -> None:
-        rows.append(status.series["train/policy_shift_kl"])
+        rows.append(status.series["train/policy_shift_kl"].reshape(-1))
 
     note.interval = 100  # type: ignore[attr-defined]
     A2C("CartPole-v1", engine=engine).learn(800, [note])
