@@ -101,9 +101,9 @@ def _label(axes: "Axes", marker_scale: float) -> None:
 
 
 def learning_curve(directory: Path, env_id: str, agent: str, seed: int, threshold: float | None) -> Path:
-    """Draws returns, entropy and policy shift against environment steps into `learning_curve.png`; returns its path.
+    """Draws returns, evaluations, entropy and policy shift against environment steps into `learning_curve.png`.
 
-    Entropy and policy shift are drawn if the agent measures them.
+    Returns its path. Entropy and policy shift are drawn if the agent measures them.
     """
     episodes, metrics = read_columns(directory / "episodes.csv"), read_columns(directory / "metrics.csv")
     steps, recorded = metrics["step"], "validation/loss" in metrics  # learned from recorded transitions: no episodes
@@ -117,6 +117,9 @@ def learning_curve(directory: Path, env_id: str, agent: str, seed: int, threshol
         else:
             top.plot(episodes["step"], episodes["return"], ".", ms=2, color=SKY, label="one episode")
             top.plot(steps, metrics["rollout/ep_rew_mean"], color=BLUE, label="mean of the last 100 episodes")
+            if (evaluations := directory / "evaluations.csv").exists() and evaluations.stat().st_size:
+                found = read_columns(evaluations)
+                top.plot(found["step"], found["eval_mean"], "o-", ms=2, lw=1, color=BLACK, label="evaluation")
             if threshold is not None:
                 top.axhline(threshold, color=ORANGE, ls="--", lw=1, label=f"reward threshold, {threshold:g}")
         _label(top, 4.0)
