@@ -28,7 +28,6 @@ CASES: dict[str, tuple[str, str, dict[str, object]]] = {
     "ppo": ("ppo", "CartPole-v1", {"n_steps": 16, "batch_size": 16}),
     "stream": ("stream", "CartPole-v1", {"num_envs": 1}),
     "global generators": ("a2c", "tests.agents.test_hooks:GlobalDraws", {"engine": "torch"}),
-    "mutual": ("mutual", "CartPole-v1", {"peers": 2}),
 }
 
 
@@ -51,7 +50,7 @@ def trained(case: str, hooks: list[Hook], path: Path) -> bytes:
     np.random.seed(0)  # noqa: NPY002
     torch.manual_seed(0)
     agent = registry.build(name, env_id, {"num_envs": 2, "seed": 1, "max_episode_steps": 30, **settings})
-    agent.learn(192, hooks)
+    agent.learn(160, hooks)
     agent.loop.seconds = 0.0
     file = agent.save(path)
     agent.worlds.close()

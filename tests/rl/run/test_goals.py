@@ -17,6 +17,7 @@ import rl.run.recorder
 import rl.train
 from agents import A2C, checkpoint
 from agents.hooks import Checkpoints
+from rl.run import summary
 from tests.conftest import Command
 from tests.runs import run_of, table
 from tests.stress.trainings import compare
@@ -35,15 +36,27 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return run_of(out)
 
 
+@pytest.fixture
+def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Figures, which take most of the time of a short run, are empty files."""
+
+    def empty(directory: Path, *_: object) -> Path:
+        path = directory / "learning_curve.png"
+        path.touch()
+        return path
+
+    monkeypatch.setattr(summary, "learning_curve", empty)
+
+
 def test_what_a_run_holds(undisturbed: Path) -> None:
     rows = table(undisturbed / "evaluations.csv")
     assert rows[0][:4] == ["step", "eval_mean", "eval_std", "eval_stochastic_mean"]
     assert [row[0] for row in rows[1:]] == ["100", "200", "300", "400"]
     means = [float(row[1]) for row in rows[1:]]
     best = max(range(4), key=lambda k: (means[k], k))
-    summary = json.loads((undisturbed / "summary.json").read_text())
-    assert (summary["best_eval_mean"], summary["best_eval_step"]) == (pytest.approx(means[best]), 100 * (best + 1))
-    assert summary["stopped_by"] is None
+    written = json.loads((undisturbed / "summary.json").read_text())
+    assert (written["best_eval_mean"], written["best_eval_step"]) == (pytest.approx(means[best]), 100 * (best + 1))
+    assert written["stopped_by"] is None
     assert A2C.load(undisturbed, best=True).loop.step == 100 * (best + 1)
     assert A2C.load(undisturbed).loop.step == 400
 
@@ -79,6 +92,7 @@ def at_call(count: int, moment: str, act: Callable[[], None], patch: pytest.Monk
     patch.setattr(owner, name, disturbed)
 
 
+@pytest.mark.usefixtures("undrawn")
 @pytest.mark.parametrize("moment", [*MOMENTS][:3])
 def test_ctrl_c_around_an_evaluation_loses_and_doubles_nothing(
     moment: str, undisturbed: Path, command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -93,6 +107,7 @@ def test_ctrl_c_around_an_evaluation_loses_and_doubles_nothing(
     compare(run, undisturbed)
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_a_kill_around_an_evaluation_loses_and_doubles_nothing(
     undisturbed: Path, command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -113,13 +128,14 @@ def _copy(source: Path, target: Path) -> None:
     shutil.copytree(source, target)
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_a_goal_stops_a_run_which_another_goal_lets_go_on(command: Command, tmp_path: Path) -> None:
     status, out, err = command(rl.train, *RUN, "--stop-at", 1, "--out", tmp_path)
     run = run_of(tmp_path)
     assert (status, err) == (0, "")
     assert out.splitlines()[-1].startswith("stopped by    stop_at: an evaluation of ")
-    summary = json.loads((run / "summary.json").read_text())
-    assert (summary["stopped_by"], summary["total_timesteps"], summary["best_eval_step"]) == ("stop_at", 100, 100)
+    written = json.loads((run / "summary.json").read_text())
+    assert (written["stopped_by"], written["total_timesteps"], written["best_eval_step"]) == ("stop_at", 100, 100)
     status, _, err = command(rl.train, "--resume", run)
     assert (status, err.count("\n")) == (2, 1)
     assert "was stopped by stop_at: an evaluation of" in err
@@ -133,6 +149,7 @@ def test_a_goal_stops_a_run_which_another_goal_lets_go_on(command: Command, tmp_
     assert [row[0] for row in table(run / "evaluations.csv")[1:]] == ["100", "200", "300", "400"]
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_seconds_count_on_in_a_resumed_run(command: Command, tmp_path: Path) -> None:
     argv = [*RUN, "--max-seconds", "1e-9", "--out", tmp_path]
     status, out, _ = command(rl.train, *argv)
@@ -145,8 +162,6 @@ def test_seconds_count_on_in_a_resumed_run(command: Command, tmp_path: Path) -> 
     again = checkpoint.read(run).extra["goals"]["spent"]  # type: ignore[index]
     assert again > spent > 1e-9
     assert A2C.load(run).loop.step > step
-    assert command(rl.train, "--resume", run, "--max-seconds", "null", "--keep", 5)[0] == 0
-    assert A2C.load(run).loop.step == 400
 
 
 @pytest.mark.parametrize(
