@@ -73,7 +73,7 @@ class Evaluations(Hook):
     def _evaluate(self, training: Training) -> None:
         agent = cast(Agent, training.agent)
         seed = stream_seeds(agent.seed, "evaluation in training", 1)[0]
-        with _same_generators():
+        with same_generators():
             both = evaluate_both(agent, self.episodes, seed, self.max_steps, env=self.env)
         mean, self.step = both[0].mean, training.step
         best = self.best is None or mean >= self.best
@@ -96,7 +96,7 @@ class Evaluations(Hook):
 
 
 @contextmanager
-def _same_generators() -> Iterator[None]:
+def same_generators() -> Iterator[None]:
     """Leaves the global generators, which an environment may draw from, as they were."""
     ours, numpys, torchs = random.getstate(), np.random.get_state(), torch.get_rng_state()  # noqa: NPY002
     try:

@@ -20,7 +20,7 @@ def main(argv: list[str]) -> int:
             raise ConfigError("there is no display to open a window on; write a film instead: --out film.mp4")
     else:
         check_film(args.out)
-    read = checkpoint.read(checkpoint.locate(args.run)).actor()
+    read = checkpoint.read(args.run, args.best).actor()
     name_imports(read)
     if read.env is None:
         raise ConfigError(
@@ -50,6 +50,7 @@ def _say(played: Played) -> None:
 def _parser() -> Parser:
     parser = Parser(prog="rl.watch", description="Watch a trained agent: in a window, or as a film with --out.")
     parser.add_argument("run", type=Path, metavar="RUN", help="a run directory, or a checkpoint file")
+    parser.add_argument("--best", action="store_true", help="watch best.pt, the best of the evaluations in training")
     parser.add_argument("--out", type=Path, metavar="FILE", help="write a film: FILE.mp4 or FILE.gif (extra video)")
     parser.add_argument("--overlay", action="store_true", help="draw π, V and δ beside the frames of the film")
     parser.add_argument("--episodes", type=at_least(1), default=1, metavar="N", help="whole episodes (default 1)")

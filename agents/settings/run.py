@@ -34,6 +34,10 @@ class RunSettings:
     eval_interval: Extent = 0  # environment steps between evaluations during training; the best is kept; 0: off
     eval_interval_episodes: Episodes = 20  # episodes of each of these, of which there is a greedy and a stochastic one
 
+    # Watching
+    log: tuple[str, ...] = ()  # sinks of metrics beside the CSV files: tensorboard, wandb, mlflow, trackio
+    record_interval: Extent = 0  # environment steps between films of an episode, in films/ (extra video); 0: off
+
     # Stopping
     stop_at: float | Literal["threshold"] | None = None  # greedy mean return to stop at; threshold: the environment's
     eval_patience: Count | None = None  # evaluations during training without a better one, after which it stops

@@ -21,6 +21,14 @@ METRICS = {
         "episode length", "steps", "mean length of the last 100 training episodes",
         "moves with the return", "at the time limit without a good return: the agent has learned to stall",
     ),
+    "eval_mean": Metric(
+        "evaluation, greedy", "reward", "mean of Σ r of an evaluation in training, most probable actions",
+        "at or above the training return", "below the training return: the policy relies on its noise",
+    ),
+    "eval_stochastic_mean": Metric(
+        "evaluation, sampled", "reward", "the same with sampled actions",
+        "near the training return", "far from the training return: it changes quickly, or a wrapper does",
+    ),
     "train/policy_loss": Metric(
         "policy loss", "advantage",
         "A2C: −mean(ln π(a|s) Â); PPO: −mean min(ρ Â, clip(ρ, 1 ± ε) Â), ρ = π(a|s) / π_old(a|s)",
@@ -149,10 +157,10 @@ METRICS = {
 _HEAD = """\
 # Metrics
 
-Every column of a run's `metrics.csv`, with its equation, its unit, what is healthy and what is not. A row is the mean
-over the updates since the row before in which the metric was measured; an agent records those that it has. Rewards, and
-with them V and the losses, are scaled and normalized as the settings say; returns are not. What is healthy depends on
-the environment: read it as a first guess.
+Every column of a run's `metrics.csv` and the means of its `evaluations.csv`: equation, unit, what is healthy and what
+is not. A row of metrics is the mean over the updates since the row before in which the metric was measured; an agent
+records those that it has. Rewards, and with them V and the losses, are scaled and normalized as the settings say;
+returns are not. What is healthy depends on the environment: read it as a first guess.
 
 Made by `python -m rl.run.glossary`."""
 

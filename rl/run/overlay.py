@@ -28,7 +28,7 @@ class Plain:
         self._height = height
 
     def __call__(self, frame: Frame, step: EpisodeStep | None, played: Played) -> Frame:
-        return frame if self._height is None else _resized(frame, self._height)
+        return frame if self._height is None else resized(frame, self._height)
 
 
 class Overlay:
@@ -52,7 +52,7 @@ class Overlay:
             self._v.clear()
             self._delta.clear()
         height = self._height or max(frame.shape[0], _SIZE[1])
-        return np.hstack([_resized(frame, height), np.asarray(self._sheet.image(height))])
+        return np.hstack([resized(frame, height), np.asarray(self._sheet.image(height))])
 
     def _drawn(self, reading: Reading, played: Played) -> Sheet:
         sheet, bars = Sheet(*_SIZE), bars_of(reading, self._actions)
@@ -109,7 +109,7 @@ def _gaussian(pi: DiagonalGaussian | BoundedGaussian, chosen: Tensor, actions: s
     return bars
 
 
-def _resized(frame: Frame, height: int) -> Frame:
+def resized(frame: Frame, height: int) -> Frame:
     """Small frames, such as those of Atari, keep sharp pixels."""
     if frame.shape[0] == height:
         return frame

@@ -24,6 +24,10 @@ class Reading(NamedTuple):
     delta: float  # δ = r + γ (1 − terminated) V(s′) − V(s), in the units of V: r is scaled as in training
 
 
+def has_readings(agent: Agent) -> bool:
+    return isinstance(agent, ActorCritic)
+
+
 class Reader:
     """Reads the networks along the episodes of one environment; changes nothing.
 
@@ -43,8 +47,8 @@ class Reader:
         v = agent.value(x[None], self._recurrent(self._state))
         v_next = agent.value(x_next[None], self._recurrent(step.choice.state))
         scale, clip, norm = agent.reward_scale, agent.reward_clip, learner.reward_norm
-        reward = scale_and_clip(torch.from_numpy(step.reward)[None].to(v.dtype), scale, clip)
-        discount = agent.gamma * (~torch.from_numpy(step.terminated)[None]).to(v.dtype)
+        reward = scale_and_clip(torch.from_numpy(step.reward)[None].to(v), scale, clip)
+        discount = agent.gamma * (~torch.from_numpy(step.terminated)[None]).to(v)
         delta = td_error(v, norm(reward) if norm else reward, discount, v_next)
         ended = bool((step.terminated | step.truncated)[0])
         self._state = None if ended else step.choice.state
@@ -54,4 +58,4 @@ class Reader:
         memory = self._agent.policy.trunk.memory
         if memory is None:
             return None
-        return single_step(torch.zeros(1, memory.size) if state is None else state)
+        return single_step(torch.zeros(1, memory.size, device=self._agent.learner.device) if state is None else state)

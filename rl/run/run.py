@@ -15,10 +15,13 @@ from agents.episodes import cutoff_of
 from agents.hooks import Checkpoints
 from agents.progress import ProgressBar
 from agents.settings.run import RunSettings
+from agents.training import Hook
 from agents.writing import write_text
 from rl.run.goals import Goals
 from rl.run.recorder import Recorder
+from rl.run.recording import Films
 from rl.run.signals import ignore
+from rl.run.sinks.hook import Sinks
 from rl.run.terminal import Interrupt, RunFailed
 
 
@@ -30,6 +33,7 @@ class Run(NamedTuple):
     agent: Agent
     recorder: Recorder
     goals: Goals
+    sinks: Sinks
     source: str  # where the settings came from
 
     @property
@@ -47,6 +51,12 @@ class Run(NamedTuple):
 
     def _extra(self) -> dict[str, object]:
         return {"recorder": self.recorder.state_dict(), **self.goals.extra(self.agent.loop.stopped)}
+
+    @property
+    def _films(self) -> list[Hook]:
+        """They come before the checkpoints: a resumed run makes up for a film that was not finished."""
+        interval = self.settings.record_interval
+        return [Films(self.directory, interval)] if interval else []
 
     def _save_interrupted(self) -> None:
         """Writes a checkpoint unless there is one. Raises RunFailed, which says where else it is, if it cannot."""
@@ -69,7 +79,7 @@ class Run(NamedTuple):
             self._print_resume()
             with closing(ProgressBar(total, agent.loop.step)) as bar:
                 interrupt.defer()
-                hooks = [self.recorder, bar, interrupt, *self.goals.hooks, self.checkpoints]
+                hooks = [self.recorder, bar, interrupt, self.sinks, *self._films, *self.goals.hooks, self.checkpoints]
                 agent.learn(total - agent.loop.step, hooks, log_interval=self.settings.log_interval)
                 self.save()
                 interrupt.deliver()

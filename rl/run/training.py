@@ -3,7 +3,7 @@
 import time
 from argparse import Namespace
 from collections.abc import Mapping
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import cast
 
@@ -21,12 +21,23 @@ from rl.run.flags import add_settings, flag_of, given_settings
 from rl.run.goals import STOPS, Goals
 from rl.run.listing import listing
 from rl.run.recorder import Recorder, create_run_directory
+from rl.run.recording import check_recording
+from rl.run.results import read_result
 from rl.run.run import Run
 from rl.run.signals import ignore, status_of
+from rl.run.sinks.base import Described
+from rl.run.sinks.hook import Sinks, check_sinks
 from rl.run.summary import write_summary
 from rl.run.terminal import DONE, Interrupt, Parser, RunFailed, name_imports
 
-_MAY_CHANGE = ("total_timesteps", "engine", "keep", *STOPS)  # settings that a resumed run may change
+_MAY_CHANGE = (
+    "total_timesteps",
+    "engine",
+    "keep",
+    "log",
+    "record_interval",
+    *STOPS,
+)  # settings that a resumed run may change
 
 
 def main(argv: list[str]) -> int:
@@ -36,8 +47,9 @@ def main(argv: list[str]) -> int:
     if args.list:
         print(listing())
         return DONE
-    with Interrupt() as interrupt:
+    with Interrupt() as interrupt, ExitStack() as stack:
         run = _resume(args, interrupt) if args.resume else _begin(args, interrupt)
+        stack.callback(run.sinks.close)
         try:
             interrupt.deliver()
             run.print_header()
@@ -86,11 +98,13 @@ def _begin(args: Namespace, interrupt: Interrupt) -> Run:
     chosen = chosen_settings(types, args.env, name, file, args.set, given_settings(args))
     agent, settings = build(name, args.env, chosen)
     goals = Goals(settings, agent.worlds.reward_threshold)
+    _check_watching(agent, settings)
     complete = {"env": args.env, "agent": name, **agent.settings, **setting_values(settings)}
     interrupt.defer()
     directory = create_run_directory(args.out or Path("results/runs"), args.env, name, agent.seed, complete)
     recorder = _recorder(directory, agent, settings)
-    run = Run(directory, settings, agent, recorder, goals, str(file) if file else "defaults")
+    sinks = _sinks(directory, agent, settings)
+    run = Run(directory, settings, agent, recorder, goals, sinks, str(file) if file else "defaults")
     try:
         run.save()
     except BaseException:
@@ -136,11 +150,13 @@ def _resume(args: Namespace, interrupt: Interrupt) -> Run:
     goals = _goals(settings, agent, content)
     if finished and goals.ended:
         raise ConfigError(f"{directory} was stopped by {goals.ended}; change {flag_of(goals.ended.by)} to go on")
+    _check_watching(agent, settings)
     interrupt.defer()
     recorder = _recorder(directory, agent, settings)
     _load_recorder(recorder, recorded, content.path)
     write_yaml(directory / "config.yaml", {key: chosen[key] for key in (*config, *chosen)})  # in the file's order
-    run = Run(directory, settings, agent, recorder, goals, f"{file}, from step {step:,}")
+    sinks = _sinks(directory, agent, settings)
+    run = Run(directory, settings, agent, recorder, goals, sinks, f"{file}, from step {step:,}")
     if goals.evaluations and goals.evaluations.best_step == step:  # a kill may have come between the two files
         run.checkpoints.copy_as_best(file)
     return run
@@ -165,6 +181,20 @@ def _goals(settings: RunSettings, agent: Agent, content: Checkpoint) -> Goals:
     except Misfit as error:
         raise CheckpointError(f"{content.path} is damaged: {error}; delete it to use the one before") from None
     return goals
+
+
+def _check_watching(agent: Agent, settings: RunSettings) -> None:
+    """Raises ConfigError if a sink or films cannot be had."""
+    check_sinks(settings.log)
+    if settings.record_interval:
+        check_recording(agent)
+
+
+def _sinks(directory: Path, agent: Agent, settings: RunSettings) -> Sinks:
+    shown = {**agent.settings, **setting_values(settings)}
+    return Sinks(
+        settings.log, Described(directory, str(agent.env), agent.name, agent.loop.seed, shown, agent.loop.step)
+    )
 
 
 def _recorder(directory: Path, agent: Agent, settings: RunSettings) -> Recorder:
@@ -203,6 +233,7 @@ def _finish(run: Run, start: float) -> None:
             raise error.__cause__ from None
         again = f"python -m rl.train --resume {directory}"
         raise RunFailed(f"after training: {run.failure(error)}; complete the run with: {again}") from error
+    run.sinks.finish(agent.loop.step, results.figure, read_result(directory).summary)
     print(f"evaluation    {results.deterministic}\n              {results.stochastic}")
     print(f"written to    {directory} (figure: {results.figure.name})")
     if stopped := run.goals.ended or agent.loop.stopped:

@@ -19,11 +19,13 @@ _GRID = 100  # of a mean over runs
 _DOTS = 1_500  # episodes, evenly chosen
 _RETURN = "rollout/ep_rew_mean"
 _FIRST = (
-    _RETURN, "eval/mean", "eval/stochastic_mean", "train/loss", "validation/loss", "train/policy_shift_kl",
+    _RETURN, "eval_mean", "eval_stochastic_mean", "train/loss", "validation/loss", "train/policy_shift_kl",
     "train/entropy", "train/explained_variance", "train/grad_norm", "train/value_loss", "train/policy_loss",
 )  # fmt: skip
 _LOGARITHMIC = ("train/policy_shift_kl", "train/policy_shift_kl_max", "train/policy_shift_js", "train/grad_norm")
-_LEFT_OUT = ("step", "iteration", "time/seconds")
+_LEFT_OUT = (
+    "step", "iteration", "time/seconds", "eval_std", "eval_stochastic_std", "eval_episodes", "eval_cut",
+)  # fmt: skip
 
 
 class Tables(NamedTuple):

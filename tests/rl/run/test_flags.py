@@ -46,7 +46,7 @@ def test_help_has_groups(command: Command) -> None:
     titles = re.findall(r"^(\S.*):$", text, re.MULTILINE)
     assert titles[2:] == [
         "Steps", "Environments", "The update", "Scaling of observations and rewards", "Networks", "Computation",
-        "Step size and entropy (not in Stable-Baselines3)", "The run", "Evaluation", "Stopping",
+        "Step size and entropy (not in Stable-Baselines3)", "The run", "Evaluation", "Watching", "Stopping",
     ]  # fmt: skip
     assert "Traceback" not in text
 

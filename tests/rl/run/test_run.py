@@ -15,6 +15,8 @@ from agents.training import Training
 from rl.run import summary
 from rl.run.goals import Goals
 from rl.run.run import ProgressBar, Run
+from rl.run.sinks.base import Described
+from rl.run.sinks.hook import Sinks
 from tests.conftest import Command
 from tests.runs import run_of
 
@@ -29,7 +31,8 @@ def test_checkpoints_are_ordered_by_step_beyond_twelve_digits(command: Command, 
         file.unlink()
     for step in (9 * 10**11, 10**12, 10**12 + 1):
         agent.loop.step = step
-        Run(folder.parent, RunSettings(), agent, _NoRecorder(), Goals(RunSettings(), None), "").save()  # type: ignore[arg-type]
+        goals, sinks = Goals(RunSettings(), None), Sinks((), Described(folder.parent, "CartPole-v1", "a2c", 0, {}))
+        Run(folder.parent, RunSettings(), agent, _NoRecorder(), goals, sinks, "").save()  # type: ignore[arg-type]
     assert sorted(file.name for file in folder.iterdir()) == ["step-1000000000000.pt", "step-1000000000001.pt"]
     assert checkpoint.newest(folder).name == "step-1000000000001.pt"
 

@@ -1,0 +1,80 @@
+"""`Sink`: what a service that receives metrics offers; and the tags under which it receives them."""
+
+import math
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import NamedTuple, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from agents.events import Evaluated, Log
+
+Pixels = NDArray[np.uint8]  # a picture, uint8[H, W, 3], or a film, uint8[T, H, W, 3]
+_FPS = 15  # frames per second of a film
+_OF_SB3 = {  # Stable-Baselines3's tag → ours, and the factor between them
+    "time/fps": ("time/steps_per_second", 1),
+    "time/time_elapsed": ("time/seconds", 1),
+    "train/entropy_loss": ("train/entropy", -1),
+}
+
+
+class Described(NamedTuple):
+    """A run, as a sink shows it."""
+
+    directory: Path
+    env: str
+    agent: str
+    seed: int
+    settings: Mapping[str, object]
+    step: int = 0  # of a resumed run: the environment steps taken before
+
+    @property
+    def name(self) -> str:
+        return f"{self.env}/{self.agent}/{self.directory.name}"
+
+
+class Sink(Protocol):
+    """Receives what a run measures. It is built in a thread of its own, and every call may raise."""
+
+    def log(self, step: int, scalars: Mapping[str, float]) -> None:
+        """scalars: finite numbers by tag."""
+
+    def show(self, step: int, tag: str, pixels: Pixels) -> None: ...
+
+    def finish(self, summary: Mapping[str, float]) -> None:
+        """The run has finished. summary: the numbers of summary.json."""
+
+    def close(self) -> None:
+        """Writes what is left."""
+
+
+def tagged(log: Log) -> dict[str, float]:
+    """Our tags, and Stable-Baselines3's where it has others; without what was not measured."""
+    ours = {tag: value for tag, value in log.scalars.items() if math.isfinite(value)}
+    theirs = {tag: factor * ours[name] for tag, (name, factor) in _OF_SB3.items() if name in ours}
+    if "train/clip_fraction" in ours:  # of PPO
+        theirs["train/policy_gradient_loss"] = ours["train/policy_loss"]
+    counts = {"time/total_timesteps": log.step, "time/iterations": log.iteration, "train/n_updates": log.iteration}
+    return {**ours, **theirs, **counts}
+
+
+def evaluation_tags(evaluated: Evaluated) -> dict[str, float]:
+    """Stable-Baselines3's tags of the deterministic evaluation, and ours of both."""
+    tags = {"eval/mean_ep_length": float(evaluated.deterministic.lengths.mean())}
+    for prefix, one in (("eval/", evaluated.deterministic), ("eval/stochastic_", evaluated.stochastic)):
+        tags |= {f"{prefix}mean_reward": one.mean, f"{prefix}std_reward": one.std}
+    return tags
+
+
+@contextmanager
+def as_gif(film: Pixels) -> Iterator[Path]:
+    """A film as a file, which is deleted afterwards."""
+    first, *others = map(Image.fromarray, film)
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "film.gif"
+        first.save(path, save_all=True, append_images=others, duration=1000 // _FPS, loop=0)
+        yield path

@@ -1,0 +1,44 @@
+"""Weights & Biases: offline in the run's wandb/ unless WANDB_MODE says otherwise; `wandb sync` uploads it."""
+
+import os
+import re
+from collections.abc import Mapping
+
+os.environ.setdefault("WANDB_SILENT", "true")  # read as it is imported; it would speak between our lines
+
+import wandb
+
+from agents.settings.values import plain
+from rl.run.sinks.base import Described, Pixels, as_gif
+
+
+class WeightsAndBiases:
+    """A resumed run has the id of the run, so that it goes on in the same log."""
+
+    def __init__(self, run: Described) -> None:
+        self._run = wandb.init(
+            project=os.environ.get("WANDB_PROJECT", "actor-critic"),
+            name=run.name,
+            id=re.sub(r"[^A-Za-z0-9_-]", "-", run.name)[-64:],
+            resume="allow",
+            dir=str(run.directory),
+            mode="offline" if "WANDB_MODE" not in os.environ else None,
+            config={name: plain(value) for name, value in run.settings.items()},
+            settings=wandb.Settings(silent=True, console="off"),
+        )
+
+    def log(self, step: int, scalars: Mapping[str, float]) -> None:
+        self._run.log(dict(scalars), step=step)
+
+    def show(self, step: int, tag: str, pixels: Pixels) -> None:
+        if pixels.ndim == 3:
+            self._run.log({tag: wandb.Image(pixels)}, step=step)
+            return
+        with as_gif(pixels) as file:
+            self._run.log({tag: wandb.Video(str(file), format="gif")}, step=step)
+
+    def finish(self, summary: Mapping[str, float]) -> None:
+        self._run.summary.update({f"final/{name}": value for name, value in summary.items()})
+
+    def close(self) -> None:
+        self._run.finish()
