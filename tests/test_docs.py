@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from importlib import import_module
 from io import StringIO
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, NoReturn
 from warnings import catch_warnings, simplefilter
 
 import pytest
@@ -15,6 +15,7 @@ from matplotlib.figure import Figure
 from sphinx.application import Sphinx
 from sphinx.util.docutils import docutils_namespace
 
+from rl.run.terminal import Parser
 from tests import ROOT
 from tests.conftest import Command
 
@@ -65,6 +66,28 @@ def test_every_block_is_found() -> None:
     for name, blocks in BLOCKS.items():
         fences = re.findall("^ *```", (ROOT / name).read_text(encoding="utf-8"), re.M)
         assert len(fences) == 2 * len(blocks), name
+
+
+class Understood(Exception):
+    """The arguments of a command are taken."""
+
+
+@pytest.mark.parametrize("document", [name for name, blocks in BLOCKS.items() if "sh" in dict(blocks)])
+def test_every_command_is_understood(document: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its options exist and its values fit. Commands that name a module of the reader's cannot be looked at."""
+
+    def parse_args(parser: Parser, given: list[str]) -> NoReturn:
+        parse(parser, given)
+        raise Understood
+
+    parse = Parser.parse_args
+    monkeypatch.setattr(Parser, "parse_args", parse_args)
+    text = "\n".join(text for language, text in BLOCKS[document] if language == "sh").replace("\\\n", " ")
+    for line in text.splitlines():
+        words = shlex.split(line.replace("python -m rl.", "actor-critic "), comments=True)
+        if words[:1] == ["actor-critic"] and not re.search(r"your_|mine[:.]", line):
+            with pytest.raises((Understood, SystemExit)):  # the latter from --help; a mistake raises ConfigError
+                import_module(f"rl.{words[1]}").main(words[2:])
 
 
 @pytest.mark.slow
