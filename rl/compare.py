@@ -19,6 +19,7 @@ from envs.names import full_id
 from rl.experiments import plots
 from rl.experiments.comparison import PRESETS, check_line, chosen_lines, chosen_presets
 from rl.experiments.comparison_page import Comparison, comparison_page, sweep_page
+from rl.experiments.executors.workplace import add_workplace, workplace
 from rl.experiments.pages import counted
 from rl.experiments.parallel import train_all
 from rl.experiments.suites import training as suites
@@ -48,7 +49,7 @@ def _parser() -> Parser:
         help="a line: its label, settings over the recipe, a YAML file instead of the recipe, agent=sb3; repeatable",
     )  # fmt: skip
     parser.add_argument("--name", type=file_name, help="of the files written (default comparison)")
-    parser.add_jobs()
+    add_workplace(parser)
     parser.add_argument("--total-timesteps", metavar="N", help="of every line but the recipe (default: the recipe's)")
     parser.add_set("a setting of every line")
     parser.add_argument(
@@ -85,7 +86,7 @@ def _suite(args: Namespace, command: str) -> int:
             flag = f"--{name.replace('_', '-')}"
             raise ConfigError(f"{flag} does not go with --suite, which has its own lines; --set changes all of them")
     seeds = args.seeds or parse_seeds(suite.seeds)
-    suites.run(suite, command, args.only, args.set, seeds, args.out, args.results, args.jobs)
+    suites.run(suite, command, args.only, args.set, seeds, args.out, args.results, workplace(args))
     return DONE
 
 
@@ -101,7 +102,7 @@ def _compare(args: Namespace, command: str) -> int:
     threshold = thresholds[0] if args.threshold is None else args.threshold
     played = evaluate_uniform(args.env, variant=lines[0].variant, backend=evaluation_backend(lines[0].backend))
     random = None if played is None else played.mean
-    results = train_all(args.env, lines, seeds, args.out, args.jobs)
+    results = train_all(args.env, lines, seeds, args.out, workplace(args))
     path = args.results / directory_name(args.env) / name
     title = f"{args.env}: {name}, {counted(len(seeds), 'seed')}"
     comparison = Comparison(title, command, machine(), lines, results, threshold, random)

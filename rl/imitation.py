@@ -5,6 +5,7 @@ the same settings are reused; interrupted ones resume from their checkpoints.
 """
 
 from agents.machine import machine
+from rl.experiments.executors.workplace import add_workplace, workplace
 from rl.experiments.imitation.experiments import EXPERIMENTS
 from rl.experiments.imitation.figure import draw
 from rl.experiments.imitation.outcomes import Report
@@ -18,12 +19,11 @@ def main(argv: list[str]) -> int:
     args = parser.parse_args(argv)
     chosen = [experiment for name, experiment in EXPERIMENTS.items() if name in args.only]
     envs = list(dict.fromkeys(env_id for experiment in chosen if experiment.judged for env_id in experiment.envs))
-    experts = train_experts(envs, args.set, args.out, args.jobs)
+    where = workplace(args)
+    experts = train_experts(envs, args.set, args.out, where)
     directory = args.results / "imitation"
     for experiment in chosen:
-        outcomes = train_lines(
-            experiment, experts if experiment.judged else {}, args.set, args.seeds, args.out, args.jobs
-        )
+        outcomes = train_lines(experiment, experts if experiment.judged else {}, args.set, args.seeds, args.out, where)
         report = Report(experiment, parser.command(argv), machine(), args.seeds, outcomes)
         page(report).write(directory / experiment.name)
         draw(report, directory / experiment.name)
@@ -39,7 +39,7 @@ def _parser() -> Parser:
         help=f"which of {', '.join(EXPERIMENTS)} (default all)",
     )  # fmt: skip
     parser.add_seeds("0-9", "of the lines: 0-9, or 0,3,7 (default 0-9)")
-    parser.add_jobs()
+    add_workplace(parser)
     parser.add_set("a setting of every run")
     parser.add_out()
     parser.add_results("imitation/")

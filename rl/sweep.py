@@ -20,6 +20,7 @@ from agents.settings.schema import merge_layers, setting_defaults, setting_types
 from agents.settings.values import ConfigError, plain, text_of
 from envs import evaluation_backend, make
 from envs.names import full_id
+from rl.experiments.executors.workplace import add_workplace, workplace
 from rl.experiments.parallel import budget
 from rl.experiments.search.findings import Findings, page, recipe
 from rl.experiments.search.space import Parameters, propose, read_space
@@ -39,8 +40,9 @@ def main(argv: list[str]) -> int:
     with closing(Search(directory, plan.space, plan.about(), {"agent": "a2c", **defaults})) as search:
         for proposal in proposals:
             search.queue(proposal)
+        where = workplace(args)
         try:
-            Trials(plan, search, directory, lambda tried: _say(search, tried, defaults)).train(args.trials, args.jobs)
+            Trials(plan, search, directory, lambda tried: _say(search, tried, defaults)).train(args.trials, where)
         except KeyboardInterrupt as stopped:
             print(f"interrupted after {len(search.ended())} of {args.trials} trials; resume with: {command}")
             return status_of(stopped)
@@ -59,7 +61,7 @@ def _parser() -> Parser:
     parser.add_argument("--trials", type=at_least(1), default=50, metavar="N", help="of the search in all (default 50)")
     parser.add_seeds("100-101", "to tune with (default 100-101)")
     parser.add_argument("--total-timesteps", metavar="N", help="of every run (default: the recipe's)")
-    parser.add_jobs("trials")
+    add_workplace(parser, "trials")
     parser.add_argument(
         "--space", type=Path, metavar="FILE", help="YAML (default: AGENT.yaml or default.yaml of configs/search/)"
     )

@@ -1,6 +1,5 @@
 """Runs of comparisons in this process: another takes longer to begin than a short run."""
 
-from collections.abc import Callable
 from concurrent.futures import Executor, Future
 from contextlib import redirect_stderr, redirect_stdout
 from io import StringIO
@@ -8,20 +7,22 @@ from io import StringIO
 import pytest
 
 from rl.experiments import parallel
-from rl.run.terminal import DONE, RunFailed
+from rl.experiments.executors.base import Job, check, outcome_of
+from rl.experiments.executors.workplace import Workplace
+from rl.run.terminal import RunFailed
 
 
-class Workers:
-    """As `rl.experiments.parallel._Workers`."""
+class Here:
+    """An executor: this process."""
 
-    def __init__(self, jobs: int) -> None: ...
+    jobs, attempts = 1, 1
 
-    def run(self, command: Callable[[list[str]], int], argv: list[str]) -> None:
+    def run(self, job: Job) -> None:
         with redirect_stdout(StringIO()), redirect_stderr(StringIO()):
-            status, problem = parallel._run(command, argv)
-        if status != DONE:
-            raise RunFailed(problem)
+            outcome = outcome_of(job.command, job.arguments)
+        check(outcome)
 
+    def interrupt(self) -> None: ...
     def close(self) -> None: ...
 
 
@@ -42,5 +43,5 @@ class Immediately(Executor):
 @pytest.fixture
 def in_process(monkeypatch: pytest.MonkeyPatch) -> None:
     """Comparisons, suites and searches train here."""
-    monkeypatch.setattr(parallel, "_Workers", Workers)
+    monkeypatch.setattr(Workplace, "open", lambda workplace: Here())
     monkeypatch.setattr(parallel, "ThreadPoolExecutor", Immediately)

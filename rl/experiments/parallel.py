@@ -1,29 +1,29 @@
 """Runs many trainings in parallel, ours and SB3's; reuses finished ones, resumes interrupted ones."""
 
-import os
 import signal
-import sys
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from contextlib import closing, contextmanager
-from multiprocessing import active_children, get_context
+from functools import partial
+from multiprocessing import active_children
 from pathlib import Path
-from queue import SimpleQueue
 from types import FrameType
 from typing import NamedTuple, NoReturn, cast, get_type_hints
 
 from tqdm import tqdm
 
+from agents import checkpoint
 from agents.settings.files import directory_name, read_yaml
 from agents.settings.recipes import recipe_file
 from agents.settings.run import chosen_settings
 from agents.settings.schema import setting_defaults, setting_types, with_defaults
 from agents.settings.values import ConfigError, convert
-from envs import Backend, Variant, interrupts
+from envs import Backend, Variant
+from rl.experiments.executors.base import Executor, Job, WorkerLost
+from rl.experiments.executors.workplace import Workplace
 from rl.run.results import Result, is_finished, read_result
-from rl.run.signals import status_of, stop
-from rl.run.terminal import ANTICIPATED, DONE, FAILED, RunFailed
+from rl.run.signals import stop
+from rl.run.terminal import RunFailed
 from rl.run.training import main as train_command
 
 BASELINE = "sb3"  # Stable-Baselines3's A2C
@@ -48,14 +48,6 @@ class Line(NamedTuple):
     @property
     def backend(self) -> Backend:
         return cast(Backend, self.settings["backend"])
-
-
-class RunInterrupted(RunFailed):
-    """The run got Ctrl-C or SIGTERM; the same command resumes it."""
-
-
-class WorkerLost(RunFailed):
-    """The process that trained was killed from outside; the same command resumes its run."""
 
 
 Task = tuple[str, Line, int]  # an environment, a line and a seed
@@ -86,17 +78,18 @@ def budget(env_id: str, kinds: Sequence[type], agent: str = "a2c") -> str:
 
 
 @contextmanager
-def training(jobs: int) -> Iterator[Train]:
-    """Yields a function that reuses, resumes or starts a run in one of `jobs` processes, and returns a future.
+def training(where: Workplace) -> Iterator[Train]:
+    """Yields a function that reuses, resumes or starts a run in this workplace, and returns a future.
 
-    A process trains many runs, one after another, since importing takes longer than a short run. The future raises
-    RunFailed. Ctrl-C and SIGTERM raise KeyboardInterrupt once the runs in progress have saved a checkpoint.
+    The future raises RunFailed. Ctrl-C and SIGTERM raise KeyboardInterrupt once the runs in progress have saved a
+    checkpoint.
     """
-    with closing(_Workers(jobs)) as workers, ThreadPoolExecutor(jobs) as pool:
+    with closing(where.open()) as executor, ThreadPoolExecutor(where.jobs) as pool:
         previous = signal.signal(signal.SIGTERM, _pass_on)
         try:
-            yield lambda env_id, line, seed, out: pool.submit(_train_one, workers, env_id, line, seed, out)
-        except KeyboardInterrupt:  # the workers got it too, and save checkpoints
+            yield lambda env_id, line, seed, out: pool.submit(_train_one, executor, env_id, line, seed, out)
+        except KeyboardInterrupt:
+            executor.interrupt()
             pool.shutdown(cancel_futures=True)
             raise
         finally:
@@ -110,17 +103,19 @@ def _pass_on(number: int, frame: FrameType | None) -> NoReturn:
     stop(number)
 
 
-def train_all(env_id: str, lines: Sequence[Line], seeds: Sequence[int], out: Path, jobs: int) -> list[list[Result]]:
+def train_all(
+    env_id: str, lines: Sequence[Line], seeds: Sequence[int], out: Path, where: Workplace
+) -> list[list[Result]]:
     """For each line the results of all seeds, in order. See `train_tasks`."""
-    results = train_tasks([(env_id, line, seed) for seed in seeds for line in lines], out, jobs)
+    results = train_tasks([(env_id, line, seed) for seed in seeds for line in lines], out, where)
     return [results[i :: len(lines)] for i in range(len(lines))]
 
 
-def train_tasks(tasks: Sequence[Task], out: Path, jobs: int) -> list[Result]:
+def train_tasks(tasks: Sequence[Task], out: Path, where: Workplace) -> list[Result]:
     """The result of every task, in order. Raises RunFailed if any run failed, after the others ended."""
     results: dict[int, Result] = {}
     failures: list[str] = []
-    with training(jobs) as train, tqdm(total=len(tasks), unit=" runs", disable=None) as bar:
+    with training(where) as train, tqdm(total=len(tasks), unit=" runs", disable=None) as bar:
         futures = {train(*task, out): i for i, task in enumerate(tasks)}
         for future in as_completed(futures):
             i = futures[future]
@@ -135,79 +130,43 @@ def train_tasks(tasks: Sequence[Task], out: Path, jobs: int) -> list[Result]:
     return [results[i] for i in range(len(tasks))]
 
 
-class _Workers:
-    """Processes, each of which runs one command at a time. A killed process is replaced, and only its run is lost."""
-
-    def __init__(self, jobs: int) -> None:
-        self._jobs, self._idle = jobs, SimpleQueue[ProcessPoolExecutor]()
-        for _ in range(jobs):
-            self._idle.put(_process())
-
-    def run(self, command: Callable[[list[str]], int], argv: list[str]) -> None:
-        """Runs a command's `main` in an idle process and waits for the end. Raises RunFailed unless its status is 0."""
-        process = self._idle.get()
-        try:
-            with interrupts.held_back():
-                future = process.submit(_run, command, argv)
-            status, problem = future.result()
-        except BrokenProcessPool:
-            process.shutdown(wait=False)
-            process = _process()
-            raise WorkerLost("the process that trained it was killed; the same command resumes it") from None
-        except Exception as error:  # a bug; the other runs are worth finishing
-            raise RunFailed(f"{type(error).__name__}: {' '.join(str(error).split())}") from error
-        finally:
-            self._idle.put(process)
-        if status != DONE:
-            raise RunFailed(problem) if status == FAILED else RunInterrupted(problem)
-
-    def close(self) -> None:
-        for _ in range(self._jobs):
-            self._idle.get().shutdown()
-
-
-def _process() -> ProcessPoolExecutor:
-    return ProcessPoolExecutor(1, get_context("spawn"), _be_quiet)
-
-
-def _be_quiet() -> None:
-    """Silences a worker, whose output would mix with that of the others."""
-    sys.stdout = sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
-    interrupts.receive()
-
-
-def _run(command: Callable[[list[str]], int], argv: list[str]) -> tuple[int, str]:
-    """Runs a command in this process. Returns its status, and an error message of one line."""
-    try:
-        return command(argv), "it was interrupted"
-    except KeyboardInterrupt as stopped:
-        return status_of(stopped), "it was interrupted"
-    except ANTICIPATED as error:
-        return FAILED, " ".join(str(error).split())
-
-
 def _train_baseline(argv: list[str]) -> int:
     from rl.experiments.baseline import main  # takes two seconds to import Stable-Baselines3
 
     return main(argv)
 
 
-def _train_one(workers: _Workers, env_id: str, line: Line, seed: int, out: Path) -> Result:
-    """Reuses a finished run with these settings, resumes an interrupted one, or trains a new one."""
-    done = finished(env_id, line, seed, out)
-    if done is None:
-        matching = _matching(env_id, line, seed, out)
-        unfinished = [run for run in matching if line.agent not in BASELINES and any(run.glob("checkpoints/*.pt"))]
-        if unfinished:
-            argv = ["--resume", str(unfinished[-1])]
-        else:
-            argv = [env_id, "--seed", str(seed), "--out", str(out), *line.arguments]
-            argv += ["--agent", BASELINES.get(line.agent, line.agent)]
-        workers.run(_train_baseline if line.agent in BASELINES else train_command, argv)
+def _train_one(executor: Executor, env_id: str, line: Line, seed: int, out: Path) -> Result:
+    """Reuses a finished run with these settings, resumes an interrupted one, or trains a new one.
+
+    When the worker is lost, the run goes on from its newest checkpoint, in another one if the executor has any.
+    """
+    argv = [env_id, "--seed", str(seed), *line.arguments, "--agent", BASELINES.get(line.agent, line.agent)]
+    command = _train_baseline if line.agent in BASELINES else train_command
+    job = Job(command, argv, out, partial(_unfinished, env_id, line, seed, out))
+    done, newest, attempts = finished(env_id, line, seed, out), None, 0
+    while done is None:
+        before, run = newest, job.unfinished()
+        newest = run and checkpoint.newest(run / "checkpoints")
+        attempts = attempts + 1 if newest == before else 1
+        try:
+            executor.run(job)
+        except WorkerLost:
+            if attempts >= executor.attempts:
+                raise
+            continue
         done = finished(env_id, line, seed, out)
-    if done is None:
-        raise RunFailed("its run directory is not where it was expected")
+        if done is None:
+            raise RunFailed("its run directory is not where it was expected")
     return done
+
+
+def _unfinished(env_id: str, line: Line, seed: int, out: Path) -> Path | None:
+    """The newest run of exactly these settings that can be resumed, if there is one."""
+    if line.agent in BASELINES:
+        return None
+    runs = [run for run in _matching(env_id, line, seed, out) if any(run.glob("checkpoints/*.pt"))]
+    return runs[-1] if runs else None
 
 
 def finished(env_id: str, line: Line, seed: int, out: Path) -> Result | None:

@@ -14,7 +14,9 @@ import rl.sweep
 from agents import A2C
 from agents.settings.run import RunSettings, chosen_settings, settings_for
 from agents.settings.schema import setting_types
-from rl.experiments.parallel import Line, RunInterrupted, Train, WorkerLost
+from rl.experiments.executors.base import RunInterrupted, WorkerLost
+from rl.experiments.executors.workplace import Workplace
+from rl.experiments.parallel import Line, Train
 from rl.experiments.search.study import Tried
 from rl.run.results import Result
 from rl.run.signals import INTERRUPTED
@@ -49,7 +51,7 @@ def make_up(monkeypatch: pytest.MonkeyPatch, score: Score) -> None:
         return future
 
     @contextmanager
-    def training(jobs: int) -> Iterator[Train]:
+    def training(where: Workplace) -> Iterator[Train]:
         yield train
 
     monkeypatch.setattr(rl.experiments.search.trials, "training", training)

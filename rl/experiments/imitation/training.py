@@ -9,6 +9,7 @@ from agents.demonstrations import Demonstrations, load, record, save
 from agents.evaluation import evaluate_uniform
 from agents.settings.recipes import recipe_file
 from agents.settings.run import RunSettings
+from rl.experiments.executors.workplace import Workplace
 from rl.experiments.imitation.experiments import EPISODES, EPISODES_SEED, EXPERT_SEED, EXPERTS, Experiment, LineSpec
 from rl.experiments.imitation.outcomes import Expert, Outcome
 from rl.experiments.parallel import Line, prepare, train_tasks
@@ -18,7 +19,7 @@ from rl.run.terminal import RunFailed
 FILE = "imitation.npz"  # in the expert's run directory
 
 
-def train_experts(envs: Sequence[str], assignments: Sequence[str], out: Path, jobs: int) -> dict[str, Expert]:
+def train_experts(envs: Sequence[str], assignments: Sequence[str], out: Path, where: Workplace) -> dict[str, Expert]:
     """Returns the experts by environment.
 
     assignments: settings over those of every run. out: parent of run directories.
@@ -26,7 +27,7 @@ def train_experts(envs: Sequence[str], assignments: Sequence[str], out: Path, jo
     """
     lines = [_expert_line(env_id, assignments) for env_id in envs]
     tasks = [(env_id, line, EXPERT_SEED) for env_id, line in zip(envs, lines, strict=True)]
-    results = train_tasks(tasks, out, jobs)
+    results = train_tasks(tasks, out, where)
     experts = {env_id: _expert(line, result) for (env_id, line, _), result in zip(tasks, results, strict=True)}
     for env_id, expert in experts.items():
         if expert.score <= (random := _random(env_id, expert.line)):
@@ -66,7 +67,7 @@ def recorded(agent: A2C, run: Path) -> Demonstrations:
 
 def train_lines(
     experiment: Experiment, experts: dict[str, Expert], assignments: Sequence[str], seeds: Sequence[int], out: Path,
-    jobs: int,
+    where: Workplace,
 ) -> list[Outcome]:  # fmt: skip
     """Trains every line in every environment of an experiment, and evaluates random actions there."""
     envs = experiment.envs
@@ -76,7 +77,7 @@ def train_lines(
     }
     tasks = [(env_id, line, seed) for env_id in envs for seed in seeds for line in lines[env_id]]
     results: dict[tuple[str, str], list[Result]] = {}
-    for (env_id, line, _), result in zip(tasks, train_tasks(tasks, out, jobs), strict=True):
+    for (env_id, line, _), result in zip(tasks, train_tasks(tasks, out, where), strict=True):
         results.setdefault((env_id, line.label), []).append(result)
     return [
         _outcome(env_id, experts.get(env_id), lines[env_id], [results[env_id, line.label] for line in lines[env_id]])

@@ -13,7 +13,9 @@ from agents.settings.run import RunSettings
 from agents.settings.schema import setting_types
 from agents.settings.stream import StreamSettings
 from agents.settings.values import ConfigError, text_of
-from rl.experiments.parallel import Line, RunInterrupted, Train, WorkerLost, prepare, training
+from rl.experiments.executors.base import RunInterrupted, WorkerLost
+from rl.experiments.executors.workplace import Workplace
+from rl.experiments.parallel import Line, Train, prepare, training
 from rl.experiments.search.space import Space
 from rl.experiments.search.study import Candidate, Search, Tried
 from rl.run.results import Result
@@ -57,12 +59,12 @@ class Trials:
         self._plan, self._search, self._directory, self._report = plan, search, directory, report
         self._in_progress: dict[Future[Result], Candidate] = {}
 
-    def train(self, total: int, jobs: int) -> None:
+    def train(self, total: int, where: Workplace) -> None:
         """Until `total` trials have ended. Raises KeyboardInterrupt after Ctrl-C, once all runs are saved."""
         self._search.retry_interrupted()
         try:
-            with training(jobs) as train:
-                self._train(train, total, jobs)
+            with training(where) as train:
+                self._train(train, total, where.jobs)
         except RunInterrupted:
             raise KeyboardInterrupt from None
 

@@ -15,6 +15,7 @@ from agents.settings.files import directory_name
 from agents.settings.schema import suggestion
 from agents.settings.values import ConfigError
 from envs import UnknownEnvironment
+from rl.experiments.executors.workplace import Workplace
 from rl.experiments.parallel import Line, finished, training
 from rl.experiments.suites.candidates import Candidate, Runs
 from rl.experiments.suites.figure import draw
@@ -27,7 +28,7 @@ _BASELINE_SEEDS = 5  # Stable-Baselines3 is trained from the first seeds of the 
 
 def run(
     suite: Suite, command: str, only: Sequence[str], assignments: Sequence[str], seeds: Sequence[int], out: Path,
-    results: Path, jobs: int,
+    results: Path, where: Workplace,
 ) -> None:  # fmt: skip
     """Trains the missing runs of the suite, and writes its page into a directory of its name.
 
@@ -48,7 +49,7 @@ def run(
         return report
 
     try:
-        train(candidates, out, jobs, write)
+        train(candidates, out, where, write)
     finally:
         report = write()
     print(f"{page(suite, report)}written to {path.parent}")
@@ -146,7 +147,7 @@ def _play(suite: Suite, candidate: Candidate, line: Line) -> None:
         candidate.still = evaluate_still(candidate.env, variant=variant)
 
 
-def train(candidates: Sequence[Candidate], out: Path, jobs: int, write: Callable[[], object]) -> None:
+def train(candidates: Sequence[Candidate], out: Path, where: Workplace, write: Callable[[], object]) -> None:
     """Trains the missing runs, and calls `write` whenever an environment is complete while others are not.
 
     The slowest environments come first, and Stable-Baselines3, which is slower, before ours, so that no process idles
@@ -157,7 +158,7 @@ def train(candidates: Sequence[Candidate], out: Path, jobs: int, write: Callable
         (each, runs, seed) for each in order for runs in (each.baseline, each.ours) if runs for seed in runs.absent
     ]
     waiting = Counter(each.env for each, _, _ in tasks)
-    with training(jobs) as start, tqdm(total=len(tasks), unit=" runs", disable=None) as bar:
+    with training(where) as start, tqdm(total=len(tasks), unit=" runs", disable=None) as bar:
         futures = {start(each.env, runs.line, seed, out): (each, runs, seed) for each, runs, seed in tasks}
         for future in as_completed(futures):
             each, runs, seed = futures[future]

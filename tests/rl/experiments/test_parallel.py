@@ -12,7 +12,9 @@ from agents import A2C
 from agents.settings.files import read_yaml, write_yaml
 from agents.settings.run import RunSettings
 from envs import Variant, make
-from rl.experiments.parallel import WorkerLost, _matching, _Workers, finished, prepare
+from rl.experiments.executors.base import Job, WorkerLost
+from rl.experiments.executors.local import Local
+from rl.experiments.parallel import _matching, finished, prepare
 from rl.run.terminal import RunFailed
 from rl.train import main as train
 from tests.conftest import Start
@@ -21,9 +23,9 @@ FATAL = """
 import os, signal
 
 def main(argv):
-    if argv == ["killed"]:
+    if argv[0] == "killed":
         os.kill(os.getpid(), signal.SIGKILL)
-    if argv == ["wrong"]:
+    if argv[0] == "wrong":
         raise KeyError("a fault of the code's own")
     return 0
 """
@@ -33,14 +35,15 @@ def test_a_killed_process_costs_its_own_run_only(monkeypatch: pytest.MonkeyPatch
     (tmp_path / "fatal.py").write_text(FATAL)
     monkeypatch.syspath_prepend(tmp_path)  # spawned processes inherit the path
     fatal = import_module("fatal").main
-    with closing(_Workers(1)) as workers:
-        workers.run(fatal, [])
+    right, killed, wrong = (Job(fatal, [how], tmp_path, lambda: None) for how in ("right", "killed", "wrong"))
+    with closing(Local(1)) as workers:
+        workers.run(right)
         with pytest.raises(WorkerLost, match="the process that trained it was killed; the same command resumes it"):
-            workers.run(fatal, ["killed"])
-        workers.run(fatal, [])
+            workers.run(killed)
+        workers.run(right)
         with pytest.raises(RunFailed, match=r"KeyError: .a fault of the code's own"):
-            workers.run(fatal, ["wrong"])
-        workers.run(fatal, [])
+            workers.run(wrong)
+        workers.run(right)
 
 
 def test_a_run_older_than_a_setting_was_trained_with_its_default(tmp_path: Path) -> None:

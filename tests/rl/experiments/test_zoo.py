@@ -13,6 +13,7 @@ import rl.compare
 import rl.index
 from agents.settings.recipes import recipe_file
 from envs import UnknownEnvironment
+from rl.experiments.executors.workplace import Workplace
 from rl.experiments.parallel import Line, Train
 from rl.experiments.suites import training as suites
 from rl.experiments.suites.bars import aggregate, normalized_scores
@@ -128,7 +129,7 @@ def test_longest_first_and_failures_lose_nothing(monkeypatch: pytest.MonkeyPatch
     started: list[tuple[str, str, int]] = []
 
     @contextmanager
-    def training(jobs: int) -> Iterator[Train]:
+    def training(where: Workplace) -> Iterator[Train]:
         def start(env_id: str, line: Line, seed: int, out: Path) -> "Future[Result]":
             started.append((env_id, line.label, seed))
             future: Future[Result] = Future()
@@ -154,7 +155,7 @@ def test_longest_first_and_failures_lose_nothing(monkeypatch: pytest.MonkeyPatch
     other = Candidate("Acrobot-v1", runs(), seconds=3.0)
     absent = Candidate("MountainCar-v0", None, obstacle="no recipe ships for it")
     everything = [short, other, absent, long]
-    suites.train(everything, Path(), 2, lambda: written.append(len(started)))
+    suites.train(everything, Path(), Workplace(), lambda: written.append(len(started)))
     assert started == [
         ("Pendulum-v1", "SB3", 0),
         ("Pendulum-v1", "recipe", 0),

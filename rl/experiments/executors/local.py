@@ -1,0 +1,57 @@
+"""`Local`: processes of this machine, each of which trains one run after another."""
+
+import os
+import sys
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from multiprocessing import get_context
+from queue import SimpleQueue
+
+from envs import interrupts
+from rl.experiments.executors.base import Job, WorkerLost, check, fault, outcome_of
+
+
+class Local:
+    """An executor. A process trains many runs, since importing takes longer than a short run.
+
+    A killed process is replaced, and only its run is lost. Ctrl-C in a terminal reaches the processes by itself.
+    """
+
+    attempts = 1
+
+    def __init__(self, jobs: int) -> None:
+        self.jobs, self._idle = jobs, SimpleQueue[ProcessPoolExecutor]()
+        for _ in range(jobs):
+            self._idle.put(_process())
+
+    def run(self, job: Job) -> None:
+        process = self._idle.get()
+        try:
+            with interrupts.held_back():
+                future = process.submit(outcome_of, job.command, job.arguments)
+            outcome = future.result()
+        except BrokenProcessPool:
+            process.shutdown(wait=False)
+            process = _process()
+            raise WorkerLost("the process that trained it was killed; the same command resumes it") from None
+        except Exception as error:
+            raise fault(error) from error
+        finally:
+            self._idle.put(process)
+        check(outcome)
+
+    def interrupt(self) -> None: ...
+
+    def close(self) -> None:
+        for _ in range(self.jobs):
+            self._idle.get().shutdown()
+
+
+def _process() -> ProcessPoolExecutor:
+    return ProcessPoolExecutor(1, get_context("spawn"), _be_quiet)
+
+
+def _be_quiet() -> None:
+    """Silences a worker, whose output would mix with that of the others."""
+    sys.stdout = sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
+    interrupts.receive()
