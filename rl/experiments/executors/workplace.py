@@ -1,26 +1,51 @@
 """`Workplace`: where the runs of a command train, as its flags say."""
 
 from argparse import Namespace
+from importlib.util import find_spec
 from typing import NamedTuple
 
+from agents.settings.values import ConfigError
 from rl.experiments.executors.base import Executor
 from rl.experiments.executors.local import Local
-from rl.run.terminal import Parser
+from rl.run.terminal import Parser, at_least
 
 
 class Workplace(NamedTuple):
     """The flags that choose an executor."""
 
     jobs: int = 2  # runs at a time
+    slurm: str | None = None  # options of sbatch
+    cpus_per_run: int = 1
+    gpus_per_run: int = 0
 
     def open(self) -> Executor:
+        """Raises ConfigError if the executor is not installed, or is not to be had here."""
+        if self.slurm is not None:
+            _need("submitit", "slurm")
+            from rl.experiments.executors.slurm import Slurm, parameters_of
+
+            return Slurm(self.jobs, parameters_of(self.slurm, self.cpus_per_run, self.gpus_per_run))
         return Local(self.jobs)
+
+
+def _need(package: str, extra: str) -> None:
+    if find_spec(package) is None:
+        raise ConfigError(f"--{extra} needs {package}: pip install 'actor-critic[{extra}]'")
 
 
 def add_workplace(parser: Parser, what: str = "runs") -> None:
     """Adds the flags that `workplace` reads."""
     parser.add_jobs(what)
+    about = "train in SLURM jobs with these options of sbatch, such as partition=cpu,time=120 (minutes)"
+    parser.add_argument("--slurm", metavar="KEY=VALUE,…", help=about)
+    parser.add_argument("--cpus-per-run", type=at_least(1), metavar="C", help="of a cluster's (default 1)")
+    parser.add_argument("--gpus-per-run", type=at_least(0), metavar="G", help="of a cluster's (default 0)")
 
 
 def workplace(args: Namespace) -> Workplace:
-    return Workplace(args.jobs)
+    """Raises ConfigError if flags exclude each other."""
+    if args.slurm is None:
+        for flag, given in (("--cpus-per-run", args.cpus_per_run), ("--gpus-per-run", args.gpus_per_run)):
+            if given is not None:
+                raise ConfigError(f"{flag} is for runs on a cluster: give it with --slurm")
+    return Workplace(args.jobs, args.slurm, args.cpus_per_run or 1, args.gpus_per_run or 0)
