@@ -10,9 +10,10 @@ from agents.actor_critic import ActorCritic
 from agents.engines import Engine
 from agents.learner import Learner
 from agents.maths.distributions import Distribution
-from agents.maths.returns import explained_variance, gae, standardized, td_error
+from agents.maths.returns import explained_variance, gae, td_error
 from agents.maths.schedules import value_at
 from agents.networks.forward import Inputs, Objective, next_value, policy_and_value
+from agents.ranks import Ranks
 from agents.rollout import Metrics, Rollout
 from agents.settings.a2c import A2CSettings
 from agents.settings.recipes import recipe_settings
@@ -41,6 +42,12 @@ class A2C(A2CSettings, ActorCritic):
     def new_learner(self, generator: Generator) -> Learner:
         return Learner.build(self, self.worlds, generator)
 
+    def check_ranks(self, ranks: Ranks) -> None:
+        unfit = {"use_sde": self.use_sde, "gru_size": self.gru_size, "on_crash=restart": self.on_crash == "restart"}
+        chosen = [name for name, given in unfit.items() if given]
+        if chosen and not ranks.alone:
+            raise ConfigError(f"torchrun: an agent with {chosen[0]} learns in one process: leave one of them out")
+
     def fused_engine(self) -> Engine:
         from agents.fused.engine import Fused  # imports Numba
         from agents.fused.shared import Shared
@@ -60,11 +67,11 @@ class A2C(A2CSettings, ActorCritic):
 
         Its terms are `policy_loss` and `value_loss`; a subclass may change those, `advantages`, or the loss as a whole.
         """
-        inputs = self.learner.inputs(batch)
+        inputs, ranks = self.learner.inputs(batch), self.learner.ranks
         pi, v, _, baseline = self.learner.forward(inputs)
         advantage, target = self.advantages(batch, inputs, baseline)
         if self.normalize_advantage:
-            advantage = standardized(advantage)
+            advantage = self.learner.standardized(advantage)
         policy_loss, value_loss = self.policy_loss(batch, pi, advantage), self.value_loss(v, target)
         entropy = pi.entropy().mean()
         ent_coef = self.learner.optimizer.entropy_coefficient(progress)
@@ -74,7 +81,7 @@ class A2C(A2CSettings, ActorCritic):
             "train/value_loss": value_loss.detach(),
             "train/entropy": entropy.detach(),
             "train/ent_coef": torch.tensor(ent_coef),
-            "train/explained_variance": explained_variance(v.detach(), target),
+            "train/explained_variance": explained_variance(ranks.gather(v.detach()), ranks.gather(target)),
         }
         return Objective(loss, pi, inputs, metrics)
 

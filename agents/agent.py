@@ -102,11 +102,15 @@ class Agent(AgentState, BuiltSettings, NamesOfSB3, metaclass=CheckedKeywords):
         spaces = " ".join(f"{worlds.env_obs_space} → {worlds.env_action_space}".split())  # NumPy inserts line breaks
         count = sum(p.numel() for network in self.networks for p in network.parameters())
         return {
-            "environment": f"{self.env}, {worlds.num_envs} in parallel ({worlds.backend})",
+            "environment": f"{self.env}, {worlds.total_envs} in parallel ({worlds.backend})" + self._processes(),
             "spaces": spaces + (", action masks obeyed" if worlds.masked else ""),
             "networks": f"{count:,} parameters",
             "seed": str(self.seed),
         }
+
+    def _processes(self) -> str:
+        count = self.loop.ranks.count
+        return "" if count == 1 else f", {self.worlds.num_envs} in each of {count} processes"
 
     @classmethod
     def settings_classes(cls) -> tuple[type, ...]:
@@ -170,8 +174,11 @@ class Agent(AgentState, BuiltSettings, NamesOfSB3, metaclass=CheckedKeywords):
 
     @checked
     def save(self, path: str | Path, extra: Mapping[str, object] | None = None) -> Path:
-        """Writes what an exact resume needs, and `extra`, to `path` (.pt is added if missing). Returns the path."""
-        return Checkpoint(
+        """Writes what an exact resume needs, and `extra`, to `path` (.pt is added if missing). Returns the path.
+
+        All ranks call it together, and the first writes.
+        """
+        content = Checkpoint(
             agent=self.name,
             wraps=self.wraps,
             engine=self.engine_in_use,
@@ -182,7 +189,8 @@ class Agent(AgentState, BuiltSettings, NamesOfSB3, metaclass=CheckedKeywords):
             state=self.state_dict(),
             loop=self.loop.state_dict(),
             extra=dict(extra or {}),
-        ).write(path)
+        )
+        return content.write(path) if self.loop.ranks.index == 0 else Path(path)
 
     @classmethod
     def load(

@@ -43,7 +43,7 @@ class AgentState:
     def __getstate__(self) -> dict[str, object]:
         """For copy.deepcopy and pickle. A copy has environments of its own, brought to the same state as by `load`."""
         held = {name: value for name, value in vars(self).items() if name not in ("worlds", "loop")}
-        worlds = {"num_envs": self.worlds.num_envs, "closed": self.worlds.closed}
+        worlds = {"num_envs": self.worlds.total_envs, "closed": self.worlds.closed}
         return {**held, "loop": self.loop.state_dict(), "worlds": worlds}
 
     def __setstate__(self, state: dict[str, object]) -> None:

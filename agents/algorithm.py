@@ -8,6 +8,7 @@ from torch import Generator
 from agents.agent import Agent, spaces_of
 from agents.loop import Loop
 from agents.machine import torch_threads
+from agents.ranks import Ranks, current
 from agents.settings.agent import AgentSettings
 from agents.settings.values import ConfigError
 from envs import EnvLike, Worlds, make
@@ -25,6 +26,7 @@ class Algorithm(AgentSettings, Agent):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        self.check_ranks(current())
         self.worlds = self.new_worlds(self.env, self.num_envs)
         self.obs_space = self.worlds.obs_space
         self.predicting = stream_generator(self.seed, "predictions")
@@ -32,11 +34,25 @@ class Algorithm(AgentSettings, Agent):
             self.build(stream_generator(self.seed, "initialization"))
         self.loop = Loop(self, self.worlds, self.seed)
 
+    def check_ranks(self, ranks: Ranks) -> None:
+        """Raises ConfigError unless the algorithm learns on as many ranks."""
+        if not ranks.alone:
+            raise ConfigError(
+                f"torchrun trains one a2c or ppo in several processes; {self.name} learns in one: "
+                "train independent learners by rl.compare --seeds"
+            )
+
+    @property
+    def part(self) -> tuple[int, int]:
+        """Of the environments that this process has: see `envs.make`."""
+        ranks = current()
+        return ranks.index, ranks.count
+
     def new_worlds(self, env: EnvLike, num_envs: int | None) -> Worlds:
         """Environments with the agent's settings. Raises as `envs.make` does."""
         return make(
             env, num_envs, self.seed, variant=self.variant, backend=self.backend, action_masks=self.action_masks,
-            step_timeout=self.step_timeout, on_crash=self.on_crash,
+            step_timeout=self.step_timeout, on_crash=self.on_crash, part=self.part,
         )  # fmt: skip
 
     def copy_worlds(self, num_envs: int) -> Worlds:
@@ -48,7 +64,7 @@ class Algorithm(AgentSettings, Agent):
         Raises ConfigError if their number or spaces differ, and as `envs.make` does.
         """
         own = self.worlds
-        worlds = self.new_worlds(env, None if isinstance(env, _OBJECTS) else own.num_envs)
+        worlds = self.new_worlds(env, None if isinstance(env, _OBJECTS) else own.total_envs)
         if (worlds.num_envs, spaces_of(worlds)) != (own.num_envs, self._spaces()):
             if not isinstance(env, _OBJECTS):
                 worlds.close()

@@ -18,6 +18,7 @@ from agents.networks.forward import Forward, Inputs, Seen, policy_and_value
 from agents.networks.heads import StateDependentNoise
 from agents.networks.modes import has_modes, training_mode
 from agents.parts import Parts, load_state, state_of
+from agents.ranks import ALONE, Ranks
 from agents.rollout import Rollout
 from agents.settings.actor_critic import ActorCriticSettings
 from agents.settings.values import ConfigError
@@ -41,6 +42,7 @@ class BaseLearner(ABC):
     reward_norm: RewardNormalizer | None
     generator: Generator  # draws the actions in training
     noise: StateDependentNoise | None = None  # of gSDE
+    ranks: Ranks = ALONE  # that train it together
 
     parts: ClassVar[tuple[str, ...]]  # attributes that training changes, in the order of the checkpoint
 

@@ -11,9 +11,11 @@ from torch import Generator, Tensor
 
 from agents.devices import described
 from agents.loop import RunChunk
+from agents.maths.distributions import Distribution
 from agents.networks.actor_critic import Policy
 from agents.networks.forward import policy_step
 from agents.networks.heads import StateDependentNoise
+from agents.ranks import Ranks
 from agents.rollout import Array, Choice, Context, Metrics, Rollout
 from agents.settings.actor_critic import ActorCriticSettings
 from agents.settings.values import ConfigError
@@ -55,6 +57,7 @@ class Actor(Protocol):
     noise: StateDependentNoise | None
     generator: Generator
     device: torch.device
+    ranks: Ranks
 
     @property
     def threads(self) -> int: ...
@@ -89,8 +92,16 @@ class TorchEngine:
         elif learner.noise is not None and generator is None:
             action = learner.noise(pi, hidden, cast(Tensor, policy.log_std).cpu(), learner.generator)
         else:
-            action = pi.sample(generator or learner.generator)
+            action = self._sampled(pi, policy, generator)
         return Choice(action, pi.raw, state)
+
+    def _sampled(self, pi: Distribution, policy: Policy, generator: Generator | None) -> Tensor:
+        """Without a generator, every rank draws the numbers of all environments, and so the same as one process."""
+        ranks = self.learner.ranks
+        if ranks.alone or generator is not None:
+            return pi.sample(generator or self.learner.generator)
+        everywhere = policy.distribution(torch.cat([pi.raw] * ranks.count))
+        return everywhere.sample(self.learner.generator)[ranks.own(len(pi.raw) * ranks.count)]
 
     def update(self, batch: Rollout, progress: float) -> Metrics:
         return self.algorithm.learn_from(batch.to(self.learner.device), progress)

@@ -173,8 +173,13 @@ class Checkpoints(Hook):
         return self.directory / "checkpoints" / f"step-{agent.loop.step:012}.pt"
 
     def save(self, agent: Agent) -> Path:
-        """Writes a checkpoint of the current step, and deletes the oldest. Returns its path."""
+        """Writes a checkpoint of the current step, and deletes the oldest. Returns its path.
+
+        All ranks call it together, and the first writes.
+        """
         path = agent.save(self.path(agent), self.extra())
+        if agent.loop.ranks.index:
+            return path
         for old in checkpoint.in_order(path.parent)[: -self.keep] if self.keep else ():
             old.unlink(missing_ok=True)
         return path
@@ -183,9 +188,11 @@ class Checkpoints(Hook):
         training.saved(self.save(cast(Agent, training.agent)))
 
     def on_evaluation(self, training: Training, evaluated: Evaluated) -> None:
+        agent = cast(Agent, training.agent)
         if evaluated.best:  # the checkpoint comes first: a resumed run never finds a best.pt from its future
-            path = self.save(cast(Agent, training.agent))
-            self.copy_as_best(path)
+            path = self.save(agent)
+            if agent.loop.ranks.index == 0:
+                self.copy_as_best(path)
             training.saved(path)
 
     def copy_as_best(self, path: Path) -> None:

@@ -4,18 +4,24 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Self
 
+import torch
 from torch import Generator, Tensor
 
 from agents.base_learner import BaseLearner
 from agents.devices import chosen_device, moved
 from agents.engines import network_obstacle
+from agents.maths.distributions import Distribution
 from agents.maths.normalize import ObservationNormalizer, RewardNormalizer
+from agents.maths.returns import standardized
 from agents.maths.schedules import described
 from agents.networks.actor_critic import encode, input_size
 from agents.networks.build import build_networks, normalized_mask
+from agents.networks.contents import Contents
 from agents.networks.forward import Inputs, Objective, inputs_of
 from agents.networks.heads import StateDependentNoise
+from agents.networks.modes import has_modes
 from agents.optimizer import ConstrainedOptimizer, check_target_entropy
+from agents.ranks import current
 from agents.rollout import Metrics, Rollout
 from agents.settings.a2c import A2CSettings, scheduled
 from agents.settings.values import ConfigError
@@ -39,12 +45,14 @@ class Learner(BaseLearner):
     def build(cls, settings: A2CSettings, worlds: Worlds, generator: Generator) -> Self:
         """A learner with new networks. generator: for their parameters. Raises ConfigError on invalid settings."""
         obs_space, actions = worlds.obs_space, worlds.policy_action_space
-        if settings.normalize_advantage and worlds.num_envs * settings.n_steps == 1:
+        if settings.normalize_advantage and worlds.total_envs * settings.n_steps == 1:
             raise ConfigError("normalize_advantage needs more than one step per update: raise num_envs or n_steps")
         check_target_entropy(settings.target_entropy, actions)
         policy, value = build_networks(settings, worlds.env_obs_space, obs_space, actions, generator)
         device = chosen_device(settings.device, policy.trunk.sees_images)
         policy, value = policy.to(device), value.to(device)
+        if not current().alone and (has_modes(Contents(policy, value)) or device.type != "cpu"):
+            raise ConfigError("torchrun: dropout, batch normalization and devices other than the CPU need one process")
         frequency = settings.n_steps if settings.sde_sample_freq < 0 else settings.sde_sample_freq
         sde_weights = policy.log_std if settings.use_sde else None
         bound, obs_norm, reward_norm = settings.clip_normalized, None, None
@@ -52,7 +60,7 @@ class Learner(BaseLearner):
             part = normalized_mask(settings, worlds.env_obs_space, obs_space)
             obs_norm = ObservationNormalizer(input_size(obs_space), bound, part, device)
         if settings.normalize_rewards:
-            reward_norm = RewardNormalizer(worlds.num_envs, settings.gamma, bound, device)
+            reward_norm = RewardNormalizer(worlds.total_envs, settings.gamma, bound, device)
         return cls(
             settings=settings,
             obs_space=obs_space,
@@ -61,11 +69,12 @@ class Learner(BaseLearner):
             device=device,
             policy=policy,
             value=value,
-            optimizer=ConstrainedOptimizer(policy, value, settings),
+            optimizer=ConstrainedOptimizer(policy, value, settings, current()),
             noise=None if sde_weights is None else StateDependentNoise(frequency, sde_weights.shape),
             obs_norm=obs_norm,
             reward_norm=reward_norm,
             generator=stream_generator(settings.seed, "actions"),
+            ranks=current(),
         )
 
     def inputs(self, batch: Rollout) -> Inputs:
@@ -75,7 +84,8 @@ class Learner(BaseLearner):
     def observe_rewards(self, batch: Rollout) -> None:
         """Updates the reward normalizer, before `inputs`: a reward is normalized by statistics that include it."""
         if self.reward_norm:
-            self.reward_norm.update(self.scaled_reward(batch), batch.ended)
+            reward, ended = self.ranks.gather(self.scaled_reward(batch)), self.ranks.gather(batch.ended)
+            self.reward_norm.update(reward, ended)
 
     def descend(self, objective: Objective, batch: Rollout, progress: float = 0.0) -> Metrics:
         """One `step` on the loss, then `observe`."""
@@ -93,17 +103,34 @@ class Learner(BaseLearner):
         """
         shift = self.shift(batch, objective.inputs)
         metrics = self.optimizer.step(objective.loss, progress, shift, batch.measure) | shift.js()
-        self.optimizer.adapt_entropy_coefficient(objective.metrics["train/entropy"], progress)
-        return metrics | objective.metrics
+        of_loss = self.over_ranks(objective.metrics)
+        self.optimizer.adapt_entropy_coefficient(of_loss["train/entropy"], progress)
+        return {**metrics, **of_loss}
+
+    def standardized(self, advantage: Tensor) -> Tensor:
+        """(Â − mean) / (s + 1e-8), over the advantages of all ranks."""
+        return standardized(advantage) if self.ranks.alone else self.ranks.standardized(advantage)
+
+    def over_ranks(self, metrics: Metrics, share: float | None = None) -> Metrics:
+        """The means over the rows of all ranks. share: of the rows that are this rank's, see `Ranks.mean`."""
+        if self.ranks.alone:
+            return metrics
+        means = self.ranks.mean(torch.stack([*metrics.values()]), share)
+        return dict(zip(metrics, means.unbind(), strict=True))
 
     def shift(self, batch: Rollout, inputs: Inputs) -> Shift:
         """Divergences of π_θ from the policy that acted, on the rollout's own states."""
-        return Shift(self.policy, batch.behavior, lambda: self.policy(inputs.x, inputs.recurrent, inputs.legal))
+
+        def now() -> Distribution:
+            pi: Distribution = self.policy(inputs.x, inputs.recurrent, inputs.legal)
+            return pi
+
+        return Shift(self.policy, batch.behavior, now, self.ranks)
 
     def observe(self, batch: Rollout) -> None:
         """Updates the observation normalizer, after the update: π_before then is the policy that acted."""
         if self.obs_norm:
-            self.obs_norm.update(encode(self.obs_space, moved(batch.obs, self.device)))
+            self.obs_norm.update(self.ranks.gather(encode(self.obs_space, moved(batch.obs, self.device))))
 
     def _reward(self, batch: Rollout) -> Tensor:
         reward = self.scaled_reward(batch)

@@ -2,7 +2,8 @@
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import Protocol
+from itertools import chain
+from typing import Protocol, cast
 
 import numpy as np
 import torch
@@ -10,7 +11,8 @@ from torch import Tensor
 
 from agents.events import Status, Stop
 from agents.logger import Logger
-from agents.rollout import Actor, Array, ChunkPlan, ChunkResult, Metrics, Rollout, collect
+from agents.ranks import concatenated, current, share_of
+from agents.rollout import Actor, Array, ChunkPlan, ChunkResult, Episode, Metrics, Rollout, collect
 from agents.training import AnyHook, Training
 from envs import EnvironmentFailure, EnvironmentReplaced, Worlds, saved
 from envs.streams import resumed_seeds
@@ -41,7 +43,7 @@ class Loop:
     """
 
     def __init__(self, agent: Trainable, worlds: Worlds, seed: int) -> None:
-        self.agent, self.worlds, self.seed = agent, worlds, seed
+        self.agent, self.worlds, self.seed, self.ranks = agent, worlds, seed, current()
         self.step = self.iteration = 0
         self.seconds = 0.0
         self.exact, self.inexact_resumes = True, 0
@@ -61,7 +63,7 @@ class Loop:
         self._training = training = Training(self.agent, start, hooks, log_interval, self.logger)
         try:
             training.begin()
-            while training.stopped is None and self.step + self.worlds.num_envs <= until:
+            while training.stopped is None and self.step + self.worlds.total_envs <= until:
                 self._advance(training)
         finally:
             training.end()
@@ -76,7 +78,7 @@ class Loop:
         assert self._obs is not None
         start, until = time.perf_counter(), training.until
         self._between_iterations = False
-        n_steps = min(self.agent.n_steps, (until - self.step) // self.worlds.num_envs)
+        n_steps = min(self.agent.n_steps, (until - self.step) // self.worlds.total_envs)
         shift_interval = max(min(training.interval, _MAX_INTERVAL) // _SHIFTS_PER_INTERVAL, 1)
         plan = ChunkPlan(1, n_steps, self.step, self.iteration, until, shift_interval)
         chunk = self.agent.chunk
@@ -85,13 +87,15 @@ class Loop:
         else:
             result = chunk(self.worlds, plan._replace(updates=self._updates(plan, training)), self._obs)
         self._obs, self._state, self._between_iterations = result.obs, result.state, result.failure is None
-        self.step += result.updates * n_steps * self.worlds.num_envs
+        self.step += result.updates * n_steps * self.worlds.total_envs
         self.iteration += result.updates
         self.seconds += time.perf_counter() - start
         self._in_vain = self._in_vain if result.failure else 0
         if result.updates:
-            status = Status(self.step, until, self.iteration, self.seconds, result.metrics, result.episodes)
-            training.updated(status)
+            episodes = self._of_all_ranks(result.episodes)
+            training.updated(Status(self.step, until, self.iteration, self.seconds, result.metrics, episodes))
+            stops = self.ranks.collect(training.stopped)
+            training.stopped = next((stop for stop in stops if stop is not None), None)
         if isinstance(result.failure, EnvironmentReplaced):
             self._go_on(result.failure, result.updates)
         elif result.failure is not None:
@@ -107,6 +111,12 @@ class Loop:
         metrics, states = self.agent.update(rollout, plan.step / plan.until), rollout.recurrent_states
         state = None if states is None else states.after[-1].masked_fill(rollout.ended[-1, :, None], 0.0)
         return ChunkResult(1, metrics, episodes, obs, state=state)
+
+    def _of_all_ranks(self, episodes: Sequence[Episode]) -> Sequence[Episode]:
+        """The finished episodes of all ranks, in the order in which they ended."""
+        if self.ranks.alone:
+            return episodes
+        return sorted(chain(*self.ranks.collect([*episodes])), key=lambda episode: episode.step)
 
     def _go_on(self, failure: EnvironmentReplaced, updates: int) -> None:
         """Discards the rollout in which processes were replaced; goes on in the episodes of the other environments.
@@ -125,7 +135,7 @@ class Loop:
 
     def _updates(self, plan: ChunkPlan, training: Training) -> int:
         """Updates in the next chunk: up to one that a hook must see, and for a fraction of a second at most."""
-        steps = plan.n_steps * self.worlds.num_envs
+        steps = plan.n_steps * self.worlds.total_envs
         remaining = (plan.until - plan.step) // steps  # a shorter last rollout is a chunk by itself
         return min(training.updates_ahead(steps), max(1, _MAX_CHUNK_STEPS // steps), remaining)
 
@@ -136,7 +146,8 @@ class Loop:
     def use(self, worlds: Worlds) -> None:
         """Goes on in other environments, where new episodes begin, from random streams that were not used."""
         self.worlds = worlds
-        self.restart_episodes([*resumed_seeds(self.seed, self.step, worlds.num_envs)])
+        seeds = resumed_seeds(self.seed, self.step, self.worlds.total_envs)
+        self.restart_episodes([*seeds[self.ranks.own(len(seeds))]])
 
     def begin_episodes(self) -> None:
         """Resets the environments unless they are in the middle of training."""
@@ -151,7 +162,7 @@ class Loop:
         self._between_iterations = True
 
     def state_dict(self) -> dict[str, object]:
-        """Counters, and the worlds unless an iteration was interrupted: the worlds are then ahead of the counters."""
+        """Of all ranks: counters, and the worlds unless an iteration was interrupted, since they are then ahead."""
         complete = self._between_iterations and self._obs is not None
         return {
             "step": self.step,
@@ -159,23 +170,33 @@ class Loop:
             "seconds": self.seconds,
             "inexact_resumes": self.inexact_resumes,
             "replaced": self.worlds.replaced,
+            **self._environments(complete),
+        }
+
+    def _environments(self, complete: bool) -> dict[str, object]:
+        """The state of the environments of all ranks."""
+        own: dict[str, object] = {
             "obs": np.asarray(self._obs) if complete else None,
             "state": self._state if complete else None,
             "worlds": self.worlds.state_dict() if complete else None,
         }
+        return own if self.ranks.alone else cast("dict[str, object]", concatenated(self.ranks.collect(own)))
 
     def load_state_dict(self, state: Mapping[str, object], with_worlds: bool = True) -> None:
         """Raises Misfit if the state is not that of a loop on these worlds."""
+        own = state
+        if not self.ranks.alone:
+            own = {name: share_of(state[name], self.ranks) for name in ("obs", "state", "worlds")}
         self.step, self.iteration = saved.whole(state["step"], "step"), saved.whole(state["iteration"], "iteration")
         self.seconds = saved.number(state["seconds"], "seconds", 0)
         self.worlds.replaced = saved.whole(state.get("replaced", 0), "replaced")  # younger than the format
-        worlds = state["worlds"] if with_worlds else None
+        worlds = own["worlds"] if with_worlds else None
         restored = worlds is not None and self.worlds.load_state_dict(saved.mapping(worlds, "worlds"))
         self.exact = restored or (worlds is None and self.step == 0)
         earlier = saved.whole(state.get("inexact_resumes", 0), "inexact_resumes")
         self.inexact_resumes = earlier + (not self.exact)
         if restored:
-            self._obs, self._state = self.worlds.saved_observations(state["obs"]), self._saved_state(state["state"])
+            self._obs, self._state = self.worlds.saved_observations(own["obs"]), self._saved_state(own["state"])
         elif not self.exact:  # new episodes, from random streams that the run has not used
             self.use(self.worlds)
 

@@ -1,7 +1,7 @@
 """The optimizer step: gradient clipping, adaptive learning rate, KL bound."""
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from itertools import chain
 from typing import cast
 
@@ -15,6 +15,7 @@ from agents.maths.schedules import Schedule, highest, value_at, value_if_set
 from agents.networks.actor_critic import Policy, Value
 from agents.networks.contents import Contents
 from agents.parts import load_optimizer
+from agents.ranks import ALONE, Ranks
 from agents.rmsprop import Groups, RMSprop, RMSpropTFLike
 from agents.settings.a2c import A2CSettings, OptimizerClass
 from agents.settings.importable import imported
@@ -50,8 +51,8 @@ def check_target_entropy(target: Schedule | None, actions: Actions) -> None:
 class ConstrainedOptimizer:
     """A torch optimizer over π_θ and V_φ, `inner`, whose step is clipped, bounded in KL and adapted to targets."""
 
-    def __init__(self, policy: Policy, value: Value, settings: A2CSettings) -> None:
-        self.policy, self.value, self.settings = policy, value, settings
+    def __init__(self, policy: Policy, value: Value, settings: A2CSettings, ranks: Ranks = ALONE) -> None:
+        self.policy, self.value, self.settings, self.ranks = policy, value, settings, ranks
         self._contents = Contents(policy, value)
         groups = [{"params": [*parameters]} for parameters in self._contents.parameters]
         self._inner = optimizer(groups, settings)
@@ -113,15 +114,18 @@ class ConstrainedOptimizer:
         for group, rate in zip(self.inner.param_groups, rates, strict=True):
             group["lr"] = rate
 
-    def differentiate(self, loss: Tensor, progress: float) -> Tensor:
-        """Computes the gradient of the loss, clipped, and returns its norm before.
+    def differentiate(self, loss: Tensor, progress: float, share: float | None = None) -> Tensor:
+        """Computes the gradient of the loss, the mean over the rows of all ranks, clipped; returns its norm before.
 
-        Raises FloatingPointError if it is not finite.
+        share: of the rows that are this rank's, see `Ranks.mean`. Raises FloatingPointError if it is not finite.
         """
         parameters = [*chain(*self._contents.parameters)]
         for p in parameters:
             p.grad = None
-        loss.backward()
+        if share != 0:
+            loss.backward()
+        if not self.ranks.alone:
+            self._add_gradients(parameters, share)
         gradients = [p.grad for p in parameters if p.grad is not None]
         grad_norm: Tensor = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients)))
         if not math.isfinite(norm := grad_norm.item()):
@@ -130,6 +134,13 @@ class ConstrainedOptimizer:
         if scale < 1:
             torch._foreach_mul_(gradients, scale)
         return grad_norm
+
+    def _add_gradients(self, parameters: Sequence[Tensor], share: float | None) -> None:
+        """Replaces the gradient by its mean over the rows of all ranks: one sum of one flat tensor."""
+        own = [torch.zeros_like(p) if p.grad is None else p.grad for p in parameters]
+        flat = self.ranks.mean(torch.cat([g.flatten() for g in own]), share)
+        for p, g in zip(parameters, flat.split([p.numel() for p in parameters]), strict=True):
+            p.grad = g.view_as(p)
 
     def _follow_networks(self) -> None:
         """The groups hold the networks' parameters, also of a module that was replaced."""

@@ -1,13 +1,15 @@
 """PPO: several epochs of minibatches on each rollout, within a trust region. One epoch of one minibatch is A2C."""
 
+from collections.abc import Iterator
 from typing import NamedTuple, Self
 
+import numpy as np
 import torch
 from torch import Generator, Tensor
 
 from agents.a2c import A2C
 from agents.engines import Engine
-from agents.maths.returns import explained_variance, standardized
+from agents.maths.returns import explained_variance
 from agents.maths.schedules import value_at, value_if_set
 from agents.minibatches import Columns, Shuffle
 from agents.networks.encoders import RecurrentInput
@@ -61,7 +63,7 @@ class PPO(PPOSettings, A2C):
     engines = ("fused", "torch")
 
     def build(self, generator: Generator) -> None:
-        rows = self.worlds.num_envs * self.n_steps
+        rows = self.worlds.total_envs * self.n_steps
         if self.normalize_advantage and self.gru_size is None and rows % self.batch_size == 1:
             raise ConfigError(
                 f"normalize_advantage needs more than one step per minibatch, and the last of {rows} steps in "
@@ -102,7 +104,7 @@ class PPO(PPOSettings, A2C):
         moved = optimizer.adapt_step(kl, progress)
         optimizer.adapt_entropy_coefficient(means["train/entropy"], progress)
         learner.observe(batch)
-        fit = explained_variance(samples.v, samples.target)
+        fit = explained_variance(learner.ranks.gather(samples.v), learner.ranks.gather(samples.target))
         grad_norm = torch.stack(norms).mean()
         return {**moved, **shift.js(), **means, "train/grad_norm": grad_norm, "train/explained_variance": fit}
 
@@ -114,14 +116,26 @@ class PPO(PPOSettings, A2C):
         optimizer, size = self.learner.optimizer, self.batch_size
         if samples.recurrent is not None:
             size = max(size // len(samples.x), 1)  # sequences
-        for columns in self.shuffle.minibatches(samples.x.shape[1], size):
+        for columns, share in self._minibatches(samples, size):
             loss = self.loss(samples.take(columns), progress)
-            losses.append(loss.metrics)
-            if self.target_kl is not None and bool(loss.metrics["train/approx_kl"] > 1.5 * self.target_kl):
+            losses.append(self.learner.over_ranks(loss.metrics, share))
+            if self.target_kl is not None and bool(losses[-1]["train/approx_kl"] > 1.5 * self.target_kl):
                 return False
-            norms.append(optimizer.differentiate(loss.total, progress))
+            norms.append(optimizer.differentiate(loss.total, progress, share))
             optimizer.inner.step()
         return True
+
+    def _minibatches(self, samples: Samples, size: int) -> Iterator[tuple[Columns, float]]:
+        """The minibatches of an epoch, of `size` columns over all ranks: this rank's columns, and their share."""
+        columns, ranks, envs = samples.x.shape[1], self.learner.ranks, self.worlds.total_envs
+        if ranks.alone:
+            yield from ((chosen, 1.0) for chosen in self.shuffle.minibatches(columns, size))
+            return
+        own = np.arange(columns * ranks.count).reshape(-1, envs)[:, ranks.own(envs)].reshape(-1)  # t · N + i
+        for chosen in self.shuffle.minibatches(columns * ranks.count, size):
+            every = np.arange(columns * ranks.count)[chosen]
+            here = every[np.isin(every, own)]
+            yield np.searchsorted(own, here), len(here) / len(every)
 
     @torch.no_grad()
     def samples(self, batch: Rollout, inputs: Inputs) -> Samples:
@@ -142,7 +156,7 @@ class PPO(PPOSettings, A2C):
         """
         pi, v = self.learner.training_pass(part)
         clip, value_clip = (value_if_set(x, progress) for x in (self.clip_range, self.clip_range_vf))
-        advantage = standardized(part.advantage) if self.normalize_advantage else part.advantage
+        advantage = self.learner.standardized(part.advantage) if self.normalize_advantage else part.advantage
         log_ratio = pi.log_prob(part.action) - part.log_prob
         ratio = log_ratio.exp()
         gain = ratio * advantage

@@ -125,7 +125,7 @@ def collect(
             states.append(choice.state)
         context = context.after(choice, worlds.legal, np.logical_or(terminated, truncated))
         if "_episode" in infos:
-            episodes += finished_episodes(infos, step + (t + 1) * worlds.num_envs)
+            episodes += finished_episodes(infos, step + (t + 1) * worlds.total_envs)
         obs = obs_after
     observations, choices, rewards, successors, terminations, truncations = zip(*rows, strict=True)
     initial = torch.zeros_like(states[0]) if states and state is None else state

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from agents.maths.distributions import Categorical, Distribution
 from agents.networks.actor_critic import Policy
+from agents.ranks import ALONE, Ranks
 
 NOT_MEASURED = torch.tensor(torch.nan)
 
@@ -45,20 +46,21 @@ def shortened(
 class Shift:
     """Divergences of the policy from the one that acted, means over the rollout's states; NaN until it is called."""
 
-    def __init__(self, policy: Policy, behavior: Tensor, now: Callable[[], Distribution]) -> None:
-        """now(): the current policy on the rollout's states."""
-        self.now, self.before = now, policy.distribution(behavior)
+    def __init__(self, policy: Policy, behavior: Tensor, now: Callable[[], Distribution], ranks: Ranks = ALONE) -> None:
+        """now(): the current policy on the rollout's states, of this rank."""
+        self.ranks, self.now, self.before = ranks, now, policy.distribution(behavior)
         self.after: Distribution | None = None
 
     @torch.no_grad()
     def __call__(self) -> Tensor:
         """KL(π_before ‖ π_now)."""
         self.after = self.now()
-        return self.before.kl(self.after).mean()
+        return self.ranks.mean(self.before.kl(self.after).mean())
 
     def js(self) -> dict[str, Tensor]:
         """JS(π_before, π at the last call); empty unless the actions are Discrete."""
         if not isinstance(self.before, Categorical):
             return {}
-        js = self.before.js(self.after).mean() if isinstance(self.after, Categorical) else NOT_MEASURED
-        return {"train/policy_shift_js": js}
+        if not isinstance(self.after, Categorical):
+            return {"train/policy_shift_js": NOT_MEASURED}
+        return {"train/policy_shift_js": self.ranks.mean(self.before.js(self.after).mean())}

@@ -1,5 +1,6 @@
 """`make`: from an environment's id, a function, an environment or a vector environment to `Worlds`."""
 
+from gymnasium import Env
 from gymnasium.vector import VectorEnv
 
 from envs.backends import BACKENDS, Backend, backend_class, check_backend
@@ -25,6 +26,7 @@ def make(
     action_masks: bool | None = None,
     step_timeout: float | None = None,
     on_crash: OnCrash = "fail",
+    part: tuple[int, int] = (0, 1),
 ) -> Worlds:
     """N environments, stepped together.
 
@@ -50,6 +52,8 @@ def make(
     raises EnvironmentFailure. "restart" replaces the process and discards its episode: the step raises
     EnvironmentReplaced, with the observations to go on from.
 
+    part: (k, n) makes only the k-th, from 0, of n equal parts of the environments; their seeds are the same.
+
     Raises UnknownEnvironment (with the nearest known id), UnsupportedSpace, or EnvironmentUsageError.
 
     >>> worlds = make("CartPole-v1", num_envs=4, seed=0)
@@ -69,6 +73,8 @@ def make(
         able = [name for name in BACKENDS if backend_class(name).takes_timeout]
         raise EnvironmentUsageError(f"{given[0]} needs backend={' or '.join(able)}, got backend={backend}")
     vector: BackendEnv
+    if isinstance(env, VectorEnv | Env) and part[1] > 1:
+        raise EnvironmentUsageError(f"an environment that is built already cannot be divided among {part[1]} processes")
     if isinstance(env, VectorEnv):
         _refuse_changes(env, num_envs, variant, backend)
         vector = env if isinstance(env, BackendEnv) else AdoptedBackend(env)
@@ -76,6 +82,7 @@ def make(
     else:
         named = full_id(env) if isinstance(env, str) else env
         request = Request(named, num_envs, variant, step_timeout, on_crash)
+        request.count = _size(request.count, part)
         chosen = _automatic(request) if backend == "auto" else backend_class(backend)
         if lacking := shortage(request.count * chosen.bytes_each):
             raise EnvironmentUsageError(
@@ -85,7 +92,18 @@ def make(
         gives_masks = chosen.gives_masks(request) if action_masks is None else None
     masked = gives_masks if action_masks is None else action_masks
     origin = Origin(env, seed, variant, backend, action_masks, step_timeout)
-    return Worlds(vector, name, origin, stream_seeds(seed, "environments", vector.num_envs), masked)
+    first = part[0] * vector.num_envs
+    seeds = stream_seeds(seed, "environments", first + vector.num_envs)[first:]
+    return Worlds(vector, name, origin, seeds, masked, part[1])
+
+
+def _size(count: int, part: tuple[int, int]) -> int:
+    """How many environments a part has."""
+    if count % part[1]:
+        raise EnvironmentUsageError(
+            f"num_envs={count} cannot be divided among {part[1]} processes: make it a multiple of {part[1]}"
+        )
+    return count // part[1]
 
 
 def _automatic(request: Request) -> type[BackendEnv]:

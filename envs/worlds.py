@@ -50,10 +50,16 @@ class Worlds(VectorWrapper):
 
     env: BackendEnv
 
-    def __init__(self, env: BackendEnv, env_id: str, origin: Origin, seeds: list[int], masked: bool | None) -> None:
-        """masked: whether action masks are obeyed; None raises EnvironmentUsageError if the environments give any."""
+    def __init__(
+        self, env: BackendEnv, env_id: str, origin: Origin, seeds: list[int], masked: bool | None, parts: int = 1
+    ) -> None:
+        """masked: whether action masks are obeyed; None raises EnvironmentUsageError if the environments give any.
+
+        parts: the number of processes that step as many environments each.
+        """
         super().__init__(env)
         self.env_id, self.origin = env_id, origin
+        self.total_envs = self.num_envs * parts  # of all processes
         threshold = None if env.spec is None else env.spec.reward_threshold
         self.reward_threshold = None if threshold is None else float(threshold)
         self.env_action_space = check_action_space(env.single_action_space, env_id)

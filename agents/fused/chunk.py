@@ -16,6 +16,7 @@ from agents.fused.learn import DONE
 from agents.fused.memory import Doubles, Floats, Integers, PPOScratch
 from agents.fused.network import copy_row, forward, last_output
 from agents.fused.norms import normalize_rows
+from agents.fused.ranks import count_of
 from envs.backends.native_physics import step_worlds
 from envs.kernels import inlined, kernel
 
@@ -216,7 +217,7 @@ def run_chunk(memory, worlds, noise, updates, steps, step, iteration, until, int
     settings, params, policy, value, batch, scratch, norms, adaptive = memory
     options = settings[0]
     envs, ended = len(worlds.obs), 0
-    rows = steps * envs
+    rows, ranks = steps * envs, count_of(scratch.ranks)
     force, next_obs, reward = np.empty(envs, np.float32), np.empty_like(worlds.obs), np.empty(envs)
     buffers = (force, next_obs, reward, np.empty(envs, np.bool_), np.empty(envs, np.bool_))
     for u in range(updates):
@@ -225,12 +226,12 @@ def run_chunk(memory, worlds, noise, updates, steps, step, iteration, until, int
             begin, end = t * envs, (t + 1) * envs
             draws = noise[u * rows + begin : u * rows + end]
             act_on(options, params, policy, batch, scratch, norms, worlds.obs, draws, begin)
-            now = step + u * rows + end
+            now = step + (u * rows + end) * ranks
             used, ended = step_native_worlds(
                 options.gaussian, batch, worlds, t, steps, used, now, episodes, ended, buffers
             )
         encode_rows(options, batch, norms, rows, used)
-        progress, measure = (step + u * rows) / until, (iteration + u + 1) % interval == 0
+        progress, measure = (step + u * rows * ranks) / until, (iteration + u + 1) % interval == 0
         state, report = adaptive[0], reports[u]
         status = learn(
             options, params, policy, value, batch, scratch, norms, state, steps, used, progress, measure, report

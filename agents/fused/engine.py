@@ -1,5 +1,6 @@
 """`Fused`: acting and learning by compiled kernels, over the memory of a learner's torch parameters."""
 
+import math
 import time
 from collections.abc import Callable
 from typing import cast
@@ -17,7 +18,7 @@ from agents.fused.changes import Watch
 from agents.fused.chunk import Episodes, World
 from agents.fused.learn import DONE
 from agents.fused.memory import Reports, zeros
-from agents.fused.noise import Noise, draw
+from agents.fused.noise import Noise, draw_for
 from agents.fused.program import Arrays, Program
 from agents.networks.actor_critic import encode
 from agents.rollout import Array, Choice, ChunkPlan, ChunkResult, Context, Episode, Metrics, Rollout, finished_episodes
@@ -107,9 +108,9 @@ class Fused:
         return ChunkResult(whole, self._metrics(numbers), episodes, obs, failure)
 
     def _native(self, memory: Arrays, worlds: Worlds, plan: ChunkPlan, obs: Array, reports: Reports) -> Outcome:
-        rows = plan.updates * plan.n_steps * worlds.num_envs
+        ranks, rows = self.learner.ranks, plan.updates * plan.n_steps * worlds.num_envs
         ended = Episodes(np.empty(rows), np.empty(rows, np.int64), np.empty(rows, np.int64))
-        noise = draw(self.learner.generator, rows, self._noise_size)
+        noise = draw_for(ranks, self.learner.generator, plan.updates * plan.n_steps, worlds.num_envs, self._noise_size)
         status, whole, count = self.program.kernels.run_chunk(
             memory, _world(worlds), noise, plan.updates, plan.n_steps, plan.step, plan.iteration, plan.until,
             plan.interval, reports, ended,
@@ -122,8 +123,9 @@ class Fused:
         """One kernel call per step learns from it and acts for the next: a call costs more than its work."""
         whole, episodes, batch, envs, steps = 0, list[Episode](), memory.batch, worlds.num_envs, plan.n_steps
         actions = batch.continuous if self.program.gaussian else batch.discrete
-        deadline, step, extra, status = time.perf_counter() + _CHUNK_SECONDS, plan.step, 0, DONE
-        draws = Noise(self.learner.generator, envs, self._noise_size)
+        ranks, step, extra, status = self.learner.ranks, plan.step, 0, DONE
+        deadline = time.perf_counter() + _CHUNK_SECONDS if ranks.alone else math.inf  # ranks make as many updates
+        draws = Noise(ranks, self.learner.generator, envs, self._noise_size)
         raw, noise, ended = self._raw(obs), draws.take(), list[Episode]()
         self.program.kernels.act(memory, raw, noise)
         step_kernel = (
@@ -136,7 +138,7 @@ class Fused:
                 last = whole + 1 == plan.updates or time.perf_counter() > deadline
                 for t in range(steps):
                     obs, reward, terminated, truncated, infos = worlds.step(actions[t * envs : (t + 1) * envs].copy())
-                    step += envs
+                    step += worlds.total_envs
                     raw = raw_next = self._raw(obs)
                     if "_episode" in infos:
                         ended += finished_episodes(infos, step)

@@ -10,8 +10,10 @@ import numpy as np
 
 from agents.fused.densities import categorical_js, categorical_kl, categorical_loss, gaussian_kl, gaussian_loss
 from agents.fused.network import backward, forward, last_output
-from agents.fused.norms import merge_moments, normalize_rewards, scale_and_clip
+from agents.fused.norms import normalize_rewards, scale_and_clip
 from agents.fused.optimizers import descend, sum_of_squares
+from agents.fused.ranks import add, count_of, observe, rewards_of, sums
+from agents.fused.statistics import explained_variance, standardize
 from agents.maths import adaptation, schedules
 from agents.maths.adaptation import ENTROPY_GAIN, SHIFT_GAIN, SHIFT_HORIZON
 from envs.kernels import inlined, kernel
@@ -35,14 +37,15 @@ def evaluate_schedules(schedules, progress, coefficients):
 
 
 @inlined
-def preprocess_rewards(options, batch, norms, steps):
-    """Scales, clips and normalizes the rewards in place."""
+def preprocess_rewards(options, batch, norms, ranks, steps):
+    """Scales, clips and normalizes the rewards in place. ranks: see `agents.fused.ranks`."""
     reward = batch.reward
     if options.reward_scale != 1 or options.reward_clip < math.inf:
         scale_and_clip(reward, options.reward_scale, options.reward_clip)
     if options.normalize_rewards:
         bound = options.clip_normalized
-        normalize_rewards(norms, options.gamma, bound, steps, reward, batch.terminated, batch.truncated)
+        everywhere, terminated, truncated = rewards_of(ranks, batch)
+        normalize_rewards(norms, options.gamma, bound, steps, reward, everywhere, terminated, truncated)
 
 
 @inlined
@@ -63,56 +66,30 @@ def advantages(options, batch, scratch, steps, v):
             target[t, i] = v[row] + trace
 
 
-@kernel
-def standardize(values):
-    """x ← (x − mean) / (s + 1e-8), where s is the sample standard deviation. values: [n]."""
-    mean, square = 0.0, 0.0
-    for k in range(len(values)):
-        mean += values[k]
-    mean /= len(values)
-    for k in range(len(values)):
-        square += (values[k] - mean) ** 2
-    deviation = math.sqrt(square / (len(values) - 1)) + 1e-8
-    for k in range(len(values)):
-        values[k] = (values[k] - mean) / deviation
-
-
-@kernel
-def explained_variance(target, v, rows):
-    """1 − Var(target − V) / Var(target), NaN if the targets do not vary."""
-    error, mean = 0.0, 0.0
-    for r in range(rows):
-        error += np.float64(target[r]) - np.float64(v[r])
-        mean += target[r]
-    error, mean = error / rows, mean / rows
-    unexplained, spread = 0.0, 0.0
-    for r in range(rows):
-        spread += (target[r] - mean) ** 2
-        unexplained += (np.float64(target[r]) - np.float64(v[r]) - error) ** 2
-    return 1 - unexplained / spread if spread > 0 else np.nan
-
-
 @inlined
-def value_gradient(vf_coef, delta, target, rows, v):
-    """Writes ∂(vf_coef · mean((target − V)²))/∂V into delta, [≥ rows, width]; returns the mean."""
+def value_gradient(vf_coef, delta, target, rows, total, v):
+    """Writes ∂(vf_coef · Σ (target − V)² / total)/∂V into delta, [≥ rows, width]; returns the sum, over total."""
     square = 0.0
     for r in range(rows):
         gap = np.float64(target[r]) - np.float64(v[r])
         square += gap * gap
         for k in range(1, delta.shape[1]):
             delta[r, k] = 0
-        delta[r, 0] = 2 * vf_coef / rows * -gap
-    return square / rows
+        delta[r, 0] = 2 * vf_coef / total * -gap
+    return square / total
 
 
 @inlined
-def policy_gradient(options, batch, work, theta, grad, out, delta, advantage, rows, ent_coef, report):
-    """Writes ∂L/∂out of L = mean(−ln π(a|s) Â) − c mean(H) into delta, and ∂L/∂ln σ of a Gaussian into grad."""
-    size = options.actions
+def policy_gradient(options, batch, work, theta, grad, out, delta, advantage, rows, ranks, ent_coef, report):
+    """Writes ∂L/∂out of L = mean(−ln π(a|s) Â) − c mean(H) into delta, and ∂L/∂ln σ of a Gaussian into grad.
+
+    The means are over the rows of all ranks.
+    """
+    size, total = options.actions, rows * count_of(ranks)
     if options.normalize_advantage:
-        standardize(advantage[:rows])
+        standardize(advantage[:rows], total, ranks)
     slope, discrete, continuous = np.zeros(size), batch.discrete, batch.continuous
-    loss, entropy, share = 0.0, 0.0, 1.0 / rows
+    loss, entropy, share = 0.0, 0.0, 1.0 / total
     for r in range(rows):
         for k in range(size, delta.shape[1]):
             delta[r, k] = 0
@@ -125,26 +102,30 @@ def policy_gradient(options, batch, work, theta, grad, out, delta, advantage, ro
     if options.gaussian:
         for k in range(size):
             grad[k] = slope[k]
-    report.policy_loss, report.entropy, report.ent_coef = loss / rows, entropy / rows, ent_coef
+    report.policy_loss, report.entropy, report.ent_coef = loss / total, entropy / total, ent_coef
 
 
 @inlined
 def gradient(options, params, policy, value, batch, scratch, steps, x_rows, vf_coef, ent_coef, report):
-    """Writes the gradient of policy loss + vf_coef · value loss − ent_coef · entropy into params.grad."""
+    """Writes the gradient of policy loss + vf_coef · value loss − ent_coef · entropy, of all ranks, to params.grad."""
     theta, grad, x, relu, deltas = params.theta, params.grad, batch.x, options.relu, scratch.delta
     rows, capacity, transposed, no_bias = steps * batch.reward.shape[1], len(x), scratch.transposed, scratch.no_bias
     forward(theta, value.layers, value.outputs, capacity, relu, x, 0, x_rows)
     v = last_output(value.outputs, value.layers, capacity)[:, 0]
     advantages(options, batch, scratch, steps, v)
     delta = last_output(deltas, value.layers, capacity)
-    target = scratch.target.reshape(-1)
-    report.value_loss = value_gradient(vf_coef, delta, target, rows, v)
-    report.explained_variance = explained_variance(target, v, rows)
+    target, ranks = scratch.target.reshape(-1), scratch.ranks
+    report.value_loss = value_gradient(vf_coef, delta, target, rows, rows * count_of(ranks), v)
+    report.explained_variance = explained_variance(target, v, rows, ranks)
     backward(theta, grad, value.layers, value.outputs, deltas, capacity, relu, x, transposed, no_bias, rows)
     out = last_output(policy.outputs, policy.layers, capacity)
     delta, advantage = last_output(deltas, policy.layers, capacity), scratch.advantage.reshape(-1)
-    policy_gradient(options, batch, scratch.work, theta, grad, out, delta, advantage, rows, ent_coef, report)
+    policy_gradient(options, batch, scratch.work, theta, grad, out, delta, advantage, rows, ranks, ent_coef, report)
     backward(theta, grad, policy.layers, policy.outputs, deltas, capacity, relu, x, transposed, no_bias, rows)
+    add(ranks, grad)
+    report.policy_loss, report.value_loss, report.entropy, _, _ = sums(
+        ranks, report.policy_loss, report.value_loss, report.entropy, 0.0, 0.0
+    )
     report.loss = report.policy_loss + vf_coef * report.value_loss - ent_coef * report.entropy
 
 
@@ -162,7 +143,9 @@ def policy_shift(options, theta, layers, batch, scratch, rows):
             kl, mean = categorical_kl(before, now, r, size, work)
             kl_sum += kl
             js_sum += categorical_js(before, now, r, size, kl, mean, work)
-    return kl_sum / rows, np.nan if options.gaussian else js_sum / rows
+    kl_sum, js_sum, _, _, _ = sums(scratch.ranks, kl_sum, js_sum, 0.0, 0.0, 0.0)
+    total = rows * count_of(scratch.ranks)
+    return kl_sum / total, np.nan if options.gaussian else js_sum / total
 
 
 @inlined
@@ -225,7 +208,7 @@ def learn(options, params, policy, value, batch, scratch, norms, adaptive, steps
     rows = steps * batch.reward.shape[1]
     evaluate_schedules(options.schedules, progress, scratch.coefficients)
     now = scratch.coefficients[0]
-    preprocess_rewards(options, batch, norms, steps)
+    preprocess_rewards(options, batch, norms, scratch.ranks, steps)
     ent_coef = now.ent_coef * adaptive.entropy_factor
     gradient(options, params, policy, value, batch, scratch, steps, x_rows, now.vf_coef, ent_coef, report)
     report.grad_norm = math.sqrt(sum_of_squares(params.grad))
@@ -243,5 +226,5 @@ def learn(options, params, policy, value, batch, scratch, norms, adaptive, steps
         adaptive.step_factor = next_factor(adaptive.step_factor, change)
     adapt_entropy(now.target_entropy, adaptive, report.entropy)
     if options.normalize_observations:
-        merge_moments(norms.obs_count, norms.obs_mean, norms.obs_m2, batch.raw_obs[:rows])
+        observe(scratch.ranks, norms.obs_count, norms.obs_mean, norms.obs_m2, batch.raw_obs[:rows])
     return DONE

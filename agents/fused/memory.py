@@ -61,6 +61,7 @@ class Scratch(NamedTuple):
     advantage: Floats  # [T, N]
     target: Floats  # [T, N]
     coefficients: NDArray[np.void]  # [1] of COEFFICIENTS, in the current update
+    ranks: tuple[object, ...]  # see `agents.fused.ranks`
 
 
 class PPOScratch(NamedTuple):
@@ -73,11 +74,12 @@ class PPOScratch(NamedTuple):
     advantage: Floats
     target: Floats
     coefficients: NDArray[np.void]
+    ranks: tuple[object, ...]
     x: Floats  # [batch size, D], the observations of a minibatch
     part_advantage: Floats  # [batch size], its advantages
     v: Floats  # [T · N], V before the update
     log_prob: Doubles  # [T · N], ln π_before(a|s)
-    keys: NDArray[np.uint64]  # [T · N], which order the steps
+    keys: NDArray[np.uint64]  # [T · N] of all ranks, which order the steps
     shuffle: NDArray[np.uint64]  # [2], `agents.minibatches.Shuffle.state`
 
 

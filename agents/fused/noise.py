@@ -7,7 +7,19 @@ import torch
 from numpy.typing import NDArray
 from torch import Generator, Tensor
 
+from agents.ranks import Ranks
+
 _BLOCK = 64  # steps
+
+
+def draw_for(ranks: Ranks, generator: Generator, steps: int, envs: int, size: int | None) -> NDArray[np.floating]:
+    """`draw` for steps of these environments of this rank. Every rank draws the numbers of all environments."""
+    numbers = draw(generator, steps * envs * ranks.count, size)
+    if ranks.alone:
+        return numbers
+    everywhere = numbers.reshape(steps, ranks.count * envs, numbers.shape[1])
+    own = everywhere[:, ranks.own(ranks.count * envs)]
+    return np.ascontiguousarray(own).reshape(steps * envs, numbers.shape[1])
 
 
 def draw(generator: Generator, rows: int, size: int | None) -> NDArray[np.floating]:
@@ -24,17 +36,17 @@ def draw(generator: Generator, rows: int, size: int | None) -> NDArray[np.floati
 class Noise:
     """The noise of one step after another, from blocks, since a call of torch costs more than the numbers of a step."""
 
-    def __init__(self, generator: Generator, rows: int, size: int | None) -> None:
-        """rows: of a step; size: as for `draw`."""
+    def __init__(self, ranks: Ranks, generator: Generator, rows: int, size: int | None) -> None:
+        """rows: of a step; ranks, size: as for `draw_for`."""
         self.none = draw(generator, 0, size)
-        self._generator, self._rows, self._size = generator, rows, size
+        self._ranks, self._generator, self._rows, self._size = ranks, generator, rows, size
         self._start, self._block, self._taken = generator.get_state(), self.none, _BLOCK
 
     def take(self) -> NDArray[np.floating]:
         """The rows of the next step."""
         if self._taken == _BLOCK:
             self._start, self._taken = self._generator.get_state(), 0
-            self._block = draw(self._generator, _BLOCK * self._rows, self._size)
+            self._block = draw_for(self._ranks, self._generator, _BLOCK, self._rows, self._size)
         self._taken += 1
         return self._block[(self._taken - 1) * self._rows : self._taken * self._rows]
 
@@ -42,4 +54,4 @@ class Noise:
         """Leaves the generator as if only the rows taken had been drawn."""
         if self._taken < _BLOCK:
             self._generator.set_state(self._start)
-            draw(self._generator, self._taken * self._rows, self._size)
+            draw_for(self._ranks, self._generator, self._taken, self._rows, self._size)

@@ -6,6 +6,14 @@ from envs.kernels import kernel
 
 
 @kernel
+def merge(count, mean, m2, k, rows, batch_mean, batch_m2):
+    """Adds a batch of `rows` rows, by its mean and sum of squared deviations, to the moments of feature k."""
+    total, delta = count + rows, batch_mean - mean[k]
+    m2[k] += batch_m2 + delta * delta * (count * rows / total)
+    mean[k] += delta * (rows / total)
+
+
+@kernel
 def merge_moments(count, mean, m2, x):
     """Adds a batch x, float64[B, D], to running moments, as `agents.maths.normalize.RunningMoments.update` does."""
     rows, total = len(x), count[0] + len(x)
@@ -16,9 +24,7 @@ def merge_moments(count, mean, m2, x):
         batch_mean /= rows
         for r in range(rows):
             batch_m2 += (x[r, k] - batch_mean) ** 2
-        delta = batch_mean - mean[k]
-        m2[k] += batch_m2 + delta * delta * (count[0] * rows / total)
-        mean[k] += delta * (rows / total)
+        merge(count[0], mean, m2, k, rows, batch_mean, batch_m2)
     count[0] = total
 
 
@@ -43,12 +49,15 @@ def scale_and_clip(reward, scale, bound):
 
 
 @kernel
-def normalize_rewards(norms, gamma, bound, steps, reward, terminated, truncated):
-    """Updates the moments of the discounted return, then r ← clip(r / √(σ² + 1e-8), ±bound). reward: [T, N]."""
+def normalize_rewards(norms, gamma, bound, steps, reward, everywhere, terminated, truncated):
+    """Updates the moments of the discounted return, then r ← clip(r / √(σ² + 1e-8), ±bound). reward: [T, N].
+
+    everywhere, terminated, truncated: of the environments of all ranks, [T, N · ranks].
+    """
     envs = len(norms.returns)
     for t in range(steps):
         for i in range(envs):
-            norms.returns[i] = gamma * norms.returns[i] + reward[t, i]
+            norms.returns[i] = gamma * norms.returns[i] + everywhere[t, i]
         merge_moments(norms.reward_count, norms.reward_mean, norms.reward_m2, norms.returns.reshape(envs, 1))
         for i in range(envs):
             if terminated[t, i] or truncated[t, i]:
@@ -57,5 +66,5 @@ def normalize_rewards(norms, gamma, bound, steps, reward, terminated, truncated)
     bound = number(bound)
     deviation = number(math.sqrt(norms.reward_m2[0] / norms.reward_count[0] + 1e-8))
     for t in range(steps):
-        for i in range(envs):
+        for i in range(reward.shape[1]):
             reward[t, i] = min(max(reward[t, i] / deviation, -bound), bound)

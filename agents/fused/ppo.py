@@ -20,17 +20,16 @@ from agents.fused.learn import (
     adapt_entropy,
     advantages,
     evaluate_schedules,
-    explained_variance,
     missing_shift,
     next_factor,
     policy_shift,
     preprocess_rewards,
     shorten,
-    standardize,
 )
 from agents.fused.network import backward, copy_row, forward, last_output
-from agents.fused.norms import merge_moments
 from agents.fused.optimizers import descend, sum_of_squares
+from agents.fused.ranks import add, count_of, observe, own_rows, sums
+from agents.fused.statistics import explained_variance, standardize
 from envs.kernels import inlined, kernel
 
 OUTSIDE = 3  # of the trust region
@@ -60,8 +59,8 @@ def log_probabilities(options, batch, scratch, rows):
 
 
 @inlined
-def value_gradient(vf_coef, clip, delta, target, before, order, v):
-    """Writes ∂(vf_coef · mean((target − V)²))/∂V into delta, [rows, width]; returns the mean.
+def value_gradient(vf_coef, clip, delta, target, before, order, total, v):
+    """Writes ∂(vf_coef · Σ (target − V)² / total)/∂V into delta, [rows, width]; returns the sum, over total.
 
     clip: bound on |V − V_before|, NaN for none; target, before: [T · N], of which `order` lists the rows.
     """
@@ -75,8 +74,8 @@ def value_gradient(vf_coef, clip, delta, target, before, order, v):
         square += gap * gap
         for k in range(1, delta.shape[1]):
             delta[r, k] = 0
-        delta[r, 0] = -2 * vf_coef / rows * gap * inside
-    return square / rows
+        delta[r, 0] = -2 * vf_coef / total * gap * inside
+    return square / total
 
 
 @kernel
@@ -91,19 +90,20 @@ def clipped(ratio, advantage, clip):
 
 
 @inlined
-def policy_gradient(options, batch, scratch, theta, grad, out, delta, order, now, ent_coef, kl_coef):
+def policy_gradient(options, batch, scratch, theta, grad, out, delta, order, total, now, ent_coef, kl_coef):
     """Writes ∂L/∂out of the policy's part L of `PPO.loss` into delta, and ∂L/∂ln σ of a Gaussian into grad.
 
-    Returns the means of −gain, the entropy, the fraction of ratios outside 1 ± ε and the estimate of the KL.
+    total: rows of the minibatch, over all ranks. Returns the sums, over total, of −gain, the entropy, the ratios
+    outside 1 ± ε and the estimate of the KL.
     """
     size, rows, work, behavior = options.actions, len(order), scratch.work, batch.behavior
-    advantage, share, discrete, continuous = scratch.part_advantage, 1.0 / rows, batch.discrete, batch.continuous
+    advantage, share, discrete, continuous = scratch.part_advantage, 1.0 / total, batch.discrete, batch.continuous
     for r in range(rows):
         advantage[r] = scratch.advantage.reshape(-1)[order[r]]
         for k in range(size, delta.shape[1]):
             delta[r, k] = 0
     if options.normalize_advantage:
-        standardize(advantage[:rows])
+        standardize(advantage[:rows], total, scratch.ranks)
     slope, loss, entropy, outside, approx_kl = np.zeros(size), 0.0, 0.0, 0.0, 0.0
     for r in range(rows):
         row = order[r]
@@ -126,12 +126,12 @@ def policy_gradient(options, batch, scratch, theta, grad, out, delta, order, now
     if options.gaussian:
         for k in range(size):
             grad[k] = slope[k]
-    return loss / rows, entropy / rows, outside / rows, approx_kl / rows
+    return loss / total, entropy / total, outside / total, approx_kl / total
 
 
 @kernel
-def step(options, params, policy, value, batch, scratch, adaptive, order, now, coefficients, totals, report):
-    """One gradient step on the rows in `order`; adds its metrics to totals, [8] (see `learn`).
+def step(options, params, policy, value, batch, scratch, adaptive, order, total, now, coefficients, totals, report):
+    """One gradient step on the rows in `order`, of `total` over all ranks; adds its metrics to totals: see `learn`.
 
     coefficients: ent_coef and kl_coef. Returns DONE, or OUTSIDE or GRADIENT_NOT_FINITE before any parameter changes.
     """
@@ -143,17 +143,23 @@ def step(options, params, policy, value, batch, scratch, adaptive, order, now, c
     forward(theta, value.layers, value.outputs, rows, relu, x, 0, rows)
     v, delta = last_output(value.outputs, value.layers, rows)[:, 0], last_output(deltas, value.layers, rows)
     target = scratch.target.reshape(-1)
-    value_loss = value_gradient(now.vf_coef, now.clip_range_vf, delta, target, scratch.v, order, v)
+    value_loss = value_gradient(now.vf_coef, now.clip_range_vf, delta, target, scratch.v, order, total, v)
     backward(theta, grad, value.layers, value.outputs, deltas, rows, relu, x, transposed, no_bias, rows)
     forward(theta, policy.layers, policy.outputs, rows, relu, x, 0, rows)
     out, delta = last_output(policy.outputs, policy.layers, rows), last_output(deltas, policy.layers, rows)
     policy_loss, entropy, outside, approx_kl = policy_gradient(
-        options, batch, scratch, theta, grad, out, delta, order, now, ent_coef, kl_coef
+        options, batch, scratch, theta, grad, out, delta, order, total, now, ent_coef, kl_coef
+    )
+    policy_loss, value_loss, entropy, outside, approx_kl = sums(
+        scratch.ranks, policy_loss, value_loss, entropy, outside, approx_kl
     )
     totals += np.array([policy_loss, value_loss, entropy, outside, approx_kl, 1.0, 0.0, 0.0])
     if approx_kl > 1.5 * options.target_kl:
         return OUTSIDE
     backward(theta, grad, policy.layers, policy.outputs, deltas, rows, relu, x, transposed, no_bias, rows)
+    if rows == 0:  # the minibatch has rows of other ranks only, and products of none are undefined
+        grad[:] = 0
+    add(scratch.ranks, grad)
     grad_norm = math.sqrt(sum_of_squares(grad))
     report.loss = policy_loss + now.vf_coef * value_loss - ent_coef * entropy
     if not grad_norm < math.inf:
@@ -176,13 +182,15 @@ def epochs(options, params, policy, value, batch, scratch, adaptive, rows, now, 
         if bound > 0:
             for k in range(params.split):
                 before[k] = theta[k]
-        order, begin = shuffle(scratch.shuffle, scratch.keys, rows, size), 0
-        while begin < rows and status == DONE:
+        order, begin = shuffle(scratch.shuffle, scratch.keys, rows * count_of(scratch.ranks), size), 0
+        while begin < len(order) and status == DONE:
             part = order[begin : begin + size]
+            own = own_rows(scratch.ranks, part, batch.reward.shape[1])
             begin += size
             status = step(
-                options, params, policy, value, batch, scratch, adaptive, part, now, coefficients, totals, report
-            )
+                options, params, policy, value, batch, scratch, adaptive, own, len(part), now, coefficients, totals,
+                report,
+            )  # fmt: skip
         if status != GRADIENT_NOT_FINITE and bound > 0:
             kl, js = policy_shift(options, theta, policy.layers, batch, scratch, rows)
             if kl > bound:
@@ -200,13 +208,13 @@ def learn(options, params, policy, value, batch, scratch, norms, adaptive, steps
     evaluate_schedules(options.schedules, progress, scratch.coefficients)
     # sums of policy loss, value loss, entropy, clipped, approximate KL; minibatches; sum of gradient norms; steps
     now, totals = scratch.coefficients[0], np.zeros(8)
-    preprocess_rewards(options, batch, norms, steps)
+    preprocess_rewards(options, batch, norms, scratch.ranks, steps)
     forward(theta, value.layers, value.outputs, len(batch.x), options.relu, batch.x, 0, x_rows)
     v = last_output(value.outputs, value.layers, len(batch.x))[:, 0]
     advantages(options, batch, scratch, steps, v)
     for r in range(rows):
         scratch.v[r] = v[r]
-    report.explained_variance = explained_variance(scratch.target.reshape(-1), v, rows)
+    report.explained_variance = explained_variance(scratch.target.reshape(-1), v, rows, scratch.ranks)
     log_probabilities(options, batch, scratch, rows)
     report.learning_rate = now.learning_rate * adaptive.step_factor
     report.critic_learning_rate = now.learning_rate * now.critic_lr_scale
@@ -232,5 +240,5 @@ def learn(options, params, policy, value, batch, scratch, norms, adaptive, steps
             adaptive.step_factor = next_factor(adaptive.step_factor, change)
     adapt_entropy(now.target_entropy, adaptive, report.entropy)
     if options.normalize_observations:
-        merge_moments(norms.obs_count, norms.obs_mean, norms.obs_m2, batch.raw_obs[:rows])
+        observe(scratch.ranks, norms.obs_count, norms.obs_mean, norms.obs_m2, batch.raw_obs[:rows])
     return DONE

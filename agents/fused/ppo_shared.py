@@ -29,7 +29,8 @@ class SharedPPO(Shared):
         rows = scratch.advantage.size
         part = min(self.ppo.batch_size, rows)
         return PPOScratch(
-            *scratch, zeros(part, inputs), zeros(part), zeros(rows), np.zeros(rows), np.zeros(rows, np.uint64),
+            *scratch, zeros(part, inputs), zeros(part), zeros(rows), np.zeros(rows),
+            np.zeros(rows * self.learner.ranks.count, np.uint64),
             self.shuffle.state,
         )  # fmt: skip
 

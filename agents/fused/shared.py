@@ -15,6 +15,7 @@ from agents.fused.learn import GRADIENT_NOT_FINITE
 from agents.fused.memory import Batch, Doubles, Memory, Net, Norms, Parameters, PPOScratch, Reports, Scratch, zeros
 from agents.fused.optimizers import ADAM, RMSPROP, RMSPROP_TF_LIKE
 from agents.fused.program import Kernels
+from agents.fused.ranks import rank_arrays
 from agents.learner import Learner
 from agents.maths.normalize import ObservationNormalizer, RewardNormalizer, RunningMoments
 from agents.maths.schedules import numbers_of
@@ -132,6 +133,7 @@ class Shared:
                 zeros(*shape),
                 zeros(*shape),
                 np.zeros(1, layout.coefficients_type(self.scheduled)),
+                rank_arrays(self.learner.ranks, steps, envs, inputs),
             ),
             inputs,
         )

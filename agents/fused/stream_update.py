@@ -35,7 +35,7 @@ def write_parameters(options, policy, batch, r):
 @inlined
 def td_error(options, batch, norms, value):
     """δ and V(s) of the transition in row 0, whose successor is row batch.successor[0]; leaves V's pass on s."""
-    preprocess_rewards(options, batch, norms, 1)
+    preprocess_rewards(options, batch, norms, (), 1)
     reward = batch.reward
     number = reward.dtype.type
     final = batch.terminated[0, 0] or (batch.truncated[0, 0] and not options.bootstrap)

@@ -144,7 +144,8 @@ class Policy(nn.Module):
         hidden = features.reshape(-1, features.shape[-1])  # linear layers are slower on more dimensions
         for layer in layers:
             hidden = layer(hidden)
-        raw = self.head.raw(last(hidden), hidden, self.log_std).reshape(*features.shape[:-1], -1)
+        raw = self.head.raw(last(hidden), hidden, self.log_std)
+        raw = raw.reshape(*features.shape[:-1], raw.shape[-1])
         return (raw if legal is None else raw.masked_fill(~legal, -math.inf)), hidden
 
     def distribution(self, raw: Tensor) -> Distribution:

@@ -34,6 +34,16 @@ def create_run_directory(out: Path, env_id: str, agent: str, seed: int, settings
     return directory
 
 
+class Follower(Hook):
+    """In place of a recorder, on the ranks that record nothing: it sees the same events."""
+
+    def on_log(self, training: Training, log: Log) -> None: ...
+    def close(self) -> None: ...
+
+    def state_dict(self) -> dict[str, object]:
+        return {}
+
+
 class Recorder(Hook):
     """Writes metrics.csv, one row per `log_interval` updates; episodes.csv, one row per episode; and evaluations.csv,
     one row per evaluation during training.

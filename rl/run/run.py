@@ -18,7 +18,7 @@ from agents.settings.run import RunSettings
 from agents.training import Hook
 from agents.writing import write_text
 from rl.run.goals import Goals
-from rl.run.recorder import Recorder
+from rl.run.recorder import Follower, Recorder
 from rl.run.recording import Films
 from rl.run.signals import ignore
 from rl.run.sinks.hook import Sinks
@@ -31,7 +31,7 @@ class Run(NamedTuple):
     directory: Path
     settings: RunSettings
     agent: Agent
-    recorder: Recorder
+    recorder: Recorder | Follower
     goals: Goals
     sinks: Sinks
     source: str  # where the settings came from
@@ -45,8 +45,13 @@ class Run(NamedTuple):
         """The file of a checkpoint at the current step."""
         return self.checkpoints.path(self.agent)
 
+    @property
+    def first(self) -> bool:
+        """Whether this is the rank that records."""
+        return self.agent.loop.ranks.index == 0
+
     def save(self) -> None:
-        """Writes a checkpoint of the current step, and deletes the oldest."""
+        """Writes a checkpoint of the current step, and deletes the oldest; of all ranks together."""
         self.checkpoints.save(self.agent)
 
     def _extra(self) -> dict[str, object]:
@@ -60,6 +65,8 @@ class Run(NamedTuple):
 
     def _save_interrupted(self) -> None:
         """Writes a checkpoint unless there is one. Raises RunFailed, which says where else it is, if it cannot."""
+        if not self.agent.loop.ranks.alone:  # they saved together, or were cut off
+            return
         try:
             if not self.checkpoint.exists():  # one from the end of the iteration holds more than a new one could
                 self.save()
@@ -79,8 +86,10 @@ class Run(NamedTuple):
             self._print_resume()
             with closing(ProgressBar(total, agent.loop.step)) as bar:
                 interrupt.defer()
-                hooks = [self.recorder, bar, interrupt, self.sinks, *self._films, *self.goals.hooks, self.checkpoints]
+                shown = [bar, self.sinks] if self.first else []
+                hooks = [self.recorder, *shown, interrupt, *self._films, *self.goals.hooks, self.checkpoints]
                 agent.learn(total - agent.loop.step, hooks, log_interval=self.settings.log_interval)
+                interrupt.status = agent.loop.ranks.highest(interrupt.status)  # the signal may not have reached all yet
                 self.save()
                 interrupt.deliver()
         except KeyboardInterrupt:
@@ -97,7 +106,17 @@ class Run(NamedTuple):
             print(f"{'note':>12}  {text}\n", flush=True)
 
     def failure(self, error: Exception) -> RunFailed:
-        """Saves a checkpoint if the parameters are finite, then writes the traceback, and says both."""
+        """Saves a checkpoint if the parameters are finite, then writes the traceback, and says both.
+
+        Several ranks, of which one failed, can save nothing together: the newest checkpoint is kept.
+        """
+        ranks = self.agent.loop.ranks
+        if not ranks.alone:
+            self.recorder.close()
+            again = f"torchrun --nproc-per-node={ranks.count} -m rl.train --resume {self.directory}"
+            return RunFailed(
+                f"rank {ranks.index} of {ranks.count}: {error}; go on from the newest checkpoint by: {again}"
+            )
         kept, report = self._keep(), write_report(self.directory, error)
         with suppress(OSError):  # rows that cannot be written, which may be the failure itself
             self.recorder.close()
@@ -124,7 +143,7 @@ class Run(NamedTuple):
     def print_header(self) -> None:
         """Prints a summary of the run before training, and compiles what it needs."""
         agent = self.agent
-        batch = f"{agent.n_steps} × {agent.worlds.num_envs} steps per update"
+        batch = f"{agent.n_steps} × {agent.worlds.total_envs} steps per update"
         lines = {"agent": agent.name, **agent.describe(), "batch": batch}
         for title, text in {**lines, "settings": self.source, "run": str(self.directory)}.items():
             print(f"{title:>12}  {text}")

@@ -1,15 +1,18 @@
 """Trains one agent from a command line: `python -m rl.train`, and the workers of commands that train many."""
 
+import os
+import sys
 import time
 from argparse import Namespace
-from collections.abc import Mapping
-from contextlib import ExitStack, suppress
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager, redirect_stdout, suppress
 from pathlib import Path
 from typing import cast
 
 from agents import checkpoint, registry
 from agents.agent import Agent
 from agents.checkpoint import Checkpoint, CheckpointError
+from agents.ranks import Ranks, joined
 from agents.settings.files import read_yaml, write_yaml
 from agents.settings.recipes import recipe_file
 from agents.settings.run import RunSettings, chosen_settings
@@ -20,7 +23,7 @@ from envs.saved import Misfit
 from rl.run.flags import add_settings, flag_of, given_settings
 from rl.run.goals import STOPS, Goals
 from rl.run.listing import listing
-from rl.run.recorder import Recorder, create_run_directory
+from rl.run.recorder import Follower, Recorder, create_run_directory
 from rl.run.recording import check_recording
 from rl.run.results import read_result
 from rl.run.run import Run
@@ -47,7 +50,7 @@ def main(argv: list[str]) -> int:
     if args.list:
         print(listing())
         return DONE
-    with Interrupt() as interrupt, ExitStack() as stack:
+    with joined() as ranks, _quiet(ranks), Interrupt() as interrupt, ExitStack() as stack:
         run = _resume(args, interrupt) if args.resume else _begin(args, interrupt)
         stack.callback(run.sinks.close)
         try:
@@ -101,7 +104,10 @@ def _begin(args: Namespace, interrupt: Interrupt) -> Run:
     _check_watching(agent, settings)
     complete = {"env": args.env, "agent": name, **agent.settings, **setting_values(settings)}
     interrupt.defer()
-    directory = create_run_directory(args.out or Path("results/runs"), args.env, name, agent.seed, complete)
+    ranks, directory = agent.loop.ranks, Path()
+    if ranks.index == 0:
+        directory = create_run_directory(args.out or Path("results/runs"), args.env, name, agent.seed, complete)
+    directory = ranks.collect(directory)[0]
     recorder = _recorder(directory, agent, settings)
     sinks = _sinks(directory, agent, settings)
     run = Run(directory, settings, agent, recorder, goals, sinks, str(file) if file else "defaults")
@@ -142,7 +148,7 @@ def _resume(args: Namespace, interrupt: Interrupt) -> Run:
     settings = _run_settings(chosen)
     step = agent.loop.step
     finished = all((directory / name).exists() for name in ("summary.json", "learning_curve.png"))
-    if settings.total_timesteps < step + (agent.worlds.num_envs if finished else 0):
+    if settings.total_timesteps < step + (agent.worlds.total_envs if finished else 0):
         raise ConfigError(f"{directory} has {step:,} steps already; give a larger --total-timesteps")
     recorded = content.extra.get("recorder")
     if not isinstance(recorded, dict):
@@ -153,11 +159,13 @@ def _resume(args: Namespace, interrupt: Interrupt) -> Run:
     _check_watching(agent, settings)
     interrupt.defer()
     recorder = _recorder(directory, agent, settings)
-    _load_recorder(recorder, recorded, content.path)
-    write_yaml(directory / "config.yaml", {key: chosen[key] for key in (*config, *chosen)})  # in the file's order
+    if isinstance(recorder, Recorder):
+        _load_recorder(recorder, recorded, content.path)
+        write_yaml(directory / "config.yaml", {key: chosen[key] for key in (*config, *chosen)})  # in the file's order
     sinks = _sinks(directory, agent, settings)
     run = Run(directory, settings, agent, recorder, goals, sinks, f"{file}, from step {step:,}")
-    if goals.evaluations and goals.evaluations.best_step == step:  # a kill may have come between the two files
+    best = goals.evaluations is not None and goals.evaluations.best_step == step
+    if best and run.first:  # a kill may have come between the two files
         run.checkpoints.copy_as_best(file)
     return run
 
@@ -185,6 +193,8 @@ def _goals(settings: RunSettings, agent: Agent, content: Checkpoint) -> Goals:
 
 def _check_watching(agent: Agent, settings: RunSettings) -> None:
     """Raises ConfigError if a sink or films cannot be had."""
+    if not agent.loop.ranks.alone and (settings.log or settings.record_interval):
+        raise ConfigError("torchrun: log and record_interval watch a run of one process; leave them out")
     check_sinks(settings.log)
     if settings.record_interval:
         check_recording(agent)
@@ -197,8 +207,18 @@ def _sinks(directory: Path, agent: Agent, settings: RunSettings) -> Sinks:
     )
 
 
-def _recorder(directory: Path, agent: Agent, settings: RunSettings) -> Recorder:
+def _recorder(directory: Path, agent: Agent, settings: RunSettings) -> Recorder | Follower:
+    """The first rank records."""
+    if agent.loop.ranks.index:
+        return Follower()
     return Recorder(directory, agent.loop.logger, agent.worlds.reward_threshold, bool(settings.eval_interval))
+
+
+@contextmanager
+def _quiet(ranks: Ranks) -> Iterator[None]:
+    """The first rank alone prints."""
+    with open(os.devnull, "w") as nothing, redirect_stdout(sys.stdout if ranks.index == 0 else nothing):
+        yield
 
 
 def build(name: str, env_id: str, chosen: Mapping[str, object]) -> tuple[Agent, RunSettings]:
@@ -209,7 +229,7 @@ def build(name: str, env_id: str, chosen: Mapping[str, object]) -> tuple[Agent, 
         agent = registry.build(name, env_id, of_agent)
     except (RuntimeError, MemoryError) as error:
         raise ConfigError(f"cannot build the agent: {' '.join(str(error).split())[:120]}") from error
-    if settings.total_timesteps < agent.worlds.num_envs:
+    if settings.total_timesteps < agent.worlds.total_envs:
         raise ConfigError(f"total_timesteps {settings.total_timesteps} is less than one step of every environment")
     if settings.warm_start is not None:
         agent.warm_start(settings.warm_start)
@@ -222,6 +242,8 @@ def _run_settings(chosen: Mapping[str, object]) -> RunSettings:
 
 def _finish(run: Run, start: float) -> None:
     agent, directory = run.agent, run.directory
+    if isinstance(run.recorder, Follower):
+        return
     print(f"trained       {agent.loop.step:,} steps in {agent.loop.seconds:.1f} s", flush=True)
     try:
         results = write_summary(

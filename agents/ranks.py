@@ -1,0 +1,136 @@
+"""`Ranks`: the processes that train one agent together, each on its share of the environments.
+
+`torchrun --nproc-per-node=R -m rl.train ENV` starts them. Of N environments, rank r has those from r N/R on. All ranks
+make the same updates: what an update sums over the rollout, it sums over the ranks. So a run on R ranks is the run in
+one process but for rounding, and a checkpoint goes on with any number of ranks that divides N.
+"""
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TypeVar, cast
+
+import numpy as np
+import torch
+import torch.distributed as dist
+from torch import Tensor
+
+T = TypeVar("T")
+_PATIENCE = timedelta(days=1)  # for a rank that evaluates or compiles; one that is gone is noticed at once
+
+
+class RankLost(RuntimeError):
+    """Another rank is gone, so that this one cannot go on."""
+
+
+@dataclass(frozen=True)
+class Ranks:
+    """This process among those that train one agent. Every method but `own` is called by all ranks at once."""
+
+    index: int = 0
+    count: int = 1
+
+    @property
+    def alone(self) -> bool:
+        return self.count == 1
+
+    def own(self, total: int) -> slice:
+        """The rows of this rank out of those of all environments."""
+        size = total // self.count
+        return slice(self.index * size, (self.index + 1) * size)
+
+    def add(self, x: Tensor) -> Tensor:
+        """Σ over ranks, in place. Raises RankLost if one is gone."""
+        if self.count > 1:
+            with _noticing(self):
+                dist.all_reduce(x)
+        return x
+
+    def gather(self, x: Tensor, dim: int = 1) -> Tensor:
+        """The tensors of all ranks, of one shape, one after the other along the dimension of the environments."""
+        if self.count == 1:
+            return x
+        parts = [torch.empty_like(x) for _ in range(self.count)]
+        with _noticing(self):
+            dist.all_gather(parts, x.contiguous())
+        return torch.cat(parts, dim)
+
+    def mean(self, x: Tensor, share: float | None = None) -> Tensor:
+        """Σ share · x over ranks. share: this rank's part of the rows that x is a mean of, by default 1 / count."""
+        if self.count == 1:
+            return x
+        share = 1 / self.count if share is None else share
+        return self.add(share * x if share else torch.zeros_like(x))
+
+    def standardized(self, x: Tensor) -> Tensor:
+        """(x − mean) / (s + 1e-8), where s is the sample standard deviation over the elements of all ranks."""
+        n, total = x.numel(), float(x.sum())
+        sums = self.add(torch.tensor([n, total], dtype=x.dtype))
+        mean = sums[1] / sums[0]
+        square = self.add((x - mean).square().sum())
+        return (x - mean) / ((square / (sums[0] - 1)).sqrt() + 1e-8)
+
+    def highest(self, number: int) -> int:
+        """The largest of the ranks' numbers."""
+        return max(self.collect(number))
+
+    def collect(self, value: T) -> list[T]:
+        """The values of all ranks, in order; pickled."""
+        if self.count == 1:
+            return [value]
+        values = cast("list[T]", [None] * self.count)
+        with _noticing(self):
+            dist.all_gather_object(values, value)
+        return values
+
+
+ALONE = Ranks()
+
+
+def current() -> Ranks:
+    """The ranks that `joined` joined, else this process alone."""
+    if dist.is_available() and dist.is_initialized():
+        return Ranks(dist.get_rank(), dist.get_world_size())
+    return ALONE
+
+
+@contextmanager
+def joined() -> Iterator[Ranks]:
+    """Joins the other processes if torchrun started this one, and leaves them at the end."""
+    if int(os.environ.get("WORLD_SIZE", "1")) == 1:
+        yield ALONE
+        return
+    dist.init_process_group("gloo", timeout=_PATIENCE)
+    try:
+        yield current()
+    finally:
+        dist.destroy_process_group()
+
+
+@contextmanager
+def _noticing(ranks: Ranks) -> Iterator[None]:
+    try:
+        yield
+    except RuntimeError as error:  # of gloo, whose connection to another rank was closed
+        raise RankLost("another rank has ended") from error
+
+
+def concatenated(states: Sequence[object]) -> object:
+    """The state of all environments, from those of each rank: lists and arrays of a row per environment, by name."""
+    first = states[0]
+    if isinstance(first, dict):
+        return {key: concatenated([cast("dict[str, object]", state)[key] for state in states]) for key in first}
+    if isinstance(first, list):
+        return [row for state in states for row in cast("list[object]", state)]
+    if isinstance(first, Tensor):
+        return torch.cat(cast("list[Tensor]", list(states)))
+    return first if first is None else np.concatenate([np.asarray(state) for state in states])
+
+
+def share_of(state: object, ranks: Ranks) -> object:
+    """This rank's share of what `concatenated` returned."""
+    if isinstance(state, dict):
+        return {key: share_of(value, ranks) for key, value in state.items()}
+    return state[ranks.own(len(state))] if isinstance(state, list | np.ndarray | Tensor) else state

@@ -1,0 +1,36 @@
+"""Ranks for tests: copies of this process, which have imported everything already."""
+
+import os
+import socket
+import sys
+import traceback
+from collections.abc import Callable
+from multiprocessing import get_context
+
+import torch
+
+
+def on_ranks(count: int, call: Callable[[int], None]) -> list[int | None]:
+    """Calls `call(rank)` on as many ranks as torchrun would start. Returns their exit codes."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    processes = [get_context("fork").Process(target=_run, args=(rank, count, port, call)) for rank in range(count)]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join()
+    return [process.exitcode for process in processes]
+
+
+def _run(rank: int, count: int, port: int, call: Callable[[int], None]) -> None:
+    place = {"RANK": rank, "WORLD_SIZE": count, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
+    os.environ |= {name: str(value) for name, value in place.items()}
+    torch.set_num_threads(1)
+    try:
+        call(rank)
+    except BaseException:
+        traceback.print_exc()
+        sys.stderr.flush()
+        os._exit(1)
+    os._exit(0)
