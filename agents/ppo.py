@@ -99,9 +99,7 @@ class PPO(PPOSettings, A2C):
             if not inside:
                 break
         means = {name: torch.stack([loss[name] for loss in losses]).mean() for name in losses[0]}
-        if kl is None and optimizer.needs_shift(batch.measure):
-            kl = shift()
-        moved = optimizer.adapt_step(kl, progress)
+        moved = optimizer.adapt_step(shift() if kl is None and optimizer.needs_shift(batch.measure) else kl, progress)
         optimizer.adapt_entropy_coefficient(means["train/entropy"], progress)
         learner.observe(batch)
         fit = explained_variance(learner.ranks.gather(samples.v), learner.ranks.gather(samples.target))
