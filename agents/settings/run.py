@@ -23,7 +23,7 @@ class RunSettings:
 
     # The run
     total_timesteps: Steps = 100_000  # environment steps to train for
-    log_interval: Interval = 100  # updates per row of metrics.csv
+    log_interval: Interval | None = None  # updates per row of metrics.csv; null: 100, fewer if they take 10,000 steps
     checkpoint_interval: Steps = 50_000  # environment steps between checkpoints
     keep: Count | None = 2  # number of latest checkpoints that are kept; null: all
     warm_start: str | None = None  # run directory or checkpoint whose network parameters the run starts from
@@ -53,6 +53,11 @@ class RunSettings:
                 raise ConfigError(
                     f"{given[0]} is for evaluations during training: set eval_interval too, such as 10000 steps"
                 )
+
+
+def updates_per_row(log_interval: int | None, steps: int) -> int:
+    """Of metrics.csv. steps: of one update, over all environments."""
+    return min(100, max(1, 10_000 // steps)) if log_interval is None else log_interval
 
 
 def chosen_settings(

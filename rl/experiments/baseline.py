@@ -15,7 +15,7 @@ from agents.sb3 import build, from_sb3
 from agents.sb3.model import Model
 from agents.settings.a2c import A2CSettings
 from agents.settings.ppo import PPOSettings
-from agents.settings.run import RunSettings, chosen_settings
+from agents.settings.run import RunSettings, chosen_settings, updates_per_row
 from agents.settings.schema import setting_types, setting_values
 from agents.settings.values import ConfigError
 from envs.names import full_id
@@ -78,7 +78,8 @@ def _train(
     with torch_threads(threads):
         try:
             hooks = [recorder, bar, interrupt]
-            return learn(model, settings.total_timesteps, hooks, settings.log_interval, recorder.logger)
+            every = updates_per_row(settings.log_interval, model.n_steps * model.n_envs)
+            return learn(model, settings.total_timesteps, hooks, every, recorder.logger)
         except Exception as error:  # raised by the environment, or for parameters that are not finite
             with suppress(OSError):
                 recorder.close()

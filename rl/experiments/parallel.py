@@ -1,7 +1,7 @@
 """Runs many trainings in parallel, ours and SB3's; reuses finished ones, resumes interrupted ones."""
 
 import signal
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from contextlib import closing, contextmanager
 from functools import partial
@@ -15,10 +15,11 @@ from tqdm import tqdm
 from agents import checkpoint
 from agents.settings.files import directory_name, read_yaml
 from agents.settings.recipes import recipe_file
-from agents.settings.run import chosen_settings
+from agents.settings.run import chosen_settings, updates_per_row
 from agents.settings.schema import setting_defaults, setting_types, with_defaults
 from agents.settings.values import ConfigError, convert
 from envs import Backend, Variant
+from envs.build import NUM_ENVS
 from rl.experiments.executors.base import Executor, Job, WorkerLost
 from rl.experiments.executors.workplace import Workplace
 from rl.run.results import Result, is_finished, read_result
@@ -177,9 +178,18 @@ def finished(env_id: str, line: Line, seed: int, out: Path) -> Result | None:
 
 def _matching(env_id: str, line: Line, seed: int, out: Path) -> list[Path]:
     """Run directories of exactly these settings, oldest first; a setting newer than a run counts as its default."""
-    expected = {"env": env_id, "agent": line.agent, **line.settings, "seed": seed}
+    expected = _resolved({"env": env_id, "agent": line.agent, **line.settings, "seed": seed})
     runs = sorted((out / directory_name(env_id) / directory_name(line.agent)).glob(f"{seed}-*/config.yaml"))
-    return [file.parent for file in runs if with_defaults(_read(file), line.defaults) == expected]
+    return [file.parent for file in runs if _resolved(with_defaults(_read(file), line.defaults)) == expected]
+
+
+def _resolved(settings: Mapping[str, object]) -> dict[str, object]:
+    """With the log_interval that null stands for, which older runs name."""
+    n_steps, num_envs, interval = (settings.get(name) for name in ("n_steps", "num_envs", "log_interval"))
+    if interval is not None or not isinstance(n_steps, int):
+        return dict(settings)
+    steps = n_steps * (num_envs if isinstance(num_envs, int) else NUM_ENVS)
+    return {**settings, "log_interval": updates_per_row(None, steps)}
 
 
 def _read(file: Path) -> dict[str, object]:

@@ -14,7 +14,7 @@ from agents.checkpoint import CheckpointError
 from agents.episodes import cutoff_of
 from agents.hooks import Checkpoints
 from agents.progress import ProgressBar
-from agents.settings.run import RunSettings
+from agents.settings.run import RunSettings, updates_per_row
 from agents.training import Hook
 from agents.writing import write_text
 from rl.run.goals import Goals
@@ -88,7 +88,8 @@ class Run(NamedTuple):
                 interrupt.defer()
                 shown = [bar, self.sinks] if self.first else []
                 hooks = [self.recorder, *shown, interrupt, *self._films, *self.goals.hooks, self.checkpoints]
-                agent.learn(total - agent.loop.step, hooks, log_interval=self.settings.log_interval)
+                every = updates_per_row(self.settings.log_interval, agent.n_steps * agent.worlds.num_envs)
+                agent.learn(total - agent.loop.step, hooks, log_interval=every)
                 interrupt.status = agent.loop.ranks.highest(interrupt.status)  # the signal may not have reached all yet
                 self.save()
                 interrupt.deliver()

@@ -10,7 +10,7 @@ import pytest
 
 from agents import A2C
 from agents.settings.files import read_yaml, write_yaml
-from agents.settings.run import RunSettings
+from agents.settings.run import RunSettings, updates_per_row
 from envs import Variant, make
 from rl.experiments.executors.base import Job, WorkerLost
 from rl.experiments.executors.local import Local
@@ -74,6 +74,20 @@ def test_a_run_older_than_a_setting_counts_as_having_its_default(tmp_path: Path)
     assert _matching("Counter-v0", usual, 7, tmp_path) == [run]
     assert _matching("Counter-v0", usual, 8, tmp_path) == []
     assert _matching("Counter-v0", changed, 7, tmp_path) == []
+
+
+def test_an_older_run_names_the_log_interval_that_null_stands_for(tmp_path: Path) -> None:
+    assert [updates_per_row(None, steps) for steps in (40, 128, 2_048, 10**6)] == [100, 78, 4, 1]
+    assert updates_per_row(7, 2_048) == 7
+    line = prepare("recipe", "a2c", "Counter-v0", (A2C, RunSettings), None, [], None)
+    run = tmp_path / "Counter-v0" / "a2c" / "7-20200101-000000"
+    run.mkdir(parents=True)
+    for interval, found in ((100, [run]), (20, [])):
+        write_yaml(
+            run / "config.yaml",
+            {"env": "Counter-v0", "agent": "a2c", "seed": 7, **line.settings} | {"log_interval": interval},
+        )
+        assert _matching("Counter-v0", line, 7, tmp_path) == found
 
 
 def test_a_line_knows_how_its_environment_is_built() -> None:
