@@ -62,16 +62,7 @@ def make(
     ((4, 4), 'native')
     """
     check_backend(backend)
-    if step_timeout is not None and not 0 < step_timeout <= _LONGEST_TIMEOUT:
-        raise EnvironmentUsageError(
-            f"step_timeout must be positive and at most {_LONGEST_TIMEOUT:,} seconds, got {step_timeout:g}; "
-            "None waits forever"
-        )
-    given = [] if step_timeout is None else [f"step_timeout={step_timeout:g}"]
-    given += [] if on_crash == "fail" else [f"on_crash={on_crash}"]
-    if given and (backend == "auto" or not backend_class(backend).takes_timeout):
-        able = [name for name in BACKENDS if backend_class(name).takes_timeout]
-        raise EnvironmentUsageError(f"{given[0]} needs backend={' or '.join(able)}, got backend={backend}")
+    _check_processes(backend, step_timeout, on_crash)
     vector: BackendEnv
     if isinstance(env, VectorEnv | Env) and part[1] > 1:
         raise EnvironmentUsageError(f"an environment that is built already cannot be divided among {part[1]} processes")
@@ -95,6 +86,20 @@ def make(
     first = part[0] * vector.num_envs
     seeds = stream_seeds(seed, "environments", first + vector.num_envs)[first:]
     return Worlds(vector, name, origin, seeds, masked, part[1])
+
+
+def _check_processes(backend: Backend, step_timeout: float | None, on_crash: OnCrash) -> None:
+    """Raises EnvironmentUsageError on settings that need environments in processes of their own."""
+    if step_timeout is not None and not 0 < step_timeout <= _LONGEST_TIMEOUT:
+        raise EnvironmentUsageError(
+            f"step_timeout must be positive and at most {_LONGEST_TIMEOUT:,} seconds, got {step_timeout:g}; "
+            "None waits forever"
+        )
+    given = [] if step_timeout is None else [f"step_timeout={step_timeout:g}"]
+    given += [] if on_crash == "fail" else [f"on_crash={on_crash}"]
+    if given and (backend == "auto" or not backend_class(backend).takes_timeout):
+        able = [name for name in BACKENDS if backend_class(name).takes_timeout]
+        raise EnvironmentUsageError(f"{given[0]} needs backend={' or '.join(able)}, got backend={backend}")
 
 
 def _size(count: int, part: tuple[int, int]) -> int:

@@ -13,7 +13,7 @@ from agents.settings.schema import setting_types
 from agents.settings.values import ConfigError
 from envs import evaluation_backend, make
 from rl.experiments.parallel import BASELINES, Line, budget, prepare
-from rl.run.training import build
+from rl.run.parts import build
 
 
 class Preset(NamedTuple):

@@ -4,43 +4,28 @@ import os
 import sys
 import time
 from argparse import Namespace
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, redirect_stdout, suppress
 from pathlib import Path
-from typing import cast
 
-from agents import checkpoint, registry
-from agents.agent import Agent
-from agents.checkpoint import Checkpoint, CheckpointError
+from agents import registry
 from agents.ranks import Ranks, joined
-from agents.settings.files import read_yaml, write_yaml
 from agents.settings.recipes import recipe_file
 from agents.settings.run import RunSettings, chosen_settings
-from agents.settings.schema import merge_layers, setting_defaults, setting_types, setting_values
+from agents.settings.schema import setting_types, setting_values
 from agents.settings.values import ConfigError
 from envs.names import full_id
-from envs.saved import Misfit
-from rl.run.flags import add_settings, flag_of, given_settings
-from rl.run.goals import STOPS, Goals
+from rl.run.flags import add_settings, given_settings
+from rl.run.goals import Goals
 from rl.run.listing import listing
-from rl.run.recorder import Follower, Recorder, create_run_directory
-from rl.run.recording import check_recording
+from rl.run.parts import build, check_watching, recorder_of, sinks_of
+from rl.run.recorder import Follower, create_run_directory
 from rl.run.results import read_result
+from rl.run.resuming import resume
 from rl.run.run import Run
 from rl.run.signals import ignore, status_of
-from rl.run.sinks.base import Described
-from rl.run.sinks.hook import Sinks, check_sinks
 from rl.run.summary import write_summary
-from rl.run.terminal import DONE, Interrupt, Parser, RunFailed, name_imports
-
-_MAY_CHANGE = (
-    "total_timesteps",
-    "engine",
-    "keep",
-    "log",
-    "record_interval",
-    *STOPS,
-)  # settings that a resumed run may change
+from rl.run.terminal import DONE, Interrupt, Parser, RunFailed
 
 
 def main(argv: list[str]) -> int:
@@ -51,7 +36,7 @@ def main(argv: list[str]) -> int:
         print(listing())
         return DONE
     with joined() as ranks, _quiet(ranks), Interrupt() as interrupt, ExitStack() as stack:
-        run = _resume(args, interrupt) if args.resume else _begin(args, interrupt)
+        run = resume(args, interrupt) if args.resume else _begin(args, interrupt)
         stack.callback(run.sinks.close)
         try:
             interrupt.deliver()
@@ -62,8 +47,8 @@ def main(argv: list[str]) -> int:
         except KeyboardInterrupt as stopped:
             ignore()
             run.recorder.close()
-            resume = f"python -m rl.train --resume {run.directory}"
-            print(f"interrupted at step {run.agent.loop.step:,}; resume with: {resume}")
+            again = f"python -m rl.train --resume {run.directory}"
+            print(f"interrupted at step {run.agent.loop.step:,}; resume with: {again}")
             return status_of(stopped)
 
 
@@ -101,15 +86,15 @@ def _begin(args: Namespace, interrupt: Interrupt) -> Run:
     chosen = chosen_settings(types, args.env, name, file, args.set, given_settings(args))
     agent, settings = build(name, args.env, chosen)
     goals = Goals(settings, agent.worlds.reward_threshold)
-    _check_watching(agent, settings)
+    check_watching(agent, settings)
     complete = {"env": args.env, "agent": name, **agent.settings, **setting_values(settings)}
     interrupt.defer()
     ranks, directory = agent.loop.ranks, Path()
     if ranks.index == 0:
         directory = create_run_directory(args.out or Path("results/runs"), args.env, name, agent.seed, complete)
     directory = ranks.collect(directory)[0]
-    recorder = _recorder(directory, agent, settings)
-    sinks = _sinks(directory, agent, settings)
+    recorder = recorder_of(directory, agent, settings)
+    sinks = sinks_of(directory, agent, settings)
     run = Run(directory, settings, agent, recorder, goals, sinks, str(file) if file else "defaults")
     try:
         run.save()
@@ -120,124 +105,11 @@ def _begin(args: Namespace, interrupt: Interrupt) -> Run:
     return run
 
 
-def _resume(args: Namespace, interrupt: Interrupt) -> Run:
-    """A run from its directory; only `_MAY_CHANGE` may change. Defers signals once it writes."""
-    given = given_settings(args)
-    others = (args.set or None, args.config, args.out, args.agent)
-    if any(other is not None for other in others) or not given.keys() <= {*_MAY_CHANGE}:
-        raise ConfigError(
-            f"--resume uses the run's own settings; it allows only {', '.join(map(flag_of, _MAY_CHANGE))} beside it"
-        )
-    directory = cast(Path, args.resume)
-    config = read_yaml(directory / "config.yaml")
-    if args.env not in (None, config.get("env")):
-        raise ConfigError(f"{directory} is a run of {config.get('env')}, not of {args.env}")
-    file = checkpoint.newest(directory / "checkpoints")
-    content = checkpoint.read(file)
-    name_imports(content)
-    agent, name = registry.restore(content, engine=given.get("engine")), str(config.get("agent", "a2c"))
-    layers = [(str(directory / "config.yaml"), config)]
-    layers += [(flag_of(name), {name: text}) for name, text in given.items()]
-    kinds = (*registry.kinds(name), RunSettings)
-    chosen = setting_defaults(*kinds)  # for settings that did not exist when the run began
-    chosen |= merge_layers({"env": str, "agent": str, **setting_types(*kinds)}, layers)
-    trained = {"env": agent.env, "agent": agent.name, **agent.settings}
-    changed = [key for key, value in trained.items() if chosen.get(key) != value]
-    if changed:
-        raise ConfigError(f"{directory / 'config.yaml'}: {changed[0]} is not what the run was trained with; restore it")
-    settings = _run_settings(chosen)
-    step = agent.loop.step
-    finished = all((directory / name).exists() for name in ("summary.json", "learning_curve.png"))
-    if settings.total_timesteps < step + (agent.worlds.total_envs if finished else 0):
-        raise ConfigError(f"{directory} has {step:,} steps already; give a larger --total-timesteps")
-    recorded = content.extra.get("recorder")
-    if not isinstance(recorded, dict):
-        raise CheckpointError(f"{file} is not of a run of this command; delete it to use the one before")
-    goals = _goals(settings, agent, content)
-    if finished and goals.ended:
-        raise ConfigError(f"{directory} was stopped by {goals.ended}; change {flag_of(goals.ended.by)} to go on")
-    _check_watching(agent, settings)
-    interrupt.defer()
-    recorder = _recorder(directory, agent, settings)
-    if isinstance(recorder, Recorder):
-        _load_recorder(recorder, recorded, content.path)
-        write_yaml(directory / "config.yaml", {key: chosen[key] for key in (*config, *chosen)})  # in the file's order
-    sinks = _sinks(directory, agent, settings)
-    run = Run(directory, settings, agent, recorder, goals, sinks, f"{file}, from step {step:,}")
-    best = goals.evaluations is not None and goals.evaluations.best_step == step
-    if best and run.first:  # a kill may have come between the two files
-        run.checkpoints.copy_as_best(file)
-    return run
-
-
-def _load_recorder(recorder: Recorder, state: dict[str, object], path: str) -> None:
-    """Raises CheckpointError, with the recorder closed, if the state of the checkpoint at path does not fit."""
-    try:
-        recorder.load_state_dict(state)
-    except (Misfit, CheckpointError) as error:
-        recorder.close()
-        if isinstance(error, CheckpointError):
-            raise
-        raise CheckpointError(f"{path} is damaged: {error}; delete it to use the one before") from None
-
-
-def _goals(settings: RunSettings, agent: Agent, content: Checkpoint) -> Goals:
-    """As a checkpoint left them."""
-    goals = Goals(settings, agent.worlds.reward_threshold)
-    try:
-        goals.load_extra(content.extra)
-    except Misfit as error:
-        raise CheckpointError(f"{content.path} is damaged: {error}; delete it to use the one before") from None
-    return goals
-
-
-def _check_watching(agent: Agent, settings: RunSettings) -> None:
-    """Raises ConfigError if a sink or films cannot be had."""
-    if not agent.loop.ranks.alone and (settings.log or settings.record_interval):
-        raise ConfigError("torchrun: log and record_interval watch a run of one process; leave them out")
-    check_sinks(settings.log)
-    if settings.record_interval:
-        check_recording(agent)
-
-
-def _sinks(directory: Path, agent: Agent, settings: RunSettings) -> Sinks:
-    shown = {**agent.settings, **setting_values(settings)}
-    return Sinks(
-        settings.log, Described(directory, str(agent.env), agent.name, agent.loop.seed, shown, agent.loop.step)
-    )
-
-
-def _recorder(directory: Path, agent: Agent, settings: RunSettings) -> Recorder | Follower:
-    """The first rank records."""
-    if agent.loop.ranks.index:
-        return Follower()
-    return Recorder(directory, agent.loop.logger, agent.worlds.reward_threshold, bool(settings.eval_interval))
-
-
 @contextmanager
 def _quiet(ranks: Ranks) -> Iterator[None]:
     """The first rank alone prints."""
     with open(os.devnull, "w") as nothing, redirect_stdout(sys.stdout if ranks.index == 0 else nothing):
         yield
-
-
-def build(name: str, env_id: str, chosen: Mapping[str, object]) -> tuple[Agent, RunSettings]:
-    """A new agent and its run settings. Raises ConfigError, and as `envs.make` does."""
-    settings = _run_settings(chosen)  # checked before the environment is built
-    of_agent = {key: value for key, value in chosen.items() if key not in setting_types(RunSettings)}
-    try:
-        agent = registry.build(name, env_id, of_agent)
-    except (RuntimeError, MemoryError) as error:
-        raise ConfigError(f"cannot build the agent: {' '.join(str(error).split())[:120]}") from error
-    if settings.total_timesteps < agent.worlds.total_envs:
-        raise ConfigError(f"total_timesteps {settings.total_timesteps} is less than one step of every environment")
-    if settings.warm_start is not None:
-        agent.warm_start(settings.warm_start)
-    return agent, settings
-
-
-def _run_settings(chosen: Mapping[str, object]) -> RunSettings:
-    return RunSettings(**{key: value for key, value in chosen.items() if key in setting_types(RunSettings)})  # type: ignore[arg-type]
 
 
 def _finish(run: Run, start: float) -> None:

@@ -15,8 +15,8 @@ from agents.settings.ranges import Range
 from agents.settings.run import RunSettings, chosen_settings
 from agents.settings.schema import setting_types
 from envs import memory
+from rl.run.parts import build
 from rl.run.terminal import MISTAKES
-from rl.run.training import build
 from tests.stress.messages import in_one_line
 from tests.stress.trainings import needs
 
