@@ -11,6 +11,7 @@ from torch import Generator, Tensor, nn
 from agents.maths import information
 from agents.maths.distributions.base import check_shape
 from agents.maths.information.bernoulli import two_actions
+from agents.maths.information.categorical import entropy_from_log_probabilities, log_probabilities
 from agents.maths.information.checks import check_broadcast, check_logits, check_numbers, check_vectors
 from agents.maths.information.products import split
 
@@ -48,8 +49,8 @@ class Categorical:
 
     @cached_property
     def log_p(self) -> Tensor:
-        """Normalized log-probabilities, float[..., A]. In float64, because ln(1 − tiny) is 0 in float32."""
-        return torch.log_softmax(self.logits, -1, dtype=torch.float64).to(self.logits.dtype)
+        """Normalized log-probabilities, float[..., A]."""
+        return log_probabilities(self.logits)
 
     def relative_score(self, action: Tensor) -> Tensor:
         """‖∇_z ln p(a)‖² / E_b ‖∇_z ln p(b)‖² = [(1 − p_a)² + Σ_{j ≠ a} p_j²] / Σ p_j (1 − p_j), z the logits.
@@ -80,8 +81,7 @@ class Categorical:
         return self.log_p.gather(-1, action.unsqueeze(-1)).squeeze(-1)
 
     def entropy(self) -> Tensor:
-        """H = −Σ p ln p, with 0 ln 0 = 0; every term is ≥ 0, so nothing cancels."""
-        return -(self.log_p.exp() * self.log_p.clamp_min(torch.finfo(self.log_p.dtype).min)).sum(-1)
+        return entropy_from_log_probabilities(self.log_p)
 
     def kl(self, other: Self) -> Tensor:
         """KL(self‖other), float[...]. Raises ValueError if the numbers of actions differ."""

@@ -76,6 +76,22 @@ def entropy_from_logits(
     return finish(_entropy(logits), base, reduction)
 
 
+def log_probabilities(logits: Tensor) -> Tensor:
+    """ln p as `log_softmax`, computed in float64: faster, and 0 instead of ln(1 − x) for x below 1e-16.
+
+    logits: float[..., A], not checked. Returns float[..., A]. For policies in training.
+    """
+    return torch.log_softmax(logits, -1, dtype=torch.float64).to(logits.dtype)
+
+
+def entropy_from_log_probabilities(log_p: Tensor) -> Tensor:
+    """H(p) = −Σ p ln p, with 0 ln 0 = 0; every term is ≥ 0, so nothing cancels.
+
+    log_p: normalized, float[..., A], not checked. Returns float[...].
+    """
+    return (log_p.exp() * -log_p.clamp_min(torch.finfo(log_p.dtype).min)).sum(-1)
+
+
 def cross_entropy_from_logits(
     p_logits: Tensor, q_logits: Tensor, *, base: float = math.e, reduction: Reduction = "none", validate: bool = True
 ) -> Tensor:
