@@ -54,9 +54,17 @@ def resume(args: Namespace, interrupt: Interrupt) -> Run:
     sinks = sinks_of(directory, agent, settings)
     run = Run(directory, settings, agent, recorder, goals, sinks, f"{file}, from step {step:,}")
     best = goals.evaluations is not None and goals.evaluations.best_step == step
-    if best and run.first:  # a kill may have come between the two files
+    if best and run.first and _step_of(directory / checkpoint.BEST) != step:  # a kill came between the two files
         run.checkpoints.copy_as_best(file)
     return run
+
+
+def _step_of(file: Path) -> int | None:
+    """Of a checkpoint; None if it is missing or damaged."""
+    try:
+        return cast(int, checkpoint.read(file).loop.get("step"))
+    except CheckpointError:
+        return None
 
 
 def _given(args: Namespace) -> dict[str, str]:

@@ -170,7 +170,7 @@ def test_shifts_are_those_of_the_update() -> None:
 
 @pytest.mark.parametrize("settings", [{}, {"max_policy_shift": 1.0}, {"target_policy_shift": 1e-3}], ids=str)
 def test_an_update_measures_the_shift_where_it_is_needed(settings: dict[str, object]) -> None:
-    log, silent = make(**settings), make(**settings)
+    log, silent = (make(engine="torch", **settings) for _ in range(2))
     batch, _, _ = collect(log.worlds, log, log.worlds.reset()[0], 5, 0)
     measured, left_out = log.update(batch), silent.update(batch._replace(measure=False))
     assert measured.keys() == left_out.keys()

@@ -9,6 +9,7 @@ import pytest
 import rl.imitation
 from agents.demonstrations import load
 from agents.writing import write_text
+from rl.experiments.executors.workplace import Workplace
 from rl.experiments.imitation.experiments import EPISODES, EPISODES_SEED, EXPERIMENTS, EXPERT_SEED, EXPERTS, Experiment
 from rl.experiments.imitation.outcomes import Expert, Outcome, Report, against_expert, bounds, ratio
 from rl.experiments.imitation.page import page
@@ -71,7 +72,7 @@ def test_the_command(command: Command, monkeypatch: pytest.MonkeyPatch, tmp_path
 def test_an_expert_must_beat_random_actions(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr("rl.experiments.imitation.training._random", lambda env_id, line: 1000.0)
     with pytest.raises(RunFailed, match=r"CartPole-v1: its expert returns [\d.]+, random actions 1000.0: no expert"):
-        train_experts(["CartPole-v1"], ["total_timesteps=64", "eval_episodes=1"], tmp_path, 1)
+        train_experts(["CartPole-v1"], ["total_timesteps=64", "eval_episodes=1"], tmp_path, Workplace(1))
 
 
 @pytest.mark.parametrize("name", EXPERIMENTS)
@@ -133,7 +134,7 @@ def with_metrics(directory: Path, found: Result, column: str, values: Sequence[f
     run.mkdir()
     head = f"step,rollout/ep_rew_mean,{column}"
     rows = [f"{step},{step * found.summary['eval_mean']},{value}" for step, value in enumerate(values, start=1)]
-    write_text(run / "metrics.csv", "\n".join([head, *rows]))
+    write_text(run / "metrics.csv", "\n".join([head, *rows, ""]))
     return found._replace(directory=run)
 
 
