@@ -13,6 +13,7 @@ from pathlib import Path
 from gymnasium import spaces
 
 from agents.machine import machine
+from agents.settings.by_agent import SETTINGS
 from agents.settings.files import directory_name, read_yaml, write_yaml
 from agents.settings.recipes import shipped_file
 from agents.settings.run import SECTIONS, RunSettings, parse_assignment, with_recipe
@@ -25,7 +26,7 @@ from rl.experiments.parallel import budget
 from rl.experiments.search.findings import Findings, page, recipe
 from rl.experiments.search.space import Parameters, propose, read_space
 from rl.experiments.search.study import Search, Tried
-from rl.experiments.search.trials import SETTINGS, Plan, Trials
+from rl.experiments.search.trials import Plan, Trials
 from rl.run.signals import status_of
 from rl.run.terminal import DONE, Parser, RunFailed, at_least, file_name, run
 

@@ -5,8 +5,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from agents import A2C, registry
-from agents.settings.a2c import A2CSettings
-from agents.settings.ppo import PPOSettings
+from agents.settings.by_agent import SETTINGS
 from agents.settings.recipes import recipe_file
 from agents.settings.run import RunSettings
 from agents.settings.schema import setting_types
@@ -100,9 +99,9 @@ def check_line(env_id: str, line: Line) -> float | None:
     if line.agent in BASELINES:
         from agents.sb3 import check_settings
 
-        own = PPOSettings if BASELINES[line.agent] == "ppo" else A2CSettings
+        own = SETTINGS[BASELINES[line.agent]]
         known = setting_types(own).keys() - {"seed"}  # which a line does not have
-        check_settings(own(env_id, **{key: line.settings[key] for key in known}))  # type: ignore[arg-type]
+        check_settings(own(env_id, **{key: line.settings[key] for key in known}))
     else:
         try:
             agent, _ = build(line.agent, env_id, line.settings)

@@ -6,12 +6,10 @@ from concurrent.futures import FIRST_COMPLETED, Future, wait
 from pathlib import Path
 from typing import NamedTuple
 
-from agents.settings.a2c import A2CSettings
-from agents.settings.ppo import PPOSettings
+from agents.settings.by_agent import SETTINGS
 from agents.settings.recipes import shipped_file
 from agents.settings.run import RunSettings
 from agents.settings.schema import setting_types
-from agents.settings.stream import StreamSettings
 from agents.settings.values import ConfigError, text_of
 from rl.experiments.executors.base import RunInterrupted, WorkerLost
 from rl.experiments.executors.workplace import Workplace
@@ -20,8 +18,6 @@ from rl.experiments.search.space import Space
 from rl.experiments.search.study import Candidate, Search, Tried
 from rl.run.results import Result
 from rl.run.terminal import RunFailed
-
-SETTINGS = {"a2c": A2CSettings, "ppo": PPOSettings, "stream": StreamSettings}  # of the agents that can be searched
 
 
 class Plan(NamedTuple):
