@@ -10,6 +10,7 @@ from gymnasium.vector import VectorEnv
 from gymnasium.wrappers import AtariPreprocessing, TimeLimit
 
 from envs.errors import EnvironmentUsageError, UnknownEnvironment, reason, shown, usage_errors
+from envs.extras import install_command
 from envs.frames import stack_frames
 from envs.names import environments_in, full_id, load_module, nearest, parse_wrapper
 from envs.resets import with_full_reset
@@ -113,7 +114,7 @@ def _build(env_id: str, variant: Variant) -> AnyEnv:
         raise UnknownEnvironment(f"cannot import {name!r}, which {env_id!r} needs; {remedy}") from error
     except gym.error.DependencyNotInstalled as error:
         extra = next((name for word, name in _EXTRAS.items() if word in str(error).lower()), None)
-        remedy = f"pip install 'actor-critic[{extra}]'" if extra else str(error).strip().splitlines()[0]
+        remedy = install_command(extra) if extra else str(error).strip().splitlines()[0]
         raise UnknownEnvironment(f"{env_id!r} needs a package that is not installed: {remedy}") from error
     except KeyboardInterrupt:
         raise
@@ -185,7 +186,7 @@ def _register_atari(env_id: str) -> None:
     try:
         ale = importlib.import_module("ale_py")
     except ModuleNotFoundError as error:
-        raise UnknownEnvironment(f"{env_id!r} needs ale-py: pip install 'actor-critic[atari]'") from error
+        raise UnknownEnvironment(f"{env_id!r} needs ale-py: {install_command('atari')}") from error
     ale.ALEInterface.setLoggerMode(ale.LoggerMode.Error)  # otherwise each environment prints its version
     gym.register_envs(ale)
 

@@ -8,6 +8,7 @@ from agents.demonstrations.checks import check_demonstrations
 from agents.demonstrations.data import DemonstrationError, Demonstrations
 from agents.demonstrations.recording import describe_spaces
 from envs import batched, spaces
+from envs.extras import install_command
 from envs.spaces import Array, Space
 
 if TYPE_CHECKING:
@@ -69,7 +70,7 @@ def load_minari(address: str) -> Demonstrations:
     try:
         import minari
     except ModuleNotFoundError:
-        raise DemonstrationError(f"{address}: needs Minari: pip install 'actor-critic[minari]'") from None
+        raise DemonstrationError(f"{address}: needs Minari: {install_command('minari')}") from None
     try:
         dataset = minari.load_dataset(name)
     except FileNotFoundError:

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from envs.backends.base import BackendEnv, Flags, Infos, Request, StepResult
 from envs.build import Variant
 from envs.errors import EnvironmentUsageError, UnknownEnvironment, UnsupportedSpace
+from envs.extras import install_command
 from envs.names import nearest
 from envs.spaces import Array
 
@@ -166,7 +167,7 @@ def _envpool(env_id: str) -> ModuleType:
     try:
         envpool = importlib.import_module("envpool")
     except ModuleNotFoundError as error:
-        raise EnvironmentUsageError("backend=envpool needs envpool: pip install 'actor-critic[envpool]'") from error
+        raise EnvironmentUsageError(f"backend=envpool needs envpool: {install_command('envpool')}") from error
     known = envpool.list_all_envs()
     if env_id not in known:
         hint = nearest(env_id, known)

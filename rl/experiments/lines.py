@@ -110,12 +110,12 @@ def _lines(found: Mapping[Path, dict[str, object]]) -> dict[str, list[Result]]:
 
 
 def _label(settings: Mapping[str, object], among: Sequence[Mapping[str, object]]) -> str:
-    """The agent if lines differ in it, and the settings that are not the defaults and not those of every other line."""
+    """The agent if lines differ in it, and the settings that are not the defaults and not those of its other lines."""
     agent = settings.get("agent")
-    defaults = default_settings(agent)
-    apart = [key for key in defaults if any(other.get(key) != settings.get(key) for other in among)]
+    defaults, peers = default_settings(agent), [other for other in among if other.get("agent") == agent]
+    apart = [key for key in defaults if any(other.get(key) != settings.get(key) for other in peers)]
     changed = [f"{key} {settings[key]}" for key in apart if settings.get(key) != defaults[key]]
     name = {"sb3": "SB3", "sb3-ppo": "SB3's PPO"}.get(str(agent), str(agent or "run"))
-    one = all(other.get("agent") == agent for other in among)
+    one = len(peers) == len(among)
     text = ", ".join(changed) or "defaults" if one and len(among) > 1 else ", ".join([name, *changed])
     return text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"

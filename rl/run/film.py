@@ -9,6 +9,7 @@ import numpy as np
 
 from agents.settings.values import ConfigError
 from agents.writing import naming
+from envs.extras import install_command
 from rl.run.rendering import Frame
 
 ENDINGS = (".mp4", ".gif")
@@ -23,7 +24,7 @@ def check_film(path: Path) -> None:
     try:
         import imageio_ffmpeg  # noqa: F401
     except ModuleNotFoundError:
-        raise ConfigError("films need the extra video: pip install 'actor-critic[video]'") from None
+        raise ConfigError(f"films need the extra video: {install_command('video')}") from None
 
 
 def write_film(path: Path, frames: Iterable[Frame], fps: float) -> int:

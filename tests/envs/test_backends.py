@@ -3,6 +3,7 @@
 import gc
 import multiprocessing
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -18,6 +19,7 @@ import torch
 from agents import A2C, episodes
 from agents.evaluation import evaluate
 from envs import EnvironmentFailure, EnvironmentUsageError, UnknownEnvironment, UnsupportedSpace, Variant, make
+from envs.extras import install_command
 from tests import ROOT, toys
 
 ENVS = 3
@@ -424,7 +426,7 @@ def test_what_envpool_cannot_do_is_refused_in_one_line(env, variant, kind, words
 
 def test_envpool_that_is_not_installed_is_named_by_its_extra(monkeypatch):
     monkeypatch.setitem(sys.modules, "envpool", None)
-    with pytest.raises(EnvironmentUsageError, match=r"needs envpool: pip install 'actor-critic\[envpool\]'"):
+    with pytest.raises(EnvironmentUsageError, match=f"needs envpool: {re.escape(install_command('envpool'))}"):
         make("CartPole-v1", backend="envpool")
 
 

@@ -5,6 +5,7 @@ from importlib.util import find_spec
 from typing import NamedTuple
 
 from agents.settings.values import ConfigError
+from envs.extras import install_command
 from rl.experiments.executors.base import Executor
 from rl.experiments.executors.local import Local
 from rl.run.terminal import Parser, at_least
@@ -30,7 +31,7 @@ class Workplace(NamedTuple):
 
 def _need(package: str, extra: str) -> None:
     if find_spec(package) is None:
-        raise ConfigError(f"--{extra} needs {package}: pip install 'actor-critic[{extra}]'")
+        raise ConfigError(f"--{extra} needs {package}: {install_command(extra)}")
 
 
 def add_workplace(parser: Parser, what: str = "runs") -> None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple, cast
 
 from agents.settings.values import ConfigError, plain, text_of
 from agents.writing import naming
+from envs.extras import install_command
 from rl.experiments.search.space import Parameters, Space, draw
 from rl.run.files import lock
 
@@ -63,7 +64,7 @@ class Search:
         than the search. Raises ConfigError if the directory holds another search, or if Optuna is not installed.
         """
         if find_spec("optuna") is None:
-            raise ConfigError("the search needs Optuna: pip install 'actor-critic[tune]'")
+            raise ConfigError(f"the search needs Optuna: {install_command('tune')}")
         self._space = space
         directory.mkdir(parents=True, exist_ok=True)
         self._lock = lock(directory, links=(_LOG_LOCK,))

@@ -16,6 +16,7 @@ from PIL import Image as Pillow
 from agents.events import Evaluated, Image, Log, Picture
 from agents.settings.values import ConfigError
 from agents.training import Hook, Training
+from envs.extras import install_command
 from rl.run.sinks.base import Described, Pixels, Sink, evaluation_tags, tagged
 
 SINKS = {  # name → module:Class, and the package that it needs
@@ -34,7 +35,7 @@ def check_sinks(names: Sequence[str]) -> None:
         if name not in SINKS:
             raise ConfigError(f"log takes {', '.join(SINKS)}, got {name!r}")
         if not _is_installed(SINKS[name][1]):
-            raise ConfigError(f"log={name} needs the extra {name}: pip install 'actor-critic[{name}]'")
+            raise ConfigError(f"log={name} needs the extra {name}: {install_command(name)}")
     if len({*names}) < len(names):
         raise ConfigError(f"log names a sink twice: {', '.join(names)}")
 

@@ -20,6 +20,7 @@ from gymnasium.vector.utils import create_empty_array
 from agents.demonstrations import DemonstrationError, Demonstrations, from_minari, load, save
 from agents.demonstrations.checks import NAMES, check_demonstrations
 from envs import UnsupportedSpace
+from envs.extras import install_command
 from envs.observations import batched
 from tests import ROOT
 from tests.agents.demonstrations.test_recording import same
@@ -440,7 +441,7 @@ def test_broken_data_of_minari() -> None:
 
 def test_minari_that_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "minari", None)
-    assert "pip install 'actor-critic[minari]'" in refused("minari:a/b-v0")
+    assert install_command("minari") in refused("minari:a/b-v0")
 
 
 def played(env: gym.Env, buffer: Callable[..., object], seed: int) -> object:  # type: ignore[type-arg]

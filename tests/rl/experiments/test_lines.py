@@ -17,6 +17,14 @@ def test_a_line_of_older_runs_is_named_by_what_they_hold(tmp_path: Path) -> None
     assert (env_id, list(lines)) == ("A-v0", ["defaults", "n_steps 5"])
 
 
+def test_a_line_of_another_agent_does_not_put_every_setting_of_the_recipe_into_the_labels(tmp_path: Path) -> None:
+    recipe = {"num_envs": 16, "normalize_rewards": True}
+    unfinished_run(tmp_path / "0", **recipe)
+    unfinished_run(tmp_path / "1", **recipe, n_steps=5)
+    unfinished_run(tmp_path / "2", agent="ppo", num_envs=8)
+    assert list(lines_of([tmp_path])[1]) == ["a2c", "a2c, n_steps 5", "ppo"]
+
+
 def test_plot_returns_a_figure(tmp_path: Path) -> None:
     runs = [unfinished_run(tmp_path / "0"), unfinished_run(tmp_path / "1", seed=1)]
     figure = rl.plot(runs[0], str(runs[1]))

@@ -1,5 +1,6 @@
 """Sinks and films: what a run sends elsewhere, which changes nothing in training."""
 
+import re
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -13,6 +14,7 @@ import rl.train
 from agents import A2C
 from agents.events import Log
 from agents.hooks import Hook, Training
+from envs.extras import install_command
 from rl.run.sinks import hook
 from rl.run.sinks.base import Described, Pixels, Sink
 from rl.run.sinks.hook import Sinks
@@ -168,5 +170,7 @@ def test_what_cannot_be_had_is_said_before_the_run(
 
 def test_a_missing_extra_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setitem(sys.modules, "trackio", None)
-    with pytest.raises(ValueError, match=r"log=trackio needs the extra trackio: pip install 'actor-critic\[trackio\]'"):
+    with pytest.raises(
+        ValueError, match=re.escape(f"log=trackio needs the extra trackio: {install_command('trackio')}")
+    ):
         Sinks(["trackio"], described(tmp_path))
