@@ -8,7 +8,7 @@ from typing import cast
 import torch
 from gymnasium import spaces
 from torch import Tensor
-from torch.optim import Adam, Optimizer
+from torch.optim import Optimizer
 
 from agents.maths.adaptation import ENTROPY_GAIN, SHIFT_GAIN, SHIFT_HORIZON, AdaptiveFactor
 from agents.maths.schedules import Schedule, highest, value_at, value_if_set
@@ -16,7 +16,7 @@ from agents.networks.actor_critic import Policy, Value
 from agents.networks.contents import Contents
 from agents.parts import load_optimizer
 from agents.ranks import ALONE, Ranks
-from agents.rmsprop import Groups, RMSprop, RMSpropTFLike
+from agents.rmsprop import Adam, Groups, RMSprop, RMSpropTFLike
 from agents.settings.a2c import A2CSettings, OptimizerClass
 from agents.settings.importable import imported
 from agents.settings.values import ConfigError

@@ -1,7 +1,8 @@
-"""RMSprop in torch's form, with less overhead, and in TensorFlow's."""
+"""RMSprop in torch's form, with less overhead, and in TensorFlow's; Adam. None of them loads torch's compiler."""
 
 from collections.abc import Callable, Iterable
-from typing import cast
+from inspect import unwrap
+from typing import TypeVar, cast
 
 import torch
 from torch import Tensor
@@ -10,7 +11,25 @@ from torch.optim import Optimizer
 Groups = Iterable[dict[str, list[torch.nn.Parameter]]]
 _OPTIONS = ("weight_decay", "momentum", "centered", "maximize", "capturable", "differentiable")
 
+Class = TypeVar("Class", bound=type[Optimizer])
 
+
+def without_compiler(optimizer: Class) -> Class:
+    """Takes the decorators off torch's methods that hide them from `torch.compile`.
+
+    The first call of such a method imports the compiler, which takes a process as long as the import of torch.
+    """
+    for name in ("add_param_group", "load_state_dict", "state_dict", "zero_grad"):
+        setattr(optimizer, name, unwrap(getattr(Optimizer, name)))
+    return optimizer
+
+
+@without_compiler
+class Adam(torch.optim.Adam):
+    """torch's."""
+
+
+@without_compiler
 class RMSprop(torch.optim.RMSprop):
     """s ← α s + (1 − α) g², θ ← θ − lr · g / (√s + ε), from s = 0.
 
@@ -38,6 +57,7 @@ class RMSprop(torch.optim.RMSprop):
         return None
 
 
+@without_compiler
 class RMSpropTFLike(Optimizer):
     """s ← α s + (1 − α) g², θ ← θ − lr · g / √(s + ε), from s = 1.
 

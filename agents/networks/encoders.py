@@ -9,7 +9,7 @@ import torch
 from gymnasium import spaces
 from torch import Generator, Tensor, nn
 
-from agents.networks.initial import initialized
+from agents.networks.initial import initialized, on_cpu
 from agents.settings.actor_critic import Network
 from agents.settings.importable import imported
 from agents.settings.values import ConfigError
@@ -203,7 +203,7 @@ class GRU(nn.Module):
     def __init__(self, inputs: int, size: int, generator: Generator, ortho_init: bool = True) -> None:
         super().__init__()
         self.size = size
-        self.cell = nn.GRUCell(inputs, size, device="meta").to_empty(device="cpu")
+        self.cell = on_cpu(nn.GRUCell(inputs, size, device="meta"))
         if not ortho_init:  # torch's default
             for parameter in self.cell.parameters():
                 nn.init.uniform_(parameter, -1 / math.sqrt(size), 1 / math.sqrt(size), generator)

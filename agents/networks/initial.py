@@ -7,11 +7,19 @@ import torch
 from torch import Generator, nn
 
 Layer = TypeVar("Layer", nn.Linear, nn.Conv2d)
+Module = TypeVar("Module", bound=nn.Module)
+
+
+def on_cpu(layer: Module) -> Module:
+    """The layer with its parameters in memory, not filled. `to_empty` does the same, but imports SymPy for it."""
+    for name, parameter in [*layer.named_parameters()]:
+        setattr(layer, name, nn.Parameter(torch.empty(parameter.shape, dtype=parameter.dtype)))
+    return layer
 
 
 def initialized(layer: Layer, gain: float | None, generator: Generator) -> Layer:
     """Orthogonal weight with this gain, zero bias. Without a gain, torch's default: both ~ U(±1/√n), n inputs."""
-    layer = layer.to_empty(device="cpu")
+    layer = on_cpu(layer)
     if gain is None:
         bound = 1 / math.sqrt(layer.weight[0].numel())
         for parameter in layer.parameters():
@@ -30,7 +38,7 @@ def sparse(layer: nn.Linear, sparsity: float, generator: Generator) -> nn.Linear
     at zero and still learns. Source: Elsayed, Vasan & Mahmood 2024, "Streaming deep reinforcement learning finally
     works", SparseInit.
     """
-    layer = layer.to_empty(device="cpu")
+    layer = on_cpu(layer)
     inputs = layer.in_features
     nn.init.uniform_(layer.weight, -1 / math.sqrt(inputs), 1 / math.sqrt(inputs), generator)
     order = torch.rand(layer.weight.shape, generator=generator).argsort(-1)

@@ -4,6 +4,7 @@ import math
 from collections.abc import Mapping
 from typing import Literal, NoReturn
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -78,8 +79,8 @@ def check_broadcast(events: int, /, **arguments: Tensor) -> None:
     if events and len({shape[-1:] for shape in shapes}) > 1:
         raise ValueError(f"{_shapes(arguments)} differ in shape: the last dimension must be equal")
     try:
-        torch.broadcast_shapes(*shapes)
-    except RuntimeError:
+        np.broadcast_shapes(*shapes)  # torch's imports SymPy
+    except ValueError:
         raise ValueError(f"{_shapes(arguments)} differ in shape and do not broadcast") from None
 
 
