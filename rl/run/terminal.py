@@ -17,7 +17,7 @@ from tqdm import tqdm
 
 from agents.checkpoint import Checkpoint, CheckpointError
 from agents.settings.ranges import Range, Seed
-from agents.settings.schema import suggestion
+from agents.settings.schema import setting_defaults, suggestion
 from agents.settings.values import ConfigError, convert, shown
 from agents.training import Hook, Training
 from envs import EnvironmentFailure, EnvironmentUsageError
@@ -127,9 +127,20 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         message = re.sub(r"^argument (--\S+): (?=must |takes |is the )", r"\1 ", message)  # of the types above
-        unknown = (message.removeprefix("unrecognized arguments: ").split() or [""])[0]
-        hint = suggestion(unknown.partition("=")[0], self.flags()) if message.startswith("unrecognized") else ""
+        words = message.removeprefix("unrecognized arguments: ")
+        hint = "" if words == message else self._hint((words.split() or [""])[0].partition("=")[0])
         raise ConfigError(f"{message}{hint or f' (see python -m {self.prog} --help)'}")
+
+    def _hint(self, word: str) -> str:
+        """How to write a setting that is not a flag of this command, or the nearest flag."""
+        from agents import registry  # these import PyTorch, and not every command does
+        from agents.settings.run import RunSettings
+
+        name = word.removeprefix("--").replace("-", "_")
+        every = (setting_defaults(*registry.kinds(agent), RunSettings) for agent in registry.NAMES)
+        if "--set" in self.flags() and any(name in settings for settings in every):
+            return f"; write --set {name}=VALUE"
+        return suggestion(word, self.flags())
 
 
 def run(main: Callable[[list[str]], int]) -> NoReturn:

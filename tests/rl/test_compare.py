@@ -128,6 +128,7 @@ def test_lines_side_by_side(compare: Command, tmp_path: Path) -> None:
         (["CartPole-v1", "--line", "a", "gama=0.9"], "did you mean 'gamma'?"),
         (["CartPole-v1", "--line", "a", "x.yaml"], "cannot read x.yaml"),
         (["CartPole-v1", "--line", "a", "x.yaml", "y.yaml"], "--line a: one YAML file at most"),
+        (["CartPole-v1", "--max-episode-steps", "9"], "; write --set max_episode_steps=VALUE"),
         (["CartPole-v9"], "did you mean 'CartPole-v1'?"),
         (["CartPole-v1", "--seeds", "0-"], "--seeds takes a range"),
         (["CartPole-v1", "--jobs", "x"], "--jobs must be a whole number"),
