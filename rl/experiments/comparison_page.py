@@ -19,6 +19,7 @@ from rl.experiments.statistics import (
     mean_interval,
     probability_of_improvement,
     reached,
+    shown,
 )
 from rl.run.results import Result, column
 
@@ -131,10 +132,10 @@ def _scores(comparison: Comparison, statistics: Sequence[LineStatistics]) -> str
     heads += [] if threshold is None else [f"{threshold:g} reached by", "at step"]
     rows = []
     for line, x in zip(comparison.lines, statistics, strict=True):
-        cells = [line.label, str(x.iqm), str(x.mean), f"{x.worst:.1f}", str(x.stochastic_iqm), str(x.all_along)]
+        cells = [line.label, str(x.iqm), str(x.mean), shown(x.worst), str(x.stochastic_iqm), str(x.all_along)]
         rows.append(cells if threshold is None else [*cells, f"{x.steps.hits} of {x.steps.runs}", x.steps.moment])
     if comparison.random is not None:
-        rows.append(["uniformly random actions", "", f"{comparison.random:.1f}", *[""] * (len(heads) - 3)])
+        rows.append(["uniformly random actions", "", shown(comparison.random), *[""] * (len(heads) - 3)])
     return table(heads, rows)
 
 
@@ -160,10 +161,10 @@ def sweep_page(comparison: Comparison) -> Page:
     """A row for each line: the settings in which lines differ, and scores over seeds."""
     lines, threshold = comparison.lines, comparison.threshold
     statistics = [line_statistics(runs, threshold) for runs in comparison.results]
-    shown = [{"agent": line.agent, **line.settings} for line in lines]
+    settled = [{"agent": line.agent, **line.settings} for line in lines]
     defaults = [{"agent": None, **line.defaults} for line in lines]  # agents may default a setting differently
-    apart = {key for one in shown for key in one if any(other.get(key) != one.get(key) for other in shown)}
-    common = changed(shown[0], defaults[0], shown[0].keys() - apart - {"agent"})
+    apart = {key for one in settled for key in one if any(other.get(key) != one.get(key) for other in settled)}
+    common = changed(settled[0], defaults[0], settled[0].keys() - apart - {"agent"})
     heads = ["line", "settings", "deterministic", "worst seed", "stochastic", "all along"]
     heads += [] if threshold is None else [f"{threshold:g} reached by", "at step"]
     explained = f"""
@@ -174,8 +175,8 @@ def sweep_page(comparison: Comparison) -> Page:
         explained += """ The last columns: how many seeds reached the threshold with their last 100 training episodes,
         and the median step over all seeds, – where fewer than half did."""
     rows = []
-    for line, x, settings, own in zip(lines, statistics, shown, defaults, strict=True):
-        cells = [line.label, changed(settings, own, apart), str(x.mean), f"{x.worst:.1f}"]
+    for line, x, settings, own in zip(lines, statistics, settled, defaults, strict=True):
+        cells = [line.label, changed(settings, own, apart), str(x.mean), shown(x.worst)]
         cells += [str(x.stochastic_mean), str(x.all_along)]
         rows.append(cells if threshold is None else [*cells, f"{x.steps.hits} of {x.steps.runs}", x.steps.moment])
     settings_of_all = f"Settings of all lines that differ from the defaults: {common}."

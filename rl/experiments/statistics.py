@@ -17,6 +17,16 @@ METHOD = "expanded percentile bootstrap"  # of `bootstrap`, as pages and figures
 Statistic = Callable[[Sequence[Scores]], Scores]  # of tasks, each float[..., R]; gives float[...]
 
 
+def decimals(*scores: float) -> int:
+    """Of scores in a table: one if the largest is 10 or more, else two."""
+    return 1 if max(map(abs, scores)) >= 10 else 2
+
+
+def shown(score: float) -> str:
+    """A score in a table."""
+    return f"{score:.{decimals(score)}f}"
+
+
 class Interval(NamedTuple):
     """An estimate and its interval."""
 
@@ -25,7 +35,7 @@ class Interval(NamedTuple):
     high: float
 
     def __str__(self) -> str:
-        return f"{self:.1f}" if np.isfinite(self.value) else "–"
+        return f"{self:.{decimals(*self)}f}" if np.isfinite(self.value) else "–"
 
     def __format__(self, spec: str) -> str:
         """ ".2f" → "0.82 [0.64, 0.97]"."""

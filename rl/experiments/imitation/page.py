@@ -6,7 +6,7 @@ from rl.experiments.comparison_page import height_along, line_statistics
 from rl.experiments.imitation.experiments import BOUND, EPISODES, EXPERT_SEED, INDEPENDENT
 from rl.experiments.imitation.outcomes import AgainstExpert, Expert, Outcome, Report, against_expert, at_the_end, bounds
 from rl.experiments.pages import Page, changed, counted, image, paragraph, table
-from rl.experiments.statistics import METHOD, Interval, as_plain, probability_of_improvement
+from rl.experiments.statistics import METHOD, Interval, as_plain, probability_of_improvement, shown
 from rl.run.results import Result, column
 
 _ENOUGH = f"{100 * BOUND:g} %"
@@ -95,7 +95,7 @@ def _beside_experts(report: Report) -> tuple[list[str], dict[str, object]]:
     for outcome, expert in experts:
         for line, runs, size in zip(outcome.lines, outcome.results, outcome.parameters, strict=True):
             ours = found[outcome.env, line.label] = against_expert(runs, expert.score, outcome.random)
-            scores = [_verdict(ours), str(ours.mean), f"{ours.worst:.1f}", str(ours.stochastic)]
+            scores = [_verdict(ours), str(ours.mean), shown(ours.worst), str(ours.stochastic)]
             scores += [_percent(ours.ratio), _percent(ours.way)]
             more = [_divergence(runs, report), _size(size)]
             rows.append([outcome.env, line.label, *scores, *more])
@@ -127,9 +127,9 @@ def _expert_cells(outcome: Outcome, expert: Expert) -> list[str]:
     plain, way = bounds(expert.score, outcome.random)
     played, summary = sum(expert.returns) / len(expert.returns), expert.result.summary
     return [
-        outcome.env, f"{expert.score:.1f}", f"{summary['eval_stochastic_mean']:.1f}",
-        f"{summary['total_timesteps']:,}", f"{played:.1f}", f"{expert.transitions:,}", f"{outcome.random:.1f}",
-        f"{plain:.1f}", f"{way:.1f}", _size(expert.parameters),
+        outcome.env, shown(expert.score), f"{summary['eval_stochastic_mean']:.1f}",
+        f"{summary['total_timesteps']:,}", shown(played), f"{expert.transitions:,}", shown(outcome.random),
+        shown(plain), shown(way), _size(expert.parameters),
     ]  # fmt: skip
 
 
@@ -179,7 +179,7 @@ def _beside_independent_peers(report: Report) -> tuple[list[str], dict[str, obje
                 "" if runs is independent else f"{probability_of_improvement([each(runs)], [each(independent)]):.2f}"
                 for each in _COMPARED.values()
             ]
-            cells = [str(x.mean), f"{x.worst:.1f}", str(x.stochastic_mean), str(x.all_along), *chances]
+            cells = [str(x.mean), shown(x.worst), str(x.stochastic_mean), str(x.all_along), *chances]
             rows.append([outcome.env, line.label, *cells, _divergence(runs, report)])
     overall = _over_all_environments(report)
     verdicts = [

@@ -8,7 +8,7 @@ from pathlib import Path
 from agents.settings.values import ConfigError, text_of
 from rl.experiments.lines import default_settings, described, settings_of
 from rl.experiments.report.curves import Plain, Tables, panels
-from rl.experiments.statistics import METHOD, mean_interval
+from rl.experiments.statistics import METHOD, decimals, mean_interval, shown
 from rl.run.results import Result, column
 
 Lines = Mapping[str, Sequence[Result]]
@@ -61,7 +61,8 @@ def _row(line: int, run: Result, tables: Tables) -> Plain:
 
 
 def _mean_and_std(summary: Mapping[str, float], key: str) -> str:
-    return f"{summary[key]:.1f} ± {summary[key.replace('mean', 'std')]:.1f}"
+    mean, std = summary[key], summary[key.replace("mean", "std")]
+    return f"{shown(mean)} ± {std:.{decimals(mean)}f}"
 
 
 def _scores(lines: Lines) -> list[Plain]:
@@ -73,7 +74,7 @@ def _scores(lines: Lines) -> list[Plain]:
             values = column((run for run in runs if run.summary), key)
             if values:
                 interval = mean_interval(values) if len(values) > 1 else None
-                text = f"{interval:.1f}" if interval else f"{values[0]:.1f}"
+                text = str(interval) if interval else shown(values[0])
                 rows.append({"line": i, "values": values, "interval": interval, "text": text})
         if rows:
             found.append({"mode": mode, "rows": rows})

@@ -11,7 +11,7 @@ from agents.settings.run import RunSettings
 from envs import Variant
 from rl.experiments.pages import counted, paragraph, spelled, table
 from rl.experiments.parallel import BASELINE, Line, prepare
-from rl.experiments.statistics import METHOD, Interval, as_plain
+from rl.experiments.statistics import METHOD, Interval, as_plain, shown
 from rl.experiments.suites.bars import aggregate, bar, baseline_line, empty, judged, normalized_scores, trivial
 from rl.experiments.suites.published import PUBLISHED, PUBLISHED_PPO
 from rl.experiments.suites.scores import score_panel
@@ -87,14 +87,14 @@ def _cells(report: Report, entry: Entry, ours: Statistics | None) -> list[str]:
         held = ""
     else:
         seeds = counted(reference.seeds, "seed")
-        held = f"{reference.score:.1f} (SB3, {seeds})" if reference.seeds else f"{reference.score.value:.1f}"
+        held = f"{reference.score} (SB3, {seeds})" if reference.seeds else shown(reference.score.value)
     references = [held, _published(entry)]
-    references += ["" if played is None else f"{played.mean:.1f}" for played in (entry.random, entry.still)]
+    references += ["" if played is None else shown(played.mean) for played in (entry.random, entry.still)]
     if ours is None:
         return [entry.env, "no recipe" if entry.settings is None else "not run", *[""] * 4, *references]
     return [
         report.label(entry), _verdict(report, entry, ours),
-        str(ours.mean), str(ours.iqm), f"{min(entry.column('eval_mean')):.1f}", str(ours.stochastic), *references,
+        str(ours.mean), str(ours.iqm), shown(min(entry.column("eval_mean"))), str(ours.stochastic), *references,
     ]  # fmt: skip
 
 
