@@ -5,6 +5,7 @@ import errno
 import io
 import json
 import os
+import time
 from collections.abc import Container
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,6 +23,8 @@ try:
     import fcntl
 except ImportError:  # not on Windows
     fcntl = None  # type: ignore[assignment]
+
+_LAG = 1.0  # seconds
 
 
 def lock(directory: Path, links: Container[str] = ()) -> io.FileIO:
@@ -75,6 +78,7 @@ def _open_no_link(path: str, flags: int) -> int:
 class Table:
     """A CSV file that rows are appended to; numbers to nine significant digits, NaN as an empty cell.
 
+    A row reaches the disk with the first row that follows it by `_LAG` seconds, so that others can read along.
     Raises OSError, when rows reach the disk, if they cannot be written or the file was deleted.
     """
 
@@ -83,6 +87,7 @@ class Table:
         self._file = io.TextIOWrapper(io.BufferedWriter(self._raw), encoding="utf-8", newline="")
         self._empty = path.stat().st_size == 0
         self._writer = csv.writer(self._file, lineterminator="\n")
+        self._flushed = time.monotonic()
 
     def header(self, columns: list[str]) -> None:
         """Written once, when the file is new."""
@@ -92,6 +97,10 @@ class Table:
 
     def row(self, values: list[float | int]) -> None:
         self._writer.writerow([_cell(value) for value in values])
+        now = time.monotonic()
+        if now - self._flushed >= _LAG:
+            self._file.flush()
+            self._flushed = now
 
     def size(self) -> int:
         self._file.flush()

@@ -3,10 +3,12 @@
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple, cast
 
@@ -63,14 +65,22 @@ def _made(folder: Path) -> Path:
 
 def _run(argv: Sequence[str]) -> tuple[int | None, str]:
     """Exit status and standard error of a module; None if it does not end."""
-    try:
-        done = subprocess.run(
-            [sys.executable, "-m", *argv], capture_output=True, text=True, timeout=_PATIENCE,
-            env={**os.environ, "OMP_NUM_THREADS": "1"}, errors="replace",
-        )  # fmt: skip
-    except subprocess.TimeoutExpired:
-        return None, ""
-    return done.returncode, done.stderr
+    with (
+        tempfile.TemporaryFile("w+", errors="replace") as errors,
+        subprocess.Popen(
+            [sys.executable, "-m", *argv], stdout=subprocess.DEVNULL, stderr=errors, start_new_session=True,
+            env={**os.environ, "OMP_NUM_THREADS": "1"},
+        ) as process,
+    ):  # fmt: skip
+        try:
+            status = process.wait(_PATIENCE)
+        except subprocess.TimeoutExpired:
+            return None, ""
+        finally:
+            with suppress(ProcessLookupError):  # what the environment started and left
+                os.killpg(process.pid, signal.SIGKILL)
+        errors.seek(0)
+        return status, errors.read()
 
 
 def outcome_of(status: int | None, errors: str) -> tuple[str, str]:

@@ -1,6 +1,7 @@
 """The table of environments of other packages: what counts as trained, refused or failed, and what beats chance."""
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -58,6 +59,22 @@ def test_the_page_counts_outcomes_and_comes_back_from_its_numbers(tmp_path: Path
 )
 def test_outcomes(status: int | None, errors: str, outcome: tuple[str, str]) -> None:
     assert training.outcome_of(status, errors) == outcome
+
+
+def test_what_a_command_left_running_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "leaves.py").write_text(
+        "import os, subprocess, sys\n"
+        "held = os.open(sys.argv[1], os.O_WRONLY)\n"
+        "child = [sys.executable, '-c', 'import signal; signal.pause()']\n"
+        "subprocess.Popen(child, pass_fds=[held])\n"
+        "sys.exit('error: gone')\n"
+    )
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    os.mkfifo(tmp_path / "held")
+    with open(os.open(tmp_path / "held", os.O_RDONLY | os.O_NONBLOCK), "rb") as held:
+        assert training._run(["leaves", str(tmp_path / "held")]) == (1, "error: gone\n")
+        os.set_blocking(held.fileno(), True)
+        assert held.read() == b""  # at the end of the last process that has it open
 
 
 @pytest.mark.slow

@@ -3,6 +3,7 @@
 import errno
 import io
 import os
+import time
 from collections.abc import Iterator
 from contextlib import closing, nullcontext, suppress
 from pathlib import Path
@@ -74,6 +75,16 @@ def test_a_lost_table_is_noticed_when_rows_reach_the_disk(fate: str, table: Tabl
         table.path.touch()
     with pytest.raises(FileNotFoundError, match=f"deleted or replaced .*'{tmp_path / 'metrics.csv'}'"):
         table.row([1] * io.DEFAULT_BUFFER_SIZE * 4)
+
+
+def test_rows_can_be_read_along(table: Table, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = time.monotonic()
+    monkeypatch.setattr(time, "monotonic", lambda: clock)
+    table.row([1])
+    assert table.path.read_text() == ""
+    clock += 1
+    table.row([2])
+    assert table.path.read_text() == "step\n1\n2\n"
 
 
 def test_a_lost_table_is_noticed_without_new_rows(table: Table) -> None:
