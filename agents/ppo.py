@@ -1,6 +1,6 @@
 """PPO: several epochs of minibatches on each rollout, within a trust region. One epoch of one minibatch is A2C."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import NamedTuple, Self
 
 import numpy as np
@@ -9,6 +9,7 @@ from torch import Generator, Tensor
 
 from agents.a2c import A2C
 from agents.engines import Engine
+from agents.maths.distributions import Distribution
 from agents.maths.returns import explained_variance
 from agents.maths.schedules import value_at, value_if_set
 from agents.minibatches import Columns, Shuffle
@@ -48,6 +49,21 @@ class Loss(NamedTuple):
 
     total: Tensor
     metrics: Metrics
+    pi: Distribution
+
+
+class Added(NamedTuple):
+    """A term that an algorithm around PPO adds to the loss of every minibatch, of other policies at its states."""
+
+    policies: Tensor  # parameters of K policies at the observations of a rollout, [T, N, K, P]
+    term: Callable[[Loss, Tensor, float], Loss]  # the loss, the policies [1, B, K, P], progress → the loss with it
+
+    def laid_out(self, samples: Samples) -> "Added":
+        """With the policies in the order of the samples."""
+        return self if samples.recurrent is not None else self._replace(policies=self.policies.flatten(0, 1)[None])
+
+    def __call__(self, loss: Loss, columns: Columns, progress: float) -> Loss:
+        return self.term(loss, self.policies[:, columns], progress)
 
 
 class PPO(PPOSettings, A2C):
@@ -80,7 +96,7 @@ class PPO(PPOSettings, A2C):
 
     # --- the algorithm ---
 
-    def learn_from(self, batch: Rollout, progress: float = 0.0) -> Metrics:
+    def learn_from(self, batch: Rollout, progress: float = 0.0, added: Added | None = None) -> Metrics:
         """Epochs of gradient steps on minibatches, until the policy leaves the trust region."""
         learner, optimizer, policy = self.learner, self.learner.optimizer, [*self.policy.parameters()]
         learner.observe_rewards(batch)
@@ -89,9 +105,10 @@ class PPO(PPOSettings, A2C):
         limit, kl = value_if_set(self.max_policy_shift, progress), None
         losses, norms = list[Metrics](), list[Tensor]()
         optimizer.set_rates(progress)
+        added = added and added.laid_out(samples)
         for _ in range(self.n_epochs):
             before = [] if limit is None else [p.clone() for p in policy]
-            inside = self._epoch(samples, progress, losses, norms)
+            inside = self._epoch(samples, progress, losses, norms, added)
             kl = None if limit is None else shift()
             if kl is not None and limit is not None and bool(kl > limit):
                 kl = shortened(policy, before, shift, limit) if self.shift_excess == "shorten" else kl
@@ -106,7 +123,9 @@ class PPO(PPOSettings, A2C):
         grad_norm = torch.stack(norms).mean()
         return {**moved, **shift.js(), **means, "train/grad_norm": grad_norm, "train/explained_variance": fit}
 
-    def _epoch(self, samples: Samples, progress: float, losses: list[Metrics], norms: list[Tensor]) -> bool:
+    def _epoch(
+        self, samples: Samples, progress: float, losses: list[Metrics], norms: list[Tensor], added: Added | None
+    ) -> bool:
         """A gradient step on every minibatch, in random order; appends its metrics and the norm of its gradient.
 
         Returns whether all were made: a minibatch that exceeds 1.5 × target_kl ends the epoch before its step.
@@ -116,6 +135,7 @@ class PPO(PPOSettings, A2C):
             size = max(size // len(samples.x), 1)  # sequences
         for columns, share in self._minibatches(samples, size):
             loss = self.loss(samples.take(columns), progress)
+            loss = loss if added is None else added(loss, columns, progress)
             losses.append(self.learner.over_ranks(loss.metrics, share))
             if self.target_kl is not None and bool(losses[-1]["train/approx_kl"] > 1.5 * self.target_kl):
                 return False
@@ -178,4 +198,4 @@ class PPO(PPOSettings, A2C):
             "train/clip_fraction": outside.mean(),
             "train/approx_kl": (log_ratio.expm1() - log_ratio).mean(),  # Schulman 2020, "Approximating KL divergence"
         }
-        return Loss(loss, metrics)
+        return Loss(loss, metrics, pi)

@@ -20,7 +20,9 @@ _CLASSES = {
     "gail": "agents.imitation.gail:GAIL",
     "gail-ppo": "agents.imitation.gail:GAILPPO",
     "distill": "agents.imitation.distill:Distill",
+    "distill-ppo": "agents.imitation.distill:DistillPPO",
     "mutual": "agents.imitation.mutual:Mutual",
+    "mutual-ppo": "agents.imitation.mutual:MutualPPO",
 }
 
 NAMES = tuple(_CLASSES)

@@ -40,8 +40,8 @@ class AgentWrapper(Agent):
         if not isinstance(agent, self.wrapped):
             raise ConfigError(f"{name} wraps one {inner}, as in {name}({inner}(env), …), got {agent!r}")
         if isinstance(agent, PPO) and not issubclass(self.wrapped, PPO):
-            other = ": GAILPPO does" if self.name == "gail" else ", whose minibatches would not see what it adds"
-            raise ConfigError(f"{name} wraps an A2C, not a PPO{other}")
+            of_ppo = [cls.__name__ for cls in type(self).__subclasses__() if issubclass(cls.wrapped, PPO)]
+            raise ConfigError(f"{name} wraps an A2C, not a PPO{f': {of_ppo[0]} does' if of_ppo else ''}")
         convert_settings(self, type(self))
         self.env, self.seed, self.threads, self.n_steps = agent.env, agent.seed, agent.threads, agent.n_steps
         self.worlds, self.obs_space, self.predicting = agent.worlds, agent.obs_space, agent.predicting

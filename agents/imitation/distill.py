@@ -3,7 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, cast
 
 import torch
 from gymnasium import spaces
@@ -16,6 +16,8 @@ from agents.imitation.offline import Epochs, load_demonstrations, n_steps_for
 from agents.loop import RunChunk
 from agents.maths.distributions import Distribution
 from agents.maths.schedules import Schedule, value_at
+from agents.networks.forward import legal_actions
+from agents.ppo import PPO, Added, Loss
 from agents.rollout import Metrics, Rollout
 from agents.settings.ranges import Count
 from agents.settings.values import ConfigError
@@ -72,12 +74,20 @@ class Distill(AgentWrapper):
         batch = batch.to(learner.device)
         learner.observe_rewards(batch)
         objective = self.agent.objective(batch, progress)
-        teachers, pi = self.ensemble.distributions(batch.obs, objective.inputs.legal), objective.pi
+        teachers = self.ensemble.distributions(batch.obs, objective.inputs.legal)
+        loss, metrics = self._combined(objective.loss, objective.pi, teachers, progress)
+        return {**learner.descend(objective._replace(loss=loss), batch, progress), **metrics}
+
+    def _combined(
+        self, rl_loss: Tensor, pi: Distribution, teachers: Sequence[Distribution], progress: float
+    ) -> tuple[Tensor, Metrics]:
+        """The loss on states of the student, and its metrics. rl_loss: of the algorithm that is wrapped."""
         distill_loss = value_at(self.distill_coef, progress) * self.ensemble.loss(teachers, pi)
-        rl_coef, ent_coef = value_at(self.rl_coef, progress), learner.optimizer.entropy_coefficient(progress)
-        rl_loss = rl_coef * objective.loss if rl_coef else -ent_coef * pi.entropy().mean()
-        metrics = self._metrics(distill_loss, self.ensemble.forward_kl(teachers, pi))
-        return {**learner.descend(objective._replace(loss=rl_loss + distill_loss), batch, progress), **metrics}
+        if rl_coef := value_at(self.rl_coef, progress):
+            loss = rl_coef * rl_loss + distill_loss
+        else:
+            loss = distill_loss - self.agent.learner.optimizer.entropy_coefficient(progress) * pi.entropy().mean()
+        return loss, self._metrics(distill_loss, self.ensemble.forward_kl(teachers, pi))
 
     def learn_from(self, batch: Examples, progress: float) -> Metrics:
         """One gradient step on recorded states."""
@@ -106,6 +116,33 @@ class Distill(AgentWrapper):
     def summary(self) -> str:
         teachers = f"{', '.join(self.teachers)}, {self.direction} at temperature {self.temperature:g}"
         return f"learns from {teachers}, on {'its own rollouts' if self.epochs is None else self.epochs.describe()}"
+
+
+@dataclass(eq=False, kw_only=True)
+class DistillPPO(Distill):
+    """Distillation into a PPO: `DistillPPO(PPO(env), teachers=…)`. The loss is that of every minibatch, L_PPO in it."""
+
+    name = "distill-ppo"
+    wrapped = PPO
+    wraps = PPO.name
+
+    def prepare(self) -> None:
+        own = cast(PPO, self.agent).batch_size
+        if self.batch_size != own:
+            raise ConfigError(f"batch_size is {self.batch_size}, and {own} of the PPO: make them equal")
+        super().prepare()
+
+    def update(self, batch: Rollout, progress: float = 0.0) -> Metrics:
+        """Epochs of minibatches of a rollout of the student."""
+        agent = cast(PPO, self.agent)
+        batch = batch.to(agent.learner.device)
+        teachers = self.ensemble.distributions(batch.obs, legal_actions(batch))
+        return agent.learn_from(batch, progress, Added(torch.stack([pi.raw for pi in teachers], -2), self._guided))
+
+    def _guided(self, loss: Loss, teachers: Tensor, progress: float) -> Loss:
+        policies = [self.agent.policy.distribution(raw) for raw in teachers.unbind(-2)]
+        total, metrics = self._combined(loss.total, loss.pi, policies, progress)
+        return Loss(total, {**loss.metrics, **metrics}, loss.pi)
 
 
 class TeacherEnsemble:

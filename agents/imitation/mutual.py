@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import cast
 
 import torch
 from torch import Generator, Tensor, nn
@@ -12,6 +13,7 @@ from agents.maths import information
 from agents.maths.distributions import Categorical, Distribution
 from agents.maths.schedules import Schedule, value_at
 from agents.networks.forward import legal_actions
+from agents.ppo import PPO, Added, Loss
 from agents.rollout import NO_CONTEXT, Array, Choice, Context, Metrics, Rollout
 from agents.settings.ranges import Peers
 from agents.settings.values import ConfigError
@@ -97,16 +99,17 @@ class Mutual(AgentWrapper):
             rows.append({**metrics, "train/peer_kl": kl.detach(), **_diversity(policies[k])})
         return {name: torch.stack([row[name] for row in rows]).mean() for name in rows[0]}
 
-    @torch.no_grad()
     def _policies_on(self, part: Rollout, pi: Distribution, k: int) -> list[Distribution]:
         """The policies of all peers on the states of peer k, whose own is π."""
-        legal = legal_actions(part)
-        return [
-            peer.policy.distribution(pi.raw.detach())
-            if j == k
-            else peer.policy(peer.learner.encoded(part.obs), None, legal)
-            for j, peer in enumerate(self.peer_agents)
-        ]
+        policies = self._others_on(part, k)
+        policies.insert(k, self.agent.policy.distribution(pi.raw.detach()))
+        return policies
+
+    @torch.no_grad()
+    def _others_on(self, part: Rollout, k: int) -> list[Distribution]:
+        """The policies of the other peers on the states of peer k."""
+        others, legal = [peer for j, peer in enumerate(self.peer_agents) if j != k], legal_actions(part)
+        return [peer.policy(peer.learner.encoded(part.obs), None, legal) for peer in others]
 
     def _part(self, batch: Rollout, k: int) -> Rollout:
         """The part of a rollout from the environments of peer k."""
@@ -128,6 +131,34 @@ class Mutual(AgentWrapper):
         others = self.peer_agents[1:]
         for peer, of_peer in zip(others, saved.sequence(state["peers"], "peers", len(others)), strict=True):
             peer.load_state_dict(saved.mapping(of_peer, "peer"))
+
+
+@dataclass(eq=False, kw_only=True)
+class MutualPPO(Mutual):
+    """Mutual learning of PPOs: `MutualPPO(PPO(env))`. The others' policies are those before the update of all peers."""
+
+    name = "mutual-ppo"
+    wrapped = PPO
+    wraps = PPO.name
+
+    def update(self, batch: Rollout, progress: float = 0.0) -> Metrics:
+        """Epochs of minibatches of every peer."""
+        batch = batch.to(self.agent.learner.device)
+        parts = [self._part(batch, k) for k in range(self.peers)]
+        others = [torch.stack([pi.raw for pi in self._others_on(part, k)], -2) for k, part in enumerate(parts)]
+        rows = [
+            cast(PPO, peer).learn_from(part, progress, Added(policies, self._guided))
+            for peer, part, policies in zip(self.peer_agents, parts, others, strict=True)
+        ]
+        return {name: torch.stack([row[name] for row in rows]).mean() for name in rows[0]}
+
+    def _guided(self, loss: Loss, others: Tensor, progress: float) -> Loss:
+        policies = [self.agent.policy.distribution(raw) for raw in others.unbind(-2)]
+        kl = torch.stack([pi.kl(loss.pi).mean() for pi in policies]).mean()
+        own = self.agent.policy.distribution(loss.pi.raw.detach())
+        metrics = {**loss.metrics, "train/peer_kl": kl.detach(), **_diversity([own, *policies])}
+        weight = value_at(self.mutual_coef, progress)
+        return Loss(loss.total + weight * kl if weight else loss.total, metrics, loss.pi)
 
 
 def _diversity(policies: list[Distribution]) -> dict[str, Tensor]:

@@ -32,7 +32,7 @@ from tests.conftest import Command
 from tests.matrix import ACTIONS, OBSERVATIONS, Match
 from tests.runs import run_of, table
 
-AROUND = ("clone", "gail", "gail-ppo", "distill", "mutual")
+AROUND = ("clone", "gail", "gail-ppo", "distill", "distill-ppo", "mutual", "mutual-ppo")
 FEW = {"net_arch": (8,), "num_envs": 4, "n_steps": 2}
 Given = dict[str, dict[str, object]]  # case → the settings that it needs
 
@@ -50,7 +50,9 @@ def given(tmp_path: Path) -> Given:
         "gail": {**online, "spectral_norm": True},
         "gail-ppo": {**online, "n_epochs": 2, "batch_size": 4},
         "distill": {"teachers": (teacher,), "rl_coef": 0.5},
+        "distill-ppo": {"teachers": (teacher,), "rl_coef": 0.5, "n_epochs": 2, "batch_size": 4},
         "mutual": {},
+        "mutual-ppo": {"n_epochs": 2, "batch_size": 4},
         "distill offline": {"teachers": (teacher,), **offline, "patience": 1000},
         "clone to its end": {**offline, "patience": 2},
     }

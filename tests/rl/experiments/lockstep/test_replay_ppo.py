@@ -84,7 +84,7 @@ class ClipsOnTheWrongSide(PPO):
         wrong = -torch.max(ratio * a, ratio.clamp(0.98, 1.02) * a).mean()
         value = (part.target - self.value(part.x)).square().mean()
         metrics: Metrics = {**right.metrics, "train/policy_loss": policy}
-        return Loss(wrong + 0.5 * value, metrics)
+        return Loss(wrong + 0.5 * value, metrics, pi)
 
 
 class DropsTheLast(Shuffle):
