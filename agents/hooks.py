@@ -24,8 +24,8 @@ from envs import EnvLike, saved
 from envs.streams import stream_seeds
 
 __all__ = [
-    "Checkpoints", "Evaluated", "Evaluation", "Evaluations", "Hook", "Image", "Log", "MaxSeconds", "Patience", "Status",
-    "Stop", "StopAt", "Training",
+    "Checkpoints", "Evaluated", "Evaluation", "Evaluations", "Hook", "Image", "Log", "MaxSeconds", "Patience",
+    "PauseAt", "Status", "Stop", "StopAt", "Training",
 ]  # fmt: skip
 
 
@@ -128,6 +128,20 @@ class Patience(Hook):
     def on_evaluation(self, training: Training, evaluated: Evaluated) -> None:
         if evaluated.since_best >= self.evaluations:
             training.stop("eval_patience", f"no better evaluation in {evaluated.since_best}")
+
+
+class PauseAt(Hook):
+    """Stops training after the first update at or past this number of environment steps, so that it can go on."""
+
+    def __init__(self, step: int) -> None:
+        self.step_interval = cast(int, converted("step", step, Steps))
+
+    def on_begin(self, training: Training) -> None:
+        if training.step >= self.step_interval:
+            self.on_steps(training)
+
+    def on_steps(self, training: Training) -> None:
+        training.stop("pause_at", f"step {training.step:,}")
 
 
 class MaxSeconds(Hook):

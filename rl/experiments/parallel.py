@@ -1,5 +1,7 @@
 """Runs many trainings in parallel, ours and SB3's; reuses finished ones, resumes interrupted ones."""
 
+import math
+import re
 import signal
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
@@ -17,7 +19,8 @@ from agents.settings.files import directory_name, read_yaml
 from agents.settings.recipes import recipe_file
 from agents.settings.run import chosen_settings, updates_per_row
 from agents.settings.schema import setting_defaults, setting_types, with_defaults
-from agents.settings.values import ConfigError, convert
+from agents.settings.values import ConfigError, convert, text_of
+from agents.training import Hook
 from envs import Backend, Variant
 from envs.build import NUM_ENVS
 from rl.experiments.executors.base import Executor, Job, WorkerLost
@@ -28,6 +31,8 @@ from rl.run.terminal import RunFailed
 from rl.run.training import main as train_command
 
 BASELINE = "sb3"  # Stable-Baselines3's A2C
+_PAUSE = "pause_at"  # a setting that may differ between the parts of a run
+_NAME_FILES = ("warm_start", "demonstrations", "teachers")  # settings
 BASELINES = {BASELINE: "a2c", "sb3-ppo": "ppo"}  # what `rl.baseline` trains → whose settings; `rl.train` trains others
 
 
@@ -131,7 +136,8 @@ def train_tasks(tasks: Sequence[Task], out: Path, where: Workplace) -> list[Resu
     return [results[i] for i in range(len(tasks))]
 
 
-def _train_baseline(argv: list[str]) -> int:
+def _train_baseline(argv: list[str], hooks: Sequence[Hook] = ()) -> int:
+    """hooks: see nothing, since Stable-Baselines3 writes no checkpoints that could be resumed."""
     from rl.experiments.baseline import main  # takes two seconds to import Stable-Baselines3
 
     return main(argv)
@@ -144,7 +150,8 @@ def _train_one(executor: Executor, env_id: str, line: Line, seed: int, out: Path
     """
     argv = [env_id, "--seed", str(seed), *line.arguments, "--agent", BASELINES.get(line.agent, line.agent)]
     command = _train_baseline if line.agent in BASELINES else train_command
-    job = Job(command, argv, out, partial(_unfinished, env_id, line, seed, out))
+    changes = ["--pause-at", text_of(line.settings[_PAUSE])]
+    job = Job(command, argv, out, partial(_unfinished, env_id, line, seed, out), _files(env_id, line), changes)
     done, newest, attempts = finished(env_id, line, seed, out), None, 0
     while done is None:
         before, run = newest, job.unfinished()
@@ -162,12 +169,28 @@ def _train_one(executor: Executor, env_id: str, line: Line, seed: int, out: Path
     return done
 
 
+def _files(env_id: str, line: Line) -> list[str]:
+    """The files and run directories that a run's command and settings name."""
+    values = [line.settings.get(name) for name in _NAME_FILES]
+    named = [str(part) for value in values if value for part in (value if isinstance(value, list) else [value])]
+    texts = [env_id, line.agent, *map(str, line.settings.values())]
+    code = [file for text in texts for file in re.findall(r"[^\s'\[,]+\.py(?=:)", text)]  # of file.py:Class
+    return [*(line.arguments[1:2] if line.arguments[:1] == ["--config"] else []), *named, *code]
+
+
 def _unfinished(env_id: str, line: Line, seed: int, out: Path) -> Path | None:
-    """The newest run of exactly these settings that can be resumed, if there is one."""
+    """The newest run of exactly these settings that can be resumed, if there is one; it may have paused earlier."""
     if line.agent in BASELINES:
         return None
-    runs = [run for run in _matching(env_id, line, seed, out) if any(run.glob("checkpoints/*.pt"))]
+    runs = [run for run in _matching(env_id, line, seed, out, _PAUSE) if any(run.glob("checkpoints/*.pt"))]
+    runs = [run for run in runs if _pause(_read(run / "config.yaml")) <= _pause(line.settings)]
     return runs[-1] if runs else None
+
+
+def _pause(settings: Mapping[str, object]) -> float:
+    """Environment steps."""
+    pause = settings.get(_PAUSE)
+    return pause if isinstance(pause, int) else math.inf
 
 
 def finished(env_id: str, line: Line, seed: int, out: Path) -> Result | None:
@@ -176,18 +199,20 @@ def finished(env_id: str, line: Line, seed: int, out: Path) -> Result | None:
     return read_result(runs[-1]) if runs else None
 
 
-def _matching(env_id: str, line: Line, seed: int, out: Path) -> list[Path]:
-    """Run directories of exactly these settings, oldest first; a setting newer than a run counts as its default."""
-    expected = _resolved({"env": env_id, "agent": line.agent, **line.settings, "seed": seed})
+def _matching(env_id: str, line: Line, seed: int, out: Path, but: str = "") -> list[Path]:
+    """Run directories of exactly these settings, but for one, oldest first; a setting newer than a run counts as its
+    default."""
+    expected = _resolved({"env": env_id, "agent": line.agent, **line.settings, "seed": seed}, but)
     runs = sorted((out / directory_name(env_id) / directory_name(line.agent)).glob(f"{seed}-*/config.yaml"))
-    return [file.parent for file in runs if _resolved(with_defaults(_read(file), line.defaults)) == expected]
+    return [file.parent for file in runs if _resolved(with_defaults(_read(file), line.defaults), but) == expected]
 
 
-def _resolved(settings: Mapping[str, object]) -> dict[str, object]:
+def _resolved(settings: Mapping[str, object], but: str) -> dict[str, object]:
     """With the log_interval that null stands for, which older runs name."""
+    settings = {key: value for key, value in settings.items() if key != but}
     n_steps, num_envs, interval = (settings.get(name) for name in ("n_steps", "num_envs", "log_interval"))
     if interval is not None or not isinstance(n_steps, int):
-        return dict(settings)
+        return settings
     steps = n_steps * (num_envs if isinstance(num_envs, int) else NUM_ENVS)
     return {**settings, "log_interval": updates_per_row(None, steps)}
 

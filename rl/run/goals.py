@@ -4,12 +4,12 @@ from collections.abc import Mapping
 
 from tqdm import tqdm
 
-from agents.hooks import Evaluated, Evaluations, Hook, MaxSeconds, Patience, Stop, StopAt, Training
+from agents.hooks import Evaluated, Evaluations, Hook, MaxSeconds, Patience, PauseAt, Stop, StopAt, Training
 from agents.settings.run import RunSettings
 from agents.settings.values import ConfigError
 from envs import saved
 
-STOPS = ("stop_at", "eval_patience", "max_seconds")  # settings that end training
+STOPS = ("stop_at", "eval_patience", "pause_at", "max_seconds")  # settings that end training
 
 
 class Goals:
@@ -19,6 +19,7 @@ class Goals:
         """Raises ConfigError if stop_at is the reward threshold of an environment that has none."""
         self._settings, self.ended = settings, None
         self.evaluations, self._clock = None, None
+        self._pause = [] if settings.pause_at is None else [PauseAt(settings.pause_at)]
         if settings.eval_interval:
             self.evaluations = Evaluations(
                 settings.eval_interval, settings.eval_interval_episodes, max_steps=settings.eval_max_steps
@@ -42,7 +43,7 @@ class Goals:
     def hooks(self) -> list[Hook]:
         """They come after the recorder and before the checkpoints, which then hold the evaluation and what it ends."""
         found = [_Announcements(), self.evaluations, *self._stops] if self.evaluations else []
-        return [hook for hook in (*found, self._clock) if hook is not None]
+        return [hook for hook in (*found, *self._pause, self._clock) if hook is not None]
 
     def summary(self, stopped: Stop | None) -> dict[str, object]:
         """The part of summary.json that comes from these hooks."""

@@ -20,17 +20,21 @@ from rl.run.results import write_json
 def create_run_directory(out: Path, env_id: str, agent: str, seed: int, settings: Mapping[str, object]) -> Path:
     """Creates `out/<env>/<agent>/<seed>-<time>/` with config.yaml and versions.json; returns it."""
     parent = out / directory_name(env_id) / directory_name(agent)
-    stamp = datetime.now().strftime("%Y%m%d-%H%M%S")
-    name = f"{seed}-{stamp}"
-    for attempt in range(2, 1000):
-        try:
-            (parent / name).mkdir(parents=True)
-            break
-        except FileExistsError:
-            name = f"{seed}-{stamp}-{attempt}"
-    directory = parent / name
+    directory = new_directory(parent / f"{seed}-{datetime.now().strftime('%Y%m%d-%H%M%S')}")
     write_yaml(directory / "config.yaml", settings)
     write_json(directory / "versions.json", versions())
+    return directory
+
+
+def new_directory(path: Path) -> Path:
+    """Creates the directory, or `path`-2, `path`-3, … if there is one; returns it."""
+    directory = path
+    for attempt in range(2, 1000):
+        try:
+            directory.mkdir(parents=True)
+            break
+        except FileExistsError:
+            directory = path.with_name(f"{path.name}-{attempt}")
     return directory
 
 

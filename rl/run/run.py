@@ -3,6 +3,7 @@
 import math
 import tempfile
 import traceback
+from collections.abc import Sequence
 from contextlib import closing, suppress
 from pathlib import Path
 from typing import NamedTuple
@@ -73,8 +74,8 @@ class Run(NamedTuple):
         except (CheckpointError, OSError) as error:
             raise self.failure(error) from error
 
-    def train(self, interrupt: Interrupt) -> None:
-        """Trains to `total_timesteps`, or to what stops it, and saves.
+    def train(self, interrupt: Interrupt, others: Sequence[Hook]) -> None:
+        """Trains to `total_timesteps`, or to what stops it, and saves. others: hooks that come last.
 
         Raises KeyboardInterrupt after a signal, RunFailed if training fails; what was learned is saved then too.
         """
@@ -87,9 +88,9 @@ class Run(NamedTuple):
             with closing(ProgressBar(total, agent.loop.step)) as bar:
                 interrupt.defer()
                 shown = [bar, self.sinks] if self.first else []
-                hooks = [self.recorder, *shown, interrupt, *self._films, *self.goals.hooks, self.checkpoints]
+                own = [self.recorder, *shown, interrupt, *self._films, *self.goals.hooks, self.checkpoints]
                 every = updates_per_row(self.settings.log_interval, agent.n_steps * agent.worlds.num_envs)
-                agent.learn(total - agent.loop.step, hooks, log_interval=every)
+                agent.learn(total - agent.loop.step, [*own, *others], log_interval=every)
                 interrupt.status = agent.loop.ranks.highest(interrupt.status)  # the signal may not have reached all yet
                 self.save()
                 interrupt.deliver()

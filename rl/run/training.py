@@ -4,7 +4,7 @@ import os
 import sys
 import time
 from argparse import Namespace
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, redirect_stdout, suppress
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from agents.settings.recipes import recipe_file
 from agents.settings.run import RunSettings, chosen_settings
 from agents.settings.schema import setting_types, setting_values
 from agents.settings.values import ConfigError
+from agents.training import Hook
 from envs.names import full_id
 from rl.run.flags import add_settings, given_settings
 from rl.run.goals import Goals
@@ -28,8 +29,8 @@ from rl.run.summary import write_summary
 from rl.run.terminal import DONE, Interrupt, Parser, RunFailed
 
 
-def main(argv: list[str]) -> int:
-    """Trains, evaluates and summarizes a new or resumed run. Returns the exit status."""
+def main(argv: list[str], hooks: Sequence[Hook] = ()) -> int:
+    """Trains, evaluates and summarizes a new or resumed run. Returns the exit status. hooks: beside the run's own."""
     start = time.perf_counter()
     args = _parser(argv).parse_args(argv)
     if args.list:
@@ -41,7 +42,7 @@ def main(argv: list[str]) -> int:
         try:
             interrupt.deliver()
             run.print_header()
-            run.train(interrupt)
+            run.train(interrupt, hooks)
             _finish(run, start)
             return DONE
         except KeyboardInterrupt as stopped:

@@ -1,9 +1,10 @@
 """`Executor`, what trains runs for the commands that train many; and how a worker trains one."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
+from agents.training import Hook
 from rl.run.signals import status_of
 from rl.run.terminal import ANTICIPATED, DONE, FAILED, RunFailed
 
@@ -18,19 +19,27 @@ class WorkerLost(RunFailed):
     """The process that trained was killed from outside; the same command resumes its run."""
 
 
+class Command(Protocol):
+    """`main` of a command that trains a run. hooks: see the training beside those of the command itself."""
+
+    def __call__(self, argv: list[str], hooks: Sequence[Hook] = ()) -> int: ...
+
+
 class Job(NamedTuple):
     """A run to train."""
 
-    command: Callable[[list[str]], int]  # `main` of the command that trains it
+    command: Command
     argv: list[str]  # of a new run
     out: Path  # parent of run directories
     unfinished: Callable[[], Path | None]  # finds the run directory to go on with, if there is one
+    files: Sequence[str] = ()  # files and run directories that the settings name
+    changes: Sequence[str] = ()  # arguments beside --resume
 
     @property
     def arguments(self) -> list[str]:
         """Of the command, on a machine that sees the driver's files."""
         run = self.unfinished()
-        return [*self.argv, "--out", str(self.out)] if run is None else ["--resume", str(run)]
+        return [*self.argv, "--out", str(self.out)] if run is None else ["--resume", str(run), *self.changes]
 
 
 class Executor(Protocol):

@@ -164,6 +164,19 @@ def test_seconds_count_on_in_a_resumed_run(command: Command, tmp_path: Path) -> 
     assert A2C.load(run).loop.step > step
 
 
+@pytest.mark.usefixtures("undrawn")
+def test_a_run_that_pauses_twice_ends_as_if_it_had_not(undisturbed: Path, command: Command, tmp_path: Path) -> None:
+    status, out, _ = command(rl.train, *RUN, "--pause-at", 145, "--out", tmp_path)
+    run = run_of(tmp_path)
+    assert (status, out.splitlines()[-1]) == (0, "stopped by    pause_at: step 150")
+    status, _, err = command(rl.train, "--resume", run)
+    assert (status, err.endswith("was stopped by pause_at: step 150; change --pause-at to go on\n")) == (2, True)
+    status, out, _ = command(rl.train, "--resume", run, "--pause-at", 300)
+    assert (status, out.splitlines()[-1]) == (0, "stopped by    pause_at: step 300")
+    assert command(rl.train, "--resume", run, "--pause-at", "null")[0] == 0
+    compare(run, undisturbed)
+
+
 @pytest.mark.parametrize(
     ("argv", "words"),
     [
