@@ -16,22 +16,28 @@ class Workplace(NamedTuple):
 
     jobs: int = 2  # runs at a time
     slurm: str | None = None  # options of sbatch
+    address: str | None = None  # of a Ray cluster
     cpus_per_run: int = 1
     gpus_per_run: int = 0
 
     def open(self) -> Executor:
         """Raises ConfigError if the executor is not installed, or is not to be had here."""
         if self.slurm is not None:
-            _need("submitit", "slurm")
+            _need("submitit", "--slurm", "slurm")
             from rl.experiments.executors.slurm import Slurm, parameters_of
 
             return Slurm(self.jobs, parameters_of(self.slurm, self.cpus_per_run, self.gpus_per_run))
+        if self.address is not None:
+            _need("ray", "--address", "ray")
+            from rl.experiments.executors.ray import Ray
+
+            return Ray(self.jobs, self.address, self.cpus_per_run, self.gpus_per_run)
         return Local(self.jobs)
 
 
-def _need(package: str, extra: str) -> None:
+def _need(package: str, flag: str, extra: str) -> None:
     if find_spec(package) is None:
-        raise ConfigError(f"--{extra} needs {package}: {install_command(extra)}")
+        raise ConfigError(f"{flag} needs {package}: {install_command(extra)}")
 
 
 def add_workplace(parser: Parser, what: str = "runs") -> None:
@@ -39,14 +45,19 @@ def add_workplace(parser: Parser, what: str = "runs") -> None:
     parser.add_jobs(what)
     about = "train in SLURM jobs with these options of sbatch, such as partition=cpu,time=120 (minutes)"
     parser.add_argument("--slurm", metavar="KEY=VALUE,…", help=about)
+    parser.add_argument(
+        "--address", metavar="A", help="train on the Ray cluster at auto (of this machine) or host:port"
+    )
     parser.add_argument("--cpus-per-run", type=at_least(1), metavar="C", help="of a cluster's (default 1)")
     parser.add_argument("--gpus-per-run", type=at_least(0), metavar="G", help="of a cluster's (default 0)")
 
 
 def workplace(args: Namespace) -> Workplace:
     """Raises ConfigError if flags exclude each other."""
-    if args.slurm is None:
+    if args.slurm is not None and args.address is not None:
+        raise ConfigError("--slurm and --address name two clusters: give one of them")
+    if args.slurm is None and args.address is None:
         for flag, given in (("--cpus-per-run", args.cpus_per_run), ("--gpus-per-run", args.gpus_per_run)):
             if given is not None:
-                raise ConfigError(f"{flag} is for runs on a cluster: give it with --slurm")
-    return Workplace(args.jobs, args.slurm, args.cpus_per_run or 1, args.gpus_per_run or 0)
+                raise ConfigError(f"{flag} is for runs on a cluster: give it with --slurm or --address")
+    return Workplace(args.jobs, args.slurm, args.address, args.cpus_per_run or 1, args.gpus_per_run or 0)
