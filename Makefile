@@ -3,7 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help train test test-long docs lint style figures zoo unseen ppo streaming imitation collapse lockstep bench information coverage gan stress clean
+.PHONY: help train test test-long docs lint style figures zoo unseen ppo streaming imitation search collapse lockstep bench information coverage gan stress clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*##/\1\t/p' $(MAKEFILE_LIST)
@@ -109,6 +109,17 @@ streaming: .venv/installed-zoo  ## streaming actor-critic beside A2C, its parts,
 		--line 'stream, 200,000 steps' agent=stream total_timesteps=200000 --line 'stream, 1,000,000 steps' agent=stream
 	$(BIN)/python -m rl.compare --suite zoo --agent stream --seeds 10000-10004 \
 		--only Hopper-v5 Walker2d-v5 HalfCheetah-v5 Swimmer-v5 Ant-v5 Humanoid-v5
+	$(BIN)/python -m rl.index
+
+search: .venv/installed-dev  ## 40 trials on Acrobot-v1 over two raylets; the best one beside the defaults on fresh seeds (half an hour on two cores)
+	$(BIN)/ray start --head --port=6379 --num-cpus=1 --include-dashboard=false --disable-usage-stats
+	$(BIN)/ray start --address=127.0.0.1:6379 --num-cpus=1
+	$(BIN)/python -m rl.sweep Acrobot-v1 --trials 40 --pruner halving --seeds 150-151 --total-timesteps 100000 \
+		--address 127.0.0.1:6379 --write results/Acrobot-v1/search.yaml
+	$(BIN)/python -m rl.compare Acrobot-v1 --seeds 10400-10419 --name search-check --total-timesteps 100000 \
+		--address 127.0.0.1:6379 --line defaults configs/sb3-defaults.yaml \
+		--line 'best of 40 trials' results/Acrobot-v1/search.yaml
+	$(BIN)/ray stop
 	$(BIN)/python -m rl.index
 
 collapse: .venv/installed  ## why single-step TD fails on CartPole-v1: one change at a time, 50 seeds (an hour on two cores)

@@ -1,7 +1,8 @@
 """`python -m rl.sweep ENV`: searches hyper-parameters on tuning seeds; the best trial makes a recipe.
 
 Every trial trains the tuning seeds one after another, and ends early if its mean is below the median of the trials
-before it. The search is kept in OUT/ENV/sweep-NAME/; the same command resumes it, and extends it with more `--trials`.
+before it; or, with `--pruner halving`, trains all of them in parts, and ends early if it is not among the best third.
+The search is kept in OUT/ENV/sweep-NAME/; the same command resumes it, and extends it with more `--trials`.
 The page and its numbers go to RESULTS/ENV/NAME.md and .json.
 """
 
@@ -23,9 +24,11 @@ from envs import evaluation_backend, make
 from envs.names import full_id
 from rl.experiments.executors.workplace import add_workplace, workplace
 from rl.experiments.parallel import budget
+from rl.experiments.search.figure import draw
 from rl.experiments.search.findings import Findings, page, recipe
 from rl.experiments.search.space import Parameters, propose, read_space
-from rl.experiments.search.study import Search, Tried
+from rl.experiments.search.stopping import PRUNERS
+from rl.experiments.search.study import SAMPLERS, Search, Tried
 from rl.experiments.search.trials import Plan, Trials
 from rl.run.signals import status_of
 from rl.run.terminal import DONE, Parser, RunFailed, at_least, file_name, run
@@ -38,7 +41,8 @@ def main(argv: list[str]) -> int:
     defaults = setting_defaults(*plan.kinds)
     proposals = [_proposal(plan, texts) for texts in args.proposals]
     directory = args.out / directory_name(args.env) / f"sweep-{args.name}"
-    with closing(Search(directory, plan.space, plan.about(), {"agent": "a2c", **defaults})) as search:
+    usual = {"agent": "a2c", **defaults}
+    with closing(Search(directory, plan.space, plan.about(), usual, plan.stopping, args.sampler)) as search:
         for proposal in proposals:
             search.queue(proposal)
         where = workplace(args)
@@ -49,7 +53,15 @@ def main(argv: list[str]) -> int:
             return status_of(stopped)
         base = plan.line("base", {}).settings
         found = Findings(
-            args.env, command, machine(), plan.seeds, base, plan.space, defaults, search.ended(), search.importances()
+            args.env,
+            command,
+            machine(),
+            plan.stopping,
+            base,
+            plan.space,
+            defaults,
+            search.ended(),
+            search.importances(),
         )
     _write(found, args)
     return DONE
@@ -63,6 +75,12 @@ def _parser() -> Parser:
     parser.add_seeds("100-101", "to tune with (default 100-101)")
     parser.add_argument("--total-timesteps", metavar="N", help="of every run (default: the recipe's)")
     add_workplace(parser, "trials")
+    parser.add_argument(
+        "--pruner", choices=PRUNERS, default="median",
+        help="stop trials early: median, below the median after a seed; halving, not among the best third after a "
+        "ninth or a third of the steps; none (default median)",
+    )  # fmt: skip
+    parser.add_argument("--sampler", choices=SAMPLERS, default="tpe", help="what proposes settings (default tpe)")
     parser.add_argument(
         "--space", type=Path, metavar="FILE", help="YAML (default: AGENT.yaml or default.yaml of configs/search/)"
     )
@@ -86,7 +104,7 @@ def _parser() -> Parser:
 def _plan(args: Namespace) -> Plan:
     """Raises ConfigError, or as `envs.make` does, on mistakes that every trial would share."""
     given = [parse_assignment(text)[0] for text in args.set]
-    for key, flag in (("seed", "--seeds"), ("total_timesteps", "--total-timesteps")):
+    for key, flag in (("seed", "--seeds"), ("total_timesteps", "--total-timesteps"), ("pause_at", "--pruner")):
         if key in given:
             raise ConfigError(f"--set {key}: a search takes it from {flag}")
     kinds = (SETTINGS[args.agent], RunSettings)
@@ -94,7 +112,7 @@ def _plan(args: Namespace) -> Plan:
     space = {key: form for key, form in space.items() if key not in given}
     steps = args.total_timesteps or budget(args.env, kinds, args.agent)
     fixed = ["eval_episodes=20", f"checkpoint_interval={steps}", *args.set]
-    plan = Plan(args.env, args.agent, args.seeds, steps, fixed, space)
+    plan = Plan(args.env, args.agent, args.seeds, steps, fixed, space, args.pruner)
     base = plan.line("base", {})
     worlds = make(args.env, 1, variant=base.variant, backend=evaluation_backend(base.backend))
     worlds.close()
@@ -139,8 +157,9 @@ def _write(found: Findings, args: Namespace) -> None:
         last = next((trial.reason for trial in reversed(found.trials) if trial.reason), "stopped early")
         raise RunFailed(f"none of {len(found.trials)} trials finished; the last: {last}")
     path = args.results / directory_name(args.env) / args.name
-    page(found).write(path)
-    print(f"\n{page(found)}\nwritten to {path.parent}")
+    page(found, args.name).write(path)
+    draw(found, path)
+    print(f"\n{page(found, args.name)}\nwritten to {path.parent}")
     if args.write is not None:
         file = Path("configs", f"{directory_name(args.env)}.yaml") if args.write == Path() else args.write
         file.parent.mkdir(parents=True, exist_ok=True)

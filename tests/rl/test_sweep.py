@@ -76,6 +76,7 @@ def test_a_search_that_trains(
     recipe.parent.mkdir()
     recipe.write_text("gamma: 0.5\nstream: {trace_decay: 0.8}\n")
     arguments = ["--seeds", "100", "--total-timesteps", "2000", "--set", "eval_episodes=2", "--jobs", "1"]
+    arguments += ["--pruner", "halving"]
     arguments += ["--try", "gamma=0.95", "--try", "target_policy_shift=1e-3", "max_policy_shift=1e-3"]
     arguments += ["--write", str(recipe)]
     status, before, _ = sweep(*arguments, "--trials", "2")
@@ -93,6 +94,8 @@ def test_a_search_that_trains(
     assert table in out
     assert f"- trial 1: {INVALID}" in table
     assert "`total_timesteps: 2000`, `checkpoint_interval: 2000`, `eval_episodes: 2`" in table
+    assert {path.suffix for path in (tmp_path / "results/CartPole-v1").iterdir()} == {".json", ".md", ".pdf", ".png"}
+    assert "![Scores of the trials, and how much the settings explain of them](search.png)" in table
     assert {path.name for path in (tmp_path / "runs/CartPole-v1/sweep-search").iterdir()} == {".lock", "study.log"}
 
     assert recipe.read_text().startswith("# Found by `python -m rl.sweep CartPole-v1 --seeds 100")

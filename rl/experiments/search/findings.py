@@ -6,8 +6,9 @@ from typing import NamedTuple
 from agents.settings.run import RunSettings
 from agents.settings.schema import setting_types
 from agents.settings.values import plain
-from rl.experiments.pages import Page, changed, paragraph, table
+from rl.experiments.pages import Page, changed, image, paragraph, table
 from rl.experiments.search.space import Space
+from rl.experiments.search.stopping import Stopping
 from rl.experiments.search.study import Tried
 
 _SHOWN = 10  # trials of the table
@@ -20,7 +21,7 @@ class Findings(NamedTuple):
     env: str
     command: str
     machine: str
-    seeds: Sequence[int]  # for tuning
+    stopping: Stopping  # with the tuning seeds
     base: Mapping[str, object]  # settings of every trial
     space: Space
     defaults: Mapping[str, object]  # of every setting
@@ -38,14 +39,14 @@ class Findings(NamedTuple):
         return {key: plain(trial.settings.get(key, value)) for key, value in self.base.items()}
 
 
-def page(found: Findings) -> Page:
-    """How the search went, its best trials, and which settings mattered."""
+def page(found: Findings, name: str) -> Page:
+    """How the search went, its best trials, and which settings mattered. name: of the figure."""
     counts = {end: sum(trial.end == end for trial in found.trials) for end in _ENDS}
     fixed = changed(found.base, found.defaults, set(found.base) - set(found.space))
     explained = f"""
-        {len(found.trials)} trials: {counts["finished"]} finished, {counts["stopped"]} stopped early, with a mean below
-        the median of those before, {counts["failed"]} failed or had settings that exclude each other. A trial's score
-        is the mean over tuning seeds {", ".join(map(str, found.seeds))} of the deterministic evaluation,
+        {len(found.trials)} trials: {counts["finished"]} finished, {counts["stopped"]} stopped early
+        ({found.stopping}), {counts["failed"]} failed or had settings that exclude each other. A trial's score
+        is the mean over tuning seeds {", ".join(map(str, found.stopping.seeds))} of the deterministic evaluation,
         {found.base["eval_episodes"]} episodes, after {found.base["total_timesteps"]:,} steps. The best of many scores
         is too high for what it found; other seeds say what a recipe is worth."""
     trials = [
@@ -55,8 +56,9 @@ def page(found: Findings) -> Page:
     ]
     parts = [
         paragraph(explained),
+        image("Scores of the trials, and how much the settings explain of them", f"{name}.png"),
         f"Settings of all trials that differ from the defaults: {fixed}.",
-        table(["trial", "settings", "score", *(f"seed {seed}" for seed in found.seeds)], trials, words=2),
+        table(["trial", "settings", "score", *(f"seed {seed}" for seed in found.stopping.seeds)], trials, words=2),
     ]
     if found.importances:
         shares = [[f"`{name}`", f"{share:.2f}"] for name, share in found.importances.items()]
@@ -73,7 +75,7 @@ def page(found: Findings) -> Page:
 
 def _numbers(found: Findings) -> dict[str, object]:
     return {
-        "env": found.env, "seeds": list(found.seeds), "base": dict(found.base),
+        "env": found.env, "seeds": list(found.stopping.seeds), "base": dict(found.base),
         "space": {key: str(form) for key, form in found.space.items()},
         "trials": [trial._asdict() | {"score": trial.score} for trial in found.trials],
         "best": found.best[0].number, "importances": dict(found.importances),

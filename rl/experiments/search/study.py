@@ -13,6 +13,7 @@ from agents.settings.values import ConfigError, plain, text_of
 from agents.writing import naming
 from envs.extras import install_command
 from rl.experiments.search.space import Parameters, Space, draw
+from rl.experiments.search.stopping import MEDIAN, Stopping
 from rl.run.files import lock
 
 if TYPE_CHECKING:
@@ -21,17 +22,19 @@ if TYPE_CHECKING:
 
 _LOG = "study.log"
 _LOG_LOCK = f"{_LOG}.lock"  # a link, with which Optuna locks the log
-_STARTUP = 8  # finished trials before any is stopped early
+_ENOUGH = 8  # different scores, from which on the importance of settings is told
 _ATTEMPTS = 2  # at a trial whose process was killed
 End = Literal["finished", "stopped", "failed"]
+Sampler = Literal["tpe", "random"]
+SAMPLERS: tuple[Sampler, ...] = ("tpe", "random")
 
 
 class Tried(NamedTuple):
-    """A trial that has ended: finished, stopped early because it was below the median, or failed."""
+    """A trial that has ended: finished, stopped early, or failed."""
 
     number: int
     end: End
-    scores: list[float]  # of the seeds that were trained
+    scores: list[float]  # of the seeds that were trained, as far as the trial came
     settings: dict[str, object]  # that are searched, as JSON holds them
     reason: str  # why it failed
 
@@ -48,28 +51,33 @@ class Candidate:
     trial: "optuna.trial.Trial"
     settings: dict[str, object]
     folder: str  # of its runs
-    scores: list[float] = field(default_factory=list)
+    scores: list[float] = field(default_factory=list)  # of its legs
 
 
 class Search:
-    """TPE (Bergstra et al. 2011) over a space, with the median rule for stopping early.
+    """A search of a space by TPE (Bergstra et al. 2011) or at random, whose trials may be stopped early.
 
     Each trial draws from a generator seeded with its number.
     """
 
     def __init__(
-        self, directory: Path, space: Space, about: Mapping[str, object], defaults: Mapping[str, object] | None = None
-    ) -> None:
+        self, directory: Path, space: Space, about: Mapping[str, object], defaults: Mapping[str, object] | None = None,
+        stopping: Stopping = MEDIAN, sampler: Sampler = "tpe",
+    ) -> None:  # fmt: skip
         """about: everything that the scores depend on besides the space. defaults: values of settings that are newer
         than the search. Raises ConfigError if the directory holds another search, or if Optuna is not installed.
         """
         if find_spec("optuna") is None:
             raise ConfigError(f"the search needs Optuna: {install_command('tune')}")
-        self._space = space
+        self._space, self._stopping, self._sampler = space, stopping, sampler
+        about, usual = {**about, "pruner": stopping.pruner, "sampler": sampler}, {"pruner": "median", "sampler": "tpe"}
         directory.mkdir(parents=True, exist_ok=True)
         self._lock = lock(directory, links=(_LOG_LOCK,))
         try:
-            self._study = _load(directory / _LOG, _described(space, about), _described({}, defaults or {}))
+            self._study = _load(
+                directory / _LOG, _described(space, about), _described({}, {**usual, **(defaults or {})})
+            )
+            self._study.pruner = stopping.rule()
         except BaseException:
             self.close()
             raise
@@ -80,7 +88,7 @@ class Search:
 
     def ended(self) -> list[Tried]:
         """The trials that have ended, in the order of their numbers."""
-        return [_tried(trial) for trial in self._trials("COMPLETE", "PRUNED")]
+        return [self._tried(trial) for trial in self._trials("COMPLETE", "PRUNED")]
 
     def best(self) -> Tried | None:
         finished = [trial for trial in self.ended() if trial.end == "finished"]
@@ -96,7 +104,7 @@ class Search:
             self._retry(trial, trial.user_attrs.get("lost", 0))
 
     def retry_lost(self, candidate: Candidate) -> Tried | None:
-        """Queues a trial whose process was killed; the second time, the trial fails and is returned."""
+        """Queues a trial whose worker was lost; the second time, the trial fails and is returned."""
         lost = candidate.trial.user_attrs.get("lost", 0) + 1
         if lost == _ATTEMPTS:
             return self.give_up(candidate, "the process that trained it, or another beside it, was killed, twice")
@@ -107,53 +115,70 @@ class Search:
         import optuna
 
         self._study.tell(trial.number, state=optuna.trial.TrialState.FAIL)
-        self._study.enqueue_trial(trial.params, user_attrs={"lost": lost, "folder": _folder(trial)})
+        kept = {"lost": lost, "folder": _folder(trial), "scores": trial.user_attrs.get("scores", [])}
+        self._study.enqueue_trial(trial.params, user_attrs=kept)
 
     def ask(self) -> Candidate:
-        self._study.sampler = _sampler(len(self._study.get_trials(deepcopy=False)))
+        """The next trial, with the scores that it had before an interruption."""
+        self._study.sampler = _sampler(self._sampler, len(self._study.get_trials(deepcopy=False)))
         trial = self._study.ask()
         settings = draw(self._space, trial)
         trial.set_user_attr("settings", {key: plain(value) for key, value in settings.items()})
-        return Candidate(trial, settings, _folder(trial))
+        candidate = Candidate(trial, settings, _folder(trial))
+        for score in trial.user_attrs.get("scores", []):
+            self.take_score(candidate, score)
+        return candidate
 
     def end_like_twin(self, candidate: Candidate) -> Tried | None:
         """Ends the trial with the scores of an earlier one with the same settings, if there is one."""
         settings = {key: plain(value) for key, value in candidate.settings.items()}
-        twin = next((trial for trial in self.ended() if trial.settings == settings), None)
+        ended = self._trials("COMPLETE", "PRUNED")
+        twin = next((trial for trial in ended if trial.user_attrs.get("settings") == settings), None)
         if twin is None:
             return None
-        for score in twin.scores:
+        for score in twin.user_attrs.get("scores", [])[len(candidate.scores) :]:
             self.take_score(candidate, score)
-        return self.finish(candidate) if twin.end == "finished" else self.give_up(candidate, twin.reason)
+        tried = self._tried(twin)
+        return self.finish(candidate) if tried.end == "finished" else self.give_up(candidate, tried.reason)
 
     def take_score(self, candidate: Candidate, score: float) -> bool:
-        """Adds the score of the next seed. Returns whether another is due: the mean is not below the median."""
+        """Adds the score of the next leg. Returns whether the trial is worth another."""
         candidate.scores.append(score)
         candidate.trial.set_user_attr("scores", candidate.scores)
-        candidate.trial.report(fmean(candidate.scores), len(candidate.scores))
+        report = self._stopping.report(candidate.scores)
+        if report is None:
+            return True
+        candidate.trial.report(*report)
         return not candidate.trial.should_prune()
 
     def finish(self, candidate: Candidate) -> Tried:
-        return _tried(self._study.tell(candidate.trial, fmean(candidate.scores)))
+        return self._tried(self._study.tell(candidate.trial, fmean(self._stopping.standing(candidate.scores))))
 
     def give_up(self, candidate: Candidate, reason: str = "") -> Tried:
         """reason: why the trial failed; empty if it was stopped early."""
         import optuna
 
         candidate.trial.set_user_attr("reason", reason)
-        return _tried(self._study.tell(candidate.trial, state=optuna.trial.TrialState.PRUNED))
+        return self._tried(self._study.tell(candidate.trial, state=optuna.trial.TrialState.PRUNED))
 
     def importances(self) -> dict[str, float]:
         """Share of the scores' variance by setting, largest first: PED-ANOVA (Watanabe et al. 2023)."""
         import optuna
 
         scores = {trial.value for trial in self._trials("COMPLETE")}
-        if len(scores) < _STARTUP:
+        if len(scores) < _ENOUGH:
             return {}
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # about settings that were drawn in one way only
             evaluator = optuna.importance.PedAnovaImportanceEvaluator()
             return optuna.importance.get_param_importances(self._study, evaluator=evaluator)
+
+    def _tried(self, trial: "optuna.trial.FrozenTrial") -> Tried:
+        attributes = trial.user_attrs
+        reason = str(attributes.get("reason", ""))
+        end: End = "finished" if trial.state.name == "COMPLETE" else "failed" if reason else "stopped"
+        scores = self._stopping.standing(attributes.get("scores", []))
+        return Tried(trial.number, end, scores, attributes.get("settings", {}), reason)
 
     def _trials(self, *states: str) -> "list[optuna.trial.FrozenTrial]":
         import optuna
@@ -175,7 +200,6 @@ def _load(file: Path, about: Mapping[str, object], defaults: Mapping[str, object
     try:
         study = optuna.create_study(
             storage=optuna.storages.JournalStorage(Journal(str(file))),
-            pruner=optuna.pruners.MedianPruner(n_startup_trials=_STARTUP),
             study_name="search",
             direction="maximize",
             load_if_exists=True,
@@ -196,9 +220,11 @@ def _load(file: Path, about: Mapping[str, object], defaults: Mapping[str, object
     return study
 
 
-def _sampler(seed: int) -> "optuna.samplers.TPESampler":
+def _sampler(name: Sampler, seed: int) -> "optuna.samplers.BaseSampler":
     import optuna
 
+    if name == "random":
+        return optuna.samplers.RandomSampler(seed)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
         return optuna.samplers.TPESampler(multivariate=True, group=True, constant_liar=True, seed=seed)
@@ -213,10 +239,3 @@ def _described(space: Space, about: Mapping[str, object]) -> dict[str, object]:
 
 def _folder(trial: "optuna.trial.Trial | optuna.trial.FrozenTrial") -> str:
     return str(trial.user_attrs.get("folder", f"trial-{trial.number}"))
-
-
-def _tried(trial: "optuna.trial.FrozenTrial") -> Tried:
-    attributes = trial.user_attrs
-    reason = str(attributes.get("reason", ""))
-    end: End = "finished" if trial.state.name == "COMPLETE" else "failed" if reason else "stopped"
-    return Tried(trial.number, end, attributes.get("scores", []), attributes.get("settings", {}), reason)

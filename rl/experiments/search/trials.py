@@ -1,20 +1,22 @@
-"""The trials of a search: each trains the tuning seeds one after another; several trials run in parallel."""
+"""The trials of a search: each trains its legs one after another; several trials run in parallel."""
 
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 from agents.settings.by_agent import SETTINGS
+from agents.settings.ranges import Steps
 from agents.settings.recipes import shipped_file
 from agents.settings.run import RunSettings
 from agents.settings.schema import setting_types
-from agents.settings.values import ConfigError, text_of
+from agents.settings.values import ConfigError, converted, text_of
 from rl.experiments.executors.base import RunInterrupted, WorkerLost
 from rl.experiments.executors.workplace import Workplace
 from rl.experiments.parallel import Line, Train, prepare, training
 from rl.experiments.search.space import Space
+from rl.experiments.search.stopping import Pruner, Stopping
 from rl.experiments.search.study import Candidate, Search, Tried
 from rl.run.results import Result
 from rl.run.terminal import RunFailed
@@ -29,15 +31,22 @@ class Plan(NamedTuple):
     total_timesteps: str
     fixed: Sequence[str]  # key=value
     space: Space
+    pruner: Pruner = "median"
 
     @property
     def kinds(self) -> tuple[type, ...]:
         """The dataclasses whose settings are searched or fixed."""
         return (SETTINGS[self.agent], RunSettings)
 
-    def line(self, label: str, settings: Mapping[str, object]) -> Line:
+    @property
+    def stopping(self) -> Stopping:
+        """Raises ConfigError if total_timesteps is no number of steps."""
+        return Stopping(self.pruner, self.seeds, cast(int, converted("total_timesteps", self.total_timesteps, Steps)))
+
+    def line(self, label: str, settings: Mapping[str, object], pause_at: int | None = None) -> Line:
         """A trial as a line: its settings over the fixed ones and the defaults; the recipe plays no part."""
         own = [*self.fixed, *(f"{key}={text_of(value)}" for key, value in settings.items())]
+        own += [] if pause_at is None else [f"pause_at={pause_at}"]
         defaults = shipped_file("sb3-defaults.yaml")
         return prepare(label, self.agent, self.env_id, self.kinds, defaults, own, self.total_timesteps)
 
@@ -53,6 +62,7 @@ class Trials:
 
     def __init__(self, plan: Plan, search: Search, directory: Path, report: Callable[[Tried], None]) -> None:
         self._plan, self._search, self._directory, self._report = plan, search, directory, report
+        self._legs = plan.stopping.legs
         self._in_progress: dict[Future[Result], Candidate] = {}
 
     def train(self, total: int, where: Workplace) -> None:
@@ -95,12 +105,12 @@ class Trials:
         return False
 
     def _submit(self, train: Train, candidate: Candidate) -> None:
-        line = self._plan.line(f"trial {candidate.trial.number}", candidate.settings)
-        seed = self._plan.seeds[len(candidate.scores)]
+        seed, pause_at = self._legs[len(candidate.scores)]
+        line = self._plan.line(f"trial {candidate.trial.number}", candidate.settings, pause_at)
         self._in_progress[train(self._plan.env_id, line, seed, self._directory / candidate.folder)] = candidate
 
     def _take(self, candidate: Candidate, future: "Future[Result]") -> bool:
-        """Takes a run's score. Returns whether another seed is due; if not, ends the trial and deletes its runs."""
+        """Takes a leg's score. Returns whether another is due; if not, ends the trial and deletes its runs."""
         try:
             score = future.result().summary["eval_mean"]
         except RunInterrupted:
@@ -115,7 +125,7 @@ class Trials:
             end = self._search.give_up(candidate, what)
         else:
             worth_another = self._search.take_score(candidate, score)
-            if len(candidate.scores) == len(self._plan.seeds):
+            if len(candidate.scores) == len(self._legs):
                 end = self._search.finish(candidate)
             elif worth_another:
                 return True

@@ -13,6 +13,7 @@ from agents.settings.run import RunSettings
 from agents.settings.schema import setting_defaults, setting_types
 from agents.settings.values import ConfigError
 from rl.experiments.search.space import Range, Space, draw, parse, propose, read_space
+from rl.experiments.search.stopping import Stopping
 from rl.experiments.search.study import Search
 from tests.full_disk import full_disk
 
@@ -192,6 +193,49 @@ def test_below_the_median_is_not_worth_another_seed(tmp_path: Path) -> None:
     assert search.give_up(worse).end == "stopped"
     assert search.take_score(better, 4.0)
     search.close()
+
+
+def test_halving_trains_all_seeds_to_a_rung_and_keeps_the_best_third(tmp_path: Path) -> None:
+    stopping = Stopping("halving", (100, 101), 900)
+    rungs = [(seed, pause) for pause in (100, 300, None) for seed in (100, 101)]
+    assert [tuple(leg) for leg in stopping.legs] == rungs
+    search = Search(tmp_path, SPACE, {}, stopping=stopping)
+    ends = []
+    for score in (1.0, 2.0, 3.0, 2.5, 0.0, 4.0):
+        candidate = search.ask()
+        for leg in range(len(rungs)):
+            worth = search.take_score(candidate, score + 10 * (leg // 2) + leg % 2)
+            assert worth or leg % 2, "both seeds count"
+            if not worth:
+                break
+        ends.append(search.give_up(candidate) if not worth else search.finish(candidate))
+    assert [(tried.end, tried.scores) for tried in ends] == [
+        ("finished", [21.0, 22.0]), ("finished", [22.0, 23.0]), ("finished", [23.0, 24.0]), ("stopped", [2.5, 3.5]),
+        ("stopped", [0.0, 1.0]), ("finished", [24.0, 25.0]),
+    ]  # fmt: skip
+    half = search.ask()
+    for score in (5.0, 6.0, 15.0):
+        assert search.take_score(half, score)
+    search.close()
+    with pytest.raises(ConfigError, match="its pruner is halving, now median"):
+        Search(tmp_path, SPACE, {})
+    again = Search(tmp_path, SPACE, {}, stopping=stopping)
+    again.retry_interrupted()
+    assert again.ask().scores == [5.0, 6.0, 15.0], "the fourth leg is next"
+    again.close()
+
+
+def test_random_draws_do_not_depend_on_scores(tmp_path: Path) -> None:
+    drawn = []
+    for sign in (1.0, -1.0):
+        search = Search(tmp_path / str(sign), SPACE, {}, sampler="random")
+        for score in range(12):
+            candidate = search.ask()
+            search.take_score(candidate, sign * score)
+            search.finish(candidate)
+        drawn.append([trial.settings for trial in search.ended()])
+        search.close()
+    assert drawn[0] == drawn[1]
 
 
 def test_tried_before_and_killed_twice(tmp_path: Path) -> None:

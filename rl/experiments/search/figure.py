@@ -1,0 +1,33 @@
+"""The figure of a search: the scores of its trials, and the importance of the settings."""
+
+from pathlib import Path
+
+from rl.experiments.search.findings import Findings
+from rl.run.figure import BLUE, ORANGE, canvas, finish, save
+
+_BARS = 10  # settings
+
+
+def draw(found: Findings, path: Path) -> None:
+    """Writes `path`.png and .pdf. Left: the score of every trial and the best so far; right: PED-ANOVA."""
+    shares = list(found.importances.items())[:_BARS]
+    with canvas(7.0, 2.8) as figure:
+        left, *right = figure.subplots(1, 2 if shares else 1, squeeze=False)[0]
+        for end, marker, face in (("finished", "o", BLUE), ("stopped", "o", "none")):
+            some = [trial for trial in found.trials if trial.end == end and trial.scores]
+            numbers, scores = [trial.number for trial in some], [trial.score for trial in some]
+            label = {"finished": "finished", "stopped": "stopped early, score so far"}[end]
+            left.scatter(numbers, scores, s=14, marker=marker, facecolors=face, edgecolors=BLUE, lw=0.8, label=label)
+        best, at = list[float](), list[int]()
+        for trial in found.trials:
+            if trial.end == "finished" and trial.score is not None:
+                best.append(max([trial.score, *best[-1:]]))
+                at.append(trial.number)
+        left.step([*at, found.trials[-1].number], [*best, best[-1]], where="post", color=ORANGE, label="best so far")
+        left.legend(fontsize="small", frameon=False)
+        finish(left, "trial", "mean return on tuning seeds")
+        for axes in right:
+            axes.barh([name for name, _ in shares], [share for _, share in shares], color=BLUE)
+            axes.invert_yaxis()
+            finish(axes, "share of the scores' variance")
+        save(figure, path)

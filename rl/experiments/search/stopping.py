@@ -1,0 +1,73 @@
+"""When a trial trains which seed, how far, and when it is stopped early."""
+
+from collections.abc import Sequence
+from statistics import fmean
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+if TYPE_CHECKING:
+    import optuna
+
+Pruner = Literal["median", "halving", "none"]
+PRUNERS: tuple[Pruner, ...] = ("median", "halving", "none")
+_STARTUP = 8  # finished trials before the median rule stops any
+_FACTOR, _RUNGS = 3, 3  # of successive halving: the best third of each of the first rungs goes on to the next
+
+
+class Leg(NamedTuple):
+    """A part of a trial that ends with a score."""
+
+    seed: int
+    pause_at: int | None  # environment steps; None: to the end
+
+
+class Stopping(NamedTuple):
+    """median: one seed after another, while the mean of their scores is not below the median of earlier trials.
+
+    halving: all seeds to a ninth of the steps, to a third, to the end, while the mean of their scores is among the best
+    third of the trials that came so far (asynchronous successive halving, Li et al. 2020).
+    """
+
+    pruner: Pruner = "median"
+    seeds: Sequence[int] = (0,)
+    total_timesteps: int = 1
+
+    @property
+    def legs(self) -> list[Leg]:
+        pauses: list[int | None] = [None]
+        if self.pruner == "halving":
+            pauses = [max(1, self.total_timesteps // _FACTOR**k) for k in range(_RUNGS - 1, 0, -1)] + pauses
+        return [Leg(seed, pause) for pause in pauses for seed in self.seeds]
+
+    def standing(self, scores: Sequence[float]) -> list[float]:
+        """The scores of the seeds that count, of all legs': of halving, those of the last rung that is complete."""
+        if self.pruner != "halving":
+            return list(scores)
+        whole = len(scores) - len(scores) % len(self.seeds)
+        return list(scores[max(0, whole - len(self.seeds)) : whole])
+
+    def report(self, scores: Sequence[float]) -> tuple[float, int] | None:
+        """What Optuna is told after these scores: a mean and the step that it stands for; None if nothing yet."""
+        if self.pruner != "halving":
+            return fmean(scores), len(scores)
+        rung, missing = divmod(len(scores), len(self.seeds))
+        return None if missing else (fmean(self.standing(scores)), _FACTOR ** (rung - 1))
+
+    def rule(self) -> "optuna.pruners.BasePruner":
+        import optuna
+
+        if self.pruner == "halving":
+            return optuna.pruners.SuccessiveHalvingPruner(min_resource=1, reduction_factor=_FACTOR)
+        if self.pruner == "median":
+            return optuna.pruners.MedianPruner(n_startup_trials=_STARTUP)
+        return optuna.pruners.NopPruner()
+
+    def __str__(self) -> str:
+        """Why trials were stopped, for a page."""
+        return {
+            "median": "their mean was below the median of those before",
+            "halving": "their mean was not among the best third after a ninth or a third of the steps",
+            "none": "which this search does not do",
+        }[self.pruner]
+
+
+MEDIAN = Stopping()
