@@ -62,7 +62,8 @@ def page(found: Findings, name: str) -> Page:
     ]
     if found.importances:
         shares = [[f"`{name}`", f"{share:.2f}"] for name, share in found.importances.items()]
-        parts += ["Share of the variance between scores that a setting explains (PED-ANOVA):"]
+        scores = "scores after the first ninth of the steps" if found.stopping.pruner == "halving" else "scores"
+        parts += [f"Share of the variance between {scores} that a setting explains (PED-ANOVA):"]
         parts += [table(["setting", "importance"], shares)]
     first_failures = {trial.reason: trial.number for trial in reversed(found.trials) if trial.end == "failed"}
     if first_failures:

@@ -52,6 +52,12 @@ class Stopping(NamedTuple):
         rung, missing = divmod(len(scores), len(self.seeds))
         return None if missing else (fmean(self.standing(scores)), _FACTOR ** (rung - 1))
 
+    def comparable(self, trial: "optuna.trial.FrozenTrial") -> float | None:
+        """A score of the trial after as many steps as the others' scores; None if there is none."""
+        if self.pruner == "halving":
+            return trial.intermediate_values.get(1)
+        return trial.value if trial.state.name == "COMPLETE" else None
+
     def rule(self) -> "optuna.pruners.BasePruner":
         import optuna
 

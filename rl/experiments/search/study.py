@@ -162,16 +162,25 @@ class Search:
         return self._tried(self._study.tell(candidate.trial, state=optuna.trial.TrialState.PRUNED))
 
     def importances(self) -> dict[str, float]:
-        """Share of the scores' variance by setting, largest first: PED-ANOVA (Watanabe et al. 2023)."""
-        import optuna
+        """Share of the scores' variance by setting, largest first: PED-ANOVA (Watanabe et al. 2023).
 
-        scores = {trial.value for trial in self._trials("COMPLETE")}
-        if len(scores) < _ENOUGH:
+        With halving, scores after the first part, of all trials. Draws that not every trial made are left out.
+        """
+        import optuna
+        from optuna.trial import create_trial
+
+        compared = optuna.create_study(direction="maximize")
+        for trial in self._trials("COMPLETE", "PRUNED"):
+            if (score := self._stopping.comparable(trial)) is not None:
+                scored = create_trial(value=score, params=trial.params, distributions=trial.distributions)
+                compared.add_trial(scored)
+        if len({trial.value for trial in compared.trials}) < _ENOUGH:
             return {}
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # about settings that were drawn in one way only
             evaluator = optuna.importance.PedAnovaImportanceEvaluator()
-            return optuna.importance.get_param_importances(self._study, evaluator=evaluator)
+            always = set.intersection(*({*trial.params} for trial in compared.trials))
+            return optuna.importance.get_param_importances(compared, evaluator=evaluator, params=sorted(always))
 
     def _tried(self, trial: "optuna.trial.FrozenTrial") -> Tried:
         attributes = trial.user_attrs
