@@ -1,4 +1,4 @@
-"""Algorithms: A2C, and the base classes of an algorithm of your own."""
+"""Algorithms: A2C, PPO, streaming actor-critic, and the base classes of an algorithm of your own."""
 
 from importlib.util import find_spec
 from pathlib import Path
@@ -13,5 +13,7 @@ from agents.a2c import A2C
 from agents.actor_critic import ActorCritic
 from agents.agent import Agent
 from agents.algorithm import Algorithm
+from agents.ppo import PPO
+from agents.streaming import StreamAC
 
-__all__ = ["A2C", "ActorCritic", "Agent", "Algorithm"]
+__all__ = ["A2C", "PPO", "ActorCritic", "Agent", "Algorithm", "StreamAC"]

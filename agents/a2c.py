@@ -1,7 +1,6 @@
 """A2C: advantage actor-critic, from scratch. Single-step TD by default; n-step and GAE generalize it."""
 
 from pathlib import Path
-from typing import Self
 
 import torch
 from torch import Generator, Tensor
@@ -16,7 +15,6 @@ from agents.networks.forward import Inputs, Objective, next_value, policy_and_va
 from agents.ranks import Ranks
 from agents.rollout import Metrics, Rollout
 from agents.settings.a2c import A2CSettings
-from agents.settings.recipes import recipe_settings
 from agents.settings.values import ConfigError
 
 
@@ -120,11 +118,3 @@ class A2C(A2CSettings, ActorCritic):
             if own != other:
                 raise ConfigError(f"warm_start: {name} is {other} in {run} and {own} here; make them equal")
         self.learner.copy_networks(source.learner, f"warm_start: the networks of {run}, trained on {source.env},")
-
-    @classmethod
-    def from_recipe(cls, env_id: str, seed: int = 0) -> Self:
-        """An agent with the tuned settings of an environment's recipe, as in `python -m rl.train`.
-
-        Raises ConfigError if there is no recipe.
-        """
-        return cls.build_from(env_id, recipe_settings(env_id) | {"seed": seed})

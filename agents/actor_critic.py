@@ -4,7 +4,7 @@ import warnings
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from functools import cached_property
-from typing import ClassVar
+from typing import ClassVar, Self
 
 from torch import Generator, nn
 
@@ -15,6 +15,8 @@ from agents.loop import RunChunk
 from agents.networks.actor_critic import Policy, Value
 from agents.rollout import NO_CONTEXT, Array, Choice, Context, Metrics, Rollout
 from agents.settings.actor_critic import ActorCriticSettings
+from agents.settings.recipes import recipe_settings
+from agents.settings.run import SECTIONS
 from agents.settings.values import ConfigError
 
 _METHODS = (  # of an update
@@ -57,6 +59,15 @@ class ActorCritic(ActorCriticSettings, Algorithm):
     @abstractmethod
     def fused_engine(self) -> Engine:
         """The compiled engine on this learner. Imports Numba."""
+
+    @classmethod
+    def from_recipe(cls, env_id: str, seed: int = 0) -> Self:
+        """An agent with the tuned settings of an environment's recipe, as in `python -m rl.train`.
+
+        Raises ConfigError if there is no recipe.
+        """
+        agent = cls.name if cls.name in SECTIONS else "a2c"
+        return cls.build_from(env_id, recipe_settings(env_id, agent, cls) | {"seed": seed})
 
     def act(
         self, obs: Array, deterministic: bool = False, generator: Generator | None = None, context: Context = NO_CONTEXT

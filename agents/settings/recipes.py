@@ -34,10 +34,13 @@ def shipped_file(name: str) -> Path | None:
     return next((path for path in candidates if path.is_file()), None)
 
 
-def recipe_settings(env_id: str) -> dict[str, object]:
-    """The A2C settings of an environment's recipe. Raises ConfigError if no recipe ships for it."""
-    file, types = recipe_file(env_id), setting_types(A2CSettings)
+def recipe_settings(env_id: str, agent: str = "a2c", kind: type = A2CSettings) -> dict[str, object]:
+    """An agent's settings in the recipe of an environment. kind: the dataclass that has them as fields.
+
+    Raises ConfigError if no recipe ships for it.
+    """
+    file, types = recipe_file(env_id, agent), setting_types(kind)
     if file is None:
-        raise ConfigError(f"no recipe ships for {env_id!r}; pass the settings as keywords: A2C({env_id!r}, …)")
-    chosen = chosen_settings(types | setting_types(RunSettings), env_id, "a2c", file)
+        raise ConfigError(f"no recipe of {agent} ships for {env_id!r}; pass the settings as keywords")
+    chosen = chosen_settings(types | setting_types(RunSettings), env_id, agent, file)
     return {key: value for key, value in chosen.items() if key in types}

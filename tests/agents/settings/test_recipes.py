@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from agents import A2C, PPO, StreamAC
 from agents.settings.recipes import recipe_file
 from agents.settings.run import settings_for
 from agents.settings.values import ConfigError
@@ -29,3 +30,11 @@ def test_recipes_of_an_agent_without_a_section() -> None:
     assert recipe_file("CartPole-v1") is not None
     assert recipe_file("NoSuchEnvironment-v0", "stream") is None
     assert recipe_file("CartPole-v1", "gail") == recipe_file("gail")
+
+
+def test_each_algorithm_has_its_own_recipe() -> None:
+    a2c, ppo, stream = (cls.from_recipe("LunarLander-v3", seed=3) for cls in (A2C, PPO, StreamAC))
+    assert (a2c.num_envs, ppo.num_envs, stream.num_envs) == (4, 16, 1)
+    assert (ppo.n_steps, ppo.n_epochs, ppo.seed) == (1024, 4, 3)
+    with pytest.raises(ConfigError, match="no recipe of ppo ships for 'FrozenLake-v1'; pass the settings as keywords"):
+        PPO.from_recipe("FrozenLake-v1")
