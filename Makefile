@@ -160,12 +160,16 @@ EXTRAS_unseen := box2d,mujoco,unseen
 EXTRAS_bench := box2d,mujoco,bench
 EXTRAS_docs := docs
 EXTRAS_dev := dev
-INSTALL := $(BIN)/python -m pip install --quiet --constraint constraints.txt --editable
+# pip compiles modules in one process; compileall, which skips what is compiled, in as many as there are processors.
+define install
+$(BIN)/python -m pip install --quiet --no-compile --constraint constraints.txt --editable $(1)
+@$(BIN)/python -m compileall -qq -j 0 .venv/lib || true  # packages hold templates that are no modules
+endef
 
 .venv/installed: .venv/bin/python pyproject.toml constraints.txt
-	$(INSTALL) .
+	$(call install,.)
 	@touch $@
 
 .venv/installed-%: .venv/bin/python pyproject.toml constraints.txt
-	$(INSTALL) '.[$(EXTRAS_$*)]'
+	$(call install,'.[$(EXTRAS_$*)]')
 	@touch $@ .venv/installed
