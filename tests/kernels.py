@@ -21,6 +21,8 @@ def compile_kernels(name: str, dtype: torch.dtype) -> None:
     for backend in ("native", "sync"):
         agent: Agent = registry.build(name, "CartPole-v1", {**settings, "backend": backend})
         agent.compile()
+    if name == "stream" and dtype == torch.float32:
+        return  # tests let streams learn from such rollouts in double precision only
     rollout, _, _ = collect(agent.worlds, agent, agent.worlds.reset()[0], agent.n_steps, 0)
     agent.update(rollout)
 

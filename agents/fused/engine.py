@@ -65,13 +65,14 @@ class Fused:
         return Choice(torch.from_numpy(action[:rows].copy()), behavior)
 
     def update(self, rollout: Rollout, progress: float) -> Metrics:
-        """See `A2C.update`."""
+        """See `A2C.update`. Numbers take torch's default type, the only one for which kernels are compiled."""
         steps, envs = rollout.reward.shape
+        number = torch.get_default_dtype()
         memory = self.program.memory(steps, envs)
         space = self.learner.obs_space
         discrete, continuous = memory.batch.discrete, memory.batch.continuous
         if self.program.gaussian:
-            continuous = rollout.action.reshape(steps * envs, -1).numpy()
+            continuous = rollout.action.reshape(steps * envs, -1).to(number).numpy()
         else:
             discrete = rollout.action.reshape(-1).numpy()
         report = np.empty(1, self.program.report)
@@ -81,8 +82,8 @@ class Fused:
             encode(space, rollout.next_obs).flatten(0, 1).numpy(),
             discrete,
             continuous,
-            rollout.behavior.flatten(0, 1).numpy(),
-            rollout.reward.numpy(),
+            rollout.behavior.flatten(0, 1).to(number).numpy(),
+            rollout.reward.to(number).numpy(),
             rollout.terminated.numpy(),
             rollout.truncated.numpy(),
             progress,
@@ -208,7 +209,7 @@ class Fused:
         memory, obs = self.program.memory(steps, envs), worlds.observation_space.sample()
         noise = zeros(envs, self.program.size if self.program.gaussian else 1)
         x, flags = encode(self.learner.obs_space, torch.as_tensor(obs)).numpy(), np.empty((steps, envs), np.bool_)
-        batch, reward = memory.batch, np.empty((steps, envs), np.float32)
+        batch, reward = memory.batch, zeros(steps, envs)
         actions, report = (batch.discrete, batch.continuous, batch.behavior), np.empty(1, self.program.report)
         with compiling(on_compile):
             compiled_for(self.program.kernels.act, (memory, self._raw(obs), noise))
