@@ -56,7 +56,7 @@ def test_run_directory(train: Command, tmp_path: Path) -> None:
 
 
 def test_the_header_says_why_auto_is_not_fused(train: Command) -> None:
-    _, out, _ = train("CartPole-v1", *SHORT, "--set", "threads=2")
+    _, out, _ = train("CartPole-v1", *SHORT, "--total-timesteps", "16", "--set", "threads=2")
     assert "torch" in out
     assert "not fused: it runs on one thread, threads is 2" in out
 

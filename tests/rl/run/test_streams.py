@@ -10,8 +10,8 @@ import pytest
 from tests import ROOT
 from tests.runs import run_of
 
-TRAIN = [sys.executable, "-m", "rl.train", "CartPole-v1", "--total-timesteps", "2000", "--engine", "torch",
-         "--set", "eval_episodes=2", "--out"]  # fmt: skip
+TRAIN = [sys.executable, "-m", "rl.train", "CartPole-v1", "--total-timesteps", "2000", "--set", "eval_episodes=2",
+         "--out"]  # fmt: skip
 
 
 def shell(text: str, tmp_path: Path, **environment: str) -> subprocess.CompletedProcess[bytes]:
