@@ -111,7 +111,7 @@ streaming: .venv/installed-zoo  ## streaming actor-critic beside A2C, its parts,
 		--only Hopper-v5 Walker2d-v5 HalfCheetah-v5 Swimmer-v5 Ant-v5 Humanoid-v5
 	$(BIN)/python -m rl.index
 
-search: .venv/installed-dev  ## 40 trials on Acrobot-v1 over two raylets; the best one beside the defaults on fresh seeds (half an hour on two cores)
+search: .venv/installed-dev  ## 40 trials on Acrobot-v1 over two raylets, on 2 and on 6 tuning seeds; the best ones beside the defaults on fresh seeds (an hour on two cores)
 	$(BIN)/ray start --head --port=6379 --num-cpus=1 --include-dashboard=false --disable-usage-stats
 	$(BIN)/ray start --address=127.0.0.1:6379 --num-cpus=1
 	$(BIN)/python -m rl.sweep Acrobot-v1 --trials 40 --pruner halving --seeds 150-151 --total-timesteps 100000 \
@@ -119,6 +119,12 @@ search: .venv/installed-dev  ## 40 trials on Acrobot-v1 over two raylets; the be
 	$(BIN)/python -m rl.compare Acrobot-v1 --seeds 10400-10419 --name search-check --total-timesteps 100000 \
 		--address 127.0.0.1:6379 --line defaults configs/sb3-defaults.yaml \
 		--line 'best of 40 trials' results/Acrobot-v1/search.yaml
+	$(BIN)/python -m rl.sweep Acrobot-v1 --name search-6 --trials 40 --pruner halving --seeds 160-165 \
+		--total-timesteps 100000 --set eval_episodes=5 --address 127.0.0.1:6379 \
+		--write results/Acrobot-v1/search-6.yaml
+	$(BIN)/python -m rl.compare Acrobot-v1 --seeds 10420-10439 --name search-6-check --total-timesteps 100000 \
+		--address 127.0.0.1:6379 --line defaults configs/sb3-defaults.yaml \
+		--line 'best of 40 trials' results/Acrobot-v1/search-6.yaml
 	$(BIN)/ray stop
 	$(BIN)/python -m rl.index
 
