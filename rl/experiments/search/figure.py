@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from rl.experiments.search.findings import Findings
-from rl.run.figure import BLUE, ORANGE, canvas, finish, save
+from rl.run.figure import BLUE, ORANGE, canvas, finish, legend, save
 
 _BARS = 10  # settings
 
@@ -23,11 +23,14 @@ def draw(found: Findings, path: Path) -> None:
             if trial.end == "finished" and trial.score is not None:
                 best.append(max([trial.score, *best[-1:]]))
                 at.append(trial.number)
-        left.step([*at, found.trials[-1].number], [*best, best[-1]], where="post", color=ORANGE, label="best so far")
-        left.legend(fontsize="small", frameon=False)
+        left.step(
+            [*at, found.trials[-1].number], [*best, best[-1]], where="post", color=ORANGE, lw=1.2, label="best so far"
+        )
+        legend(figure)
         finish(left, "trial", "mean return on tuning seeds")
         for axes in right:
             axes.barh([name for name, _ in shares], [share for _, share in shares], color=BLUE)
             axes.invert_yaxis()
-            finish(axes, "share of the scores' variance")
+            which = " after a ninth of the steps" if found.stopping.pruner == "halving" else ""
+            finish(axes, f"share of the variance of scores{which}")
         save(figure, path)

@@ -17,9 +17,12 @@ from agents.settings.recipes import recipe_file
 from agents.settings.run import RunSettings
 from agents.settings.values import ConfigError
 from rl.experiments import parallel
+from rl.experiments.executors.base import Job
+from rl.experiments.executors.ray import Copy
 from rl.experiments.executors.workplace import Workplace
 from rl.experiments.parallel import finished, prepare, train_all
 from rl.run.training import main
+from tests.full_disk import full_disk
 from tests.rl.experiments import peril
 from tests.runs import table
 
@@ -102,6 +105,37 @@ def files(directory: Path) -> list[str]:
 
 def times(out: Path) -> dict[Path, int]:
     return {path: path.stat().st_mtime_ns for path in out.rglob("*") if path.is_file() and path.name != ".lock"}
+
+
+def job(out: Path, *files: str) -> Job:
+    return Job(main, ["CartPole-v1"], out, lambda: None, files)
+
+
+def test_the_driver_says_why_it_cannot_keep_a_run(tmp_path: Path) -> None:
+    copy = Copy(job(tmp_path))
+    copy.take("CartPole-v1/a2c/0-1", ({"config.yaml": (0, b"seed: 0\n")}, ["config.yaml"]))
+    with full_disk():
+        copy.take("CartPole-v1/a2c/0-1", ({"metrics.csv": (0, b"step\n")}, ["config.yaml", "metrics.csv"]))
+    assert copy.problem is not None
+    assert copy.problem.startswith("the driver cannot keep its run: [Errno 27] File too large: ")
+    copy.close()
+
+
+def test_two_new_runs_of_one_name_are_two_runs(tmp_path: Path) -> None:
+    """Workers count the seconds of their own clocks, and each sees its own run only."""
+    copies = [Copy(job(tmp_path)) for _ in range(2)]
+    for i, copy in enumerate(copies):
+        copy.take("CartPole-v1/a2c/0-1", ({"config.yaml": (0, b"%d" % i)}, ["config.yaml"]))
+        copy.close()
+    assert [(tmp_path / "CartPole-v1/a2c" / name / "config.yaml").read_text() for name in ("0-1", "0-1-2")] == [
+        "0",
+        "1",
+    ]
+
+
+def test_files_that_workers_cannot_find_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"workers cannot find \.\./teacher, .*: move it inside"):
+        Copy(job(tmp_path, "../teacher")).parcel(job(tmp_path, "../teacher"))
 
 
 @pytest.mark.parametrize(
