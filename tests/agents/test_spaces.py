@@ -6,6 +6,7 @@ import torch
 from gymnasium import spaces
 
 from agents import A2C
+from agents.maths.schedules import Linear
 from agents.networks.encoders import image_parts
 from agents.settings.values import ConfigWarning
 from envs import batched, make
@@ -36,10 +37,10 @@ def test_rare_spaces_are_learned(space, action_space):
 
 def check_learned(space, action_space):
     agent = A2C(
-        lambda: Match(space, action_space), num_envs=16, use_rms_prop=False, learning_rate=5e-3, features_dim=32,
-        net_arch=(32,), log_std_init=-1.0, max_policy_shift=0.05,
+        lambda: Match(space, action_space), num_envs=16, use_rms_prop=False, learning_rate=Linear(1e-2, 0.0),
+        features_dim=32, net_arch=(32,), log_std_init=-1.0, max_policy_shift=0.05,
     )  # fmt: skip
-    agent.learn(16 * 200)
+    agent.learn(16 * 100)
     result = evaluate(agent, lambda: Match(space, action_space), 40)
     assert result.mean > 0.85  # one action for both contexts pays 0.5 at most
 
