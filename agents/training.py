@@ -1,5 +1,6 @@
 """`Hook` and `Training`: what `learn` tells its hooks, and what they may ask for. See docs/hooks.md."""
 
+from collections import deque
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -21,6 +22,7 @@ class Hook:
 
     interval: int = 1  # updates between calls of on_update, which may also come earlier
     step_interval: int = 0  # environment steps between calls of on_steps
+    defers_log: bool = False  # whether on_log may be called after later updates: the fused engine need not stop for it
 
     def on_begin(self, training: "Training") -> None:
         """Before the first update of a call of `learn`."""
@@ -101,14 +103,16 @@ class Training:
             [hook for hook in self._hooks if _defines(hook, event)]
             for event in ("on_episode", "on_update", "on_log", "on_steps")
         )
-        self._intervals = [hook.interval for hook in self._on_update] + ([log_interval] if self._on_log else [])
+        self._intervals = [hook.interval for hook in self._on_update]
+        if not all(hook.defers_log for hook in self._on_log):
+            self._intervals.append(log_interval)
 
     stopped: Stop | None  # what ends training early
 
     @property
     def interval(self) -> int:
-        """The smallest number of updates between two that a hook must see."""
-        return min(self._intervals, default=ANY_INTERVAL)
+        """The smallest number of updates between two of which a hook is told."""
+        return min([*self._intervals, self._log_interval if self._on_log else ANY_INTERVAL])
 
     def updates_ahead(self, steps: int) -> int:
         """Updates up to the next one that a hook must see. steps: environment steps per update."""
@@ -138,23 +142,52 @@ class Training:
             hook.on_begin(self)
 
     def updated(self, status: Status) -> None:
-        """Tells of updates, in the order: episodes, updates, log, steps."""
+        """Tells of updates, in the order: episodes, updates, log, steps; logs that were deferred come first."""
+        *deferred, last = self._split(status)
         before, self.step, self.iteration, self.seconds = self.step, status.step, status.iteration, status.seconds
-        for episode in status.episodes:
+        for part in deferred:
+            self._add(part)
+            self._log(part)
+        self._add(last)
+        for hook in self._on_update:
+            hook.on_update(self, status)
+        if self._on_log and status.iteration % self._log_interval == 0:
+            self._log(last)
+        for hook in self._on_steps:
+            if self.step // hook.step_interval > before // hook.step_interval:
+                hook.on_steps(self)
+
+    def _split(self, status: Status) -> list[Status]:
+        """The updates up to each log in between, and the others. Times in between are interpolated."""
+        first, updates = self.iteration, status.iteration - self.iteration
+        every = self._log_interval
+        cuts = range((first // every + 1) * every, status.iteration, every) if self._on_log else range(0)
+        if not cuts:
+            return [status]
+        parts, begin, episodes = list[Status](), 0, deque(status.episodes)
+        for end in (*(cut - first for cut in cuts), updates):
+            step = self.step + (status.step - self.step) * end // updates
+            seconds = self.seconds + (status.seconds - self.seconds) * end / updates
+            ended = list[Episode]()
+            while episodes and episodes[0].step <= step:
+                ended.append(episodes.popleft())
+            series = {name: metric[begin:end] for name, metric in status.series.items()}
+            parts.append(Status(step, status.until, first + end, seconds, series, ended))
+            begin = end
+        return parts
+
+    def _add(self, part: Status) -> None:
+        for episode in part.episodes:
             self._logger.add_episode(episode)
             for hook in self._on_episode:
                 hook.on_episode(self, episode)
         if self._on_log:
-            self._logger.add(status.series)
-        for hook in self._on_update:
-            hook.on_update(self, status)
-        if self._on_log and status.iteration % self._log_interval == 0:
-            log = Log(self.step, self.iteration, self.seconds, self._logger.row(self.step, self.seconds))
-            for hook in self._on_log:
-                hook.on_log(self, log)
-        for hook in self._on_steps:
-            if self.step // hook.step_interval > before // hook.step_interval:
-                hook.on_steps(self)
+            self._logger.add(part.series)
+
+    def _log(self, part: Status) -> None:
+        log = Log(part.step, part.iteration, part.seconds, self._logger.row(part.step, part.seconds))
+        for hook in self._on_log:
+            hook.on_log(self, log)
 
     def evaluated(self, evaluated: Evaluated) -> None:
         for hook in self._hooks:

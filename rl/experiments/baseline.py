@@ -60,7 +60,7 @@ def main(argv: list[str]) -> int:
     agent = _as_ours(model, agent_settings)
     agent.loop.seconds = seconds
     agent.save(directory / "checkpoints" / f"step-{model.num_timesteps:012}.pt")
-    print(f"trained       {model.num_timesteps:,} steps in {seconds:.1f} s")
+    print(f"trained       {model.num_timesteps:,} steps in {seconds:.2f} s")
     end = write_summary(
         directory, agent, name, "stable-baselines3", recorder, run_settings, start, {"stopped_by": None}
     )

@@ -41,6 +41,8 @@ def new_directory(path: Path) -> Path:
 class Follower(Hook):
     """In place of a recorder, on the ranks that record nothing: it sees the same events."""
 
+    defers_log = True
+
     def on_log(self, training: Training, log: Log) -> None: ...
     def close(self) -> None: ...
 
@@ -56,6 +58,8 @@ class Recorder(Hook):
     recorded too. rollout/* are means over the last 100 episodes. Wall-clock columns, time/*, come last. `solved_at` is
     the step at which the mean return of the last 100 episodes first reached the environment's reward threshold.
     """
+
+    defers_log = True
 
     def __init__(
         self, directory: Path, logger: Logger, reward_threshold: float | None, evaluates: bool = False

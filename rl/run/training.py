@@ -117,7 +117,7 @@ def _finish(run: Run, start: float) -> None:
     agent, directory = run.agent, run.directory
     if isinstance(run.recorder, Follower):
         return
-    print(f"trained       {agent.loop.step:,} steps in {agent.loop.seconds:.1f} s", flush=True)
+    print(f"trained       {agent.loop.step:,} steps in {agent.loop.seconds:.2f} s", flush=True)
     try:
         results = write_summary(
             directory, agent, agent.name, agent.engine_in_use, run.recorder, run.settings, start,

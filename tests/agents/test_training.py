@@ -134,6 +134,31 @@ def test_what_a_hook_may_ask_for(engine: str) -> None:
     assert agent.learn(50).loop.stopped is None
 
 
+def test_deferred_logs_are_the_same_rows_in_fewer_calls() -> None:
+    class Deferring(Everything):
+        interval, step_interval, defers_log = 1000, 2000, True
+
+    class Prompt(Deferring):
+        defers_log = False
+
+    deferring, prompt = Deferring(), Prompt()
+    for hook in (deferring, prompt):
+        agent_of("fused").learn(4000, [hook], log_interval=10)
+    rows, others = ([log._replace(seconds=0.0, scalars=numbers(log)) for log in h.logs] for h in (deferring, prompt))
+    assert len(rows) == 40
+    assert repr(rows) == repr(others)  # NaN as well
+    assert (deferring.steps("update"), len(prompt.steps("update"))) == ([2000, 4000], 40)
+    assert deferring.steps("steps") == prompt.steps("steps") == [2000, 4000]
+    seconds = [log.seconds for log in deferring.logs]
+    assert seconds == sorted(seconds)
+    assert seconds[0] > 0
+
+
+def numbers(log: Log) -> dict[str, float]:
+    """Without what the clock says."""
+    return {tag: x for tag, x in log.scalars.items() if not tag.startswith("time/")}
+
+
 def test_a_failure_ends_with_on_end() -> None:
     class Failing(Everything):
         def on_log(self, training: Training, log: Log) -> None:

@@ -59,6 +59,8 @@ class Sinks(Hook):
     `close` must be called at the end.
     """
 
+    defers_log = True
+
     def __init__(self, names: Sequence[str], run: Described) -> None:
         """Raises ConfigError as `check_sinks` does."""
         check_sinks(names)
