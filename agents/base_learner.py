@@ -34,7 +34,6 @@ class BaseLearner(ABC):
 
     settings: ActorCriticSettings
     obs_space: Flat
-    masked: bool  # whether the agent obeys action masks
     policy: Policy
     value: Value
     device: torch.device  # of networks, optimizer and normalizers; actions are drawn on the CPU

@@ -6,7 +6,6 @@ from inspect import isfunction
 from typing import Protocol, cast
 
 import torch
-from gymnasium import spaces
 from torch import Generator, Tensor
 
 from agents.devices import described
@@ -144,16 +143,12 @@ def _methods(cls: Hashable) -> frozenset[str]:
     return frozenset(name for name in dir(cls) if isfunction(getattr(cls, name, None)))
 
 
-def network_obstacle(settings: ActorCriticSettings, policy: Policy, masked: bool, device: torch.device) -> str:
+def network_obstacle(settings: ActorCriticSettings, policy: Policy, device: torch.device) -> str:
     """Why no compiled engine can run these networks; empty if they can."""
     if settings.threads > 1:
         return f"it runs on one thread, threads is {settings.threads}"
     if not policy.trunk.empty:
         return "it has plain hidden layers only: no convolutions, recurrent or shared layers, or custom modules"
-    if not isinstance(policy.head.actions, spaces.Box | spaces.Discrete):
-        return f"it has Discrete and Box actions, these are {type(policy.head.actions).__name__}"
-    if masked:
-        return "it does not support action masks"
     if device.type != "cpu":
         return f"it runs on the CPU, device is {settings.device}"
     if torch.get_default_device().type != "cpu":

@@ -65,7 +65,6 @@ class Learner(BaseLearner):
             settings=settings,
             obs_space=obs_space,
             actions=actions,
-            masked=bool(worlds.masked),
             device=device,
             policy=policy,
             value=value,
@@ -149,7 +148,7 @@ class Learner(BaseLearner):
         for name in ("use_sde", "squash_output", "state_dependent_std"):
             if getattr(settings, name):
                 return f"it has Gaussians with a state-independent log-std only, {name} is true"
-        return network_obstacle(settings, self.policy, self.masked, self.device)
+        return network_obstacle(settings, self.policy, self.device)
 
     @cached_property
     def _scheduled(self) -> tuple[str, ...]:

@@ -64,7 +64,6 @@ class StreamLearner(BaseLearner):
         return cls(
             settings=settings,
             obs_space=flat,
-            masked=bool(worlds.masked),
             device=device,
             policy=policy,
             value=value,
@@ -91,7 +90,7 @@ class StreamLearner(BaseLearner):
             return "it has tanh, ReLU and leaky ReLU units"
         if self.settings.squash_output:
             return "it has Gaussians that are not squashed, squash_output is true"
-        return network_obstacle(self.settings, self.policy, self.masked, self.device)
+        return network_obstacle(self.settings, self.policy, self.device)
 
     def reward(self, batch: Rollout) -> Tensor:
         """The reward that is learned from: scaled, clipped, and normalized by statistics that include it."""

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from agents.fused import learn as a2c
 from agents.fused import ppo
-from agents.fused.densities import sample_categorical
+from agents.fused.heads import choose
 from agents.fused.learn import DONE
 from agents.fused.memory import Doubles, Floats, Integers, PPOScratch
 from agents.fused.network import copy_row, forward, last_output
@@ -74,20 +74,11 @@ def encode_rows(options, batch, norms, begin, end):
 
 @inlined
 def sample_actions(options, theta, layers, outputs, batch, work, noise, begin, end):
-    """a ~ π_θ(·|x) for the rows of x from begin to end. noise: [rows, 1], uniform in [0, 1), or [rows, A], normal."""
+    """a ~ π_θ(·|x) for the rows of x from begin to end. noise: of each row, see `agents.fused.heads.sample`."""
     forward(theta, layers, outputs, len(batch.x), options.relu, batch.x, begin, end)
     out = last_output(outputs, layers, len(batch.x))
-    size = options.actions
-    discrete, continuous, behavior = batch.discrete, batch.continuous, batch.behavior
-    for r in range(begin, end):
-        for k in range(size):
-            behavior[r, k] = out[r, k]
-        if options.gaussian:
-            for k in range(size):
-                behavior[r, size + k] = theta[k]
-                continuous[r, k] = out[r, k] + np.exp(theta[k]) * noise[r - begin, k]
-        else:
-            discrete[r] = sample_categorical(out, r, size, noise[r - begin, 0], work)
+    behavior, discrete, continuous, order = batch.behavior, batch.discrete, batch.continuous, work.order[begin:end]
+    choose(batch.head, theta, out, batch.legal, behavior, order, noise, discrete, continuous, work.z)
 
 
 @inlined
@@ -162,7 +153,8 @@ def update(memory, obs, next_obs, discrete, continuous, behavior, reward, termin
         copy_row(next_obs, r, batch.raw_obs, rows + r)
         copy_row(continuous, r, batch.continuous, r)
         copy_row(behavior, r, batch.behavior, r)
-        batch.discrete[r], batch.successor[r] = discrete[r], rows + r
+        copy_row(discrete, r, batch.discrete, r)
+        batch.successor[r] = rows + r
         t, i = divmod(r, reward.shape[1])
         batch.reward[t, i], batch.terminated[t, i], batch.truncated[t, i] = (
             reward[t, i],
@@ -177,21 +169,21 @@ def update(memory, obs, next_obs, discrete, continuous, behavior, reward, termin
 
 
 @inlined
-def step_native_worlds(gaussian, batch, worlds, t, steps, used, now, episodes, ended, buffers):
+def step_native_worlds(batch, worlds, t, steps, used, now, episodes, ended, buffers):
     """Steps every world and stores the outcome in row t of the batch. now: the training step after it.
 
     Returns the rows of x in use and the episodes that have ended in this chunk.
     """
     force, next_obs, reward, terminated, truncated = buffers
-    raw_obs, _, successors, discrete, continuous, _, rewards, terminations, truncations = batch
+    raw_obs, _, successors, discrete, continuous, _, rewards, terminations, truncations, _, head = batch
     world, limit, state, rng, length, obs, two, ret, count, low, high = worlds
     returns, lengths, times = episodes
     envs = len(reward)
     first = t * envs
-    if gaussian:
+    if head.gaussian:
         for i in range(envs):
             force[i] = min(max(continuous[first + i, 0], low), high)
-    actions = discrete[first : first + envs]
+    actions = discrete.reshape(-1)[first : first + envs]
     step_worlds(world, limit, state, rng, length, actions, force, obs, next_obs, reward, terminated, truncated, two)
     for i in range(envs):
         over = terminated[i] or truncated[i]
@@ -209,7 +201,7 @@ def step_native_worlds(gaussian, batch, worlds, t, steps, used, now, episodes, e
 
 @kernel
 def run_chunk(memory, worlds, noise, updates, steps, step, iteration, until, interval, reports, episodes):
-    """`updates` iterations on native worlds. noise: [updates · T · N, A or 1]; reports: [updates] of REPORT.
+    """`updates` iterations on native worlds. noise: of updates · T · N rows; reports: [updates] of REPORT.
 
     interval: updates between measurements of the policy shift. Returns the status of the last update, the number of
     complete updates, and the number of episodes that ended.
@@ -227,9 +219,7 @@ def run_chunk(memory, worlds, noise, updates, steps, step, iteration, until, int
             draws = noise[u * rows + begin : u * rows + end]
             act_on(options, params, policy, batch, scratch, norms, worlds.obs, draws, begin)
             now = step + (u * rows + end) * ranks
-            used, ended = step_native_worlds(
-                options.gaussian, batch, worlds, t, steps, used, now, episodes, ended, buffers
-            )
+            used, ended = step_native_worlds(batch, worlds, t, steps, used, now, episodes, ended, buffers)
         encode_rows(options, batch, norms, rows, used)
         progress, measure = (step + u * rows * ranks) / until, (iteration + u + 1) % interval == 0
         state, report = adaptive[0], reports[u]

@@ -1,105 +1,127 @@
-"""Categorical and Gaussian policies, one row of a batch at a time, in float64: sampling, loss, gradient, KL and JS.
+"""Categorical and Gaussian distributions in float64: sampling, loss, gradient, KL and JS.
 
-They are the compiled form of `agents.maths.distributions`, with the formulas of `agents.maths.information`. Arguments:
-logits, mean: [rows, ≥ actions or dimensions], of which row r is read; e: float64 scratch space.
+They are the compiled form of `agents.maths.distributions`, with the formulas of `agents.maths.information`. Functions
+that every update needs go through all rows themselves, because a call with arrays costs as much as a row.
+
+z: float64[rows, P], the parameters. Discrete actions: the logits of all factors, one factor after the other, −inf for
+an illegal choice; sizes: int64[K], how many each factor has. A Gaussian of n dimensions: the means, then the log-stds.
+g: gradients, e: scratch space, both as z. order: int64[rows], where discrete and continuous hold the actions.
 """
 
 import math
 
-import numpy as np
-
 from envs.kernels import kernel
 
-_f64 = np.float64
 _NEAR = 0.125  # φ and ψ use their series for |x| up to this, as agents.maths.information.numerics does
+_HALF_LOG = 0.5 * math.log(2 * math.pi)
 
 
 @kernel
-def exponentials(logits, r, actions, e, at):
-    """Writes e_j = exp(z_j), z = logits[r] − max, into e from index `at` on.
+def categorical_samples(sizes, z, noise, discrete, first):
+    """discrete[first + r, k]: the first action whose cumulative probability exceeds noise[r, k]. Overwrites z."""
+    for r in range(len(z)):
+        end = 0
+        for k in range(len(sizes)):
+            begin, end = end, end + sizes[k]
+            largest, total, action = z[r, begin], 0.0, 0
+            for j in range(begin + 1, end):
+                largest = z[r, j] if z[r, j] > largest else largest
+            for j in range(begin, end):
+                z[r, j] = math.exp(z[r, j] - largest)
+                total += z[r, j]
+            left = noise[r, k] * total
+            for j in range(begin, end - 1):
+                left -= z[r, j]
+                action += left >= 0
+            discrete[first + r, k] = action
 
-    Returns the most likely action and Σ e_j over the others, without the 1 that would absorb a tiny sum.
+
+@kernel
+def categorical_losses(sizes, z, discrete, order, advantage, ent_coef, share, g):
+    """Returns Σ −ln π(a) Â and Σ H; g = share · ∂(−ln π(a) Â − c H)/∂z = share · [Â (p − 1_a) + c p (ln p + H)].
+
+    c: ent_coef; 1_a: the one-hot vector of the action.
     """
-    top = 0
-    for j in range(1, actions):
-        if logits[r, j] > logits[r, top]:
-            top = j
-    rest = 0.0
-    for j in range(actions):
-        if j == top:
-            e[at + j] = 1.0
-        else:
-            e[at + j] = math.exp(_f64(logits[r, j]) - _f64(logits[r, top]))
-            rest += e[at + j]
+    loss, entropy = 0.0, 0.0
+    for r in range(len(order)):
+        end = 0
+        for k in range(len(sizes)):
+            begin, end = end, end + sizes[k]
+            top, rest, mean_z, action = begin, 0.0, 0.0, begin + discrete[order[r], k]
+            for j in range(begin + 1, end):
+                top = j if z[r, j] > z[r, top] else top
+            largest = z[r, top]
+            for j in range(begin, end):
+                g[r, j] = math.exp(z[r, j] - largest) if j != top else 1.0
+                rest += g[r, j] if j != top else 0.0  # without the 1 that would absorb a tiny sum
+            inverse, log_total = 1 / (1 + rest), math.log1p(rest)
+            for j in range(begin, end):
+                mean_z += g[r, j] * inverse * (z[r, j] - largest) if g[r, j] > 0 else 0.0
+            for j in range(begin, end):
+                p = g[r, j] * inverse
+                slope = p
+                if j == action:
+                    slope = -rest * inverse if j == top else p - 1
+                curve = p * (z[r, j] - largest - mean_z) if p > 0 else 0.0
+                g[r, j] = share * (advantage[r] * slope + ent_coef * curve)
+            loss -= (z[r, action] - largest - log_total) * advantage[r]
+            entropy += log_total - mean_z
+    return loss, entropy
+
+
+@kernel
+def gaussian_losses(n, z, continuous, order, advantage, ent_coef, share, g):
+    """Returns Σ −ln π(a) Â and Σ H; g = share · ∂(−ln π(a) Â − c H)/∂z, c = ent_coef."""
+    loss, entropy = 0.0, 0.0
+    for k in range(n):
+        log_std, inverse = 0.0, 1.0
+        for r in range(len(order)):
+            if z[r, n + k] != log_std:  # often the same in all rows
+                log_std = z[r, n + k]
+                inverse = math.exp(-log_std)
+            gap = (continuous[order[r], k] - z[r, k]) * inverse
+            loss += (0.5 * gap * gap + log_std + _HALF_LOG) * advantage[r]
+            entropy += log_std + _HALF_LOG + 0.5
+            g[r, k] = -share * advantage[r] * gap * inverse
+            g[r, n + k] = share * (advantage[r] * (1 - gap * gap) - ent_coef)
+    return loss, entropy
+
+
+@kernel
+def categorical_log_probs(sizes, z, discrete, order, log_prob):
+    """log_prob[r] = Σ ln π(a) over the factors."""
+    for r in range(len(order)):
+        log_prob[r], end = 0.0, 0
+        for k in range(len(sizes)):
+            begin, end = end, end + sizes[k]
+            top, rest = begin, 0.0
+            for j in range(begin + 1, end):
+                top = j if z[r, j] > z[r, top] else top
+            for j in range(begin, end):
+                rest += math.exp(z[r, j] - z[r, top]) if j != top else 0.0
+            log_prob[r] += z[r, begin + discrete[order[r], k]] - z[r, top] - math.log1p(rest)
+
+
+@kernel
+def gaussian_log_probs(n, z, continuous, order, log_prob):
+    """log_prob[r] = ln π(a)."""
+    for r in range(len(order)):
+        log_prob[r] = 0.0
+        for k in range(n):
+            gap = (continuous[order[r], k] - z[r, k]) * math.exp(-z[r, n + k])
+            log_prob[r] -= 0.5 * gap * gap + z[r, n + k] + _HALF_LOG
+
+
+@kernel
+def exponentials(z, r, begin, end, e):
+    """e[r, j] = exp(z_j − max z), j in begin … end − 1; returns where z is largest, and Σ e_j over the others."""
+    top, rest = begin, 0.0
+    for j in range(begin + 1, end):
+        top = j if z[r, j] > z[r, top] else top
+    for j in range(begin, end):
+        e[r, j] = math.exp(z[r, j] - z[r, top]) if j != top else 1.0
+        rest += e[r, j] if j != top else 0.0
     return top, rest
-
-
-@kernel
-def sample_categorical(logits, r, actions, u, e):
-    """The first action at which the cumulative probability exceeds u ∈ [0, 1)."""
-    _, rest = exponentials(logits, r, actions, e, 0)
-    left = u * (1 + rest)
-    for j in range(actions - 1):
-        left -= e[j]
-        if left < 0:
-            return j
-    return actions - 1
-
-
-@kernel
-def categorical_loss(logits, r, actions, action, advantage, ent_coef, share, delta, e):
-    """Returns −ln π(a) Â and H; delta[r] = share · ∂(−ln π(a) Â − c H)/∂z = share · [Â (p − 1_a) + c p (ln p + H)].
-
-    z: logits[r]; c: ent_coef; 1_a: the one-hot vector of the action.
-    """
-    top, rest = exponentials(logits, r, actions, e, 0)
-    inverse, log_total, mean_z = 1 / (1 + rest), math.log1p(rest), 0.0
-    for j in range(actions):
-        mean_z += e[j] * inverse * (_f64(logits[r, j]) - _f64(logits[r, top])) if e[j] > 0 else 0.0
-    for j in range(actions):
-        p = e[j] * inverse
-        slope = p
-        if j == action:
-            slope = -rest * inverse if j == top else p - 1
-        curve = p * (_f64(logits[r, j]) - _f64(logits[r, top]) - mean_z) if p > 0 else 0.0
-        delta[r, j] = share * (advantage * slope + ent_coef * curve)
-    log_p = _f64(logits[r, action]) - _f64(logits[r, top]) - log_total
-    return -log_p * advantage, log_total - mean_z
-
-
-@kernel
-def gaussian_loss(mean, r, log_std, size, action, row, advantage, ent_coef, share, delta, slope):
-    """Returns −ln π(a) Â and H; delta[r] = share · ∂(−ln π(a) Â − c H)/∂μ; adds share · ∂(same)/∂ln σ to slope.
-
-    a: action[row].
-    """
-    log_p, entropy = 0.0, 0.0
-    half_log = 0.5 * math.log(2 * math.pi)
-    for k in range(size):
-        inverse = math.exp(-_f64(log_std[k]))
-        z = (_f64(action[row, k]) - _f64(mean[r, k])) * inverse
-        log_p -= 0.5 * z * z + _f64(log_std[k]) + half_log
-        entropy += _f64(log_std[k]) + half_log + 0.5
-        delta[r, k] = -share * advantage * z * inverse
-        slope[k] += share * (advantage * (1 - z * z) - ent_coef)
-    return -log_p * advantage, entropy
-
-
-@kernel
-def categorical_log_prob(logits, r, actions, action, e):
-    """ln π(a)."""
-    top, rest = exponentials(logits, r, actions, e, 0)
-    return _f64(logits[r, action]) - _f64(logits[r, top]) - math.log1p(rest)
-
-
-@kernel
-def gaussian_log_prob(mean, r, log_std, size, action, row):
-    """ln π(a), a: action[row]."""
-    log_p, half_log = 0.0, 0.5 * math.log(2 * math.pi)
-    for k in range(size):
-        z = (_f64(action[row, k]) - _f64(mean[r, k])) * math.exp(-_f64(log_std[k]))
-        log_p -= 0.5 * z * z + _f64(log_std[k]) + half_log
-    return log_p
 
 
 @kernel
@@ -126,77 +148,90 @@ def psi(t):
 
 
 @kernel
-def categorical_kl(before, after, r, actions, e):
-    """Returns KL(p‖q) = log1p(Σ p φ(δ − m)), δ = after − before, and m = Σ p δ. p, q: softmax of before, of after."""
-    top, rest = exponentials(before, r, actions, e, 0)
-    base = _f64(after[r, top]) - _f64(before[r, top])  # a common offset, subtracted exactly
+def categorical_kl(before, after, r, begin, end, e):
+    """Returns KL(p‖q) = log1p(Σ p φ(δ − m)), δ = after − before, and m = Σ p δ. p, q: softmax of before, of after.
+
+    Of row r and the actions begin … end − 1, of which the same are legal in both.
+    """
+    top, rest = exponentials(before, r, begin, end, e)
+    base = after[r, top] - before[r, top]  # a common offset, subtracted exactly
     m = 0.0
-    for j in range(actions):
-        m += e[j] / (1 + rest) * (_f64(after[r, j]) - _f64(before[r, j]) - base)
+    for j in range(begin, end):
+        if before[r, j] != -math.inf:
+            m += e[r, j] / (1 + rest) * (after[r, j] - before[r, j] - base)
     kl, overflows = 0.0, False
-    for j in range(actions):
-        d = _f64(after[r, j]) - _f64(before[r, j]) - base - m
-        overflows |= not abs(d) < 600
-        kl += e[j] / (1 + rest) * phi(d)
+    for j in range(begin, end):
+        if before[r, j] != -math.inf:
+            d = after[r, j] - before[r, j] - base - m
+            overflows |= not abs(d) < 600
+            kl += e[r, j] / (1 + rest) * phi(d)
     if overflows:  # ln Σ e^after − ln Σ e^before − Σ p δ, without cancellation at this size
-        other, others = exponentials(after, r, actions, e, 0)
-        gap = _f64(after[r, other]) - _f64(after[r, top])
+        other, others = exponentials(after, r, begin, end, e)
+        gap = after[r, other] - after[r, top]
         return math.log1p(others) - math.log1p(rest) + gap - m, base + m
     return math.log1p(kl), base + m
 
 
 @kernel
-def categorical_js(before, after, r, actions, kl, mean, e):
-    """JS(p, q) = ½ Σ m ψ(tanh(r/2)), m = (p + q)/2, r = ln(p/q) = KL(p‖q) + Σ p δ − δ.
+def categorical_js(before, after, r, begin, end, kl, mean, e):
+    """JS(p, q) = ½ Σ m ψ(tanh(r/2)), m = (p + q)/2, ln(p/q) = KL(p‖q) + Σ p δ − δ.
 
-    kl, mean: KL(p‖q) and Σ p δ, from `categorical_kl`; e: float64[2 · actions].
+    kl, mean: KL(p‖q) and Σ p δ, from `categorical_kl`.
     """
-    _, rest = exponentials(before, r, actions, e, 0)
-    _, others = exponentials(after, r, actions, e, actions)
+    top, rest = exponentials(before, r, begin, end, e)
+    _, others = exponentials(after, r, begin, end, e)
     js = 0.0
-    for j in range(actions):
-        p, q = e[j] / (1 + rest), e[actions + j] / (1 + others)
-        log_ratio = kl + mean - (_f64(after[r, j]) - _f64(before[r, j]))
-        js += 0.25 * (p + q) * psi(math.tanh(0.5 * log_ratio))
+    for j in range(begin, end):
+        if before[r, j] != -math.inf:
+            p, q = math.exp(before[r, j] - before[r, top]) / (1 + rest), e[r, j] / (1 + others)
+            log_ratio = kl + mean - (after[r, j] - before[r, j])
+            js += 0.25 * (p + q) * psi(math.tanh(0.5 * log_ratio))
     return js
 
 
 @kernel
-def gaussian_kl(before, after, r, log_std, size):
-    """KL = ½ Σ [φ(2 (ln σ₀ − ln σ₁)) + ((μ₀ − μ₁) / σ₁)²]. before[r]: (μ₀, ln σ₀); after[r]: μ₁; log_std: ln σ₁."""
+def gaussian_kl(n, before, after, r):
+    """KL = ½ Σ [φ(2 (ln σ₀ − ln σ₁)) + ((μ₀ − μ₁) / σ₁)²], of row r."""
     kl = 0.0
-    for k in range(size):
-        z = (_f64(before[r, k]) - _f64(after[r, k])) * math.exp(-_f64(log_std[k]))
-        kl += 0.5 * (phi(2 * (_f64(before[r, size + k]) - _f64(log_std[k]))) + z * z)
+    for k in range(n):
+        gap = (before[r, k] - after[r, k]) * math.exp(-after[r, n + k])
+        kl += 0.5 * (phi(2 * (before[r, n + k] - after[r, n + k])) + gap * gap)
     return kl
 
 
 @kernel
-def categorical_kl_slope(before, row, after, r, actions, weight, delta, e):
-    """Adds weight · ∂KL(p‖q)/∂z = weight · (q − p) to delta[r]. p, q: softmax of before[row] and of z = after[r]."""
-    _, rest = exponentials(before, row, actions, e, 0)
-    _, others = exponentials(after, r, actions, e, actions)
-    for j in range(actions):
-        delta[r, j] += weight * (e[actions + j] / (1 + others) - e[j] / (1 + rest))
+def categorical_kl_slopes(sizes, before, after, weight, g, e):
+    """Adds weight · ∂KL(p‖q)/∂z = weight · (q − p) to g. p, q: softmax of before and of z = after."""
+    for r in range(len(after)):
+        end = 0
+        for k in range(len(sizes)):
+            begin, end = end, end + sizes[k]
+            _, rest = exponentials(before, r, begin, end, e)
+            for j in range(begin, end):
+                g[r, j] -= weight * e[r, j] / (1 + rest)
+            _, rest = exponentials(after, r, begin, end, e)
+            for j in range(begin, end):
+                g[r, j] += weight * e[r, j] / (1 + rest)
 
 
 @kernel
-def gaussian_kl_slope(before, row, after, r, log_std, size, weight, delta, slope):
-    """Adds weight · ∂KL/∂μ₁ to delta[r] and weight · ∂KL/∂ln σ₁ to slope: see `gaussian_kl`; before[row] is π₀."""
-    for k in range(size):
-        inverse = math.exp(-_f64(log_std[k]))
-        z = (_f64(before[row, k]) - _f64(after[r, k])) * inverse
-        delta[r, k] -= weight * z * inverse
-        slope[k] -= weight * (math.expm1(2 * (_f64(before[row, size + k]) - _f64(log_std[k]))) + z * z)
+def gaussian_kl_slopes(n, before, after, weight, g):
+    """Adds weight · ∂KL/∂(μ₁, ln σ₁) to g: see `gaussian_kl`."""
+    for r in range(len(after)):
+        for k in range(n):
+            inverse = math.exp(-after[r, n + k])
+            gap = (before[r, k] - after[r, k]) * inverse
+            g[r, k] -= weight * gap * inverse
+            g[r, n + k] -= weight * (math.expm1(2 * (before[r, n + k] - after[r, n + k])) + gap * gap)
 
 
 @kernel
-def relative_score(logits, r, actions, action, e):
-    """‖∇_z ln p(a)‖² / E_b ‖∇_z ln p(b)‖² = [(1 − p_a)² + Σ_{j ≠ a} p_j²] / Σ p_j (1 − p_j); 0 if p is certain."""
-    top, rest = exponentials(logits, r, actions, e, 0)
-    own, mean = 0.0, 0.0
-    for j in range(actions):
-        others = rest if j == top else 1 + rest - e[j]
-        own += others * others if j == action else e[j] * e[j]
-        mean += e[j] * others
-    return own / mean if mean > 0 else 0.0
+def squared_scores(z, r, begin, end, action, e):
+    """‖∇_z ln p(a)‖² = (1 − p_a)² + Σ_{j ≠ a} p_j², and its mean over actions, Σ p_j (1 − p_j)."""
+    top, rest = exponentials(z, r, begin, end, e)
+    own, mean, total = 0.0, 0.0, 1 + rest
+    for j in range(begin, end):
+        others = (rest if j == top else total - e[r, j]) / total
+        own += others * others if j == action else (e[r, j] / total) ** 2
+        mean += e[r, j] / total * others
+    return own, mean

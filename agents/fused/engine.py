@@ -17,8 +17,8 @@ from agents.base_learner import BaseLearner
 from agents.fused.changes import Watch
 from agents.fused.chunk import Episodes, World
 from agents.fused.learn import DONE
-from agents.fused.memory import Reports, zeros
-from agents.fused.noise import Noise, draw_for
+from agents.fused.memory import Batch, Reports, zeros
+from agents.fused.noise import Noise, draw, draw_for
 from agents.fused.program import Arrays, Program
 from agents.networks.actor_critic import encode
 from agents.rollout import Array, Choice, ChunkPlan, ChunkResult, Context, Episode, Metrics, Rollout, finished_episodes
@@ -42,27 +42,26 @@ class Fused:
         self._watch = Watch(learner)
         self._step_kernels: dict[np.dtype[np.floating], Kernel] = {}
         self._compiled: WeakSet[Worlds] = WeakSet()
-        self._noise_size = program.size if program.gaussian else None
         self._columns = {f"train/{name}": k for k, name in enumerate(program.metrics) if name}
 
     def act(self, obs: Array, deterministic: bool, generator: Generator | None, context: Context) -> Choice:
         """See `A2C.act`. Uses the generator as the torch engine does."""
         generator = generator or self.learner.generator
         raw = self._raw(obs)
-        memory, rows = self.program.acting_memory(len(raw), deterministic), len(raw)
+        memory, rows, head = self.program.acting_memory(len(raw), deterministic), len(raw), self.program.head
         if deterministic:
-            noise = zeros(rows, self.program.size if self.program.gaussian else 1)
-        elif self.program.gaussian:
-            noise = torch.randn(rows, self.program.size, generator=generator).numpy()
+            noise = zeros(rows, head.noises)
+        elif head.gaussian:
+            noise = torch.randn(rows, head.size, generator=generator).numpy()
         else:
-            noise = torch.rand(rows, 1, generator=generator).numpy()
-        self.program.kernels.act(memory, raw, noise)
+            noise = draw(generator, 1, rows, head)
         batch = memory.batch
+        batch.legal[:] = True if context.legal is None else context.legal
+        self.program.kernels.act(memory, raw, noise)
         behavior = torch.from_numpy(batch.behavior[:rows].copy())
         if deterministic:
             return Choice(self.learner.policy.distribution(behavior).mode(), behavior)
-        action = batch.continuous if self.program.gaussian else batch.discrete
-        return Choice(torch.from_numpy(action[:rows].copy()), behavior)
+        return Choice(torch.from_numpy(self._actions(batch)[:rows].copy()), behavior)
 
     def update(self, rollout: Rollout, progress: float) -> Metrics:
         """See `A2C.update`. Numbers take torch's default type, the only one for which kernels are compiled."""
@@ -71,10 +70,10 @@ class Fused:
         memory = self.program.memory(steps, envs)
         space = self.learner.obs_space
         discrete, continuous = memory.batch.discrete, memory.batch.continuous
-        if self.program.gaussian:
+        if self.program.head.gaussian:
             continuous = rollout.action.reshape(steps * envs, -1).to(number).numpy()
         else:
-            discrete = rollout.action.reshape(-1).numpy()
+            discrete = rollout.action.reshape(steps * envs, -1).numpy()
         report = np.empty(1, self.program.report)
         status = self.program.kernels.update(
             memory,
@@ -111,7 +110,7 @@ class Fused:
     def _native(self, memory: Arrays, worlds: Worlds, plan: ChunkPlan, obs: Array, reports: Reports) -> Outcome:
         ranks, rows = self.learner.ranks, plan.updates * plan.n_steps * worlds.num_envs
         ended = Episodes(np.empty(rows), np.empty(rows, np.int64), np.empty(rows, np.int64))
-        noise = draw_for(ranks, self.learner.generator, plan.updates * plan.n_steps, worlds.num_envs, self._noise_size)
+        noise = draw_for(ranks, self.learner.generator, plan.updates * plan.n_steps, worlds.num_envs, self.program.head)
         status, whole, count = self.program.kernels.run_chunk(
             memory, _world(worlds), noise, plan.updates, plan.n_steps, plan.step, plan.iteration, plan.until,
             plan.interval, reports, ended,
@@ -123,11 +122,12 @@ class Fused:
     def _stepped(self, memory: Arrays, worlds: Worlds, plan: ChunkPlan, obs: Array, reports: Reports) -> Outcome:
         """One kernel call per step learns from it and acts for the next: a call costs more than its work."""
         whole, episodes, batch, envs, steps = 0, list[Episode](), memory.batch, worlds.num_envs, plan.n_steps
-        actions = batch.continuous if self.program.gaussian else batch.discrete
+        actions = self._actions(batch)
         ranks, step, extra, status = self.learner.ranks, plan.step, 0, DONE
         deadline = time.perf_counter() + _CHUNK_SECONDS if ranks.alone else math.inf  # ranks make as many updates
-        draws = Noise(ranks, self.learner.generator, envs, self._noise_size)
+        draws = Noise(ranks, self.learner.generator, envs, self.program.head)
         raw, noise, ended = self._raw(obs), draws.take(), list[Episode]()
+        batch.legal[:] = True if worlds.legal is None else worlds.legal
         self.program.kernels.act(memory, raw, noise)
         step_kernel = (
             self._step_kernel(memory, raw, noise) if worlds.env.fixed_dtypes else self.program.kernels.store_learn_act
@@ -141,6 +141,8 @@ class Fused:
                     obs, reward, terminated, truncated, infos = worlds.step(actions[t * envs : (t + 1) * envs].copy())
                     step += worlds.total_envs
                     raw = raw_next = self._raw(obs)
+                    if worlds.legal is not None:
+                        batch.legal[:] = worlds.legal
                     if "_episode" in infos:
                         ended += finished_episodes(infos, step)
                         raw_next = self._raw(cast(Array, infos["next_obs"]))
@@ -171,6 +173,12 @@ class Fused:
             self._step_kernels[raw.dtype] = compiled_for(self.program.kernels.store_learn_act, arguments)
         return self._step_kernels[raw.dtype]
 
+    def _actions(self, batch: Batch) -> Array:
+        """The batch's actions as a rollout has them, int64[T · N], int64[T · N, K] or float[T · N, A]."""
+        if self.program.head.gaussian:
+            return batch.continuous
+        return batch.discrete[:, 0] if isinstance(self.learner.policy.head.actions, spaces.Discrete) else batch.discrete
+
     def _metrics(self, numbers: NDArray[np.float64]) -> Metrics:
         """The metrics of reports, float64[11] or float64[updates, 11]."""
         columns = torch.from_numpy(numbers).to(torch.get_default_dtype()).unbind(-1)
@@ -190,7 +198,7 @@ class Fused:
         envs, steps = worlds.num_envs, self.program.n_steps
         memory = self.program.memory(steps, envs)
         raw = self._raw(worlds.observation_space.sample())
-        noise = zeros(envs, self.program.size if self.program.gaussian else 1)
+        noise = zeros(envs, self.program.head.noises)
         with compiling(on_compile):
             compiled_for(self.program.kernels.act, (memory, raw, noise))
             if worlds.env.native:
@@ -207,7 +215,7 @@ class Fused:
         """Loads or compiles the kernels of `act` and `update`, for a caller that collects the rollouts."""
         steps, envs = self.program.n_steps, worlds.num_envs
         memory, obs = self.program.memory(steps, envs), worlds.observation_space.sample()
-        noise = zeros(envs, self.program.size if self.program.gaussian else 1)
+        noise = zeros(envs, self.program.head.noises)
         x, flags = encode(self.learner.obs_space, torch.as_tensor(obs)).numpy(), np.empty((steps, envs), np.bool_)
         batch, reward = memory.batch, zeros(steps, envs)
         actions, report = (batch.discrete, batch.continuous, batch.behavior), np.empty(1, self.program.report)

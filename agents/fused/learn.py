@@ -8,7 +8,7 @@ import math
 
 import numpy as np
 
-from agents.fused.densities import categorical_js, categorical_kl, categorical_loss, gaussian_kl, gaussian_loss
+from agents.fused.heads import current, output_gradient, shifts, stored
 from agents.fused.network import backward, forward, last_output
 from agents.fused.norms import normalize_rewards, scale_and_clip
 from agents.fused.optimizers import descend, sum_of_squares
@@ -85,23 +85,14 @@ def policy_gradient(options, batch, work, theta, grad, out, delta, advantage, ro
 
     The means are over the rows of all ranks.
     """
-    size, total = options.actions, rows * count_of(ranks)
+    head, total = batch.head, rows * count_of(ranks)
     if options.normalize_advantage:
         standardize(advantage[:rows], total, ranks)
-    slope, discrete, continuous = np.zeros(size), batch.discrete, batch.continuous
-    loss, entropy, share = 0.0, 0.0, 1.0 / total
-    for r in range(rows):
-        for k in range(size, delta.shape[1]):
-            delta[r, k] = 0
-        if options.gaussian:
-            term, h = gaussian_loss(out, r, theta, size, continuous, r, advantage[r], ent_coef, share, delta, slope)
-        else:
-            term, h = categorical_loss(out, r, size, discrete[r], advantage[r], ent_coef, share, delta, work)
-        loss += term
-        entropy += h
-    if options.gaussian:
-        for k in range(size):
-            grad[k] = slope[k]
+    order, z, g = work.order[:rows], work.z[:rows], work.g[:rows]
+    loss, entropy = output_gradient(
+        head, theta, out, batch.behavior, batch.discrete, batch.continuous, order, advantage, ent_coef, 1 / total, z, g,
+        delta, grad,
+    )  # fmt: skip
     report.policy_loss, report.entropy, report.ent_coef = loss / total, entropy / total, ent_coef
 
 
@@ -131,21 +122,17 @@ def gradient(options, params, policy, value, batch, scratch, steps, x_rows, vf_c
 
 @kernel
 def policy_shift(options, theta, layers, batch, scratch, rows):
-    """Mean KL(π_before ‖ π_now) and mean JS over the rollout's states; JS is NaN for Gaussians."""
+    """Mean KL(π_before ‖ π_now) and mean JS over the rollout's states; JS is NaN unless actions are Discrete."""
     capacity = len(batch.x)
     forward(theta, layers, scratch.delta, capacity, options.relu, batch.x, 0, rows)
     now = last_output(scratch.delta, layers, capacity)
-    before, work, size, kl_sum, js_sum = batch.behavior, scratch.work, options.actions, 0.0, 0.0
-    for r in range(rows):
-        if options.gaussian:
-            kl_sum += gaussian_kl(before, now, r, theta, size)
-        else:
-            kl, mean = categorical_kl(before, now, r, size, work)
-            kl_sum += kl
-            js_sum += categorical_js(before, now, r, size, kl, mean, work)
+    head, order, work = batch.head, scratch.work.order[:rows], scratch.work
+    stored(head, batch.behavior, order, work.before)
+    current(head, theta, now, batch.behavior, order, work.z)
+    kl_sum, js_sum = shifts(head, work.before, work.z[:rows], work.e)
     kl_sum, js_sum, _, _, _ = sums(scratch.ranks, kl_sum, js_sum, 0.0, 0.0, 0.0)
     total = rows * count_of(scratch.ranks)
-    return kl_sum / total, np.nan if options.gaussian else js_sum / total
+    return kl_sum / total, js_sum / total
 
 
 @inlined

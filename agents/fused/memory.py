@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from agents.fused.heads import Head, Work
 from agents.fused.matmul import PAD
 from agents.settings.a2c import SCHEDULED
 
@@ -45,19 +46,21 @@ class Batch(NamedTuple):
     raw_obs: Doubles  # [rows, D], observations as the environments return them
     x: Floats  # [rows, D], observations as the networks see them
     successor: Integers  # [T · N], the row of x that holds s′
-    discrete: Integers  # [T · N], discrete actions
+    discrete: Integers  # [T · N, K], discrete actions, a number for each factor
     continuous: Floats  # [T · N, A], continuous actions
     behavior: Floats  # [T · N, P], distribution parameters of the policy that acted
     reward: Floats  # [T, N]
     terminated: NDArray[np.bool_]  # [T, N]
     truncated: NDArray[np.bool_]  # [T, N]
+    legal: NDArray[np.bool_]  # [N, A], the actions that are legal in the observations to act on
+    head: Head  # what the columns of discrete, continuous and behavior mean
 
 
 class Scratch(NamedTuple):
     delta: Floats  # gradients of the layers' outputs, as long as the outputs of the larger network
     transposed: Floats  # one weight, transposed
     no_bias: Floats  # zeros, as many as the widest layer has outputs
-    work: Doubles  # [2 · actions]
+    work: Work
     advantage: Floats  # [T, N]
     target: Floats  # [T, N]
     coefficients: NDArray[np.void]  # [1] of COEFFICIENTS, in the current update
@@ -70,13 +73,14 @@ class PPOScratch(NamedTuple):
     delta: Floats
     transposed: Floats
     no_bias: Floats
-    work: Doubles
+    work: Work
     advantage: Floats
     target: Floats
     coefficients: NDArray[np.void]
     ranks: tuple[object, ...]
     x: Floats  # [batch size, D], the observations of a minibatch
     part_advantage: Floats  # [batch size], its advantages
+    part_weight: Doubles  # [batch size], ln π(a|s), then the derivative of its gain by it
     v: Floats  # [T · N], V before the update
     log_prob: Doubles  # [T · N], ln π_before(a|s)
     keys: NDArray[np.uint64]  # [T · N] of all ranks, which order the steps
@@ -111,9 +115,7 @@ def options_type(scheduled: Sequence[str], *further: tuple[str, type]) -> np.dty
     """All settings in one record, because a scalar argument costs a call as much as an array does."""
     return np.dtype(
         [
-            ("gaussian", np.bool_),
             ("relu", np.bool_),
-            ("actions", np.int64),  # number of discrete actions, or dimension of a continuous one
             ("optimizer", np.int64),
             ("reward_clip", np.float64),  # infinite if null
             *CONSTANTS.items(),
@@ -190,6 +192,24 @@ def views(net: nn.Sequential, layers: Integers, flat: Tensor) -> list[tuple[Tens
         pairs.append((layer.weight, flat.as_strided((fan_out, fan_in), (1, width), weight)))
         pairs.append((layer.bias, flat[bias : bias + fan_out]))
     return pairs
+
+
+def new_batch(head: Head, rows: int, steps: int, envs: int, inputs: int) -> Batch:
+    """Arrays for T steps of N environments. rows: of x; inputs: D."""
+    count, shape = steps * envs, (steps, envs)
+    return Batch(
+        raw_obs=np.zeros((rows, inputs)),
+        x=zeros(rows, inputs),
+        successor=np.zeros(count, np.int64),
+        discrete=np.zeros((count, max(len(head.sizes), 1)), np.int64),
+        continuous=zeros(count, head.size if head.gaussian else 1),
+        behavior=zeros(count, head.parameters),
+        reward=zeros(*shape),
+        terminated=np.zeros(shape, np.bool_),
+        truncated=np.zeros(shape, np.bool_),
+        legal=np.ones((envs, head.size), np.bool_),
+        head=head,
+    )
 
 
 def zeros(*shape: int) -> Floats:

@@ -7,14 +7,15 @@ import torch
 from numpy.typing import NDArray
 from torch import Generator, Tensor
 
+from agents.fused.heads import Head
 from agents.ranks import Ranks
 
 _BLOCK = 64  # steps
 
 
-def draw_for(ranks: Ranks, generator: Generator, steps: int, envs: int, size: int | None) -> NDArray[np.floating]:
+def draw_for(ranks: Ranks, generator: Generator, steps: int, envs: int, head: Head) -> NDArray[np.floating]:
     """`draw` for steps of these environments of this rank. Every rank draws the numbers of all environments."""
-    numbers = draw(generator, steps * envs * ranks.count, size)
+    numbers = draw(generator, steps, envs * ranks.count, head)
     if ranks.alone:
         return numbers
     everywhere = numbers.reshape(steps, ranks.count * envs, numbers.shape[1])
@@ -22,31 +23,36 @@ def draw_for(ranks: Ranks, generator: Generator, steps: int, envs: int, size: in
     return np.ascontiguousarray(own).reshape(steps * envs, numbers.shape[1])
 
 
-def draw(generator: Generator, rows: int, size: int | None) -> NDArray[np.floating]:
-    """float[rows, size], standard normal; float[rows, 1], uniform on [0, 1), if size is None.
+def draw(generator: Generator, steps: int, envs: int, head: Head) -> NDArray[np.floating]:
+    """float[T · N, noises of the head]: standard normal for a Gaussian, uniform on [0, 1) for discrete actions.
 
-    Unlike those of torch.randn, the numbers do not depend on how many are drawn per call.
+    A step's uniform numbers come in the order of torch's samples: factor by factor, but for bits. Unlike those of
+    torch.randn, the numbers do not depend on how many are drawn per call.
     """
-    if size is None:
-        return torch.rand(rows, 1, generator=generator).numpy()
-    u = torch.rand(rows, size, generator=generator, dtype=torch.float64)
+    width = head.noises
+    if head.bits:
+        return torch.rand(steps * envs, width, generator=generator).numpy()
+    if not head.gaussian:
+        by_factor = torch.rand(steps, width, envs, generator=generator)
+        return by_factor.transpose(1, 2).reshape(steps * envs, width).contiguous().numpy()
+    u = torch.rand(steps * envs, width, generator=generator, dtype=torch.float64)
     return cast(Tensor, torch.special.ndtri(u.clamp_min_(2.0**-54))).to(torch.get_default_dtype()).numpy()
 
 
 class Noise:
     """The noise of one step after another, from blocks, since a call of torch costs more than the numbers of a step."""
 
-    def __init__(self, ranks: Ranks, generator: Generator, rows: int, size: int | None) -> None:
-        """rows: of a step; ranks, size: as for `draw_for`."""
-        self.none = draw(generator, 0, size)
-        self._ranks, self._generator, self._rows, self._size = ranks, generator, rows, size
+    def __init__(self, ranks: Ranks, generator: Generator, rows: int, head: Head) -> None:
+        """rows: of a step; ranks, head: as for `draw_for`."""
+        self.none = draw(generator, 0, rows, head)
+        self._ranks, self._generator, self._rows, self._head = ranks, generator, rows, head
         self._start, self._block, self._taken = generator.get_state(), self.none, _BLOCK
 
     def take(self) -> NDArray[np.floating]:
         """The rows of the next step."""
         if self._taken == _BLOCK:
             self._start, self._taken = self._generator.get_state(), 0
-            self._block = draw_for(self._ranks, self._generator, _BLOCK, self._rows, self._size)
+            self._block = draw_for(self._ranks, self._generator, _BLOCK, self._rows, self._head)
         self._taken += 1
         return self._block[(self._taken - 1) * self._rows : self._taken * self._rows]
 
@@ -54,4 +60,4 @@ class Noise:
         """Leaves the generator as if only the rows taken had been drawn."""
         if self._taken < _BLOCK:
             self._generator.set_state(self._start)
-            draw_for(self._ranks, self._generator, self._taken, self._rows, self._size)
+            draw_for(self._ranks, self._generator, self._taken, self._rows, self._head)

@@ -5,14 +5,7 @@ import math
 import numpy as np
 
 from agents import minibatches
-from agents.fused.densities import (
-    categorical_kl_slope,
-    categorical_log_prob,
-    categorical_loss,
-    gaussian_kl_slope,
-    gaussian_log_prob,
-    gaussian_loss,
-)
+from agents.fused.heads import add_kl_slopes, current, log_probs, policy_losses, stored, to_outputs
 from agents.fused.learn import (
     DONE,
     GRADIENT_NOT_FINITE,
@@ -47,15 +40,12 @@ def shuffle(state, keys, rows, size):
     return np.argsort(keys[:rows])
 
 
-@inlined
-def log_probabilities(options, batch, scratch, rows):
+@kernel
+def log_probabilities(batch, scratch, rows):
     """ln π_before(a|s) of every step."""
-    size, behavior, discrete, continuous = options.actions, batch.behavior, batch.discrete, batch.continuous
-    for r in range(rows):
-        if options.gaussian:
-            scratch.log_prob[r] = gaussian_log_prob(behavior, r, behavior[r, size:], size, continuous, r)
-        else:
-            scratch.log_prob[r] = categorical_log_prob(behavior, r, size, discrete[r], scratch.work)
+    work, order = scratch.work, scratch.work.order[:rows]
+    stored(batch.head, batch.behavior, order, work.z)
+    log_probs(batch.head, work.z, batch.discrete, batch.continuous, order, scratch.log_prob)
 
 
 @inlined
@@ -89,43 +79,35 @@ def clipped(ratio, advantage, clip):
     return gain, gain
 
 
-@inlined
+@kernel
 def policy_gradient(options, batch, scratch, theta, grad, out, delta, order, total, now, ent_coef, kl_coef):
     """Writes ∂L/∂out of the policy's part L of `PPO.loss` into delta, and ∂L/∂ln σ of a Gaussian into grad.
 
     total: rows of the minibatch, over all ranks. Returns the sums, over total, of −gain, the entropy, the ratios
     outside 1 ± ε and the estimate of the KL.
     """
-    size, rows, work, behavior = options.actions, len(order), scratch.work, batch.behavior
-    advantage, share, discrete, continuous = scratch.part_advantage, 1.0 / total, batch.discrete, batch.continuous
+    head, behavior, discrete, continuous = batch.head, batch.behavior, batch.discrete, batch.continuous
+    rows = len(order)
+    z, before, g = scratch.work.z[:rows], scratch.work.before[:rows], scratch.work.g[:rows]
+    advantage, weight, share = scratch.part_advantage, scratch.part_weight, 1.0 / total
     for r in range(rows):
         advantage[r] = scratch.advantage.reshape(-1)[order[r]]
-        for k in range(size, delta.shape[1]):
-            delta[r, k] = 0
     if options.normalize_advantage:
         standardize(advantage[:rows], total, scratch.ranks)
-    slope, loss, entropy, outside, approx_kl = np.zeros(size), 0.0, 0.0, 0.0, 0.0
+    current(head, theta, out, behavior, order, z)
+    log_probs(head, z, discrete, continuous, order, weight)
+    loss, outside, approx_kl = 0.0, 0.0, 0.0
     for r in range(rows):
-        row = order[r]
-        if options.gaussian:
-            log_ratio = gaussian_log_prob(out, r, theta, size, continuous, row) - scratch.log_prob[row]
-            gain, weight = clipped(math.exp(log_ratio), advantage[r], now.clip_range)
-            _, h = gaussian_loss(out, r, theta, size, continuous, row, weight, ent_coef, share, delta, slope)
-            if options.penalized:
-                gaussian_kl_slope(behavior, row, out, r, theta, size, kl_coef * share, delta, slope)
-        else:
-            log_ratio = categorical_log_prob(out, r, size, discrete[row], work) - scratch.log_prob[row]
-            gain, weight = clipped(math.exp(log_ratio), advantage[r], now.clip_range)
-            _, h = categorical_loss(out, r, size, discrete[row], weight, ent_coef, share, delta, work)
-            if options.penalized:
-                categorical_kl_slope(behavior, row, out, r, size, kl_coef * share, delta, work)
+        log_ratio = weight[r] - scratch.log_prob[order[r]]
+        gain, weight[r] = clipped(math.exp(log_ratio), advantage[r], now.clip_range)
         loss -= gain
-        entropy += h
         outside += abs(math.expm1(log_ratio)) > now.clip_range
         approx_kl += math.expm1(log_ratio) - log_ratio
-    if options.gaussian:
-        for k in range(size):
-            grad[k] = slope[k]
+    _, entropy = policy_losses(head, z, discrete, continuous, order, weight, ent_coef, share, g)
+    if options.penalized:
+        stored(head, behavior, order, before)
+        add_kl_slopes(head, before, z, kl_coef * share, g, scratch.work.e)
+    to_outputs(head, g, delta, grad)
     return loss / total, entropy / total, outside / total, approx_kl / total
 
 
@@ -215,7 +197,7 @@ def learn(options, params, policy, value, batch, scratch, norms, adaptive, steps
     for r in range(rows):
         scratch.v[r] = v[r]
     report.explained_variance = explained_variance(scratch.target.reshape(-1), v, rows, scratch.ranks)
-    log_probabilities(options, batch, scratch, rows)
+    log_probabilities(batch, scratch, rows)
     report.learning_rate = now.learning_rate * adaptive.step_factor
     report.critic_learning_rate = now.learning_rate * now.critic_lr_scale
     report.ent_coef = now.ent_coef * adaptive.entropy_factor

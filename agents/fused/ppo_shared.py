@@ -29,7 +29,7 @@ class SharedPPO(Shared):
         rows = scratch.advantage.size
         part = min(self.ppo.batch_size, rows)
         return PPOScratch(
-            *scratch, zeros(part, inputs), zeros(part), zeros(rows), np.zeros(rows),
+            *scratch, zeros(part, inputs), zeros(part), np.zeros(part), zeros(rows), np.zeros(rows),
             np.zeros(rows * self.learner.ranks.count, np.uint64),
             self.shuffle.state,
         )  # fmt: skip

@@ -5,6 +5,7 @@ from typing import Protocol
 
 import numpy as np
 
+from agents.fused.heads import Head
 from agents.fused.memory import Batch, Reports
 from envs.kernels import Kernel
 
@@ -31,11 +32,7 @@ class Program(Protocol):
     @property
     def kernels(self) -> Kernels: ...
     @property
-    def gaussian(self) -> bool: ...
-    @property
-    def size(self) -> int:
-        """The number of actions, or their dimension."""
-
+    def head(self) -> Head: ...
     @property
     def n_steps(self) -> int:
         """Steps of each environment per update."""

@@ -6,13 +6,15 @@ from typing import cast
 
 import numpy as np
 import torch
+from gymnasium import spaces
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 
 from agents.fused import chunk
 from agents.fused import memory as layout
+from agents.fused.heads import head_of, work_for
 from agents.fused.learn import GRADIENT_NOT_FINITE
-from agents.fused.memory import Batch, Doubles, Memory, Net, Norms, Parameters, PPOScratch, Reports, Scratch, zeros
+from agents.fused.memory import Doubles, Memory, Net, Norms, Parameters, PPOScratch, Reports, Scratch, zeros
 from agents.fused.optimizers import ADAM, RMSPROP, RMSPROP_TF_LIKE
 from agents.fused.program import Kernels
 from agents.fused.ranks import rank_arrays
@@ -39,12 +41,13 @@ class Shared:
 
     def __init__(self, learner: Learner) -> None:
         self.learner = learner
-        self.gaussian = learner.policy.log_std is not None
-        self.size = cast(nn.Linear, learner.policy.net[-1]).out_features  # number of actions, or their dimension
-        self.policy, split = layout.layer_table(learner.policy.net, layout.padded(self.size) if self.gaussian else 0)
+        self.head = head_of(learner.policy.head)
+        begin = 0 if learner.policy.log_std is None else layout.padded(self.head.size)
+        self.policy, split = layout.layer_table(learner.policy.net, begin)
         self.value, total = layout.layer_table(learner.value.net, split)
         self.n_steps = learner.settings.n_steps
-        self.metrics = [name if not (self.gaussian and name == "policy_shift_js") else "" for name in self.names]
+        skipped = () if isinstance(learner.actions, spaces.Discrete) else ("policy_shift_js",)
+        self.metrics = ["" if name in skipped else name for name in self.names]
         self.adaptive = np.zeros(1, layout.ADAPTIVE)
         self._memories: dict[tuple[int, int], Memory] = {}
         self._kind = _optimizer_of(learner)
@@ -106,18 +109,7 @@ class Shared:
         rows = 2 * steps * envs
         inputs = input_size(self.learner.obs_space)
         nets = [Net(layers, zeros(rows * int(layers[:, 2].sum()))) for layers in (self.policy, self.value)]
-        count, shape = steps * envs, (steps, envs)
-        batch = Batch(
-            raw_obs=np.zeros((rows, inputs)),
-            x=zeros(rows, inputs),
-            successor=np.zeros(count, np.int64),
-            discrete=np.zeros(count, np.int64),
-            continuous=zeros(count, self.size if self.gaussian else 1),
-            behavior=zeros(count, self.size * (2 if self.gaussian else 1)),
-            reward=zeros(*shape),
-            terminated=np.zeros(shape, np.bool_),
-            truncated=np.zeros(shape, np.bool_),
-        )
+        batch = layout.new_batch(self.head, rows, steps, envs, inputs)
         turned = max(
             [int(above[2] * below[2]) for layers in (self.policy, self.value) for below, above in pairwise(layers)],
             default=0,
@@ -129,9 +121,9 @@ class Shared:
                 zeros(longest),
                 zeros(turned),
                 zeros(widest),
-                np.zeros(2 * self.size),
-                zeros(*shape),
-                zeros(*shape),
+                work_for(self.head, steps * envs),
+                zeros(steps, envs),
+                zeros(steps, envs),
                 np.zeros(1, layout.coefficients_type(self.scheduled)),
                 rank_arrays(self.learner.ranks, steps, envs, inputs),
             ),
@@ -147,9 +139,7 @@ class Shared:
     def options(self) -> NDArray[np.void]:
         """The learner's settings as they are now, [1] of `options_type`."""
         learner, options = self.learner, np.zeros(1, self.options_type)
-        options["gaussian"] = self.gaussian
         options["relu"] = learner.settings.activation == "relu"
-        options["actions"] = self.size
         options["optimizer"] = _optimizer_of(learner)
         options["reward_clip"] = np.inf if learner.settings.reward_clip is None else learner.settings.reward_clip
         options["schedules"] = [numbers_of(getattr(learner.settings, name)) for name in self.scheduled]
@@ -184,7 +174,7 @@ class Shared:
         """Every parameter of the learner, and where it lies in a flat tensor."""
         policy, value = self.learner.policy, self.learner.value
         pairs = layout.views(policy.net, self.policy, flat) + layout.views(value.net, self.value, flat)
-        return pairs if policy.log_std is None else [(policy.log_std, flat[: self.size]), *pairs]
+        return pairs if policy.log_std is None else [(policy.log_std, flat[: self.head.size]), *pairs]
 
 
 def _optimizer_of(learner: Learner) -> int:

@@ -3,13 +3,14 @@
 memory: `StreamMemory`; options: one record of OPTIONS.
 """
 
+import math
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from agents.fused.chunk import encode_rows, step_native_worlds, store_successor
-from agents.fused.densities import sample_categorical
+from agents.fused.heads import Work, sample
 from agents.fused.learn import DONE
 from agents.fused.memory import Batch, Doubles, Floats, Norms
 from agents.fused.network import copy_row
@@ -36,13 +37,11 @@ CONSTANTS = {  # settings that the kernels read as they are
 
 OPTIONS = np.dtype(
     [
-        ("gaussian", np.bool_),
         ("bootstrap", np.bool_),  # at a time limit
         ("entropy_in_trace", np.bool_),  # with the sign of δ; else added to every step
         ("activation", np.int64),
         ("rule", np.int64),
         ("averaging_steps", np.int64),  # 0 if null
-        ("actions", np.int64),  # number of discrete actions, or dimension of a continuous one
         ("reward_clip", np.float64),  # infinite if null
         ("max_policy_shift", np.float64),  # NaN if null
         ("std_shift", np.float64),  # σ = softplus(output + std_shift)
@@ -67,20 +66,15 @@ class StreamMemory(NamedTuple):
     before: Floats  # [P], the policy's parameters before a bounded step
     batch: Batch
     norms: Norms
-    work: Doubles  # [4 · actions]
+    work: Work
 
 
 @inlined
 def sample_actions(options, policy, batch, work, noise, begin, end):
     """a ~ π_θ(·|x) for the rows of x from begin to end; see `agents.fused.chunk.sample_actions`."""
-    behavior, size = batch.behavior, options.actions
     for r in range(begin, end):
-        write_parameters(options, policy, batch, r)
-        if options.gaussian:
-            for k in range(size):
-                batch.continuous[r, k] = behavior[r, k] + np.exp(behavior[r, size + k]) * noise[r - begin, k]
-        else:
-            batch.discrete[r] = sample_categorical(behavior, r, size, noise[r - begin, 0], work)
+        write_parameters(options, policy, batch, r, batch.legal[r - begin])
+    sample(batch.head, batch.behavior, work.order[begin:end], noise, batch.discrete, batch.continuous, work.z)
 
 
 @inlined
@@ -126,7 +120,7 @@ def update(memory, obs, next_obs, discrete, continuous, behavior, reward, termin
     batch.reward[:], batch.terminated[:], batch.truncated[:] = reward, terminated, truncated
     batch.successor[0] = 1
     encode_rows(options, batch, norms, 0, 1)
-    write_parameters(options, policy, batch, 0)  # of the current policy, whoever acted
+    write_parameters(options, policy, batch, 0, behavior[0] != -math.inf)  # of the current policy, whoever acted
     return learn(options, policy, value, average, averaged, begins, before, batch, norms, work, True, report[0])
 
 
@@ -140,7 +134,7 @@ def run_chunk(memory, worlds, noise, updates, steps, step, iteration, until, int
     for u in range(updates):
         act_on(options, policy, batch, norms, work, worlds.obs, noise[u : u + 1], 0)
         now = step + u + 1
-        _, ended = step_native_worlds(options.gaussian, batch, worlds, 0, 1, 2, now, episodes, ended, buffers)
+        _, ended = step_native_worlds(batch, worlds, 0, 1, 2, now, episodes, ended, buffers)
         measure, report = (iteration + u + 1) % interval == 0, reports[u]
         status = learn(options, policy, value, average, averaged, begins, before, batch, norms, work, measure, report)
         if status != DONE:

@@ -8,7 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from agents.fused import stream
-from agents.fused.memory import COLUMN, FAN_IN, WIDTH, Batch, Integers, Reports, layer_table, padded, views, zeros
+from agents.fused.heads import head_of, work_for
+from agents.fused.memory import COLUMN, FAN_IN, WIDTH, Integers, Reports, layer_table, new_batch, padded, views, zeros
 from agents.fused.program import Kernels
 from agents.fused.shared import norms_of
 from agents.fused.stream import StreamMemory
@@ -27,9 +28,7 @@ class StreamShared:
 
     def __init__(self, learner: StreamLearner) -> None:
         self.learner = learner
-        self.gaussian = learner.gaussian
-        outputs = cast(nn.Linear, learner.policy.net[-1]).out_features
-        self.size = outputs // 2 if self.gaussian else outputs
+        self.head = head_of(learner.policy.head)
         pairs = ((learner.policy.net, learner.policy_traces), (learner.value.net, learner.value_traces))
         self._networks = [BoundNetwork(net, traces) for net, traces in pairs]
         average = learner.average
@@ -57,30 +56,18 @@ class StreamShared:
 
     def _new_memory(self, envs: int) -> StreamMemory:
         learner, rows = self.learner, max(2, envs)
-        inputs, parameters = input_size(learner.obs_space), self.size * (2 if self.gaussian else 1)
-        batch = Batch(
-            raw_obs=np.zeros((rows, inputs)),
-            x=zeros(rows, inputs),
-            successor=np.ones(1, np.int64),
-            discrete=np.zeros(rows, np.int64),
-            continuous=zeros(rows, self.size if self.gaussian else 1),
-            behavior=zeros(rows, parameters),
-            reward=zeros(1, 1),
-            terminated=np.zeros((1, 1), np.bool_),
-            truncated=np.zeros((1, 1), np.bool_),
-        )
+        batch = new_batch(self.head, rows, 1, envs, input_size(learner.obs_space))
         policy, value = (network.arrays() for network in self._networks)
         norms = norms_of(learner.obs_norm, learner.reward_norm, 1)
         average = self._average.arrays() if self._average else policy._replace(theta=np.empty_like(policy.theta[:0]))
         steps = learner.average.steps.numpy() if learner.average else np.zeros(1)
-        before, work = np.empty_like(policy.theta), np.zeros(4 * self.size)
+        before, work = np.empty_like(policy.theta), work_for(self.head, envs)
         return StreamMemory(
             self._options(), policy, value, average, steps, learner.begins.numpy(), before, batch, norms, work
         )
 
     def _options(self) -> np.ndarray:
         options, settings = np.zeros(1, stream.OPTIONS), self.learner.settings
-        options["gaussian"], options["actions"] = self.gaussian, self.size
         options["bootstrap"] = settings.truncation == "bootstrap"
         options["entropy_in_trace"] = settings.entropy_form == "td_error"
         options["rule"] = RULES.index(settings.step_rule)

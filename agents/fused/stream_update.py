@@ -9,27 +9,32 @@ import numpy as np
 
 from agents.averages import AVERAGED_SHARE
 from agents.fused.chunk import encode_rows
-from agents.fused.densities import categorical_kl, categorical_loss, phi, relative_score
+from agents.fused.heads import current, policy_losses, relative_score, shifts, stored, to_outputs
 from agents.fused.learn import DONE, GRADIENT_NOT_FINITE, preprocess_rewards
 from agents.fused.memory import COLUMN
 from agents.fused.norms import merge_moments
 from agents.fused.stream_network import backward, forward
 from agents.fused.stream_steps import INTENTIONAL, advance, finish, measure, move_towards
-from envs.kernels import inlined
+from envs.kernels import inlined, kernel
 
 _f64 = np.float64
 
 
 @inlined
-def write_parameters(options, policy, batch, r):
-    """behavior[r] = the distribution's parameters for row r: logits, or μ and ln σ, σ = softplus(output)."""
-    size, behavior, outputs = options.actions, batch.behavior, policy.outputs
+def write_parameters(options, policy, batch, r, legal):
+    """behavior[r] = the distribution's parameters for row r: logits, or μ and ln σ. legal: bool[≥ A]."""
+    size, behavior, outputs = batch.head.size, batch.behavior, policy.outputs
     out = forward(policy, options.activation, options.layer_norm, batch.x, r)
     for k in range(size):
-        behavior[r, k] = outputs[out + k]
-        if options.gaussian:
-            o = _f64(outputs[out + size + k]) + options.std_shift
-            behavior[r, size + k] = math.log(math.log1p(math.exp(-abs(o))) + max(o, 0.0))
+        behavior[r, k] = outputs[out + k] if legal[k] else -math.inf
+        if batch.head.gaussian:
+            behavior[r, size + k] = log_softplus(_f64(outputs[out + size + k]) + options.std_shift)
+
+
+@kernel
+def log_softplus(o):
+    """ln σ of a Gaussian, σ = ln(1 + e^o)."""
+    return math.log(math.log1p(math.exp(-abs(o))) + max(o, 0.0))
 
 
 @inlined
@@ -51,38 +56,31 @@ def td_error(options, batch, norms, value):
 @inlined
 def policy_slope(options, batch, likelihood, weight, policy, slope, work):
     """Writes ∂[likelihood · ln π(a|s) + weight · H]/∂outputs into slope, [1, ≥ outputs]; returns H."""
-    size, behavior = options.actions, batch.behavior
-    if not options.gaussian:
-        action = batch.discrete[0]
-        _, entropy = categorical_loss(behavior, 0, size, action, -likelihood, -weight, 1.0, slope, work)
-        return entropy
-    entropy, half_log, out = 0.0, 0.5 * math.log(2 * math.pi), policy.layers[-1, COLUMN]
-    for k in range(size):
-        log_std = _f64(behavior[0, size + k])
-        z = (_f64(batch.continuous[0, k]) - _f64(behavior[0, k])) * math.exp(-log_std)
-        o = _f64(policy.outputs[out + size + k]) + options.std_shift
-        curve = math.exp(-log_std) / (1 + math.exp(-o))  # ∂ ln σ/∂o, σ = softplus(o)
-        slope[0, k] = likelihood * z * math.exp(-log_std)
-        slope[0, size + k] = (likelihood * (z * z - 1) + weight) * curve
-        entropy += log_std + half_log + 0.5
+    head, size, out = batch.head, batch.head.size, policy.layers[-1, COLUMN]
+    order, z, g, advantage = work.order[:1], work.z[:1], work.g[:1], np.array([-likelihood])
+    stored(head, batch.behavior, order, z)
+    _, entropy = policy_losses(head, z, batch.discrete, batch.continuous, order, advantage, -weight, 1.0, g)
+    to_outputs(head, g, slope, work.before[0])
+    if head.gaussian:
+        for k in range(size):
+            o = _f64(policy.outputs[out + size + k]) + options.std_shift
+            curve = math.exp(-z[0, size + k]) / (1 + math.exp(-o))  # ∂ ln σ/∂o, σ = softplus(o)
+            slope[0, size + k] = g[0, size + k] * curve
     return entropy
 
 
 @inlined
 def policy_shift(options, policy, batch, work):
     """KL(π_before ‖ π_now) at s."""
-    size, behavior = options.actions, batch.behavior
+    head, size = batch.head, batch.head.size
     out = forward(policy, options.activation, options.layer_norm, batch.x, 0)
-    if not options.gaussian:
-        logits = policy.outputs[out : out + size].reshape(1, size)
-        kl, _ = categorical_kl(behavior, logits, 0, size, work)
-        return kl
-    kl = 0.0
-    for k in range(size):
-        o = _f64(policy.outputs[out + size + k]) + options.std_shift
-        std = math.log1p(math.exp(-abs(o))) + max(o, 0.0)
-        z = (_f64(behavior[0, k]) - _f64(policy.outputs[out + k])) / std
-        kl += 0.5 * (phi(2 * (_f64(behavior[0, size + k]) - math.log(std))) + z * z)
+    order, z, outputs = work.order[:1], work.z[:1], policy.outputs[out : out + size].reshape(1, size)
+    stored(head, batch.behavior, order, work.before)
+    current(head, work.g[0], outputs, batch.behavior, order, z)
+    if head.gaussian:
+        for k in range(size):
+            z[0, size + k] = log_softplus(_f64(policy.outputs[out + size + k]) + options.std_shift)
+    kl, _ = shifts(head, work.before, z, work.e)
     return kl
 
 
@@ -147,8 +145,9 @@ def learn(options, policy, value, average, averaged, begins, before, batch, norm
     advance(options, value, step, error, 1)
     report.value_step, report.td_error, report.value = step, delta, v
     step, error = measure(options, policy, _f64(delta), options.policy_overshoot, options.policy_intent, True)
-    if options.rule == INTENTIONAL and options.attainable_intent and not options.gaussian:
-        step *= min(relative_score(batch.behavior, 0, options.actions, batch.discrete[0], work), 1.0)
+    if options.rule == INTENTIONAL and options.attainable_intent and not batch.head.gaussian:
+        stored(batch.head, batch.behavior, work.order[:1], work.z)
+        step *= min(relative_score(batch.head, work.z, batch.discrete, work.e), 1.0)
     report.policy_step = step
     report.policy_shift_kl = bounded_move(options, policy, before, batch, work, step, error, functions, measure_shift)
     begins[0] = batch.terminated[0, 0] or batch.truncated[0, 0]

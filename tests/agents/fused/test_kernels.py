@@ -38,14 +38,14 @@ def test_transpose(rows: int) -> None:
 def test_policy_shift_is_that_of_the_information_module(gap: float, actions: int) -> None:
     before = RNG.normal(size=(50, actions)) * 3
     after = before + gap * RNG.normal(size=(50, actions))
-    work, (p, q) = np.empty(2 * actions), (torch.from_numpy(x) for x in (before, after))
-    pairs = [categorical_kl(before, after, r, actions, work) for r in range(50)]
+    e, (p, q) = np.empty((50, actions)), (torch.from_numpy(x) for x in (before, after))
+    pairs = [categorical_kl(before, after, r, 0, actions, e) for r in range(50)]
     kl = [pair[0] for pair in pairs]
-    js = [categorical_js(before, after, r, actions, *pairs[r], work) for r in range(50)]
+    js = [categorical_js(before, after, r, 0, actions, *pairs[r], e) for r in range(50)]
     np.testing.assert_allclose(kl, information.kl_from_logits(p, q), rtol=1e-9, atol=1e-25)
     np.testing.assert_allclose(js, information.js_from_logits(p, q), rtol=1e-7, atol=1e-25)
     log_std = RNG.normal(size=actions)
-    kl = [gaussian_kl(np.hstack([before, 0 * after]), after, r, log_std, actions) for r in range(50)]
-    log_stds = torch.from_numpy(log_std).expand(50, actions)
-    expected = information.gaussian_kl(p, torch.zeros(50, actions).double(), q, log_stds)
+    log_stds = np.broadcast_to(log_std, after.shape)
+    kl = [gaussian_kl(actions, np.hstack([before, 0 * before]), np.hstack([after, log_stds]), r) for r in range(50)]
+    expected = information.gaussian_kl(p, torch.zeros(50, actions).double(), q, torch.tensor(log_stds))
     np.testing.assert_allclose(kl, expected, rtol=1e-9)

@@ -1,0 +1,117 @@
+"""Every kind of action in kernels, held to torch: updates on the same rollouts, whole runs, and resumed ones."""
+
+from pathlib import Path
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+import pytest
+import torch
+from gymnasium import spaces
+
+from agents import A2C, ActorCritic, registry
+from agents.rollout import collect
+from envs.spaces import factors
+from rl.experiments.lockstep.precision import double_precision
+from tests.agents.fused.test_engine import parameters
+from tests.agents.test_resume import saved
+
+
+class Noisy(gym.Env):
+    """Random observations, rewards, ends and, if `masked`, masks."""
+
+    observation_space = spaces.Dict(place=spaces.Box(-9, 9, (3,), np.float32), kind=spaces.Discrete(2))
+    action_space: spaces.Space = spaces.MultiDiscrete([2, 3])
+    masked = False
+
+    def outcome(self):
+        place = self.np_random.normal(size=3).clip(-9, 9).astype(np.float32)
+        infos = {}
+        if self.masked:
+            mask = self.np_random.random(sum(factors(self.action_space))) < 0.5
+            mask[np.cumsum([0, *factors(self.action_space)[:-1]])] = True
+            infos = {"action_mask": mask}
+        return {"place": place, "kind": int(self.np_random.integers(2))}, infos
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        return self.outcome()
+
+    def step(self, action):
+        obs, infos = self.outcome()
+        reward = self.np_random.normal() + float(np.sum(action))
+        return obs, reward, bool(self.np_random.random() < 0.1), False, infos
+
+
+class Factors(Noisy):
+    pass
+
+
+class MaskedFactors(Noisy):
+    masked = True
+
+
+class Masked(Noisy):
+    action_space, masked = spaces.Discrete(4), True
+
+
+class Bits(Noisy):
+    action_space = spaces.MultiBinary(3)
+
+
+HEADS = (Factors, MaskedFactors, Masked, Bits)
+AGENTS: dict[str, dict[str, Any]] = {
+    "a2c": {"num_envs": 3, "n_steps": 4, "ent_coef": 0.02, "max_policy_shift": 1e-6, "learning_rate": 1e-3},
+    "ppo": {
+        "num_envs": 3, "n_steps": 8, "batch_size": 10, "n_epochs": 2, "ent_coef": 0.02, "kl_coef": 0.5,
+        "target_policy_shift": 1e-5,
+    },
+    "stream": {
+        "num_envs": 1, "ent_coef": 0.02, "max_policy_shift": 1e-4, "step_rule": "intentional",
+        "attainable_intent": True,
+    },
+}  # fmt: skip
+
+
+def built(name: str, env: type[Noisy], engine: str, **settings: Any) -> ActorCritic:
+    agent = registry.build(name, f"{__name__}:{env.__name__}", {"engine": engine, **AGENTS[name], **settings})
+    assert isinstance(agent, ActorCritic)
+    return agent
+
+
+@pytest.mark.parametrize("name", AGENTS)
+@pytest.mark.parametrize("env", HEADS)
+def test_updates_are_those_of_torch(env: type[Noisy], name: str) -> None:
+    """In double precision nothing differs but the order of sums."""
+    with double_precision():
+        fused, reference = (built(name, env, engine) for engine in ("fused", "torch"))
+        obs, _ = reference.worlds.reset()
+        for u in range(10):
+            rollout, obs, _ = collect(reference.worlds, reference, obs, reference.n_steps, 0)
+            ours, theirs = (agent.update(rollout, u / 10) for agent in (fused, reference))
+            assert ours.keys() == theirs.keys()
+            for key, value in theirs.items():
+                assert float(ours[key]) == pytest.approx(float(value), rel=1e-7, abs=1e-10, nan_ok=True), key
+        assert float((parameters(fused) - parameters(reference)).abs().max()) <= 1e-9
+
+
+@pytest.mark.parametrize("env", HEADS)
+def test_runs_are_those_of_torch(env: type[Noisy]) -> None:
+    """Actions come from the same random numbers, and no illegal one is taken."""
+    with double_precision():
+        fused, reference = (built("a2c", env, engine).learn(240) for engine in ("fused", "torch"))
+        assert (fused.engine_in_use, reference.engine_in_use) == ("fused", "torch")
+        assert float((parameters(fused) - parameters(reference)).abs().max()) <= 1e-7
+
+
+@pytest.mark.parametrize("env", [MaskedFactors, Bits])
+def test_a_resumed_run_is_the_undisturbed_one(env: type[Noisy], tmp_path: Path) -> None:
+    """Byte for byte; and the other engine goes on from the same checkpoint."""
+    whole = built("a2c", env, "fused").learn(240)
+    built("a2c", env, "fused").learn(108).save(tmp_path / "part")
+    resumed, other = A2C.load(tmp_path / "part"), A2C.load(tmp_path / "part", engine="torch")
+    assert resumed.loop.exact
+    assert torch.equal(parameters(resumed), parameters(other))
+    assert saved(resumed.learn(132), tmp_path / "part") == saved(whole, tmp_path / "whole")
+    other.learn(132)
+    torch.testing.assert_close(parameters(other), parameters(whole), rtol=0, atol=1e-4)
