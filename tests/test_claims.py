@@ -74,16 +74,18 @@ def equivalence() -> list[str]:
 
 def zoo() -> list[str]:
     return [
-        f"{reached('zoo/zoo.json')[0]} of A2C reach the score that rl-baselines3-zoo publishes for its A2C",
-        f"behind: {reached('zoo/zoo.json')[1]}), and {reached('zoo-ppo/zoo-ppo.json')[0]} of PPO that of its PPO",
+        f"{reached('zoo/zoo.json')[0]} of A2C reach Stable-Baselines3's A2C with the tuned settings of rl-baselines3-zoo",
+        f"behind: {reached('zoo/zoo.json')[1]}; in Ant-v5 standing still scores more than either), and "
+        f"{reached('zoo-ppo/zoo-ppo.json')[0]} of PPO its PPO",
         f"behind: {reached('zoo-ppo/zoo-ppo.json')[1]}).",
     ]
 
 
 def reached(file: str) -> tuple[str, str]:
-    """How many environments of a suite reach the bar, and which do not."""
+    """How many environments of a suite reach the bar, where it says something, and which do not."""
     environments = cast("list[dict[str, dict[str, object] | str]]", read(file)["environments"])
-    found = {str(x["env"]): bool(x["statistics"]["reaches"]) for x in environments if isinstance(x["statistics"], dict)}
+    judged = [x for x in environments if x["says_nothing"] is None]
+    found = {str(x["env"]): bool(x["statistics"]["reaches"]) for x in judged if isinstance(x["statistics"], dict)}
     return f"{sum(found.values())} of {len(found)}", " and ".join(env for env, reaches in found.items() if not reaches)
 
 
