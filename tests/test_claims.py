@@ -74,7 +74,8 @@ def equivalence() -> list[str]:
 
 def zoo() -> list[str]:
     return [
-        f"{reached('zoo/zoo.json')[0]} of A2C reach Stable-Baselines3's A2C with the tuned settings of rl-baselines3-zoo",
+        f"{reached('zoo/zoo.json')[0]} of A2C reach Stable-Baselines3's A2C with the tuned settings of "
+        "rl-baselines3-zoo",
         f"behind: {reached('zoo/zoo.json')[1]}; in Ant-v5 standing still scores more than either), and "
         f"{reached('zoo-ppo/zoo-ppo.json')[0]} of PPO its PPO",
         f"behind: {reached('zoo-ppo/zoo-ppo.json')[1]}).",
