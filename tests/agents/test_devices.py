@@ -62,7 +62,7 @@ def test_without_cuda(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 def test_engine_and_header() -> None:
     agent = A2C("CartPole-v1", num_envs=1, engine="torch", device="cpu")
     assert agent.describe()["engine"] == f"torch {torch.__version__} on CPU, 1 thread"
-    assert network_obstacle(agent, agent.policy, False, CUDA) == "it runs on the CPU, device is cpu"
+    assert network_obstacle(agent, agent.policy, CUDA) == "it runs on the CPU, device is cpu"
     with pytest.raises(ConfigError, match="device of a built agent cannot change"):
         agent.device = "cuda"
     batch, _, _ = collect(agent.worlds, agent, agent.worlds.reset()[0], 2, 0)
