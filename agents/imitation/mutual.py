@@ -1,6 +1,6 @@
 """Deep mutual learning: peers learn from their own experience and from each other."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import cast
 
@@ -90,14 +90,21 @@ class Mutual(AgentWrapper):
             peer.learner.observe_rewards(part)
         objectives = [peer.objective(part, progress) for peer, part in zip(self.peer_agents, parts, strict=True)]
         policies = [self._policies_on(part, objectives[k].pi, k) for k, part in enumerate(parts)]
-        weight, rows = value_at(self.mutual_coef, progress), list[Metrics]()
+        rows = list[Metrics]()
         for k, (peer, part, objective) in enumerate(zip(self.peer_agents, parts, objectives, strict=True)):
             others = [pi for j, pi in enumerate(policies[k]) if j != k]
-            kl = torch.stack([pi.kl(objective.pi).mean() for pi in others]).mean()
-            loss = objective.loss + weight * kl if weight else objective.loss
+            loss, kl = self._with_peers(objective.loss, objective.pi, others, progress)
             metrics = peer.learner.descend(objective._replace(loss=loss), part, progress)
-            rows.append({**metrics, "train/peer_kl": kl.detach(), **_diversity(policies[k])})
+            rows.append({**metrics, **kl, **_diversity(policies[k])})
         return {name: torch.stack([row[name] for row in rows]).mean() for name in rows[0]}
+
+    def _with_peers(
+        self, loss: Tensor, pi: Distribution, others: Sequence[Distribution], progress: float
+    ) -> tuple[Tensor, Metrics]:
+        """The loss of a peer with policy π, from that of its algorithm, and its metric. others: the other peers'."""
+        kl = torch.stack([other.kl(pi).mean() for other in others]).mean()
+        weight = value_at(self.mutual_coef, progress)
+        return loss + weight * kl if weight else loss, {"train/peer_kl": kl.detach()}
 
     def _policies_on(self, part: Rollout, pi: Distribution, k: int) -> list[Distribution]:
         """The policies of all peers on the states of peer k, whose own is π."""
@@ -154,11 +161,9 @@ class MutualPPO(Mutual):
 
     def _guided(self, loss: Loss, others: Tensor, progress: float) -> Loss:
         policies = [self.agent.policy.distribution(raw) for raw in others.unbind(-2)]
-        kl = torch.stack([pi.kl(loss.pi).mean() for pi in policies]).mean()
+        total, kl = self._with_peers(loss.total, loss.pi, policies, progress)
         own = self.agent.policy.distribution(loss.pi.raw.detach())
-        metrics = {**loss.metrics, "train/peer_kl": kl.detach(), **_diversity([own, *policies])}
-        weight = value_at(self.mutual_coef, progress)
-        return Loss(loss.total + weight * kl if weight else loss.total, metrics, loss.pi)
+        return Loss(total, {**loss.metrics, **kl, **_diversity([own, *policies])}, loss.pi)
 
 
 def _diversity(policies: list[Distribution]) -> dict[str, Tensor]:
