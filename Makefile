@@ -14,7 +14,7 @@ train: .venv/installed  ## train CartPole-v1 and evaluate it; leaves results/run
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --dist worksteal
 
 test: style  ## lint, types, tests
-	@$(BIN)/mypy & types=$$!; $(BIN)/python -m tests.kernels; $(PYTEST); tests=$$?; wait $$types && exit $$tests
+	@$(BIN)/mypy & types=$$!; $(BIN)/python -m tests.kernels && $(PYTEST); tests=$$?; wait $$types && exit $$tests
 
 test-long: lint  ## the same with equality runs of full length
 	$(PYTEST) --long

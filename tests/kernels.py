@@ -1,8 +1,10 @@
-"""`python -m tests.kernels`: compiles the kernels that most tests need, each in one process.
+"""`python -m tests.kernels`: compiles the kernels that most tests need, each in one process, and then loads them.
 
-Two test processes that meet a kernel at the same time would both compile it.
+Two test processes that meet a kernel at the same time would both compile it. What was compiled and what is loaded must
+compute the same: LLVM may order a sum differently wherever it is inlined.
 """
 
+import sys
 from concurrent.futures import ProcessPoolExecutor
 from itertools import product
 from multiprocessing import get_context
@@ -10,27 +12,42 @@ from multiprocessing import get_context
 import torch
 
 from agents import registry
-from agents.agent import Agent
-from agents.rollout import collect
+from agents.actor_critic import ActorCritic
+
+CASES = list(product(("stream", "ppo", "a2c"), (torch.float32, torch.float64)))
 
 
-def compile_kernels(name: str, dtype: torch.dtype) -> None:
-    """Of an agent, in this precision: on native worlds, on others, and for rollouts that were collected elsewhere."""
+def build(name: str, dtype: torch.dtype, backend: str) -> ActorCritic:
     torch.set_default_dtype(dtype)
-    settings = {"engine": "fused"} if name == "stream" else {"engine": "fused", "num_envs": 2, "n_steps": 4}
-    for backend in ("native", "sync"):
-        agent: Agent = registry.build(name, "CartPole-v1", {**settings, "backend": backend})
-        agent.compile()
-    if name == "stream" and dtype == torch.float32:
-        return  # tests let streams learn from such rollouts in double precision only
-    rollout, _, _ = collect(agent.worlds, agent, agent.worlds.reset()[0], agent.n_steps, 0)
-    agent.update(rollout)
+    shape = {} if name == "stream" else {"num_envs": 2, "n_steps": 4}
+    agent = registry.build(name, "CartPole-v1", {"engine": "fused", "seed": 0, "backend": backend, **shape})
+    assert isinstance(agent, ActorCritic)
+    return agent
+
+
+def compile_kernels(name: str, dtype: torch.dtype) -> list[str]:
+    """On native worlds, on others, and for rollouts that were collected elsewhere; returns what `trained` does."""
+    other = build(name, dtype, "sync")
+    other.compile()
+    other.active_engine.compile_update(other.worlds)
+    return trained(name, dtype)
+
+
+def trained(name: str, dtype: torch.dtype) -> list[str]:
+    """The sums of the parameters after 4,000 steps."""
+    agent = build(name, dtype, "native")
+    agent.compile()
+    agent.learn(4000)
+    return [float(p.detach().double().sum()).hex() for net in agent.networks for p in net.parameters()]
 
 
 def main() -> None:
     with ProcessPoolExecutor(2, get_context("spawn")) as pool:
-        tasks = product(("stream", "ppo", "a2c"), (torch.float32, torch.float64))
-        list(pool.map(compile_kernels, *zip(*tasks, strict=True)))
+        compiled = list(pool.map(compile_kernels, *zip(*CASES, strict=True)))
+    with ProcessPoolExecutor(1, get_context("spawn")) as pool:
+        loaded = list(pool.map(trained, *zip(*CASES, strict=True)))
+    if different := [case for case, a, b in zip(CASES, compiled, loaded, strict=True) if a != b]:
+        sys.exit(f"kernels compute otherwise when they are loaded than when they were just compiled: {different}")
 
 
 if __name__ == "__main__":

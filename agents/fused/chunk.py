@@ -144,28 +144,25 @@ def store_learn_act(
 
 
 @kernel
-def update(memory, obs, next_obs, discrete, continuous, behavior, reward, terminated, truncated, progress, report):
-    """Learns from an `agents.rollout.Rollout` that was collected elsewhere; obs and actions have T · N rows."""
-    settings, params, policy, value, batch, scratch, norms, adaptive = memory
-    options, rows, steps = settings[0], len(obs), len(reward)
+def load(memory, obs, next_obs, discrete, continuous, behavior, reward, terminated, truncated):
+    """Stores a rollout that was collected elsewhere, for `store_learn_act` with its last step to learn from.
+
+    Arguments: the fields of `agents.rollout.Rollout`; obs and actions have T · N rows. Returns the rows of x in use.
+    """
+    settings, params, policy, _, batch, _, norms, _ = memory
+    options, rows, envs = settings[0], len(obs), reward.shape[1]
     for r in range(rows):
         copy_row(obs, r, batch.raw_obs, r)
-        copy_row(next_obs, r, batch.raw_obs, rows + r)
         copy_row(continuous, r, batch.continuous, r)
         copy_row(behavior, r, batch.behavior, r)
         copy_row(discrete, r, batch.discrete, r)
-        batch.successor[r] = rows + r
-        t, i = divmod(r, reward.shape[1])
-        batch.reward[t, i], batch.terminated[t, i], batch.truncated[t, i] = (
-            reward[t, i],
-            terminated[t, i],
-            truncated[t, i],
-        )
-    encode_rows(options, batch, norms, 0, 2 * rows)
+    for r in range(rows - envs):  # `store_learn_act` stores the successors of the last step
+        batch.successor[r] = rows + envs + r
+        copy_row(next_obs, r, batch.raw_obs, rows + envs + r)
+    batch.reward[:], batch.terminated[:], batch.truncated[:] = reward, terminated, truncated
+    encode_rows(options, batch, norms, 0, rows)
     forward(params.theta, policy.layers, policy.outputs, len(batch.x), options.relu, batch.x, 0, rows)
-    return learn(
-        options, params, policy, value, batch, scratch, norms, adaptive[0], steps, 2 * rows, progress, True, report[0]
-    )
+    return 2 * rows
 
 
 @inlined

@@ -3,6 +3,7 @@
 import math
 import time
 from collections.abc import Callable
+from functools import cached_property
 from typing import cast
 from weakref import WeakSet
 
@@ -17,7 +18,7 @@ from agents.base_learner import BaseLearner
 from agents.fused.changes import Watch
 from agents.fused.chunk import Episodes, World
 from agents.fused.learn import DONE
-from agents.fused.memory import Batch, Reports, zeros
+from agents.fused.memory import Batch, Doubles, Reports, zeros
 from agents.fused.noise import Noise, draw, draw_for
 from agents.fused.program import Arrays, Program
 from agents.networks.actor_critic import encode
@@ -40,7 +41,8 @@ class Fused:
     def __init__(self, learner: BaseLearner, program: Program) -> None:
         self.learner, self.program = learner, program
         self._watch = Watch(learner)
-        self._step_kernels: dict[np.dtype[np.floating], Kernel] = {}
+        space = learner.obs_space
+        self._box = isinstance(space, spaces.Box) and np.issubdtype(space.dtype, np.floating)
         self._compiled: WeakSet[Worlds] = WeakSet()
         self._columns = {f"train/{name}": k for k, name in enumerate(program.metrics) if name}
 
@@ -68,26 +70,20 @@ class Fused:
         steps, envs = rollout.reward.shape
         number = torch.get_default_dtype()
         memory = self.program.memory(steps, envs)
-        space = self.learner.obs_space
+        obs, next_obs = (self._raw(x.flatten(0, 1).numpy()) for x in (rollout.obs, rollout.next_obs))
         discrete, continuous = memory.batch.discrete, memory.batch.continuous
         if self.program.head.gaussian:
             continuous = rollout.action.reshape(steps * envs, -1).to(number).numpy()
         else:
             discrete = rollout.action.reshape(steps * envs, -1).numpy()
-        report = np.empty(1, self.program.report)
-        status = self.program.kernels.update(
-            memory,
-            encode(space, rollout.obs).flatten(0, 1).numpy(),
-            encode(space, rollout.next_obs).flatten(0, 1).numpy(),
-            discrete,
-            continuous,
-            rollout.behavior.flatten(0, 1).to(number).numpy(),
-            rollout.reward.to(number).numpy(),
-            rollout.terminated.numpy(),
-            rollout.truncated.numpy(),
-            progress,
-            report,
-        )
+        behavior = rollout.behavior.flatten(0, 1).to(number).numpy()
+        outcome = (rollout.reward.double().numpy(), rollout.terminated.numpy(), rollout.truncated.numpy())
+        used = self.program.kernels.load(memory, obs, next_obs, discrete, continuous, behavior, *outcome)
+        report, last = np.empty(1, self.program.report), next_obs[-envs:]
+        _, status = self.program.kernels.store_learn_act(
+            memory, steps - 1, steps, used, last, zeros(0, self.program.head.noises), last,
+            *(x[-1] for x in outcome), progress, True, report,
+        )  # fmt: skip
         if status != DONE:
             raise self.program.error(status, report)
         self.program.write_back(report)
@@ -129,9 +125,7 @@ class Fused:
         raw, noise, ended = self._raw(obs), draws.take(), list[Episode]()
         batch.legal[:] = True if worlds.legal is None else worlds.legal
         self.program.kernels.act(memory, raw, noise)
-        step_kernel = (
-            self._step_kernel(memory, raw, noise) if worlds.env.fixed_dtypes else self.program.kernels.store_learn_act
-        )
+        step_kernel = self._step_kernel if worlds.env.fixed_dtypes else self.program.kernels.store_learn_act
         try:
             for whole in range(plan.updates):
                 progress, measure = step / plan.until, (plan.iteration + whole + 1) % plan.interval == 0
@@ -162,16 +156,16 @@ class Fused:
             draws.settle()
         return whole + 1, episodes, obs, None
 
-    def _step_kernel(self, memory: Arrays, raw: NDArray[np.floating], noise: NDArray[np.floating]) -> Kernel:
-        """`store_learn_act` for arguments of these types; skips type dispatch, most of a call's cost.
+    @cached_property
+    def _step_kernel(self) -> Kernel:
+        """`store_learn_act` for the arguments of `_stepped`; skips type dispatch, most of a call's cost.
 
         Only for worlds with `fixed_dtypes`: other types are undefined behavior.
         """
-        if raw.dtype not in self._step_kernels:
-            flags, report = np.empty(len(raw), np.bool_), np.empty(1, self.program.report)
-            arguments = (memory, 0, 1, 0, raw, noise, raw, np.empty(len(raw)), flags, flags, 0.0, True, report)
-            self._step_kernels[raw.dtype] = compiled_for(self.program.kernels.store_learn_act, arguments)
-        return self._step_kernels[raw.dtype]
+        memory, flags, none = self.program.memory(1, 1), np.empty(1, np.bool_), zeros(0, self.program.head.noises)
+        raw, report = np.empty((1, 1)), np.empty(1, self.program.report)
+        arguments = (memory, 0, 1, 0, raw, none, raw, np.empty(1), flags, flags, 0.0, True, report)
+        return compiled_for(self.program.kernels.store_learn_act, arguments)
 
     def _actions(self, batch: Batch) -> Array:
         """The batch's actions as a rollout has them, int64[T · N], int64[T · N, K] or float[T · N, A]."""
@@ -184,11 +178,11 @@ class Fused:
         columns = torch.from_numpy(numbers).to(torch.get_default_dtype()).unbind(-1)
         return {name: columns[k] for name, k in self._columns.items()}
 
-    def _raw(self, obs: Array) -> NDArray[np.floating]:
-        """Observations as rows of numbers, float[N, D]."""
-        if isinstance(self.learner.obs_space, spaces.Box) and obs.dtype in (np.float32, np.float64):
-            return cast("NDArray[np.floating]", obs.reshape(len(obs), -1))
-        return encode(self.learner.obs_space, torch.as_tensor(obs)).numpy()
+    def _raw(self, obs: Array) -> Doubles:
+        """Observations as rows of numbers, float64[N, D], so that kernels need not be compiled for other types."""
+        if self._box:
+            return obs.reshape(len(obs), -1).astype(np.float64, copy=False)
+        return encode(self.learner.obs_space, torch.as_tensor(obs)).double().numpy()
 
     def compile(self, worlds: Worlds, on_compile: Callable[[], None] | None = None) -> None:
         """Loads or compiles every kernel that training on these worlds needs; see `agents.engines.Engine`."""
@@ -209,19 +203,18 @@ class Fused:
                     (memory, _world(worlds), noise, *counts, np.empty(1, self.program.report), ended),
                 )
             else:
-                self._step_kernel(memory, raw, noise)
+                _ = self._step_kernel
 
     def compile_update(self, worlds: Worlds, on_compile: Callable[[], None] | None = None) -> None:
         """Loads or compiles the kernels of `act` and `update`, for a caller that collects the rollouts."""
         steps, envs = self.program.n_steps, worlds.num_envs
-        memory, obs = self.program.memory(steps, envs), worlds.observation_space.sample()
-        noise = zeros(envs, self.program.head.noises)
-        x, flags = encode(self.learner.obs_space, torch.as_tensor(obs)).numpy(), np.empty((steps, envs), np.bool_)
-        batch, reward = memory.batch, zeros(steps, envs)
-        actions, report = (batch.discrete, batch.continuous, batch.behavior), np.empty(1, self.program.report)
+        memory, raw = self.program.memory(steps, envs), self._raw(worlds.observation_space.sample())
+        batch, flags = memory.batch, np.empty((steps, envs), np.bool_)
+        actions = (batch.discrete, batch.continuous, batch.behavior)
         with compiling(on_compile):
-            compiled_for(self.program.kernels.act, (memory, self._raw(obs), noise))
-            compiled_for(self.program.kernels.update, (memory, x, x, *actions, reward, flags, flags, 0.0, report))
+            compiled_for(self.program.kernels.act, (memory, raw, zeros(envs, self.program.head.noises)))
+            compiled_for(self.program.kernels.load, (memory, raw, raw, *actions, np.empty((steps, envs)), flags, flags))
+            _ = self._step_kernel
 
     def unseen_change(self, replaced: str) -> str:
         change, obstacle = replaced or self._watch.change(), self.learner.obstacle()

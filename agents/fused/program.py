@@ -21,7 +21,7 @@ class Kernels(Protocol):
     """An algorithm's kernels, with the signatures of `agents.fused.chunk`."""
 
     act: Kernel
-    update: Kernel
+    load: Kernel
     store_learn_act: Kernel
     run_chunk: Kernel
 

@@ -111,17 +111,13 @@ def store_learn_act(
 
 
 @kernel
-def update(memory, obs, next_obs, discrete, continuous, behavior, reward, terminated, truncated, progress, report):
-    """Learns from one transition that was collected elsewhere: an `agents.rollout.Rollout` of one row."""
-    settings, policy, value, average, averaged, begins, before, batch, norms, work = memory
-    options = settings[0]
-    batch.raw_obs[:1], batch.raw_obs[1:2] = obs, next_obs
-    batch.discrete[:1], batch.continuous[:1] = discrete[:1], continuous[:1]
-    batch.reward[:], batch.terminated[:], batch.truncated[:] = reward, terminated, truncated
-    batch.successor[0] = 1
-    encode_rows(options, batch, norms, 0, 1)
-    write_parameters(options, policy, batch, 0, behavior[0] != -math.inf)  # of the current policy, whoever acted
-    return learn(options, policy, value, average, averaged, begins, before, batch, norms, work, True, report[0])
+def load(memory, obs, next_obs, discrete, continuous, behavior, reward, terminated, truncated):
+    """Stores the observation and the action of one transition that was collected elsewhere: see `chunk`."""
+    settings, policy, _, _, _, _, _, batch, norms, _ = memory
+    batch.raw_obs[:1], batch.discrete[:1], batch.continuous[:1] = obs, discrete[:1], continuous[:1]
+    encode_rows(settings[0], batch, norms, 0, 1)
+    write_parameters(settings[0], policy, batch, 0, behavior[0] != -math.inf)  # of the current policy, whoever acted
+    return 2
 
 
 @kernel

@@ -121,7 +121,7 @@ def intended_squares(trace, gradient, moments, decay, correction):
     return n, row_sum(gradient, 0, len(gradient))
 
 
-@inlined
+@kernel
 def intentional(net, decay, delta, intent, relative):
     """The step and the TD error of `agents.step_rules.Intentional`, after the trace and the moments are updated."""
     state = net.state

@@ -69,7 +69,7 @@ def policy_slope(options, batch, likelihood, weight, policy, slope, work):
     return entropy
 
 
-@inlined
+@kernel
 def policy_shift(options, policy, batch, work):
     """KL(π_before ‖ π_now) at s."""
     head, size = batch.head, batch.head.size
