@@ -11,7 +11,7 @@ help:  ## list the targets
 train: .venv/installed  ## train CartPole-v1 and evaluate it; leaves results/runs/CartPole-v1/a2c/…
 	$(BIN)/python -m rl.train CartPole-v1
 
-PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --dist worksteal
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 3 --dist worksteal
 
 test: style  ## lint, types, tests
 	@$(BIN)/mypy & types=$$!; $(BIN)/python -m tests.kernels && $(PYTEST); tests=$$?; wait $$types && exit $$tests

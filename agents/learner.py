@@ -141,13 +141,13 @@ class Learner(BaseLearner):
         for name in ("optimizer", "optimizer_kwargs"):
             if getattr(settings, name):
                 return f"it steps by RMSprop or Adam as they are, {name} is set"
-        if settings.layer_norm or settings.activation not in ("tanh", "relu"):
-            return "it has tanh and ReLU units without layer normalization"
+        if settings.activation not in ("tanh", "relu", "leaky_relu"):
+            return "it has tanh, ReLU and leaky ReLU units"
         if functions := [name for name in self._scheduled if callable(getattr(settings, name))]:
             return f"it calls no Python function, {functions[0]} is one; linear, cosine and exponential are compiled"
-        for name in ("use_sde", "squash_output", "state_dependent_std"):
+        for name in ("use_sde", "squash_output"):
             if getattr(settings, name):
-                return f"it has Gaussians with a state-independent log-std only, {name} is true"
+                return f"it has Gaussians without gSDE or bounds, {name} is true"
         return network_obstacle(settings, self.policy, self.device)
 
     @cached_property

@@ -14,7 +14,7 @@ from agents.fused import ppo
 from agents.fused.heads import choose
 from agents.fused.learn import DONE
 from agents.fused.memory import Doubles, Floats, Integers, PPOScratch
-from agents.fused.network import copy_row, forward, last_output
+from agents.fused.network import copy_row, forward, last_output, units_of
 from agents.fused.norms import normalize_rows
 from agents.fused.ranks import count_of
 from envs.backends.native_physics import step_worlds
@@ -75,7 +75,7 @@ def encode_rows(options, batch, norms, begin, end):
 @inlined
 def sample_actions(options, theta, layers, outputs, batch, work, noise, begin, end):
     """a ~ π_θ(·|x) for the rows of x from begin to end. noise: of each row, see `agents.fused.heads.sample`."""
-    forward(theta, layers, outputs, len(batch.x), options.relu, batch.x, begin, end)
+    forward(theta, layers, outputs, len(batch.x), units_of(options), batch.x, begin, end)
     out = last_output(outputs, layers, len(batch.x))
     behavior, discrete, continuous, order = batch.behavior, batch.discrete, batch.continuous, work.order[begin:end]
     choose(batch.head, theta, out, batch.legal, behavior, order, noise, discrete, continuous, work.z)
@@ -161,7 +161,7 @@ def load(memory, obs, next_obs, discrete, continuous, behavior, reward, terminat
         copy_row(next_obs, r, batch.raw_obs, rows + envs + r)
     batch.reward[:], batch.terminated[:], batch.truncated[:] = reward, terminated, truncated
     encode_rows(options, batch, norms, 0, rows)
-    forward(params.theta, policy.layers, policy.outputs, len(batch.x), options.relu, batch.x, 0, rows)
+    forward(params.theta, policy.layers, policy.outputs, len(batch.x), units_of(options), batch.x, 0, rows)
     return 2 * rows
 
 

@@ -39,6 +39,9 @@ class Head(NamedTuple):
     bits: bool
     size: int  # A, the number of logits, or of the dimensions of a Gaussian
     sizes: NDArray[np.int64]  # [K], the numbers of choices of the factors of a discrete action; [0] for a Gaussian
+    outputs_std: bool  # ln σ is log_std_init plus an output, within log_std_range; else a parameter
+    log_std_init: float
+    log_std_range: tuple[float, float]
 
     @property
     def noises(self) -> int:
@@ -64,13 +67,24 @@ class Work(NamedTuple):
 def head_of(head: heads.Head) -> Head:
     """The same for kernels."""
     actions = head.actions
-    bits = isinstance(actions, spaces.MultiBinary)
-    return Head(isinstance(actions, spaces.Box), bits, head.size, np.array(factors(actions), np.int64))
+    gaussian, bits, sizes = isinstance(actions, spaces.Box), isinstance(actions, spaces.MultiBinary), factors(actions)
+    outputs_std = head.state_dependent_std and not head.softplus_std  # whose kernels are those of a stream
+    return Head(
+        gaussian, bits, head.size, np.array(sizes, np.int64), outputs_std, head.log_std_init, heads.LOG_STD_RANGE
+    )
 
 
 def work_for(head: Head, rows: int) -> Work:
     shape = (rows, head.size if head.sizes.sum() == head.size else 2 * head.size)
     return Work(np.zeros(shape), np.zeros(shape), np.zeros(shape), np.zeros(shape), np.arange(rows))
+
+
+@inlined
+def log_std_of(head, log_std, out, r, k):
+    """ln σ of dimension k in row r of the outputs."""
+    lowest, largest = head.log_std_range
+    of_state = min(max(head.log_std_init + out[r, head.size + k], lowest), largest) if head.outputs_std else 0.0
+    return of_state if head.outputs_std else log_std[k]
 
 
 @inlined
@@ -96,7 +110,7 @@ def current(head, log_std, out, behavior, order, z):
                 z[r, 2 * k], z[r, 2 * k + 1] = 0.0, out[r, k]
         elif head.gaussian:
             for k in range(size):
-                z[r, k], z[r, size + k] = out[r, k], log_std[k]
+                z[r, k], z[r, size + k] = out[r, k], log_std_of(head, log_std, out, r, k)
         else:
             for k in range(size):
                 z[r, k] = -math.inf if behavior[order[r], k] == -math.inf else out[r, k]
@@ -110,7 +124,7 @@ def store(head, log_std, out, legal, begin, end, behavior):
         for k in range(size):
             behavior[r, k] = out[r, k] if legal[r - begin, k] else -math.inf
         for k in range(size, behavior.shape[1]):
-            behavior[r, k] = log_std[k - size]
+            behavior[r, k] = log_std_of(head, log_std, out, r, k - size)
 
 
 @inlined
@@ -191,7 +205,7 @@ def add_kl_slopes(head, before, z, weight, g, e):
 
 
 @inlined
-def to_outputs(head, g, delta, log_std_slope):
+def to_outputs(head, z, g, delta, log_std_slope):
     """From the gradient with respect to z to delta, that of the outputs, [≥ rows, width], and that of the log-std."""
     size, step, shift = head.size, 2 if head.bits else 1, 1 if head.bits else 0
     for r in range(len(g)):
@@ -199,7 +213,11 @@ def to_outputs(head, g, delta, log_std_slope):
             delta[r, k] = g[r, step * k + shift]
         for k in range(size, delta.shape[1]):
             delta[r, k] = 0
-    if head.gaussian:
+    if head.outputs_std:
+        for r in range(len(g)):
+            for k in range(size, 2 * size):
+                delta[r, k] = g[r, k] if head.log_std_range[0] < z[r, k] < head.log_std_range[1] else 0
+    elif head.gaussian:
         for k in range(size):
             total = 0.0
             for r in range(len(g)):
@@ -214,7 +232,7 @@ def output_gradient(
     """Returns Σ −ln π(a) Â and Σ H; delta and log_std_slope: share · the gradients of Σ [−ln π(a) Â − c H]."""
     current(head, log_std, out, behavior, order, z)
     loss, entropy = policy_losses(head, z, discrete, continuous, order, advantage, ent_coef, share, g)
-    to_outputs(head, g, delta, log_std_slope)
+    to_outputs(head, z, g, delta, log_std_slope)
     return loss, entropy
 
 

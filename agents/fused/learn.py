@@ -9,7 +9,7 @@ import math
 import numpy as np
 
 from agents.fused.heads import current, output_gradient, shifts, stored
-from agents.fused.network import backward, forward, last_output
+from agents.fused.network import backward, forward, last_output, units_of
 from agents.fused.norms import normalize_rewards, scale_and_clip
 from agents.fused.optimizers import descend, sum_of_squares
 from agents.fused.ranks import add, count_of, observe, rewards_of, sums
@@ -99,20 +99,20 @@ def policy_gradient(options, batch, work, theta, grad, out, delta, advantage, ro
 @inlined
 def gradient(options, params, policy, value, batch, scratch, steps, x_rows, vf_coef, ent_coef, report):
     """Writes the gradient of policy loss + vf_coef · value loss − ent_coef · entropy, of all ranks, to params.grad."""
-    theta, grad, x, relu, deltas = params.theta, params.grad, batch.x, options.relu, scratch.delta
+    theta, grad, x, units, deltas = params.theta, params.grad, batch.x, units_of(options), scratch.delta
     rows, capacity, transposed, no_bias = steps * batch.reward.shape[1], len(x), scratch.transposed, scratch.no_bias
-    forward(theta, value.layers, value.outputs, capacity, relu, x, 0, x_rows)
+    forward(theta, value.layers, value.outputs, capacity, units, x, 0, x_rows)
     v = last_output(value.outputs, value.layers, capacity)[:, 0]
     advantages(options, batch, scratch, steps, v)
     delta = last_output(deltas, value.layers, capacity)
     target, ranks = scratch.target.reshape(-1), scratch.ranks
     report.value_loss = value_gradient(vf_coef, delta, target, rows, rows * count_of(ranks), v)
     report.explained_variance = explained_variance(target, v, rows, ranks)
-    backward(theta, grad, value.layers, value.outputs, deltas, capacity, relu, x, transposed, no_bias, rows)
+    backward(theta, grad, value.layers, value.outputs, deltas, capacity, units, x, transposed, no_bias, rows)
     out = last_output(policy.outputs, policy.layers, capacity)
     delta, advantage = last_output(deltas, policy.layers, capacity), scratch.advantage.reshape(-1)
     policy_gradient(options, batch, scratch.work, theta, grad, out, delta, advantage, rows, ranks, ent_coef, report)
-    backward(theta, grad, policy.layers, policy.outputs, deltas, capacity, relu, x, transposed, no_bias, rows)
+    backward(theta, grad, policy.layers, policy.outputs, deltas, capacity, units, x, transposed, no_bias, rows)
     add(ranks, grad)
     report.policy_loss, report.value_loss, report.entropy, _, _ = sums(
         ranks, report.policy_loss, report.value_loss, report.entropy, 0.0, 0.0
@@ -124,7 +124,7 @@ def gradient(options, params, policy, value, batch, scratch, steps, x_rows, vf_c
 def policy_shift(options, theta, layers, batch, scratch, rows):
     """Mean KL(π_before ‖ π_now) and mean JS over the rollout's states; JS is NaN unless actions are Discrete."""
     capacity = len(batch.x)
-    forward(theta, layers, scratch.delta, capacity, options.relu, batch.x, 0, rows)
+    forward(theta, layers, scratch.delta, capacity, units_of(options), batch.x, 0, rows)
     now = last_output(scratch.delta, layers, capacity)
     head, order, work = batch.head, scratch.work.order[:rows], scratch.work
     stored(head, batch.behavior, order, work.before)

@@ -26,7 +26,7 @@ class Net(NamedTuple):
     """One multilayer perceptron inside the flat parameters."""
 
     layers: Integers  # [L, 6]: inputs, outputs, outputs padded, offsets of weight and bias, Σ widths of earlier layers
-    outputs: Floats  # [rows · Σ widths], the outputs of the layers, one layer after the other
+    outputs: Floats  # [≥ rows · Σ widths], the layers' outputs one layer after the other: see `agents.fused.network`
 
 
 class Parameters(NamedTuple):
@@ -103,6 +103,7 @@ CONSTANTS = {  # settings that the kernels read as they are
     "normalize_observations": np.bool_,
     "normalize_rewards": np.bool_,
     "normalize_advantage": np.bool_,
+    "layer_norm": np.bool_,
     "gamma": np.float64,
     "gae_lambda": np.float64,
     "rms_prop_eps": np.float64,
@@ -115,7 +116,7 @@ def options_type(scheduled: Sequence[str], *further: tuple[str, type]) -> np.dty
     """All settings in one record, because a scalar argument costs a call as much as an array does."""
     return np.dtype(
         [
-            ("relu", np.bool_),
+            ("activation", np.int64),
             ("optimizer", np.int64),
             ("reward_clip", np.float64),  # infinite if null
             *CONSTANTS.items(),
@@ -182,6 +183,12 @@ def layer_table(net: nn.Sequential, offset: int) -> tuple[Integers, int]:
             rows.append((layer.in_features, layer.out_features, width, offset, bias, column))
             offset, column = bias + width, column + width
     return np.array(rows, np.int64), offset
+
+
+def room(layers: Integers, rows: int, layer_norm: bool) -> int:
+    """The length of `Net.outputs`."""
+    outputs = rows * int(layers[:, WIDTH].sum())
+    return 2 * outputs + rows * len(layers) if layer_norm else outputs
 
 
 def views(net: nn.Sequential, layers: Integers, flat: Tensor) -> list[tuple[Tensor, Tensor]]:

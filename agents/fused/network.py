@@ -1,54 +1,13 @@
 """Multilayer perceptrons, forward and backward. layers: int64[L, 6], see `agents.fused.memory.Net`.
 
-capacity: rows for which `outputs` and `deltas` have room.
+capacity: rows for which `outputs` and `deltas` have room. With layer normalization, `outputs` goes on with the layers'
+normalized sums, laid out as their outputs are, and with a factor for each layer and row. units: see `units_of`.
 """
-
-import math
-
-import numpy as np
 
 from agents.fused.matmul import matmul, transpose
 from agents.fused.memory import BIAS, COLUMN, FAN_IN, FAN_OUT, WEIGHT, WIDTH
-from envs.kernels import fast_kernel, kernel
-
-
-@fast_kernel
-def tanh_all(y):
-    """y ← tanh(y), as y P(y²) / Q(y²) on |y| ≤ 7.9: within 4e-7 of the value, so float32 only. y: [n].
-
-    P and Q: a least-squares fit, reweighted until its relative error was uniform, 6e-9 before rounding.
-    """
-    for k in range(len(y)):
-        x = y[k]
-        x = np.float32(7.9) if x > np.float32(7.9) else x  # comparisons, so that NaN stays NaN
-        x = np.float32(-7.9) if x < np.float32(-7.9) else x
-        u = x * x
-        p = np.float32(1.54282213e-08)
-        p = p * u + np.float32(2.20234219e-05)
-        p = p * u + np.float32(3.57900278e-03)
-        p = p * u + np.float32(1.34506297e-01)
-        p = p * u + np.float32(9.99999994e-01)
-        q = np.float32(8.59888080e-07)
-        q = q * u + np.float32(3.42366811e-04)
-        q = q * u + np.float32(2.61922790e-02)
-        q = q * u + np.float32(4.67839577e-01)
-        q = q * u + np.float32(1.0)
-        y[k] = x * p / q
-
-
-@kernel
-def exact_tanh_all(y):
-    """y ← tanh(y). y: float64[n]."""
-    for k in range(len(y)):
-        y[k] = math.tanh(y[k])
-
-
-@fast_kernel
-def relu_all(y):
-    """y ← max(y, 0). y: [n]."""
-    zero = y.dtype.type(0)
-    for k in range(len(y)):
-        y[k] = zero if y[k] < zero else y[k]
+from agents.fused.units import activate_all, normalize_units, through_activation, through_norm
+from envs.kernels import fast_kernel, inlined, kernel
 
 
 @kernel
@@ -83,30 +42,63 @@ def flat_output(outputs, layers, i, capacity, begin, end):
     return outputs[start + begin * width : start + end * width]
 
 
+@inlined
+def units_of(options):
+    """The activation of hidden units, and whether layer normalization comes before it."""
+    return options.activation, options.layer_norm
+
+
 @kernel
-def forward(theta, layers, outputs, capacity, relu, x, begin, end):
-    """h_i = f(h_{i−1} W_i + b_i), the last layer without f, for the rows from begin to end. x: [≥ end, D]."""
-    h, rows = x[begin:end], end - begin
+def sums_of(layers, capacity):
+    """Where the normalized sums begin in `outputs`."""
+    return (layers[-1, COLUMN] + layers[-1, WIDTH]) * capacity
+
+
+@kernel
+def normalize(outputs, layers, i, capacity, begin, end):
+    """z ← (z − mean) / √(var + 1e-5) over layer i, for the rows from begin to end; keeps z and factors."""
+    size, width, sums = layers[i, FAN_OUT], layers[i, WIDTH], sums_of(layers, capacity)
+    for r in range(begin, end):
+        place = layers[i, COLUMN] * capacity + r * width
+        outputs[2 * sums + i * capacity + r] = normalize_units(outputs, place, size, width)
+        outputs[sums + place : sums + place + width] = outputs[place : place + width]
+
+
+@kernel
+def denormalize(deltas, outputs, layers, i, capacity, rows):
+    """From the gradient of layer i's normalized sums to that of its sums, in place."""
+    size, width, sums = layers[i, FAN_OUT], layers[i, WIDTH], sums_of(layers, capacity)
+    for r in range(rows):
+        place = layers[i, COLUMN] * capacity + r * width
+        scale = outputs[2 * sums + i * capacity + r]
+        through_norm(deltas, place, outputs, sums + place, size, width, scale)
+
+
+@kernel
+def forward(theta, layers, outputs, capacity, units, x, begin, end):
+    """h_i = f(N(h_{i−1} W_i + b_i)), the last layer without f and N, for the rows from begin to end. x: [≥ end, D].
+
+    N: layer normalization, or nothing.
+    """
+    h, rows, (activation, layer_norm) = x[begin:end], end - begin, units
     for i in range(len(layers)):
         flat = flat_output(outputs, layers, i, capacity, begin, end)
         y = flat.reshape(rows, layers[i, WIDTH])
         matmul(h, weight_of(theta, layers[i]), bias_of(theta, layers[i]), y)
         if i < len(layers) - 1:
-            if relu:
-                relu_all(flat)
-            elif theta.itemsize == 4:
-                tanh_all(flat)
-            else:
-                exact_tanh_all(flat)
+            if layer_norm:
+                normalize(outputs, layers, i, capacity, begin, end)
+            activate_all(activation, flat)
         h = y
 
 
 @kernel
-def backward(theta, grad, layers, outputs, deltas, capacity, relu, x, transposed, no_bias, rows):
+def backward(theta, grad, layers, outputs, deltas, capacity, units, x, transposed, no_bias, rows):
     """∂L/∂W_i = h_{i−1}ᵀ δ_i, ∂L/∂b_i = Σ δ_i, δ_{i−1} = f′ (δ_i W_iᵀ); the caller has written δ of the last layer.
 
     transposed: scratch space for one weight; no_bias: zeros.
     """
+    activation, layer_norm = units
     for i in range(len(layers) - 1, -1, -1):
         layer = layers[i]
         delta = output_of(deltas, layers, i, capacity)[:rows]
@@ -119,10 +111,9 @@ def backward(theta, grad, layers, outputs, deltas, capacity, relu, x, transposed
             below = flat_output(deltas, layers, i - 1, capacity, 0, rows)
             matmul(delta, w[: layer[FAN_OUT]], no_bias, below.reshape(h.shape))
             above = flat_output(outputs, layers, i - 1, capacity, 0, rows)
-            if relu:
-                relu_slope(below, above)
-            else:
-                tanh_slope(below, above)
+            through_activation(activation, below, above)
+            if layer_norm:
+                denormalize(deltas, outputs, layers, i - 1, capacity, rows)
 
 
 @fast_kernel
@@ -134,22 +125,6 @@ def sum_rows(delta, total):
         row = delta[r]
         for k in range(delta.shape[1]):
             total[k] += row[k]
-
-
-@fast_kernel
-def tanh_slope(delta, h):
-    """δ ← δ (1 − h²), where h is the tanh layer's output. Both [n]."""
-    one = delta.dtype.type(1)
-    for k in range(len(delta)):
-        delta[k] *= one - h[k] * h[k]
-
-
-@fast_kernel
-def relu_slope(delta, h):
-    """δ ← δ where h > 0, else 0. Both [n]."""
-    zero = delta.dtype.type(0)
-    for k in range(len(delta)):
-        delta[k] = delta[k] if h[k] > zero else zero
 
 
 @kernel

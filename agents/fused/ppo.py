@@ -19,7 +19,7 @@ from agents.fused.learn import (
     preprocess_rewards,
     shorten,
 )
-from agents.fused.network import backward, copy_row, forward, last_output
+from agents.fused.network import backward, copy_row, forward, last_output, units_of
 from agents.fused.optimizers import descend, sum_of_squares
 from agents.fused.ranks import add, count_of, observe, own_rows, sums
 from agents.fused.statistics import explained_variance, standardize
@@ -107,7 +107,7 @@ def policy_gradient(options, batch, scratch, theta, grad, out, delta, order, tot
     if options.penalized:
         stored(head, behavior, order, before)
         add_kl_slopes(head, before, z, kl_coef * share, g, scratch.work.e)
-    to_outputs(head, g, delta, grad)
+    to_outputs(head, z, g, delta, grad)
     return loss / total, entropy / total, outside / total, approx_kl / total
 
 
@@ -117,17 +117,18 @@ def step(options, params, policy, value, batch, scratch, adaptive, order, total,
 
     coefficients: ent_coef and kl_coef. Returns DONE, or OUTSIDE or GRADIENT_NOT_FINITE before any parameter changes.
     """
-    theta, grad, x, relu, deltas, rows = params.theta, params.grad, scratch.x, options.relu, scratch.delta, len(order)
+    theta, grad, x, units = params.theta, params.grad, scratch.x, units_of(options)
+    deltas, rows = scratch.delta, len(order)
     transposed, no_bias = scratch.transposed, scratch.no_bias
     ent_coef, kl_coef = coefficients
     for r in range(rows):
         copy_row(batch.x, order[r], x, r)
-    forward(theta, value.layers, value.outputs, rows, relu, x, 0, rows)
+    forward(theta, value.layers, value.outputs, rows, units, x, 0, rows)
     v, delta = last_output(value.outputs, value.layers, rows)[:, 0], last_output(deltas, value.layers, rows)
     target = scratch.target.reshape(-1)
     value_loss = value_gradient(now.vf_coef, now.clip_range_vf, delta, target, scratch.v, order, total, v)
-    backward(theta, grad, value.layers, value.outputs, deltas, rows, relu, x, transposed, no_bias, rows)
-    forward(theta, policy.layers, policy.outputs, rows, relu, x, 0, rows)
+    backward(theta, grad, value.layers, value.outputs, deltas, rows, units, x, transposed, no_bias, rows)
+    forward(theta, policy.layers, policy.outputs, rows, units, x, 0, rows)
     out, delta = last_output(policy.outputs, policy.layers, rows), last_output(deltas, policy.layers, rows)
     policy_loss, entropy, outside, approx_kl = policy_gradient(
         options, batch, scratch, theta, grad, out, delta, order, total, now, ent_coef, kl_coef
@@ -138,7 +139,7 @@ def step(options, params, policy, value, batch, scratch, adaptive, order, total,
     totals += np.array([policy_loss, value_loss, entropy, outside, approx_kl, 1.0, 0.0, 0.0])
     if approx_kl > 1.5 * options.target_kl:
         return OUTSIDE
-    backward(theta, grad, policy.layers, policy.outputs, deltas, rows, relu, x, transposed, no_bias, rows)
+    backward(theta, grad, policy.layers, policy.outputs, deltas, rows, units, x, transposed, no_bias, rows)
     if rows == 0:  # the minibatch has rows of other ranks only, and products of none are undefined
         grad[:] = 0
     add(scratch.ranks, grad)
@@ -191,7 +192,7 @@ def learn(options, params, policy, value, batch, scratch, norms, adaptive, steps
     # sums of policy loss, value loss, entropy, clipped, approximate KL; minibatches; sum of gradient norms; steps
     now, totals = scratch.coefficients[0], np.zeros(8)
     preprocess_rewards(options, batch, norms, scratch.ranks, steps)
-    forward(theta, value.layers, value.outputs, len(batch.x), options.relu, batch.x, 0, x_rows)
+    forward(theta, value.layers, value.outputs, len(batch.x), units_of(options), batch.x, 0, x_rows)
     v = last_output(value.outputs, value.layers, len(batch.x))[:, 0]
     advantages(options, batch, scratch, steps, v)
     for r in range(rows):

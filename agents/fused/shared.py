@@ -18,6 +18,7 @@ from agents.fused.memory import Doubles, Memory, Net, Norms, Parameters, PPOScra
 from agents.fused.optimizers import ADAM, RMSPROP, RMSPROP_TF_LIKE
 from agents.fused.program import Kernels
 from agents.fused.ranks import rank_arrays
+from agents.fused.units import ACTIVATIONS
 from agents.learner import Learner
 from agents.maths.normalize import ObservationNormalizer, RewardNormalizer, RunningMoments
 from agents.maths.schedules import numbers_of
@@ -108,7 +109,8 @@ class Shared:
     def _new_memory(self, steps: int, envs: int) -> Memory:
         rows = 2 * steps * envs
         inputs = input_size(self.learner.obs_space)
-        nets = [Net(layers, zeros(rows * int(layers[:, 2].sum()))) for layers in (self.policy, self.value)]
+        norm = self.learner.settings.layer_norm
+        nets = [Net(layers, zeros(layout.room(layers, rows, norm))) for layers in (self.policy, self.value)]
         batch = layout.new_batch(self.head, rows, steps, envs, inputs)
         turned = max(
             [int(above[2] * below[2]) for layers in (self.policy, self.value) for below, above in pairwise(layers)],
@@ -139,7 +141,7 @@ class Shared:
     def options(self) -> NDArray[np.void]:
         """The learner's settings as they are now, [1] of `options_type`."""
         learner, options = self.learner, np.zeros(1, self.options_type)
-        options["relu"] = learner.settings.activation == "relu"
+        options["activation"] = ACTIVATIONS.index(learner.settings.activation)
         options["optimizer"] = _optimizer_of(learner)
         options["reward_clip"] = np.inf if learner.settings.reward_clip is None else learner.settings.reward_clip
         options["schedules"] = [numbers_of(getattr(learner.settings, name)) for name in self.scheduled]

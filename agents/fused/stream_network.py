@@ -8,13 +8,9 @@ import math
 from typing import NamedTuple
 
 from agents.fused.memory import COLUMN, FAN_IN, FAN_OUT, WEIGHT, WIDTH, Doubles, Floats, Integers
-from agents.fused.rows import row_dot, row_product, row_sum, transposed_product
+from agents.fused.rows import row_product, transposed_product
+from agents.fused.units import LEAK, LEAKY_RELU, TANH, normalize_units, through_norm
 from envs.kernels import inlined, kernel
-
-ACTIVATIONS = ("tanh", "relu", "leaky_relu")
-TANH, RELU, LEAKY_RELU = range(3)
-_SLOPE = 0.01  # of leaky ReLU below 0
-_EPS = 1e-5  # of layer normalization
 
 
 class StreamNet(NamedTuple):
@@ -36,20 +32,6 @@ class StreamNet(NamedTuple):
 
 
 @kernel
-def normalize_units(units, begin, size, width):
-    """z ← (z − mean) / √(var + 1e-5) over `size` units from `begin` on; returns the factor. width: padded."""
-    z, number = units[begin : begin + size], units.dtype.type
-    inverse = number(1) / number(size)
-    mean = row_sum(units, begin, width) * inverse
-    for k in range(size):
-        z[k] -= mean
-    scale = number(1) / math.sqrt(row_dot(units, begin, units, begin, width) * inverse + number(_EPS))
-    for k in range(size):
-        z[k] *= scale
-    return scale
-
-
-@kernel
 def activate(activation, units, outputs, begin, size):
     """h = f(z), for `size` units from `begin` on."""
     z, h = units[begin : begin + size], outputs[begin : begin + size]
@@ -57,7 +39,7 @@ def activate(activation, units, outputs, begin, size):
         for k in range(size):
             h[k] = math.tanh(z[k])
     else:
-        slope = z.dtype.type(_SLOPE if activation == LEAKY_RELU else 0.0)
+        slope = z.dtype.type(LEAK if activation == LEAKY_RELU else 0.0)
         for k in range(size):
             h[k] = z[k] if z[k] > 0 else slope * z[k]
 
@@ -94,14 +76,11 @@ def through_units(activation, layer_norm, units, outputs, begin, size, width, de
         for k in range(size):
             d[k] *= number(1) - h[k] * h[k]
     else:
-        slope = number(_SLOPE if activation == LEAKY_RELU else 0.0)
+        slope = number(LEAK if activation == LEAKY_RELU else 0.0)
         for k in range(size):
             d[k] *= number(1) if z[k] > 0 else slope
     if layer_norm:
-        inverse = number(1) / number(size)
-        mean, product = row_sum(deltas, place, width) * inverse, row_dot(deltas, place, units, begin, width) * inverse
-        for k in range(size):
-            d[k] = scale * (d[k] - mean - z[k] * product)
+        through_norm(deltas, place, units, begin, size, width, scale)
 
 
 @kernel

@@ -13,8 +13,9 @@ from agents.fused.memory import COLUMN, FAN_IN, WIDTH, Integers, Reports, layer_
 from agents.fused.program import Kernels
 from agents.fused.shared import norms_of
 from agents.fused.stream import StreamMemory
-from agents.fused.stream_network import ACTIVATIONS, StreamNet
+from agents.fused.stream_network import StreamNet
 from agents.fused.stream_steps import RULES
+from agents.fused.units import ACTIVATIONS
 from agents.networks.actor_critic import input_size
 from agents.stream_learner import StreamLearner, td_error_failure
 from agents.traces import Traces

@@ -60,7 +60,7 @@ def policy_slope(options, batch, likelihood, weight, policy, slope, work):
     order, z, g, advantage = work.order[:1], work.z[:1], work.g[:1], np.array([-likelihood])
     stored(head, batch.behavior, order, z)
     _, entropy = policy_losses(head, z, batch.discrete, batch.continuous, order, advantage, -weight, 1.0, g)
-    to_outputs(head, g, slope, work.before[0])
+    to_outputs(head, z, g, slope, work.before[0])
     if head.gaussian:
         for k in range(size):
             o = _f64(policy.outputs[out + size + k]) + options.std_shift

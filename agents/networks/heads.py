@@ -23,7 +23,7 @@ from envs import saved
 from envs.spaces import Actions, factors, span
 
 _WIDE = 10.0  # bounds that many σ from 0, or that close together, get a hint
-_LOG_STD_RANGE = (-20.0, 2.0)  # of a state-dependent log-std, as in Haarnoja et al. 2018
+LOG_STD_RANGE = (-20.0, 2.0)  # of a state-dependent log-std, as in Haarnoja et al. 2018
 
 
 @dataclass(frozen=True)
@@ -107,7 +107,7 @@ class Head:
             if self.softplus_std:  # σ = exp(log_std_init) where the network outputs 0
                 shift = math.log(math.expm1(math.exp(self.log_std_init)))
                 return torch.cat([mean, softplus(offset + shift).log()], -1)
-            return torch.cat([mean, (self.log_std_init + offset).clamp(*_LOG_STD_RANGE)], -1)
+            return torch.cat([mean, (self.log_std_init + offset).clamp(*LOG_STD_RANGE)], -1)
         if self.use_sde:
             fixed = hidden.detach()  # σ trains W only, as in Stable-Baselines3
             variance = fixed.square() @ (2 * log_std).exp()

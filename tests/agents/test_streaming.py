@@ -221,8 +221,7 @@ def test_settings_that_do_not_fit(settings: dict[str, object], message: str) -> 
 
 def test_a2c_takes_the_parts_of_the_networks() -> None:
     agent = A2C("CartPole-v1", layer_norm=True, activation="leaky_relu", sparsity=0.9, net_arch=(16,)).learn(80)
-    assert agent.engine_in_use == "torch"
-    assert "without layer normalization" in agent.describe()["engine"]
+    assert agent.engine_in_use == "fused"
 
 
 def test_intents_that_cannot_be_reached_end_in_a_certain_action() -> None:

@@ -32,6 +32,8 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "adaptive step": {"target_policy_shift": 2e-6, "critic_lr_scale": 3.0},
     "entropy target": {"target_entropy": 0.6, "ent_coef": 0.01},
     "three odd layers, ReLU": {"net_arch": (33, 7, 20), "activation": "relu"},
+    "layer normalization": {"net_arch": (33, 7), "activation": "leaky_relu", "layer_norm": True, "n_steps": 3},
+    "layer normalization, tanh": {"layer_norm": True, "max_policy_shift": 1e-7, "gae_lambda": 0.9, "n_steps": 3},
     "networks of different shapes": {"net_arch": {"pi": [20], "vf": [33, 7]}, "ortho_init": False, "n_steps": 2},
     "no hidden layer": {"net_arch": (), "n_steps": 2},
     "schedules of all": {

@@ -59,6 +59,10 @@ class Bits(Noisy):
     action_space = spaces.MultiBinary(3)
 
 
+class Reals(Noisy):
+    action_space = spaces.Box(-1, 1, (2,))
+
+
 HEADS = (Factors, MaskedFactors, Masked, Bits)
 AGENTS: dict[str, dict[str, Any]] = {
     "a2c": {"num_envs": 3, "n_steps": 4, "ent_coef": 0.02, "max_policy_shift": 1e-6, "learning_rate": 1e-3},
@@ -79,12 +83,15 @@ def built(name: str, env: type[Noisy], engine: str, **settings: Any) -> ActorCri
     return agent
 
 
-@pytest.mark.parametrize("name", AGENTS)
-@pytest.mark.parametrize("env", HEADS)
-def test_updates_are_those_of_torch(env: type[Noisy], name: str) -> None:
+CASES = [(name, env, dict[str, Any]()) for name in AGENTS for env in HEADS]
+CASES += [(name, Reals, {"state_dependent_std": True, "log_std_init": 1.999}) for name in ("a2c", "ppo")]
+
+
+@pytest.mark.parametrize(("name", "env", "settings"), CASES)
+def test_updates_are_those_of_torch(name: str, env: type[Noisy], settings: dict[str, Any]) -> None:
     """In double precision nothing differs but the order of sums."""
     with double_precision():
-        fused, reference = (built(name, env, engine) for engine in ("fused", "torch"))
+        fused, reference = (built(name, env, engine, **settings) for engine in ("fused", "torch"))
         obs, _ = reference.worlds.reset()
         for u in range(10):
             rollout, obs, _ = collect(reference.worlds, reference, obs, reference.n_steps, 0)

@@ -6,9 +6,10 @@ import torch
 from torch import Tensor, nn
 
 from agents.fused.memory import views
-from agents.fused.stream_network import LEAKY_RELU, RELU, TANH, StreamNet, backward, forward
+from agents.fused.stream_network import StreamNet, backward, forward
 from agents.fused.stream_shared import BoundNetwork
 from agents.fused.stream_steps import accumulate, gradient_length, move_along, move_along_gradient
+from agents.fused.units import LEAKY_RELU, RELU, TANH
 from agents.networks.actor_critic import Hidden, hidden_mlp
 from agents.step_rules import ObGD
 from agents.traces import Traces
