@@ -38,7 +38,7 @@ def test_the_target_is_learned(kind):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_what_acted_is_what_is_learned_from_and_the_gradient_reaches_every_parameter(kind):
-    agent = A2C("Pendulum-v1", num_envs=3, n_steps=4, ent_coef=0.01, **KINDS[kind])
+    agent = A2C("Pendulum-v1", num_envs=3, n_steps=4, ent_coef=0.01, engine="torch", **KINDS[kind])
     rollout, _, _ = collect(agent.worlds, agent, agent.worlds.reset()[0], 4, 0)
     pi = agent.policy(agent.learner.encoded(rollout.obs))
     torch.testing.assert_close(pi.raw, rollout.behavior)
