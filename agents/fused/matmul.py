@@ -6,60 +6,14 @@ memory; LLVM maps them to the processor's registers. Matrices have a last dimens
 
 from collections.abc import Callable
 
-import llvmlite.binding
 from llvmlite import ir
 from numba import types
-from numba.core import cgutils
 from numba.extending import intrinsic
 
+from agents.fused.vectors import INT, PAD, SHUFFLE, WIDE, VectorArray, after, fma
 from envs.kernels import kernel
 
-PAD = 16  # numbers in a vector: one AVX-512 register of float32, two of float64
 _ROWS = 4
-WIDE = 4 if llvmlite.binding.get_host_cpu_features().get("avx512f") else 1  # vectors per row of a tile
-_INT = ir.IntType(64)
-_SHUFFLE = ir.VectorType(ir.IntType(32), PAD)
-
-
-class VectorArray:
-    """An array in generated code: loads and stores `PAD` elements at a time."""
-
-    def __init__(self, context, builder, kind, value):
-        array = context.make_array(kind)(context, builder, value)
-        self.builder, self.data, self.number = builder, array.data, context.get_data_type(kind.dtype)
-        self.vector, self.align = ir.VectorType(self.number, PAD), context.get_abi_alignment(self.number)
-        size = _INT(context.get_abi_sizeof(self.number))
-        strides = cgutils.unpack_tuple(builder, array.strides, kind.ndim)
-        self.steps = [builder.sdiv(stride, size) for stride in strides]
-        self.shape = cgutils.unpack_tuple(builder, array.shape, kind.ndim)
-
-    def address(self, *indices):
-        offset = _INT(0)
-        for index, step in zip(indices, self.steps, strict=True):
-            offset = self.builder.add(offset, self.builder.mul(index, step))
-        return self.builder.gep(self.data, [offset])
-
-    def load(self, *indices):
-        """The vector that begins at these indices, along the last dimension, which must be contiguous."""
-        lanes = self.builder.load(self.builder.bitcast(self.address(*indices), self.vector.as_pointer()))
-        lanes.align = self.align
-        return lanes
-
-    def store(self, lanes, *indices):
-        place = self.builder.bitcast(self.address(*indices), self.vector.as_pointer())
-        self.builder.store(lanes, place).align = self.align
-
-    def broadcast(self, *indices):
-        """A vector with this element in every lane."""
-        one = self.builder.load(self.address(*indices))
-        blank = ir.Constant(self.vector, ir.Undefined)
-        first = self.builder.insert_element(blank, one, ir.IntType(32)(0))
-        return self.builder.shuffle_vector(first, blank, ir.Constant(_SHUFFLE, [0] * PAD))
-
-
-def _after(builder, index, count, scale=1):
-    """Code for index, index + scale, index + 2 · scale, …: `count` of them."""
-    return [builder.add(index, _INT(n * scale)) for n in range(count)]
 
 
 def _tile(rows: int, wide: int) -> Callable[..., None]:
@@ -69,22 +23,21 @@ def _tile(rows: int, wide: int) -> Callable[..., None]:
         *arrays, i, j = arguments
         kinds = signature.args[:4]
         x, w, b, y = (VectorArray(context, builder, *pair) for pair in zip(kinds, arrays, strict=True))
-        lines, columns = _after(builder, i, rows), _after(builder, j, wide, PAD)
+        lines, columns = after(builder, i, rows, 1), after(builder, j, wide)
         start = [b.load(column) for column in columns]
         before, body, end = builder.block, builder.append_basic_block("sum"), builder.append_basic_block("end")
         builder.branch(body)
         builder.position_at_end(body)
-        k = builder.phi(_INT)
+        k = builder.phi(INT)
         sums = [[builder.phi(y.vector) for _ in columns] for _ in lines]
         weights = [w.load(k, column) for column in columns]
         totals = []
         for line, row in zip(lines, sums, strict=True):
             factor = x.broadcast(line, k)
-            products = [builder.fmul(factor, weight, flags=("contract",)) for weight in weights]
-            totals.append([builder.fadd(p, s, flags=("contract",)) for p, s in zip(products, row, strict=True)])
-        following = builder.add(k, _INT(1))
+            totals.append([fma(builder, factor, weight, s) for weight, s in zip(weights, row, strict=True)])
+        following = builder.add(k, INT(1))
         builder.cbranch(builder.icmp_signed("<", following, w.shape[0]), body, end)
-        k.add_incoming(_INT(0), before)
+        k.add_incoming(INT(0), before)
         k.add_incoming(following, body)
         builder.position_at_end(end)
         for line, row, total in zip(lines, sums, totals, strict=True):
@@ -132,13 +85,13 @@ def _transpose_block(_, w, transposed, i, j):
     def generate(context, builder, signature, arguments):
         source, target = (VectorArray(context, builder, signature.args[n], arguments[n]) for n in range(2))
         i, j = arguments[2:]
-        lanes = [source.load(row, j) for row in _after(builder, i, PAD)]
+        lanes = [source.load(row, j) for row in after(builder, i, PAD, 1)]
         half = PAD // 2
-        low, high = (ir.Constant(_SHUFFLE, [k for n in range(at, at + half) for k in (n, PAD + n)]) for at in (0, half))
+        low, high = (ir.Constant(SHUFFLE, [k for n in range(at, at + half) for k in (n, PAD + n)]) for at in (0, half))
         for _ in range(4):
             pairs = zip(lanes[:half], lanes[half:], strict=True)
             lanes = [builder.shuffle_vector(a, b, mask) for a, b in pairs for mask in (low, high)]
-        for lane, row in zip(lanes, _after(builder, j, PAD), strict=True):
+        for lane, row in zip(lanes, after(builder, j, PAD, 1), strict=True):
             target.store(lane, row, i)
         return context.get_dummy_value()
 

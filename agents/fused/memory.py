@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from agents.fused.heads import Head, Work
-from agents.fused.matmul import PAD
+from agents.fused.vectors import PAD
 from agents.settings.a2c import SCHEDULED
 
 Floats = NDArray[np.floating]

@@ -119,8 +119,7 @@ def step(options, params, policy, value, batch, scratch, adaptive, order, total,
     """
     theta, grad, x, units = params.theta, params.grad, scratch.x, units_of(options)
     deltas, rows = scratch.delta, len(order)
-    transposed, no_bias = scratch.transposed, scratch.no_bias
-    ent_coef, kl_coef = coefficients
+    transposed, no_bias, (ent_coef, kl_coef) = scratch.transposed, scratch.no_bias, coefficients
     for r in range(rows):
         copy_row(batch.x, order[r], x, r)
     forward(theta, value.layers, value.outputs, rows, units, x, 0, rows)

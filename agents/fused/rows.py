@@ -12,40 +12,10 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from agents.fused.matmul import PAD, WIDE, VectorArray
+from agents.fused.vectors import CONTRACT, INT, PAD, WIDE, VectorArray, after, call, filled, fma, sum_of_lanes
 from envs.kernels import kernel
 
-_INT = ir.IntType(64)
-_CONTRACT = ("contract",)
 _WIDE = 2 * WIDE  # vectors of a row that are in registers at once
-
-
-def _call(builder, name, result, *arguments, fastmath=()):
-    """An LLVM intrinsic for vectors of floats."""
-    bits = 64 if isinstance(arguments[-1].type.element, ir.DoubleType) else 32
-    kind = ir.FunctionType(result, [argument.type for argument in arguments])
-    function = cgutils.get_or_insert_function(builder.module, kind, f"llvm.{name}.v{PAD}f{bits}")
-    return builder.call(function, arguments, fastmath=fastmath)
-
-
-def _sum(builder, lanes):
-    number = lanes.type.element
-    return _call(builder, "vector.reduce.fadd", number, ir.Constant(number, 0.0), lanes, fastmath=("reassoc",))
-
-
-def _filled(builder, vector, number):
-    """A vector with the number in every lane."""
-    blank = ir.Constant(vector, ir.Undefined)
-    first = builder.insert_element(blank, number, ir.IntType(32)(0))
-    return builder.shuffle_vector(first, blank, ir.Constant(ir.VectorType(ir.IntType(32), PAD), [0] * PAD))
-
-
-def _fma(builder, a, b, c):
-    return builder.fadd(builder.fmul(a, b, flags=_CONTRACT), c, flags=_CONTRACT)
-
-
-def _columns(builder, begin, wide):
-    return [builder.add(begin, _INT(n * PAD)) for n in range(wide)]
 
 
 def _product(wide: int) -> Callable[..., None]:
@@ -55,13 +25,13 @@ def _product(wide: int) -> Callable[..., None]:
         theta, h, z = (VectorArray(context, builder, signature.args[n], arguments[n]) for n in (0, 4, 6))
         weight, width, count, begin, place, j = (arguments[n] for n in (1, 2, 3, 5, 7, 8))
         bias = builder.add(builder.add(weight, builder.mul(count, width)), j)
-        sums = [cgutils.alloca_once_value(builder, theta.load(at)) for at in _columns(builder, bias, wide)]
+        sums = [cgutils.alloca_once_value(builder, theta.load(at)) for at in after(builder, bias, wide)]
         with cgutils.for_range(builder, count) as loop:
             factor = h.broadcast(builder.add(begin, loop.index))
             row = builder.add(builder.add(weight, builder.mul(loop.index, width)), j)
-            for total, at in zip(sums, _columns(builder, row, wide), strict=True):
-                builder.store(_fma(builder, factor, theta.load(at), builder.load(total)), total)
-        for total, at in zip(sums, _columns(builder, builder.add(place, j), wide), strict=True):
+            for total, at in zip(sums, after(builder, row, wide), strict=True):
+                builder.store(fma(builder, factor, theta.load(at), builder.load(total)), total)
+        for total, at in zip(sums, after(builder, builder.add(place, j), wide), strict=True):
             z.store(builder.load(total), at)
         return context.get_dummy_value()
 
@@ -79,14 +49,14 @@ def _outer(wide: int) -> Callable[..., None]:
     def generate(context, builder, signature, arguments):
         theta, h, d = (VectorArray(context, builder, signature.args[n], arguments[n]) for n in (0, 4, 6))
         weight, width, count, begin, place, j = (arguments[n] for n in (1, 2, 3, 5, 7, 8))
-        slopes = [d.load(at) for at in _columns(builder, builder.add(place, j), wide)]
+        slopes = [d.load(at) for at in after(builder, builder.add(place, j), wide)]
         with cgutils.for_range(builder, count) as loop:
             factor = h.broadcast(builder.add(begin, loop.index))
             row = builder.add(builder.add(weight, builder.mul(loop.index, width)), j)
-            for slope, at in zip(slopes, _columns(builder, row, wide), strict=True):
-                theta.store(_fma(builder, factor, slope, theta.load(at)), at)
+            for slope, at in zip(slopes, after(builder, row, wide), strict=True):
+                theta.store(fma(builder, factor, slope, theta.load(at)), at)
         bias = builder.add(builder.add(weight, builder.mul(count, width)), j)
-        for slope, at in zip(slopes, _columns(builder, bias, wide), strict=True):
+        for slope, at in zip(slopes, after(builder, bias, wide), strict=True):
             theta.store(builder.fadd(theta.load(at), slope), at)
         return context.get_dummy_value()
 
@@ -106,15 +76,15 @@ def _decayed(wide: int) -> Callable[..., float]:
     def generate(context, builder, signature, arguments):
         e, h, d = (VectorArray(context, builder, signature.args[n], arguments[n]) for n in (0, 4, 6))
         weight, width, count, begin, place, j = (arguments[n] for n in (1, 2, 3, 5, 7, 8))
-        decay, tiny = (_filled(builder, e.vector, arguments[n]) for n in (9, 10))
+        decay, tiny = (filled(builder, e.vector, arguments[n]) for n in (9, 10))
         zero = ir.Constant(e.vector, [0.0] * PAD)
-        slopes = [d.load(at) for at in _columns(builder, builder.add(place, j), wide)]
+        slopes = [d.load(at) for at in after(builder, builder.add(place, j), wide)]
         total = cgutils.alloca_once_value(builder, zero)
 
         def update(slope, at, factor):
-            gradient = slope if factor is None else builder.fmul(factor, slope, flags=_CONTRACT)
-            new = _fma(builder, decay, e.load(at), gradient)
-            size = _call(builder, "fabs", e.vector, new)
+            gradient = slope if factor is None else builder.fmul(factor, slope, flags=CONTRACT)
+            new = fma(builder, decay, e.load(at), gradient)
+            size = call(builder, "fabs", e.vector, new)
             small = builder.fcmp_ordered("<", size, tiny)
             e.store(builder.select(small, zero, new), at)
             builder.store(builder.fadd(builder.load(total), builder.select(small, zero, size)), total)
@@ -122,12 +92,12 @@ def _decayed(wide: int) -> Callable[..., float]:
         with cgutils.for_range(builder, count) as loop:
             factor = h.broadcast(builder.add(begin, loop.index))
             row = builder.add(builder.add(weight, builder.mul(loop.index, width)), j)
-            for slope, at in zip(slopes, _columns(builder, row, wide), strict=True):
+            for slope, at in zip(slopes, after(builder, row, wide), strict=True):
                 update(slope, at, factor)
         bias = builder.add(builder.add(weight, builder.mul(count, width)), j)
-        for slope, at in zip(slopes, _columns(builder, bias, wide), strict=True):
+        for slope, at in zip(slopes, after(builder, bias, wide), strict=True):
             update(slope, at, None)
-        return _sum(builder, builder.load(total))
+        return sum_of_lanes(builder, builder.load(total))
 
     @intrinsic
     def decayed(_, e, weight, width, count, h, begin, d, place, j, decay, tiny):
@@ -146,20 +116,20 @@ def _dots(rows: int, functions: int) -> Callable[..., None]:
     def generate(context, builder, signature, arguments):
         theta, d, under = (VectorArray(context, builder, signature.args[n], arguments[n]) for n in (0, 3, 6))
         row, width, place, second, begin = (arguments[n] for n in (1, 2, 4, 5, 7))
-        starts = [builder.add(row, builder.mul(width, _INT(r))) for r in range(rows)]
-        shifts = [_INT(0), second][:functions]
+        starts = [builder.add(row, builder.mul(width, INT(r))) for r in range(rows)]
+        shifts = [INT(0), second][:functions]
         zero = ir.Constant(theta.vector, [0.0] * PAD)
         totals = [[cgutils.alloca_once_value(builder, zero) for _ in shifts] for _ in starts]
-        with cgutils.for_range_slice(builder, _INT(0), width, _INT(PAD), inc=True) as (k, _):
+        with cgutils.for_range_slice(builder, INT(0), width, INT(PAD), inc=True) as (k, _):
             slopes = [d.load(builder.add(builder.add(place, shift), k)) for shift in shifts]
             for start, line in zip(starts, totals, strict=True):
                 weights = theta.load(builder.add(start, k))
                 for slope, total in zip(slopes, line, strict=True):
-                    builder.store(_fma(builder, slope, weights, builder.load(total)), total)
+                    builder.store(fma(builder, slope, weights, builder.load(total)), total)
         for r, line in enumerate(totals):
             for shift, total in zip(shifts, line, strict=True):
-                address = under.address(builder.add(builder.add(begin, shift), _INT(r)))
-                builder.store(_sum(builder, builder.load(total)), address)
+                address = under.address(builder.add(builder.add(begin, shift), INT(r)))
+                builder.store(sum_of_lanes(builder, builder.load(total)), address)
         return context.get_dummy_value()
 
     @intrinsic
@@ -180,10 +150,10 @@ def _total(lanes: Callable[..., ir.Value]) -> Callable[..., float]:
         x, y = (VectorArray(context, builder, signature.args[n], arguments[n]) for n in (0, 2))
         begin, place, width = (arguments[n] for n in (1, 3, 4))
         total = cgutils.alloca_once_value(builder, ir.Constant(x.vector, [0.0] * PAD))
-        with cgutils.for_range_slice(builder, _INT(0), width, _INT(PAD), inc=True) as (k, _):
+        with cgutils.for_range_slice(builder, INT(0), width, INT(PAD), inc=True) as (k, _):
             more = lanes(builder, x.load(builder.add(begin, k)), y.load(builder.add(place, k)))
             builder.store(builder.fadd(builder.load(total), more), total)
-        return _sum(builder, builder.load(total))
+        return sum_of_lanes(builder, builder.load(total))
 
     @intrinsic
     def summed(_, x, begin, y, place, width):
@@ -194,7 +164,7 @@ def _total(lanes: Callable[..., ir.Value]) -> Callable[..., float]:
 
 
 _values = _total(lambda builder, x, _: x)
-_sizes = _total(lambda builder, x, _: _call(builder, "fabs", x.type, x))
+_sizes = _total(lambda builder, x, _: call(builder, "fabs", x.type, x))
 _products = _total(lambda builder, x, y: builder.fmul(x, y))
 
 _product_wide, _product_one = _product(_WIDE), _product(1)

@@ -145,7 +145,7 @@ Product = tuple[int, int, int]
 
 def _forward(rows: int, inputs: int) -> list[Product]:
     """The products of a network of two layers of 64 units."""
-    from agents.fused.matmul import PAD
+    from agents.fused.vectors import PAD
 
     return [(rows, inputs, 64), (rows, 64, 64), (rows, 64, PAD)]
 

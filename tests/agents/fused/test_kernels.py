@@ -5,7 +5,8 @@ import pytest
 import torch
 
 from agents.fused.densities import categorical_js, categorical_kl, gaussian_kl
-from agents.fused.matmul import PAD, matmul, transpose
+from agents.fused.matmul import matmul, transpose
+from agents.fused.vectors import PAD
 from agents.maths import information
 
 RNG = np.random.default_rng(0)
