@@ -19,12 +19,15 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
-from typing import Any, Protocol, Self, cast
+from typing import Any, Protocol, Self, TypeVar, cast
 
 import numba
 from numba import njit, typeof
 from numba.core import caching, event
+from numba.extending import overload
 
+_Overload = TypeVar("_Overload", bound=Callable[..., object])
+_STRICT: Any = {"error_model": "numpy", "_nrt": False}
 _KEPT = 3  # folders of earlier versions of a package that are kept
 _registered: dict[str, list[Path]] = {}
 
@@ -51,14 +54,29 @@ def sources_of(function: Callable[..., object]) -> tuple[str, list[Path]]:
 
 
 def kernel(function: Callable[..., object]) -> Kernel:
-    """Compiles strictly: every operation as it is written."""
-    return _cached(function, njit(nogil=True, error_model="numpy")(function))
+    """Compiles strictly: every operation as it is written.
+
+    The kernel counts no references to arrays, which would take half of a small update's time. So it cannot make an
+    array, only views of its arguments; and what it returns to Python must be numbers.
+    """
+    return _cached(function, njit(nogil=True, **_STRICT)(function))
+
+
+def allocating_kernel(function: Callable[..., object]) -> Kernel:
+    """`kernel` for a function that makes arrays. It must not return any: other kernels would never free them."""
+    return _cached(function, njit(nogil=True, **{**_STRICT, "_nrt": True})(function))
 
 
 def fast_kernel(function: Callable[..., object]) -> Kernel:
     """Lets the compiler reorder sums and replace quotients by products; NaN and infinity keep their meaning."""
     fast = {"reassoc", "contract", "arcp", "nsz"}
-    return _cached(function, njit(nogil=True, error_model="numpy", fastmath=fast)(function))
+    return _cached(function, njit(nogil=True, fastmath=fast, **_STRICT)(function))
+
+
+def overload_of(function: Callable[..., object]) -> Callable[[_Overload], _Overload]:
+    """`numba.extending.overload` for kernels."""
+    decorated: Callable[[_Overload], _Overload] = overload(function, jit_options=_STRICT)
+    return decorated
 
 
 def inlined(function: Callable[..., object]) -> Kernel:

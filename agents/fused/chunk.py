@@ -6,7 +6,6 @@ They run without the interpreter's lock. memory: `agents.fused.memory.Memory`.
 from typing import NamedTuple
 
 import numpy as np
-from numba.extending import overload
 from numpy.typing import NDArray
 
 from agents.fused import learn as a2c
@@ -18,14 +17,14 @@ from agents.fused.network import copy_row, forward, last_output, units_of
 from agents.fused.norms import normalize_rows
 from agents.fused.ranks import count_of
 from envs.backends.native_physics import step_worlds
-from envs.kernels import inlined, kernel
+from envs.kernels import inlined, kernel, overload_of
 
 
 def learn(options, params, policy, value, batch, scratch, norms, adaptive, steps, x_rows, progress, measure, report):
     """The update of the algorithm that the type of `scratch` belongs to: see `agents.fused.learn.learn`."""
 
 
-@overload(learn)  # inline="always" would drop copies that the caller of `learn` makes before it (Numba 0.68)
+@overload_of(learn)  # inline="always" would drop copies that the caller of `learn` makes before it (Numba 0.68)
 def _learn(options, params, policy, value, batch, scratch, norms, adaptive, steps, x_rows, progress, measure, report):
     update = ppo.learn if scratch.instance_class is PPOScratch else a2c.learn
 
@@ -51,6 +50,11 @@ class World(NamedTuple):
     running_length: Integers  # [N]
     low: float  # bounds of a continuous action
     high: float
+    force: Floats  # [N], the actions; then what a step gives, as `envs.backends.native_physics.step_worlds` writes it
+    next_obs: Floats  # [N, D]
+    reward: Doubles  # [N]
+    terminated: NDArray[np.bool_]  # [N]
+    truncated: NDArray[np.bool_]  # [N]
 
 
 class Episodes(NamedTuple):
@@ -159,21 +163,40 @@ def load(memory, obs, next_obs, discrete, continuous, behavior, reward, terminat
     for r in range(rows - envs):  # `store_learn_act` stores the successors of the last step
         batch.successor[r] = rows + envs + r
         copy_row(next_obs, r, batch.raw_obs, rows + envs + r)
-    batch.reward[:], batch.terminated[:], batch.truncated[:] = reward, terminated, truncated
+    for t in range(len(reward)):
+        copy_row(reward, t, batch.reward, t)
+        copy_row(terminated, t, batch.terminated, t)
+        copy_row(truncated, t, batch.truncated, t)
     encode_rows(options, batch, norms, 0, rows)
     forward(params.theta, policy.layers, policy.outputs, len(batch.x), units_of(options), batch.x, 0, rows)
     return 2 * rows
 
 
 @inlined
-def step_native_worlds(batch, worlds, t, steps, used, now, episodes, ended, buffers):
+def step_native_worlds(batch, worlds, t, steps, used, now, episodes, ended):
     """Steps every world and stores the outcome in row t of the batch. now: the training step after it.
 
     Returns the rows of x in use and the episodes that have ended in this chunk.
     """
-    force, next_obs, reward, terminated, truncated = buffers
     raw_obs, _, successors, discrete, continuous, _, rewards, terminations, truncations, _, head = batch
-    world, limit, state, rng, length, obs, two, ret, count, low, high = worlds
+    (
+        world,
+        limit,
+        state,
+        rng,
+        length,
+        obs,
+        two,
+        ret,
+        count,
+        low,
+        high,
+        force,
+        next_obs,
+        reward,
+        terminated,
+        truncated,
+    ) = worlds
     returns, lengths, times = episodes
     envs = len(reward)
     first = t * envs
@@ -207,8 +230,6 @@ def run_chunk(memory, worlds, noise, updates, steps, step, iteration, until, int
     options = settings[0]
     envs, ended = len(worlds.obs), 0
     rows, ranks = steps * envs, count_of(scratch.ranks)
-    force, next_obs, reward = np.empty(envs, np.float32), np.empty_like(worlds.obs), np.empty(envs)
-    buffers = (force, next_obs, reward, np.empty(envs, np.bool_), np.empty(envs, np.bool_))
     for u in range(updates):
         used = rows + envs  # the rollout's rows, then the successors of its last step
         for t in range(steps):
@@ -216,7 +237,7 @@ def run_chunk(memory, worlds, noise, updates, steps, step, iteration, until, int
             draws = noise[u * rows + begin : u * rows + end]
             act_on(options, params, policy, batch, scratch, norms, worlds.obs, draws, begin)
             now = step + (u * rows + end) * ranks
-            used, ended = step_native_worlds(batch, worlds, t, steps, used, now, episodes, ended, buffers)
+            used, ended = step_native_worlds(batch, worlds, t, steps, used, now, episodes, ended)
         encode_rows(options, batch, norms, rows, used)
         progress, measure = (step + u * rows * ranks) / until, (iteration + u + 1) % interval == 0
         state, report = adaptive[0], reports[u]

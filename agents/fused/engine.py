@@ -231,7 +231,9 @@ def _native(worlds: Worlds) -> NativeBackend:
 def _world(worlds: Worlds) -> World:
     native, space = _native(worlds), worlds.env_action_space
     low, high = (float(space.low[0]), float(space.high[0])) if isinstance(space, spaces.Box) else (0.0, 0.0)
+    envs = worlds.num_envs
     return World(
         native.world, native.limit, native.state, native.rng, native.length, native.obs, native.two,
-        *worlds.running, low, high,
+        *worlds.running, low, high, np.empty(envs, np.float32), np.empty_like(native.obs), np.empty(envs),
+        np.empty(envs, np.bool_), np.empty(envs, np.bool_),
     )  # fmt: skip

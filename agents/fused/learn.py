@@ -10,9 +10,9 @@ import numpy as np
 
 from agents.fused.heads import current, output_gradient, shifts, stored
 from agents.fused.network import backward, forward, last_output, units_of
-from agents.fused.norms import normalize_rewards, scale_and_clip
+from agents.fused.norms import scale_and_clip
 from agents.fused.optimizers import descend, sum_of_squares
-from agents.fused.ranks import add, count_of, observe, rewards_of, sums
+from agents.fused.ranks import add, count_of, normalize_rewards_of, observe, sums
 from agents.fused.statistics import explained_variance, standardize
 from agents.maths import adaptation, schedules
 from agents.maths.adaptation import ENTROPY_GAIN, SHIFT_GAIN, SHIFT_HORIZON
@@ -43,9 +43,7 @@ def preprocess_rewards(options, batch, norms, ranks, steps):
     if options.reward_scale != 1 or options.reward_clip < math.inf:
         scale_and_clip(reward, options.reward_scale, options.reward_clip)
     if options.normalize_rewards:
-        bound = options.clip_normalized
-        everywhere, terminated, truncated = rewards_of(ranks, batch)
-        normalize_rewards(norms, options.gamma, bound, steps, reward, everywhere, terminated, truncated)
+        normalize_rewards_of(ranks, batch, norms, options.gamma, options.clip_normalized, steps)
 
 
 @inlined

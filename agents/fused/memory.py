@@ -84,6 +84,8 @@ class PPOScratch(NamedTuple):
     v: Floats  # [T · N], V before the update
     log_prob: Doubles  # [T · N], ln π_before(a|s)
     keys: NDArray[np.uint64]  # [T · N] of all ranks, which order the steps
+    order: Integers  # [T · N] of all ranks, the steps in the order of an epoch
+    totals: Doubles  # [8], sums over the minibatches of an update
     shuffle: NDArray[np.uint64]  # [2], `agents.minibatches.Shuffle.state`
 
 

@@ -10,32 +10,32 @@ from agents.fused.units import activate_all, normalize_units, through_activation
 from envs.kernels import fast_kernel, inlined, kernel
 
 
-@kernel
+@inlined
 def weight_of(theta, layer):
     """A layer's weight inside the flat parameters, [FAN_IN, WIDTH]. layer: a row of `layers`."""
     start = layer[WEIGHT]
     return theta[start : start + layer[FAN_IN] * layer[WIDTH]].reshape(layer[FAN_IN], layer[WIDTH])
 
 
-@kernel
+@inlined
 def bias_of(theta, layer):
     """A layer's bias inside the flat parameters, [WIDTH]."""
     return theta[layer[BIAS] : layer[BIAS] + layer[WIDTH]]
 
 
-@kernel
+@inlined
 def output_of(outputs, layers, i, capacity):
     """The output of layer i, [capacity, WIDTH]."""
     return flat_output(outputs, layers, i, capacity, 0, capacity).reshape(capacity, layers[i, WIDTH])
 
 
-@kernel
+@inlined
 def last_output(outputs, layers, capacity):
     """The output of the last layer, [capacity, WIDTH]."""
     return output_of(outputs, layers, len(layers) - 1, capacity)
 
 
-@kernel
+@inlined
 def flat_output(outputs, layers, i, capacity, begin, end):
     """The output of layer i for the rows from begin to end, [(end − begin) · WIDTH]."""
     start, width = layers[i, COLUMN] * capacity, layers[i, WIDTH]
@@ -61,7 +61,8 @@ def normalize(outputs, layers, i, capacity, begin, end):
     for r in range(begin, end):
         place = layers[i, COLUMN] * capacity + r * width
         outputs[2 * sums + i * capacity + r] = normalize_units(outputs, place, size, width)
-        outputs[sums + place : sums + place + width] = outputs[place : place + width]
+        for k in range(place, place + width):
+            outputs[sums + k] = outputs[k]
 
 
 @kernel

@@ -21,23 +21,25 @@ from agents.fused.learn import (
 )
 from agents.fused.network import backward, copy_row, forward, last_output, units_of
 from agents.fused.optimizers import descend, sum_of_squares
-from agents.fused.ranks import add, count_of, observe, own_rows, sums
+from agents.fused.ranks import add, keep_own, observe, sums
 from agents.fused.statistics import explained_variance, standardize
-from envs.kernels import inlined, kernel
+from envs.kernels import allocating_kernel, inlined, kernel
 
 OUTSIDE = 3  # of the trust region
 mix = kernel(minibatches.mix)
 
 
-@kernel
-def shuffle(state, keys, rows, size):
-    """The rows in the order of one epoch: see `agents.minibatches.Shuffle`."""
-    if size >= rows:
-        return np.arange(rows)
-    for r in range(rows):
-        keys[r] = mix(state[0], state[1] + np.uint64(r))
-    state[1] += np.uint64(rows)
-    return np.argsort(keys[:rows])
+@allocating_kernel
+def shuffle(state, keys, order, size):
+    """Writes the rows in the order of one epoch: see `agents.minibatches.Shuffle`. keys, order: [rows]."""
+    rows = len(order)
+    if size < rows:
+        for r in range(rows):
+            keys[r] = mix(state[0], state[1] + np.uint64(r))
+        state[1] += np.uint64(rows)
+        order[:] = np.argsort(keys)
+    else:
+        order[:] = np.arange(rows)
 
 
 @kernel
@@ -135,7 +137,12 @@ def step(options, params, policy, value, batch, scratch, adaptive, order, total,
     policy_loss, value_loss, entropy, outside, approx_kl = sums(
         scratch.ranks, policy_loss, value_loss, entropy, outside, approx_kl
     )
-    totals += np.array([policy_loss, value_loss, entropy, outside, approx_kl, 1.0, 0.0, 0.0])
+    totals[0] += policy_loss
+    totals[1] += value_loss
+    totals[2] += entropy
+    totals[3] += outside
+    totals[4] += approx_kl
+    totals[5] += 1
     if approx_kl > 1.5 * options.target_kl:
         return OUTSIDE
     backward(theta, grad, policy.layers, policy.outputs, deltas, rows, units, x, transposed, no_bias, rows)
@@ -146,7 +153,8 @@ def step(options, params, policy, value, batch, scratch, adaptive, order, total,
     report.loss = policy_loss + now.vf_coef * value_loss - ent_coef * entropy
     if not grad_norm < math.inf:
         return GRADIENT_NOT_FINITE
-    totals += np.array([0.0, 0.0, 0.0, 0.0, 0.0, 0.0, grad_norm, 1.0])
+    totals[6] += grad_norm
+    totals[7] += 1
     adaptive.optimizer_steps += 1
     scale, eps = min(now.max_grad_norm / (grad_norm + 1e-6), 1.0), options.rms_prop_eps
     rate, critic_rate = report.learning_rate, report.critic_learning_rate
@@ -158,16 +166,17 @@ def step(options, params, policy, value, batch, scratch, adaptive, order, total,
 def epochs(options, params, policy, value, batch, scratch, adaptive, rows, now, coefficients, totals, report):
     """Epochs of gradient steps, until the policy leaves the trust region; the policy shift is NaN if not measured."""
     theta, before, bound, size = params.theta, params.before, now.max_policy_shift, options.batch_size
-    kl, js, status, epoch = np.nan, np.nan, DONE, 0
+    kl, js, status, epoch, order = np.nan, np.nan, DONE, 0, scratch.order
     while epoch < options.n_epochs and status == DONE:
         epoch += 1
         if bound > 0:
             for k in range(params.split):
                 before[k] = theta[k]
-        order, begin = shuffle(scratch.shuffle, scratch.keys, rows * count_of(scratch.ranks), size), 0
+        shuffle(scratch.shuffle, scratch.keys, order, size)
+        begin = 0
         while begin < len(order) and status == DONE:
             part = order[begin : begin + size]
-            own = own_rows(scratch.ranks, part, batch.reward.shape[1])
+            own = part[: keep_own(scratch.ranks, part, batch.reward.shape[1])]
             begin += size
             status = step(
                 options, params, policy, value, batch, scratch, adaptive, own, len(part), now, coefficients, totals,
@@ -189,7 +198,8 @@ def learn(options, params, policy, value, batch, scratch, norms, adaptive, steps
     rows, theta = steps * batch.reward.shape[1], params.theta
     evaluate_schedules(options.schedules, progress, scratch.coefficients)
     # sums of policy loss, value loss, entropy, clipped, approximate KL; minibatches; sum of gradient norms; steps
-    now, totals = scratch.coefficients[0], np.zeros(8)
+    now, totals = scratch.coefficients[0], scratch.totals
+    totals[:] = 0
     preprocess_rewards(options, batch, norms, scratch.ranks, steps)
     forward(theta, value.layers, value.outputs, len(batch.x), units_of(options), batch.x, 0, x_rows)
     v = last_output(value.outputs, value.layers, len(batch.x))[:, 0]
@@ -205,9 +215,13 @@ def learn(options, params, policy, value, batch, scratch, norms, adaptive, steps
     status = epochs(options, params, policy, value, batch, scratch, adaptive, rows, now, coefficients, totals, report)
     if status != DONE:
         return status
-    report.policy_loss, report.value_loss, report.entropy = totals[:3] / totals[5]
-    report.clip_fraction, report.approx_kl = totals[3:5] / totals[5]
-    report.grad_norm = totals[6] / totals[7]
+    parts = totals[5]
+    report.policy_loss, report.value_loss, report.entropy = totals[0] / parts, totals[1] / parts, totals[2] / parts
+    report.clip_fraction, report.approx_kl, report.grad_norm = (
+        totals[3] / parts,
+        totals[4] / parts,
+        totals[6] / totals[7],
+    )
     needed = measure or now.target_policy_shift > 0
     if needed and not now.max_policy_shift > 0:
         kl, js = policy_shift(options, theta, policy.layers, batch, scratch, rows)

@@ -27,11 +27,10 @@ class SharedPPO(Shared):
 
     def scratch(self, scratch: Scratch, inputs: int) -> PPOScratch:
         rows = scratch.advantage.size
-        part = min(self.ppo.batch_size, rows)
+        part, everywhere = min(self.ppo.batch_size, rows), rows * self.learner.ranks.count
         return PPOScratch(
             *scratch, zeros(part, inputs), zeros(part), np.zeros(part), zeros(rows), np.zeros(rows),
-            np.zeros(rows * self.learner.ranks.count, np.uint64),
-            self.shuffle.state,
+            np.zeros(everywhere, np.uint64), np.zeros(everywhere, np.int64), np.zeros(8), self.shuffle.state,
         )  # fmt: skip
 
     def options(self) -> NDArray[np.void]:

@@ -8,13 +8,12 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from numba import njit, objmode, types
-from numba.extending import overload
 from numpy.typing import NDArray
 
 from agents.fused.memory import Doubles
-from agents.fused.norms import merge, merge_moments
+from agents.fused.norms import merge, merge_moments, normalize_rewards
 from agents.ranks import Ranks, current
-from envs.kernels import kernel
+from envs.kernels import kernel, overload_of
 
 
 class RankArrays(NamedTuple):
@@ -78,24 +77,24 @@ def sums(ranks, a, b, c, d, e):
     """The sums of five numbers over the ranks."""
 
 
-def own_rows(ranks, order, envs):
-    """The rows t · N + i of all environments that are this rank's, as its rows t · envs + i − first."""
+def keep_own(ranks, order, envs):
+    """Moves this rank's rows of all, t · N + i, to the front, as its rows t · envs + i − first; returns how many."""
 
 
-def rewards_of(ranks, batch):
-    """Rewards, terminated and truncated of all environments, [T, N]."""
+def normalize_rewards_of(ranks, batch, norms, gamma, bound, steps):
+    """`agents.fused.norms.normalize_rewards` of the batch, by the rewards of all environments."""
 
 
 def observe(ranks, count, mean, m2, x):
     """Adds the rows x of all ranks, float64[B, D] each, to running moments."""
 
 
-@overload(add)
+@overload_of(add)
 def _add(ranks, x):
     return (lambda ranks, x: None) if _alone(ranks) else (lambda ranks, x: _call_sum(x))
 
 
-@overload(count_of)
+@overload_of(count_of)
 def _count_of(ranks):
     return (lambda ranks: 1) if _alone(ranks) else (lambda ranks: ranks.world_size)
 
@@ -107,7 +106,7 @@ def _sums_of(numbers, a, b, c, d, e):
     return numbers[0], numbers[1], numbers[2], numbers[3], numbers[4]
 
 
-@overload(sums)
+@overload_of(sums)
 def _sums(ranks, a, b, c, d, e):
     if _alone(ranks):
         return lambda ranks, a, b, c, d, e: (a, b, c, d, e)
@@ -115,25 +114,25 @@ def _sums(ranks, a, b, c, d, e):
 
 
 @kernel
-def _rows_of(order, envs, rank, world_size):
-    found, used = np.empty(len(order), np.int64), 0
+def _keep_own(order, envs, rank, world_size):
+    used = 0
     for row in order:
         t, i = divmod(row, envs * world_size)
         if rank * envs <= i < (rank + 1) * envs:
-            found[used] = t * envs + i - rank * envs
+            order[used] = t * envs + i - rank * envs
             used += 1
-    return found[:used]
+    return used
 
 
-@overload(own_rows)
-def _own_rows(ranks, order, envs):
+@overload_of(keep_own)
+def _keep_own_of(ranks, order, envs):
     if _alone(ranks):
-        return lambda ranks, order, envs: order
-    return lambda ranks, order, envs: _rows_of(order, envs, ranks.rank, ranks.world_size)
+        return lambda ranks, order, envs: len(order)
+    return lambda ranks, order, envs: _keep_own(order, envs, ranks.rank, ranks.world_size)
 
 
 @kernel
-def _rewards_everywhere(ranks, batch):
+def _everywhere(ranks, batch):
     steps, envs = batch.reward.shape
     for t in range(steps):
         for i in range(envs):
@@ -146,14 +145,18 @@ def _rewards_everywhere(ranks, batch):
                 row = ranks.rewards[k, t, i]
                 ranks.reward[t, k * envs + i] = row[0]
                 ranks.terminated[t, k * envs + i], ranks.truncated[t, k * envs + i] = row[1] > 0, row[2] > 0
-    return ranks.reward, ranks.terminated, ranks.truncated
 
 
-@overload(rewards_of)
-def _rewards_of(ranks, batch):
-    if _alone(ranks):
-        return lambda ranks, batch: (batch.reward, batch.terminated, batch.truncated)
-    return lambda ranks, batch: _rewards_everywhere(ranks, batch)
+@overload_of(normalize_rewards_of)
+def _normalize_rewards_of(ranks, batch, norms, gamma, bound, steps):
+    def alone(ranks, batch, norms, gamma, bound, steps):
+        normalize_rewards(norms, gamma, bound, steps, batch.reward, batch.reward, batch.terminated, batch.truncated)
+
+    def together(ranks, batch, norms, gamma, bound, steps):
+        _everywhere(ranks, batch)
+        normalize_rewards(norms, gamma, bound, steps, batch.reward, ranks.reward, ranks.terminated, ranks.truncated)
+
+    return alone if _alone(ranks) else together
 
 
 @kernel
@@ -176,7 +179,7 @@ def _observe_everywhere(ranks, count, mean, m2, x):
     count[0] += total
 
 
-@overload(observe)
+@overload_of(observe)
 def _observe(ranks, count, mean, m2, x):
     if _alone(ranks):
         return lambda ranks, count, mean, m2, x: merge_moments(count, mean, m2, x)

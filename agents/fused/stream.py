@@ -114,9 +114,13 @@ def store_learn_act(
 def load(memory, obs, next_obs, discrete, continuous, behavior, reward, terminated, truncated):
     """Stores the observation and the action of one transition that was collected elsewhere: see `chunk`."""
     settings, policy, _, _, _, _, _, batch, norms, _ = memory
-    batch.raw_obs[:1], batch.discrete[:1], batch.continuous[:1] = obs, discrete[:1], continuous[:1]
+    copy_row(obs, 0, batch.raw_obs, 0)
+    copy_row(discrete, 0, batch.discrete, 0)
+    copy_row(continuous, 0, batch.continuous, 0)
     encode_rows(settings[0], batch, norms, 0, 1)
-    write_parameters(settings[0], policy, batch, 0, behavior[0] != -math.inf)  # of the current policy, whoever acted
+    for k in range(batch.legal.shape[1]):
+        batch.legal[0, k] = behavior[0, k] != -math.inf
+    write_parameters(settings[0], policy, batch, 0, batch.legal[0])  # of the current policy, whoever acted
     return 2
 
 
@@ -125,12 +129,10 @@ def run_chunk(memory, worlds, noise, updates, steps, step, iteration, until, int
     """`updates` steps of a native world, each with an update: see `agents.fused.chunk.run_chunk`."""
     settings, policy, value, average, averaged, begins, before, batch, norms, work = memory
     options, ended = settings[0], 0
-    force, next_obs, reward = np.empty(1, np.float32), np.empty_like(worlds.obs), np.empty(1)
-    buffers = (force, next_obs, reward, np.empty(1, np.bool_), np.empty(1, np.bool_))
     for u in range(updates):
         act_on(options, policy, batch, norms, work, worlds.obs, noise[u : u + 1], 0)
         now = step + u + 1
-        _, ended = step_native_worlds(batch, worlds, 0, 1, 2, now, episodes, ended, buffers)
+        _, ended = step_native_worlds(batch, worlds, 0, 1, 2, now, episodes, ended)
         measure, report = (iteration + u + 1) % interval == 0, reports[u]
         status = learn(options, policy, value, average, averaged, begins, before, batch, norms, work, measure, report)
         if status != DONE:

@@ -57,7 +57,8 @@ def td_error(options, batch, norms, value):
 def policy_slope(options, batch, likelihood, weight, policy, slope, work):
     """Writes ∂[likelihood · ln π(a|s) + weight · H]/∂outputs into slope, [1, ≥ outputs]; returns H."""
     head, size, out = batch.head, batch.head.size, policy.layers[-1, COLUMN]
-    order, z, g, advantage = work.order[:1], work.z[:1], work.g[:1], np.array([-likelihood])
+    order, z, g, advantage = work.order[:1], work.z[:1], work.g[:1], work.e[0]
+    advantage[0] = -likelihood
     stored(head, batch.behavior, order, z)
     _, entropy = policy_losses(head, z, batch.discrete, batch.continuous, order, advantage, -weight, 1.0, g)
     to_outputs(head, z, g, slope, work.before[0])
@@ -89,7 +90,8 @@ def bounded_move(options, policy, before, batch, work, step, delta, functions, m
     """The policy's step, shortened until its shift is at most the bound: see `agents.optimizer.bounded`."""
     theta, bound = policy.theta, options.max_policy_shift
     if bound > 0:
-        before[:] = theta
+        for k in range(len(theta)):
+            before[k] = theta[k]
     advance(options, policy, step, delta, functions)
     if not (measure_shift or bound > 0):
         return np.nan
@@ -130,7 +132,7 @@ def observe(options, begins, batch, norms):
     encode_rows(options, batch, norms, 1, 2)
 
 
-@inlined
+@kernel
 def learn(options, policy, value, average, averaged, begins, before, batch, norms, work, measure_shift, report):
     """Learns from the transition in row 0. Needs the policy's forward pass on it: acting has made it."""
     observe(options, begins, batch, norms)
