@@ -2,9 +2,14 @@
 
 import os
 import signal
+import sys
 from contextlib import suppress
+from threading import Timer
 from types import FrameType
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
+
+if TYPE_CHECKING:
+    from sys import UnraisableHookArgs
 
 INTERRUPTED, TERMINATED = 128 + signal.SIGINT, 128 + signal.SIGTERM  # exit statuses, 130 and 143
 
@@ -29,11 +34,25 @@ def exit_on_interrupt() -> None:
 
 
 def raise_on_interrupt() -> None:
-    """From here on, Ctrl-C raises KeyboardInterrupt again, and SIGTERM raises Terminated."""
+    """From here on, Ctrl-C raises KeyboardInterrupt again, and SIGTERM raises Terminated.
+
+    Python cannot raise them while it closes a generator or frees an object: then they are raised a moment later.
+    """
+    sys.unraisablehook = _raise_later
     if signal.getsignal(signal.SIGINT) is _exit:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
         signal.signal(signal.SIGTERM, stop)
+
+
+def _raise_later(lost: "UnraisableHookArgs", moment: float = 0.01) -> None:
+    """`sys.unraisablehook`. A handler other than these two has noted the signal, so that it is not lost."""
+    if not isinstance(lost.exc_value, KeyboardInterrupt):
+        sys.__unraisablehook__(lost)
+        return
+    number = status_of(lost.exc_value) - 128
+    if signal.getsignal(number) in (stop, signal.default_int_handler):
+        Timer(moment, os.kill, [os.getpid(), number]).start()
 
 
 def ignore() -> None:

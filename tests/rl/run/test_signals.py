@@ -1,0 +1,57 @@
+"""Ctrl-C and SIGTERM that arrive where Python cannot raise an exception."""
+
+import signal
+import sys
+from collections.abc import Iterator
+from threading import Event
+
+import pytest
+
+from rl.run.signals import Terminated, _raise_later, stop
+from tests.conftest import LIMIT
+
+
+@pytest.mark.parametrize(
+    ("number", "handler", "kind"),
+    [(signal.SIGINT, signal.default_int_handler, KeyboardInterrupt), (signal.SIGTERM, stop, Terminated)],
+)
+def test_an_interrupt_while_a_generator_is_closed_is_raised_a_moment_later(
+    number: int,
+    handler: signal.Handlers,
+    kind: type[BaseException],
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(sys, "unraisablehook", _raise_later)
+
+    def numbers() -> Iterator[int]:
+        try:
+            yield 0
+        finally:
+            raise kind
+
+    before = signal.signal(number, handler)
+    generators = [numbers()]
+    next(generators[0])
+
+    def close_and_wait() -> None:
+        generators.clear()
+        Event().wait(LIMIT)
+
+    try:
+        with pytest.raises(kind):
+            close_and_wait()
+    finally:
+        signal.signal(number, before)
+    assert capfd.readouterr().err == ""
+
+
+def test_other_failures_there_are_told(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(sys, "unraisablehook", _raise_later)
+
+    class Unlucky:
+        def __del__(self) -> None:
+            raise ValueError("a failure of its own")
+
+    Unlucky()
+    assert "ValueError: a failure of its own" in capfd.readouterr().err
