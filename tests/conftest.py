@@ -25,10 +25,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Deselects the tests that need a CUDA device where there is none: they do not count as passed."""
+    """Deselects the tests that need a CUDA device where there is none: they do not count as passed.
+
+    Slow tests come first, so that no process is left with one of them at the end.
+    """
     absent = [] if torch.cuda.is_available() else [item for item in items if item.get_closest_marker("cuda")]
     config.hook.pytest_deselected(items=absent)
     items[:] = [item for item in items if item not in absent]
+    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
 
 
 def pytest_configure() -> None:
