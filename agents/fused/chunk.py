@@ -36,6 +36,16 @@ def _learn(options, params, policy, value, batch, scratch, norms, adaptive, step
     return call
 
 
+class Stepped(NamedTuple):
+    """What `envs.backends.native_physics.step_worlds` takes and gives in a step."""
+
+    force: Floats  # [N], continuous actions
+    next_obs: Floats  # [N, D]
+    reward: Doubles  # [N]
+    terminated: NDArray[np.bool_]  # [N]
+    truncated: NDArray[np.bool_]  # [N]
+
+
 class World(NamedTuple):
     """The native worlds, and the running episodes as `envs.Worlds` counts them."""
 
@@ -50,11 +60,7 @@ class World(NamedTuple):
     running_length: Integers  # [N]
     low: float  # bounds of a continuous action
     high: float
-    force: Floats  # [N], the actions; then what a step gives, as `envs.backends.native_physics.step_worlds` writes it
-    next_obs: Floats  # [N, D]
-    reward: Doubles  # [N]
-    terminated: NDArray[np.bool_]  # [N]
-    truncated: NDArray[np.bool_]  # [N]
+    stepped: Stepped
 
 
 class Episodes(NamedTuple):
@@ -179,24 +185,8 @@ def step_native_worlds(batch, worlds, t, steps, used, now, episodes, ended):
     Returns the rows of x in use and the episodes that have ended in this chunk.
     """
     raw_obs, _, successors, discrete, continuous, _, rewards, terminations, truncations, _, head = batch
-    (
-        world,
-        limit,
-        state,
-        rng,
-        length,
-        obs,
-        two,
-        ret,
-        count,
-        low,
-        high,
-        force,
-        next_obs,
-        reward,
-        terminated,
-        truncated,
-    ) = worlds
+    world, limit, state, rng, length, obs, two, ret, count, low, high, stepped = worlds
+    force, next_obs, reward, terminated, truncated = stepped
     returns, lengths, times = episodes
     envs = len(reward)
     first = t * envs

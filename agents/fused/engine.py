@@ -16,7 +16,7 @@ from torch import Generator
 
 from agents.base_learner import BaseLearner
 from agents.fused.changes import Watch
-from agents.fused.chunk import Episodes, World
+from agents.fused.chunk import Episodes, Stepped, World
 from agents.fused.learn import DONE
 from agents.fused.memory import Batch, Doubles, Reports, zeros
 from agents.fused.noise import Noise, draw, draw_for
@@ -232,8 +232,9 @@ def _world(worlds: Worlds) -> World:
     native, space = _native(worlds), worlds.env_action_space
     low, high = (float(space.low[0]), float(space.high[0])) if isinstance(space, spaces.Box) else (0.0, 0.0)
     envs = worlds.num_envs
+    force, reward, flags = np.empty(envs, np.float32), np.empty(envs), np.empty((2, envs), np.bool_)
+    stepped = Stepped(force, np.empty_like(native.obs), reward, flags[0], flags[1])
     return World(
         native.world, native.limit, native.state, native.rng, native.length, native.obs, native.two,
-        *worlds.running, low, high, np.empty(envs, np.float32), np.empty_like(native.obs), np.empty(envs),
-        np.empty(envs, np.bool_), np.empty(envs, np.bool_),
+        *worlds.running, low, high, stepped,
     )  # fmt: skip

@@ -137,12 +137,8 @@ def step(options, params, policy, value, batch, scratch, adaptive, order, total,
     policy_loss, value_loss, entropy, outside, approx_kl = sums(
         scratch.ranks, policy_loss, value_loss, entropy, outside, approx_kl
     )
-    totals[0] += policy_loss
-    totals[1] += value_loss
-    totals[2] += entropy
-    totals[3] += outside
-    totals[4] += approx_kl
-    totals[5] += 1
+    for k, number in enumerate((policy_loss, value_loss, entropy, outside, approx_kl, 1.0)):
+        totals[k] += number
     if approx_kl > 1.5 * options.target_kl:
         return OUTSIDE
     backward(theta, grad, policy.layers, policy.outputs, deltas, rows, units, x, transposed, no_bias, rows)
