@@ -28,6 +28,7 @@ from numba.extending import overload
 
 _Overload = TypeVar("_Overload", bound=Callable[..., object])
 _STRICT: Any = {"error_model": "numpy", "_nrt": False}
+_FAST: Any = {**_STRICT, "fastmath": {"reassoc", "contract", "arcp", "nsz"}}
 _KEPT = 3  # folders of earlier versions of a package that are kept
 _registered: dict[str, list[Path]] = {}
 
@@ -69,13 +70,12 @@ def allocating_kernel(function: Callable[..., object]) -> Kernel:
 
 def fast_kernel(function: Callable[..., object]) -> Kernel:
     """Lets the compiler reorder sums and replace quotients by products; NaN and infinity keep their meaning."""
-    fast = {"reassoc", "contract", "arcp", "nsz"}
-    return _cached(function, njit(nogil=True, fastmath=fast, **_STRICT)(function))
+    return _cached(function, njit(nogil=True, **_FAST)(function))
 
 
-def overload_of(function: Callable[..., object]) -> Callable[[_Overload], _Overload]:
-    """`numba.extending.overload` for kernels."""
-    decorated: Callable[[_Overload], _Overload] = overload(function, jit_options=_STRICT)
+def overload_of(function: Callable[..., object], fast: bool = False) -> Callable[[_Overload], _Overload]:
+    """`numba.extending.overload` for kernels; fast: for those of `fast_kernel`."""
+    decorated: Callable[[_Overload], _Overload] = overload(function, jit_options=_FAST if fast else _STRICT)
     return decorated
 
 

@@ -6,6 +6,7 @@ import torch
 
 from agents.fused.densities import categorical_js, categorical_kl, gaussian_kl
 from agents.fused.matmul import matmul, transpose
+from agents.fused.optimizers import adam, rmsprop
 from agents.fused.vectors import PAD
 from agents.maths import information
 
@@ -50,3 +51,29 @@ def test_policy_shift_is_that_of_the_information_module(gap: float, actions: int
     kl = [gaussian_kl(actions, np.hstack([before, 0 * before]), np.hstack([after, log_stds]), r) for r in range(50)]
     expected = information.gaussian_kl(p, torch.zeros(50, actions).double(), q, torch.tensor(log_stds))
     np.testing.assert_allclose(kl, expected, rtol=1e-9)
+
+
+@pytest.mark.parametrize("optimizer", ["RMSprop", "Adam"])
+@pytest.mark.parametrize(("dtype", "tolerance"), [(np.float32, 1e-6), (np.float64, 1e-13)])
+def test_optimizers_are_those_of_torch_and_leave_no_denormal_numbers(
+    optimizer: str, dtype: type, tolerance: float
+) -> None:
+    """Gradients of all sizes for ten steps, then none for so long that torch's means become denormal."""
+    sizes = np.geomspace(1e-18, 10, 400)
+    gradients = [(sizes * RNG.choice([-1, 1], 400)).astype(dtype) for _ in range(10)]
+    theta, square_avg, grad_avg = np.ones(400, dtype), np.zeros(400, dtype), np.zeros(400, dtype)
+    parameter = torch.nn.Parameter(torch.ones(400, dtype=torch.from_numpy(theta).dtype))
+    judge = getattr(torch.optim, optimizer)([parameter], lr=1e-3)
+    for step in range(1, 9_000):
+        grad = gradients[step - 1] if step <= 10 else np.zeros(400, dtype)
+        if optimizer == "Adam":
+            adam(theta, grad, square_avg, grad_avg, 1.0, 1e-3, 1e-8, step)
+        else:
+            rmsprop(theta, grad, square_avg, 1.0, 1e-3, 0.0, 1e-8)
+        if step <= 100:
+            parameter.grad = torch.from_numpy(grad)
+            judge.step()
+            np.testing.assert_allclose(theta - 1, parameter.detach().numpy() - 1, rtol=tolerance, atol=tolerance)
+    tiny = np.finfo(np.float32).tiny
+    for means in (square_avg, grad_avg):
+        assert not ((means != 0) & (abs(means) < tiny)).any()
