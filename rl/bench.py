@@ -1,6 +1,7 @@
 """`python -m rl.bench`: times everything, in a quarter of an hour on a quiet machine; `--warm` only compiles.
 
-Writes results/bench/: bench.json, bench.md, bench.png and bench.pdf; with `--agent ppo` or `stream`, their pages.
+Writes results/bench/: bench.json, bench.md, bench.png and bench.pdf; with `--agent ppo` or `stream` or `--cores`, a
+page of its own.
 """
 
 import os
@@ -17,7 +18,7 @@ from tqdm import tqdm
 from agents import A2C
 from agents.machine import machine, torch_threads
 from envs.backends.native import WORLDS
-from rl.experiments.bench import page, ppo, streaming, systems, timing
+from rl.experiments.bench import cores, page, ppo, streaming, systems, timing
 from rl.experiments.bench.systems import Shape
 from rl.experiments.bench.timing import Rates, Whole
 from rl.experiments.pages import Page
@@ -34,6 +35,7 @@ def main(argv: list[str]) -> int:
     parser.add_argument(
         "--agent", choices=("a2c", "ppo", "stream"), default="a2c", help="a2c: bench/bench.md; or ppo.md, streaming.md"
     )
+    parser.add_argument("--cores", action="store_true", help="A2C's one model on both cores: bench/cores.md")
     parser.add_argument("--repeats", type=at_least(1), default=7, metavar="N", help="interleaved repeats (7)")
     parser.add_argument("--seconds", type=number, default=0.7, metavar="S", help="of each repeat, about (0.7)")
     parser.add_argument("--jax", metavar="PYTHON", help="an interpreter that has rejax and gymnax<1")
@@ -43,9 +45,12 @@ def main(argv: list[str]) -> int:
         _warm()
         return DONE
     os.environ |= dict.fromkeys(_ONE_THREAD, "1")  # of the processes that are started here
-    if args.agent != "a2c":
-        written = (_ppo if args.agent == "ppo" else _streaming)(args, parser.command(argv))
-        written.write(args.results / "bench" / ("ppo" if args.agent == "ppo" else "streaming"))
+    if args.cores and args.agent != "a2c":
+        parser.error("--cores times A2C: leave out --agent")
+    if args.cores or args.agent != "a2c":
+        name, measured = ("cores", _cores) if args.cores else _OTHERS[args.agent]
+        written = measured(args, parser.command(argv))
+        written.write(args.results / "bench" / name)
         print(written)
         return DONE
     with torch_threads(1), tqdm(disable=None, bar_format="{desc}") as bar:
@@ -69,6 +74,14 @@ def _streaming(args: Namespace, command: str) -> Page:
         rates = streaming.measure(filter(_installed, streaming.ENVIRONMENTS), args.repeats, args.seconds)
     timing.from_the_shell(streaming.COMMAND)
     return streaming.page(rates, timing.from_the_shell(streaming.COMMAND), args.repeats, command, machine())
+
+
+def _cores(args: Namespace, command: str) -> Page:
+    cases, widths = cores.measure(args.repeats, args.seconds)
+    return cores.page(cases, widths, args.repeats, command, machine())
+
+
+_OTHERS = {"ppo": ("ppo", _ppo), "stream": ("streaming", _streaming)}
 
 
 def _warm() -> None:

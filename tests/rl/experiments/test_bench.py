@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from rl.experiments.bench import page, ppo, streaming, systems, timing
+from rl.experiments.bench import cores, page, ppo, streaming, systems, timing
+from rl.experiments.bench.rank import Measured, Task
 from rl.experiments.bench.systems import Shape
 from rl.run.terminal import RunFailed
 
@@ -75,6 +76,25 @@ def test_ppo_page() -> None:
     columns = "30,000 | 60,000 | 1,000 | 2,000 | 18,000 | 18.00 | 2.00 | 0.60"
     assert f"| CartPole-v1 | 1 × 2048, 10 epochs, minibatches of 64 | {columns} | 0.30 |" in text
     assert f"| LunarLander-v3 | 1 × 2048, 10 epochs, minibatches of 64 | {columns} | 0.90 |" in text
+
+
+def test_cores_page() -> None:
+    one, two = Measured(20_000.0, 0.0, 0.0, 11_085), Measured(36_000.0, 0.04, 2.5e-4, 11_085)
+    cases = {"fused, 8 × 64": {cores.ONE: [one], cores.ASYNC: [one], cores.RANKS: [two]}}
+    text = str(cores.page(cases, {"64": [two]}, 1, "python -m rl.bench --cores", "a machine"))
+    assert "| fused, 8 × 64 | 20,000 | 20,000 | 36,000 | 1.00 | 1.80 |" in text
+    assert "| 11,085 | 0.044 MB | 0.25 ms | 4 % |" in text
+
+
+@pytest.mark.slow
+def test_ranks_are_timed() -> None:
+    task = Task("CartPole-v1", 2, 4, "torch", "sync", 8, 0.01)
+    alone, together = (cores.measured(task, ranks) for ranks in (1, 2))
+    assert alone.rate > 0
+    assert (alone.share, alone.sum_seconds) == (0, 0)
+    assert 0 < together.share < 1
+    assert together.sum_seconds > 0
+    assert together.parameters == alone.parameters
 
 
 @pytest.mark.slow

@@ -1,0 +1,83 @@
+"""The benchmark of one model on both cores: two ranks, and environments in processes, beside one process."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from statistics import median
+
+from agents.settings.actor_critic import Engine
+from envs import Backend
+from rl.experiments.bench.rank import Measured, Task
+from rl.experiments.bench.systems import Shape
+from rl.experiments.pages import Page, paragraph, table
+from rl.run.terminal import RunFailed
+
+ENVIRONMENT = "HalfCheetah-v5"
+CASES: Sequence[tuple[Engine, Shape]] = (("fused", Shape(8, 64)), ("torch", Shape(8, 64)), ("fused", Shape(8, 5)))
+WIDTHS = (64, 215, 697, 2226)  # of 10 thousand parameters to 10 million
+ONE, ASYNC, RANKS = "one process", "environments in processes", "two ranks"
+_SYSTEMS: Sequence[tuple[str, Backend, int]] = ((ONE, "sync", 1), (ASYNC, "async", 1), (RANKS, "sync", 2))
+Measurements = Mapping[str, Mapping[str, Sequence[Measured]]]
+
+
+def measure(repeats: int, seconds: float) -> tuple[dict[str, dict[str, list[Measured]]], dict[str, list[Measured]]]:
+    """Case → system → measurements, and those of two ranks by the width of the networks; all take turns."""
+    cases: dict[str, dict[str, list[Measured]]] = {}
+    widths: dict[str, list[Measured]] = {}
+    for _ in range(repeats):
+        for engine, shape in CASES:
+            of = cases.setdefault(f"{engine}, {shape}", {})
+            for name, backend, ranks in _SYSTEMS:
+                task = Task(ENVIRONMENT, shape.envs, shape.steps, engine, backend, 64, seconds)
+                of.setdefault(name, []).append(measured(task, ranks))
+        for width in WIDTHS:
+            task = Task(ENVIRONMENT, 8, 64, "fused", "sync", width, seconds)
+            widths.setdefault(str(width), []).append(measured(task, 2))
+    return cases, widths
+
+
+def measured(task: Task, ranks: int) -> Measured:
+    """In new processes. Raises RunFailed with the last line of what went wrong."""
+    torchrun = [] if ranks == 1 else ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={ranks}"]
+    command = [sys.executable, *torchrun, "-m", "rl.experiments.bench.rank", json.dumps(task)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode:
+        raise RunFailed(f"{task} failed: {(done.stderr.strip() or 'no message').splitlines()[-1]}")
+    return Measured(*json.loads(done.stdout.splitlines()[-1]))
+
+
+def page(
+    cases: Measurements, widths: Mapping[str, Sequence[Measured]], repeats: int, command: str, machine: str
+) -> Page:
+    about = f"""Environment steps a second of A2C on {ENVIRONMENT}, two networks of 64-64, environments × steps an
+        update: medians of {repeats} repeats, in which all took turns, every one in new processes with one thread each.
+        Compilation is not counted. Environments in processes: `--backend async`, a process for each of the eight. Two
+        ranks: torchrun, each with four of the eight environments."""
+    rows = []
+    for name, systems in cases.items():
+        rates = {system: median(one.rate for one in each) for system, each in systems.items()}
+        cells = [f"{rates[system]:,.0f}" for system in (ONE, ASYNC, RANKS)]
+        rows.append([name, *cells, *(f"{rates[system] / rates[ONE]:.2f}" for system in (ASYNC, RANKS))])
+    heads = ["engine, shape", ONE, ASYNC, RANKS, f"{ASYNC} ÷ {ONE}", f"**{RANKS} ÷ {ONE}**"]
+    sums = """What sums over two ranks cost at 8 × 64, by gloo on this machine's loopback: the time of one sum of all
+        gradients by itself, and the share of an update's time, its steps included, that goes by in sums. The share
+        counts the time that a rank waits for the other one."""
+    costs = []
+    for each in widths.values():
+        size = each[0].parameters
+        alone, share = median(one.sum_seconds for one in each), median(one.share for one in each)
+        costs.append([f"{size:,}", f"{4 * size / 1e6:.2g} MB", f"{1e3 * alone:.2f} ms", f"{100 * share:.0f} %"])
+    numbers = {
+        "cases": {name: {system: [*map(_plain, each)] for system, each in of.items()} for name, of in cases.items()},
+        "widths": {width: [*map(_plain, each)] for width, each in widths.items()},
+    }
+    parts = [
+        paragraph(about), table(heads, rows), paragraph(sums),
+        table(["parameters", "a sum moves", "one sum alone", "**share of an update**"], costs),
+    ]  # fmt: skip
+    return Page("One model on both cores", command, machine, parts, numbers)
+
+
+def _plain(one: Measured) -> dict[str, float]:
+    return one._asdict()

@@ -1,0 +1,100 @@
+"""A process of `python -m rl.bench --cores`: trains A2C, alone or as a rank of torchrun, and prints how fast."""
+
+import json
+import sys
+import time
+from collections.abc import Callable
+from typing import NamedTuple
+
+import torch
+import torch.distributed as dist
+
+from agents import A2C
+from agents.machine import torch_threads
+from agents.ranks import Ranks, joined
+from agents.settings.actor_critic import Engine
+from envs import Backend
+
+_SUMS = 30  # that are timed by themselves
+
+
+class Task(NamedTuple):
+    """What to train, and for how long."""
+
+    env_id: str
+    envs: int  # of all ranks
+    steps: int
+    engine: Engine
+    backend: Backend
+    width: int  # of both layers of both networks
+    seconds: float
+
+
+class Measured(NamedTuple):
+    """What the first rank prints, as JSON."""
+
+    rate: float  # environment steps a second, of all ranks
+    share: float  # of the time of updates that went by in sums over ranks, waiting for the other rank included
+    sum_seconds: float  # of one sum of all parameters, by itself
+    parameters: int
+
+
+def measure(task: Task, ranks: Ranks) -> Measured:
+    agent = A2C(
+        task.env_id, seed=0, num_envs=task.envs, n_steps=task.steps, engine=task.engine, backend=task.backend,
+        net_arch=(task.width, task.width),
+    )  # fmt: skip
+    rows = task.envs * task.steps
+    agent.learn(2 * rows)  # may compile
+    once = _seconds(lambda: agent.learn(2 * rows), ranks) / 2
+    steps = max(round(task.seconds / once), 2) * rows
+    with _Clock() as clock:
+        seconds = _seconds(lambda: agent.learn(steps), ranks)
+        share = clock.spent / seconds
+    parameters = sum(p.numel() for network in agent.networks for p in network.parameters())
+    agent.worlds.close()
+    return Measured(steps / seconds, share, _sum_seconds(parameters, ranks), parameters)
+
+
+class _Clock:
+    """Counts the seconds that torch's sums and gathers take, while it is entered."""
+
+    def __enter__(self) -> "_Clock":
+        self.spent, self.before = 0.0, (dist.all_reduce, dist.all_gather)
+        dist.all_reduce, dist.all_gather = self._timed(dist.all_reduce), self._timed(dist.all_gather)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        dist.all_reduce, dist.all_gather = self.before
+
+    def _timed(self, call: Callable[..., object]) -> Callable[..., object]:
+        def timed(*arguments: object) -> object:
+            start = time.perf_counter()
+            try:
+                return call(*arguments)
+            finally:
+                self.spent += time.perf_counter() - start
+
+        return timed
+
+
+def _seconds(call: Callable[[], object], ranks: Ranks) -> float:
+    """The longest of the ranks' times, so that all of them know the same."""
+    start = time.perf_counter()
+    call()
+    return max(ranks.collect(time.perf_counter() - start))
+
+
+def _sum_seconds(parameters: int, ranks: Ranks) -> float:
+    if ranks.alone:
+        return 0.0
+    x = torch.zeros(parameters)
+    ranks.add(x)
+    return _seconds(lambda: [ranks.add(x) for _ in range(_SUMS)], ranks) / _SUMS
+
+
+if __name__ == "__main__":
+    with joined() as _ranks, torch_threads(1):
+        _measured = measure(Task(*json.loads(sys.argv[1])), _ranks)
+        if _ranks.index == 0:
+            print(json.dumps(_measured), flush=True)
