@@ -12,11 +12,12 @@ from agents.training import Hook, Training
 from rl.run.training import main
 
 MARKS = "PERIL"  # the environment variable with the folder of what has happened
+POISONED = 99  # the seed of a run that ends every worker it gets
 
 
 def train(argv: list[str], hooks: Sequence[Hook] = ()) -> int:
     rl.run.summary.learning_curve = no_figure  # in a worker's own process
-    return main(argv, [*hooks, Peril(Path(os.environ[MARKS]))])
+    return main(argv, [*hooks, Poison(), Peril(Path(os.environ[MARKS]))])
 
 
 def no_figure(directory: Path, *of: object) -> Path:
@@ -47,3 +48,13 @@ class Peril(Hook):
             os.kill(os.getpid(), signal.SIGKILL)
         (self.marks / "pipe").write_text("the node may end")
         signal.pause()
+
+
+class Poison(Hook):
+    """Kills every worker of the poisoned run, before its first checkpoint."""
+
+    step_interval = 40
+
+    def on_steps(self, training: Training) -> None:
+        if training.agent.seed == POISONED:
+            os.kill(os.getpid(), signal.SIGKILL)

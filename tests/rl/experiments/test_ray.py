@@ -21,6 +21,7 @@ from rl.experiments.executors.base import Job
 from rl.experiments.executors.ray import Copy
 from rl.experiments.executors.workplace import Workplace
 from rl.experiments.parallel import finished, prepare, train_all
+from rl.run.terminal import RunFailed
 from rl.run.training import main
 from tests.full_disk import full_disk
 from tests.rl.experiments import peril
@@ -65,7 +66,7 @@ def once_asked(raylets: Raylets, do: Callable[[], object]) -> Iterator[None]:
 
 
 @pytest.mark.slow
-def test_runs_outlive_a_worker_a_raylet_and_ctrl_c(
+def test_runs_outlive_a_worker_a_raylet_a_poisoned_run_and_ctrl_c(
     raylets: Raylets, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(parallel, "train_command", peril.train)
@@ -74,8 +75,12 @@ def test_runs_outlive_a_worker_a_raylet_and_ctrl_c(
     cluster, marks = raylets
     out, where = Path("runs"), Workplace(2, address=cluster.address)
     (other,) = cluster.worker_nodes
-    with once_asked(raylets, lambda: cluster.remove_node(other, allow_graceful=False)):
-        train_all("CartPole-v1", [LINE], SEEDS[:-1], out, where)
+    with (
+        once_asked(raylets, lambda: cluster.remove_node(other, allow_graceful=False)),
+        pytest.raises(RunFailed, match=r"^CartPole-v1, line, seed 99: WorkerCrashedError: [^;]*$"),
+    ):
+        train_all("CartPole-v1", [LINE], [*SEEDS[:-1], peril.POISONED], out, where)
+    assert not [*out.glob(f"*/*/{peril.POISONED}-*")]
     assert not cluster.worker_nodes
     assert (marks / "worker").exists()
     finished_runs = times(out)
