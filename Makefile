@@ -80,7 +80,6 @@ ppo: .venv/installed-zoo  ## our PPO beside Stable-Baselines3's: equivalence, ev
 	$(BIN)/python -m rl.index
 
 streaming: .venv/installed-zoo  ## streaming actor-critic beside A2C, its parts, MuJoCo (hours; its times need a quiet machine)
-	$(BIN)/python -m rl.bench --agent stream
 	for env in CartPole-v1 Acrobot-v1 Pendulum-v1 MountainCar-v0 MountainCarContinuous-v0; do \
 		$(BIN)/python -m rl.compare $$env --seeds 10300-10319 --name streaming --timed --jobs 1 \
 			--line stream agent=stream --line 'stream, 15,000 steps' agent=stream total_timesteps=15000 \
@@ -135,8 +134,12 @@ collapse: .venv/installed  ## why single-step TD fails on CartPole-v1: one chang
 lockstep: .venv/installed-dev  ## updates, collection, initialization, sampling, evaluation beside Stable-Baselines3's
 	$(BIN)/python -m rl.lockstep
 
-bench: .venv/installed-bench  ## time training beside Stable-Baselines3, Gymnasium and rejax (ten minutes, on a quiet machine)
+bench: .venv/installed-bench  ## time training beside Stable-Baselines3, Gymnasium and rejax (half an hour, on a quiet machine)
 	$(BIN)/python -m rl.bench --repeats 5 --jax $(BIN)/python
+	$(BIN)/python -m rl.bench --of ppo --repeats 3
+	$(BIN)/python -m rl.bench --of streaming
+	$(BIN)/python -m rl.bench --of cores --repeats 3 --seconds 3
+	$(BIN)/python -m rl.bench --of watching
 
 information: .venv/installed-dev  ## accuracy and speed of rl.information beside torch and SciPy (a minute, on a quiet machine)
 	$(BIN)/python -m rl.information
@@ -163,7 +166,7 @@ clean:  ## remove the virtual environment and caches; runs and results stay
 EXTRAS_box2d := box2d
 EXTRAS_zoo := box2d,mujoco,atari
 EXTRAS_unseen := box2d,mujoco,unseen
-EXTRAS_bench := box2d,mujoco,bench
+EXTRAS_bench := box2d,mujoco,bench,tensorboard,wandb,mlflow,trackio
 EXTRAS_docs := docs
 EXTRAS_dev := dev
 # pip compiles modules in one process; compileall, which skips what is compiled, in as many as there are processors.

@@ -52,6 +52,7 @@ class Evaluations(Hook):
         self.best: float | None = None  # the largest deterministic mean return
         self.best_step: int | None = None
         self.since_best = 0  # evaluations since the best one
+        self.spent = 0.0  # seconds that the evaluations have taken
 
     def on_begin(self, training: Training) -> None:
         """Raises ConfigError if the agent trains on an environment object, and no other is given."""
@@ -73,8 +74,10 @@ class Evaluations(Hook):
     def _evaluate(self, training: Training) -> None:
         agent = cast(Agent, training.agent)
         seed = stream_seeds(agent.seed, "evaluation in training", 1)[0]
+        start = time.perf_counter()
         with same_generators():
             both = evaluate_both(agent, self.episodes, seed, self.max_steps, env=self.env)
+        self.spent += time.perf_counter() - start
         mean, self.step = both[0].mean, training.step
         best = self.best is None or mean >= self.best
         if best:

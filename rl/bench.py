@@ -1,7 +1,6 @@
 """`python -m rl.bench`: times everything, in a quarter of an hour on a quiet machine; `--warm` only compiles.
 
-Writes results/bench/: bench.json, bench.md, bench.png and bench.pdf; with `--agent ppo` or `stream` or `--cores`, a
-page of its own.
+Writes results/bench/: bench.json, bench.md, bench.png and bench.pdf; with `--of`, another page.
 """
 
 import os
@@ -18,7 +17,7 @@ from tqdm import tqdm
 from agents import A2C
 from agents.machine import machine, torch_threads
 from envs.backends.native import WORLDS
-from rl.experiments.bench import cores, page, ppo, streaming, systems, timing
+from rl.experiments.bench import cores, page, ppo, streaming, systems, timing, watching
 from rl.experiments.bench.systems import Shape
 from rl.experiments.bench.timing import Rates, Whole
 from rl.experiments.pages import Page
@@ -32,10 +31,7 @@ _ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 def main(argv: list[str]) -> int:
     parser = Parser(prog="rl.bench", description="Time training beside Stable-Baselines3, Gymnasium and the processor.")
     parser.add_argument("--warm", action="store_true", help="only compile the kernels, for later runs")
-    parser.add_argument(
-        "--agent", choices=("a2c", "ppo", "stream"), default="a2c", help="a2c: bench/bench.md; or ppo.md, streaming.md"
-    )
-    parser.add_argument("--cores", action="store_true", help="A2C's one model on both cores: bench/cores.md")
+    parser.add_argument("--of", choices=("bench", *_OTHERS), default="bench", help="which page of bench/ (bench)")
     parser.add_argument("--repeats", type=at_least(1), default=7, metavar="N", help="interleaved repeats (7)")
     parser.add_argument("--seconds", type=number, default=0.7, metavar="S", help="of each repeat, about (0.7)")
     parser.add_argument("--jax", metavar="PYTHON", help="an interpreter that has rejax and gymnax<1")
@@ -45,12 +41,9 @@ def main(argv: list[str]) -> int:
         _warm()
         return DONE
     os.environ |= dict.fromkeys(_ONE_THREAD, "1")  # of the processes that are started here
-    if args.cores and args.agent != "a2c":
-        parser.error("--cores times A2C: leave out --agent")
-    if args.cores or args.agent != "a2c":
-        name, measured = ("cores", _cores) if args.cores else _OTHERS[args.agent]
-        written = measured(args, parser.command(argv))
-        written.write(args.results / "bench" / name)
+    if args.of != "bench":
+        written = _OTHERS[args.of](args, parser.command(argv))
+        written.write(args.results / "bench" / args.of)
         print(written)
         return DONE
     with torch_threads(1), tqdm(disable=None, bar_format="{desc}") as bar:
@@ -78,10 +71,15 @@ def _streaming(args: Namespace, command: str) -> Page:
 
 def _cores(args: Namespace, command: str) -> Page:
     cases, widths = cores.measure(args.repeats, args.seconds)
-    return cores.page(cases, widths, args.repeats, command, machine())
+    return cores.page(cases, widths, cores.messages(50), args.repeats, command, machine())
 
 
-_OTHERS = {"ppo": ("ppo", _ppo), "stream": ("streaming", _streaming)}
+def _watching(args: Namespace, command: str) -> Page:
+    with torch_threads(1):
+        return watching.page(watching.measure(args.repeats), args.repeats, command, machine())
+
+
+_OTHERS = {"ppo": _ppo, "streaming": _streaming, "cores": _cores, "watching": _watching}
 
 
 def _warm() -> None:

@@ -17,10 +17,10 @@ from rl.run.terminal import DONE, Parser, run
 
 _OTHERS = (
     "zoo/zoo.md", "zoo-ppo/zoo-ppo.md", "zoo-stream/zoo-stream.md", "unseen/unseen.md", "foreign/foreign.md",
-    "imitation/cloning.md", "imitation/gail.md",
-    "imitation/distillation.md", "imitation/mutual.md", "lockstep.md", "from-sb3.md",
-    "bench/bench.md", "bench/ppo.md", "bench/streaming.md", "information/accuracy.md",
-    "information/speed.md", "gan/gan.md", "statistics/coverage.md", "collapse/collapse.md",
+    "imitation/cloning.md", "imitation/gail.md", "imitation/distillation.md", "imitation/mutual.md",
+    "lockstep.md", "from-sb3.md", "bench/bench.md", "bench/ppo.md", "bench/streaming.md", "bench/cores.md",
+    "bench/watching.md", "information/accuracy.md", "information/speed.md", "gan/gan.md", "statistics/coverage.md",
+    "collapse/collapse.md",
 )  # fmt: skip
 
 _OTHER_FOLDERS = {file.partition("/")[0] for file in _OTHERS}

@@ -1,15 +1,20 @@
-"""The benchmark of one model on both cores: two ranks, and environments in processes, beside one process."""
+"""The benchmark beyond one core: one model in two ranks, environments in processes, and what a run on Ray sends."""
 
 import json
 import subprocess
 import sys
+import tempfile
+import time
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from statistics import median
 
+from agents import A2C
 from agents.settings.actor_critic import Engine
 from envs import Backend
 from rl.experiments.bench.rank import Measured, Task
 from rl.experiments.bench.systems import Shape
+from rl.experiments.executors.copies import apply, packed
 from rl.experiments.pages import Page, paragraph, table
 from rl.run.terminal import RunFailed
 
@@ -47,9 +52,26 @@ def measured(task: Task, ranks: int) -> Measured:
     return Measured(*json.loads(done.stdout.splitlines()[-1]))
 
 
+def messages(count: int) -> tuple[int, list[float]]:
+    """The bytes of what a run of HalfCheetah-v5 sends at a checkpoint, and how long each of `count` takes to write."""
+    with tempfile.TemporaryDirectory() as folder:
+        run, copy = Path(folder, "run"), Path(folder, "copy")
+        agent = A2C(ENVIRONMENT, num_envs=8)
+        agent.save(run / "checkpoints/step-000000100000.pt")
+        agent.worlds.close()
+        changes = packed(run)
+        seconds = []
+        for _ in range(count):
+            start = time.perf_counter()
+            apply(changes, copy)
+            seconds.append(time.perf_counter() - start)
+    return sum(len(content) for _, content in changes[0].values()), seconds
+
+
 def page(
-    cases: Measurements, widths: Mapping[str, Sequence[Measured]], repeats: int, command: str, machine: str
-) -> Page:
+    cases: Measurements, widths: Mapping[str, Sequence[Measured]], message: tuple[int, list[float]], repeats: int,
+    command: str, machine: str,
+) -> Page:  # fmt: skip
     about = f"""Environment steps a second of A2C on {ENVIRONMENT}, two networks of 64-64, environments × steps an
         update: medians of {repeats} repeats, in which all took turns, every one in new processes with one thread each.
         Compilation is not counted. Environments in processes: `--backend async`, a process for each of the eight. Two
@@ -68,15 +90,19 @@ def page(
         size = each[0].parameters
         alone, share = median(one.sum_seconds for one in each), median(one.share for one in each)
         costs.append([f"{size:,}", f"{4 * size / 1e6:.2g} MB", f"{1e3 * alone:.2f} ms", f"{100 * share:.0f} %"])
+    size, seconds = message
+    copies = f"""What a run on Ray sends to the driver at a checkpoint, {size / 1e6:.2f} MB here, takes the driver
+        {1e3 * median(seconds):.1f} ms to write: the median of {len(seconds)}, each synced to this disk."""
     numbers = {
+        "message": {"bytes": size, "seconds": seconds},
         "cases": {name: {system: [*map(_plain, each)] for system, each in of.items()} for name, of in cases.items()},
         "widths": {width: [*map(_plain, each)] for width, each in widths.items()},
     }
     parts = [
         paragraph(about), table(heads, rows), paragraph(sums),
-        table(["parameters", "a sum moves", "one sum alone", "**share of an update**"], costs),
+        table(["parameters", "a sum moves", "one sum alone", "**share of an update**"], costs), paragraph(copies),
     ]  # fmt: skip
-    return Page("One model on both cores", command, machine, parts, numbers)
+    return Page("Beyond one core", command, machine, parts, numbers)
 
 
 def _plain(one: Measured) -> dict[str, float]:

@@ -1,4 +1,4 @@
-"""A process of `python -m rl.bench --cores`: trains A2C, alone or as a rank of torchrun, and prints how fast."""
+"""A process of `python -m rl.bench --of cores`: trains A2C, alone or as a rank of torchrun, and prints how fast."""
 
 import json
 import sys

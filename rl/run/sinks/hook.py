@@ -34,13 +34,15 @@ def check_sinks(names: Sequence[str]) -> None:
     for name in names:
         if name not in SINKS:
             raise ConfigError(f"log takes {', '.join(SINKS)}, got {name!r}")
-        if not _is_installed(SINKS[name][1]):
+        if not is_installed(name):
             raise ConfigError(f"log={name} needs the extra {name}: {install_command(name)}")
     if len({*names}) < len(names):
         raise ConfigError(f"log names a sink twice: {', '.join(names)}")
 
 
-def _is_installed(package: str) -> bool:
+def is_installed(name: str) -> bool:
+    """Whether the package that a sink needs is there."""
+    package = SINKS[name][1]
     try:
         return importlib.util.find_spec(package) is not None
     except ValueError:  # imported, and blocked or without a file

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from rl.experiments.bench import cores, page, ppo, streaming, systems, timing
+from rl.experiments.bench import cores, page, ppo, streaming, systems, timing, watching
 from rl.experiments.bench.rank import Measured, Task
 from rl.experiments.bench.systems import Shape
 from rl.run.terminal import RunFailed
@@ -60,7 +60,7 @@ def test_streaming_page() -> None:
         }
     }  # fmt: skip
     whole = timing.Whole("python -m rl.train CartPole-v1 --agent stream", 3.2, None, 500.0)
-    text = str(streaming.page(rates, whole, 5, "python -m rl.bench --agent stream", "a machine"))
+    text = str(streaming.page(rates, whole, 5, "python -m rl.bench --of streaming", "a machine"))
     assert "| CartPole-v1 | 100,000 | 1,000 | 150,000 | 120,000 | 150 | 1.50 |" in text
     assert "3.2 s, evaluation 500.0." in text
 
@@ -72,7 +72,7 @@ def test_ppo_page() -> None:
     )
     each = {name: timing.Rates([rate]) for name, rate in zip(names, medians, strict=True)}
     rates = {(env_id, ppo.SETTINGS[1]): each for env_id in ppo.ENVIRONMENTS[:2]}
-    text = str(ppo.page(rates, 5, "python -m rl.bench --agent ppo", "a machine"))
+    text = str(ppo.page(rates, 5, "python -m rl.bench --of ppo", "a machine"))
     columns = "30,000 | 60,000 | 1,000 | 2,000 | 18,000 | 18.00 | 2.00 | 0.60"
     assert f"| CartPole-v1 | 1 × 2048, 10 epochs, minibatches of 64 | {columns} | 0.30 |" in text
     assert f"| LunarLander-v3 | 1 × 2048, 10 epochs, minibatches of 64 | {columns} | 0.90 |" in text
@@ -81,9 +81,19 @@ def test_ppo_page() -> None:
 def test_cores_page() -> None:
     one, two = Measured(20_000.0, 0.0, 0.0, 11_085), Measured(36_000.0, 0.04, 2.5e-4, 11_085)
     cases = {"fused, 8 × 64": {cores.ONE: [one], cores.ASYNC: [one], cores.RANKS: [two]}}
-    text = str(cores.page(cases, {"64": [two]}, 1, "python -m rl.bench --cores", "a machine"))
+    text = str(cores.page(cases, {"64": [two]}, (150_000, [0.01]), 1, "python -m rl.bench --of cores", "a machine"))
     assert "| fused, 8 × 64 | 20,000 | 20,000 | 36,000 | 1.00 | 1.80 |" in text
     assert "| 11,085 | 0.044 MB | 0.25 ms | 4 % |" in text
+    assert "at a checkpoint, 0.15 MB here, takes the driver 10.0 ms to write: the median of 1" in " ".join(text.split())
+
+
+@pytest.mark.slow
+def test_watching_is_timed() -> None:
+    rates = watching.measure(1, {"torch": 400})
+    assert all(each.median > 0 for each in rates["torch"].values())
+    text = str(watching.page(rates, 1, "python -m rl.bench --of watching", "a machine"))
+    assert "| torch | " in text
+    assert "nan" not in text
 
 
 @pytest.mark.slow
