@@ -5,7 +5,6 @@ make the same updates: what an update sums over the rollout, it sums over the ra
 one process but for rounding, and a checkpoint goes on with any number of ranks that divides N.
 """
 
-import gc
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -108,7 +107,6 @@ def joined() -> Iterator[Ranks]:
         yield current()
     finally:
         dist.destroy_process_group()
-        gc.collect()  # a group that lives on in a cycle until the interpreter ends can abort the process there
 
 
 @contextmanager
