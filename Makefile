@@ -16,7 +16,7 @@ PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 3 --dist work
 test: style  ## lint, types, tests
 	@$(BIN)/mypy & types=$$!; $(BIN)/python -m tests.kernels && $(PYTEST); tests=$$?; wait $$types && exit $$tests
 
-test-long: lint  ## the same with equality runs of full length
+test-long: lint .venv/installed-logs  ## the same with equality runs of full length, and the logs of four services
 	$(PYTEST) --long
 
 docs: .venv/installed-docs  ## the documentation as a site: docs/_build/html/index.html
@@ -166,8 +166,9 @@ clean:  ## remove the virtual environment and caches; runs and results stay
 EXTRAS_box2d := box2d
 EXTRAS_zoo := box2d,mujoco,atari
 EXTRAS_unseen := box2d,mujoco,unseen
-EXTRAS_bench := box2d,mujoco,bench,tensorboard,wandb,mlflow,trackio
+EXTRAS_bench := box2d,mujoco,bench,ray,tensorboard,wandb,mlflow,trackio
 EXTRAS_docs := docs
+EXTRAS_logs := tensorboard,wandb,mlflow,trackio
 EXTRAS_dev := dev
 # pip compiles modules in one process; compileall, which skips what is compiled, in as many as there are processors.
 define install

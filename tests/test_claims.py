@@ -8,7 +8,7 @@ from typing import cast
 
 import pytest
 
-FILES = ("README.md", "docs/findings.md", "docs/training.md")
+FILES = ("README.md", "docs/findings.md", "docs/training.md", "docs/clusters.md")
 SAID = " ".join(" ".join(Path(file).read_text(encoding="utf-8").replace("**", "").split()) for file in FILES)
 
 
@@ -100,7 +100,23 @@ def adaptation() -> list[str]:
     ]
 
 
-@pytest.mark.parametrize("claims", [collapse, bench, equivalence, adaptation, zoo])
+def cores() -> list[str]:
+    content = read("bench/cores.json")
+    message = cast("dict[str, list[float]]", content["message"])
+    cases = cast("dict[str, dict[str, list[dict[str, float]]]]", content["cases"])
+    ratio = {
+        name: median(one["rate"] for one in of["two ranks"]) / median(one["rate"] for one in of["one process"])
+        for name, of in cases.items()
+    }
+    return [
+        f"two ranks train {ratio['fused, 8 × 64']:.2f} times as fast as one process at 8 × 64, and "
+        f"{ratio['fused, 8 × 5']:.2f} times at 8 × 5",
+        f"A message of {cast(float, message['bytes']) / 1e6:.2f} MB, a checkpoint of 10,000 parameters, takes it "
+        f"{1e3 * median(message['seconds']):.1f} ms",
+    ]
+
+
+@pytest.mark.parametrize("claims", [collapse, bench, equivalence, adaptation, zoo, cores])
 def test_claims(claims: Callable[[], list[str]]) -> None:
     for claim in claims():
         assert claim in SAID, claim

@@ -89,6 +89,7 @@ class Recorder(Hook):
     def on_evaluation(self, training: Training, evaluated: Evaluated) -> None:
         if self._evaluations is not None:
             row = {"step": evaluated.step, **summarize(evaluated.deterministic, evaluated.stochastic)}
+            row["eval_length"] = float(evaluated.deterministic.lengths.mean())
             row["time/seconds"] = round(evaluated.seconds, 3)
             self._evaluations.header(list(row))
             self._evaluations.row(list(row.values()))

@@ -34,6 +34,11 @@ def measure(repeats: int, steps: Mapping[Engine, int] = STEPS) -> dict[str, dict
     return {engine: {name: Rates(each) for name, each in of.items()} for engine, of in rates.items()}
 
 
+def row_steps() -> int:
+    """Environment steps between rows of metrics."""
+    return updates_per_row(None, SHAPE.rows) * SHAPE.rows
+
+
 def logs() -> list[str]:
     """All that are installed."""
     return [name for name in SINKS if is_installed(name)]
@@ -69,10 +74,14 @@ def page(rates: Mapping[str, Mapping[str, Rates]], repeats: int, command: str, m
     rows = []
     for engine, systems in rates.items():
         medians = [systems[name].median for name in _SYSTEMS]
-        cells = [f"{100 * (1 - rate / medians[1]):.1f} %" for rate in medians[2:]]
-        rows.append([engine, *(f"{rate:,.0f}" for rate in medians), *cells])
-    heads = ["engine", *_SYSTEMS, "**evaluations cost**", "**evaluations and logs cost**"]
-    note = "What they cost is their share of the speed with files alone; a negative share is noise."
+        _, files, evaluated, logged = medians
+        evaluation, row = (1 / evaluated - 1 / files) * EVALUATIONS, (1 / logged - 1 / evaluated) * row_steps()
+        rows.append(
+            [engine, *(f"{rate:,.0f}" for rate in medians), f"{1e3 * evaluation:.1f} ms", f"{1e3 * row:.2f} ms"]
+        )
+    heads = ["engine", *_SYSTEMS, "**an evaluation costs**", "**a row of all logs costs**"]
+    note = f"""The last two columns are the time that training lost for each evaluation, mostly to save the best model,
+        and for each row of metrics, one every {row_steps():,} steps; below 0 is noise."""
     numbers = {engine: {name: of.each for name, of in systems.items()} for engine, systems in rates.items()}
     return Page(
         "What watching costs", command, machine, [paragraph(about), table(heads, rows), paragraph(note)], numbers

@@ -24,7 +24,7 @@ _FIRST = (
 )  # fmt: skip
 _LOGARITHMIC = ("train/policy_shift_kl", "train/policy_shift_kl_max", "train/policy_shift_js", "train/grad_norm")
 _LEFT_OUT = (
-    "step", "iteration", "time/seconds", "eval_std", "eval_stochastic_std", "eval_episodes", "eval_cut",
+    "step", "iteration", "time/seconds", "eval_std", "eval_stochastic_std", "eval_episodes", "eval_cut", "eval_length",
 )  # fmt: skip
 
 

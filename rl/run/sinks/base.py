@@ -37,8 +37,18 @@ class Described(NamedTuple):
         return f"{self.env}/{self.agent}/{self.directory.name}"
 
 
+ROWS, EVALUATIONS = "time/total_timesteps", "eval/mean_reward"  # tags that every row, or evaluation, has
+
+
 class Sink(Protocol):
     """Receives what a run measures. It is built in a thread of its own, and every call may raise."""
+
+    @property
+    def held(self) -> Mapping[str, int]:
+        """The last step of ROWS and of EVALUATIONS that the log of a resumed run holds; without those it has none of.
+
+        It gets everything after them, again where it has to.
+        """
 
     def log(self, step: int, scalars: Mapping[str, float]) -> None:
         """scalars: finite numbers by tag."""

@@ -1,4 +1,7 @@
-"""`Sinks`: the hook that passes what a run measures to its sinks, in a thread that training never waits for."""
+"""`Sinks`: the hook that passes what a run measures to its sinks, in a thread that training never waits for.
+
+A kill loses what the thread has not written yet; a resumed run sends it again, from its CSV files.
+"""
 
 import importlib
 import importlib.util
@@ -17,7 +20,8 @@ from agents.events import Evaluated, Image, Log, Picture
 from agents.settings.values import ConfigError
 from agents.training import Hook, Training
 from envs.extras import install_command
-from rl.run.sinks.base import Described, Pixels, Sink, evaluation_tags, tagged
+from rl.run.sinks.base import EVALUATIONS, ROWS, Described, Pixels, Sink, evaluation_tags, tagged
+from rl.run.sinks.earlier import entries
 
 SINKS = {  # name → module:Class, and the package that it needs
     "tensorboard": ("rl.run.sinks.tensorboard:TensorBoard", "tensorboard"),
@@ -71,10 +75,10 @@ class Sinks(Hook):
         self._thread: threading.Thread | None = None
 
     def on_log(self, training: Training, log: Log) -> None:
-        self._put(lambda sink: sink.log(log.step, tagged(log)))
+        self._put(_logging(ROWS, log.step, tagged(log)))
 
     def on_evaluation(self, training: Training, evaluated: Evaluated) -> None:
-        self._put(lambda sink: sink.log(evaluated.step, evaluation_tags(evaluated)))
+        self._put(_logging(EVALUATIONS, evaluated.step, evaluation_tags(evaluated)))
 
     def on_image(self, training: Training, image: Image) -> None:
         if self._names:
@@ -113,9 +117,16 @@ class Sinks(Hook):
                 sinks[name] = _open(name, self._run)
             except Exception as error:
                 _warn(name, error)
+        for entry in entries(self._run) if self._run.step else ():
+            _tell(sinks, _logging(*entry))
         while (call := self._calls.get()) is not None:
             _tell(sinks, call)
         _tell(sinks, lambda sink: sink.close())
+
+
+def _logging(kind: str, step: int, scalars: Mapping[str, float]) -> Call:
+    """Logs what the sink does not hold."""
+    return lambda sink: None if step <= sink.held.get(kind, -1) else sink.log(step, scalars)
 
 
 def _tell(sinks: dict[str, Sink], call: Call) -> None:

@@ -1,5 +1,6 @@
 """MLflow: a database and files in the run's mlflow/ unless MLFLOW_TRACKING_URI names another store."""
 
+import logging
 import os
 import time
 from collections.abc import Mapping
@@ -8,16 +9,17 @@ from mlflow import MlflowClient
 from mlflow.entities import Metric, Param
 
 from agents.settings.values import text_of
-from rl.run.sinks.base import Described, Pixels, as_gif
+from rl.run.sinks.base import EVALUATIONS, ROWS, Described, Pixels, as_gif
+
+logging.getLogger("mlflow").setLevel(logging.WARNING)  # it would speak between our lines
 
 _NAME = "actor_critic.run"  # the tag by which a resumed run is found
-_STEP = "time/total_timesteps"
 _BATCH = 100  # settings in a request
 _LONGEST = 500  # characters of a setting
 
 
 class MLflow:
-    """A resumed run goes on in the same MLflow run, after the last row that it holds."""
+    """A resumed run goes on in the same MLflow run."""
 
     def __init__(self, run: Described) -> None:
         store, elsewhere = (run.directory / "mlflow").absolute(), os.environ.get("MLFLOW_TRACKING_URI")
@@ -28,9 +30,11 @@ class MLflow:
         files = None if elsewhere else (store / "files").as_uri()
         experiment = known.experiment_id if known else self._client.create_experiment(run.env, files)
         found = self._client.search_runs([experiment], f"tags.`{_NAME}` = '{run.name}'") if run.step else []
-        self._held = -1.0  # the last step that the MLflow run holds
+        self.held: dict[str, int] = {}
         if found:
-            self._id, self._held = found[0].info.run_id, found[0].data.metrics.get(_STEP, -1.0)
+            self._id = found[0].info.run_id
+            histories = {tag: self._client.get_metric_history(self._id, tag) for tag in (ROWS, EVALUATIONS)}
+            self.held = {tag: max(metric.step for metric in of) for tag, of in histories.items() if of}
         else:
             self._id = self._client.create_run(experiment, tags={_NAME: run.name}, run_name=run.name).info.run_id
             settings = [Param(name, text_of(value)[:_LONGEST]) for name, value in run.settings.items()]
@@ -38,10 +42,6 @@ class MLflow:
                 self._client.log_batch(self._id, params=settings[i : i + _BATCH])
 
     def log(self, step: int, scalars: Mapping[str, float]) -> None:
-        if step > self._held:
-            self._log(step, scalars)
-
-    def _log(self, step: int, scalars: Mapping[str, float]) -> None:
         now = int(1000 * time.time())
         self._client.log_batch(self._id, [Metric(tag, value, now, step) for tag, value in scalars.items()])
 
@@ -54,7 +54,7 @@ class MLflow:
             self._client.log_artifact(self._id, str(named), "films")
 
     def finish(self, summary: Mapping[str, float]) -> None:
-        self._log(int(summary.get("total_timesteps", 0)), {f"final/{name}": value for name, value in summary.items()})
+        self.log(int(summary.get("total_timesteps", 0)), {f"final/{name}": value for name, value in summary.items()})
         self._client.set_terminated(self._id)
 
     def close(self) -> None:

@@ -98,7 +98,7 @@ def same_policy(one: A2C, other: A2C) -> bool:
 
 class Fake:
     def __init__(self, fails_at: int | None, calls: list[str]) -> None:
-        self.fails_at, self.calls = fails_at, calls
+        self.fails_at, self.calls, self.held = fails_at, calls, dict[str, int]()
 
     def log(self, step: int, scalars: Mapping[str, float]) -> None:
         if step == self.fails_at:
