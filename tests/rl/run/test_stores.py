@@ -20,7 +20,8 @@ TAGS = ("train/entropy", "eval/mean_ep_length")
 LOGS = ("tensorboard", "wandb", "mlflow", "trackio")
 SETTINGS = [
     "CartPole-v1", "--engine", "torch", "--backend", "sync", "--num-envs", "2", "--n-steps", "5",
-    "--log-interval", "10", "--total-timesteps", "3000", "--eval-interval", "500", "--checkpoint-interval", "400", "--set", "eval_episodes=1",
+    "--log-interval", "10", "--total-timesteps", "3000", "--eval-interval", "500", "--checkpoint-interval", "400",
+    "--set", "eval_episodes=1",
     "--set", "eval_interval_episodes=1", "--log", ",".join(LOGS),
 ]  # fmt: skip
 
