@@ -15,6 +15,8 @@ logging.getLogger("mlflow").setLevel(logging.WARNING)  # it would speak between 
 
 _NAME = "actor_critic.run"  # the tag by which a resumed run is found
 _BATCH = 100  # settings in a request
+_METRICS = 1000  # in a request
+_WAIT = 1.0  # seconds: rows wait so long for others, since a request costs more than its rows
 _LONGEST = 500  # characters of a setting
 
 
@@ -31,6 +33,7 @@ class MLflow:
         experiment = known.experiment_id if known else self._client.create_experiment(run.env, files)
         found = self._client.search_runs([experiment], f"tags.`{_NAME}` = '{run.name}'") if run.step else []
         self.held: dict[str, int] = {}
+        self._waiting, self._sent = list[Metric](), 0.0
         if found:
             self._id = found[0].info.run_id
             histories = {tag: self._client.get_metric_history(self._id, tag) for tag in (ROWS, EVALUATIONS)}
@@ -43,7 +46,14 @@ class MLflow:
 
     def log(self, step: int, scalars: Mapping[str, float]) -> None:
         now = int(1000 * time.time())
-        self._client.log_batch(self._id, [Metric(tag, value, now, step) for tag, value in scalars.items()])
+        self._waiting += [Metric(tag, value, now, step) for tag, value in scalars.items()]
+        if len(self._waiting) >= _METRICS or time.monotonic() - self._sent > _WAIT:
+            self._send()
+
+    def _send(self) -> None:
+        for i in range(0, len(self._waiting), _METRICS):
+            self._client.log_batch(self._id, self._waiting[i : i + _METRICS])
+        self._waiting, self._sent = [], time.monotonic()
 
     def show(self, step: int, tag: str, pixels: Pixels) -> None:
         if pixels.ndim == 3:
@@ -55,7 +65,8 @@ class MLflow:
 
     def finish(self, summary: Mapping[str, float]) -> None:
         self.log(int(summary.get("total_timesteps", 0)), {f"final/{name}": value for name, value in summary.items()})
+        self._send()
         self._client.set_terminated(self._id)
 
     def close(self) -> None:
-        """Everything is written."""
+        self._send()
