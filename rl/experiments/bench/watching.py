@@ -1,5 +1,6 @@
 """The benchmark of watching: training with files, evaluations, best model and logs, beside training alone."""
 
+import os
 import time
 from collections.abc import Mapping
 from contextlib import closing
@@ -49,6 +50,7 @@ def _rate(engine: Engine, system: str, steps: int) -> float:
     agent.learn(SHAPE.rows)  # may compile
     evaluations = Evaluations(EVALUATIONS) if system in (EVALUATED, LOGGED) else None
     with TemporaryDirectory() as folder:
+        os.environ["TRACKIO_DIR"] = folder  # in place of the user's own; read once
         directory = Path(folder, "run")
         directory.mkdir()
         described = Described(directory, ENV, agent.name, 0, agent.settings)
