@@ -136,10 +136,10 @@ lockstep: .venv/installed-dev  ## updates, collection, initialization, sampling,
 
 bench: .venv/installed-bench  ## time training beside Stable-Baselines3, Gymnasium and rejax (half an hour, on a quiet machine)
 	$(BIN)/python -m rl.bench --repeats 5 --jax $(BIN)/python
-	$(BIN)/python -m rl.bench --of ppo --repeats 3
-	$(BIN)/python -m rl.bench --of streaming
+	$(BIN)/python -m rl.bench --agent ppo --repeats 3
+	$(BIN)/python -m rl.bench --agent stream
 	$(BIN)/python -m rl.bench --of cores --repeats 3 --seconds 3
-	$(BIN)/python -m rl.bench --of watching
+	$(BIN)/python -m rl.bench --of watching --repeats 3
 
 information: .venv/installed-dev  ## accuracy and speed of rl.information beside torch and SciPy (a minute, on a quiet machine)
 	$(BIN)/python -m rl.information

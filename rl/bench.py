@@ -1,6 +1,7 @@
 """`python -m rl.bench`: times everything, in a quarter of an hour on a quiet machine; `--warm` only compiles.
 
-Writes results/bench/: bench.json, bench.md, bench.png and bench.pdf; with `--of`, another page.
+Writes results/bench/: bench.json, bench.md, bench.png and bench.pdf; with `--agent ppo` or `stream`, their pages; with
+`--of cores` or `watching`, those.
 """
 
 import os
@@ -31,7 +32,12 @@ _ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 def main(argv: list[str]) -> int:
     parser = Parser(prog="rl.bench", description="Time training beside Stable-Baselines3, Gymnasium and the processor.")
     parser.add_argument("--warm", action="store_true", help="only compile the kernels, for later runs")
-    parser.add_argument("--of", choices=("bench", *_OTHERS), default="bench", help="which page of bench/ (bench)")
+    parser.add_argument(
+        "--agent", choices=("a2c", "ppo", "stream"), default="a2c", help="a2c: bench/bench.md; or ppo.md, streaming.md"
+    )
+    parser.add_argument(
+        "--of", choices=("cores", "watching"), help="another page: bench/cores.md or watching.md, of A2C"
+    )
     parser.add_argument("--repeats", type=at_least(1), default=7, metavar="N", help="interleaved repeats (7)")
     parser.add_argument("--seconds", type=number, default=0.7, metavar="S", help="of each repeat, about (0.7)")
     parser.add_argument("--jax", metavar="PYTHON", help="an interpreter that has rejax and gymnax<1")
@@ -41,9 +47,12 @@ def main(argv: list[str]) -> int:
         _warm()
         return DONE
     os.environ |= dict.fromkeys(_ONE_THREAD, "1")  # of the processes that are started here
-    if args.of != "bench":
-        written = _OTHERS[args.of](args, parser.command(argv))
-        written.write(args.results / "bench" / args.of)
+    if args.of and args.agent != "a2c":
+        parser.error("--of times A2C: leave out --agent")
+    if args.of or args.agent != "a2c":
+        name, measured = _OTHERS[args.of or args.agent]
+        written = measured(args, parser.command(argv))
+        written.write(args.results / "bench" / name)
         print(written)
         return DONE
     with torch_threads(1), tqdm(disable=None, bar_format="{desc}") as bar:
@@ -79,7 +88,10 @@ def _watching(args: Namespace, command: str) -> Page:
         return watching.page(watching.measure(args.repeats), args.repeats, command, machine())
 
 
-_OTHERS = {"ppo": _ppo, "streaming": _streaming, "cores": _cores, "watching": _watching}
+_OTHERS = {
+    "ppo": ("ppo", _ppo), "stream": ("streaming", _streaming), "cores": ("cores", _cores),
+    "watching": ("watching", _watching),
+}  # fmt: skip
 
 
 def _warm() -> None:

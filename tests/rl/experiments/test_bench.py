@@ -60,7 +60,7 @@ def test_streaming_page() -> None:
         }
     }  # fmt: skip
     whole = timing.Whole("python -m rl.train CartPole-v1 --agent stream", 3.2, None, 500.0)
-    text = str(streaming.page(rates, whole, 5, "python -m rl.bench --of streaming", "a machine"))
+    text = str(streaming.page(rates, whole, 5, "python -m rl.bench --agent stream", "a machine"))
     assert "| CartPole-v1 | 100,000 | 1,000 | 150,000 | 120,000 | 150 | 1.50 |" in text
     assert "3.2 s, evaluation 500.0." in text
 
@@ -72,7 +72,7 @@ def test_ppo_page() -> None:
     )
     each = {name: timing.Rates([rate]) for name, rate in zip(names, medians, strict=True)}
     rates = {(env_id, ppo.SETTINGS[1]): each for env_id in ppo.ENVIRONMENTS[:2]}
-    text = str(ppo.page(rates, 5, "python -m rl.bench --of ppo", "a machine"))
+    text = str(ppo.page(rates, 5, "python -m rl.bench --agent ppo", "a machine"))
     columns = "30,000 | 60,000 | 1,000 | 2,000 | 18,000 | 18.00 | 2.00 | 0.60"
     assert f"| CartPole-v1 | 1 × 2048, 10 epochs, minibatches of 64 | {columns} | 0.30 |" in text
     assert f"| LunarLander-v3 | 1 × 2048, 10 epochs, minibatches of 64 | {columns} | 0.90 |" in text
