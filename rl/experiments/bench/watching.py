@@ -60,9 +60,12 @@ def _rate(engine: Engine, system: str, steps: int) -> float:
         ):
             hooks: list[Hook] = [] if system == ALONE else [recorder, sinks, Checkpoints(directory, CHECKPOINTS)]
             hooks[2:2] = [evaluations, Patience(10**6), StopAt(10**6)] if evaluations else []
+            agent.learn(2 * row_steps(), hooks, log_interval=updates_per_row(None, SHAPE.rows))
+            sinks.wait()  # they are open now
+            before = evaluations.spent if evaluations else 0.0
             start = time.perf_counter()
             agent.learn(steps, hooks, log_interval=updates_per_row(None, SHAPE.rows))
-            spent = time.perf_counter() - start - (evaluations.spent if evaluations else 0.0)
+            spent = time.perf_counter() - start - (evaluations.spent - before if evaluations else 0.0)
     agent.worlds.close()
     return steps / spent
 
@@ -71,8 +74,9 @@ def page(rates: Mapping[str, Mapping[str, Rates]], repeats: int, command: str, m
     about = f"""Environment steps a second of A2C on {ENV}, {SHAPE}: medians of {repeats} repeats, in which all took
         turns. Files: metrics.csv, episodes.csv and a checkpoint every {CHECKPOINTS:,} steps, as every run writes them.
         Evaluations: one every {EVALUATIONS:,} steps, with the best model, patience and a goal; the time that its
-        episodes take is left out, everything else around it is counted. Logs: {", ".join(logs())}, all at once,
-        which a thread of their own writes, on the other core."""
+        episodes take is left out, everything else around it is counted. Logs,
+        which were open before: {", ".join(logs())}, all at once, which a thread of their own writes, on the other
+        core."""
     rows = []
     for engine, systems in rates.items():
         medians = [systems[name].median for name in _SYSTEMS]

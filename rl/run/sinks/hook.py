@@ -71,7 +71,7 @@ class Sinks(Hook):
         """Raises ConfigError as `check_sinks` does."""
         check_sinks(names)
         self._names, self._run = names, run
-        self._calls: queue.SimpleQueue[Call | None] = queue.SimpleQueue()
+        self._calls: queue.SimpleQueue[Call | threading.Event | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
 
     def on_log(self, training: Training, log: Log) -> None:
@@ -92,6 +92,13 @@ class Sinks(Hook):
             self._put(lambda sink: sink.show(step, "figures/learning_curve", curve))
         numbers = {key: float(x) for key, x in summary.items() if isinstance(x, int | float) and math.isfinite(x)}
         self._put(lambda sink: sink.finish(numbers))
+
+    def wait(self) -> None:
+        """Waits until the sinks have everything that they were given."""
+        if self._thread is not None:
+            done = threading.Event()
+            self._calls.put(done)
+            done.wait()
 
     def close(self) -> None:
         """Waits until the sinks have written everything, a minute at most."""
@@ -120,7 +127,10 @@ class Sinks(Hook):
         for entry in entries(self._run) if self._run.step else ():
             _tell(sinks, _logging(*entry))
         while (call := self._calls.get()) is not None:
-            _tell(sinks, call)
+            if isinstance(call, threading.Event):
+                call.set()
+            else:
+                _tell(sinks, call)
         _tell(sinks, lambda sink: sink.close())
 
 

@@ -124,6 +124,8 @@ def test_a_sink_that_fails_is_left_out(
     monkeypatch.setattr(hook, "_open", lambda name, run: made[name]())
     sinks, agent, alone = Sinks(["wandb", "mlflow"], described(tmp_path)), new_agent(), new_agent()
     agent.learn(300, hooks=[sinks], log_interval=10)
+    sinks.wait()
+    assert good[-1] == "log 300"
     sinks.close()
     alone.learn(300, log_interval=10)
     assert capsys.readouterr().err == (
