@@ -28,7 +28,7 @@ Trained = tuple[str, bool]  # environment, whether observations are normalized
 TRAINED: dict[Trained, int] = {  # for so many steps
     (env, normalized): steps
     for env, steps in (
-        ("CartPole-v1", 20_000), ("Acrobot-v1", 50_000), ("Pendulum-v1", 20_000), ("LunarLander-v3", 50_000),
+        ("CartPole-v1", 20_000), ("Acrobot-v1", 200_000), ("Pendulum-v1", 20_000), ("LunarLander-v3", 50_000),
     )
     for normalized in (False, True)
 }  # fmt: skip

@@ -45,9 +45,9 @@ class Sink(Protocol):
 
     @property
     def held(self) -> Mapping[str, int]:
-        """The last step of ROWS and of EVALUATIONS that the log of a resumed run holds; without those it has none of.
+        """Of a resumed run: the last step of ROWS and of EVALUATIONS in its log; a tag is missing if the log has none.
 
-        It gets everything after them, again where it has to.
+        The sink gets everything after them, from the run's files where it was measured before.
         """
 
     def log(self, step: int, scalars: Mapping[str, float]) -> None:

@@ -26,10 +26,8 @@ def entries(run: Described) -> list[Entry]:
 
 
 def _columns(run: Described, name: str) -> Columns:
-    try:
-        return read_columns(run.directory / name)
-    except ValueError:  # there are no rows
-        return {"step": np.zeros(0)}
+    path = run.directory / name
+    return read_columns(path) if path.is_file() and path.stat().st_size else {"step": np.zeros(0)}
 
 
 def _rows(columns: Columns) -> Iterator[Entry]:

@@ -21,7 +21,7 @@ from agents.settings.values import ConfigError
 from agents.training import Hook, Training
 from envs.extras import install_command
 from rl.run.sinks.base import EVALUATIONS, ROWS, Described, Pixels, Sink, evaluation_tags, tagged
-from rl.run.sinks.earlier import entries
+from rl.run.sinks.earlier import Entry, entries
 
 SINKS = {  # name → module:Class, and the package that it needs
     "tensorboard": ("rl.run.sinks.tensorboard:TensorBoard", "tensorboard"),
@@ -124,7 +124,7 @@ class Sinks(Hook):
                 sinks[name] = _open(name, self._run)
             except Exception as error:
                 _warn(name, error)
-        for entry in entries(self._run) if self._run.step else ():
+        for entry in self._earlier():
             _tell(sinks, _logging(*entry))
         while (call := self._calls.get()) is not None:
             if isinstance(call, threading.Event):
@@ -132,6 +132,13 @@ class Sinks(Hook):
             else:
                 _tell(sinks, call)
         _tell(sinks, lambda sink: sink.close())
+
+    def _earlier(self) -> list[Entry]:
+        try:
+            return entries(self._run) if self._run.step else []
+        except Exception as error:
+            print(f"warning: log: rows from before cannot be sent again: {error}", file=sys.stderr)
+            return []
 
 
 def _logging(kind: str, step: int, scalars: Mapping[str, float]) -> Call:

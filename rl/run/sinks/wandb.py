@@ -1,29 +1,25 @@
 """Weights & Biases: offline in the run's wandb/ unless WANDB_MODE says otherwise; `wandb sync` uploads it."""
 
-import json
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from pathlib import Path
 
 os.environ.setdefault("WANDB_SILENT", "true")  # read as it is imported; it would speak between our lines
 
 import wandb
+from wandb.proto.wandb_internal_pb2 import Record
 
 from agents.settings.values import plain
-from agents.writing import write_text
 from rl.run.sinks.base import EVALUATIONS, ROWS, Described, Pixels, as_gif
 
 
 class WeightsAndBiases:
-    """A resumed run has the id of the run, so that it goes on in the same log.
-
-    The file wandb/held.json says what the log holds: W&B's own files cannot be asked.
-    """
+    """A resumed run has the id of the run, so that it goes on in the same log."""
 
     def __init__(self, run: Described) -> None:
-        self._file = run.directory / "wandb" / "held.json"
-        self.held: dict[str, int] = json.loads(self._file.read_text("utf-8")) if self._file.is_file() else {}
-        self._written, self._latest = dict(self.held), dict[str, int]()  # W&B keeps the latest step until the next one
+        offline = os.environ.get("WANDB_MODE", "offline") == "offline"
+        self.held = _held(run.directory / "wandb") if run.step and offline else {}
         self._run = wandb.init(
             project=os.environ.get("WANDB_PROJECT", "actor-critic"),
             name=run.name,
@@ -37,10 +33,6 @@ class WeightsAndBiases:
 
     def log(self, step: int, scalars: Mapping[str, float]) -> None:
         self._run.log(dict(scalars), step=step)
-        if step > max(self._latest.values(), default=-1):
-            self._written, self._latest = {**self._written, **self._latest}, {}
-            write_text(self._file, json.dumps(self._written))
-        self._latest |= {tag: step for tag in (ROWS, EVALUATIONS) if tag in scalars}
 
     def show(self, step: int, tag: str, pixels: Pixels) -> None:
         if pixels.ndim == 3:
@@ -54,4 +46,34 @@ class WeightsAndBiases:
 
     def close(self) -> None:
         self._run.finish()
-        write_text(self._file, json.dumps({**self._written, **self._latest}))
+
+
+def _held(directory: Path) -> dict[str, int]:
+    held: dict[str, int] = {}
+    for file in directory.glob("offline-run-*/*.wandb"):
+        for step, tags in rows(file):
+            held |= {tag: max(step, held.get(tag, -1)) for tag in tags & {ROWS, EVALUATIONS}}
+    return held
+
+
+def rows(file: Path) -> Iterator[tuple[int, set[str]]]:
+    """Step and tags of every row in a file of W&B's, which W&B itself cannot be asked for."""
+    for data in _records(file.read_bytes()):
+        history = Record.FromString(data).history
+        yield history.step.num, {item.key or "/".join(item.nested_key) for item in history.item}
+
+
+def _records(file: bytes) -> Iterator[bytes]:
+    """The file is a log in LevelDB's format: blocks of 32 KiB, of fragments with a header of 7 bytes."""
+    place, whole = 7, b""
+    while place + 7 <= len(file):
+        left = 32_768 - place % 32_768
+        if left < 7:
+            place += left
+            continue
+        length, kind = int.from_bytes(file[place + 4 : place + 6], "little"), file[place + 6]
+        whole += file[place + 7 : place + 7 + length]
+        place += 7 + length
+        if kind in (1, 4):  # whole, or its last fragment
+            yield whole
+            whole = b""

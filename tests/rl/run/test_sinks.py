@@ -91,6 +91,17 @@ def test_a_resumed_run_doubles_nothing(tmp_path: Path) -> None:
     assert [event.step for event in events(tmp_path).Scalars("train/entropy")] == [100, 200, 300, 400, 500, 600]
 
 
+def test_rows_that_cannot_be_read_are_not_sent_again(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "metrics.csv").write_text("step,iteration\n100,ten\n")
+    sinks = Sinks(["tensorboard"], described(tmp_path, step=200))
+    agent = new_agent()
+    agent.learn(200, log_interval=10)
+    agent.learn(200, hooks=[sinks], log_interval=10)
+    sinks.close()
+    assert "warning: log: rows from before cannot be sent again: " in capsys.readouterr().err
+    assert [event.step for event in events(tmp_path).Scalars("train/entropy")] == [300, 400]
+
+
 def same_policy(one: A2C, other: A2C) -> bool:
     pairs = zip(one.policy.parameters(), other.policy.parameters(), strict=True)
     return all(torch.equal(a, b) for a, b in pairs)
