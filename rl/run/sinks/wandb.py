@@ -8,7 +8,7 @@ from pathlib import Path
 os.environ.setdefault("WANDB_SILENT", "true")  # read as it is imported; it would speak between our lines
 
 import wandb
-from wandb.proto.wandb_internal_pb2 import Record
+from wandb.proto.wandb_internal_pb2 import Record  # type: ignore[attr-defined, unused-ignore]
 
 from agents.settings.values import plain
 from rl.run.sinks.base import EVALUATIONS, ROWS, Described, Pixels, as_gif
