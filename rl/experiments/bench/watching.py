@@ -28,10 +28,12 @@ _SYSTEMS = (ALONE, FILES, EVALUATED, LOGGED)
 def measure(repeats: int, steps: Mapping[Engine, int] = STEPS) -> dict[str, dict[str, Rates]]:
     """Engine → system → steps a second, the time of evaluations left out; the systems take turns."""
     rates: dict[str, dict[str, list[float]]] = {engine: {name: [] for name in _SYSTEMS} for engine in steps}
-    for _ in range(repeats):
-        for engine, count in steps.items():
-            for name in _SYSTEMS:
-                rates[engine][name].append(_rate(engine, name, count))
+    with TemporaryDirectory() as store:
+        os.environ["TRACKIO_DIR"] = store  # in place of the user's own; trackio reads it once
+        for _ in range(repeats):
+            for engine, count in steps.items():
+                for name in _SYSTEMS:
+                    rates[engine][name].append(_rate(engine, name, count))
     return {engine: {name: Rates(each) for name, each in of.items()} for engine, of in rates.items()}
 
 
@@ -50,7 +52,6 @@ def _rate(engine: Engine, system: str, steps: int) -> float:
     agent.learn(SHAPE.rows)  # may compile
     evaluations = Evaluations(EVALUATIONS) if system in (EVALUATED, LOGGED) else None
     with TemporaryDirectory() as folder:
-        os.environ["TRACKIO_DIR"] = folder  # in place of the user's own; read once
         directory = Path(folder, "run")
         directory.mkdir()
         described = Described(directory, ENV, agent.name, 0, agent.settings)
@@ -86,7 +87,7 @@ def page(rates: Mapping[str, Mapping[str, Rates]], repeats: int, command: str, m
             [engine, *(f"{rate:,.0f}" for rate in medians), f"{1e3 * evaluation:.1f} ms", f"{1e3 * row:.2f} ms"]
         )
     heads = ["engine", *_SYSTEMS, "**an evaluation costs**", "**a row of all logs costs**"]
-    note = f"""The last two columns are the time that training lost for each evaluation, mostly to save the best model,
+    note = f"""The last two columns are the time that training lost for each evaluation
         and for each row of metrics, one every {row_steps():,} steps; below 0 is noise."""
     numbers = {engine: {name: of.each for name, of in systems.items()} for engine, systems in rates.items()}
     return Page(

@@ -1,7 +1,7 @@
 """`Sink`: what a service that receives metrics offers; and the tags under which it receives them."""
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -78,6 +78,14 @@ def evaluation_tags(evaluated: Evaluated) -> dict[str, float]:
     for prefix, one in (("eval/", evaluated.deterministic), ("eval/stochastic_", evaluated.stochastic)):
         tags |= {f"{prefix}mean_reward": one.mean, f"{prefix}std_reward": one.std}
     return tags
+
+
+def last_steps(rows: Iterable[tuple[int, Iterable[str]]]) -> dict[str, int]:
+    """`Sink.held` of a log with these rows, each a step and its tags."""
+    held: dict[str, int] = {}
+    for step, tags in rows:
+        held |= {tag: max(step, held.get(tag, -1)) for tag in {ROWS, EVALUATIONS}.intersection(tags)}
+    return held
 
 
 @contextmanager

@@ -1,6 +1,6 @@
 """TensorBoard: event files in the run's tensorboard/, by torch's writer."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from tensorboard.backend.event_processing.event_file_loader import EventFileLoader
@@ -8,7 +8,7 @@ from tensorboard.compat.proto.summary_pb2 import Summary
 from torch.utils.tensorboard import SummaryWriter
 
 from agents.settings.values import text_of
-from rl.run.sinks.base import EVALUATIONS, ROWS, Described, Pixels, as_gif
+from rl.run.sinks.base import Described, Pixels, as_gif, last_steps
 
 
 class TensorBoard:
@@ -19,7 +19,7 @@ class TensorBoard:
 
     def __init__(self, run: Described) -> None:
         self._run = run
-        self.held = _held(run.directory / "tensorboard", run.step) if run.step else {}
+        self.held = last_steps(_rows(run.directory / "tensorboard", run.step)) if run.step else {}
         self._writer = SummaryWriter(str(run.directory / "tensorboard"), purge_step=run.step + 1 if run.step else None)
         if not run.step:
             rows = [f"| {name} | {text_of(value)} |" for name, value in run.settings.items()]
@@ -50,12 +50,9 @@ class TensorBoard:
         self._writer._get_file_writer().add_summary(summary, step)
 
 
-def _held(directory: Path, until: int) -> dict[str, int]:
+def _rows(directory: Path, until: int) -> Iterator[tuple[int, list[str]]]:
     """What is left of the files after a resumed run has discarded the steps beyond its own."""
-    held: dict[str, int] = {}
     for file in directory.glob("events.out.tfevents.*"):
         for event in EventFileLoader(str(file)).Load():
-            tags = {value.tag for value in event.summary.value} & {ROWS, EVALUATIONS}
             if event.step <= until:
-                held |= {tag: max(event.step, held.get(tag, -1)) for tag in tags}
-    return held
+                yield event.step, [value.tag for value in event.summary.value]

@@ -9,7 +9,7 @@ import trackio.utils
 from trackio.sqlite_storage import SQLiteStorage
 
 from agents.settings.values import plain
-from rl.run.sinks.base import EVALUATIONS, ROWS, Described, Pixels, as_gif
+from rl.run.sinks.base import Described, Pixels, as_gif, last_steps
 
 for _module in (trackio, trackio.run, trackio.utils):  # it would speak between our lines
     setattr(_module, "print", lambda *_, **__: None)  # noqa: B010 - mypy knows no such attribute
@@ -21,8 +21,7 @@ class Trackio:
     def __init__(self, run: Described) -> None:
         self._project = os.environ.get("TRACKIO_PROJECT", "actor-critic")
         rows = SQLiteStorage.get_logs(self._project, run.name) if run.step else []
-        steps = {tag: [row["step"] for row in rows if tag in row] for tag in (ROWS, EVALUATIONS)}
-        self.held = {tag: max(of) for tag, of in steps.items() if of}
+        self.held = last_steps((row["step"], row) for row in rows)
         self._run = trackio.init(
             self._project, name=run.name, resume="allow", embed=False, auto_log_gpu=False, auto_log_cpu=False,
             config={name: plain(value) for name, value in run.settings.items()},

@@ -3,6 +3,7 @@
 import os
 import re
 from collections.abc import Iterator, Mapping
+from itertools import chain
 from pathlib import Path
 
 os.environ.setdefault("WANDB_SILENT", "true")  # read as it is imported; it would speak between our lines
@@ -11,7 +12,7 @@ import wandb
 from wandb.proto.wandb_internal_pb2 import Record  # type: ignore[attr-defined, unused-ignore]
 
 from agents.settings.values import plain
-from rl.run.sinks.base import EVALUATIONS, ROWS, Described, Pixels, as_gif
+from rl.run.sinks.base import Described, Pixels, as_gif, last_steps
 
 
 class WeightsAndBiases:
@@ -19,7 +20,8 @@ class WeightsAndBiases:
 
     def __init__(self, run: Described) -> None:
         offline = os.environ.get("WANDB_MODE", "offline") == "offline"
-        self.held = _held(run.directory / "wandb") if run.step and offline else {}
+        files = run.directory.glob("wandb/offline-run-*/*.wandb") if run.step and offline else ()
+        self.held = last_steps(chain.from_iterable(map(rows, files)))
         self._run = wandb.init(
             project=os.environ.get("WANDB_PROJECT", "actor-critic"),
             name=run.name,
@@ -46,14 +48,6 @@ class WeightsAndBiases:
 
     def close(self) -> None:
         self._run.finish()
-
-
-def _held(directory: Path) -> dict[str, int]:
-    held: dict[str, int] = {}
-    for file in directory.glob("offline-run-*/*.wandb"):
-        for step, tags in rows(file):
-            held |= {tag: max(step, held.get(tag, -1)) for tag in tags & {ROWS, EVALUATIONS}}
-    return held
 
 
 def rows(file: Path) -> Iterator[tuple[int, set[str]]]:
