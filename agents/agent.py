@@ -178,7 +178,12 @@ class Agent(AgentState, BuiltSettings, NamesOfSB3, metaclass=CheckedKeywords):
 
         All ranks call it together, and the first writes.
         """
-        content = Checkpoint(
+        content = self.checkpoint(extra or {})
+        return content.write(path) if self.loop.ranks.index == 0 else Path(path)
+
+    def checkpoint(self, extra: Mapping[str, object]) -> Checkpoint:
+        """What `save` writes; parts of it are the agent's own memory. All ranks call it together."""
+        return Checkpoint(
             agent=self.name,
             wraps=self.wraps,
             engine=self.engine_in_use,
@@ -188,9 +193,8 @@ class Agent(AgentState, BuiltSettings, NamesOfSB3, metaclass=CheckedKeywords):
             settings=plain_settings(self.settings),
             state=self.state_dict(),
             loop=self.loop.state_dict(),
-            extra=dict(extra or {}),
+            extra=dict(extra),
         )
-        return content.write(path) if self.loop.ranks.index == 0 else Path(path)
 
     @classmethod
     def load(

@@ -6,7 +6,7 @@ from typing import cast
 from torch import Generator
 
 from agents.loop import Loop, Trainable
-from agents.parts import Stateful, load_state, state_of
+from agents.parts import Stateful, is_stateful, load_state, state_of
 from envs import Worlds, saved
 
 
@@ -59,7 +59,6 @@ class AgentState:
         return {
             name: part
             for name, part in vars(self).items()
-            if isinstance(part, Generator | Stateful)
-            and not isinstance(part, type)  # a setting
-            and name not in ("env", "worlds", "loop")
+            if isinstance(part, Generator) or is_stateful(part)
+            if name not in ("env", "worlds", "loop")
         }

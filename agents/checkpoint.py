@@ -56,6 +56,16 @@ class Checkpoint(NamedTuple):
     absent: dict[str, object] | None = None  # `envs.absent`, if env is None; younger than the format
     path: str = ""  # the file that the checkpoint was read from
 
+    @property
+    def step(self) -> int:
+        """Environment steps of training."""
+        return cast(int, self.loop["step"])
+
+    def detached(self) -> Self:
+        """A copy that the agent's further training does not change, to be written later."""
+        copied = {name: _to_tensors(getattr(self, name)) for name in ("state", "loop", "extra")}
+        return self._replace(**cast("dict[str, dict[str, object]]", copied))  # type: ignore[arg-type]
+
     def write(self, path: str | Path) -> Path:
         """Writes the checkpoint atomically to `path` (.pt is added if missing). Returns the path."""
         file = with_suffix(path)
@@ -230,15 +240,18 @@ def _to_tensors(value: object) -> object:
     Equal content gives equal files: text is interned, since pickle stores a repeated object once; tensors, which may be
     views of an engine's memory, are copied, to the CPU from any device.
     """
-    if type(value) is str:
-        return sys.intern(value)
+    kind = type(value)
+    if kind is float or kind is int:  # most values: a check of an abstract class takes longer
+        return value
+    if kind is str:
+        return sys.intern(cast(str, value))
     if isinstance(value, torch.Tensor):
         return value.detach().cpu().clone(memory_format=torch.contiguous_format)
     if isinstance(value, np.generic):
         return value.item()
     if isinstance(value, np.ndarray):
         return {"__ndarray__": torch.from_numpy(value.copy())}
-    if isinstance(value, Mapping):
+    if isinstance(value, dict | Mapping):
         return {_to_tensors(key): _to_tensors(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return type(value)(_to_tensors(item) for item in value)

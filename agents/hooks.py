@@ -2,9 +2,8 @@
 
 import random
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from pathlib import Path
 from typing import cast
 
 import gymnasium as gym
@@ -12,14 +11,13 @@ import numpy as np
 import torch
 from gymnasium.vector import VectorEnv
 
-from agents import checkpoint
 from agents.agent import Agent
+from agents.checkpoints import Checkpoints
 from agents.evaluation import evaluate_both
 from agents.events import Evaluated, Evaluation, Image, Log, Status, Stop
 from agents.settings.ranges import Count, Episodes, Steps
 from agents.settings.values import ConfigError, converted
 from agents.training import ANY_INTERVAL, Hook, Training
-from agents.writing import replacing
 from envs import EnvLike, saved
 from envs.streams import stream_seeds
 
@@ -167,52 +165,3 @@ class MaxSeconds(Hook):
         self.spent = time.perf_counter() - self._since
         if self.spent >= self.seconds:
             training.stop("max_seconds", f"{self.spent:.1f} s of {self.seconds:g} s")
-
-
-class Checkpoints(Hook):
-    """Writes `directory`/checkpoints/step-N.pt after the first update at or past each multiple of `step_interval`
-    environment steps, and after each evaluation that is the best so far, which is copied to `directory`/best.pt.
-
-    `A2C.load(directory)` takes the newest, with best=True the best one. The newest `keep` stay; None: all of them.
-    """
-
-    def __init__(
-        self, directory: str | Path, step_interval: int, keep: int | None = 2,
-        extra: Callable[[], Mapping[str, object]] = dict,
-    ) -> None:  # fmt: skip
-        """extra: what is saved beside the agent. Raises ConfigError if a number is out of range."""
-        self.directory, self.extra = Path(directory), extra
-        self.step_interval = cast(int, converted("step_interval", step_interval, Steps))
-        self.keep = cast("int | None", converted("keep", keep, Count | None))
-
-    def path(self, agent: Agent) -> Path:
-        """The file of a checkpoint at the agent's current step."""
-        return self.directory / "checkpoints" / f"step-{agent.loop.step:012}.pt"
-
-    def save(self, agent: Agent) -> Path:
-        """Writes a checkpoint of the current step, and deletes the oldest. Returns its path.
-
-        All ranks call it together, and the first writes.
-        """
-        path = agent.save(self.path(agent), self.extra())
-        if agent.loop.ranks.index:
-            return path
-        for old in checkpoint.in_order(path.parent)[: -self.keep] if self.keep else ():
-            old.unlink(missing_ok=True)
-        return path
-
-    def on_steps(self, training: Training) -> None:
-        training.saved(self.save(cast(Agent, training.agent)))
-
-    def on_evaluation(self, training: Training, evaluated: Evaluated) -> None:
-        agent = cast(Agent, training.agent)
-        if evaluated.best:  # the checkpoint comes first: a resumed run never finds a best.pt from its future
-            path = self.save(agent)
-            if agent.loop.ranks.index == 0:
-                self.copy_as_best(path)
-            training.saved(path)
-
-    def copy_as_best(self, path: Path) -> None:
-        """Makes a checkpoint best.pt."""
-        with replacing(self.directory / checkpoint.BEST) as file:
-            file.write(path.read_bytes())

@@ -65,6 +65,9 @@ class Loop:
             training.begin()
             while training.stopped is None and self.step + self.worlds.total_envs <= until:
                 self._advance(training)
+        except BaseException:
+            training.failed = True
+            raise
         finally:
             training.end()
 

@@ -108,6 +108,7 @@ class Training:
             self._intervals.append(log_interval)
 
     stopped: Stop | None  # what ends training early
+    failed = False  # whether training ends with an exception
 
     @property
     def interval(self) -> int:

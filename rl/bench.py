@@ -85,7 +85,7 @@ def _cores(args: Namespace, command: str) -> Page:
 
 def _watching(args: Namespace, command: str) -> Page:
     with torch_threads(1):
-        return watching.page(watching.measure(args.repeats), args.repeats, command, machine())
+        return watching.page(watching.measure(args.repeats), command, machine())
 
 
 _OTHERS = {

@@ -6,7 +6,8 @@ import io
 import json
 import os
 import time
-from collections.abc import Container
+from collections.abc import Container, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -46,6 +47,15 @@ def lock(directory: Path, links: Container[str] = ()) -> io.FileIO:
     for folder in (directory, directory / "checkpoints"):
         delete_leftovers(folder)
     return file
+
+
+@contextmanager
+def after_others(directory: Path) -> Iterator[None]:
+    """Waits while another process is in this block for the same directory: the sinks of a killed run still write."""
+    with _Appended(directory / ".lock-sinks") as file:
+        if fcntl is not None:
+            fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 class _Appended(io.FileIO):

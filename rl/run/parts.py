@@ -5,9 +5,11 @@ from pathlib import Path
 
 from agents import registry
 from agents.agent import Agent
+from agents.checkpoints import Checkpoints
 from agents.settings.run import RunSettings
 from agents.settings.schema import setting_types, setting_values
 from agents.settings.values import ConfigError
+from rl.run.goals import Goals
 from rl.run.recorder import Follower, Recorder
 from rl.run.recording import check_recording
 from rl.run.sinks.base import Described
@@ -47,6 +49,17 @@ def sinks_of(directory: Path, agent: Agent, settings: RunSettings) -> Sinks:
     return Sinks(
         settings.log, Described(directory, str(agent.env), agent.name, agent.loop.seed, shown, agent.loop.step)
     )
+
+
+def checkpoints_of(
+    directory: Path, agent: Agent, settings: RunSettings, recorder: Recorder | Follower, goals: Goals
+) -> Checkpoints:
+    """They hold what the recorder and the goals need to go on."""
+
+    def extra() -> dict[str, object]:
+        return {"recorder": recorder.state_dict(), **goals.extra(agent.loop.stopped)}
+
+    return Checkpoints(directory, settings.checkpoint_interval, settings.keep, extra)
 
 
 def recorder_of(directory: Path, agent: Agent, settings: RunSettings) -> Recorder | Follower:

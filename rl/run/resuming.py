@@ -15,7 +15,7 @@ from agents.settings.values import ConfigError
 from envs.saved import Misfit
 from rl.run.flags import flag_of, given_settings
 from rl.run.goals import STOPS, Goals
-from rl.run.parts import check_watching, recorder_of, run_settings, sinks_of
+from rl.run.parts import check_watching, checkpoints_of, recorder_of, run_settings, sinks_of
 from rl.run.recorder import Recorder
 from rl.run.run import Run
 from rl.run.terminal import Interrupt, name_imports
@@ -52,19 +52,11 @@ def resume(args: Namespace, interrupt: Interrupt) -> Run:
         _load_recorder(recorder, recorded, content.path)
         write_yaml(directory / "config.yaml", {key: chosen[key] for key in (*config, *chosen)})  # in the file's order
     sinks = sinks_of(directory, agent, settings)
-    run = Run(directory, settings, agent, recorder, goals, sinks, f"{file}, from step {step:,}")
-    best = goals.evaluations is not None and goals.evaluations.best_step == step
-    if best and run.first and _step_of(directory / checkpoint.BEST) != step:  # a kill came between the two files
-        run.checkpoints.copy_as_best(file)
+    checkpoints = checkpoints_of(directory, agent, settings, recorder, goals)
+    run = Run(directory, settings, agent, recorder, goals, sinks, checkpoints, f"{file}, from step {step:,}")
+    if run.first:
+        checkpoints.recover_best(None if goals.evaluations is None else goals.evaluations.best_step)
     return run
-
-
-def _step_of(file: Path) -> int | None:
-    """Of a checkpoint; None if it is missing or damaged."""
-    try:
-        return cast(int, checkpoint.read(file).loop.get("step"))
-    except CheckpointError:
-        return None
 
 
 def _given(args: Namespace) -> dict[str, str]:

@@ -12,8 +12,8 @@ import torch
 
 from agents.agent import Agent
 from agents.checkpoint import CheckpointError
+from agents.checkpoints import Checkpoints
 from agents.episodes import cutoff_of
-from agents.hooks import Checkpoints
 from agents.progress import ProgressBar
 from agents.settings.run import RunSettings, updates_per_row
 from agents.training import Hook
@@ -35,11 +35,8 @@ class Run(NamedTuple):
     recorder: Recorder | Follower
     goals: Goals
     sinks: Sinks
+    checkpoints: Checkpoints
     source: str  # where the settings came from
-
-    @property
-    def checkpoints(self) -> Checkpoints:
-        return Checkpoints(self.directory, self.settings.checkpoint_interval, self.settings.keep, self._extra)
 
     @property
     def checkpoint(self) -> Path:
@@ -54,9 +51,6 @@ class Run(NamedTuple):
     def save(self) -> None:
         """Writes a checkpoint of the current step, and deletes the oldest; of all ranks together."""
         self.checkpoints.save(self.agent)
-
-    def _extra(self) -> dict[str, object]:
-        return {"recorder": self.recorder.state_dict(), **self.goals.extra(self.agent.loop.stopped)}
 
     @property
     def _films(self) -> list[Hook]:

@@ -19,7 +19,7 @@ from envs.names import full_id
 from rl.run.flags import add_settings, given_settings
 from rl.run.goals import Goals
 from rl.run.listing import listing
-from rl.run.parts import build, check_watching, recorder_of, sinks_of
+from rl.run.parts import build, check_watching, checkpoints_of, recorder_of, sinks_of
 from rl.run.recorder import Follower, create_run_directory
 from rl.run.results import read_result
 from rl.run.resuming import resume
@@ -96,7 +96,8 @@ def _begin(args: Namespace, interrupt: Interrupt) -> Run:
     directory = ranks.collect(directory)[0]
     recorder = recorder_of(directory, agent, settings)
     sinks = sinks_of(directory, agent, settings)
-    run = Run(directory, settings, agent, recorder, goals, sinks, str(file) if file else "defaults")
+    checkpoints = checkpoints_of(directory, agent, settings, recorder, goals)
+    run = Run(directory, settings, agent, recorder, goals, sinks, checkpoints, str(file) if file else "defaults")
     try:
         run.save()
     except BaseException:

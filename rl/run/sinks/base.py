@@ -14,6 +14,12 @@ from PIL import Image
 from agents.events import Evaluated, Log
 
 Pixels = NDArray[np.uint8]  # a picture, uint8[H, W, 3], or a film, uint8[T, H, W, 3]
+SINKS = {  # name → module:Class, and the package that it needs
+    "tensorboard": ("rl.run.sinks.tensorboard:TensorBoard", "tensorboard"),
+    "wandb": ("rl.run.sinks.wandb:WeightsAndBiases", "wandb"),
+    "mlflow": ("rl.run.sinks.mlflow:MLflow", "mlflow"),
+    "trackio": ("rl.run.sinks.trackio:Trackio", "trackio"),
+}
 _FPS = 15  # frames per second of a film
 _OF_SB3 = {  # Stable-Baselines3's tag → ours, and the factor between them
     "time/fps": ("time/steps_per_second", 1),
@@ -41,7 +47,7 @@ ROWS, EVALUATIONS = "time/total_timesteps", "eval/mean_reward"  # tags that ever
 
 
 class Sink(Protocol):
-    """Receives what a run measures. It is built in a thread of its own, and every call may raise."""
+    """Receives what a run measures. It is built in a process of its own, and every call may raise."""
 
     @property
     def held(self) -> Mapping[str, int]:

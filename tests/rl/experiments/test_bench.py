@@ -92,9 +92,9 @@ def test_watching_is_timed(monkeypatch: pytest.MonkeyPatch) -> None:
     """With one log: W&B leaves a process behind that later tests would share."""
     monkeypatch.setattr(watching, "logs", lambda: ["tensorboard"])
     monkeypatch.setenv("TRACKIO_DIR", "")  # restored afterwards
-    rates = watching.measure(1, {"torch": 400})
+    rates = watching.measure(1, {"torch": watching.Turn(400, 2)})
     assert all(each.median > 0 for each in rates["torch"].values())
-    text = str(watching.page(rates, 1, "python -m rl.bench --of watching", "a machine"))
+    text = str(watching.page(rates, "python -m rl.bench --of watching", "a machine"))
     assert "| torch | " in text
     assert "nan" not in text
 

@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import math
 import shutil
 import signal
 from collections.abc import Callable
@@ -10,13 +11,15 @@ from pathlib import Path
 
 import pytest
 
+import agents.checkpoints
 import agents.hooks
 import rl.baseline
 import rl.evaluate
 import rl.run.recorder
 import rl.train
 from agents import A2C, checkpoint
-from agents.hooks import Checkpoints
+from agents.checkpoint import Checkpoint
+from agents.checkpoints import Checkpoints
 from rl.run import summary
 from tests.conftest import Command
 from tests.runs import run_of, table
@@ -75,6 +78,7 @@ MOMENTS: dict[str, tuple[object, str]] = {
     "after its episodes": (agents.hooks, "evaluate_both"),
     "after its row": (rl.run.recorder.Recorder, "on_evaluation"),
     "before best.pt": (Checkpoints, "save"),
+    "before the checkpoint": (Checkpoint, "write"),
 }
 
 
@@ -108,17 +112,22 @@ def test_ctrl_c_around_an_evaluation_loses_and_doubles_nothing(
 
 
 @pytest.mark.usefixtures("undrawn")
+@pytest.mark.parametrize("pause", [0.0, math.inf])
 def test_a_kill_around_an_evaluation_loses_and_doubles_nothing(
-    undisturbed: Path, command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    pause: float, undisturbed: Path, command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A kill leaves the files as they are at a moment: a copy of the run is resumed in its place."""
+    """A kill leaves the files as they are at a moment: a copy of the run is resumed in its place.
+
+    pause: the best is written at once, or waits for the next checkpoint.
+    """
+    monkeypatch.setattr(agents.checkpoints, "PAUSE", pause)
     with monkeypatch.context() as patch:
         for moment in MOMENTS:
-            copy = partial(_copy, tmp_path / "whole", tmp_path / moment)
-            at_call(3 if moment != "before best.pt" else 2, moment, copy, patch)
-        assert command(rl.train, *RUN, "--out", tmp_path / "whole")[0] == 0
-    for moment in MOMENTS:
-        run = run_of(tmp_path / moment)
+            for count in (2, 3, 4):
+                at_call(count, moment, partial(_copy, tmp_path / "whole", tmp_path / f"{moment} {count}"), patch)
+        assert command(rl.train, *RUN, "--checkpoint-interval", 150, "--out", tmp_path / "whole")[0] == 0
+    for copy in [f"{moment} {count}" for moment in MOMENTS for count in (2, 3, 4)]:
+        run = run_of(tmp_path / copy)
         assert not (run / "summary.json").exists()
         assert command(rl.train, "--resume", run)[0] == 0
         compare(run, undisturbed)

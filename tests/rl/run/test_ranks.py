@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-import rl.run.run
+import rl.run.parts
 from agents import A2C
 from agents.hooks import Checkpoints, Training
 from agents.ranks import current
@@ -65,7 +65,7 @@ def test_when_a_rank_is_killed_the_others_say_how_to_go_on(
             main([*ARGV, "--out", str(tmp_path)])
 
     with monkeypatch.context() as patched:
-        patched.setattr(rl.run.run, "Checkpoints", Fatal)
+        patched.setattr(rl.run.parts, "Checkpoints", Fatal)
         assert on_ranks(2, train) == [0, 9]
     (run,) = tmp_path.glob("*/*/*")
     assert main(["--resume", str(run)]) == 0

@@ -10,14 +10,11 @@ import pytest
 import rl.run.run
 import rl.train
 from agents import A2C, checkpoint
+from agents.checkpoints import Checkpoints
 from agents.events import Status
-from agents.settings.run import RunSettings
 from agents.training import Training
 from rl.run import files, summary
-from rl.run.goals import Goals
-from rl.run.run import ProgressBar, Run
-from rl.run.sinks.base import Described
-from rl.run.sinks.hook import Sinks
+from rl.run.run import ProgressBar
 from tests.conftest import Command
 from tests.runs import run_of
 
@@ -32,15 +29,9 @@ def test_checkpoints_are_ordered_by_step_beyond_twelve_digits(command: Command, 
         file.unlink()
     for step in (9 * 10**11, 10**12, 10**12 + 1):
         agent.loop.step = step
-        goals, sinks = Goals(RunSettings(), None), Sinks((), Described(folder.parent, "CartPole-v1", "a2c", 0, {}))
-        Run(folder.parent, RunSettings(), agent, _NoRecorder(), goals, sinks, "").save()  # type: ignore[arg-type]
+        Checkpoints(folder.parent).save(agent)
     assert sorted(file.name for file in folder.iterdir()) == ["step-1000000000000.pt", "step-1000000000001.pt"]
     assert checkpoint.newest(folder).name == "step-1000000000001.pt"
-
-
-class _NoRecorder:
-    def state_dict(self) -> dict[str, object]:
-        return {}
 
 
 def test_a_failure_whose_words_are_not_text(command: Command, tmp_path: Path) -> None:

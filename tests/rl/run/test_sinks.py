@@ -1,5 +1,6 @@
 """Sinks and films: what a run sends elsewhere, which changes nothing in training."""
 
+import io
 import re
 import sys
 from collections.abc import Callable, Mapping
@@ -15,9 +16,10 @@ from agents import A2C
 from agents.events import Log
 from agents.hooks import Hook, Training
 from envs.extras import install_command
-from rl.run.sinks import hook
-from rl.run.sinks.base import Described, Pixels, Sink
+from rl.run.sinks import process
+from rl.run.sinks.base import ROWS, Described, Pixels, Sink
 from rl.run.sinks.hook import Sinks
+from rl.run.sinks.process import Ping, Scalars
 from tests.conftest import Command
 from tests.runs import run_of, table
 
@@ -91,14 +93,14 @@ def test_a_resumed_run_doubles_nothing(tmp_path: Path) -> None:
     assert [event.step for event in events(tmp_path).Scalars("train/entropy")] == [100, 200, 300, 400, 500, 600]
 
 
-def test_rows_that_cannot_be_read_are_not_sent_again(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_rows_that_cannot_be_read_are_not_sent_again(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "metrics.csv").write_text("step,iteration\n100,ten\n")
     sinks = Sinks(["tensorboard"], described(tmp_path, step=200))
     agent = new_agent()
     agent.learn(200, log_interval=10)
     agent.learn(200, hooks=[sinks], log_interval=10)
     sinks.close()
-    assert "warning: log: rows from before cannot be sent again: " in capsys.readouterr().err
+    assert "warning: log: rows from before cannot be sent again: " in capfd.readouterr().err
     assert [event.step for event in events(tmp_path).Scalars("train/entropy")] == [300, 400]
 
 
@@ -129,20 +131,41 @@ class Fake:
 def test_a_sink_that_fails_is_left_out(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    good, bad = list[str](), list[str]()
+    good, bad, answers = list[str](), list[str](), io.BytesIO()
     made: dict[str, Callable[[], Sink]] = {"wandb": lambda: Fake(200, bad), "mlflow": lambda: Fake(None, good)}
-    monkeypatch.setattr(hook, "check_sinks", lambda names: None)
-    monkeypatch.setattr(hook, "_open", lambda name, run: made[name]())
-    sinks, agent, alone = Sinks(["wandb", "mlflow"], described(tmp_path)), new_agent(), new_agent()
-    agent.learn(300, hooks=[sinks], log_interval=10)
-    sinks.wait()
-    assert good[-1] == "log 300"
-    sinks.close()
-    alone.learn(300, log_interval=10)
+    monkeypatch.setattr(process, "_open", lambda name, run: made[name]())
+    rows = [Scalars(ROWS, step, {}) for step in (100, 200, 300)]
+    process.work([*made], described(tmp_path), [*rows, Ping()], answers)
     assert capsys.readouterr().err == (
         "warning: log=wandb: the server is gone; it receives nothing more, the CSV files are complete\n"
     )
     assert (bad, good) == (["log 100"], ["log 100", "log 200", "log 300", "close"])
+    assert len(answers.getvalue()) == 1
+
+
+class Fatal(Hook):
+    """Ends the process of the sinks, once they have the first row."""
+
+    def __init__(self, sinks: Sinks) -> None:
+        self.sinks = sinks
+
+    def on_log(self, training: Training, log: Log) -> None:
+        if log.step == 100:
+            self.sinks.wait()
+            assert self.sinks._link is not None
+            self.sinks._link._process.kill()
+            self.sinks._link._process.wait()
+
+
+def test_a_process_of_sinks_that_dies_ends_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    sinks, agent, alone = Sinks(["tensorboard"], described(tmp_path)), new_agent(), new_agent()
+    agent.learn(400, hooks=[sinks, Fatal(sinks)], log_interval=10)
+    sinks.wait()
+    sinks.close()
+    alone.learn(400, log_interval=10)
+    assert capsys.readouterr().err == (
+        "warning: log=tensorboard: their process died; it receives nothing more, the CSV files are complete\n"
+    )
     assert same_policy(agent, alone)
 
 
