@@ -246,7 +246,8 @@ def _to_tensors(value: object) -> object:
     if kind is str:
         return sys.intern(cast(str, value))
     if isinstance(value, torch.Tensor):
-        return value.detach().cpu().clone(memory_format=torch.contiguous_format)
+        value = value.detach() if value.device.type == "cpu" else value.detach().cpu()
+        return value.clone(memory_format=torch.contiguous_format)
     if isinstance(value, np.generic):
         return value.item()
     if isinstance(value, np.ndarray):

@@ -1,6 +1,6 @@
 """`Checkpoints`: the hook that keeps the newest checkpoints of a training, and that of the best evaluation."""
 
-import time
+import math
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import cast
@@ -15,15 +15,15 @@ from agents.training import Hook, Training
 from agents.writing import replacing
 
 STEP_INTERVAL = 50_000  # environment steps, where none are given
-PAUSE = 1.0  # seconds from a checkpoint to one that can wait
+PAUSE = 2.0  # seconds of training from a checkpoint to one that can wait
 
 
 class Checkpoints(Hook):
     """Writes `directory`/checkpoints/step-N.pt after the first update at or past each multiple of `step_interval`
     environment steps, and `directory`/best.pt for each evaluation that is the best so far.
 
-    step_interval=None: every 50,000 steps, but at most one a second. The best is written at once, with a checkpoint; if
-    the last one is less than a second old, it waits for the next checkpoint or the end of `learn`.
+    step_interval=None: every 50,000 steps, but at most one in two seconds of training. The best is written at once,
+    with a checkpoint; less than two seconds after the last one, it waits for the next or the end of `learn`.
     `A2C.load(directory)` takes the newest, with best=True the best one. The newest `keep` stay; None: all of them.
     """
 
@@ -37,7 +37,7 @@ class Checkpoints(Hook):
         self.step_interval, self._can_wait = given or STEP_INTERVAL, given is None
         self.keep = cast("int | None", converted("keep", keep, Count | None))
         self._best: Checkpoint | None = None  # that waits
-        self._saved = -PAUSE  # when the last one was written
+        self._saved = -math.inf  # seconds of training, when the last one was written
 
     def path(self, agent: Agent) -> Path:
         """The file of a checkpoint at the agent's current step."""
@@ -62,7 +62,7 @@ class Checkpoints(Hook):
                 self._make_best(best.step, earlier)
             for old in checkpoint.in_order(path.parent)[: -self.keep] if self.keep else ():
                 old.unlink(missing_ok=True)
-        self._best, self._saved = None, time.monotonic()
+        self._best, self._saved = None, agent.loop.seconds
         return path
 
     def _make_best(self, step: int, earlier: bool) -> None:
@@ -106,8 +106,8 @@ class Checkpoints(Hook):
             self._best.write(self.directory / checkpoint.BEST)
 
     def _rested(self, agent: Agent) -> bool:
-        """Whether the last checkpoint is old enough, by the clock of the first rank."""
-        return agent.loop.ranks.collect(time.monotonic() - self._saved >= PAUSE)[0]
+        """Whether the last checkpoint is old enough, by the first rank's clock, or from before steps began anew."""
+        return agent.loop.ranks.collect(not 0 <= agent.loop.seconds - self._saved < PAUSE)[0]
 
 
 def _step_of(file: Path) -> int | None:

@@ -41,11 +41,12 @@ class Ranks:
         size = total // self.count
         return slice(self.index * size, (self.index + 1) * size)
 
-    def add(self, x: Tensor) -> Tensor:
-        """Σ over ranks, in place. Raises RankLost if one is gone."""
+    def add(self, x: Tensor, *others: Tensor) -> Tensor:
+        """Σ over ranks, in place; of all tensors at once. Raises RankLost if one is gone."""
         if self.count > 1:
             with _noticing(self):
-                dist.all_reduce(x)
+                for work in [dist.all_reduce(each, async_op=True) for each in (x, *others)]:
+                    work.wait()
         return x
 
     def gather(self, x: Tensor, dim: int = 1) -> Tensor:

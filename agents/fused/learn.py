@@ -12,8 +12,8 @@ from agents.fused.heads import current, output_gradient, shifts, stored
 from agents.fused.network import backward, forward, last_output, units_of
 from agents.fused.norms import scale_and_clip
 from agents.fused.optimizers import descend, sum_of_squares
-from agents.fused.ranks import add, count_of, normalize_rewards_of, observe, sums
-from agents.fused.statistics import explained_variance, standardize
+from agents.fused.ranks import add_with, count_of, normalize_rewards_of, observe, sums
+from agents.fused.statistics import errors_and_targets, explained_variance, standardize
 from agents.maths import adaptation, schedules
 from agents.maths.adaptation import ENTROPY_GAIN, SHIFT_GAIN, SHIFT_HORIZON
 from envs.kernels import inlined, kernel
@@ -105,16 +105,16 @@ def gradient(options, params, policy, value, batch, scratch, steps, x_rows, vf_c
     delta = last_output(deltas, value.layers, capacity)
     target, ranks = scratch.target.reshape(-1), scratch.ranks
     report.value_loss = value_gradient(vf_coef, delta, target, rows, rows * count_of(ranks), v)
-    report.explained_variance = explained_variance(target, v, rows, ranks)
+    moments = errors_and_targets(target, v, rows)
     backward(theta, grad, value.layers, value.outputs, deltas, capacity, units, x, transposed, no_bias, rows)
     out = last_output(policy.outputs, policy.layers, capacity)
     delta, advantage = last_output(deltas, policy.layers, capacity), scratch.advantage.reshape(-1)
     policy_gradient(options, batch, scratch.work, theta, grad, out, delta, advantage, rows, ranks, ent_coef, report)
     backward(theta, grad, policy.layers, policy.outputs, deltas, capacity, units, x, transposed, no_bias, rows)
-    add(ranks, grad)
-    report.policy_loss, report.value_loss, report.entropy, _, _ = sums(
-        ranks, report.policy_loss, report.value_loss, report.entropy, 0.0, 0.0
-    )
+    losses = (report.policy_loss, report.value_loss, report.entropy, 0.0, 0.0)
+    losses, moments = add_with(ranks, grad, losses, rows, moments)
+    report.policy_loss, report.value_loss, report.entropy, _, _ = losses
+    report.explained_variance = explained_variance(moments)
     report.loss = report.policy_loss + vf_coef * report.value_loss - ent_coef * report.entropy
 
 
@@ -128,7 +128,7 @@ def policy_shift(options, theta, layers, batch, scratch, rows):
     stored(head, batch.behavior, order, work.before)
     current(head, theta, now, batch.behavior, order, work.z)
     kl_sum, js_sum = shifts(head, work.before, work.z[:rows], work.e)
-    kl_sum, js_sum, _, _, _ = sums(scratch.ranks, kl_sum, js_sum, 0.0, 0.0, 0.0)
+    kl_sum, js_sum, _, _, _ = sums(scratch.ranks, (kl_sum, js_sum, 0.0, 0.0, 0.0))
     total = rows * count_of(scratch.ranks)
     return kl_sum / total, js_sum / total
 

@@ -21,8 +21,8 @@ from agents.fused.learn import (
 )
 from agents.fused.network import backward, copy_row, forward, last_output, units_of
 from agents.fused.optimizers import descend, sum_of_squares
-from agents.fused.ranks import add, keep_own, observe, sums
-from agents.fused.statistics import explained_variance, standardize
+from agents.fused.ranks import NO_MOMENTS, add_with, keep_own, observe, pooled
+from agents.fused.statistics import errors_and_targets, explained_variance, standardize
 from envs.kernels import allocating_kernel, inlined, kernel
 
 OUTSIDE = 3  # of the trust region
@@ -134,17 +134,16 @@ def step(options, params, policy, value, batch, scratch, adaptive, order, total,
     policy_loss, entropy, outside, approx_kl = policy_gradient(
         options, batch, scratch, theta, grad, out, delta, order, total, now, ent_coef, kl_coef
     )
-    policy_loss, value_loss, entropy, outside, approx_kl = sums(
-        scratch.ranks, policy_loss, value_loss, entropy, outside, approx_kl
-    )
+    backward(theta, grad, policy.layers, policy.outputs, deltas, rows, units, x, transposed, no_bias, rows)
+    if rows == 0:  # the minibatch has rows of other ranks only, and products of none are undefined
+        grad[:] = 0
+    numbers = (policy_loss, value_loss, entropy, outside, approx_kl)
+    numbers, _ = add_with(scratch.ranks, grad, numbers, 1, NO_MOMENTS)
+    policy_loss, value_loss, entropy, outside, approx_kl = numbers
     for k, number in enumerate((policy_loss, value_loss, entropy, outside, approx_kl, 1.0)):
         totals[k] += number
     if approx_kl > 1.5 * options.target_kl:
         return OUTSIDE
-    backward(theta, grad, policy.layers, policy.outputs, deltas, rows, units, x, transposed, no_bias, rows)
-    if rows == 0:  # the minibatch has rows of other ranks only, and products of none are undefined
-        grad[:] = 0
-    add(scratch.ranks, grad)
     grad_norm = math.sqrt(sum_of_squares(grad))
     report.loss = policy_loss + now.vf_coef * value_loss - ent_coef * entropy
     if not grad_norm < math.inf:
@@ -202,7 +201,8 @@ def learn(options, params, policy, value, batch, scratch, norms, adaptive, steps
     advantages(options, batch, scratch, steps, v)
     for r in range(rows):
         scratch.v[r] = v[r]
-    report.explained_variance = explained_variance(scratch.target.reshape(-1), v, rows, scratch.ranks)
+    moments = errors_and_targets(scratch.target.reshape(-1), v, rows)
+    report.explained_variance = explained_variance(pooled(scratch.ranks, rows, moments))
     log_probabilities(batch, scratch, rows)
     report.learning_rate = now.learning_rate * adaptive.step_factor
     report.critic_learning_rate = now.learning_rate * now.critic_lr_scale

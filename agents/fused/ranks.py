@@ -15,14 +15,17 @@ from agents.fused.norms import merge, merge_moments, normalize_rewards
 from agents.ranks import Ranks, current
 from envs.kernels import kernel, overload_of
 
+NO_NUMBERS, NO_MOMENTS = (0.0, 0.0, 0.0, 0.0, 0.0), (0.0, 0.0, 0.0, 0.0)
+
 
 class RankArrays(NamedTuple):
     """What the kernels of several ranks work on. N is the number of environments of all ranks."""
 
     rank: int
     world_size: int
-    numbers: Doubles  # [5], which are summed over the ranks
-    features: Doubles  # [2, D], sums over observations
+    table: Doubles  # [world size, 10], a row of each rank: five numbers to be summed, a count, and two pairs of moments
+    features: Doubles  # [2, D], this rank's mean of each feature, and its sum of squared deviations
+    all_features: Doubles  # [world size, 2, D], those of all ranks
     own_rewards: Doubles  # [T, N / world size, 3], rewards, terminated and truncated
     rewards: Doubles  # [world size, T, N / world size, 3], those of all ranks
     reward: Doubles  # [T, N]
@@ -36,13 +39,18 @@ def rank_arrays(ranks: Ranks, steps: int, envs: int, inputs: int) -> RankArrays 
         return ()
     shape = (steps, ranks.count * envs)
     return RankArrays(
-        ranks.index, ranks.count, np.zeros(5), np.zeros((2, inputs)), np.zeros((steps, envs, 3)),
-        np.zeros((ranks.count, steps, envs, 3)), np.zeros(shape), np.zeros(shape, np.bool_), np.zeros(shape, np.bool_),
+        ranks.index, ranks.count, np.zeros((ranks.count, 10)), np.zeros((2, inputs)),
+        np.zeros((ranks.count, 2, inputs)), np.zeros((steps, envs, 3)), np.zeros((ranks.count, steps, envs, 3)),
+        np.zeros(shape), np.zeros(shape, np.bool_), np.zeros(shape, np.bool_),
     )  # fmt: skip
 
 
 def _sum(x: NDArray[np.floating]) -> None:
     current().add(torch.from_numpy(x))
+
+
+def _sum_both(x: NDArray[np.floating], y: NDArray[np.floating]) -> None:
+    current().add(torch.from_numpy(x), torch.from_numpy(y))
 
 
 def _gather(own: Doubles, everywhere: Doubles) -> None:
@@ -56,6 +64,12 @@ def _call_sum(x):
 
 
 @njit
+def _call_sum_both(x, y):
+    with objmode():
+        _sum_both(x, y)
+
+
+@njit
 def _call_gather(own, everywhere):
     with objmode():
         _gather(own, everywhere)
@@ -65,16 +79,23 @@ def _alone(ranks: types.Type) -> bool:
     return isinstance(ranks, types.BaseTuple) and len(ranks) == 0
 
 
-def add(ranks, x):
-    """x ← Σ x over ranks. x: floats, contiguous."""
-
-
 def count_of(ranks):
     """The number of ranks."""
 
 
-def sums(ranks, a, b, c, d, e):
+def add_with(ranks, x, numbers, count, moments):
+    """x ← Σ x over ranks. Returns the sums of five numbers, and `pooled` moments. All of it travels at once."""
+
+
+def sums(ranks, numbers):
     """The sums of five numbers over the ranks."""
+
+
+def pooled(ranks, count, moments):
+    """Means and sums of squared deviations of two quantities, over all ranks.
+
+    moments: mean, sum, mean, sum of this rank's `count` values of each.
+    """
 
 
 def keep_own(ranks, order, envs):
@@ -89,28 +110,79 @@ def observe(ranks, count, mean, m2, x):
     """Adds the rows x of all ranks, float64[B, D] each, to running moments."""
 
 
-@overload_of(add)
-def _add(ranks, x):
-    return (lambda ranks, x: None) if _alone(ranks) else (lambda ranks, x: _call_sum(x))
-
-
 @overload_of(count_of)
 def _count_of(ranks):
     return (lambda ranks: 1) if _alone(ranks) else (lambda ranks: ranks.world_size)
 
 
 @kernel
-def _sums_of(numbers, a, b, c, d, e):
-    numbers[0], numbers[1], numbers[2], numbers[3], numbers[4] = a, b, c, d, e
-    _call_sum(numbers)
-    return numbers[0], numbers[1], numbers[2], numbers[3], numbers[4]
+def _write(ranks, numbers, count, moments):
+    """This rank's row of the table, to which the other ranks add theirs."""
+    table = ranks.table
+    table[...] = 0.0
+    row = table[ranks.rank]
+    for k in range(5):
+        row[k] = numbers[k]
+    row[5] = count
+    for k in range(4):
+        row[6 + k] = moments[k]
+
+
+@kernel
+def _total(table, k):
+    total = 0.0
+    for r in range(len(table)):
+        total += table[r, k]
+    return total
+
+
+@kernel
+def _pooled(table, k):
+    """Of the quantity whose moments are in columns k and k + 1: Σ (Mᵣ + nᵣ (meanᵣ − mean)²)."""
+    mean, square = 0.0, 0.0
+    for r in range(len(table)):
+        mean += table[r, 5] * table[r, k]
+    mean /= _total(table, 5)
+    for r in range(len(table)):
+        square += table[r, k + 1] + table[r, 5] * (table[r, k] - mean) ** 2
+    return mean, square
+
+
+@kernel
+def _read(table):
+    """Σ of the five numbers; the moments."""
+    numbers = (_total(table, 0), _total(table, 1), _total(table, 2), _total(table, 3), _total(table, 4))
+    return numbers, _pooled(table, 6) + _pooled(table, 8)
+
+
+@overload_of(add_with)
+def _add_with(ranks, x, numbers, count, moments):
+    def together(ranks, x, numbers, count, moments):
+        _write(ranks, numbers, count, moments)
+        _call_sum_both(x, ranks.table)
+        return _read(ranks.table)
+
+    return (lambda ranks, x, numbers, count, moments: (numbers, moments)) if _alone(ranks) else together
 
 
 @overload_of(sums)
-def _sums(ranks, a, b, c, d, e):
-    if _alone(ranks):
-        return lambda ranks, a, b, c, d, e: (a, b, c, d, e)
-    return lambda ranks, a, b, c, d, e: _sums_of(ranks.numbers, a, b, c, d, e)
+def _sums(ranks, numbers):
+    def together(ranks, numbers):
+        _write(ranks, numbers, 1, NO_MOMENTS)
+        _call_sum(ranks.table)
+        return _read(ranks.table)[0]
+
+    return (lambda ranks, numbers: numbers) if _alone(ranks) else together
+
+
+@overload_of(pooled)
+def _pooled_of(ranks, count, moments):
+    def together(ranks, count, moments):
+        _write(ranks, NO_NUMBERS, count, moments)
+        _call_sum(ranks.table)
+        return _read(ranks.table)[1]
+
+    return (lambda ranks, count, moments: moments) if _alone(ranks) else together
 
 
 @kernel
@@ -161,22 +233,19 @@ def _normalize_rewards_of(ranks, batch, norms, gamma, bound, steps):
 
 @kernel
 def _observe_everywhere(ranks, count, mean, m2, x):
-    rows, total = len(x), ranks.world_size * len(x)
-    means, squares = ranks.features[0], ranks.features[1]
+    rows, features = len(x), ranks.features
     for k in range(x.shape[1]):
-        means[k] = 0.0
+        features[0, k] = features[1, k] = 0.0
         for r in range(rows):
-            means[k] += x[r, k]
-    _call_sum(means)
-    for k in range(x.shape[1]):
-        means[k] /= total
-        squares[k] = 0.0
+            features[0, k] += x[r, k]
+        features[0, k] /= rows
         for r in range(rows):
-            squares[k] += (x[r, k] - means[k]) ** 2
-    _call_sum(squares)
-    for k in range(x.shape[1]):
-        merge(count[0], mean, m2, k, total, means[k], squares[k])
-    count[0] += total
+            features[1, k] += (x[r, k] - features[0, k]) ** 2
+    _call_gather(features, ranks.all_features)
+    for other in range(ranks.world_size):
+        for k in range(x.shape[1]):
+            merge(count[0], mean, m2, k, rows, ranks.all_features[other, 0, k], ranks.all_features[other, 1, k])
+        count[0] += rows
 
 
 @overload_of(observe)

@@ -4,37 +4,41 @@ import math
 
 import numpy as np
 
-from agents.fused.ranks import count_of, sums
+from agents.fused.ranks import pooled
 from envs.kernels import kernel
 
 
 @kernel
 def standardize(values, total, ranks):
     """x ← (x − mean) / (s + 1e-8), where s is the sample standard deviation. values: [n]; total: Σ n over ranks."""
-    mean, square = 0.0, 0.0
-    for k in range(len(values)):
+    mean, square, count = 0.0, 0.0, len(values)
+    for k in range(count):
         mean += values[k]
-    mean = sums(ranks, mean, 0.0, 0.0, 0.0, 0.0)[0] / total
-    for k in range(len(values)):
+    mean /= max(count, 1)  # of several ranks, one may have no row
+    for k in range(count):
         square += (values[k] - mean) ** 2
-    square = sums(ranks, square, 0.0, 0.0, 0.0, 0.0)[0]
+    mean, square, _, _ = pooled(ranks, count, (mean, square, 0.0, 0.0))
     deviation = math.sqrt(square / (total - 1)) + 1e-8
-    for k in range(len(values)):
+    for k in range(count):
         values[k] = (values[k] - mean) / deviation
 
 
 @kernel
-def explained_variance(target, v, rows, ranks):
-    """1 − Var(target − V) / Var(target), over all ranks, NaN if the targets do not vary."""
-    error, mean, total = 0.0, 0.0, rows * count_of(ranks)
+def errors_and_targets(target, v, rows):
+    """Mean and Σ of squared deviations of target − V, and those of the targets, over this rank's rows."""
+    error, mean = 0.0, 0.0
     for r in range(rows):
         error += np.float64(target[r]) - np.float64(v[r])
         mean += target[r]
-    error, mean, _, _, _ = sums(ranks, error, mean, 0.0, 0.0, 0.0)
-    error, mean = error / total, mean / total
+    error, mean = error / rows, mean / rows
     unexplained, spread = 0.0, 0.0
     for r in range(rows):
         spread += (target[r] - mean) ** 2
         unexplained += (np.float64(target[r]) - np.float64(v[r]) - error) ** 2
-    unexplained, spread, _, _, _ = sums(ranks, unexplained, spread, 0.0, 0.0, 0.0)
-    return 1 - unexplained / spread if spread > 0 else np.nan
+    return error, unexplained, mean, spread
+
+
+@kernel
+def explained_variance(moments):
+    """1 − Var(target − V) / Var(target), NaN if the targets do not vary. moments: of `errors_and_targets`."""
+    return 1 - moments[1] / moments[3] if moments[3] > 0 else np.nan

@@ -24,7 +24,7 @@ class RunSettings:
     # The run
     total_timesteps: Steps = 100_000  # environment steps to train for
     log_interval: Interval | None = None  # updates per row of metrics.csv; null: 100, fewer if they take 10,000 steps
-    checkpoint_interval: Steps | None = None  # environment steps between checkpoints; null: 50,000, a second at least
+    checkpoint_interval: Steps | None = None  # environment steps between checkpoints; null: 50,000, 2 s at least
     keep: Count | None = 2  # number of latest checkpoints that are kept; null: all
     warm_start: str | None = None  # run directory or checkpoint whose network parameters the run starts from
 

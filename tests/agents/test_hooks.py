@@ -177,7 +177,7 @@ def test_a_kill_before_the_best_is_in_its_place_is_made_up_for(
         (tmp_path / "checkpoints" / "best-000000000100.pt").touch()  # of an earlier kill
 
 
-def test_without_an_interval_checkpoints_are_a_second_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_an_interval_checkpoints_are_seconds_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(agents.checkpoints, "STEP_INTERVAL", 100)
     for pause, expected in ((0, [100, 200, 300]), (math.inf, [100])):
         monkeypatch.setattr(agents.checkpoints, "PAUSE", pause)

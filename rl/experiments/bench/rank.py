@@ -8,7 +8,6 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
-import torch.distributed as dist
 
 from agents import A2C
 from agents.machine import torch_threads
@@ -58,15 +57,18 @@ def measure(task: Task, ranks: Ranks) -> Measured:
 
 
 class _Clock:
-    """Counts the seconds that torch's sums and gathers take, while it is entered."""
+    """Counts the seconds that sums and gathers over ranks take, while it is entered."""
 
     def __enter__(self) -> "_Clock":
-        self.spent, self.before = 0.0, (dist.all_reduce, dist.all_gather)
-        dist.all_reduce, dist.all_gather = self._timed(dist.all_reduce), self._timed(dist.all_gather)
+        self.spent = 0.0
+        self.before: dict[str, Callable[..., object]] = {"add": Ranks.add, "gather": Ranks.gather}
+        for name, method in self.before.items():
+            setattr(Ranks, name, self._timed(method))
         return self
 
     def __exit__(self, *_: object) -> None:
-        dist.all_reduce, dist.all_gather = self.before
+        for name, method in self.before.items():
+            setattr(Ranks, name, method)
 
     def _timed(self, call: Callable[..., object]) -> Callable[..., object]:
         def timed(*arguments: object) -> object:

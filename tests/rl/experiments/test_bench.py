@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from agents.hooks import Hook
 from rl.experiments.bench import cores, page, ppo, streaming, systems, timing, watching
 from rl.experiments.bench.rank import Measured, Task
 from rl.experiments.bench.systems import Shape
@@ -92,11 +93,25 @@ def test_watching_is_timed(monkeypatch: pytest.MonkeyPatch) -> None:
     """With one log: W&B leaves a process behind that later tests would share."""
     monkeypatch.setattr(watching, "logs", lambda: ["tensorboard"])
     monkeypatch.setenv("TRACKIO_DIR", "")  # restored afterwards
-    rates = watching.measure(1, {"torch": watching.Turn(400, 2)})
-    assert all(each.median > 0 for each in rates["torch"].values())
-    text = str(watching.page(rates, "python -m rl.bench --of watching", "a machine"))
-    assert "| torch | " in text
+    runs = watching.measure(1, {"torch": watching.Length(800, 200)})
+    (run,) = runs["torch"]
+    assert all(seconds > 0 for seconds in (run.training, *run.hooks.values()))
+    text = str(watching.page(runs, "python -m rl.bench --of watching", "a machine"))
+    assert "| torch | 60,000 | 10,000 |" in text
     assert "nan" not in text
+
+
+def test_a_clock_counts_no_second_twice() -> None:
+    clock, inner, outer = watching.Clock(), Hook(), Hook()
+    ticks = iter((0, 1, 4, 10))  # the outer begins, the inner begins and ends, the outer ends
+    inner.on_end = lambda training: None  # type: ignore[method-assign]
+    clock.count(inner, watching.BEST)
+    outer.on_begin = lambda training: inner.on_end(training)  # type: ignore[method-assign]
+    clock.count(outer, watching.GOALS, ("on_begin",))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(watching.time, "perf_counter", lambda: next(ticks))
+        outer.on_begin(None)  # type: ignore[arg-type]
+    assert (clock.seconds[watching.GOALS], clock.seconds[watching.BEST]) == (7, 3)
 
 
 @pytest.mark.slow
