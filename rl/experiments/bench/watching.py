@@ -110,8 +110,8 @@ def page(runs: Mapping[Engine, list[Spent]], command: str, machine: str) -> Page
         seconds of training, collecting and updating; medians of {repeats} runs. Files: metrics.csv with a row every
         {every:,} steps, episodes.csv, and checkpoints, as every run writes them. Evaluations: all that is around their
         episodes, the rows of evaluations.csv, patience and a goal. Best model: best.pt, and what is written with it.
-        Logs: {", ".join(logs())}, all at once, whose own work is in a process of theirs, on the other core. What
-        the last column adds up is what watching costs, its episodes left out, whose share stands beside it."""
+        Logs: {", ".join(logs())}, all at once, which do their own work in another process, on the other core. The
+        last column is the sum of evaluations, best model and logs: what watching costs beside the episodes."""
     watching = (GOALS, BEST, LOGS)
     heads = ["engine", "steps", "steps between evaluations", "training", EPISODES, FILES, *watching, "**watching**"]
     rows = []
