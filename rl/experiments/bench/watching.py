@@ -16,8 +16,9 @@ from agents.settings.run import updates_per_row
 from rl.experiments.bench.systems import Shape
 from rl.experiments.pages import Page, paragraph, table
 from rl.run.recorder import Recorder
-from rl.run.sinks.base import SINKS, Described
+from rl.run.sinks.base import Described
 from rl.run.sinks.hook import Sinks, is_installed
+from rl.run.sinks.process import SINKS
 
 ENV, SHAPE = "CartPole-v1", Shape(8, 5)
 EVENTS = ("on_begin", "on_episode", "on_update", "on_log", "on_steps", "on_evaluation", "on_checkpoint", "on_end")

@@ -14,12 +14,6 @@ from PIL import Image
 from agents.events import Evaluated, Log
 
 Pixels = NDArray[np.uint8]  # a picture, uint8[H, W, 3], or a film, uint8[T, H, W, 3]
-SINKS = {  # name → module:Class, and the package that it needs
-    "tensorboard": ("rl.run.sinks.tensorboard:TensorBoard", "tensorboard"),
-    "wandb": ("rl.run.sinks.wandb:WeightsAndBiases", "wandb"),
-    "mlflow": ("rl.run.sinks.mlflow:MLflow", "mlflow"),
-    "trackio": ("rl.run.sinks.trackio:Trackio", "trackio"),
-}
 _FPS = 15  # frames per second of a film
 _OF_SB3 = {  # Stable-Baselines3's tag → ours, and the factor between them
     "time/fps": ("time/steps_per_second", 1),

@@ -18,9 +18,9 @@ from agents.events import Evaluated, Image, Log
 from agents.settings.values import ConfigError, plain
 from agents.training import Hook, Training
 from envs.extras import install_command
-from rl.run.sinks.base import EVALUATIONS, ROWS, SINKS, Described, Pixels, evaluation_tags, tagged
+from rl.run.sinks.base import EVALUATIONS, ROWS, Described, Pixels, evaluation_tags, tagged
 from rl.run.sinks.link import Link
-from rl.run.sinks.process import Finished, Message, Picture, Scalars
+from rl.run.sinks.process import SINKS, Finished, Message, Picture, Scalars
 
 
 def check_sinks(names: Sequence[str]) -> None:

@@ -13,9 +13,16 @@ import numpy as np
 from PIL import Image
 
 from rl.run.files import after_others
-from rl.run.sinks.base import SINKS, Described, Pixels, Sink
+from rl.run.sinks.base import Described, Pixels, Sink
 from rl.run.sinks.earlier import Entry, entries
 from rl.run.streams import protect_streams
+
+SINKS = {  # name → module:Class, and the package that it needs
+    "tensorboard": ("rl.run.sinks.tensorboard:TensorBoard", "tensorboard"),
+    "wandb": ("rl.run.sinks.wandb:WeightsAndBiases", "wandb"),
+    "mlflow": ("rl.run.sinks.mlflow:MLflow", "mlflow"),
+    "trackio": ("rl.run.sinks.trackio:Trackio", "trackio"),
+}
 
 
 class Scalars(NamedTuple):

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-import rl.run.run
+import rl.run.parts
 from agents import A2C
 from agents.hooks import Checkpoints, Status, Training
 from agents.settings.recipes import recipe_file
@@ -35,7 +35,7 @@ class Preempted(Checkpoints):
 
 
 def train_preempted(argv: list[str]) -> int:
-    rl.run.run.Checkpoints = Preempted  # type: ignore[misc]  # in the job's own process
+    rl.run.parts.Checkpoints = Preempted  # type: ignore[misc]  # in the job's own process
     return main(argv)
 
 
