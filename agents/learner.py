@@ -145,9 +145,8 @@ class Learner(BaseLearner):
             return "it has tanh, ReLU and leaky ReLU units"
         if functions := [name for name in self._scheduled if callable(getattr(settings, name))]:
             return f"it calls no Python function, {functions[0]} is one; linear, cosine and exponential are compiled"
-        for name in ("use_sde", "squash_output"):
-            if getattr(settings, name):
-                return f"it has Gaussians without gSDE or bounds, {name} is true"
+        if settings.use_sde:
+            return "it has Gaussians without gSDE, use_sde is true"
         return network_obstacle(settings, self.policy, self.device)
 
     @cached_property

@@ -88,8 +88,6 @@ class StreamLearner(BaseLearner):
         """Why the compiled kernels cannot train this learner; empty if they can."""
         if self.settings.activation not in ("tanh", "relu", "leaky_relu"):
             return "it has tanh, ReLU and leaky ReLU units"
-        if self.settings.squash_output:
-            return "it has Gaussians that are not squashed, squash_output is true"
         return network_obstacle(self.settings, self.policy, self.device)
 
     def reward(self, batch: Rollout) -> Tensor:

@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 
 from agents.fused import learn as a2c
 from agents.fused import ppo
+from agents.fused.arrays import Doubles, Floats, Integers
 from agents.fused.heads import choose
 from agents.fused.learn import DONE
-from agents.fused.memory import Doubles, Floats, Integers, PPOScratch
+from agents.fused.memory import PPOScratch
 from agents.fused.network import copy_row, forward, last_output, units_of
 from agents.fused.norms import normalize_rows
 from agents.fused.ranks import count_of

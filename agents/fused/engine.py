@@ -15,10 +15,11 @@ from numpy.typing import NDArray
 from torch import Generator
 
 from agents.base_learner import BaseLearner
+from agents.fused.arrays import Doubles, zeros
 from agents.fused.changes import Watch
 from agents.fused.chunk import Episodes, Stepped, World
 from agents.fused.learn import DONE
-from agents.fused.memory import Batch, Doubles, Reports, zeros
+from agents.fused.memory import Batch, Reports
 from agents.fused.noise import Noise, draw, draw_for
 from agents.fused.program import Arrays, Program
 from agents.networks.actor_critic import encode

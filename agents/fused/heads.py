@@ -1,16 +1,13 @@
 """The policy's head: from network outputs, or from a rollout, to parameters, actions, losses and their gradients.
 
-z: float64[rows, P], the parameters as `agents.fused.densities` takes them; those of a bit with logit x are the two
-logits (0, x). behavior: the parameters as a rollout stores them, −inf for an illegal action.
-order: int64[rows], their rows in the rollout.
+head, work: see `agents.fused.head_arrays`. z: float64[rows, P], the parameters as `agents.fused.densities` takes them;
+those of a bit with logit x are the two logits (0, x). behavior: the parameters as a rollout stores them, −inf for an
+illegal action. order: int64[rows], their rows in the rollout.
 """
 
 import math
-from typing import NamedTuple
 
 import numpy as np
-from gymnasium import spaces
-from numpy.typing import NDArray
 
 from agents.fused.densities import (
     categorical_js,
@@ -25,58 +22,8 @@ from agents.fused.densities import (
     gaussian_losses,
     squared_scores,
 )
-from agents.networks import heads
+from agents.fused.squashed import add_squashing, squash, unsquash
 from envs.kernels import inlined, kernel
-from envs.spaces import factors
-
-Numbers = NDArray[np.float64]
-
-
-class Head(NamedTuple):
-    """What the parameters of a policy's distribution mean."""
-
-    gaussian: bool
-    bits: bool
-    size: int  # A, the number of logits, or of the dimensions of a Gaussian
-    sizes: NDArray[np.int64]  # [K], the numbers of choices of the factors of a discrete action; [0] for a Gaussian
-    outputs_std: bool  # ln σ is log_std_init plus an output, within log_std_range; else a parameter
-    log_std_init: float
-    log_std_range: tuple[float, float]
-
-    @property
-    def noises(self) -> int:
-        """The random numbers that an action takes."""
-        return self.size if self.gaussian else len(self.sizes)
-
-    @property
-    def parameters(self) -> int:
-        """The numbers that a rollout stores of a distribution."""
-        return self.size * (2 if self.gaussian else 1)
-
-
-class Work(NamedTuple):
-    """Scratch space for the distributions of a rollout."""
-
-    z: Numbers  # [T · N, P]
-    before: Numbers  # as z, of the policy that acted
-    g: Numbers  # as z, gradients with respect to it
-    e: Numbers  # as z, for sums over actions
-    order: NDArray[np.int64]  # [T · N], 0, 1, …
-
-
-def head_of(head: heads.Head) -> Head:
-    """The same for kernels."""
-    actions = head.actions
-    gaussian, bits, sizes = isinstance(actions, spaces.Box), isinstance(actions, spaces.MultiBinary), factors(actions)
-    outputs_std = head.state_dependent_std and not head.softplus_std  # whose kernels are those of a stream
-    return Head(
-        gaussian, bits, head.size, np.array(sizes, np.int64), outputs_std, head.log_std_init, heads.LOG_STD_RANGE
-    )
-
-
-def work_for(head: Head, rows: int) -> Work:
-    shape = (rows, head.size if head.sizes.sum() == head.size else 2 * head.size)
-    return Work(np.zeros(shape), np.zeros(shape), np.zeros(shape), np.zeros(shape), np.arange(rows))
 
 
 @inlined
@@ -142,7 +89,8 @@ def sample(head, behavior, order, noise, discrete, continuous, z):
                 if behavior[row, head.size + k] != log_std:  # often the same in all rows
                     log_std = behavior[row, head.size + k]
                     std = np.exp(log_std)
-                continuous[row, k] = behavior[row, k] + std * noise[r, k]
+                u = behavior[row, k] + std * noise[r, k]
+                continuous[row, k] = squash(head.bounds, k, u) if head.bounded else u
     elif head.bits:
         for r in range(len(order)):
             for k in range(head.size):
@@ -160,9 +108,15 @@ def choose(head, log_std, out, legal, behavior, order, noise, discrete, continuo
 
 
 @inlined
-def policy_losses(head, z, discrete, continuous, order, advantage, ent_coef, share, g):
+def policy_losses(head, z, discrete, continuous, order, advantage, ent_coef, share, g, work):
     """Returns Σ −ln π(a) Â and Σ H; g = share · ∂(−ln π(a) Â − c H)/∂z, c = ent_coef. advantage: [rows]."""
-    if head.gaussian:
+    if head.bounded:
+        inner, own = work.u[: len(order)], work.order[: len(order)]
+        unsquash(head.bounds, head.limit, continuous, order, inner)
+        loss, entropy = gaussian_losses(head.size, z, inner, own, advantage, ent_coef, share, g)
+        more, further = add_squashing(head.bounds, z, inner, advantage, ent_coef, share, g)
+        loss, entropy = loss + more, entropy + further
+    elif head.gaussian:
         loss, entropy = gaussian_losses(head.size, z, continuous, order, advantage, ent_coef, share, g)
     else:
         loss, entropy = categorical_losses(head.sizes, z, discrete, order, advantage, ent_coef, share, g)
@@ -170,9 +124,13 @@ def policy_losses(head, z, discrete, continuous, order, advantage, ent_coef, sha
 
 
 @inlined
-def log_probs(head, z, discrete, continuous, order, log_prob):
-    """Writes ln π(a) into log_prob, [rows]."""
-    if head.gaussian:
+def log_probs(head, z, discrete, continuous, order, log_prob, work):
+    """Writes ln π(a) into log_prob, [rows]; of squashed actions, up to a term without parameters: ln N(u)."""
+    if head.bounded:
+        inner, own = work.u[: len(order)], work.order[: len(order)]
+        unsquash(head.bounds, head.limit, continuous, order, inner)
+        gaussian_log_probs(head.size, z, inner, own, log_prob)
+    elif head.gaussian:
         gaussian_log_probs(head.size, z, continuous, order, log_prob)
     else:
         categorical_log_probs(head.sizes, z, discrete, order, log_prob)
@@ -227,11 +185,12 @@ def to_outputs(head, z, g, delta, log_std_slope):
 
 @kernel
 def output_gradient(
-    head, log_std, out, behavior, discrete, continuous, order, advantage, ent_coef, share, z, g, delta, log_std_slope
+    head, log_std, out, behavior, discrete, continuous, order, advantage, ent_coef, share, work, delta, log_std_slope
 ):
     """Returns Σ −ln π(a) Â and Σ H; delta and log_std_slope: share · the gradients of Σ [−ln π(a) Â − c H]."""
+    z, g = work.z[: len(order)], work.g[: len(order)]
     current(head, log_std, out, behavior, order, z)
-    loss, entropy = policy_losses(head, z, discrete, continuous, order, advantage, ent_coef, share, g)
+    loss, entropy = policy_losses(head, z, discrete, continuous, order, advantage, ent_coef, share, g, work)
     to_outputs(head, z, g, delta, log_std_slope)
     return loss, entropy
 

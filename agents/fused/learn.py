@@ -86,10 +86,9 @@ def policy_gradient(options, batch, work, theta, grad, out, delta, advantage, ro
     head, total = batch.head, rows * count_of(ranks)
     if options.normalize_advantage:
         standardize(advantage[:rows], total, ranks)
-    order, z, g = work.order[:rows], work.z[:rows], work.g[:rows]
     loss, entropy = output_gradient(
-        head, theta, out, batch.behavior, batch.discrete, batch.continuous, order, advantage, ent_coef, 1 / total, z, g,
-        delta, grad,
+        head, theta, out, batch.behavior, batch.discrete, batch.continuous, work.order[:rows], advantage, ent_coef,
+        1 / total, work, delta, grad,
     )  # fmt: skip
     report.policy_loss, report.entropy, report.ent_coef = loss / total, entropy / total, ent_coef
 

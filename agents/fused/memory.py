@@ -8,17 +8,14 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from agents.fused.heads import Head, Work
+from agents.fused.arrays import Doubles, Floats, Integers, zeros
+from agents.fused.head_arrays import Head, Work
 from agents.fused.vectors import PAD
 from agents.settings.a2c import SCHEDULED
 
-Floats = NDArray[np.floating]
-Doubles = NDArray[np.float64]
-Integers = NDArray[np.int64]
 FAN_IN, FAN_OUT, WIDTH, WEIGHT, BIAS, COLUMN = range(6)  # columns of `Net.layers`
 
 
@@ -219,8 +216,3 @@ def new_batch(head: Head, rows: int, steps: int, envs: int, inputs: int) -> Batc
         legal=np.ones((envs, head.size), np.bool_),
         head=head,
     )
-
-
-def zeros(*shape: int) -> Floats:
-    """Zeros of torch's default type."""
-    return torch.zeros(shape).numpy()

@@ -7,7 +7,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Generator, Tensor
 
-from agents.fused.heads import Head
+from agents.fused.head_arrays import Head
 from agents.ranks import Ranks
 
 _BLOCK = 64  # steps

@@ -47,7 +47,7 @@ def log_probabilities(batch, scratch, rows):
     """ln π_before(a|s) of every step."""
     work, order = scratch.work, scratch.work.order[:rows]
     stored(batch.head, batch.behavior, order, work.z)
-    log_probs(batch.head, work.z, batch.discrete, batch.continuous, order, scratch.log_prob)
+    log_probs(batch.head, work.z, batch.discrete, batch.continuous, order, scratch.log_prob, work)
 
 
 @inlined
@@ -97,7 +97,7 @@ def policy_gradient(options, batch, scratch, theta, grad, out, delta, order, tot
     if options.normalize_advantage:
         standardize(advantage[:rows], total, scratch.ranks)
     current(head, theta, out, behavior, order, z)
-    log_probs(head, z, discrete, continuous, order, weight)
+    log_probs(head, z, discrete, continuous, order, weight, scratch.work)
     loss, outside, approx_kl = 0.0, 0.0, 0.0
     for r in range(rows):
         log_ratio = weight[r] - scratch.log_prob[order[r]]
@@ -105,7 +105,7 @@ def policy_gradient(options, batch, scratch, theta, grad, out, delta, order, tot
         loss -= gain
         outside += abs(math.expm1(log_ratio)) > now.clip_range
         approx_kl += math.expm1(log_ratio) - log_ratio
-    _, entropy = policy_losses(head, z, discrete, continuous, order, weight, ent_coef, share, g)
+    _, entropy = policy_losses(head, z, discrete, continuous, order, weight, ent_coef, share, g, scratch.work)
     if options.penalized:
         stored(head, behavior, order, before)
         add_kl_slopes(head, before, z, kl_coef * share, g, scratch.work.e)

@@ -4,7 +4,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agents.fused import memory as layout
-from agents.fused.memory import PPOScratch, Scratch, zeros
+from agents.fused.arrays import zeros
+from agents.fused.memory import PPOScratch, Scratch
 from agents.fused.shared import Shared
 from agents.learner import Learner
 from agents.minibatches import Shuffle

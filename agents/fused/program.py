@@ -5,7 +5,7 @@ from typing import Protocol
 
 import numpy as np
 
-from agents.fused.heads import Head
+from agents.fused.head_arrays import Head
 from agents.fused.memory import Batch, Reports
 from envs.kernels import Kernel
 

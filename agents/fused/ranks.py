@@ -10,7 +10,7 @@ import torch
 from numba import njit, objmode, types
 from numpy.typing import NDArray
 
-from agents.fused.memory import Doubles
+from agents.fused.arrays import Doubles
 from agents.fused.norms import merge, merge_moments, normalize_rewards
 from agents.ranks import Ranks, current
 from envs.kernels import kernel, overload_of

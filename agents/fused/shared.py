@@ -12,9 +12,10 @@ from torch import Tensor
 
 from agents.fused import chunk
 from agents.fused import memory as layout
-from agents.fused.heads import head_of, work_for
+from agents.fused.arrays import Doubles, zeros
+from agents.fused.head_arrays import head_of, work_for
 from agents.fused.learn import GRADIENT_NOT_FINITE
-from agents.fused.memory import Doubles, Memory, Net, Norms, Parameters, PPOScratch, Reports, Scratch, zeros
+from agents.fused.memory import Memory, Net, Norms, Parameters, PPOScratch, Reports, Scratch
 from agents.fused.optimizers import ADAM, RMSPROP, RMSPROP_TF_LIKE
 from agents.fused.program import Kernels
 from agents.fused.ranks import rank_arrays

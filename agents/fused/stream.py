@@ -9,10 +9,12 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from agents.fused.arrays import Doubles, Floats
 from agents.fused.chunk import encode_rows, step_native_worlds, store_successor
-from agents.fused.heads import Work, sample
+from agents.fused.head_arrays import Work
+from agents.fused.heads import sample
 from agents.fused.learn import DONE
-from agents.fused.memory import Batch, Doubles, Floats, Norms
+from agents.fused.memory import Batch, Norms
 from agents.fused.network import copy_row
 from agents.fused.stream_network import StreamNet
 from agents.fused.stream_update import learn, write_parameters

@@ -7,7 +7,8 @@ the gradient of its sums; it is never stored, except in a trace.
 import math
 from typing import NamedTuple
 
-from agents.fused.memory import COLUMN, FAN_IN, FAN_OUT, WEIGHT, WIDTH, Doubles, Floats, Integers
+from agents.fused.arrays import Doubles, Floats, Integers
+from agents.fused.memory import COLUMN, FAN_IN, FAN_OUT, WEIGHT, WIDTH
 from agents.fused.rows import row_product, transposed_product
 from agents.fused.units import LEAK, LEAKY_RELU, TANH, normalize_units, through_norm
 from envs.kernels import inlined, kernel

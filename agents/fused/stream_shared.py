@@ -8,8 +8,9 @@ import torch
 from torch import Tensor, nn
 
 from agents.fused import stream
-from agents.fused.heads import head_of, work_for
-from agents.fused.memory import COLUMN, FAN_IN, WIDTH, Integers, Reports, layer_table, new_batch, padded, views, zeros
+from agents.fused.arrays import Integers, zeros
+from agents.fused.head_arrays import head_of, work_for
+from agents.fused.memory import COLUMN, FAN_IN, WIDTH, Reports, layer_table, new_batch, padded, views
 from agents.fused.program import Kernels
 from agents.fused.shared import norms_of
 from agents.fused.stream import StreamMemory

@@ -60,7 +60,7 @@ def policy_slope(options, batch, likelihood, weight, policy, slope, work):
     order, z, g, advantage = work.order[:1], work.z[:1], work.g[:1], work.e[0]
     advantage[0] = -likelihood
     stored(head, batch.behavior, order, z)
-    _, entropy = policy_losses(head, z, batch.discrete, batch.continuous, order, advantage, -weight, 1.0, g)
+    _, entropy = policy_losses(head, z, batch.discrete, batch.continuous, order, advantage, -weight, 1.0, g, work)
     to_outputs(head, z, g, slope, work.before[0])
     if head.gaussian:
         for k in range(size):

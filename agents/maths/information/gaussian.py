@@ -13,7 +13,7 @@ from agents.maths.information.numerics import phi
 
 Array = NDArray[np.float64]
 _NODES = 64  # nodes of each quadrature
-_REACH = 20.0  # upper limit of integration; log1p(e^{−2u}) is below 1e-17 beyond
+REACH = 20.0  # upper limit of integration; log1p(e^{−2u}) is below 1e-17 beyond
 
 
 def gaussian_entropy(
@@ -87,7 +87,7 @@ def log_tanh_slope(u: Tensor) -> Tensor:
 
 
 def _expected_slope_narrow(mean: Tensor, std: Tensor) -> Tensor:
-    node, weight = (torch.from_numpy(x).to(mean.device) for x in _hermite())
+    node, weight = (torch.from_numpy(x).to(mean.device) for x in hermite())
     values = log_tanh_slope(mean.unsqueeze(-1) + std.unsqueeze(-1) * node)
     return (values * weight).sum(-1) / math.sqrt(2 * math.pi)
 
@@ -95,20 +95,22 @@ def _expected_slope_narrow(mean: Tensor, std: Tensor) -> Tensor:
 def _expected_slope_wide(mean: Tensor, std: Tensor) -> Tensor:
     z = mean / std
     size = std * math.sqrt(2 / math.pi) * (-0.5 * z.square()).exp() + mean * torch.erf(z / math.sqrt(2))  # E|u|
-    node, weight = (torch.from_numpy(x).to(mean.device) for x in _legendre())
-    u = _REACH / 2 * (node + 1)
+    node, weight = (torch.from_numpy(x).to(mean.device) for x in legendre())
+    u = REACH / 2 * (node + 1)
     density = sum((-0.5 * ((sign * u - mean.unsqueeze(-1)) / std.unsqueeze(-1)).square()).exp() for sign in (1, -1))
-    rest = ((-2 * u).exp().log1p() * density * weight).sum(-1) * (_REACH / 2) / (std * math.sqrt(2 * math.pi))
+    rest = ((-2 * u).exp().log1p() * density * weight).sum(-1) * (REACH / 2) / (std * math.sqrt(2 * math.pi))
     return 2 * (math.log(2) - size - rest)
 
 
 @cache
-def _hermite() -> tuple[Array, Array]:
+def hermite() -> tuple[Array, Array]:
+    """Nodes and weights for E[f(ε)] = Σ w f(x) / √(2π), ε ~ N(0, 1)."""
     return np.polynomial.hermite_e.hermegauss(_NODES)
 
 
 @cache
-def _legendre() -> tuple[Array, Array]:
+def legendre() -> tuple[Array, Array]:
+    """Nodes and weights for ∫ f = Σ w f(x) over [−1, 1]."""
     return np.polynomial.legendre.leggauss(_NODES)
 
 

@@ -63,6 +63,10 @@ class Reals(Noisy):
     action_space = spaces.Box(-1, 1, (2,))
 
 
+class Bounded(Noisy):
+    action_space = spaces.Box(np.array([-3, 1], np.float32), np.array([0.5, 2], np.float32))
+
+
 HEADS = (Factors, MaskedFactors, Masked, Bits)
 AGENTS: dict[str, dict[str, Any]] = {
     "a2c": {"num_envs": 3, "n_steps": 4, "ent_coef": 0.02, "max_policy_shift": 1e-6, "learning_rate": 1e-3},
@@ -85,6 +89,8 @@ def built(name: str, env: type[Noisy], engine: str, **settings: Any) -> ActorCri
 
 CASES = [(name, env, dict[str, Any]()) for name in AGENTS for env in HEADS]
 CASES += [(name, Reals, {"state_dependent_std": True, "log_std_init": 1.999}) for name in ("a2c", "ppo")]
+CASES += [(name, Bounded, {"squash_output": True, "log_std_init": log_std}) for name in AGENTS for log_std in (-0.5, 1)]
+CASES += [("ppo", Bounded, {"squash_output": True, "state_dependent_std": True})]
 
 
 @pytest.mark.parametrize(("name", "env", "settings"), CASES)
@@ -122,3 +128,17 @@ def test_a_resumed_run_is_the_undisturbed_one(env: type[Noisy], tmp_path: Path) 
     assert saved(resumed.learn(132), tmp_path / "part") == saved(whole, tmp_path / "whole")
     other.learn(132)
     torch.testing.assert_close(parameters(other), parameters(whole), rtol=0, atol=1e-4)
+
+
+def test_squashed_actions_are_those_of_torch() -> None:
+    """At σ = e² most actions lie at a bound, and every one counts as inside."""
+    with double_precision():
+        fused, reference = (
+            built("a2c", Bounded, engine, squash_output=True, log_std_init=2.0) for engine in ("fused", "torch")
+        )
+        obs, _ = reference.worlds.reset()
+        for _ in range(20):
+            ours, theirs = fused.act(obs).action, reference.act(obs).action
+            torch.testing.assert_close(ours, theirs, rtol=1e-12, atol=1e-12)
+            assert Bounded.action_space.contains(ours[0].float().numpy())
+        assert fused.learn(48).engine_in_use == "fused"

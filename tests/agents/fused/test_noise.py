@@ -5,7 +5,7 @@ import pytest
 import torch
 from gymnasium import spaces
 
-from agents.fused.heads import head_of
+from agents.fused.head_arrays import head_of
 from agents.fused.noise import Noise, draw
 from agents.networks.heads import Head
 from agents.ranks import ALONE

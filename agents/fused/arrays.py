@@ -1,0 +1,14 @@
+"""Types of the arrays that kernels work on."""
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+Floats = NDArray[np.floating]  # of torch's default type
+Doubles = NDArray[np.float64]
+Integers = NDArray[np.int64]
+
+
+def zeros(*shape: int) -> Floats:
+    """Zeros of torch's default type."""
+    return torch.zeros(shape).numpy()
