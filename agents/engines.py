@@ -147,8 +147,8 @@ def network_obstacle(settings: ActorCriticSettings, policy: Policy, device: torc
     """Why no compiled engine can run these networks; empty if they can."""
     if settings.threads > 1:
         return f"it runs on one thread, threads is {settings.threads}"
-    if not policy.trunk.empty:
-        return "it has plain hidden layers only: no convolutions, recurrent or shared layers, or custom modules"
+    if policy.trunk.encoder is not None or policy.trunk.memory is not None:
+        return "it has plain hidden layers only: no convolutions, recurrent layers, or custom modules"
     if device.type != "cpu":
         return f"it runs on the CPU, device is {settings.device}"
     if torch.get_default_device().type != "cpu":

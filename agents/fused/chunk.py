@@ -17,6 +17,7 @@ from agents.fused.memory import PPOScratch
 from agents.fused.network import copy_row, forward, last_output, units_of
 from agents.fused.norms import normalize_rows
 from agents.fused.ranks import count_of
+from agents.fused.trunk import features
 from envs.backends.native_physics import step_worlds
 from envs.kernels import inlined, kernel, overload_of
 
@@ -84,10 +85,12 @@ def encode_rows(options, batch, norms, begin, end):
 
 
 @inlined
-def sample_actions(options, theta, layers, outputs, batch, work, noise, begin, end):
+def sample_actions(options, theta, layers, outputs, batch, scratch, noise, begin, end):
     """a ~ π_θ(·|x) for the rows of x from begin to end. noise: of each row, see `agents.fused.heads.sample`."""
-    forward(theta, layers, outputs, len(batch.x), units_of(options), batch.x, begin, end)
-    out = last_output(outputs, layers, len(batch.x))
+    work, capacity, units = scratch.work, len(batch.x), units_of(options)
+    h = features(theta, scratch.trunk, capacity, units, batch.x, begin, end)
+    forward(theta, layers, outputs, capacity, units, h, begin, end)
+    out = last_output(outputs, layers, capacity)
     behavior, discrete, continuous, order = batch.behavior, batch.discrete, batch.continuous, work.order[begin:end]
     choose(batch.head, theta, out, batch.legal, behavior, order, noise, discrete, continuous, work.z)
 
@@ -99,7 +102,7 @@ def act_on(options, params, policy, batch, scratch, norms, obs, noise, begin):
     for i in range(len(obs)):
         copy_row(obs, i, batch.raw_obs, begin + i)
     encode_rows(options, batch, norms, begin, end)
-    sample_actions(options, params.theta, policy.layers, policy.outputs, batch, scratch.work, noise, begin, end)
+    sample_actions(options, params.theta, policy.layers, policy.outputs, batch, scratch, noise, begin, end)
 
 
 @kernel
@@ -160,7 +163,7 @@ def load(memory, obs, next_obs, discrete, continuous, behavior, reward, terminat
 
     Arguments: the fields of `agents.rollout.Rollout`; obs and actions have T · N rows. Returns the rows of x in use.
     """
-    settings, params, policy, _, batch, _, norms, _ = memory
+    settings, params, policy, _, batch, scratch, norms, _ = memory
     options, rows, envs = settings[0], len(obs), reward.shape[1]
     for r in range(rows):
         copy_row(obs, r, batch.raw_obs, r)
@@ -175,7 +178,9 @@ def load(memory, obs, next_obs, discrete, continuous, behavior, reward, terminat
         copy_row(terminated, t, batch.terminated, t)
         copy_row(truncated, t, batch.truncated, t)
     encode_rows(options, batch, norms, 0, rows)
-    forward(params.theta, policy.layers, policy.outputs, len(batch.x), units_of(options), batch.x, 0, rows)
+    capacity, units = len(batch.x), units_of(options)
+    h = features(params.theta, scratch.trunk, capacity, units, batch.x, 0, rows)
+    forward(params.theta, policy.layers, policy.outputs, capacity, units, h, 0, rows)
     return 2 * rows
 
 

@@ -14,6 +14,7 @@ from agents.fused.norms import scale_and_clip
 from agents.fused.optimizers import descend, sum_of_squares
 from agents.fused.ranks import add_with, count_of, normalize_rewards_of, observe, sums
 from agents.fused.statistics import errors_and_targets, explained_variance, standardize
+from agents.fused.trunk import backward_trunk, collect, features
 from agents.maths import adaptation, schedules
 from agents.maths.adaptation import ENTROPY_GAIN, SHIFT_GAIN, SHIFT_HORIZON
 from envs.kernels import inlined, kernel
@@ -98,18 +99,23 @@ def gradient(options, params, policy, value, batch, scratch, steps, x_rows, vf_c
     """Writes the gradient of policy loss + vf_coef · value loss − ent_coef · entropy, of all ranks, to params.grad."""
     theta, grad, x, units, deltas = params.theta, params.grad, batch.x, units_of(options), scratch.delta
     rows, capacity, transposed, no_bias = steps * batch.reward.shape[1], len(x), scratch.transposed, scratch.no_bias
-    forward(theta, value.layers, value.outputs, capacity, units, x, 0, x_rows)
+    trunk = scratch.trunk
+    h = features(theta, trunk, capacity, units, x, rows, x_rows)
+    forward(theta, value.layers, value.outputs, capacity, units, h, 0, x_rows)
     v = last_output(value.outputs, value.layers, capacity)[:, 0]
     advantages(options, batch, scratch, steps, v)
     delta = last_output(deltas, value.layers, capacity)
     target, ranks = scratch.target.reshape(-1), scratch.ranks
     report.value_loss = value_gradient(vf_coef, delta, target, rows, rows * count_of(ranks), v)
     moments = errors_and_targets(target, v, rows)
-    backward(theta, grad, value.layers, value.outputs, deltas, capacity, units, x, transposed, no_bias, rows)
+    backward(theta, grad, value.layers, value.outputs, deltas, capacity, units, h, transposed, no_bias, rows)
+    collect(theta, value.layers, deltas, trunk, capacity, transposed, no_bias, rows, True)
     out = last_output(policy.outputs, policy.layers, capacity)
     delta, advantage = last_output(deltas, policy.layers, capacity), scratch.advantage.reshape(-1)
     policy_gradient(options, batch, scratch.work, theta, grad, out, delta, advantage, rows, ranks, ent_coef, report)
-    backward(theta, grad, policy.layers, policy.outputs, deltas, capacity, units, x, transposed, no_bias, rows)
+    backward(theta, grad, policy.layers, policy.outputs, deltas, capacity, units, h, transposed, no_bias, rows)
+    collect(theta, policy.layers, deltas, trunk, capacity, transposed, no_bias, rows, False)
+    backward_trunk(theta, grad, trunk, capacity, units, x, transposed, no_bias, rows)
     losses = (report.policy_loss, report.value_loss, report.entropy, 0.0, 0.0)
     losses, moments = add_with(ranks, grad, losses, rows, moments)
     report.policy_loss, report.value_loss, report.entropy, _, _ = losses
@@ -120,8 +126,9 @@ def gradient(options, params, policy, value, batch, scratch, steps, x_rows, vf_c
 @kernel
 def policy_shift(options, theta, layers, batch, scratch, rows):
     """Mean KL(π_before ‖ π_now) and mean JS over the rollout's states; JS is NaN unless actions are Discrete."""
-    capacity = len(batch.x)
-    forward(theta, layers, scratch.delta, capacity, units_of(options), batch.x, 0, rows)
+    capacity, units = len(batch.x), units_of(options)
+    h = features(theta, scratch.trunk, capacity, units, batch.x, 0, rows)
+    forward(theta, layers, scratch.delta, capacity, units, h, 0, rows)
     now = last_output(scratch.delta, layers, capacity)
     head, order, work = batch.head, scratch.work.order[:rows], scratch.work
     stored(head, batch.behavior, order, work.before)
@@ -184,7 +191,7 @@ def adapt_entropy(target, adaptive, entropy):
 
 @inlined
 def learn(options, params, policy, value, batch, scratch, norms, adaptive, steps, x_rows, progress, measure, report):
-    """One update. Needs the policy's outputs for the first T · N rows of x: acting or `forward` has written them.
+    """One update. Needs the outputs of the policy for the first T · N rows of x: acting or `load` has written them.
 
     x_rows: rows of x in use, observations and successors; measure: whether to report the policy shift.
     Returns DONE, or GRADIENT_NOT_FINITE before any parameter changes, or SHIFT_NOT_FINITE.

@@ -26,8 +26,17 @@ class Net(NamedTuple):
     outputs: Floats  # [≥ rows · Σ widths], the layers' outputs one layer after the other: see `agents.fused.network`
 
 
+class Trunk(NamedTuple):
+    """The layers that both networks share, as part of π_θ; each array is empty if they share none."""
+
+    layers: Integers  # as in `Net`
+    outputs: Floats  # as in `Net`, with f after the last layer too
+    deltas: Floats  # gradients of the outputs, laid out as they are
+    part: Floats  # [≥ rows, width of the last layer], what one network adds to the gradient of the last output
+
+
 class Parameters(NamedTuple):
-    """Flat arrays: a Gaussian's log-std, then π_θ, then V_φ from index `split` on."""
+    """Flat arrays: a Gaussian's log-std, then π_θ, its trunk first, then V_φ from index `split` on."""
 
     theta: Floats  # [P]
     grad: Floats  # [P]
@@ -62,6 +71,7 @@ class Scratch(NamedTuple):
     target: Floats  # [T, N]
     coefficients: NDArray[np.void]  # [1] of COEFFICIENTS, in the current update
     ranks: tuple[object, ...]  # see `agents.fused.ranks`
+    trunk: Trunk
 
 
 class PPOScratch(NamedTuple):
@@ -75,6 +85,7 @@ class PPOScratch(NamedTuple):
     target: Floats
     coefficients: NDArray[np.void]
     ranks: tuple[object, ...]
+    trunk: Trunk
     x: Floats  # [batch size, D], the observations of a minibatch
     part_advantage: Floats  # [batch size], its advantages
     part_weight: Doubles  # [batch size], ln π(a|s), then the derivative of its gain by it
@@ -172,16 +183,16 @@ def padded(size: int) -> int:
     return -(-size // PAD) * PAD
 
 
-def layer_table(net: nn.Sequential, offset: int) -> tuple[Integers, int]:
+def layer_table(net: nn.Sequential | None, offset: int) -> tuple[Integers, int]:
     """`Net.layers` of a network whose parameters begin at `offset`, and the offset at which they end."""
     rows, column = [], 0
-    for layer in net:
+    for layer in net or ():
         if isinstance(layer, nn.Linear):
             width = padded(layer.out_features)
             bias = offset + layer.in_features * width
             rows.append((layer.in_features, layer.out_features, width, offset, bias, column))
             offset, column = bias + width, column + width
-    return np.array(rows, np.int64), offset
+    return np.array(rows, np.int64).reshape(-1, 6), offset
 
 
 def room(layers: Integers, rows: int, layer_norm: bool) -> int:
@@ -190,9 +201,15 @@ def room(layers: Integers, rows: int, layer_norm: bool) -> int:
     return 2 * outputs + rows * len(layers) if layer_norm else outputs
 
 
-def views(net: nn.Sequential, layers: Integers, flat: Tensor) -> list[tuple[Tensor, Tensor]]:
+def new_trunk(layers: Integers, rows: int, layer_norm: bool) -> Trunk:
+    """Room for so many rows."""
+    length, width = room(layers, rows, layer_norm), int(layers[-1, WIDTH]) if len(layers) else 0
+    return Trunk(layers, zeros(length), zeros(length), zeros(rows if width else 0, width))
+
+
+def views(net: nn.Sequential | None, layers: Integers, flat: Tensor) -> list[tuple[Tensor, Tensor]]:
     """Each parameter of the network, and the view of a flat tensor that is to hold it."""
-    linears = [layer for layer in net if isinstance(layer, nn.Linear)]
+    linears = [layer for layer in net or () if isinstance(layer, nn.Linear)]
     pairs: list[tuple[Tensor, Tensor]] = []
     for layer, (fan_in, fan_out, width, weight, bias, _) in zip(linears, layers.tolist(), strict=True):
         pairs.append((layer.weight, flat.as_strided((fan_out, fan_in), (1, width), weight)))

@@ -75,21 +75,46 @@ def denormalize(deltas, outputs, layers, i, capacity, rows):
         through_norm(deltas, place, outputs, sums + place, size, width, scale)
 
 
+@inlined
+def activate(outputs, layers, i, capacity, units, begin, end):
+    """h ← f(N(h)) over layer i, for the rows from begin to end."""
+    activation, layer_norm = units
+    if layer_norm:
+        normalize(outputs, layers, i, capacity, begin, end)
+    activate_all(activation, flat_output(outputs, layers, i, capacity, begin, end))
+
+
+@inlined
+def through_units(deltas, outputs, layers, i, capacity, units, rows):
+    """From the gradient of layer i's output to that of its sums, in place."""
+    activation, layer_norm = units
+    delta = flat_output(deltas, layers, i, capacity, 0, rows)
+    through_activation(activation, delta, flat_output(outputs, layers, i, capacity, 0, rows))
+    if layer_norm:
+        denormalize(deltas, outputs, layers, i, capacity, rows)
+
+
+@inlined
+def pass_down(theta, layers, deltas, i, capacity, transposed, no_bias, rows, below):
+    """below = δ_i W_iᵀ, the gradient of layer i's input, [rows, inputs padded]."""
+    layer, width = layers[i], below.shape[1]
+    w = transposed[: layer[WIDTH] * width].reshape(layer[WIDTH], width)
+    transpose(weight_of(theta, layer), w)
+    matmul(output_of(deltas, layers, i, capacity)[:rows], w[: layer[FAN_OUT]], no_bias, below)
+
+
 @kernel
 def forward(theta, layers, outputs, capacity, units, x, begin, end):
     """h_i = f(N(h_{i−1} W_i + b_i)), the last layer without f and N, for the rows from begin to end. x: [≥ end, D].
 
     N: layer normalization, or nothing.
     """
-    h, rows, (activation, layer_norm) = x[begin:end], end - begin, units
+    h, rows = x[begin:end], end - begin
     for i in range(len(layers)):
-        flat = flat_output(outputs, layers, i, capacity, begin, end)
-        y = flat.reshape(rows, layers[i, WIDTH])
+        y = flat_output(outputs, layers, i, capacity, begin, end).reshape(rows, layers[i, WIDTH])
         matmul(h, weight_of(theta, layers[i]), bias_of(theta, layers[i]), y)
         if i < len(layers) - 1:
-            if layer_norm:
-                normalize(outputs, layers, i, capacity, begin, end)
-            activate_all(activation, flat)
+            activate(outputs, layers, i, capacity, units, begin, end)
         h = y
 
 
@@ -99,7 +124,6 @@ def backward(theta, grad, layers, outputs, deltas, capacity, units, x, transpose
 
     transposed: scratch space for one weight; no_bias: zeros.
     """
-    activation, layer_norm = units
     for i in range(len(layers) - 1, -1, -1):
         layer = layers[i]
         delta = output_of(deltas, layers, i, capacity)[:rows]
@@ -107,14 +131,9 @@ def backward(theta, grad, layers, outputs, deltas, capacity, units, x, transpose
         matmul(h.T, delta, no_bias, weight_of(grad, layer))
         sum_rows(delta, bias_of(grad, layer))
         if i > 0:
-            w = transposed[: layer[WIDTH] * h.shape[1]].reshape(layer[WIDTH], h.shape[1])
-            transpose(weight_of(theta, layer), w)
-            below = flat_output(deltas, layers, i - 1, capacity, 0, rows)
-            matmul(delta, w[: layer[FAN_OUT]], no_bias, below.reshape(h.shape))
-            above = flat_output(outputs, layers, i - 1, capacity, 0, rows)
-            through_activation(activation, below, above)
-            if layer_norm:
-                denormalize(deltas, outputs, layers, i - 1, capacity, rows)
+            below = output_of(deltas, layers, i - 1, capacity)[:rows]
+            pass_down(theta, layers, deltas, i, capacity, transposed, no_bias, rows, below)
+            through_units(deltas, outputs, layers, i - 1, capacity, units, rows)
 
 
 @fast_kernel

@@ -23,6 +23,7 @@ from agents.fused.network import backward, copy_row, forward, last_output, units
 from agents.fused.optimizers import descend, sum_of_squares
 from agents.fused.ranks import NO_MOMENTS, add_with, keep_own, observe, pooled
 from agents.fused.statistics import errors_and_targets, explained_variance, standardize
+from agents.fused.trunk import backward_trunk, collect, features
 from envs.kernels import allocating_kernel, inlined, kernel
 
 OUTSIDE = 3  # of the trust region
@@ -121,20 +122,24 @@ def step(options, params, policy, value, batch, scratch, adaptive, order, total,
     """
     theta, grad, x, units = params.theta, params.grad, scratch.x, units_of(options)
     deltas, rows = scratch.delta, len(order)
-    transposed, no_bias, (ent_coef, kl_coef) = scratch.transposed, scratch.no_bias, coefficients
+    trunk, transposed, no_bias, (ent_coef, kl_coef) = scratch.trunk, scratch.transposed, scratch.no_bias, coefficients
     for r in range(rows):
         copy_row(batch.x, order[r], x, r)
-    forward(theta, value.layers, value.outputs, rows, units, x, 0, rows)
+    h = features(theta, trunk, rows, units, x, 0, rows)
+    forward(theta, value.layers, value.outputs, rows, units, h, 0, rows)
     v, delta = last_output(value.outputs, value.layers, rows)[:, 0], last_output(deltas, value.layers, rows)
     target = scratch.target.reshape(-1)
     value_loss = value_gradient(now.vf_coef, now.clip_range_vf, delta, target, scratch.v, order, total, v)
-    backward(theta, grad, value.layers, value.outputs, deltas, rows, units, x, transposed, no_bias, rows)
-    forward(theta, policy.layers, policy.outputs, rows, units, x, 0, rows)
+    backward(theta, grad, value.layers, value.outputs, deltas, rows, units, h, transposed, no_bias, rows)
+    collect(theta, value.layers, deltas, trunk, rows, transposed, no_bias, rows, True)
+    forward(theta, policy.layers, policy.outputs, rows, units, h, 0, rows)
     out, delta = last_output(policy.outputs, policy.layers, rows), last_output(deltas, policy.layers, rows)
     policy_loss, entropy, outside, approx_kl = policy_gradient(
         options, batch, scratch, theta, grad, out, delta, order, total, now, ent_coef, kl_coef
     )
-    backward(theta, grad, policy.layers, policy.outputs, deltas, rows, units, x, transposed, no_bias, rows)
+    backward(theta, grad, policy.layers, policy.outputs, deltas, rows, units, h, transposed, no_bias, rows)
+    collect(theta, policy.layers, deltas, trunk, rows, transposed, no_bias, rows, False)
+    backward_trunk(theta, grad, trunk, rows, units, x, transposed, no_bias, rows)
     if rows == 0:  # the minibatch has rows of other ranks only, and products of none are undefined
         grad[:] = 0
     numbers = (policy_loss, value_loss, entropy, outside, approx_kl)
@@ -196,8 +201,10 @@ def learn(options, params, policy, value, batch, scratch, norms, adaptive, steps
     now, totals = scratch.coefficients[0], scratch.totals
     totals[:] = 0
     preprocess_rewards(options, batch, norms, scratch.ranks, steps)
-    forward(theta, value.layers, value.outputs, len(batch.x), units_of(options), batch.x, 0, x_rows)
-    v = last_output(value.outputs, value.layers, len(batch.x))[:, 0]
+    capacity, units = len(batch.x), units_of(options)
+    h = features(theta, scratch.trunk, capacity, units, batch.x, rows, x_rows)
+    forward(theta, value.layers, value.outputs, capacity, units, h, 0, x_rows)
+    v = last_output(value.outputs, value.layers, capacity)[:, 0]
     advantages(options, batch, scratch, steps, v)
     for r in range(rows):
         scratch.v[r] = v[r]

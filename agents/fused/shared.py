@@ -45,6 +45,7 @@ class Shared:
         self.learner = learner
         self.head = head_of(learner.policy.head)
         begin = 0 if learner.policy.log_std is None else layout.padded(self.head.size)
+        self.trunk, begin = layout.layer_table(learner.policy.trunk.shared, begin)
         self.policy, split = layout.layer_table(learner.policy.net, begin)
         self.value, total = layout.layer_table(learner.value.net, split)
         self.n_steps = learner.settings.n_steps
@@ -113,12 +114,9 @@ class Shared:
         norm = self.learner.settings.layer_norm
         nets = [Net(layers, zeros(layout.room(layers, rows, norm))) for layers in (self.policy, self.value)]
         batch = layout.new_batch(self.head, rows, steps, envs, inputs)
-        turned = max(
-            [int(above[2] * below[2]) for layers in (self.policy, self.value) for below, above in pairwise(layers)],
-            default=0,
-        )
-        longest = max(len(net.outputs) for net in nets)
-        widest = max(int(layers[:, 2].max()) for layers in (self.policy, self.value))
+        paths = [[int(layer[layout.WIDTH]) for layer in (*self.trunk, *layers)] for layers in (self.policy, self.value)]
+        turned = max([above * below for path in paths for below, above in pairwise(path)], default=0)
+        longest, widest = max(len(net.outputs) for net in nets), max(map(max, paths))
         scratch = self.scratch(
             Scratch(
                 zeros(longest),
@@ -129,6 +127,7 @@ class Shared:
                 zeros(steps, envs),
                 np.zeros(1, layout.coefficients_type(self.scheduled)),
                 rank_arrays(self.learner.ranks, steps, envs, inputs),
+                layout.new_trunk(self.trunk, rows, norm),
             ),
             inputs,
         )
@@ -176,7 +175,8 @@ class Shared:
     def _places(self, flat: Tensor) -> list[tuple[Tensor, Tensor]]:
         """Every parameter of the learner, and where it lies in a flat tensor."""
         policy, value = self.learner.policy, self.learner.value
-        pairs = layout.views(policy.net, self.policy, flat) + layout.views(value.net, self.value, flat)
+        nets = ((policy.trunk.shared, self.trunk), (policy.net, self.policy), (value.net, self.value))
+        pairs = [pair for net, layers in nets for pair in layout.views(net, layers, flat)]
         return pairs if policy.log_std is None else [(policy.log_std, flat[: self.head.size]), *pairs]
 
 

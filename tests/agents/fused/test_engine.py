@@ -36,6 +36,10 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "layer normalization, tanh": {"layer_norm": True, "max_policy_shift": 1e-7, "gae_lambda": 0.9, "n_steps": 3},
     "networks of different shapes": {"net_arch": {"pi": [20], "vf": [33, 7]}, "ortho_init": False, "n_steps": 2},
     "no hidden layer": {"net_arch": (), "n_steps": 2},
+    "shared layers": {"shared_layers": "all", "net_arch": (33, 20), "n_steps": 3, "gae_lambda": 0.9, "ent_coef": 0.01},
+    "one shared layer, normalized": {
+        "shared_layers": "all", "net_arch": (7,), "layer_norm": True, "max_policy_shift": 1e-7, "critic_lr_scale": 3.0,
+    },
     "schedules of all": {
         "n_steps": 2, "learning_rate": Cosine(1e-4, 1e-6), "critic_lr_scale": Linear(3.0, 0.5, 0.5),
         "vf_coef": Exponential(1.0, 0.1), "max_grad_norm": Cosine(0.1, 10.0, 0.8), "ent_coef": Cosine(0.02, 0.01, 0.3),
