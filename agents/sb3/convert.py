@@ -111,10 +111,11 @@ def _check_algorithm(model: Model) -> None:
         raise ConfigError(f"the model's policy is a {type(policy).__name__}; only MlpPolicy can be converted")
     if type(policy.features_extractor) is not FlattenExtractor:
         raise ConfigError(
-            f"the model's features extractor is a {type(policy.features_extractor).__name__}, which A2C does not have"
+            f"the model's features extractor is a {type(policy.features_extractor).__name__}; only MlpPolicy's own, "
+            "FlattenExtractor, can be converted"
         )
     if model.use_sde or policy.squash_output:
-        raise ConfigError("the model uses state-dependent exploration (use_sde), which A2C does not have")
+        raise ConfigError("the model uses state-dependent exploration (use_sde), which cannot be converted")
 
 
 def _settings(model: Model) -> dict[str, object]:
@@ -147,17 +148,26 @@ def _schedule(schedule: Callable[[float], float]) -> Schedule:
 def _network(policy: ActorCriticPolicy) -> dict[str, object]:
     nets = (policy.mlp_extractor.policy_net, policy.mlp_extractor.value_net)
     actor, critic = ([layer.out_features for layer in linears(net)] for net in nets)
-    kinds = {type(layer) for net in nets for layer in net if not isinstance(layer, nn.Linear)}
-    known = [name for name, kind in ACTIVATIONS.items() if kinds <= {kind}]
+    units = [layer for net in nets for layer in net if not isinstance(layer, nn.Linear)]
+    known = [name for name, kind in ACTIVATIONS.items() if all(_same_function(layer, kind()) for layer in units)]
     if not known:
         raise ConfigError(
-            f"the model's activation is {', '.join(sorted(kind.__name__ for kind in kinds))}; "
-            f"A2C has {', '.join(ACTIVATIONS)}"
+            f"the model's activation is {', '.join(sorted(set(map(repr, units))))}; "
+            f"A2C has, with torch's default arguments, {', '.join(ACTIVATIONS)}"
         )
     arch = actor if actor == critic else {"pi": actor, "vf": critic}
     return {
         "net_arch": arch, "activation": known[0], "ortho_init": policy.ortho_init, "log_std_init": policy.log_std_init,
     }  # fmt: skip
+
+
+def _same_function(layer: nn.Module, other: nn.Module) -> bool:
+    """Whether both are of one type, with the same arguments, such as a slope."""
+    own, others = (
+        {name: value for name, value in vars(module).items() if name not in ("training", "inplace") and name[0] != "_"}
+        for module in (layer, other)
+    )
+    return type(layer) is type(other) and own == others
 
 
 def _optimizer(optimizer: optim.Optimizer) -> dict[str, object]:

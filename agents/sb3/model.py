@@ -127,9 +127,10 @@ def check_settings(settings: A2CSettings, drop: Collection[str] = ()) -> None:
     used += [name for name in NUMBERS if not isinstance(getattr(settings, name), float)]
     if lacking := [name for name in used if name not in drop]:
         name = lacking[0]
+        default = "null" if defaults[name] is None else defaults[name]
         raise ConfigError(
             f"{name_of} has no counterpart of {name}: {getattr(settings, name)}; "
-            f"set it to its default, or ignore it with to_sb3(agent, drop={lacking})"
+            f"set it to its default, {default}; to_sb3 can ignore it, with drop={lacking}"
         )
 
 

@@ -40,7 +40,7 @@ class RunSettings:
 
     # Stopping
     stop_at: float | Literal["threshold"] | None = None  # greedy mean return to stop at; threshold: the environment's
-    eval_patience: Count | None = None  # evaluations during training without a better one, after which it stops
+    eval_patience: Count | None = None  # evaluations in a row worse than the best, after which it stops
     pause_at: Steps | None = None  # environment steps after which it ends, to go on by --resume; null: off
     max_seconds: float | None = None  # seconds of training and of evaluations during training, after which it stops
 

@@ -47,7 +47,7 @@ ATTRIBUTES = {  # of A2C, for which an AttributeError gives this advice
     "rollout_buffer_kwargs": "a rollout lives for one update: override agent.update",
     "set_logger": "a hook of learn receives every metric",
     "set_parameters": "write agent.load_state_dict(state)",
-    "set_random_seed": "pass seed= to the constructor or to load",
+    "set_random_seed": "pass seed= to the constructor; a loaded agent continues with its own random numbers",
     "start_time": "write agent.loop.seconds, the time spent training",
     "tensorboard_log": "a hook of learn receives every metric",
     "train": "write agent.update(rollout)",

@@ -219,7 +219,8 @@ class Other(sb3.common.torch_layers.FlattenExtractor):
 @pytest.mark.parametrize(
     ("model", "words"),
     [
-        (lambda: cartpole(policy_kwargs={"activation_fn": nn.PReLU}), "activation is PReLU; A2C has tanh, relu"),
+        (lambda: cartpole(policy_kwargs={"activation_fn": nn.PReLU}), r"is PReLU\(num_parameters=1\); A2C has"),
+        (lambda: cartpole(policy_kwargs={"activation_fn": lambda: nn.LeakyReLU(0.2)}), "is LeakyReLU.*0.2.*A2C has"),
         (lambda: cartpole(policy_kwargs={"features_extractor_class": Other}), "features extractor is a Other"),
         (lambda: cartpole(policy_kwargs={"optimizer_class": optim.SGD}, use_rms_prop=False), "optimizer is SGD"),
         (lambda: cartpole(policy_kwargs={"optimizer_class": optim.Adam, "optimizer_kwargs": {"weight_decay": 0.1}}),
