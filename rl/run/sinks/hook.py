@@ -20,7 +20,7 @@ from agents.training import Hook, Training
 from envs.extras import install_command
 from rl.run.sinks.base import EVALUATIONS, ROWS, Described, Pixels, evaluation_tags, tagged
 from rl.run.sinks.link import Link
-from rl.run.sinks.process import SINKS, Finished, Message, Picture, Scalars
+from rl.run.sinks.process import SINKS, Finished, Message, Picture, Scalars, warn
 
 
 def check_sinks(names: Sequence[str]) -> None:
@@ -44,7 +44,7 @@ def is_installed(name: str) -> bool:
 
 
 class Sinks(Hook):
-    """Passes rows of metrics, evaluations and pictures to sinks. A sink that raises is warned of once, and left out.
+    """Passes rows of metrics, evaluations and pictures to sinks. One that fails is warned of once and left out.
 
     `close` must be called at the end.
     """
@@ -86,8 +86,13 @@ class Sinks(Hook):
             self._link = None
 
     def _put(self, message: Message) -> None:
-        if self._names:
-            self._link = self._link or Link(self._names, self._run)
+        if self._names and self._link is None:
+            try:
+                self._link = Link(self._names, self._run)
+            except OSError as error:  # no memory, or too many processes
+                warn(", ".join(self._names), f"their process cannot start: {error}")
+                self._names = ()
+        if self._link is not None:
             self._link.put(message)
 
 

@@ -16,7 +16,7 @@ from agents import A2C
 from agents.events import Log
 from agents.hooks import Hook, Training
 from envs.extras import install_command
-from rl.run.sinks import process
+from rl.run.sinks import link, process
 from rl.run.sinks.base import ROWS, Described, Pixels, Sink
 from rl.run.sinks.hook import Sinks
 from rl.run.sinks.process import Ping, Scalars
@@ -167,6 +167,24 @@ def test_a_process_of_sinks_that_dies_ends_nothing(tmp_path: Path, capsys: pytes
         "warning: log=tensorboard: their process died; it receives nothing more, the CSV files are complete\n"
     )
     assert same_policy(agent, alone)
+
+
+def test_a_process_of_sinks_that_cannot_start_ends_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def full(*arguments: object, **options: object) -> None:
+        raise OSError(12, "Cannot allocate memory")
+
+    monkeypatch.setattr(link.subprocess, "Popen", full)
+    sinks, agent = Sinks(["tensorboard"], described(tmp_path)), new_agent()
+    agent.learn(400, hooks=[sinks], log_interval=10)
+    sinks.wait()
+    sinks.close()
+    assert agent.loop.step == 400
+    assert capsys.readouterr().err == (
+        "warning: log=tensorboard: their process cannot start: [Errno 12] Cannot allocate memory; "
+        "it receives nothing more, the CSV files are complete\n"
+    )
 
 
 def test_training_is_the_same_with_sinks_and_films(command: Command, tmp_path: Path) -> None:
