@@ -88,8 +88,8 @@ def encode_rows(options, batch, norms, begin, end):
 def sample_actions(options, theta, layers, outputs, batch, scratch, noise, begin, end):
     """a ~ π_θ(·|x) for the rows of x from begin to end. noise: of each row, see `agents.fused.heads.sample`."""
     work, capacity, units = scratch.work, len(batch.x), units_of(options)
-    h = features(theta, scratch.trunk, capacity, units, batch.x, begin, end)
-    forward(theta, layers, outputs, capacity, units, h, begin, end)
+    features(theta, scratch.trunk, capacity, units, batch.x, scratch.h, begin, end)
+    forward(theta, layers, outputs, capacity, units, scratch.h, begin, end)
     out = last_output(outputs, layers, capacity)
     behavior, discrete, continuous, order = batch.behavior, batch.discrete, batch.continuous, work.order[begin:end]
     choose(batch.head, theta, out, batch.legal, behavior, order, noise, discrete, continuous, work.z)
@@ -179,8 +179,8 @@ def load(memory, obs, next_obs, discrete, continuous, behavior, reward, terminat
         copy_row(truncated, t, batch.truncated, t)
     encode_rows(options, batch, norms, 0, rows)
     capacity, units = len(batch.x), units_of(options)
-    h = features(params.theta, scratch.trunk, capacity, units, batch.x, 0, rows)
-    forward(params.theta, policy.layers, policy.outputs, capacity, units, h, 0, rows)
+    features(params.theta, scratch.trunk, capacity, units, batch.x, scratch.h, 0, rows)
+    forward(params.theta, policy.layers, policy.outputs, capacity, units, scratch.h, 0, rows)
     return 2 * rows
 
 

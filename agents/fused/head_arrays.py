@@ -21,8 +21,7 @@ class Head(NamedTuple):
     outputs_std: bool  # ln σ is log_std_init plus an output, within log_std_range; else a parameter
     log_std_init: float
     log_std_range: tuple[float, float]
-    bounded: bool  # a Gaussian squashed into bounds: see `agents.fused.squashed`
-    bounds: Floats  # [2, A], low and high; else [2, 0]
+    bounds: Floats | tuple[()]  # [2, A], low and high of squashed actions: see `agents.fused.squashed`
     limit: float  # the largest number below 1 of torch's default type
 
     @property
@@ -44,16 +43,15 @@ class Work(NamedTuple):
     g: Doubles  # as z, gradients with respect to it
     e: Doubles  # as z, for sums over actions
     order: Integers  # [T · N], 0, 1, …
-    u: Floats  # [T · N, A], squashed actions before squashing; else [0, 0]
+    u: Floats  # [T · N, A], squashed actions before squashing; [0, 0] if they are not squashed
 
 
 def head_of(head: heads.Head) -> Head:
     """The same for kernels."""
-    actions, bounds = head.actions, torch.zeros(2, 0)
+    actions, number = head.actions, torch.get_default_dtype()
+    bounds: Floats | tuple[()] = ()
     if isinstance(actions, spaces.Box) and head.squash_output:
-        bounds = torch.stack(
-            [torch.as_tensor(bound, dtype=bounds.dtype).flatten() for bound in (actions.low, actions.high)]
-        )
+        bounds = torch.from_numpy(np.stack([actions.low.ravel(), actions.high.ravel()])).to(number).numpy()
     return Head(
         gaussian=isinstance(actions, spaces.Box),
         bits=isinstance(actions, spaces.MultiBinary),
@@ -62,13 +60,12 @@ def head_of(head: heads.Head) -> Head:
         outputs_std=head.state_dependent_std and not head.softplus_std,  # the kernels of a stream have softplus
         log_std_init=head.log_std_init,
         log_std_range=heads.LOG_STD_RANGE,
-        bounded=head.squash_output,
-        bounds=bounds.numpy(),
-        limit=1 - torch.finfo(bounds.dtype).eps / 2,
+        bounds=bounds,
+        limit=1 - torch.finfo(number).eps / 2,
     )
 
 
 def work_for(head: Head, rows: int) -> Work:
     shape = (rows, head.size if head.sizes.sum() == head.size else 2 * head.size)
-    u = zeros(rows if head.bounded else 0, head.bounds.shape[1])
+    u = zeros(rows, head.size) if len(head.bounds) else zeros(0, 0)
     return Work(np.zeros(shape), np.zeros(shape), np.zeros(shape), np.zeros(shape), np.arange(rows), u)

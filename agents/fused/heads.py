@@ -22,7 +22,7 @@ from agents.fused.densities import (
     gaussian_losses,
     squared_scores,
 )
-from agents.fused.squashed import add_squashing, squash, unsquash
+from agents.fused.squashed import add_squashing, inner, squash
 from envs.kernels import inlined, kernel
 
 
@@ -90,7 +90,7 @@ def sample(head, behavior, order, noise, discrete, continuous, z):
                     log_std = behavior[row, head.size + k]
                     std = np.exp(log_std)
                 u = behavior[row, k] + std * noise[r, k]
-                continuous[row, k] = squash(head.bounds, k, u) if head.bounded else u
+                continuous[row, k] = squash(head.bounds, k, u)
     elif head.bits:
         for r in range(len(order)):
             for k in range(head.size):
@@ -110,14 +110,11 @@ def choose(head, log_std, out, legal, behavior, order, noise, discrete, continuo
 @inlined
 def policy_losses(head, z, discrete, continuous, order, advantage, ent_coef, share, g, work):
     """Returns Σ −ln π(a) Â and Σ H; g = share · ∂(−ln π(a) Â − c H)/∂z, c = ent_coef. advantage: [rows]."""
-    if head.bounded:
-        inner, own = work.u[: len(order)], work.order[: len(order)]
-        unsquash(head.bounds, head.limit, continuous, order, inner)
-        loss, entropy = gaussian_losses(head.size, z, inner, own, advantage, ent_coef, share, g)
-        more, further = add_squashing(head.bounds, z, inner, advantage, ent_coef, share, g)
+    if head.gaussian:
+        u, rows = inner(head, continuous, order, work)
+        loss, entropy = gaussian_losses(head.size, z, u, rows, advantage, ent_coef, share, g)
+        more, further = add_squashing(head, z, u, advantage, ent_coef, share, g)
         loss, entropy = loss + more, entropy + further
-    elif head.gaussian:
-        loss, entropy = gaussian_losses(head.size, z, continuous, order, advantage, ent_coef, share, g)
     else:
         loss, entropy = categorical_losses(head.sizes, z, discrete, order, advantage, ent_coef, share, g)
     return loss, entropy
@@ -126,12 +123,9 @@ def policy_losses(head, z, discrete, continuous, order, advantage, ent_coef, sha
 @inlined
 def log_probs(head, z, discrete, continuous, order, log_prob, work):
     """Writes ln π(a) into log_prob, [rows]; of squashed actions, up to a term without parameters: ln N(u)."""
-    if head.bounded:
-        inner, own = work.u[: len(order)], work.order[: len(order)]
-        unsquash(head.bounds, head.limit, continuous, order, inner)
-        gaussian_log_probs(head.size, z, inner, own, log_prob)
-    elif head.gaussian:
-        gaussian_log_probs(head.size, z, continuous, order, log_prob)
+    if head.gaussian:
+        u, rows = inner(head, continuous, order, work)
+        gaussian_log_probs(head.size, z, u, rows, log_prob)
     else:
         categorical_log_probs(head.sizes, z, discrete, order, log_prob)
 

@@ -99,8 +99,8 @@ def gradient(options, params, policy, value, batch, scratch, steps, x_rows, vf_c
     """Writes the gradient of policy loss + vf_coef · value loss − ent_coef · entropy, of all ranks, to params.grad."""
     theta, grad, x, units, deltas = params.theta, params.grad, batch.x, units_of(options), scratch.delta
     rows, capacity, transposed, no_bias = steps * batch.reward.shape[1], len(x), scratch.transposed, scratch.no_bias
-    trunk = scratch.trunk
-    h = features(theta, trunk, capacity, units, x, rows, x_rows)
+    trunk, h = scratch.trunk, scratch.h
+    features(theta, trunk, capacity, units, x, h, rows, x_rows)
     forward(theta, value.layers, value.outputs, capacity, units, h, 0, x_rows)
     v = last_output(value.outputs, value.layers, capacity)[:, 0]
     advantages(options, batch, scratch, steps, v)
@@ -127,8 +127,8 @@ def gradient(options, params, policy, value, batch, scratch, steps, x_rows, vf_c
 def policy_shift(options, theta, layers, batch, scratch, rows):
     """Mean KL(π_before ‖ π_now) and mean JS over the rollout's states; JS is NaN unless actions are Discrete."""
     capacity, units = len(batch.x), units_of(options)
-    h = features(theta, scratch.trunk, capacity, units, batch.x, 0, rows)
-    forward(theta, layers, scratch.delta, capacity, units, h, 0, rows)
+    features(theta, scratch.trunk, capacity, units, batch.x, scratch.h, 0, rows)
+    forward(theta, layers, scratch.delta, capacity, units, scratch.h, 0, rows)
     now = last_output(scratch.delta, layers, capacity)
     head, order, work = batch.head, scratch.work.order[:rows], scratch.work
     stored(head, batch.behavior, order, work.before)

@@ -27,7 +27,7 @@ class Net(NamedTuple):
 
 
 class Trunk(NamedTuple):
-    """The layers that both networks share, as part of π_θ; each array is empty if they share none."""
+    """The layers that both networks share, as part of π_θ."""
 
     layers: Integers  # as in `Net`
     outputs: Floats  # as in `Net`, with f after the last layer too
@@ -71,7 +71,8 @@ class Scratch(NamedTuple):
     target: Floats  # [T, N]
     coefficients: NDArray[np.void]  # [1] of COEFFICIENTS, in the current update
     ranks: tuple[object, ...]  # see `agents.fused.ranks`
-    trunk: Trunk
+    trunk: Trunk | tuple[()]  # () if the networks share no layers
+    h: Floats  # [rows, F padded], the output of the shared layers; without any, x of the batch itself
 
 
 class PPOScratch(NamedTuple):
@@ -85,8 +86,10 @@ class PPOScratch(NamedTuple):
     target: Floats
     coefficients: NDArray[np.void]
     ranks: tuple[object, ...]
-    trunk: Trunk
+    trunk: Trunk | tuple[()]
+    h: Floats
     x: Floats  # [batch size, D], the observations of a minibatch
+    part_h: Floats  # [batch size, F padded], as h
     part_advantage: Floats  # [batch size], its advantages
     part_weight: Doubles  # [batch size], ln π(a|s), then the derivative of its gain by it
     v: Floats  # [T · N], V before the update
@@ -201,10 +204,17 @@ def room(layers: Integers, rows: int, layer_norm: bool) -> int:
     return 2 * outputs + rows * len(layers) if layer_norm else outputs
 
 
-def new_trunk(layers: Integers, rows: int, layer_norm: bool) -> Trunk:
+def new_trunk(layers: Integers, rows: int, layer_norm: bool) -> Trunk | tuple[()]:
     """Room for so many rows."""
-    length, width = room(layers, rows, layer_norm), int(layers[-1, WIDTH]) if len(layers) else 0
-    return Trunk(layers, zeros(length), zeros(length), zeros(rows if width else 0, width))
+    if not len(layers):
+        return ()
+    length = room(layers, rows, layer_norm)
+    return Trunk(layers, zeros(length), zeros(length), zeros(rows, int(layers[-1, WIDTH])))
+
+
+def new_features(trunk: Trunk | tuple[()], x: Floats) -> Floats:
+    """Room for the output of the shared layers on x, [rows, F padded]; without shared layers, x."""
+    return zeros(len(x), trunk.part.shape[1]) if trunk else x
 
 
 def views(net: nn.Sequential | None, layers: Integers, flat: Tensor) -> list[tuple[Tensor, Tensor]]:

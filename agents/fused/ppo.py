@@ -120,12 +120,12 @@ def step(options, params, policy, value, batch, scratch, adaptive, order, total,
 
     coefficients: ent_coef and kl_coef. Returns DONE, or OUTSIDE or GRADIENT_NOT_FINITE before any parameter changes.
     """
-    theta, grad, x, units = params.theta, params.grad, scratch.x, units_of(options)
+    theta, grad, x, h, units = params.theta, params.grad, scratch.x, scratch.part_h, units_of(options)
     deltas, rows = scratch.delta, len(order)
     trunk, transposed, no_bias, (ent_coef, kl_coef) = scratch.trunk, scratch.transposed, scratch.no_bias, coefficients
     for r in range(rows):
         copy_row(batch.x, order[r], x, r)
-    h = features(theta, trunk, rows, units, x, 0, rows)
+    features(theta, trunk, rows, units, x, h, 0, rows)
     forward(theta, value.layers, value.outputs, rows, units, h, 0, rows)
     v, delta = last_output(value.outputs, value.layers, rows)[:, 0], last_output(deltas, value.layers, rows)
     target = scratch.target.reshape(-1)
@@ -202,8 +202,8 @@ def learn(options, params, policy, value, batch, scratch, norms, adaptive, steps
     totals[:] = 0
     preprocess_rewards(options, batch, norms, scratch.ranks, steps)
     capacity, units = len(batch.x), units_of(options)
-    h = features(theta, scratch.trunk, capacity, units, batch.x, rows, x_rows)
-    forward(theta, value.layers, value.outputs, capacity, units, h, 0, x_rows)
+    features(theta, scratch.trunk, capacity, units, batch.x, scratch.h, rows, x_rows)
+    forward(theta, value.layers, value.outputs, capacity, units, scratch.h, 0, x_rows)
     v = last_output(value.outputs, value.layers, capacity)[:, 0]
     advantages(options, batch, scratch, steps, v)
     for r in range(rows):

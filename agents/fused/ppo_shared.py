@@ -29,9 +29,11 @@ class SharedPPO(Shared):
     def scratch(self, scratch: Scratch, inputs: int) -> PPOScratch:
         rows = scratch.advantage.size
         part, everywhere = min(self.ppo.batch_size, rows), rows * self.learner.ranks.count
+        x = zeros(part, inputs)
         return PPOScratch(
-            *scratch, zeros(part, inputs), zeros(part), np.zeros(part), zeros(rows), np.zeros(rows),
-            np.zeros(everywhere, np.uint64), np.zeros(everywhere, np.int64), np.zeros(8), self.shuffle.state,
+            *scratch, x, layout.new_features(scratch.trunk, x), zeros(part), np.zeros(part), zeros(rows),
+            np.zeros(rows), np.zeros(everywhere, np.uint64), np.zeros(everywhere, np.int64), np.zeros(8),
+            self.shuffle.state,
         )  # fmt: skip
 
     def options(self) -> NDArray[np.void]:

@@ -117,6 +117,7 @@ class Shared:
         paths = [[int(layer[layout.WIDTH]) for layer in (*self.trunk, *layers)] for layers in (self.policy, self.value)]
         turned = max([above * below for path in paths for below, above in pairwise(path)], default=0)
         longest, widest = max(len(net.outputs) for net in nets), max(map(max, paths))
+        trunk = layout.new_trunk(self.trunk, rows, norm)
         scratch = self.scratch(
             Scratch(
                 zeros(longest),
@@ -127,7 +128,8 @@ class Shared:
                 zeros(steps, envs),
                 np.zeros(1, layout.coefficients_type(self.scheduled)),
                 rank_arrays(self.learner.ranks, steps, envs, inputs),
-                layout.new_trunk(self.trunk, rows, norm),
+                trunk,
+                layout.new_features(trunk, batch.x),
             ),
             inputs,
         )

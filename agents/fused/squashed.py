@@ -1,15 +1,17 @@
 """Gaussians squashed into bounds by tanh: `agents.maths.distributions.BoundedGaussian`, compiled.
 
-bounds: float[2, A], low and high. u: [rows, A], what tanh squashes, of a Gaussian with the parameters z. A density of
-u, and so a KL divergence, a score and a probability ratio, is that of the action up to a term without parameters.
+bounds: float[2, A], low and high, or () for a Gaussian that is not squashed, which compiles to nothing. u: [rows, A],
+what tanh squashes, of a Gaussian with the parameters z. A density of u, and so a KL divergence, a score and a
+probability ratio, is that of the action up to a term without parameters.
 """
 
 import math
 
 import numpy as np
+from numba import types
 
 from agents.maths.information.gaussian import REACH, hermite, legendre
-from envs.kernels import inlined, kernel
+from envs.kernels import kernel, overload_of
 
 _LOG_2, _ROOT_2, _ROOT_2_PI = math.log(2), math.sqrt(2), math.sqrt(2 * math.pi)
 _HERMITE, _HERMITE_WEIGHT = hermite()
@@ -17,24 +19,60 @@ _HERMITE_WEIGHT = _HERMITE_WEIGHT / _ROOT_2_PI
 _U, _U_WEIGHT = REACH / 2 * (legendre()[0] + 1), REACH / 2 * legendre()[1]
 
 
-@inlined
 def squash(bounds, k, u):
     """The action l + (h − l) (tanh u + 1)/2 of dimension k."""
-    low, high, one = bounds[0, k], bounds[1, k], bounds.dtype.type(1)
-    half = (high - low) * bounds.dtype.type(0.5)
-    return min(max(low + half * (np.tanh(u) + one), low), high)
 
 
-@kernel
-def unsquash(bounds, limit, continuous, order, u):
-    """u = atanh of the actions in the rows `order`. limit: the largest number below 1, which ±1 count as."""
-    number = u.dtype.type
-    one, half, largest = number(1), number(0.5), number(limit)
-    for r in range(len(order)):
-        for k in range(u.shape[1]):
-            low, high = bounds[0, k], bounds[1, k]
-            unit = (continuous[order[r], k] - low) / ((high - low) * half) - one
-            u[r, k] = np.arctanh(min(max(unit, -largest), largest))
+def inner(head, continuous, order, work):
+    """The rows `order` of the actions before squashing, and the numbers of these rows in what is returned."""
+
+
+def add_squashing(head, z, u, advantage, ent_coef, share, g):
+    """What squashing adds to Σ −ln π(a) Â and to Σ H, returned, and to their gradient, in g.
+
+    See `agents.fused.densities.gaussian_losses`, which takes u for the actions.
+    """
+
+
+def _unbounded(bounds: types.Type) -> bool:
+    return isinstance(bounds, types.BaseTuple)
+
+
+def _bounds_of(head: types.NamedTuple) -> types.Type:
+    return head.types[head.fields.index("bounds")]
+
+
+@overload_of(squash)
+def _squash_of(bounds, k, u):
+    if _unbounded(bounds):
+        return lambda bounds, k, u: u
+
+    def call(bounds, k, u):
+        low, high, one = bounds[0, k], bounds[1, k], bounds.dtype.type(1)
+        half = (high - low) * bounds.dtype.type(0.5)
+        return min(max(low + half * (np.tanh(u) + one), low), high)
+
+    return call
+
+
+@overload_of(inner)
+def _inner_of(head, continuous, order, work):
+    if _unbounded(_bounds_of(head)):
+        return lambda head, continuous, order, work: (continuous, order)
+
+    def call(head, continuous, order, work):
+        u = work.u[: len(order)]
+        _unsquash(head.bounds, head.limit, continuous, order, u)
+        return u, work.order[: len(order)]
+
+    return call
+
+
+@overload_of(add_squashing)
+def _add_squashing_of(head, z, u, advantage, ent_coef, share, g):
+    if _unbounded(_bounds_of(head)):
+        return lambda head, z, u, advantage, ent_coef, share, g: (0.0, 0.0)
+    return lambda head, z, u, advantage, ent_coef, share, g: _add(head.bounds, z, u, advantage, ent_coef, share, g)
 
 
 @kernel
@@ -75,11 +113,19 @@ def expected_slope(mean, std):
 
 
 @kernel
-def add_squashing(bounds, z, u, advantage, ent_coef, share, g):
-    """What squashing adds to Σ −ln π(a) Â and to Σ H, returned, and to their gradient, in g.
+def _unsquash(bounds, limit, continuous, order, u):
+    """u = atanh of the actions in the rows `order`. limit: the largest number below 1, which ±1 count as."""
+    number = u.dtype.type
+    one, half, largest = number(1), number(0.5), number(limit)
+    for r in range(len(order)):
+        for k in range(u.shape[1]):
+            low, high = bounds[0, k], bounds[1, k]
+            unit = (continuous[order[r], k] - low) / ((high - low) * half) - one
+            u[r, k] = np.arctanh(min(max(unit, -largest), largest))
 
-    See `agents.fused.densities.gaussian_losses`, which takes u for the actions.
-    """
+
+@kernel
+def _add(bounds, z, u, advantage, ent_coef, share, g):
     loss, entropy, n = 0.0, 0.0, u.shape[1]
     for k in range(n):
         log_half = math.log(0.5 * (np.float64(bounds[1, k]) - np.float64(bounds[0, k])))

@@ -36,10 +36,6 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "layer normalization, tanh": {"layer_norm": True, "max_policy_shift": 1e-7, "gae_lambda": 0.9, "n_steps": 3},
     "networks of different shapes": {"net_arch": {"pi": [20], "vf": [33, 7]}, "ortho_init": False, "n_steps": 2},
     "no hidden layer": {"net_arch": (), "n_steps": 2},
-    "shared layers": {"shared_layers": "all", "net_arch": (33, 20), "n_steps": 3, "gae_lambda": 0.9, "ent_coef": 0.01},
-    "one shared layer, normalized": {
-        "shared_layers": "all", "net_arch": (7,), "layer_norm": True, "max_policy_shift": 1e-7, "critic_lr_scale": 3.0,
-    },
     "schedules of all": {
         "n_steps": 2, "learning_rate": Cosine(1e-4, 1e-6), "critic_lr_scale": Linear(3.0, 0.5, 0.5),
         "vf_coef": Exponential(1.0, 0.1), "max_grad_norm": Cosine(0.1, 10.0, 0.8), "ent_coef": Cosine(0.02, 0.01, 0.3),
@@ -52,6 +48,12 @@ VARIANTS: dict[str, dict[str, Any]] = {
         "clip_normalized": 0.8,
     },
     "wide": {"net_arch": (130,), "max_grad_norm": 100.0, "vf_coef": 0.25},
+}  # fmt: skip
+SHARED: dict[str, dict[str, Any]] = {  # kernels of their own; in double precision, test_heads.py trains some always
+    "shared layers": {"shared_layers": "all", "net_arch": (33, 20), "n_steps": 3, "gae_lambda": 0.9, "ent_coef": 0.01},
+    "one shared layer, normalized": {
+        "shared_layers": "all", "net_arch": (7,), "layer_norm": True, "max_policy_shift": 1e-7, "critic_lr_scale": 3.0,
+    },
 }  # fmt: skip
 ENVS = ("CartPole-v1", "Pendulum-v1", "FrozenLake-v1")
 
@@ -162,6 +164,15 @@ def run_of(settings: dict[str, Any], calls: list[int], interval: int | None = No
     for steps in calls:
         agent.learn(steps, [note])
     return parameters(agent), sorted(map(str, seen))
+
+
+@pytest.mark.parametrize("env_id", ENVS[:2])
+@pytest.mark.parametrize("settings", SHARED.values(), ids=SHARED)
+def test_shared_layers(env_id: str, settings: dict[str, Any], long: bool) -> None:
+    if not long:
+        pytest.skip("compiling the kernels of shared layers takes a minute")
+    assert side_by_side(env_id, 1, **settings)[0] <= 1e-6
+    assert side_by_side(env_id, 1_000, **settings)[0] <= 1e-4
 
 
 @pytest.mark.parametrize("env_id", ["CartPole-v1", "Pendulum-v1"])

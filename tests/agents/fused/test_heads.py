@@ -89,8 +89,18 @@ def built(name: str, env: type[Noisy], engine: str, **settings: Any) -> ActorCri
 
 CASES = [(name, env, dict[str, Any]()) for name in AGENTS for env in HEADS]
 CASES += [(name, Reals, {"state_dependent_std": True, "log_std_init": 1.999}) for name in ("a2c", "ppo")]
-CASES += [(name, Bounded, {"squash_output": True, "log_std_init": log_std}) for name in AGENTS for log_std in (-0.5, 1)]
-CASES += [("ppo", Bounded, {"squash_output": True, "state_dependent_std": True})]
+SQUASHED: dict[str, Any] = {"squash_output": True}
+SHARED: dict[str, Any] = {"squash_output": True, "shared_layers": "all"}  # kernels of their own, so both at once
+CASES += [("stream", Bounded, {**SQUASHED, "log_std_init": log_std}) for log_std in (-0.5, 1.0)]
+CASES += [
+    (name, Bounded, {**SHARED, **own})
+    for name in ("a2c", "ppo")
+    for own in (
+        {"log_std_init": 1.0, "gae_lambda": 0.9},
+        {"log_std_init": -0.5, "net_arch": (33,), "layer_norm": True, "critic_lr_scale": 3.0},
+        {"state_dependent_std": True, "net_arch": (7, 20, 5), "activation": "relu"},
+    )
+]
 
 
 @pytest.mark.parametrize(("name", "env", "settings"), CASES)
@@ -133,9 +143,7 @@ def test_a_resumed_run_is_the_undisturbed_one(env: type[Noisy], tmp_path: Path) 
 def test_squashed_actions_are_those_of_torch() -> None:
     """At σ = e² most actions lie at a bound, and every one counts as inside."""
     with double_precision():
-        fused, reference = (
-            built("a2c", Bounded, engine, squash_output=True, log_std_init=2.0) for engine in ("fused", "torch")
-        )
+        fused, reference = (built("a2c", Bounded, engine, **SHARED, log_std_init=2.0) for engine in ("fused", "torch"))
         obs, _ = reference.worlds.reset()
         for _ in range(20):
             ours, theirs = fused.act(obs).action, reference.act(obs).action

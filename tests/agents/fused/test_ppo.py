@@ -19,7 +19,6 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "penalty": {"clip_range": None, "kl_coef": 0.5, "target_policy_shift": 1e-5},
     "shortened": {"max_policy_shift": 1e-4, "target_policy_shift": 5e-5},
     "stopped": {"max_policy_shift": 1e-4, "shift_excess": "stop", "target_entropy": 0.6, "ent_coef": 0.01},
-    "shared layers": {"shared_layers": "all", "net_arch": (20, 12), "layer_norm": True, "max_policy_shift": 1e-4},
     "one minibatch, RMSprop": {"batch_size": 128, "use_rms_prop": True, "learning_rate": 1e-4},
 }
 

@@ -30,6 +30,7 @@ def test_the_target_is_learned(kind):
         return Match(LINE, spaces.Box(-1, 1, (2,)))
 
     settings = {"num_envs": 16, "n_steps": 4, "learning_rate": 3e-3, "use_rms_prop": False, "max_policy_shift": 0.05}
+    settings["engine"] = "torch"
     initial = -3.0 if "gSDE" in kind else -1.0  # there h(s)² adds 64 terms to σ²
     agent = A2C(build, **settings, log_std_init=initial, **KINDS[kind]).learn(16_000)
     assert evaluate(agent, build, 20).mean > 0.9
@@ -49,7 +50,8 @@ def test_what_acted_is_what_is_learned_from_and_the_gradient_reaches_every_param
 
 def test_bounded_actions_stay_inside_and_reach_both_ends():
     low, high = np.array([-3.0, 0.0], np.float32), np.array([1.0, 10.0], np.float32)
-    agent = A2C(lambda: Shaped(LINE, spaces.Box(low, high)), num_envs=64, squash_output=True, log_std_init=1.0)
+    settings = {"num_envs": 64, "squash_output": True, "log_std_init": 1.0, "engine": "torch"}
+    agent = A2C(lambda: Shaped(LINE, spaces.Box(low, high)), **settings)
     action = agent.act(agent.worlds.reset()[0]).action.numpy()
     assert (action >= low).all()
     assert (action <= high).all()

@@ -101,7 +101,7 @@ def test_resume_is_exact(tmp_path) -> None:
 def test_shared_layers() -> None:
     with pytest.raises(ConfigError, match="gru_size"):
         A2C(RECALL, gru_size=8, shared_layers="nothing")
-    agent = A2C("CartPole-v1", shared_layers="all", n_steps=5, num_envs=2, learning_rate=1e-2)
+    agent = A2C("CartPole-v1", shared_layers="all", n_steps=5, num_envs=2, learning_rate=1e-2, engine="torch")
     assert agent.value.shares_trunk
     assert sum(p.numel() for p in agent.value.parameters()) == 65
     before = [p.clone() for p in agent.policy.trunk.parameters()]
