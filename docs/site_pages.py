@@ -87,8 +87,9 @@ def _settings(agent: str, heading: bool) -> Iterator[str]:
     said = {name: text for kind in kinds for name, text in documentation(kind).items()}
     if heading:
         lacking = ", ".join(f"`{name}`" for name in known if name not in types)
-        but = f"those of A2C but {lacking}" if lacking else "those of A2C"
-        yield from (f"## `--agent {agent}`", "", f"It takes {but}. New, or with another default:", "")
+        but = f"the settings of A2C except {lacking}" if lacking else "the settings of A2C"
+        others = "These settings are new or have another default:"
+        yield from (f"## `--agent {agent}`", "", f"It takes {but}. {others}", "")
     tables = dict[str, list[str]]()
     for name, kind in types.items():
         if name not in known or known[name] != defaults[name]:

@@ -13,21 +13,21 @@ class Metric(NamedTuple):
 
 METRICS = {
     "rollout/ep_rew_mean": Metric(
-        "training return", "reward", "mean of Σ r over the last 100 training episodes, as the environment pays it",
+        "training return", "reward", "mean of Σ r over the last 100 training episodes, with the environment's rewards",
         "rises, then levels off",
-        "falls and stays low: the policy collapsed; far below the evaluation: actions are sampled in training",
+        "falls and stays low: the policy collapsed; far below the evaluation: sampling actions lowers the return",
     ),
     "rollout/ep_len_mean": Metric(
         "episode length", "steps", "mean length of the last 100 training episodes",
-        "moves with the return", "at the time limit without a good return: the agent has learned to stall",
+        "changes with the return", "at the time limit without a good return: the agent may have learned to stall",
     ),
     "eval_mean": Metric(
-        "evaluation, greedy", "reward", "mean of Σ r of an evaluation in training, most probable actions",
-        "at or above the training return", "below the training return: the policy relies on its noise",
+        "evaluation, greedy", "reward", "mean of Σ r in an evaluation during training, with the most probable actions",
+        "at or above the training return", "below the training return: the policy needs random actions",
     ),
     "eval_stochastic_mean": Metric(
-        "evaluation, sampled", "reward", "the same with sampled actions",
-        "near the training return", "far from the training return: it changes quickly, or a wrapper does",
+        "evaluation, sampled", "reward", "mean of Σ r in an evaluation during training, with sampled actions",
+        "near the training return", "far from the training return: the policy changes within 100 episodes",
     ),
     "train/policy_loss": Metric(
         "policy loss", "advantage",
@@ -40,7 +40,7 @@ METRICS = {
     ),
     "train/explained_variance": Metric(
         "value fit", "1", "1 − Var(target − V(s)) / Var(target)",
-        "near 1 says that V predicts the targets; low values are normal with one step per update",
+        "near 1: V predicts the targets; low values are normal with one step per update",
         "stays at or below 0: V predicts no better than a constant",
     ),
     "train/entropy": Metric(
@@ -48,16 +48,16 @@ METRICS = {
         "falls slowly as the policy becomes certain", "near 0 early: raise ent_coef, or set target_entropy",
     ),
     "train/ent_coef": Metric(
-        "entropy coefficient", "1", "the weight of the entropy in the loss, after its schedule or adaptation",
-        "as scheduled", "grows for long: target_entropy is out of reach",
+        "entropy coefficient", "1", "the weight of the entropy in the loss, with its schedule and adaptation",
+        "as scheduled", "keeps growing: target_entropy is not reached",
     ),
     "train/learning_rate": Metric(
-        "learning rate of π", "1", "the optimizer's rate for π, after its schedule or adaptation",
-        "as scheduled", "falls toward 0 under target_policy_shift: the target is too small",
+        "learning rate of π", "1", "the optimizer's learning rate for π, with its schedule and adaptation",
+        "as scheduled", "falls toward 0 with target_policy_shift: the target may be too small",
     ),
     "train/grad_norm": Metric(
         "gradient norm", "1", "‖∇ loss‖₂ of all parameters, before it is clipped; PPO: mean over minibatches",
-        "of the order of max_grad_norm", "far above max_grad_norm throughout: little is left of every gradient",
+        "of the order of max_grad_norm", "far above max_grad_norm throughout: every gradient is scaled down",
     ),
     "train/policy_shift_kl": Metric(
         "policy shift KL", "nats per update",
@@ -73,35 +73,36 @@ METRICS = {
         "a quarter of the KL where both are small", "near ln 2: the policies hardly share actions",
     ),
     "train/clip_fraction": Metric(
-        "clipped samples", "share", "PPO: mean of |ρ − 1| > ε over all minibatches",
-        "0.05 to 0.3", "0: the clip never acts; above 0.5: too many epochs, or too high a rate",
+        "clipped samples", "share", "PPO: share of samples with |ρ − 1| > ε, over all minibatches",
+        "0.05 to 0.3", "0: the clip has no effect; above 0.5: too many epochs, or too high a learning rate",
     ),
     "train/approx_kl": Metric(
         "KL estimate", "nats", "PPO: mean(ρ − 1 − ln ρ), an estimate of KL(π_old ‖ π) (Schulman 2020)",
-        "below 0.02", "above target_kl: epochs end early",
+        "below 0.02", "above 1.5 · target_kl: the update ends early",
     ),
     "train/td_error": Metric(
         "TD error", "scaled return", "stream: δ = r + γ (1 − terminated) V(s′) − V(s)",
-        "around 0 in the mean", "one sign throughout: V lags behind",
+        "around 0 on average", "one sign throughout: V lags behind",
     ),
     "train/value": Metric(
         "value", "scaled return", "stream: V(s)",
         "of the size of the scaled discounted return", "grows without bound: V diverges",
     ),
     "train/value_step": Metric(
-        "step size of V", "1", "stream: the step of the rule along the trace of V (docs/streaming.md)",
-        "steady", "near 0 throughout: the rule bounds every update",
+        "step size of V", "1", "stream: the step along the trace of V, by the step rule (docs/streaming.md)",
+        "steady", "near 0 throughout: the step rule shortens every update",
     ),
     "train/policy_step": Metric(
-        "step size of π", "1", "stream: the step of the rule along the trace of π (docs/streaming.md)",
-        "steady", "near 0 throughout: the rule bounds every update",
+        "step size of π", "1", "stream: the step along the trace of π, by the step rule (docs/streaming.md)",
+        "steady", "near 0 throughout: the step rule shortens every update",
     ),
     "train/loss": Metric(
-        "loss on minibatches", "nats", "clone, distill from recordings: −mean ln π(a|s), or the distillation loss",
-        "falls", "far below validation/loss: the policy overfits",
+        "loss on minibatches", "nats", "clone: −mean ln π(a|s); distill from recordings: train/distill_loss",
+        "falls", "clone: far below validation/loss: the policy overfits",
     ),
     "validation/loss": Metric(
-        "loss on held-out episodes", "nats", "the same loss on held-out episodes, measured after each epoch",
+        "loss on held-out episodes", "nats",
+        "clone: −mean ln π(a|s); distill: mean KL(teacher ‖ student); on held-out episodes, after each epoch",
         "falls, then levels off", "rises: training ends after `patience` epochs, with the best policy",
     ),
     "train/epoch": Metric("epoch", "passes", "complete passes over the demonstrations", "grows", "–"),
@@ -110,57 +111,58 @@ METRICS = {
         "rises", "stays at 1/A: the observations do not determine the expert's actions",
     ),
     "train/distill_loss": Metric(
-        "distillation loss", "nats", "distill: distill_coef · mean divergence of the student from the teachers",
-        "falls", "level from the start: raise distill_coef or the learning rate",
+        "distillation loss", "nats", "distill: distill_coef · τ² · mean D(teacher, student)",
+        "falls", "constant from the start: raise distill_coef or the learning rate",
     ),
     "train/teacher_kl": Metric(
-        "KL from the teacher", "nats", "distill: mean KL(teacher ‖ student), before the step",
-        "falls", "rises: the reward outweighs the teachers; lower rl_coef",
+        "KL from the teacher", "nats", "distill: mean KL(teacher ‖ student) at temperature 1, before the gradient step",
+        "falls", "rises: with rl_coef, rewards may outweigh the teachers; lower it",
     ),
     "train/peer_kl": Metric(
-        "KL between peers", "nats", "mutual: mean KL(π_j ‖ π_k) over the other peers j",
-        "falls", "rises: mutual_coef is too small to hold the peers together",
+        "KL between peers", "nats", "mutual: mean KL(π_j ‖ π_k) over peers k and the other peers j",
+        "falls", "rises: mutual_coef is too small to keep the peers close",
     ),
     "train/peer_diversity": Metric(
         "diversity of peers", "nats", "mutual, Discrete actions: generalized JS divergence of the peers, 0 if equal",
-        "falls slowly", "0: the peers are copies of one another",
+        "falls slowly", "0: the peers' policies are equal",
     ),
     "gail/reward": Metric(
-        "imitation reward", "1", "gail: mean reward of the policy's transitions by the discriminator",
-        "moves with the returns", "rises while the returns fall: the discriminator is deceived",
+        "imitation reward", "1", "gail: mean reward that the discriminator gives the policy's transitions",
+        "rises with the returns", "rises while the returns fall: the policy deceives the discriminator",
     ),
     "gail/discriminator_value": Metric(
         "value of the GAN", "nats", "gail: V(D, G) = mean ln D(expert) + mean ln(1 − D(policy)), on unseen transitions",
-        "near −ln 4, which means that D cannot tell them apart", "near 0: D always wins, and its rewards say little",
+        "near −ln 4: D cannot tell them apart", "near 0: D is nearly always right, and its rewards say little",
     ),
     "gail/discriminator_accuracy": Metric(
-        "accuracy of the discriminator", "share", "gail: correct decisions at D = 1/2, on unseen transitions",
-        "0.5 to 0.8", "1: D always wins; raise gradient_penalty or lower discriminator_steps",
+        "accuracy of the discriminator", "share", "gail: share of correct decisions at D = 1/2, on unseen transitions",
+        "0.5 to 0.8", "1: D is always right; raise gradient_penalty or lower discriminator_steps",
     ),
     "gail/discriminator_entropy": Metric(
-        "entropy of the discriminator", "nats", "gail: mean entropy of D, at most ln 2",
+        "entropy of the discriminator", "nats", "gail: mean entropy of the decision by D, at most ln 2",
         "well above 0", "0: D is certain everywhere",
     ),
     "gail/jsd": Metric(
-        "JSD from the expert", "nats", "gail: (V(D, G) + ln 4) / 2, a lower estimate of the JS divergence",
-        "falls toward 0", "near ln 2: expert and policy share no transitions",
+        "JSD from the expert", "nats", "gail: (V(D, G) + ln 4) / 2, which underestimates the JS divergence",
+        "falls toward 0", "near ln 2: the transitions of expert and policy hardly overlap",
     ),
     "time/seconds": Metric(
-        "training time", "s", "collecting and updating; evaluation and hooks are not counted", "–", "–"
+        "training time", "s", "time of collecting and updating, without evaluations and hooks", "–", "–"
     ),
     "time/steps_per_second": Metric(
-        "speed", "steps per second", "environment steps / time/seconds, since the run began", "steady",
-        "falls: the environment slows down, or the machine is shared",
+        "speed", "steps per second", "environment steps divided by time/seconds, since the run began", "steady",
+        "falls: the environment slows down, or other processes use the machine",
     ),
 }  # fmt: skip
 
 _HEAD = """\
 # Metrics
 
-Every column of a run's `metrics.csv` and the means of its `evaluations.csv`: equation, unit, what is healthy and what
-is not. A row of metrics is the mean over the updates since the row before in which the metric was measured; an agent
-records those that it has. Rewards, and with them V and the losses, are scaled and normalized as the settings say;
-returns are not. What is healthy depends on the environment: read it as a first guess.
+This page explains the columns of a run's `metrics.csv` and the mean returns in its `evaluations.csv`: the equation, the
+unit, what a healthy run shows, and what points to trouble. Each row of `metrics.csv` holds means over the updates since
+the previous row; updates in which a metric was not measured do not count. An agent records only the metrics that apply
+to it. Rewards, and with them V and the losses, are scaled and normalized as the settings say; returns are not. What is
+healthy depends on the environment: take it as a first guess.
 
 Made by `python -m rl.run.glossary`."""
 
