@@ -8,7 +8,7 @@ from torch import Generator
 from agents.agent import Agent, spaces_of
 from agents.loop import Loop
 from agents.machine import torch_threads
-from agents.ranks import Ranks, current
+from agents.ranks import Ranks, current, refuse_several
 from agents.settings.agent import AgentSettings
 from agents.settings.values import ConfigError
 from envs import EnvLike, Worlds, make
@@ -36,11 +36,7 @@ class Algorithm(AgentSettings, Agent):
 
     def check_ranks(self, ranks: Ranks) -> None:
         """Raises ConfigError unless the algorithm learns on as many ranks."""
-        if not ranks.alone:
-            raise ConfigError(
-                f"torchrun trains one a2c or ppo in several processes; {self.name} learns in one: "
-                "train independent learners by rl.compare --seeds"
-            )
+        refuse_several(self.name)
 
     @property
     def part(self) -> tuple[int, int]:

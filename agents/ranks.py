@@ -17,6 +17,8 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
+from agents.settings.values import ConfigError
+
 T = TypeVar("T")
 _PATIENCE = timedelta(days=1)  # for a rank that evaluates or compiles; one that is gone is noticed at once
 
@@ -128,6 +130,15 @@ def concatenated(states: Sequence[object]) -> object:
     if isinstance(first, Tensor):
         return torch.cat(cast("list[Tensor]", list(states)))
     return first if first is None else np.concatenate([np.asarray(state) for state in states])
+
+
+def refuse_several(name: str) -> None:
+    """Raises ConfigError if several processes train one agent, for an algorithm of this name that learns in one."""
+    if not current().alone:
+        raise ConfigError(
+            f"torchrun trains one a2c or ppo in several processes; {name} learns in one: "
+            "train independent learners by rl.compare --seeds"
+        )
 
 
 def share_of(state: object, ranks: Ranks) -> object:

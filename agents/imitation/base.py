@@ -12,6 +12,7 @@ from agents.agent import Agent
 from agents.loop import Loop
 from agents.maths.schedules import Schedule, lowest
 from agents.ppo import PPO
+from agents.ranks import refuse_several
 from agents.rollout import NO_CONTEXT, Array, Choice, Context
 from agents.settings.schema import convert_settings, setting_types, setting_values
 from agents.settings.values import ConfigError
@@ -35,6 +36,7 @@ class AgentWrapper(Agent):
     obstacle: ClassVar[str] = ""  # why the fused engine cannot run the algorithm; empty if it can
 
     def __post_init__(self) -> None:
+        refuse_several(self.name)
         agent, name = self.agent, type(self).__name__
         inner = self.wrapped.__name__
         if not isinstance(agent, self.wrapped):

@@ -12,6 +12,7 @@ from torch import Tensor
 from agents import A2C
 from agents.agent import Agent
 from agents.events import Status
+from agents.imitation.mutual import Mutual
 from agents.ppo import PPO
 from agents.ranks import RankLost, Ranks, concatenated, joined, share_of
 from agents.settings.values import ConfigError
@@ -127,6 +128,8 @@ def test_what_several_ranks_cannot_train_is_refused() -> None:
                 A2C("CartPole-v1", gru_size=8)
             with pytest.raises(ConfigError, match="torchrun trains one a2c or ppo in several processes; stream learns"):
                 StreamAC("CartPole-v1")
+            with pytest.raises(ConfigError, match="torchrun trains one a2c or ppo in several processes; mutual learns"):
+                Mutual(A2C("CartPole-v1", num_envs=2))
 
     assert on_ranks(2, build) == [0, 0]
 
