@@ -146,7 +146,7 @@ def aggregate(tasks: Mapping[str, Sequence[NDArray[np.float64]]], path: Path, ti
             axes, "normalized score τ (0: random actions, 1: tuned SB3 of rl-baselines3-zoo)", "share of runs above τ"
         )
         legend(figure, columns=3)
-        figure.suptitle(f"{title}; bands: 95 % Wilson intervals", fontsize="medium")
+        figure.suptitle(f"{title} a line in each; bands: pointwise 95 % Wilson intervals", fontsize="medium")
         save(figure, path)
 
 

@@ -69,7 +69,7 @@ def test_index_links_to_it_and_takes_it_for_no_comparison(command: Command, tmp_
         (tmp_path / file).write_text(json.dumps(content))
     (tmp_path / "unseen/unseen.md").touch()
     assert command(rl.index, "--results", tmp_path)[0] == 0
-    assert "Beside them: [unseen/unseen.md](unseen/unseen.md)." in (tmp_path / "README.md").read_text()
+    assert "| [unseen/unseen.md](unseen/unseen.md) |" in (tmp_path / "README.md").read_text()
 
 
 def test_a_recipe_that_ships_is_not_passed_by(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
