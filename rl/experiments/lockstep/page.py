@@ -36,7 +36,8 @@ def page(
             {_within([x.parameters for x in single])} rows. In double precision, everything does in
             {_within([max(x) for x in double])} rows. In single precision, losses share fewer digits than parameters:
             they are what is left of numbers that nearly cancel, such as a TD error much smaller than the two values
-            whose difference it is, or a policy loss whose terms have either sign. The largest differences: in single precision, {_largest(single)}; in double precision, {_largest(double)}."""),
+            whose difference it is, or a policy loss whose terms have either sign. The largest differences: in single
+            precision, {_largest(single)}; in double precision, {_largest(double)}."""),
         table(
             [*FACTORS, *heads],
             ([*names(chosen), *_cells(a), *_cells(b)] for chosen, (a, b) in stable.items()),
