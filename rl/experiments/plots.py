@@ -221,7 +221,7 @@ def _draw_final_scores(axes: "Axes", scores: Mapping[str, Sequence[float]]) -> N
     few = len(scores) <= len(_PALETTE)
     draw_scores(axes, {fill(name, 36) if few else name: x for name, x in scores.items()}, looks=_looks(len(scores)))
     axes.locator_params("x", nbins=5)
-    axes.tick_params("y", labelsize="medium" if few else "small")
+    axes.tick_params("y", labelsize="medium" if few else 7)
 
 
 def _draw_targets(axes: "Axes", lines: Mapping[str, Sequence[Result]], setting: str, name: str) -> None:
