@@ -128,10 +128,20 @@ def _caption(lines: Mapping[str, Sequence[Result]]) -> str:
 
 
 def _fourth(runs: Mapping[str, Sequence[Columns]]) -> Panel | None:
-    """What changes in training, or else the gradient norm, which SB3 does not report."""
+    """What changes in training and differs between lines, or else the gradient norm, which SB3 does not report."""
     every = [run for seeds in runs.values() for run in seeds]
-    adapted = (panel for panel in _ADAPTED if any(np.ptp(run.get(panel.metric, np.zeros(1))) > 0 for run in every))
+    adapted = (
+        panel
+        for panel in _ADAPTED
+        if any(np.ptp(run.get(panel.metric, np.zeros(1))) > 0 for run in every) and not _alike(runs, panel.metric)
+    )
     return next(adapted, _GRADIENT if all(_GRADIENT.metric in run for run in every) else None)
+
+
+def _alike(runs: Mapping[str, Sequence[Columns]], metric: str) -> bool:
+    """Whether several lines would hide each other, as those of one schedule do."""
+    ranges = {tuple(np.quantile(seeds[0].get(metric, np.full(1, -1.0)), (0, 1))) for seeds in runs.values() if seeds}
+    return len(runs) > 1 and len(ranges) == 1
 
 
 def aggregate(tasks: Mapping[str, Sequence[NDArray[np.float64]]], path: Path, title: str) -> None:
