@@ -105,7 +105,7 @@ def _compare(args: Namespace, command: str) -> int:
     results = train_all(args.env, lines, seeds, args.out, workplace(args))
     path = args.results / directory_name(args.env) / name
     title = f"{args.env}: {name}, {counted(len(seeds), 'seed')}"
-    comparison = Comparison(title, command, machine(), lines, results, threshold, random)
+    comparison = Comparison(title, name, command, machine(), lines, results, threshold, random)
     page = comparison_page(comparison) if presets else sweep_page(comparison)
     page.write(path)
     runs = dict(zip([line.label for line in lines], results, strict=True))

@@ -9,33 +9,49 @@ from agents.settings.values import ConfigError
 from agents.writing import write_text
 from rl.experiments import equivalence, equivalence_page, plots
 from rl.experiments.compared import Compared, read_compared
+from rl.experiments.comparison_page import QUESTIONS, ranked
 from rl.experiments.equivalence import Design
 from rl.experiments.pages import image, paragraph, table
-from rl.experiments.statistics import METHOD, Scores, bootstrap, iqm, probability_of_improvement
+from rl.experiments.statistics import (
+    METHOD,
+    Scores,
+    bootstrap,
+    iqm,
+    mean_interval,
+    probability_of_improvement,
+    shown,
+)
+from rl.experiments.suites.published import PUBLISHED
 from rl.run.results import write_json
 from rl.run.terminal import DONE, Parser, run
 
-_OTHERS = (
-    "zoo/zoo.md", "zoo-ppo/zoo-ppo.md", "zoo-stream/zoo-stream.md", "unseen/unseen.md", "foreign/foreign.md",
-    "imitation/cloning.md", "imitation/gail.md", "imitation/distillation.md", "imitation/mutual.md",
-    "lockstep.md", "from-sb3.md", "bench/bench.md", "bench/ppo.md", "bench/streaming.md", "bench/cores.md",
-    "bench/watching.md", "information/accuracy.md", "information/speed.md", "gan/gan.md", "statistics/coverage.md",
-    "collapse/collapse.md",
-)  # fmt: skip
+_REACHES = "score at least what Stable-Baselines3's {} scores with the tuned settings of rl-baselines3-zoo?"
+
+_OTHERS = {
+    "zoo/zoo.md": f"Does every recipe for A2C {_REACHES.format('A2C')}",
+    "zoo-ppo/zoo-ppo.md": f"Does our PPO {_REACHES.format('PPO')}",
+    "zoo-stream/zoo-stream.md": f"Does streaming actor-critic {_REACHES.format('A2C')}",
+    "unseen/unseen.md": "Do the defaults beat random actions in environments that have no recipe?",
+    "foreign/foreign.md": "Which environments of other packages can be trained at all?",
+    "imitation/cloning.md": "Does behavior cloning from ten episodes reach 95 % of the expert's return?",
+    "imitation/gail.md": "Does GAIL from ten episodes reach it, and do simpler rewards suffice?",
+    "imitation/distillation.md": "Does a student with a tenth of the expert's parameters reach it?",
+    "imitation/mutual.md": "Do two agents that imitate each other learn better than two that do not?",
+    "lockstep.md": "Does our A2C compute the same numbers as Stable-Baselines3's, from the same inputs?",
+    "from-sb3.md": "Do scripts that were ported from Stable-Baselines3 score the same?",
+    "bench/bench.md": "How fast does A2C train, beside Stable-Baselines3, Gymnasium and rejax?",
+    "bench/ppo.md": "How fast does PPO train?",
+    "bench/streaming.md": "How fast does streaming actor-critic train?",
+    "bench/cores.md": "What is gained or lost beyond one process: two ranks, environments in processes, Ray?",
+    "bench/watching.md": "How much time do evaluations, checkpoints and logs take?",
+    "information/accuracy.md": "How accurate are the entropies and divergences, beside torch and SciPy?",
+    "information/speed.md": "How fast are they, beside torch?",
+    "gan/gan.md": "What can go wrong in a GAN, shown where the optimal discriminator is known?",
+    "statistics/coverage.md": "How often do the 95 % intervals of these pages contain the truth?",
+    "collapse/collapse.md": "Why does A2C with single-step updates fail on CartPole-v1?",
+}  # pages that this one does not repeat, and what they ask
 
 _OTHER_FOLDERS = {file.partition("/")[0] for file in _OTHERS}
-
-_SHOWS = {
-    "comparison": "Ours beside Stable-Baselines3's A2C at its hyper-parameters, one step and five; and our recipe.",
-    "recipe": "Our recipe alone, for its own number of steps.",
-    "engines": "The fused engine beside the torch engine, at Stable-Baselines3's hyper-parameters.",
-    "learning-rate": "Constant and adaptive learning rates, from a good one and from one ten times too large.",
-    "entropy": "No entropy bonus, a constant one, and one that holds the entropy above a target.",
-    "ppo": "Our PPO beside Stable-Baselines3's, at its defaults.",
-    "trust-region": "PPO with its clip, and with four bounds on the KL divergence in place of it.",
-    "streaming": "Streaming actor-critic, one environment and one step an update, beside A2C.",
-    "streaming-parts": "Streaming actor-critic with one part changed or left out.",
-}
 
 
 def main(argv: list[str]) -> int:
@@ -47,11 +63,11 @@ def main(argv: list[str]) -> int:
     comparisons = [each for each in found if each.name == "comparison"]
     if not comparisons:
         raise ConfigError(f"{args.results} holds no comparison yet: python -m rl.compare CartPole-v1 makes one")
-    others = [f"[{file}]({file})" for file in _OTHERS if (args.results / file).is_file()]
+    others = [[question, f"[{file}]({file})"] for file, question in _OTHERS.items() if (args.results / file).is_file()]
     parts = [
         "# Results",
-        f"Made by `{command}` from the files of the commands below.",
-        f"Beside them: {', '.join(others)}." if others else "",
+        f"Made by `{command}` from the files beside it. Every page names its command, its seeds and its machine.",
+        table(["question", "page"], others, words=2) if others else "",
         *_overview(comparisons),
         *chain.from_iterable(_equivalence(design, found, command, args.results) for design in equivalence.DESIGNS),
         *_aggregate(comparisons, args.results),
@@ -70,10 +86,12 @@ def _overview(comparisons: Sequence[Compared]) -> list[str]:
     for each in comparisons:
         cells = [str(bootstrap([each.scores()[label]], iqm)) if label in each.runs else "" for label in labels]
         rows.append([f"[{each.env}]({each.env}/comparison.md)", each.budget, *cells])
-    note = f"""Interquartile mean over seeds of the deterministic evaluation after training, with its 95 %
+    note = f"""The interquartile mean over seeds of the deterministic evaluation after training, with its 95 %
         {METHOD} interval. In the lines of 1 step and of 5 steps, ours and SB3 (Stable-Baselines3's A2C) have the same
-        hyper-parameters, SB3's defaults; the recipe is ours."""
-    return [paragraph(note), table(["environment", "budget of a line", *labels], rows, words=2)]
+        hyper-parameters: SB3's defaults, but for the steps per update. The recipe has its own settings and may train
+        for longer, so its column does not compare the two implementations."""
+    heads = ["environment", "budget of a line", *labels]
+    return ["## A2C in four environments", paragraph(note), table(heads, rows, words=2)]
 
 
 def _equivalence(design: Design, found: Sequence[Compared], command: str, results: Path) -> list[str]:
@@ -85,9 +103,10 @@ def _equivalence(design: Design, found: Sequence[Compared], command: str, result
         return []
     equivalence_page.page(test, command).write(results / file)
     equivalence_page.draw(test, results / file)
-    text = f"{equivalence_page.conclusion(test)} Rules, fixed before the runs, and all pairs: [{file}.md]({file}.md)."
+    text = f"""{equivalence_page.conclusion(test)} The rules, fixed before the runs, and every pair:
+        [{file}.md]({file}.md)."""
     return [
-        f"## The same as Stable-Baselines3's {design.algorithm}?",
+        f"## Does our {design.algorithm} score like Stable-Baselines3's?",
         paragraph(text),
         image("differences of normalized scores and probabilities of improvement", f"{file}.png"),
     ]
@@ -114,9 +133,13 @@ def _aggregate(comparisons: Sequence[Compared], results: Path) -> list[str]:
         [label, f"{statistics[label]:.2f}", *(f"{chances[label][x]:.2f}" if x != label else "" for x in theirs)]
         for label in labels
     ]
-    note = f"""Over {", ".join(each.env for each in known)}: scores normalized so that 0 is uniformly random actions
-        and 1 is what rl-baselines3-zoo reports for SB3's A2C with tuned hyper-parameters (one best run each, longer
-        training); and the probability that a run is better than one of SB3's on the same environment."""
+    steps = [PUBLISHED[each.env].timesteps for each in known]
+    note = f"""Over {", ".join(each.env for each in known)}. Scores are normalized so that 0 is the score of uniformly
+        random actions and 1 is what rl-baselines3-zoo publishes for SB3's A2C with tuned hyper-parameters (one model
+        each, trained for {min(steps):,} to {max(steps):,} steps); the interquartile mean (IQM) is over the runs of all
+        environments. "Better than": the probability that a run scores higher than a run of that line in the same
+        environment, ties counted half. Brackets are 95 % intervals. The recipe may train for longer than the other
+        lines, see above."""
     return [
         "## All environments together",
         paragraph(note),
@@ -126,23 +149,23 @@ def _aggregate(comparisons: Sequence[Compared], results: Path) -> list[str]:
 
 
 def _entry(compared: Compared) -> list[str]:
-    env_id, name = compared.env, compared.name
-    statistics = {label: bootstrap([scores], iqm) for label, scores in compared.scores().items()}
-    best = max(x.value for x in statistics.values())
-    highest = [label for label, x in statistics.items() if x.value == best]
+    env_id, name, scores = compared.env, compared.name, compared.scores()
+    iqms = {label: bootstrap([each], iqm) for label, each in scores.items()}
+    means = {label: mean_interval(each) for label, each in scores.items()}
     behind = []
-    for label, own in statistics.items():
-        other = statistics.get(label.replace("ours", "SB3", 1)) if label.startswith("ours") else None
+    for label, own in iqms.items():
+        other = iqms.get(label.replace("ours", "SB3", 1)) if label.startswith("ours") else None
         if other and own.value < other.value:
             behind.append(f"{label} (intervals {'overlap' if own.overlaps(other) else 'do not overlap'})")
     machine = compared.content.get("machine", "a machine of two cores, not recorded further")
-    text = f"""{_SHOWS.get(name, "Settings beside each other.")} {compared.budget} a line, on {machine}; [table
-        with intervals of every score]({env_id}/{name}.md). Highest: {"; ".join(highest)}."""
-    text += f" Behind Stable-Baselines3: {'; '.join(behind)}." if behind else ""
+    text = f"""{QUESTIONS.get(name, "")} {compared.budget} a line, on {machine}. The
+        [page]({env_id}/{name}.md) has every score with its interval. {ranked(iqms, means)}"""
+    text += f" Below the corresponding line of Stable-Baselines3: {'; '.join(behind)}." if behind else ""
+    rows = [[label, str(x), str(means[label]), shown(min(scores[label]))] for label, x in iqms.items()]
     return [
         f"## {env_id}: {name}",
         paragraph(text),
-        table(["line", "final return, interquartile mean"], [[label, str(x)] for label, x in statistics.items()]),
+        table(["line", "final return, interquartile mean", "mean", "worst seed"], rows),
         f"`{compared.content['command']}`",
         image(f"{env_id}, {name}", f"{env_id}/{name}.png"),
     ]

@@ -42,11 +42,21 @@ class Compared(NamedTuple):
 
     @property
     def budget(self) -> str:
-        """Seeds and steps, those of every line if they differ."""
-        settings = [cast("dict[str, object]", line["settings"]) for line in self.lines]
-        steps = sorted({int(str(own["total_timesteps"])) for own in settings})
-        seeds = len(next(iter(self.runs.values())))
-        return f"{seeds} seeds, {' or '.join(f'{count:,}' for count in steps)} steps"
+        """Seeds and steps of a line."""
+        steps = {
+            str(line["label"]): int(str(cast("dict[str, object]", line["settings"])["total_timesteps"]))
+            for line in self.lines
+        }
+        return f"{len(next(iter(self.runs.values())))} seeds, {steps_of(steps)} steps"
+
+
+def steps_of(lines: Mapping[str, int]) -> str:
+    """Steps of training; where lines differ, the number of most lines and then the others with their labels."""
+    groups: dict[int, list[str]] = {}
+    for label, steps in lines.items():
+        groups.setdefault(steps, []).append(label)
+    (most, _), *others = sorted(groups.items(), key=lambda group: -len(group[1]))
+    return f"{most:,}" + "".join(f" ({'; '.join(labels)}: {steps:,})" for steps, labels in others)
 
 
 def read_compared(file: Path) -> Compared | None:

@@ -1,12 +1,13 @@
 """The page of a comparison, or of a sweep of settings: tables, and the statistics in them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
 
 from agents.logger import LATEST
-from rl.experiments.pages import Page, changed, counted, paragraph, table
+from rl.experiments.compared import steps_of
+from rl.experiments.pages import Page, changed, counted, image, paragraph, table
 from rl.experiments.parallel import BASELINE, Line
 from rl.experiments.statistics import (
     METHOD,
@@ -28,12 +29,35 @@ class Comparison(NamedTuple):
     """What a page is made of."""
 
     title: str
+    name: str  # of its files
     command: str
     machine: str
     lines: Sequence[Line]
     results: Sequence[Sequence[Result]]  # for each line, a result for each seed
     threshold: float | None  # a training return; the environment's own, or the user's
     random: float | None  # mean return of uniformly random actions
+
+
+QUESTIONS = {
+    "comparison": """Our A2C and Stable-Baselines3's, updating after every step and after every five steps, with the
+        other defaults of Stable-Baselines3 on both sides; and our recipe, which has its own settings.""",
+    "recipe": "Our recipe alone, trained for its own number of steps.",
+    "engines": """The fused engine and the torch engine, updating after every step and after every five steps, with the
+        other defaults of Stable-Baselines3.""",
+    "learning-rate": "Constant and adaptive learning rates, starting from a good value and from ten times that value.",
+    "entropy": """No entropy bonus; a constant bonus; and a bonus whose coefficient adapts to keep the entropy above a
+        falling target.""",
+    "search-check": """Does a search help? The defaults beside the best of 40 trials, which two tuning seeds scored;
+        both on fresh seeds.""",
+    "search-6-check": """Does a search help? The defaults beside the best of 40 trials, which six tuning seeds scored;
+        both on fresh seeds.""",
+    "ppo": "Our PPO and Stable-Baselines3's, both with the defaults of Stable-Baselines3.",
+    "trust-region": """PPO with its clipped objective, and with four bounds on the KL divergence instead of the clip.
+        The divergence is computed exactly or estimated from samples; an update that exceeds the bound stops, or its
+        last step is shortened, or a penalty in the loss keeps it near a target.""",
+    "streaming": "Streaming actor-critic, which has one environment and updates after every step, beside A2C.",
+    "streaming-parts": "Streaming actor-critic with one part changed or left out.",
+}  # what the comparison of that name asks
 
 
 class LineStatistics(NamedTuple):
@@ -81,8 +105,43 @@ def height_along(run: Result) -> float:
 def comparison_page(comparison: Comparison) -> Page:
     """A row for each line; then one for every pair of ours and SB3's, or of every line and the first."""
     statistics = [line_statistics(runs, comparison.threshold) for runs in comparison.results]
-    parts = [_introduction(comparison), _scores(comparison, statistics), *_pairs(comparison, statistics)]
+    settings = [[line.label, line.agent, changed(line.settings, line.defaults)] for line in comparison.lines]
+    parts = [
+        _introduction(comparison),
+        paragraph(_ranked(comparison, statistics)),
+        _scores(comparison, statistics),
+        image(comparison.title, f"{comparison.name}.png"),
+        *_pairs(comparison, statistics),
+        "Settings of each line that differ from this package's defaults:",
+        table(["line", "agent", "settings"], settings, words=3),
+    ]
     return _page(comparison, statistics, parts)
+
+
+def ranked(iqms: Mapping[str, Interval], means: Mapping[str, Interval]) -> str:
+    """Which lines have the highest interquartile mean, whose intervals overlap theirs, and where the mean disagrees."""
+    best, others = _highest(iqms), [label for label in iqms if label not in _highest(iqms)]
+    near = [label for label in others if any(iqms[label].overlaps(iqms[one]) for one in best)]
+    if not others:
+        text = "All lines have the same interquartile mean."
+    elif not near:
+        text = f"Highest interquartile mean: {'; '.join(best)}. No other line's interval overlaps."
+    elif near == others:
+        text = f"Highest interquartile mean: {'; '.join(best)}. Every other line's interval overlaps."
+    else:
+        text = f"Highest interquartile mean: {'; '.join(best)}. Overlapping intervals: {'; '.join(near)}."
+    return text if _highest(means) == best else f"{text} Highest mean: {'; '.join(_highest(means))}."
+
+
+def _highest(statistics: Mapping[str, Interval]) -> list[str]:
+    highest = max(x.value for x in statistics.values())
+    return [label for label, x in statistics.items() if x.value == highest]
+
+
+def _ranked(comparison: Comparison, statistics: Sequence[LineStatistics]) -> str:
+    labels = [line.label for line in comparison.lines]
+    iqms = {label: x.iqm for label, x in zip(labels, statistics, strict=True)}
+    return ranked(iqms, {label: x.mean for label, x in zip(labels, statistics, strict=True)})
 
 
 def _page(comparison: Comparison, statistics: Sequence[LineStatistics], parts: Sequence[str]) -> Page:
@@ -101,29 +160,32 @@ def _page(comparison: Comparison, statistics: Sequence[LineStatistics], parts: S
 
 
 def _introduction(comparison: Comparison) -> str:
-    runs, threshold = comparison.results[0], comparison.threshold
-    text = f"""
-        {counted(len(runs), "seed")} a line; {_steps(comparison)} steps of training; evaluations of
-        {runs[0].summary["eval_episodes"]} episodes each, deterministic (the most likely action) and stochastic. IQM is
-        the interquartile mean over seeds; {_method(comparison)}. All along is the mean height of the learning curve.
-        Speed is not compared here, because runs train beside each other: `python -m rl.bench` measures it."""
-    if threshold is not None:
-        text += f""" {threshold:g} reached: by the mean of the last 100 training episodes, at the median step over all
-        seeds, where one that never reached it counts as ∞ (–)."""
-    return paragraph(text)
+    runs, budgets = comparison.results[0], _budgets(comparison)
+    return paragraph(f"""
+        {QUESTIONS.get(comparison.name, "")} Each line trains {counted(len(runs), "seed")} for {steps_of(budgets)}
+        steps.{_longer(budgets)} After training, each agent plays {runs[0].summary["eval_episodes"]} episodes with
+        its most likely actions (deterministic) and as many with sampled actions (stochastic). IQM is the interquartile
+        mean over seeds. Brackets are 95 % {METHOD} intervals over {counted(len(runs), "seed")}. "All along" is the
+        training return averaged over the whole training, which is the mean height of the learning curve.
+        {_threshold(comparison)} Speed is not compared, because runs trained side by side: `python -m rl.bench` measures
+        it.""")
 
 
-def _method(comparison: Comparison) -> str:
-    return f"brackets are 95 % {METHOD} intervals over {counted(len(comparison.results[0]), 'seed')}"
+def _threshold(comparison: Comparison) -> str:
+    if comparison.threshold is None:
+        return ""
+    return f""""{comparison.threshold:g} reached by" counts the seeds whose last 100 training episodes had at least that
+        mean return at some point; "at step" is the median step, over all seeds, at which this first happened (– if it
+        happened to fewer than half)."""
 
 
-def _steps(comparison: Comparison) -> str:
-    """Of training; where lines differ, most lines' number and then the others with their labels."""
-    groups: dict[int, list[str]] = {}
-    for line in comparison.lines:
-        groups.setdefault(int(str(line.settings["total_timesteps"])), []).append(line.label)
-    (most, _), *others = sorted(groups.items(), key=lambda group: -len(group[1]))
-    return f"{most:,}" + "".join(f" ({'; '.join(labels)}: {steps:,})" for steps, labels in others)
+def _budgets(comparison: Comparison) -> dict[str, int]:
+    return {line.label: int(str(line.settings["total_timesteps"])) for line in comparison.lines}
+
+
+def _longer(budgets: Mapping[str, int]) -> str:
+    """A warning where lines differ in their steps of training."""
+    return " A line that trains for longer has that advantage in every score." if len({*budgets.values()}) > 1 else ""
 
 
 def _scores(comparison: Comparison, statistics: Sequence[LineStatistics]) -> str:
@@ -151,8 +213,9 @@ def _pairs(comparison: Comparison, statistics: Sequence[LineStatistics]) -> list
         overlap = "overlap" if statistics[i].iqm.overlaps(statistics[j].iqm) else "do not overlap"
         rows.append([comparison.lines[i].label, comparison.lines[j].label, overlap, f"{chance:.2f}"])
     return [
-        paragraph("""Probability that a run of the first line scores higher than one of the second in its deterministic
-            evaluation, ties counted half, with its 95 % interval (Wilson's, with an effective number of runs):"""),
+        paragraph("""The probability that a run of the first line scores higher than a run of the second in the
+            deterministic evaluation, ties counted half, with its 95 % interval (Wilson's, with an effective number of
+            runs):"""),
         table(["first", "second", "intervals of the IQM", "probability"], rows, words=3),
     ]
 
@@ -165,19 +228,18 @@ def sweep_page(comparison: Comparison) -> Page:
     defaults = [{"agent": None, **line.defaults} for line in lines]  # agents may default a setting differently
     apart = {key for one in settled for key in one if any(other.get(key) != one.get(key) for other in settled)}
     common = changed(settled[0], defaults[0], settled[0].keys() - apart - {"agent"})
-    heads = ["line", "settings", "deterministic", "worst seed", "stochastic", "all along"]
-    heads += [] if threshold is None else [f"{threshold:g} reached by", "at step"]
-    explained = f"""
-        Scores are means over {counted(len(comparison.results[0]), "seed")} of the evaluations after
-        {_steps(comparison)} steps of training; {_method(comparison)}. All along is the training return averaged over
-        all steps, the mean height of the learning curve."""
-    if threshold is not None:
-        explained += """ The last columns: how many seeds reached the threshold with their last 100 training episodes,
-        and the median step over all seeds, – where fewer than half did."""
+    heads = ["line", "settings", "mean, deterministic", "IQM, deterministic", "worst seed", "mean, stochastic"]
+    heads += ["all along"] if threshold is None else ["all along", f"{threshold:g} reached by", "at step"]
     rows = []
     for line, x, settings, own in zip(lines, statistics, settled, defaults, strict=True):
-        cells = [line.label, changed(settings, own, apart), str(x.mean), shown(x.worst)]
+        cells = [line.label, changed(settings, own, apart), str(x.mean), str(x.iqm), shown(x.worst)]
         cells += [str(x.stochastic_mean), str(x.all_along)]
         rows.append(cells if threshold is None else [*cells, f"{x.steps.hits} of {x.steps.runs}", x.steps.moment])
-    settings_of_all = f"Settings of all lines that differ from the defaults: {common}."
-    return _page(comparison, statistics, [settings_of_all, paragraph(explained), table(heads, rows, words=2)])
+    parts = [
+        _introduction(comparison),
+        paragraph(_ranked(comparison, statistics)),
+        f"Settings of all lines that differ from the defaults: {common}.",
+        table(heads, rows, words=2),
+        image(comparison.title, f"{comparison.name}.png"),
+    ]
+    return _page(comparison, statistics, parts)

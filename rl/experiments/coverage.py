@@ -193,12 +193,17 @@ def _simulated(
 
 def coverage_page(command: str, machine: str, samples: int) -> Page:
     rows = [row for question in QUESTIONS for row in covered(question, samples)]
-    explained = f"""How many of {samples:,} simulated 95 % intervals contain the truth, in %, and their median width in
-        brackets. Scores are normal with a standard deviation of {SPREAD:g}; where runs fail, these score 1 less. Bold
-        are the intervals of all our pages: the expanded percentile bootstrap (Hesterberg 2015) and, for the probability
-        of improvement, Wilson's interval with an effective number of runs. The percentile bootstrap came before them.
-        Where a fifth of the runs fails, a third of all samples of five runs (0.8⁵) holds no failure and does not show
-        that runs can fail."""
+    lowest = [100 * min(row.share[i] for row in rows if row.method in (EXPANDED, WILSON)) for i in range(len(SEEDS))]
+    noise = 196 * (0.95 * 0.05 / samples) ** 0.5
+    explained = f"""How often does a 95 % interval contain the truth? The tables show the share of {samples:,} simulated
+        intervals that contain it, in %, and in brackets their median width. A share of 95 % is known to within ±
+        {noise:.1f} points. Scores are normal with a standard deviation of {SPREAD:g}; a run that fails scores 1 lower.
+        In bold are the intervals that our pages use: the expanded percentile bootstrap (Hesterberg 2015) and, for the
+        probability of improvement, Wilson's interval with an effective number of runs. Pages made before that had the
+        percentile bootstrap. The lowest share of an interval in bold is
+        {", ".join(f"{share:.1f} % with {runs} seeds" for share, runs in zip(lowest, SEEDS, strict=True))}. Five seeds
+        are too few where a fifth of the runs fails: a third of all such samples (0.8⁵) contains no failure, so no
+        method can tell from them that runs fail."""
     parts = [paragraph(explained)]
     for question in QUESTIONS:
         parts += [f"## {question.title}", _table([row for row in rows if row.question == question.title])]

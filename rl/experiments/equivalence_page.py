@@ -12,19 +12,36 @@ from rl.run.figure import BLACK, BLUE, ORANGE, canvas, finish, save
 
 
 def conclusion(test: Judgment) -> str:
-    """What the test says, in words."""
-    together, apart = test.together, different(test.pairs)
+    """What the test says, in words, and which of its rules hold."""
+    together, apart, design, count = test.together, different(test.pairs), test.design, len(test.pairs)
     verdict = "is equivalent to" if together.equivalent else "is not shown to be equivalent to"
-    design, count = test.design, len(test.pairs)
+    x, p = together.difference, together.p
     text = f"""Over {count} pairs of {len(design.seeds)} seeds a side, our {design.algorithm} {verdict}
-        Stable-Baselines3's: the mean difference of
-        normalized scores is {together.difference:+.3f} (90 % interval, to lie within ± {MARGIN}), and P(ours higher) is
-        {together.p:.2f} (95 % interval, to contain ½ and to be narrower than {WIDTH})."""
+        Stable-Baselines3's. The mean difference of normalized scores, {x:+.3f} (90 % interval),
+        {_holds(x.low > -MARGIN and x.high < MARGIN)} within ± {MARGIN}, as equivalence requires. The probability that
+        ours scores higher, {p:.3f} (95 % interval), must contain ½, which it {_does(p.low <= 0.5 <= p.high)}, and be
+        narrower than {WIDTH}, which it {_is(p.high - p.low < WIDTH)}."""
     if apart:
         text += f" Different by themselves: {'; '.join(f'{pair.env}, {pair.steps}' for pair in apart)}."
     else:
-        text += f" No pair by itself is different, by Holm's correction over the {count}."
+        text += f" No pair by itself is different, with Holm's correction over the {count}."
+    failing = list(dict.fromkeys(pair.env for pair in test.pairs if max(pair.ours.mean(), pair.theirs.mean()) < 0))
+    if failing:
+        text += f""" In {" and ".join(failing)}, both sides score below random actions: those pairs compare agents that
+            have not learned."""
     return " ".join(text.split())
+
+
+def _holds(true: bool) -> str:
+    return "lies" if true else "does not lie"
+
+
+def _does(true: bool) -> str:
+    return "does" if true else "does not"
+
+
+def _is(true: bool) -> str:
+    return "is" if true else "is not"
 
 
 def page(test: Judgment, command: str) -> Page:
@@ -33,15 +50,15 @@ def page(test: Judgment, command: str) -> Page:
     rows = [[*_cells(pair), _verdict(pair, apart)] for pair in test.pairs]
     both = test.together
     verdict = "**equivalent**" if both.equivalent else "**not shown to be equivalent**"
-    rows.append([f"**all {len(rows)}**", "", "", "", f"{both.difference:+.3f}", f"{both.p:.2f}", verdict])
+    rows.append([f"**all {len(rows)}**", "", "", "", f"{both.difference:+.3f}", f"{both.p:.3f}", verdict])
     parts = [
         paragraph(conclusion(test)),
         table(heads, rows, words=2),
-        image("differences and probabilities", f"{design.file}.png"),
+        image("difference of normalized scores and probability of a higher score, for each pair", f"{design.file}.png"),
         "## The rules, fixed before the runs",
         design.rules.strip(),
-        "## Beside it: stochastic evaluations, and the torch engine",
-        "The same by the stochastic evaluation after training, and our torch engine beside SB3; neither is judged:",
+        "## Not judged: stochastic evaluations, and the torch engine",
+        "The same pairs by their stochastic evaluation after training, and our torch engine beside SB3:",
         table(
             heads[:-1],
             [_cells(pair._replace(steps=f"{pair.steps}, stochastic")) for pair in test.stochastic]
@@ -102,6 +119,8 @@ def draw(test: Judgment, path: Path) -> None:
         finish(left, f"difference of normalized mean scores, ours − SB3's\n90 % intervals; shaded: margin ± {MARGIN}")
         finish(right, "probability that ours scores higher\n95 % intervals; dotted: ½")
         figure.suptitle(
-            f"Our {design.algorithm} and Stable-Baselines3's, {len(design.seeds)} seeds a side", fontsize="medium"
+            f"Our {design.algorithm} and Stable-Baselines3's, {len(design.seeds)} seeds a side\n"
+            "scores: 0 is random actions, 1 the published score of rl-baselines3-zoo",
+            fontsize="medium",
         )
         save(figure, path)

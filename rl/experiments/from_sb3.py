@@ -15,8 +15,8 @@ from typing import NamedTuple, Protocol, cast
 from agents.machine import machine
 from agents.settings.values import ConfigError
 from agents.writing import write_text
-from rl.experiments.pages import Page, counted, paragraph, table
-from rl.experiments.statistics import Interval, Scores, bootstrap
+from rl.experiments.pages import Page, counted, paragraph, spelled, table
+from rl.experiments.statistics import METHOD, Interval, Scores, bootstrap
 from rl.run.terminal import DONE, Parser, run
 
 FOLDER = Path("docs/from-sb3")
@@ -105,13 +105,15 @@ def page(found: Sequence[Pair], scores: dict[Path, list[float]], seeds: Sequence
         rows.append([link, f"{differing} of {total}", *(f"{x:.2f}" for x in means), f"{interval:.2f}"])
         numbers[pair.name] = {"lines": total, "differing": differing, "before": before, "after": after}
     apart = [pair.name for pair in found if _excludes_zero(pair, scores)]
-    verdict = f"The interval excludes 0 for {', '.join(apart)}." if apart else "Every one contains 0."
+    verdict = f"The interval excludes 0 for {', '.join(apart)}." if apart else "Every interval contains 0."
     parts = [
-        paragraph(f"""Scripts for Stable-Baselines3's A2C (NAME_sb3.py) and the same for this package (NAME.py), each
-        with {counted(len(seeds), "seed")}: the mean return of 5 episodes after training. Difference: ours − theirs,
-        with its 95 % interval. {verdict} So few seeds and steps show gross errors, not equality: for that, see
-        [equivalence.md](equivalence.md) and [lockstep.md](lockstep.md)."""),
-        table(["script", "lines that differ", "Stable-Baselines3", "here", "difference"], rows),
+        paragraph(f"""Do scripts that were ported from Stable-Baselines3 score the same? Each script for
+        Stable-Baselines3's A2C (NAME_sb3.py) and its port to this package (NAME.py) trained from
+        {counted(len(seeds), "seed")}, {spelled(seeds)}. Scores are the mean return of 5 episodes after training.
+        Difference: ours − theirs, with its 95 % {METHOD} interval over seeds. {verdict} So few seeds and steps can
+        reveal gross errors but not show equality: for that, see [equivalence.md](equivalence.md) and
+        [lockstep.md](lockstep.md)."""),
+        table(["script", "lines that differ", "Stable-Baselines3", "this package", "difference"], rows),
     ]
     return Page("From Stable-Baselines3", command, machine(), parts, {"seeds": list(seeds), "scripts": numbers})
 

@@ -128,10 +128,20 @@ def _caption(lines: Mapping[str, Sequence[Result]]) -> str:
 
 
 def _fourth(runs: Mapping[str, Sequence[Columns]]) -> Panel | None:
-    """What changes in training, or else the gradient norm, which SB3 does not report."""
+    """What changes in training and differs between lines, or else the gradient norm, which SB3 does not report."""
     every = [run for seeds in runs.values() for run in seeds]
-    adapted = (panel for panel in _ADAPTED if any(np.ptp(run.get(panel.metric, np.zeros(1))) > 0 for run in every))
+    adapted = (
+        panel
+        for panel in _ADAPTED
+        if any(np.ptp(run.get(panel.metric, np.zeros(1))) > 0 for run in every) and not _alike(runs, panel.metric)
+    )
     return next(adapted, _GRADIENT if all(_GRADIENT.metric in run for run in every) else None)
+
+
+def _alike(runs: Mapping[str, Sequence[Columns]], metric: str) -> bool:
+    """Whether several lines would hide each other, as those of one schedule do."""
+    ranges = {tuple(np.quantile(seeds[0].get(metric, np.full(1, -1.0)), (0, 1))) for seeds in runs.values() if seeds}
+    return len(runs) > 1 and len(ranges) == 1
 
 
 def aggregate(tasks: Mapping[str, Sequence[NDArray[np.float64]]], path: Path, title: str) -> None:
@@ -146,7 +156,7 @@ def aggregate(tasks: Mapping[str, Sequence[NDArray[np.float64]]], path: Path, ti
             axes, "normalized score τ (0: random actions, 1: tuned SB3 of rl-baselines3-zoo)", "share of runs above τ"
         )
         legend(figure, columns=3)
-        figure.suptitle(f"{title}; bands: 95 % Wilson intervals", fontsize="medium")
+        figure.suptitle(f"{title} a line in each; bands: pointwise 95 % Wilson intervals", fontsize="medium")
         save(figure, path)
 
 
@@ -221,7 +231,7 @@ def _draw_final_scores(axes: "Axes", scores: Mapping[str, Sequence[float]]) -> N
     few = len(scores) <= len(_PALETTE)
     draw_scores(axes, {fill(name, 36) if few else name: x for name, x in scores.items()}, looks=_looks(len(scores)))
     axes.locator_params("x", nbins=5)
-    axes.tick_params("y", labelsize="medium" if few else "small")
+    axes.tick_params("y", labelsize="medium" if few else 7)
 
 
 def _draw_targets(axes: "Axes", lines: Mapping[str, Sequence[Result]], setting: str, name: str) -> None:

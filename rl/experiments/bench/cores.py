@@ -93,27 +93,30 @@ def page(
     cases: Measurements, widths: Mapping[str, Sequence[Measured]], message: tuple[int, list[float]], repeats: int,
     command: str, machine: str,
 ) -> Page:  # fmt: skip
-    about = f"""Environment steps a second of A2C on {ENVIRONMENT}, two networks of 64-64, environments × steps an
-        update: medians of {repeats} repeats, in which all took turns, every one in new processes with one thread each.
-        Compilation is not counted. Environments in processes: `--backend async`, a process for each of the eight. Two
-        ranks: torchrun, each with four of the eight environments."""
+    about = f"""What is gained or lost beyond one process? {_ratios(RANKS, cases).capitalize()};
+        {_ratios(ASYNC, cases)}. Numbers are environment steps per second of A2C on {ENVIRONMENT} with two networks of
+        64-64 units; shapes are environments × steps per update. They are medians of {repeats} repeats, in which the
+        systems took turns, each in new processes with one thread per process. Compilation is not counted.
+        "{ASYNC.capitalize()}" is `--backend async`, which has a process for each of the eight environments.
+        "{RANKS.capitalize()}" is torchrun with four of the eight environments in each rank."""
     rows = []
     for name, systems in cases.items():
         rates = {system: median(one.rate for one in each) for system, each in systems.items()}
         cells = [f"{rates[system]:,.0f}" for system in (ONE, ASYNC, RANKS)]
         rows.append([name, *cells, *(f"{rates[system] / rates[ONE]:.2f}" for system in (ASYNC, RANKS))])
     heads = ["engine, shape", ONE, ASYNC, RANKS, f"{ASYNC} ÷ {ONE}", f"**{RANKS} ÷ {ONE}**"]
-    sums = """What sums over two ranks cost at 8 × 64, by gloo on this machine's loopback: the time of one sum of all
-        gradients by itself, and the share of an update's time, its steps included, that goes by in sums. The share
-        counts the time that a rank waits for the other one."""
+    sums = """What the sums over two ranks cost at 8 × 64, by gloo on this machine's loopback interface: the time of a
+        single sum of all gradients by itself, and the share of an update's time, environment steps included, that is
+        spent in sums. That share includes the time in which a rank waits for the other one."""
     costs = []
     for each in widths.values():
         size = each[0].parameters
         alone, share = median(one.sum_seconds for one in each), median(one.share for one in each)
         costs.append([f"{size:,}", f"{4 * size / 1e6:.2g} MB", f"{1e3 * alone:.2f} ms", f"{100 * share:.0f} %"])
     size, seconds = message
-    copies = f"""What a run on Ray sends to the driver at a checkpoint, {size / 1e6:.2f} MB here, takes the driver
-        {1e3 * median(seconds):.1f} ms: by Ray's queue, to a file on this disk; the median of {len(seconds)}."""
+    copies = f"""A run on Ray sends its files to the driver at every checkpoint. Writing such a message, of
+        {size / 1e6:.2f} MB here, to this disk takes the driver {1e3 * median(seconds):.1f} ms, Ray's queue included:
+        the median of {len(seconds)} messages."""
     numbers = {
         "message": {"bytes": size, "seconds": seconds},
         "cases": {name: {system: [*map(_plain, each)] for system, each in of.items()} for name, of in cases.items()},
@@ -124,6 +127,13 @@ def page(
         table(["parameters", "a sum moves", "one sum alone", "**share of an update**"], costs), paragraph(copies),
     ]  # fmt: skip
     return Page("Beyond one core", command, machine, parts, numbers)
+
+
+def _ratios(system: str, cases: Measurements) -> str:
+    """How fast a system trains, beside one process, over the cases."""
+    rates = [[median(one.rate for one in of[name]) for name in (system, ONE)] for of in cases.values()]
+    ratios = [ours / one for ours, one in rates]
+    return f"{system} train {min(ratios):.2f} to {max(ratios):.2f} times as fast as one process"
 
 
 def _plain(one: Measured) -> dict[str, float]:

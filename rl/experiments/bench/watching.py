@@ -107,15 +107,9 @@ class Clock:
 
 def page(runs: Mapping[Engine, list[Spent]], command: str, machine: str) -> Page:
     repeats, every = len(next(iter(runs.values()))), updates_per_row(None, SHAPE.rows) * SHAPE.rows
-    about = f"""A2C on {ENV}, {SHAPE}: seconds that parts of a run take in the thread that trains, as shares of the
-        seconds of training, collecting and updating; medians of {repeats} runs. Files: metrics.csv with a row every
-        {every:,} steps, episodes.csv, and checkpoints, as every run writes them. Evaluations: all that is around their
-        episodes, the rows of evaluations.csv, patience and a goal. Best model: best.pt, and what is written with it.
-        Logs: {", ".join(logs())}, all at once, which do their own work in another process, on the other core. The
-        last column is the sum of evaluations, best model and logs: what watching costs beside the episodes."""
     watching = (GOALS, BEST, LOGS)
     heads = ["engine", "steps", "steps between evaluations", "training", EPISODES, FILES, *watching, "**watching**"]
-    rows = []
+    rows, costs = list[list[str]](), list[str]()
     for engine, each in runs.items():
         shares = [{name: run.hooks[name] / run.training for name in run.hooks} for run in each]
         parts = [median(share[name] for share in shares) for name in (EPISODES, FILES, *watching)]
@@ -125,6 +119,15 @@ def page(runs: Mapping[Engine, list[Spent]], command: str, machine: str) -> Page
             [engine, f"{length.steps:,}", f"{length.interval:,}", f"{median(run.training for run in each):.2f} s",
              *(f"{100 * part:.2f} %" for part in (*parts, total))]
         )  # fmt: skip
+        costs.append(f"{100 * total:.2f} % with the {engine} engine (the episodes: {100 * parts[0]:.0f} %)")
+    about = f"""How much time does watching a run take? Without the episodes of the evaluations, it costs
+        {" and ".join(costs)} of the time of training, which is collecting and updating. The runs are A2C on {ENV}
+        with {SHAPE.envs} environments and {SHAPE.steps} steps per update; times are those in the thread that trains,
+        medians of {repeats} runs. "Files" are metrics.csv with a row every {every:,} steps, episodes.csv, and
+        checkpoints, which every run writes. "Evaluations" are everything around their episodes: the rows of
+        evaluations.csv, patience and a goal. "Best model" is best.pt and what is written with it. "Logs" are
+        {", ".join(logs())}, all at once; they do their work in another process, on the other core. "Watching" is the
+        sum of evaluations, best model and logs."""
     numbers: dict[str, object] = {}
     for engine, each in runs.items():
         numbers[engine] = [{"training": run.training, **run.hooks} for run in each]

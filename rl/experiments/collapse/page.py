@@ -25,7 +25,7 @@ from rl.experiments.collapse.outcomes import (
 from rl.experiments.collapse.outcomes import outcome as outcome_of
 from rl.experiments.collapse.training import Run
 from rl.experiments.pages import Page, image, paragraph, table
-from rl.experiments.statistics import Interval, as_plain, mean_interval
+from rl.experiments.statistics import METHOD, Interval, as_plain, mean_interval
 
 Runs = Mapping[str, Sequence[Run]]
 Quartiles = list[float]
@@ -71,13 +71,14 @@ def page(
     outcomes = {label: outcome_of(line) for label, line in runs.items()}
     bias = {label: bias_after_fall(runs[label]) for label in (BASELINE, UNBOUND)}
     parts = [
+        paragraph(_answer(outcomes)),
         f"What was fixed before the runs:\n\n```text\n{(fixed_before or '').strip()}\n```",
         "## The hypotheses", _verdicts(interventions, runs, outcomes, bias),
-        image("around the first fall, and final scores by condition", "collapse.png"),
-        "## The baseline with one thing changed", _scores(interventions, runs, outcomes, BASELINE),
+        image("runs around their first fall, and shares of failed and successful runs by condition", "collapse.png"),
+        "## The baseline with one thing changed", paragraph(_COLUMNS), _scores(interventions, runs, outcomes, BASELINE),
         "## Before and after the first fall", _around_fall(runs),
         "## The recipe in fewer environments, and with a clip that binds", _scores(healthy, runs, outcomes, RECIPE),
-        "## Every mix of the recipe's parts", _effects(mixes, runs),
+        "## Every mix of the recipe's parts", paragraph(_about_mixes(mixes, runs)), _effects(mixes, runs),
         _scores([mix.condition for mix in mixes], runs, outcomes, NONE),
     ]  # fmt: skip
     conditions = [*interventions, *healthy, *(mix.condition for mix in mixes)]
@@ -88,6 +89,28 @@ def page(
         "conditions": {each.label: _numbers(each, runs[each.label], outcomes[each.label]) for each in conditions},
     }
     return Page("Why single-step TD fails on CartPole-v1", command, machine, parts, numbers)
+
+
+_COLUMNS = f"""Failed and succeeded are shares of runs with 95 % Wilson intervals, and "minus" is the difference in the
+    share that failed. "Held 475" counts the runs that held 475, as defined above; "median step" is the median over all
+    runs of the step at which they first did, – if fewer than half did. "Fell" counts the runs that fell, and "succeeded
+    after it" those of them that succeeded. "Critic saturated" is the share of saturated units in the critic's last
+    hidden layer at the end of training, in the median run. The mean score has a 95 % {METHOD} interval."""
+
+
+def _answer(outcomes: Mapping[str, Outcome]) -> str:
+    shares = [f"{outcomes[label].failed:.2f}" for label in (BASELINE, UNBOUND, c.CRITIC_SCALED, c.POLICY_SCALED)]
+    caused = difference(outcomes[UNBOUND].failed, outcomes[BASELINE].failed).high < 0
+    return f"""{"The gradient clip is a cause" if caused else "No cause is shown"}. The share of runs that fail is
+        {shares[0]} in the baseline and {shares[1]} without the clip. It is {shares[2]} if the clip scales the critic's
+        gradient only, and {shares[3]} if it scales the policy's only."""
+
+
+def _about_mixes(mixes: Sequence[Mix], runs: Runs) -> str:
+    part = next(iter(PARTS))
+    kept = [mix for parts, mix in mixes if part in parts]
+    return f"""Shares over the {len(kept)} mixes with a part, {sum(len(runs[mix.label]) for mix in kept)} runs, and over
+        as many without it, with 95 % Wilson intervals; differences with Newcombe's."""
 
 
 def _numbers(condition: Condition, runs: Sequence[Run], outcome: Outcome) -> dict[str, object]:
@@ -118,11 +141,14 @@ def _verdicts(
     ]
     clipped, unclipped = bias[BASELINE], bias[UNBOUND]
     biased = abs(unclipped.value) < abs(clipped.value) and not unclipped.overlaps(clipped)
-    notes = f"""Hypothesis 2, saturation is sufficient: {"contradicted" if saturated else _OPEN}. Conditions that fail
-        less than the baseline with at least 90 % of the critic's units saturated: {", ".join(saturated) or "none"}.
-        Hypothesis 5, the clip biases the critic: {"holds" if biased else _OPEN}. V at the initial states minus the
-        true discounted return after the first fall: {BASELINE} {clipped:.1f}, {UNBOUND} {unclipped:.1f}."""
-    heads = ["hypothesis", "conditions compared", "failed, difference", "verdict"]
+    fell = [f"{outcomes[label].fell} of {len(runs[label])}" for label in (BASELINE, UNBOUND)]
+    notes = f"""Hypothesis 2, saturation is sufficient: {"contradicted" if saturated else _OPEN}. These conditions fail
+        less than the baseline although at least 90 % of the critic's units are saturated:
+        {", ".join(saturated) or "none"}. Hypothesis 5, the clip biases the critic: {"holds" if biased else _OPEN}.
+        After the first fall, V at the initial states minus the true discounted return is {clipped:.1f} in the
+        {BASELINE} and {unclipped:.1f} with {UNBOUND}. Only runs that fell can be compared so, {fell[0]} and {fell[1]},
+        and the clip may decide which runs fall. Intervals are not corrected for the number of hypotheses."""
+    heads = ["hypothesis", "conditions compared", "difference in the share that failed", "verdict"]
     return "\n\n".join([table(heads, rows, words=2), paragraph(notes)])
 
 
@@ -158,9 +184,10 @@ def _around_fall(runs: Runs) -> str:
         for name, words in _QUANTITIES.items()
     ]
     counts = ", ".join(f"{label}: {len(line)}" for label, line in groups(runs[BASELINE], runs[UNBOUND]).items())
-    note = f"""Runs that fell ({counts}), aligned at their first fall. Of each run the median over the {-GRID[0]:,}
-        steps before it or the {GRID[-1]:,} steps after it; of these the median over runs, and the quartiles. Measured
-        every {UPDATES} updates on {STEPS} steps of the policy in 8 environments. A dash: no such transitions."""
+    note = f"""Runs that fell ({counts}), aligned at their first fall. Of each run, the median over the {-GRID[0]:,}
+        steps before the fall or over the {GRID[-1]:,} steps after it; the table shows the median of these over runs,
+        and their quartiles in brackets. Measured every {UPDATES} updates on {STEPS} steps of the policy in 8
+        environments. A dash means that there were no such transitions."""
     return "\n\n".join([table(["", *(f"{label}, {when}" for label, when in columns)], rows), paragraph(note)])
 
 

@@ -49,13 +49,16 @@ def difference(row: Row) -> Interval | None:
 
 def foreign_page(command: str, machine: str, rows: Mapping[str, Row]) -> Page:
     ordered = sorted(rows.values(), key=lambda row: (row.package, row.env))
-    text = f"""Each environment trained by `python -m rl.train` for {STEPS:,} steps, with the defaults and the settings
-        shown, from seed 0; no recipe. Then {EPISODES} episodes of the trained policy, stochastic, and as many of
-        uniformly random actions, {EVALUATED:,} steps at most, of which each episode gets the same share before it is
-        cut off; mean returns. The difference has a 95 % interval over episodes. {STEPS:,} steps suffice for few of
-        these environments: the table says which can be trained, not how well. Refused: exit status 2, before anything
-        started. Failed: exit status 1; the environment raised, say. Packages by `pip install --constraint
-        constraints.txt`; one that cannot do with these versions is refused or fails."""
+    text = f"""Which environments of other packages can be trained at all? Each is trained by `python -m rl.train` for
+        {STEPS:,} steps from seed 0, with the defaults and the settings shown, without a recipe. Then the trained policy
+        plays {EPISODES} stochastic episodes, and uniformly random actions play as many; the table shows mean returns.
+        Either evaluation ends after {EVALUATED:,} steps, or as many as `eval_max_steps` says, which the episodes share
+        equally: an episode that lasts longer than its share is cut off. The difference has a 95 % interval over
+        episodes (Welch's standard error, normal quantiles); with one seed each, it says nothing about other trainings,
+        and {STEPS:,} steps suffice for few of these environments. A refused environment was rejected before training
+        started (exit status 2); in a failed one, the environment raised an error while it ran (exit status 1). Packages
+        were installed by `pip install --constraint constraints.txt`; one that does not work with these versions is
+        refused or fails."""
     numbers = {"environments": [_plain(row) for row in ordered]}
     parts = [paragraph(text), paragraph(_summary(ordered)), table(_HEADS, map(_cells, ordered), 4), _messages(ordered)]
     return Page("Environments of other packages", command, machine, parts, numbers)
@@ -72,9 +75,9 @@ def _summary(rows: list[Row]) -> str:
     known = [gap for row in rows if (gap := difference(row)) is not None]
     better, worse = sum(gap.low > 0 for gap in known), sum(gap.high < 0 for gap in known)
     return (
-        f"{len(rows)} environments of {len({row.package for row in rows})} packages: {outcomes}. Of the {len(known)} "
-        f"with random actions, {better} score higher than these, {worse} lower, in {len(known) - better - worse} the "
-        "interval contains 0."
+        f"{len(rows)} environments of {len({row.package for row in rows})} packages: {outcomes}. Random actions could "
+        f"be played in {len(known)}: the trained policy scores higher in {better} and lower in {worse}; in "
+        f"{len(known) - better - worse} the interval contains 0."
     )
 
 

@@ -39,7 +39,7 @@ def draw_balanced(found: Findings, path: Path) -> None:
         _draw_moments(densities, discriminators, line)
         _draw_values(values, line)
         handles, labels = densities.get_legend_handles_labels()
-        figure.legend(handles, labels, loc="outside lower left", ncols=len(labels), fontsize="small", frameon=False)
+        figure.legend(handles, labels, loc="outside lower left", ncols=len(labels), fontsize=7, frameon=False)
         seeds = f"left and middle: the first seed, right: {counted(len(found.seeds), 'seed')}"
         figure.suptitle(f"Algorithm 1, {line.label}; {seeds}", fontsize="medium")
         save(figure, path)
@@ -66,7 +66,7 @@ def draw_questions(found: Findings, path: Path) -> None:
         _draw_balance(panels[3, 1], found.balance)
         for axes in panels.flat:
             if axes.get_legend_handles_labels()[0]:
-                axes.legend(fontsize="x-small", frameon=False)
+                axes.legend(fontsize=7, frameon=False)
         title = "Data N(0, 1), model N(θ, σ²), but for (a) at the right"
         figure.suptitle(f"{title}; {counted(len(found.seeds), 'seed')}, a line each", fontsize="medium")
         save(figure, path)
@@ -99,7 +99,7 @@ def _draw_values(axes: "Axes", line: Line) -> None:
     axes.plot(trace.iteration, trace.optimum, color=_GRAY, lw=3, label=_once("C(G)", runs))
     axes.plot(trace.iteration, trace.value, color=BLUE, lw=0.8, label=_once("V(D, G)", runs))
     axes.axhline(-LOG_4, color=BLACK, ls=":", lw=1, label="−log 4")
-    axes.legend(fontsize="small", frameon=False)
+    axes.legend(fontsize=7, frameon=False)
     finish(axes, "iteration", "value (nats)")
 
 

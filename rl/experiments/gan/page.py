@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike
 
 from agents.maths.gan import LOG_4
 from rl.experiments.gan.experiments import Findings, Line
-from rl.experiments.pages import Page, image, paragraph, table
+from rl.experiments.pages import Page, counted, image, paragraph, table
 from rl.experiments.statistics import METHOD, mean_interval, reached
 
 ERROR_RANGE = (1.0, 3.0)  # of θ, where the learned logit is compared with the optimal one
@@ -16,11 +16,13 @@ _THETAS = (0.5, 1.0, 2.0, 4.0, 6.0, 8.0, 10.0)
 
 
 def page(found: Findings, command: str, machine: str) -> Page:
-    introduction = f"""Data N(0, 1), model N(θ, σ²): G(z) = θ + σ z; σ = 1 and fixed but where it is said to be
-        learned. Then the logit of the optimal discriminator is θ (θ/2 − x), and C(G) = max over D of V(D, G) is
-        −log 4 + 2 JSD, both known. Algorithm 1 with momentum SGD, nothing else that damps but what stands in a line. V
-        and C(G) by quadrature, except where held-out samples are named. {len(found.seeds)} seeds a line; means with
-        95 % {METHOD} intervals, in nats."""
+    introduction = f"""What can go wrong in a generative adversarial net? Here everything is known: the data are N(0, 1)
+        and the model is N(θ, σ²), with G(z) = θ + σ z, where σ is 1 and fixed unless a section says that it is learned.
+        With σ = 1, the logit of the optimal discriminator is θ (θ/2 − x), and C(G), the maximum of V(D, G) over D, is
+        −log 4 + 2 JSD. Training is Algorithm 1 of Goodfellow et al. 2014 with momentum SGD, without anything that
+        stabilizes it beyond the settings named. V and C(G) are computed by quadrature, except where held-out samples
+        are named. {counted(len(found.seeds), "seed")} a line; means with 95 % {METHOD} intervals; V, C and divergences
+        are in nats."""
     sections = [*_balanced(found), *_alone(found), *_strong(found), *_weak(found), *_balance(found)]
     title = "A generative adversarial net in one dimension"
     return Page(title, command, machine, [paragraph(introduction), *sections], _numbers(found))
@@ -63,11 +65,17 @@ def _balanced(found: Findings) -> list[str]:
         cells = [_mean(off), _number(float(off[np.abs(off).argmax()])), _mean(trace.optimum[-1] + LOG_4)]
         shown = [f"{errors.mean():.1%}", f"{errors.max():.1%}"] if errors.size else ["–", "–"]
         rows.append([label, *cells, _mean(trace.mean[-1]), *shown])
-    note = f"""From θ = 4, non-saturating loss. The error is that of the learned logit against θ (θ/2 − x) in L2,
-        weighted by ½(p+q) and relative to that logit: mean and largest over all seeds and all recorded moments with
-        {low:g} ≤ θ ≤ {high:g}. {" ".join(f"{line.label}: {_how([line])}" for line in found.balanced)}"""
+    note = f"""Training starts from θ = 4 with the non-saturating loss. The error of the logit is its distance in L2
+        from θ (θ/2 − x), weighted by ½ (p + q) and relative to the size of that logit: the mean, and the largest, over
+        all seeds and all recorded moments with {low:g} ≤ θ ≤ {high:g}.
+        {" ".join(f'"{line.label}": {_how([line])}' for line in found.balanced)}"""
     title = "## Algorithm 1 beside what is known"
-    return [title, table(heads, rows), paragraph(note), image("densities, D, V", "gan.png")]
+    return [
+        title,
+        table(heads, rows),
+        paragraph(note),
+        image("densities, D beside its optimum, V beside C(G)", "gan.png"),
+    ]
 
 
 def _alone(found: Findings) -> list[str]:
@@ -78,17 +86,20 @@ def _alone(found: Findings) -> list[str]:
     used = "samples of the data, density of the model"
     rows.append(["−log q(x), maximum likelihood", used, _mean(found.likelihood[-1])])
     modes = found.modes
-    heads = ["JSD of histograms, before training", "after it", "½ (V + log 4) after it, held-out samples"]
+    heads = ["JSD of histograms, before training", "after training", "½ (V + log 4) after training, held-out samples"]
     samples = [_mean(modes.before), _mean(modes.after), _mean(modes.bound)]
-    note = """Where only samples are available: the data are two modes, ½ N(−2, ½²) + ½ N(2, ½²), G is a perceptron of
-        four noise numbers, whose density nobody can write down, and D another perceptron."""
+    note = """Where only samples are available: the data have two modes, ½ N(−2, ½²) + ½ N(2, ½²). G is a perceptron
+        whose input is four noise numbers, so that its density has no formula, and D is another perceptron."""
     return [
         "## (a) Why a discriminator?",
-        table(["G learns from", "what is used in training", "final θ"], rows, words=2),
-        paragraph(f"From θ = 4. All lines: {_how(found.alone)}"),
+        table(["G learns from", "what is used in training", "final θ (right is 0)"], rows, words=2),
+        paragraph(f"Training starts from θ = 4. All lines: {_how(found.alone)}"),
         paragraph(note),
         table(heads, [samples], words=0),
-        image("the questions", "questions.png"),
+        image(
+            "sections (a), (b), (c) and the balance: θ, σ and the distance of D from the optimum in training",
+            "questions.png",
+        ),
     ]
 
 
@@ -98,13 +109,13 @@ def _strong(found: Findings) -> list[str]:
         weak, strong = float(slopes.saturating[i]), float(slopes.non_saturating[i])
         cells = [f"{slopes.theta[i]:g}", _number(float(slopes.optimum[i]) + LOG_4), _number(weak), _number(strong)]
         rows.append([*cells, f"{strong / weak:,.0f}" if strong / weak >= 10 else f"{strong / weak:.1f}"])
-    note = """The size of G's gradient, d/dθ of log(1 − D) (saturating) or −log D (non-saturating), at D*, expected over
-        the model:"""
+    note = """If D is optimal, what gradient does G receive? The size of d/dθ of log(1 − D) (saturating) and of −log D
+        (non-saturating) at D*, expected over samples of the model:"""
     return [
         "## (b) Where D is too strong",
         paragraph(note),
         table(["θ", "C(G) + log 4", "saturating", "non-saturating", "ratio"], rows),
-        paragraph(f"In training, from θ = 8. All lines: {_how(found.strong)}"),
+        paragraph(f"In training, which starts from θ = 8. All lines: {_how(found.strong)}"),
         _paths(found.strong),
     ]
 
@@ -116,9 +127,10 @@ def _weak(found: Findings) -> list[str]:
         rows.append([label, *map(_mean, ends)])
     return [
         "## (c) Where D is too weak",
-        paragraph(f"Too slow, by its learning rate, from θ = 4. All lines: {_how(found.slow)}"),
+        paragraph(f"D learns too slowly: training starts from θ = 4. All lines: {_how(found.slow)}"),
         _paths(found.slow),
-        paragraph(f"Too small: G learns θ and σ, from θ = 1 and σ = 0.4. Both lines: {_how(found.capacity)}"),
+        paragraph(f"""D is too small: G learns θ and σ, from θ = 1 and σ = 0.4, and a logit that is linear in x cannot
+            see σ. Both lines: {_how(found.capacity)}"""),
         table(["D can be", "V + log 4", "C(G) + log 4", "final θ", "final σ"], rows),
     ]
 
@@ -132,13 +144,14 @@ def _balance(found: Findings) -> list[str]:
         traces, iterations = [lines[form, k].trace for form in forms], lines[forms[0], k].setting.iterations
         means = [_mean(trace.rms_theta) for trace in traces] + [_mean(trace.gap) for trace in traces]
         rows.append([str(k), f"{iterations:,}", f"{iterations * (k + 1):,}", *means])
-    note = f"""k discriminator steps a generator step, from θ = 4. RMS θ over the last quarter of training: 0 where the
-        model has settled on the data; C(G) − V is its mean over training. All lines: {_how(found.balance)}"""
+    note = f"""k is the number of discriminator steps per generator step; all lines have about as many steps of both
+        together, and start from θ = 4. RMS θ is over the last quarter of training: 0 means that the model has settled
+        on the data. C(G) − V is the mean over training: 0 means that D is optimal. All lines: {_how(found.balance)}"""
     return ["## The balance", table(["k", "steps of G", "steps of both", *measured], rows, words=0), paragraph(note)]
 
 
 def _paths(lines: Sequence[Line]) -> str:
-    heads = ["game", "θ within ±½ reached by", "median iteration", "final size of θ", "RMS θ, last quarter", "C(G) − V"]
+    heads = ["game", "θ within ±½ reached by", "median iteration", "final abs(θ)", "RMS θ, last quarter", "C(G) − V"]
     rows = []
     for label, _, trace in lines:
         arrival = reached(trace.arrival)
@@ -152,8 +165,8 @@ def _how(lines: Sequence[Line]) -> str:
     s = lines[0].setting
     words = {
         "iterations": f"{s.iterations:,} iterations", "k": f"k = {s.k}", "minibatch": f"minibatches of {s.minibatch:,}",
-        "momentum": f"momentum {s.momentum:g}", "generator_lr": f"learning rates {s.generator_lr:g} of G",
-        "discriminator_lr": f"{s.discriminator_lr:g} of D", "final_share": f"which falls to {s.final_share:g} of it",
+        "momentum": f"momentum {s.momentum:g}", "generator_lr": f"learning rate {s.generator_lr:g} for G",
+        "discriminator_lr": f"{s.discriminator_lr:g} for D", "final_share": f"falling to {s.final_share:g} of it",
     }  # fmt: skip
     same = {name for name in words if len({getattr(line.setting, name) for line in lines}) == 1}
     same -= {"final_share"} if s.final_share == 1 else set()

@@ -108,23 +108,25 @@ def _mutual(env_id: str) -> list[LineSpec]:
     ]
 
 
-_CLONED = """Settings were tried on seeds 100 to 103, results are of other seeds. LunarLander-v3's recipe is made for
-    200,000 steps and is no expert there. Trained for 1,000,000 with a falling learning rate, with gamma 0.995 and long
-    rollouts or with the recipe's own, it stayed below its reward threshold too; gamma 0.999, rollouts of 256 steps and
-    2,000,000 steps passed it, from the one seed that was tried. Without held-out
-    episodes, with a learning rate that falls to 0 and an entropy bonus of 0.01, three runs of cloning scored a little
-    higher there; the settings shown were kept, since they are the same in all environments."""
+_CLONED = """Settings were tried on seeds 100 to 103; the results are of other seeds. LunarLander-v3's recipe is made
+    for 200,000 steps and gives no expert. With 1,000,000 steps and a falling learning rate the agent stayed below its
+    reward threshold, both with gamma 0.995 and long rollouts and with the recipe's other settings. With gamma 0.999,
+    rollouts of 256 steps and 2,000,000 steps it passed the threshold, from the one seed that was tried. There, three
+    runs of cloning without held-out episodes, with a learning rate that falls to 0 and an entropy bonus of 0.01, scored
+    a little higher; the settings shown were kept because they are the same in all environments."""
 
-_GENERATED = """GAIL's settings are configs/gail.yaml, found on seed 0, tried again on seed 100, for 200,000 steps too.
-    In the control every transition is worth 1; the forms of one sign stand without absorbing states, so that an end of
-    the episode is worth nothing. Pendulum-v1 was tried from one seed before and stays far from its expert with these
-    settings; it is not shown."""
+_GENERATED = """GAIL's settings are those of configs/gail.yaml. They were found on seed 0, which is one of the ten, and
+    tried again on seed 100, with 200,000 steps too. "Constant reward" is a control: every transition is worth 1. "Only
+    positive" and "only negative rewards" are trained without absorbing states, so that the end of an episode is worth
+    nothing. Pendulum-v1 was tried from one seed before; with these settings GAIL stays far from the expert there, and
+    it is not shown."""
 
-_DISTILLED = """On its own states a student comes to states where its teacher is wrong or seldom was; recorded ones are
-    the teacher's. Learning rate and steps were chosen on single runs, and are the same for all lines."""
+_DISTILLED = """A student that acts by itself ("own states") also visits states that its teacher seldom visits;
+    "recorded" states are the teacher's. Learning rate and steps were chosen on single runs, and are the same for all
+    lines."""
 
-_PEERS = """The recipe, with rollouts of 4 steps and a learning rate of 2e-3 in place of single steps, which take four
-    times as long to train; chosen on seed 100."""
+_PEERS = """The settings are the recipe's, with rollouts of 4 steps and a learning rate of 2e-3, because single steps
+    take four times as long to train; they were chosen on seed 100."""
 
 EXPERIMENTS = {
     each.name: each

@@ -86,12 +86,17 @@ def _draw_curves(axes: "Axes", shown: Curves, runs: Mapping[str, list[Columns]],
 
 
 def _draw_scores(axes: "Axes", lines: Mapping[str, Sequence[Result]], outcome: Outcome) -> None:
-    """References are drawn where they lie among the scores."""
+    """References are drawn where they lie among the scores.
+
+    Without an expert's band to compare with, the axis covers at least a tenth of the way from random actions.
+    """
     draw_scores(axes, {label: column(runs) for label, runs in lines.items()}, mean)
     if outcome.expert is not None:
         bound, score = max(bounds(outcome.expert.score, outcome.random)), outcome.expert.score
         axes.axvspan(bound, score, color="0.88", lw=0, zorder=0, label="95 % to 100 % of the expert's")
     low, high = axes.get_xlim()
+    if outcome.expert is None:
+        low = min(low, high - 0.1 * abs(high - outcome.random))
     for value, label, color, style in _references(outcome):
         if low <= value <= high:
             axes.axvline(value, color=color, ls=style, lw=1, label=label, zorder=0)

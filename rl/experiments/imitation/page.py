@@ -32,7 +32,7 @@ def page(report: Report) -> Page:
     experiment = report.experiment
     beside = _beside_experts if experiment.judged else _beside_independent_peers
     parts, more = beside(report)
-    parts += ["Settings that differ from the defaults, beside the files that are learned from:", _settings(report)]
+    parts += ["Settings that differ from the defaults, without the files that lines learn from:", _settings(report)]
     parts += [paragraph(experiment.tried), image(experiment.title, f"{experiment.name}.png")]
     environments = [_numbers(report, outcome) for outcome in report.outcomes]
     numbers = {
@@ -102,9 +102,9 @@ def _beside_experts(report: Report) -> tuple[list[str], dict[str, object]]:
     heads = [*_LINE_HEADS, report.experiment.measured.label, "parameters, π_θ / both"]
     parts = [
         _about_experts(report),
+        paragraph(_verdicts_on_experts(report, found)),
         table(_EXPERT_HEADS, [_expert_cells(outcome, expert) for outcome, expert in experts]),
         table(heads, rows, words=3),
-        paragraph(_verdicts_on_experts(report, found)),
     ]
     return parts, {}
 
@@ -112,15 +112,16 @@ def _beside_experts(report: Report) -> tuple[list[str], dict[str, object]]:
 def _about_experts(report: Report) -> str:
     episodes = report.outcomes[0].results[0][0].summary["eval_episodes"]
     return paragraph(f"""
-        The expert is an A2C trained from seed {EXPERT_SEED}; its {EPISODES} episodes, the most likely actions, are all
-        that is learned from where a line learns from recorded transitions. Lines: {counted(len(report.seeds), "seed")}
-        each; {episodes} episodes of evaluation, deterministic (the most likely action)
-        where nothing else is said. Brackets are 95 % {METHOD} intervals over seeds. % of the expert's return: of a
-        return R > 0 the mean return over R; of R < 0 it is R over the mean return, so that {_ENOUGH} is a mean
-        of R / {BOUND:g}. % of the way: (mean − random) / (R − random), where random is the mean return of uniformly
-        random actions. The verdict is of the lower of the two. Both are of means; where an interval reaches below
-        {_ENOUGH}, the verdict says so. What is measured in nats is the mean of the last tenth of training.
-        Parameters are those of π_θ, and of π_θ and V_φ together.""")
+        Which lines reach {_ENOUGH} of their expert's return? The expert of an environment is an A2C trained from seed
+        {EXPERT_SEED}. It plays {EPISODES} episodes with its most likely actions; lines that learn from recorded
+        transitions learn from these episodes alone. Every line has {counted(len(report.seeds), "seed")}, and every
+        trained agent plays {episodes} episodes of evaluation, with its most likely actions (deterministic) unless a
+        column says otherwise. Brackets are 95 % {METHOD} intervals over seeds. "% of the expert's" is the mean return
+        divided by the expert's return R if R > 0; if R < 0 it is R divided by the mean return, so that {_ENOUGH} is a
+        mean return of R / {BOUND:g}. "% of the way from random" is (mean return − random) / (R − random), where random
+        is the mean return of uniformly random actions. The verdict demands {_ENOUGH} in both, and says where an
+        interval reaches below. The expert's own return, of one agent, counts as exact. Quantities in nats are means
+        over the last tenth of training. Parameters are those of π_θ, and of π_θ and V_φ together.""")
 
 
 def _expert_cells(outcome: Outcome, expert: Expert) -> list[str]:
@@ -153,10 +154,11 @@ def _verdicts_on_experts(report: Report, found: dict[tuple[str, str], AgainstExp
     for label in report.experiment.judged:
         reaches = {env: ours.reaches for (env, name), ours in found.items() if name == label}
         reached, behind = ([env for env in reaches if reaches[env] is wanted] for wanted in (True, False))
-        verdict = f"{_ENOUGH} in {', '.join(reached) or 'no environment'}"
-        verdict += f"; falls short in {', '.join(behind)}" if behind else ""
+        verdict = f"{_ENOUGH} or more in {', '.join(reached) or 'no environment'}"
+        verdict += f", less in {', '.join(behind)}" if behind else ""
         labels.setdefault(verdict, []).append(label)
-    return " ".join(f"{'; '.join(those)}: {verdict}." for verdict, those in labels.items())
+    every = len(labels) == 1 and len(report.experiment.judged) > 2
+    return " ".join(f"{'All lines' if every else '; '.join(those)}: {verdict}." for verdict, those in labels.items())
 
 
 # --- beside independent peers ---
@@ -186,10 +188,12 @@ def _beside_independent_peers(report: Report) -> tuple[list[str], dict[str, obje
         [label, *(cell for x in chances.values() for cell in (f"{x:.2f}", _peer_verdict(x)))]
         for label, chances in overall.items()
     ]
+    answer = "; ".join(f"{label}: {_peer_verdict(chances['better'])}" for label, chances in overall.items())
     parts = [
         _about_peers(report),
+        paragraph(f"Beside independent peers, by the deterministic evaluation in all environments: {answer}."),
         table([*_PEER_HEADS, report.experiment.measured.label], rows, words=2),
-        "Mean over environments of the probabilities:",
+        "The same probabilities, averaged over environments:",
         table(["line", "better than independent", "verdict", "higher all along", "verdict"], verdicts),
     ]
     numbers = {label: {name: as_plain(x) for name, x in chances.items()} for label, chances in overall.items()}
@@ -199,15 +203,15 @@ def _beside_independent_peers(report: Report) -> tuple[list[str], dict[str, obje
 def _about_peers(report: Report) -> str:
     summary = report.outcomes[0].results[0][0].summary
     return paragraph(f"""
-        Two peers, {summary["total_timesteps"]:,} environment steps over both of them and
-        {counted(len(report.seeds), "seed")} a line; the
-        same command, in which independent peers have mutual_coef 0. The first peer is evaluated,
-        {summary["eval_episodes"]} episodes, deterministic (the most likely action) where nothing else is said. Brackets
-        are 95 % {METHOD} intervals over seeds (Wilson's for probabilities). All along is the mean height of the
-        learning curve, which is of all peers. Diversity is the generalized Jensen-Shannon divergence of the peers, the
-        mean of the last tenth of training. Better than independent: the probability that a run scores higher than one
-        of the independent line in its deterministic evaluation, ties counted half; higher all along: the same of the
-        learning curves.""")
+        Do peers that imitate each other learn better than independent ones? Every line trains two peers for
+        {summary["total_timesteps"]:,} environment steps over both of them, from {counted(len(report.seeds), "seed")};
+        independent peers are trained by the same command with `mutual_coef` 0. The first peer plays
+        {summary["eval_episodes"]} episodes of evaluation, with its most likely actions (deterministic) unless a column
+        says otherwise. "All along" is the training return of both peers averaged over the whole training. "Diversity"
+        is the generalized Jensen-Shannon divergence of the peers' policies, the mean of the last tenth of training.
+        "Better than independent" is the probability that a run scores higher in the deterministic evaluation than a run
+        of the independent line, ties counted half; "higher all along" is the same for "all along". Brackets are 95 %
+        {METHOD} intervals over seeds (Wilson's for probabilities).""")
 
 
 def _independent(outcome: Outcome) -> Sequence[Result]:

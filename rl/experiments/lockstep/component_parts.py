@@ -33,12 +33,13 @@ def component_parts(found: Components) -> list[str]:
 
 def _collection(found: Mapping[Rollouts, Collected]) -> Sequence[str]:
     text = f"""
-        Stable-Baselines3 trains for {STEPS:,} steps, four environments in parallel, five steps per update. Our worlds
-        begin with the same seeds and take the actions that it sampled; our networks take over its weights before every
-        rollout. Numbers are the largest difference in all rollouts: of transitions (observations, stored actions,
-        rewards, true successors, terminations, truncations), of episodes (return, length and step, beside its Monitor,
-        which rounds returns to six digits) and of log-probabilities absolute; of the bootstrapped reward r + γ V(s′) at
-        truncations, of returns and of advantages relative to the largest return of the rollout."""
+        Stable-Baselines3 trains for {STEPS:,} steps with four environments in parallel and five steps per update. Our
+        environments start from the same seeds and take the actions that it sampled; our networks receive its weights
+        before every rollout. The table shows the largest difference in all rollouts: absolute for transitions
+        (observations, stored actions, rewards, true successors, terminations, truncations), for episode statistics
+        (return, length and step, compared with its Monitor, which rounds returns to six digits) and for
+        log-probabilities; relative to the largest return of the rollout for the bootstrapped reward r + γ V(s′) at
+        truncations, for returns and for advantages."""
     heads = [
         "environment", "time limit", "backend", "steps", "episodes", "truncated", "transitions", "episode statistics",
         "log-probabilities", "bootstraps", "returns", "advantages",
@@ -63,10 +64,10 @@ def _collected(x: Collected) -> list[str]:
 def _initialization(found: Mapping[str, Initialization]) -> Sequence[str]:
     tests = 2 * len(GAINS) * len(found)
     text = f"""
-        Networks of {len(SEEDS):,} seeds. Two-sample Kolmogorov–Smirnov tests between ours and Stable-Baselines3's,
-        layer by layer, on two numbers of each seed: the layer's first weight, and Σ w⁴, which tells an orthogonal
-        matrix from independent weights. With {tests} tests, a p-value below {SIGNIFICANCE / tests:.1e} would be
-        significant at {SIGNIFICANCE:.0%}. Singular values σ of an orthogonal matrix all equal its gain: the table
+        Are initial networks distributed alike? {len(SEEDS):,} seeds on either side; two-sample Kolmogorov–Smirnov tests
+        compare, layer by layer, two numbers of each seed: the layer's first weight, and Σ w⁴, which distinguishes an
+        orthogonal matrix from independent weights. With {tests} tests, a p-value below {SIGNIFICANCE / tests:.1e} would
+        be significant at {SIGNIFICANCE:.0%}. All singular values σ of an orthogonal matrix equal its gain: the table
         shows the largest |σ / gain − 1|. {_copied(found)}"""
     heads = ["environment", "layer", "gain", "p, first weight", "p, Σ w⁴", "singular values, ours", "SB3's"]
     rows = (
@@ -86,23 +87,23 @@ def _copied(found: Mapping[str, Initialization]) -> str:
         for name in ("biases", "log_stds", "log_probs", "values")
     )
     return f"""
-        The largest bias of either is {biases}, the largest difference of log standard deviations {log_stds}. With
-        Stable-Baselines3's weights in our networks, log-probabilities differ by at most {log_probs}, values by at most
-        {values}."""
+        The largest bias on either side is {biases}, and log standard deviations differ by at most {log_stds}. With
+        Stable-Baselines3's weights in our networks, log-probabilities differ by at most {log_probs} and values by at
+        most {values}."""
 
 
 def _sampling(found: Mapping[str, Mapping[str, sampling.Comparison]]) -> Sequence[str]:
     tests = 2 * sum(map(len, found.values()))
     categorical, gaussian = sampling.CATEGORICAL, sampling.GAUSSIAN
     text = f"""
-        {DRAWS:,} actions of a policy with logits {_list(categorical.output)}, and of one with means
-        {_list(gaussian.output)} and log standard deviations {_list(gaussian.log_std)}, beside as many of
-        Stable-Baselines3's. Categorical: χ² tests, and the largest difference of frequencies. Gaussian:
-        Kolmogorov–Smirnov tests, and the largest difference of cumulative distributions; of the two components, the
-        smaller p-value and the larger difference. With {tests} tests, a p-value below {SIGNIFICANCE / tests:.1e} would
-        be significant at {SIGNIFICANCE:.0%}. The fused engine draws Gaussian noise in one way in evaluation and in
-        another in training, here at a learning rate of 0. Categorical actions of all our samplers come from the same
-        random numbers."""
+        Do both sides draw actions from the same distribution? Each draws {DRAWS:,} actions from a policy with logits
+        {_list(categorical.output)}, and as many from one with means {_list(gaussian.output)} and log standard
+        deviations {_list(gaussian.log_std)}. Categorical actions are compared by χ² tests and the largest difference of
+        frequencies; Gaussian ones by Kolmogorov–Smirnov tests and the largest difference of cumulative distributions,
+        of whose two components the table shows the smaller p-value and the larger difference. With {tests} tests, a
+        p-value below {SIGNIFICANCE / tests:.1e} would be significant at {SIGNIFICANCE:.0%}. The fused engine draws
+        Gaussian noise in one way in evaluation and in another in training, which has a learning rate of 0 here. All our
+        samplers draw categorical actions from the same random numbers, so these rows agree."""
     heads = ["policy", "our sampler", "p, beside SB3's", "p, beside the distribution itself", "largest difference"]
     rows = (
         [policy, name, f"{one.p_others:.2f}", f"{one.p_exact:.2f}", _number(one.apart)]
@@ -114,12 +115,12 @@ def _sampling(found: Mapping[str, Mapping[str, sampling.Comparison]]) -> Sequenc
 
 def _evaluation(found: Mapping[Trained, evaluation.Comparison]) -> Sequence[str]:
     text = f"""
-        Our agent, trained briefly at a learning rate of {DEFAULT:g}, and the same as a model of Stable-Baselines3 play
-        {EPISODES} episodes from the same environment seeds, by `agents.evaluation.evaluate` and by `evaluate_policy`,
-        deterministically. Numbers are the largest difference of an episode's length and, relative to the largest
-        return, of its return. Stochastic episodes have different seeds, and their returns are compared by a two-sample
-        Kolmogorov–Smirnov test: with {len(found)} tests, a p-value below {SIGNIFICANCE / len(found):.1e} would be
-        significant at {SIGNIFICANCE:.0%}."""
+        Our agent trains briefly at a learning rate of {DEFAULT:g}. Then it plays {EPISODES} episodes by
+        `agents.evaluation.evaluate`, and the same agent as a model of Stable-Baselines3 plays them by
+        `evaluate_policy`: deterministically, from the same environment seeds. The table shows the largest difference of
+        an episode's length and, relative to the largest return, of its return. Stochastic episodes have different
+        seeds; a two-sample Kolmogorov–Smirnov test compares their returns. With {len(found)} tests, a p-value below
+        {SIGNIFICANCE / len(found):.1e} would be significant at {SIGNIFICANCE:.0%}."""
     heads = [
         "environment", "observations", "steps trained", "episodes", "shortest", "longest", "lengths differ by",
         "returns differ by", "p, stochastic",

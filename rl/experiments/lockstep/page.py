@@ -23,32 +23,35 @@ def page(
     heads = [f"{precision}: {what}" for precision in ("single", "double") for what in _COLUMNS]
     parts = [
         paragraph(f"""
-            Stable-Baselines3 trains for {updates:,} updates, four environments in parallel. The transitions that it
-            collects, and nothing that it computes from them, go through our update too, which began with its initial
-            weights and is never brought back to them. Numbers are the largest difference in all updates: of parameters
-            and of what the optimizer remembers absolute; of returns and advantages (estimates) relative to the largest
-            return of the rollout; of policy loss, value loss, entropy and gradient norm (losses) relative to
-            Stable-Baselines3's."""),
+            Does our A2C compute the same numbers as Stable-Baselines3's, from the same inputs? Stable-Baselines3 trains
+            for {updates:,} updates with four environments in parallel. Our update receives the transitions that it
+            collects, and nothing that it computes from them. Ours starts from the same initial weights and is never
+            corrected afterwards. The tables show the largest difference in all updates: absolute for parameters and for
+            what the optimizer stores; relative to the largest return of the rollout for returns and advantages
+            (estimates); relative to Stable-Baselines3's for policy loss, value loss, entropy and gradient norm
+            (losses)."""),
         f"## Updates, at a learning rate of {STABLE:g}",
         paragraph(f"""
-            Parameters are within {LIMIT:g} in {_within([x.parameters for x in single])} rows with Stable-Baselines3
-            as it is, in single precision; everything is within {LIMIT:g} in {_within([max(x) for x in double])} rows
-            in double precision. The losses' digits in single precision are those of numbers that nearly cancel: a TD
-            error far smaller than the values that it is the difference of, a policy loss of terms of either sign. The
-            largest differences: {_largest(single)} in single, {_largest(double)} in double precision."""),
+            In single precision, with Stable-Baselines3 as it is, parameters stay within {LIMIT:g} of each other in
+            {_within([x.parameters for x in single])} rows. In double precision, everything does in
+            {_within([max(x) for x in double])} rows. In single precision, losses share fewer digits than parameters:
+            they are what is left of numbers that nearly cancel, such as a TD error much smaller than the two values
+            whose difference it is, or a policy loss whose terms have either sign. The largest differences: in single
+            precision, {_largest(single)}; in double precision, {_largest(double)}."""),
         table(
             [*FACTORS, *heads],
             ([*names(chosen), *_cells(a), *_cells(b)] for chosen, (a, b) in stable.items()),
             words=len(FACTORS),
         ),
-        f"## Updates, at its default learning rate, {DEFAULT:g}: rounding, amplified",
+        f"## Updates, at its default learning rate of {DEFAULT:g}",
         paragraph(f"""
-            With steps seven times as long some trainings are chaotic: a rounding grows by orders of magnitude in a
-            hundred updates, in whoever's code. So the same is measured with both sides in double precision, and there
-            once more with one weight of ours moved by {torch.finfo(torch.float32).eps:.1e} of itself, one rounding of
-            single precision. Where double precision leaves next to nothing, both do the same arithmetic, and what
-            single precision shows is rounding; where one moved weight grows to 0.1, no two programs that round
-            differently can agree. Differences of parameters:"""),
+            A learning rate {DEFAULT / STABLE:g} times as high amplifies rounding: in single precision, parameters
+            differ by up to {_most(default, 0)}. To tell rounding from different arithmetic, both sides also train in
+            double precision, and there once more with one of our weights changed by
+            {torch.finfo(torch.float32).eps:.1e} of itself, which is one rounding of single precision. In double
+            precision, parameters differ by at most {_most(default, 1)}: both sides do the same arithmetic. The one
+            changed weight alone leads to differences of up to {_most(default, 2)}, and single precision rounds in every
+            operation, not once. Differences of parameters:"""),
         table(
             [*FACTORS, "single precision", "double precision", "double, one weight moved"],
             ([*names(chosen), *(f"{x.parameters:.0e}" for x in found)] for chosen, found in default.items()),
@@ -65,6 +68,11 @@ def _cells(x: Difference) -> list[str]:
 
 def _within(values: Sequence[float]) -> str:
     return f"{sum(value <= LIMIT for value in values)} of {len(values)}"
+
+
+def _most(found: Mapping[Combination, tuple[Difference, Difference, Difference]], which: int) -> str:
+    """The largest difference of parameters of one of the three measurements."""
+    return f"{max(each[which].parameters for each in found.values()):.0e}"
 
 
 def _largest(found: Sequence[Difference]) -> str:

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from rl.experiments.pages import counted, spelled
 from rl.experiments.search.findings import Findings
 from rl.run.figure import BLUE, ORANGE, canvas, finish, legend, save
 
@@ -10,11 +11,15 @@ _BARS = 10  # settings
 
 def draw(found: Findings, path: Path) -> None:
     """Writes `path`.png and .pdf. Left: the score of every trial and the best so far; right: PED-ANOVA."""
+    from matplotlib.ticker import MaxNLocator
+
     shares = list(found.importances.items())[:_BARS]
     with canvas(7.0, 2.8) as figure:
         left, *right = figure.subplots(1, 2 if shares else 1, squeeze=False)[0]
         for end, marker, face in (("finished", "o", BLUE), ("stopped", "o", "none")):
             some = [trial for trial in found.trials if trial.end == end and trial.scores]
+            if not some:
+                continue
             numbers, scores = [trial.number for trial in some], [trial.score for trial in some]
             label = {"finished": "finished", "stopped": "stopped early, score so far"}[end]
             left.scatter(numbers, scores, s=14, marker=marker, facecolors=face, edgecolors=BLUE, lw=0.8, label=label)
@@ -24,13 +29,22 @@ def draw(found: Findings, path: Path) -> None:
                 best.append(max([trial.score, *best[-1:]]))
                 at.append(trial.number)
         left.step(
-            [*at, found.trials[-1].number], [*best, best[-1]], where="post", color=ORANGE, lw=1.2, label="best so far"
+            [*at, found.trials[-1].number],
+            [*best, best[-1]],
+            where="post",
+            color=ORANGE,
+            lw=1.2,
+            label="best finished so far",
         )
+        left.xaxis.set_major_locator(MaxNLocator(5, integer=True))
         legend(figure)
-        finish(left, "trial", "mean return on tuning seeds")
+        figure.suptitle(f"{found.env}: {counted(len(found.trials), 'trial')}", fontsize="medium")
+        finish(left, "trial", f"mean return on tuning seeds\n{spelled(found.stopping.seeds)}")
         for axes in right:
             axes.barh([name for name, _ in shares], [share for _, share in shares], color=BLUE)
             axes.invert_yaxis()
-            which = " after a ninth of the steps" if found.stopping.pruner == "halving" else ""
-            finish(axes, f"share of the variance of scores{which}")
+            axes.set_axisbelow(True)
+            which = "of scores after a ninth of the steps" if found.stopping.pruner == "halving" else "of final scores"
+            finish(axes, f"importance by PED-ANOVA\n{which}")
+            axes.grid(visible=False, axis="y")
         save(figure, path)

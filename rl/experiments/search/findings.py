@@ -6,7 +6,7 @@ from typing import NamedTuple
 from agents.settings.run import RunSettings
 from agents.settings.schema import setting_types
 from agents.settings.values import plain
-from rl.experiments.pages import Page, changed, image, paragraph, table
+from rl.experiments.pages import Page, changed, counted, image, paragraph, spelled, table
 from rl.experiments.search.space import Space
 from rl.experiments.search.stopping import Stopping
 from rl.experiments.search.study import Tried
@@ -43,12 +43,14 @@ def page(found: Findings, name: str) -> Page:
     """How the search went, its best trials, and which settings mattered. name: of the figure."""
     counts = {end: sum(trial.end == end for trial in found.trials) for end in _ENDS}
     fixed = changed(found.base, found.defaults, set(found.base) - set(found.space))
+    best, failed = found.best[0], f"{counts['failed']} failed (see below)" if counts["failed"] else "none failed"
     explained = f"""
-        {len(found.trials)} trials: {counts["finished"]} finished, {counts["stopped"]} stopped early
-        ({found.stopping}), {counts["failed"]} failed or had settings that exclude each other. A trial's score
-        is the mean over tuning seeds {", ".join(map(str, found.stopping.seeds))} of the deterministic evaluation,
-        {found.base["eval_episodes"]} episodes, after {found.base["total_timesteps"]:,} steps. The best of many scores
-        is too high for what it found; other seeds say what a recipe is worth."""
+        Which settings score highest? Of {counted(len(found.trials), "trial")}, {counts["finished"]} finished,
+        {counts["stopped"]} stopped early ({found.stopping}), and {failed}. A trial trains
+        {counted(len(found.stopping.seeds), "agent")}, from tuning seeds {spelled(found.stopping.seeds)}; its score is
+        the mean return of their deterministic evaluations, {found.base["eval_episodes"]} episodes each, after
+        {found.base["total_timesteps"]:,} steps. Trial {best.number} scored highest: {best.score or 0.0:.5g}. The best
+        of many noisy scores overestimates its settings, so judge a recipe on other seeds."""
     trials = [
         [str(trial.number), changed(found.settings(trial), found.defaults, found.space)]
         + [f"{x:.5g}" for x in (trial.score or 0.0, *trial.scores)]
@@ -56,15 +58,13 @@ def page(found: Findings, name: str) -> Page:
     ]
     parts = [
         paragraph(explained),
-        image("Scores of the trials, and how much the settings explain of them", f"{name}.png"),
+        image(f"scores of the trials{', and the importance of settings' if found.importances else ''}", f"{name}.png"),
         f"Settings of all trials that differ from the defaults: {fixed}.",
         table(["trial", "settings", "score", *(f"seed {seed}" for seed in found.stopping.seeds)], trials, words=2),
     ]
     if found.importances:
         shares = [[f"`{name}`", f"{share:.2f}"] for name, share in found.importances.items()]
-        scores = "scores after the first ninth of the steps" if found.stopping.pruner == "halving" else "scores"
-        parts += [f"Share of the variance between {scores} that a setting explains (PED-ANOVA):"]
-        parts += [table(["setting", "importance"], shares)]
+        parts += [paragraph(_about_importance(found)), table(["setting", "importance"], shares)]
     first_failures = {trial.reason: trial.number for trial in reversed(found.trials) if trial.end == "failed"}
     if first_failures:
         reasons = sorted(first_failures.items(), key=lambda pair: pair[1])
@@ -72,6 +72,18 @@ def page(found: Findings, name: str) -> Page:
         parts += ["\n".join(f"- trial {number}: {reason}" for reason, number in reasons)]
     title = f"{found.env}: the {min(_SHOWN, len(found.best))} best of {len(found.trials)} trials"
     return Page(title, found.command, found.machine, parts, _numbers(found))
+
+
+def _about_importance(found: Findings) -> str:
+    halving = found.stopping.pruner == "halving"
+    compared = [trial for trial in found.trials if trial.scores and (halving or trial.end == "finished")]
+    scores = "scores after the first ninth of the steps" if halving else "scores of finished trials"
+    drawn = """ Where a setting has several forms, such as a constant and a falling learning rate, its name alone is the
+        choice of the form, and its name with a range is the number drawn from it."""
+    forms = drawn if any(" " in name for name in found.importances) else ""
+    return f"""How strongly each setting distinguishes the best tenth of the trials from all of them, by PED-ANOVA
+        (Watanabe et al. 2023) of the {scores}: shares of the total. A tenth of {counted(len(compared), "trial")} is
+        few, so the shares are rough.{forms}"""
 
 
 def _numbers(found: Findings) -> dict[str, object]:

@@ -70,7 +70,7 @@ class Stopping(NamedTuple):
     def __str__(self) -> str:
         """Why trials were stopped, for a page."""
         return {
-            "median": "their mean was below the median of those before",
+            "median": "their mean was below the median of the trials before",
             "halving": "their mean was not among the best third after a ninth or a third of the steps",
             "none": "which this search does not do",
         }[self.pruner]

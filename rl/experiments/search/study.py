@@ -162,9 +162,10 @@ class Search:
         return self._tried(self._study.tell(candidate.trial, state=optuna.trial.TrialState.PRUNED))
 
     def importances(self) -> dict[str, float]:
-        """Share of the scores' variance by setting, largest first: PED-ANOVA (Watanabe et al. 2023).
+        """How strongly each setting distinguishes the best tenth of the trials, largest first; the sum is 1.
 
-        With halving, scores after the first part, of all trials. Draws that not every trial made are left out.
+        PED-ANOVA (Watanabe et al. 2023). With halving, scores after the first part, of all trials. Draws that not
+        every trial made are left out.
         """
         import optuna
         from optuna.trial import create_trial

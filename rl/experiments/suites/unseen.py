@@ -15,7 +15,7 @@ from rl.experiments.statistics import METHOD, Interval, as_plain, mean_interval
 from rl.experiments.suites.suite import Entry, Report, Statistics, Suite, shortfalls
 
 _HEADS = (
-    "environment", "asks for", "settings", "verdict", "random actions", "margin", "ours, stochastic", "worst seed",
+    "environment", "needs", "settings", "verdict", "random actions", "margin", "ours, stochastic", "worst seed",
     "ours, deterministic", "steps",
 )  # fmt: skip
 
@@ -88,12 +88,13 @@ def _numbers(entry: Entry, ours: Statistics | None) -> dict[str, object]:
 
 def _explanation(report: Report) -> str:
     return f"""
-        Ours: the package's defaults and nothing else but the settings shown, trained from {report.trained}, the model
-        at the end of training evaluated {report.played}, stochastic and deterministic (the most likely action). Means
-        over seeds with 95 % {METHOD} intervals; worst is of the stochastic evaluation. Random actions are uniform over
-        those that are legal, their interval is over episodes. The verdict holds the mean stochastic evaluation to
-        random actions and the margin; stochastic, since the most likely actions of a policy that is still learning may
-        lead nowhere."""
+        Do the defaults learn in environments that have no recipe? Every environment is trained with the package's
+        defaults and the settings shown, from {report.trained}. The model at the end of training is evaluated
+        {report.played}, with sampled actions (stochastic) and as many with its most likely ones (deterministic). Means
+        are over seeds, with 95 % {METHOD} intervals; the worst seed is that of the stochastic evaluation. Random
+        actions are uniform over those that are legal, and their interval is over episodes. The verdict compares the
+        mean stochastic evaluation with the mean of random actions plus the margin: the most likely actions of a policy
+        that is still learning may lead nowhere."""
 
 
 def _cells(report: Report, entry: Entry, ours: Statistics | None) -> list[str]:
@@ -125,12 +126,18 @@ def _interval(x: Interval) -> str:
 def _remarks(report: Report, found: Mapping[str, Statistics]) -> list[str]:
     margins = [[entry.env, TASKS[entry.env].reason] for entry in report.entries]
     reached, judged, behind = shortfalls(found, _number)
-    overall = f"Better than random actions by the margin in {reached} of {judged} environments.{behind}"
+    overall = f"Better than random actions by the margin in {reached} of {judged} environments.{_unsure(found)}{behind}"
     return [
-        table(["environment", "why this margin, which stood in the code before the runs"], margins, words=2),
+        table(["environment", "why this margin, which the code held before the runs"], margins, words=2),
         paragraph(overall if judged else ""),
         paragraph(_without_end(report.finished)),
     ]
+
+
+def _unsure(found: Mapping[str, Statistics]) -> str:
+    """Where the mean reaches the goal and the interval does not lie above it."""
+    unsure = [env for env, x in found.items() if x.reaches and x.goal is not None and x.judged.low < x.goal.value]
+    return f" The interval reaches below random actions plus the margin in {', '.join(unsure)}." if unsure else ""
 
 
 def _without_end(finished: Sequence[Entry]) -> str:

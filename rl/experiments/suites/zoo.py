@@ -25,6 +25,8 @@ _HEADS = (
     "random actions", "standing still",
 )  # fmt: skip
 
+_TITLES = {"a2c": "Every recipe", "ppo": "Our PPO"}
+
 _COSTS = ("environment", "our steps", "the bar's steps", "share")
 
 
@@ -175,7 +177,7 @@ def zoo(agent: str = "a2c") -> Suite:
     return Suite(
         name=f"zoo{other}",
         about="every recipe beside Stable-Baselines3 with the settings of rl-baselines3-zoo",
-        title=f"{f'--agent {agent}' if other else 'Every recipe'} beside {theirs}",
+        title=f"{_TITLES.get(agent, f'--agent {agent}')} beside {theirs}",
         envs=tuple(PUBLISHED),
         seeds="10000-10009",
         line=partial(_line, agent),

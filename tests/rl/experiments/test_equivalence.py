@@ -40,6 +40,7 @@ def test_equal_scores_are_equivalent() -> None:
     assert not different(test.pairs)
     text = str(equivalence_page.page(test, "python -m rl.index"))
     assert "our A2C is equivalent to Stable-Baselines3's" in text
+    assert "lies within ± 0.1, as equivalence requires" in " ".join(text.split())
     assert text.count("| not decided |") + text.count("| equivalent |") == 8, "fifty bimodal scores decide little"
 
 

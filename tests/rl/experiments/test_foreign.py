@@ -34,7 +34,7 @@ def test_the_page_counts_outcomes_and_comes_back_from_its_numbers(tmp_path: Path
     page.write(tmp_path / "foreign")
     text = str(page)
     assert "5 environments of 2 packages: 4 trained, 1 refused." in " ".join(text.split())
-    assert "Of the 3 with random actions, 1 score higher than these, 1 lower, in 1 the interval" in " ".join(
+    assert "in 3: the trained policy scores higher in 1 and lower in 1; in 1 the interval contains 0." in " ".join(
         text.split()
     )
     assert "| a 1.0 | a:A-v0 | `gru_size=8` | trained | 3 | 1 | **2 [0.995, 3.01]** | 7 |" in text

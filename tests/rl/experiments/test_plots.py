@@ -104,3 +104,11 @@ def test_panels_without_a_line_are_hidden(tmp_path: Path) -> None:
         axes, lines, {name: [run.metrics() for run in runs] for name, runs in lines.items()}, plots._ADAPTED[0]
     )
     assert not axes.get_visible()
+
+
+def test_a_schedule_that_all_lines_share_is_no_panel() -> None:
+    falling, step = np.linspace(1e-3, 0, 5), np.arange(5.0)
+    shared = {"step": step, "train/learning_rate": falling, "train/grad_norm": step}
+    assert plots._fourth({"a": [shared], "b": [shared]}) == plots._GRADIENT
+    assert plots._fourth({"a": [shared], "b": [{**shared, "train/learning_rate": 2 * falling}]}) == plots._ADAPTED[0]
+    assert plots._fourth({"a": [shared]}) == plots._ADAPTED[0]

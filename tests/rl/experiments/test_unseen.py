@@ -69,7 +69,7 @@ def test_index_links_to_it_and_takes_it_for_no_comparison(command: Command, tmp_
         (tmp_path / file).write_text(json.dumps(content))
     (tmp_path / "unseen/unseen.md").touch()
     assert command(rl.index, "--results", tmp_path)[0] == 0
-    assert "Beside them: [unseen/unseen.md](unseen/unseen.md)." in (tmp_path / "README.md").read_text()
+    assert "| [unseen/unseen.md](unseen/unseen.md) |" in (tmp_path / "README.md").read_text()
 
 
 def test_a_recipe_that_ships_is_not_passed_by(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -127,7 +127,8 @@ def test_verdicts() -> None:
     assert cells["FrozenLake-v1"][5] == "0.20 [0.10, 0.30]"
     text = " ".join(str(page(UNSEEN, of)).split())
     for words in (
-        "Better than random actions by the margin in 2 of 3 environments.",
+        "by the margin in 2 of 3 environments. The interval reaches below random actions plus the margin in "
+        "FrozenLake-v1. Falls short:",
         "Falls short: Reacher-v5 (-35.5 against -32.0; the intervals overlap).",
         "Cut off after 30,000 steps, having no time limit: Blackjack-v1 (7 of 100 episodes of random actions); "
         "Blackjack-v1 (4 of 400 episodes of ours).",

@@ -97,7 +97,7 @@ def test_suite(command: Command, tmp_path: Path) -> None:
     page = {"command": "", "random": 20.0, "lines": [line]}
     (tmp_path / "results/CartPole-v1/comparison.json").write_text(json.dumps(page))
     assert command(rl.index, "--results", tmp_path / "results")[0] == 0
-    assert "Beside them: [zoo/zoo.md](zoo/zoo.md)." in (tmp_path / "results/README.md").read_text()
+    assert "| [zoo/zoo.md](zoo/zoo.md) |" in (tmp_path / "results/README.md").read_text()
 
 
 @pytest.mark.parametrize(
