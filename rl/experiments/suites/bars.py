@@ -70,7 +70,7 @@ def trivial(entry: Entry) -> Trivial | None:
 
 
 def empty(entry: Entry) -> Trivial | None:
-    """The trivial policy that the bar does not exceed by more than its spread, so that reaching it says nothing."""
+    """The trivial policy that the bar does not exceed by more than its spread, so that reaching it is uninformative."""
     reference, floor = bar(entry), trivial(entry)
     if reference is None or floor is None or reference.score.value > floor.score + reference.spread:
         return None
@@ -78,7 +78,7 @@ def empty(entry: Entry) -> Trivial | None:
 
 
 def normalized_scores(entry: Entry) -> Scores | None:
-    """Scaled so that 0 is random actions and 1 the bar; None without runs or bar, or if the bar says nothing."""
+    """Scaled so that 0 is random actions and 1 the bar; None without runs or bar, or if the bar is uninformative."""
     reference = bar(entry)
     if not entry.runs or reference is None or entry.random is None or empty(entry):
         return None

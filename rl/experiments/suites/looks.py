@@ -47,7 +47,7 @@ def described(looks: Sequence[Look], seeds: Sequence[int], envs: Iterable[str]) 
     """How many looks there were at these seeds in these environments, and which seeds were looked at before."""
     counts = {env: len(looks_at(looks, env, seeds)) for env in envs}
     used = [f"{env} ({count} recipes)" for env, count in counts.items() if count > 1]
-    text = f"Looks: on seeds {spelled(seeds)}, one recipe was evaluated in {sum(n == 1 for n in counts.values())}"
+    text = f"Evaluations on test seeds: on seeds {spelled(seeds)}, one recipe in {sum(n == 1 for n in counts.values())}"
     text += f" of {counted(len(counts), 'environment')}."
     if used:
         text += f" More than one recipe was evaluated in {', '.join(used)}: these seeds are used up there."
@@ -56,7 +56,7 @@ def described(looks: Sequence[Look], seeds: Sequence[int], envs: Iterable[str]) 
     if before:
         envs_before = list(dict.fromkeys(look.env for look in before))
         changed = [env for env in envs_before if sum(look.env == env for look in before) > 1]
-        text += f" Other looks, on seeds {spelled(sorted({seed for look in before for seed in look.seeds}))}:"
+        text += f" Other evaluations, on seeds {spelled(sorted({seed for look in before for seed in look.seeds}))}:"
         text += f" {counted(len(before), 'recipe')} in {counted(len(envs_before), 'environment')}."
-        text += f" That page was made again after recipes changed: {', '.join(changed)}." if changed else ""
+        text += f" After them, recipes changed: {', '.join(changed)}." if changed else ""
     return text

@@ -178,4 +178,4 @@ def _missing(report: Report) -> str:
     for entry in report.entries:
         reasons.setdefault(entry.missing, []).append(entry.env)
     missing = [f"{', '.join(envs)} ({reason})" for reason, envs in reasons.items() if reason]
-    return f"Missing, which the same command adds once it can: {'; '.join(missing)}." if missing else ""
+    return f"Missing: {'; '.join(missing)}. The same command adds them." if missing else ""

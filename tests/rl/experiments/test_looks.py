@@ -36,16 +36,15 @@ def test_what_the_page_says_of_them() -> None:
     once = [Look("A-v0", FAST, [10_000, 10_001, 10_002]), Look("B-v0", SLOW, [10_000])]
     seeds = [10_000, 10_001, 10_002]
     text = described(once, seeds, ["A-v0", "B-v0"])
-    assert text == "Looks: on seeds 10,000 to 10,002, one recipe was evaluated in 2 of 2 environments."
+    assert text == "Evaluations on test seeds: on seeds 10,000 to 10,002, one recipe in 2 of 2 environments."
     before = [Look("A-v0", SLOW, [0, 1]), Look("A-v0", FAST, [0, 1]), Look("B-v0", SLOW, [0])]
     assert described([*before, *once], seeds, ["A-v0", "B-v0"]).removeprefix(text) == (
-        " Other looks, on seeds 0, 1: 3 recipes in 2 environments. "
-        "That page was made again after recipes changed: A-v0."
+        " Other evaluations, on seeds 0, 1: 3 recipes in 2 environments. After them, recipes changed: A-v0."
     )
     assert described([*once, Look("A-v0", SLOW, [10_002])], seeds, ["A-v0"]) == (
-        "Looks: on seeds 10,000 to 10,002, one recipe was evaluated in 0 of 1 environment. "
+        "Evaluations on test seeds: on seeds 10,000 to 10,002, one recipe in 0 of 1 environment. "
         "More than one recipe was evaluated in A-v0 (2 recipes): these seeds are used up there. "
-        "Other looks, on seeds 10,000: 1 recipe in 1 environment."
+        "Other evaluations, on seeds 10,000: 1 recipe in 1 environment."
     )
 
 
