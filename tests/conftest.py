@@ -15,6 +15,7 @@ import torch
 import rl.run.terminal
 from tests import ROOT
 from tests.in_process import in_process as in_process
+from tests.order import balanced
 
 Command = Callable[..., tuple[int, str, str]]
 Start = Callable[..., "Process"]
@@ -27,12 +28,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Deselects the tests that need a CUDA device where there is none: they do not count as passed.
 
-    Slow tests come first, so that no process is left with one of them at the end.
+    Each process begins with slow tests, so that none is left with one of them at the end.
     """
     absent = [] if torch.cuda.is_available() else [item for item in items if item.get_closest_marker("cuda")]
     config.hook.pytest_deselected(items=absent)
-    items[:] = [item for item in items if item not in absent]
-    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
+    kept = [item for item in items if item not in absent]
+    slow = [item for item in kept if item.get_closest_marker("slow")]
+    fast = [item for item in kept if not item.get_closest_marker("slow")]
+    items[:] = balanced(slow, fast, int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1")))
 
 
 def pytest_configure() -> None:
