@@ -97,8 +97,7 @@ class Loop:
         if result.updates:
             episodes = self._of_all_ranks(result.episodes)
             training.updated(Status(self.step, until, self.iteration, self.seconds, result.metrics, episodes))
-            stops = self.ranks.collect(training.stopped)
-            training.stopped = next((stop for stop in stops if stop is not None), None)
+            training.stopped = next(iter(self.ranks.collect_present(training.stopped)), None)
         if isinstance(result.failure, EnvironmentReplaced):
             self._go_on(result.failure, result.updates)
         elif result.failure is not None:
@@ -119,7 +118,7 @@ class Loop:
         """The finished episodes of all ranks, in the order in which they ended."""
         if self.ranks.alone:
             return episodes
-        return sorted(chain(*self.ranks.collect([*episodes])), key=lambda episode: episode.step)
+        return sorted(chain(*self.ranks.collect_present([*episodes])), key=lambda episode: episode.step)
 
     def _go_on(self, failure: EnvironmentReplaced, updates: int) -> None:
         """Discards the rollout in which processes were replaced; goes on in the episodes of the other environments.
