@@ -111,8 +111,7 @@ class A2C(A2CSettings, ActorCritic):
     # --- the interface ---
 
     def warm_start(self, run: str | Path) -> None:
-        source = A2C.load(run, engine="torch", device="cpu")
-        source.worlds.close()
+        source = A2C.load_source(run)
         for name in ("net_arch", "activation", "network", "normalize_observations", "squash_output"):
             own, other = getattr(self, name), getattr(source, name)
             if own != other:

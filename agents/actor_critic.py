@@ -4,10 +4,12 @@ import warnings
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from functools import cached_property
+from pathlib import Path
 from typing import ClassVar, Self
 
 from torch import Generator, nn
 
+from agents import checkpoint
 from agents.algorithm import Algorithm
 from agents.base_learner import BaseLearner
 from agents.engines import Engine, TorchEngine, choose, replaced_method
@@ -68,6 +70,18 @@ class ActorCritic(ActorCriticSettings, Algorithm):
         """
         agent = cls.name if cls.name in SECTIONS else "a2c"
         return cls.build_from(env_id, recipe_settings(env_id, agent, cls) | {"seed": seed})
+
+    @classmethod
+    def load_source(cls, run: str | Path, device: str = "cpu") -> Self:
+        """Loads networks to copy or to learn from: of this class, of a subclass such as PPO, or of a wrapped agent.
+
+        On the torch engine, and without environments. Raises as `load` does.
+        """
+        name = checkpoint.read(run).actor().agent
+        kind = next((each for each in (cls, *cls.__subclasses__()) if each.name == name), cls)
+        source = kind.load(run, engine="torch", device=device)
+        source.worlds.close()
+        return source
 
     def act(
         self, obs: Array, deterministic: bool = False, generator: Generator | None = None, context: Context = NO_CONTEXT

@@ -195,8 +195,7 @@ class TeacherEnsemble:
 
 
 def _load(run: str, student: A2C) -> A2C:
-    teacher = A2C.load(run, engine="torch", device=str(student.learner.device))
-    teacher.worlds.close()
+    teacher = A2C.load_source(run, str(student.learner.device))
     ours, theirs = ((a.worlds.env_obs_space, a.worlds.env_action_space) for a in (student, teacher))
     if ours != theirs:
         own, other = (" → ".join(map(brief, pair)) for pair in (ours, theirs))

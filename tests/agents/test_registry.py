@@ -108,6 +108,13 @@ def test_an_agent_of_the_future_and_a_damaged_file(tmp_path: Path, monkeypatch: 
         registry.load_actor(tmp_path / "nowhere")
 
 
+@pytest.mark.parametrize(("of", "to"), [(PPO, PPO), (PPO, A2C), (A2C, PPO)])
+def test_a2c_and_ppo_begin_from_each_other(of: type[A2C], to: type[A2C], tmp_path: Path) -> None:
+    source, agent = of("CartPole-v1", **SMALL), to("CartPole-v1", seed=1, **SMALL)
+    agent.warm_start(source.save(tmp_path / "source"))
+    assert same(agent, source)
+
+
 @pytest.mark.parametrize(
     ("changed", "words"),
     [

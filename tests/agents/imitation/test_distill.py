@@ -13,6 +13,7 @@ from agents import A2C
 from agents.imitation.distill import Distill
 from agents.maths.distributions import Categorical, DiagonalGaussian, Distribution, MultiCategorical
 from agents.networks.forward import Objective
+from agents.ppo import PPO
 from agents.rollout import Rollout, collect
 from agents.settings.values import ConfigError
 from tests.agents.recorded import made
@@ -103,6 +104,14 @@ def test_a_student_that_is_its_teacher_has_nothing_to_learn(direction: str, teac
         for name in ("train/distill_loss", "train/teacher_kl", "train/policy_shift_kl"):
             assert row[name] == pytest.approx(0, abs=1e-13), "one row's logits depend on its batch in their last bit"
         assert row["train/grad_norm"] == pytest.approx(0, abs=1e-7)
+
+
+def test_a_ppo_teaches(tmp_path: Path) -> None:
+    ppo = PPO("CartPole-v1", engine="torch")
+    one = Distill(A2C("CartPole-v1", engine="torch"), teachers=(str(ppo.save(tmp_path / "ppo")),))
+    obs = torch.as_tensor(ppo.worlds.reset()[0])
+    (taught,) = one.ensemble.distributions(obs, None)
+    torch.testing.assert_close(taught.raw, ppo.policy(ppo.learner.encoded(obs)).raw)
 
 
 def rollout(distill: Distill) -> Rollout:
