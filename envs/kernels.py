@@ -57,8 +57,8 @@ def sources_of(function: Callable[..., object]) -> tuple[str, list[Path]]:
 def kernel(function: Callable[..., object]) -> Kernel:
     """Compiles strictly: every operation as it is written.
 
-    The kernel counts no references to arrays, which would take half of a small update's time. So it cannot make an
-    array, only views of its arguments; and what it returns to Python must be numbers.
+    The kernel counts no references to arrays, because counting slows small updates. So it cannot make an array, only
+    views of its arguments, and it must return numbers to Python.
     """
     return _cached(function, njit(nogil=True, **_STRICT)(function))
 

@@ -225,7 +225,7 @@ def test_a2c_takes_the_parts_of_the_networks() -> None:
 
 
 def test_intents_that_cannot_be_reached_end_in_a_certain_action() -> None:
-    """As published, π takes one action with probability 1 within 600 steps, where its gradient is 0 for ever."""
+    """As published, π takes one action with probability 1 after 2,000 steps, and its gradient stays 0."""
     certain = {}
     for attainable in (False, True):
         agent = StreamAC("CartPole-v1", seed=100, step_rule="intentional", attainable_intent=attainable).learn(2_000)

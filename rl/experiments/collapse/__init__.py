@@ -1,7 +1,7 @@
 """Why does single-step TD fail at Stable-Baselines3's settings on CartPole-v1? Fixed before the runs on fresh seeds.
 
 Baseline: A2C with n_steps = 1 and every other setting of Stable-Baselines3, 100,000 steps. A condition changes one
-thing. Seeds 10,100 to 10,149, used for nothing else, and looked at once; the mixes of the recipe's parts and the two
+thing. Seeds 10,100 to 10,149, used for nothing before, and looked at once; the mixes of the recipe's parts and the two
 conditions of hypothesis 4 have the first twenty of them. Explored on seeds 100 to 123.
 
 Measures. Score: mean return of 100 deterministic episodes after training. A run failed if it scores below 50, and
