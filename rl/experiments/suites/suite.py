@@ -113,7 +113,8 @@ class Suite(NamedTuple):
     heads: Sequence[str]  # of the table
     words: int  # how many of its columns hold words
     cells: Callable[[Report, Entry, Statistics | None], list[str]]  # None if no run is finished
-    explanation: Callable[[Report], str]
+    opening: Callable[[Report, Mapping[str, Statistics]], str]  # the question, and the answer in a sentence
+    explanation: Callable[[Report], str]  # how to read the table
     remarks: Callable[[Report, Mapping[str, Statistics]], list[str]]  # below the table
     numbers: Callable[[Entry, Statistics | None], Mapping[str, object]]  # of an environment
     overall: Callable[[Report], Mapping[str, object]]  # numbers of all environments together
@@ -153,10 +154,11 @@ def page(suite: Suite, report: Report) -> Page:
         }
         for entry in report.entries
     ]
-    parts = [paragraph(suite.explanation(report)), table(suite.heads, rows, suite.words)]
+    figure = image("training curves", f"{suite.name}.png")
+    parts = [paragraph(suite.opening(report, found)), figure, table(suite.heads, rows, suite.words)]
+    parts += [paragraph(suite.explanation(report))]
     looks = described(report.looks, report.seeds, found) if found else ""
     parts += [*suite.remarks(report, found), paragraph(looks), paragraph(_missing(report))]
-    parts += [image("training curves", f"{suite.name}.png")]
     numbers = {**suite.overall(report), "seeds": list(report.seeds), "environments": environments}
     return Page(suite.title, report.command, report.machine, parts, numbers)
 

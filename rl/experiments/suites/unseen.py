@@ -86,9 +86,16 @@ def _numbers(entry: Entry, ours: Statistics | None) -> dict[str, object]:
     }
 
 
+def _opening(report: Report, found: Mapping[str, Statistics]) -> str:
+    reached, judged, behind = shortfalls(found, _number)
+    overall = f" Better than random actions by the margin in {reached} of {judged} environments."
+    text = "Do the defaults learn in environments that have no recipe?"
+    return text + (f"{overall}{_unsure(found)}{behind}" if judged else "")
+
+
 def _explanation(report: Report) -> str:
     return f"""
-        Do the defaults learn in environments that have no recipe? Every environment is trained with the package's
+        Every environment is trained with the package's
         defaults and the settings shown, from {report.trained}. The model at the end of training is evaluated
         {report.played}, with sampled actions (stochastic) and as many with its most likely ones (deterministic). Means
         are over seeds, with 95 % {METHOD} intervals; the worst seed is that of the stochastic evaluation. Random
@@ -125,11 +132,8 @@ def _interval(x: Interval) -> str:
 
 def _remarks(report: Report, found: Mapping[str, Statistics]) -> list[str]:
     margins = [[entry.env, TASKS[entry.env].reason] for entry in report.entries]
-    reached, judged, behind = shortfalls(found, _number)
-    overall = f"Better than random actions by the margin in {reached} of {judged} environments.{_unsure(found)}{behind}"
     return [
         table(["environment", "why this margin, which the code held before the runs"], margins, words=2),
-        paragraph(overall if judged else ""),
         paragraph(_without_end(report.finished)),
     ]
 
@@ -178,6 +182,7 @@ UNSEEN = Suite(
     heads=_HEADS,
     words=4,
     cells=_cells,
+    opening=_opening,
     explanation=_explanation,
     remarks=_remarks,
     numbers=_numbers,
