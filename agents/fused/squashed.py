@@ -38,7 +38,7 @@ def _unbounded(bounds: types.Type) -> bool:
     return isinstance(bounds, types.BaseTuple)
 
 
-def _bounds_of(head: types.NamedTuple) -> types.Type:
+def _bounds_of(head):
     return head.types[head.fields.index("bounds")]
 
 

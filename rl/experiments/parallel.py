@@ -31,6 +31,7 @@ from rl.run.terminal import RunFailed
 from rl.run.training import main as train_command
 
 BASELINE = "sb3"  # Stable-Baselines3's A2C
+_OF_FILES = ("checkpoint_interval", "keep")  # settings that change no number
 _PAUSE = "pause_at"  # a setting that may differ between the parts of a run
 _NAME_FILES = ("warm_start", "demonstrations", "teachers")  # settings
 BASELINES = {BASELINE: "a2c", "sb3-ppo": "ppo"}  # what `rl.baseline` trains → whose settings; `rl.train` trains others
@@ -202,14 +203,14 @@ def finished(env_id: str, line: Line, seed: int, out: Path) -> Result | None:
 def _matching(env_id: str, line: Line, seed: int, out: Path, but: str = "") -> list[Path]:
     """Run directories of exactly these settings, but for one, oldest first; a setting newer than a run counts as its
     default."""
-    expected = _resolved({"env": env_id, "agent": line.agent, **line.settings, "seed": seed}, but)
+    expected = resolved({"env": env_id, "agent": line.agent, **line.settings, "seed": seed}, but)
     runs = sorted((out / directory_name(env_id) / directory_name(line.agent)).glob(f"{seed}-*/config.yaml"))
-    return [file.parent for file in runs if _resolved(with_defaults(_read(file), line.defaults), but) == expected]
+    return [file.parent for file in runs if resolved(with_defaults(_read(file), line.defaults), but) == expected]
 
 
-def _resolved(settings: Mapping[str, object], but: str) -> dict[str, object]:
-    """With the log_interval that null stands for, which older runs name."""
-    settings = {key: value for key, value in settings.items() if key != but}
+def resolved(settings: Mapping[str, object], but: str = "") -> dict[str, object]:
+    """What decides a run's numbers: with the log_interval that null stands for, which older runs name."""
+    settings = {key: value for key, value in settings.items() if key != but and key not in _OF_FILES}
     n_steps, num_envs, interval = (settings.get(name) for name in ("n_steps", "num_envs", "log_interval"))
     if interval is not None or not isinstance(n_steps, int):
         return settings

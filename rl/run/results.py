@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +12,16 @@ from agents.settings.values import ConfigError, shown
 from agents.writing import write_text
 
 Columns = dict[str, NDArray[np.float64]]
+
+
+class Scored(Protocol):
+    """A finished run."""
+
+    @property
+    def summary(self) -> dict[str, float]:
+        """The numbers of `summary.json`."""
+
+    def metrics(self) -> Columns: ...
 
 
 class Result(NamedTuple):
@@ -39,7 +49,7 @@ def read_result(directory: Path) -> Result:
         raise ConfigError(f"{directory} holds no finished run: its summary.json cannot be read") from None
 
 
-def column(runs: Iterable[Result], key: str = "eval_mean") -> list[float]:
+def column(runs: Iterable[Scored], key: str = "eval_mean") -> list[float]:
     """A number of `summary.json` for each run, by default the mean return of the deterministic evaluation."""
     return [run.summary[key] for run in runs]
 

@@ -9,7 +9,7 @@ from rl.experiments.pages import spelled
 from rl.experiments.parallel import Line
 from rl.experiments.suites.published import Published
 from rl.experiments.suites.suite import Entry
-from rl.run.results import Result
+from rl.run.results import Scored
 
 
 @dataclass
@@ -18,11 +18,11 @@ class Runs:
 
     line: Line
     seeds: Sequence[int]
-    done: dict[int, Result]  # by seed
+    done: dict[int, Scored]  # by seed
     failures: dict[int, str] = field(default_factory=dict)  # by seed
 
     @property
-    def finished(self) -> list[Result]:
+    def finished(self) -> list[Scored]:
         """In the order of the seeds."""
         return [self.done[seed] for seed in self.seeds if seed in self.done]
 
@@ -56,6 +56,7 @@ class Candidate:
     random: Evaluation | None = None  # of uniformly random actions
     still: Evaluation | None = None  # of standing still
     published: Published | None = None
+    kept: bool = False  # whether its runs are those of the page before
     seconds: float = 0.0  # estimate for stepping the environment in one run
 
     def entry(self, pages: Sequence[str] = ()) -> Entry:
@@ -74,4 +75,5 @@ class Candidate:
             self.baseline.finished if self.baseline else [],
             self.published,
             pages,
+            self.kept,
         )

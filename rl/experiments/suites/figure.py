@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from rl.experiments.pages import counted
 from rl.experiments.statistics import METHOD, iqm, mean_interval, on_grid
+from rl.experiments.suites.kept import RETURN
 from rl.experiments.suites.suite import Entry, Report, Suite
 from rl.run.figure import BLACK, BLUE, GREEN, ORANGE, canvas, finish, legend, save
 from rl.run.results import Columns
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
     from matplotlib.figure import FigureBase
 
 GRAY = "0.45"
-_RETURN = "rollout/ep_rew_mean"
 _COLUMNS = 3
 _CAPTION = "curves: training return (stochastic policy), last 100 episodes; diamonds: evaluation after training, mean"
 _MANY_DECADES = 100.0  # returns whose magnitudes differ by more are drawn on a logarithmic axis
@@ -72,9 +72,10 @@ def _draw_environment(axes: "Axes", entry: Entry) -> None:
     """Every seed thin, their interquartile mean bold, and at the end both evaluations."""
     from matplotlib.ticker import MaxNLocator
 
-    runs = [run.metrics() for run in entry.runs]
-    _draw_curves(axes, runs)
-    end = max(run["step"][-1] for run in runs)
+    curves = [curve for run in entry.runs if (curve := run.metrics())]
+    if curves:
+        _draw_curves(axes, curves)
+    end = max(entry.column("total_timesteps"))
     for at, scores, face, label in (
         (end, entry.column("eval_stochastic_mean"), "white", "ours after training, stochastic"),
         (1.05 * end, entry.column("eval_mean"), BLACK, "ours after training, deterministic"),
@@ -89,9 +90,9 @@ def _draw_environment(axes: "Axes", entry: Entry) -> None:
 
 def _draw_curves(axes: "Axes", runs: Sequence[Columns]) -> None:
     for i, run in enumerate(runs):
-        axes.plot(run["step"], run[_RETURN], color=BLUE, lw=0.6, alpha=0.4, label=None if i else "ours, each seed")
+        axes.plot(run["step"], run[RETURN], color=BLUE, lw=0.6, alpha=0.4, label=None if i else "ours, each seed")
     try:
-        grid, curves = on_grid(runs, "step", _RETURN)
+        grid, curves = on_grid(runs, "step", RETURN)
     except ValueError:  # no step at which every seed has finished an episode
         return
     axes.plot(grid, iqm([curves.T]), color=BLUE, lw=1.6, label="ours, interquartile mean")

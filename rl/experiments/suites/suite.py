@@ -11,7 +11,7 @@ from rl.experiments.parallel import Line
 from rl.experiments.statistics import Interval, bootstrap, iqm, mean_interval
 from rl.experiments.suites.looks import Look, described, looks_at
 from rl.experiments.suites.published import Published
-from rl.run.results import Result, column
+from rl.run.results import Scored, column
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -22,14 +22,15 @@ class Entry(NamedTuple):
 
     env: str
     settings: Mapping[str, object] | None  # of its runs; None if the suite has none for it
-    runs: Sequence[Result]  # finished
+    runs: Sequence[Scored]  # finished
     random: Evaluation | None  # of uniformly random actions
     missing: str  # why a seed, or every seed, is not among the runs; empty if none is missing
     still: Evaluation | None = None  # of standing still, if the suite asks for it
     baseline_settings: Mapping[str, object] | None = None  # of Stable-Baselines3's runs; None if the suite has none
-    baseline: Sequence[Result] = ()  # Stable-Baselines3's finished runs
+    baseline: Sequence[Scored] = ()  # Stable-Baselines3's finished runs
     published: Published | None = None  # by rl-baselines3-zoo, if the suite has its scores
     pages: Sequence[str] = ()  # its other results, such as searches, relative to the suite's page
+    kept: bool = False  # whether the runs are those of the page before
 
     @property
     def random_mean(self) -> float | None:
@@ -158,7 +159,7 @@ def page(suite: Suite, report: Report) -> Page:
     parts = [paragraph(suite.opening(report, found)), figure, table(suite.heads, rows, suite.words)]
     parts += [paragraph(suite.explanation(report))]
     looks = described(report.looks, report.seeds, found) if found else ""
-    parts += [*suite.remarks(report, found), paragraph(looks), paragraph(_missing(report))]
+    parts += [*suite.remarks(report, found), paragraph(looks), paragraph(_kept(report)), paragraph(_missing(report))]
     numbers = {**suite.overall(report), "seeds": list(report.seeds), "environments": environments}
     return Page(suite.title, report.command, report.machine, parts, numbers)
 
@@ -173,6 +174,11 @@ def shortfalls(found: Mapping[str, Statistics], number: Callable[[float], str]) 
         if not ours.reaches
     ]
     return len(judged) - len(behind), len(judged), f" Falls short: {'; '.join(behind)}." if behind else ""
+
+
+def _kept(report: Report) -> str:
+    kept = [entry.env for entry in report.finished if entry.kept]
+    return f"Rows of the page before, which this command did not train: {', '.join(kept)}." if kept else ""
 
 
 def _missing(report: Report) -> str:

@@ -19,6 +19,7 @@ from rl.experiments.executors.workplace import Workplace
 from rl.experiments.parallel import Line, finished, training
 from rl.experiments.suites.candidates import Candidate, Runs
 from rl.experiments.suites.figure import draw
+from rl.experiments.suites.kept import CURVES, kept_runs, write_curves
 from rl.experiments.suites.looks import Look, looks_at, read_looks, with_look, write_looks
 from rl.experiments.suites.suite import Report, Suite, page
 from rl.run.terminal import RunFailed
@@ -36,8 +37,8 @@ def run(
     those of every environment. out: parent of run directories. results: parent of the directory.
     Raises RunFailed if a run failed, after the others ended and the page was written.
     """
-    candidates, on = survey(suite, only, assignments, seeds, out), machine()
     path = results / suite.name / suite.name
+    candidates, on = survey(suite, only, assignments, seeds, out, path.with_name(f"{suite.name}.json")), machine()
     looks = read_looks(path.with_name("looks.json"))
     for note in [*left_out(candidates, only), *_used_up(candidates, looks)]:
         print(f"note: {note}")
@@ -90,10 +91,11 @@ def _pages(results: Path, env_id: str) -> list[str]:
 
 
 def survey(
-    suite: Suite, only: Sequence[str], assignments: Sequence[str], seeds: Sequence[int], out: Path
+    suite: Suite, only: Sequence[str], assignments: Sequence[str], seeds: Sequence[int], out: Path, before: Path
 ) -> list[Candidate]:
     """Every environment of the suite, with its finished runs. only: which to train; all if it is empty.
 
+    before: the numbers of the page before, whose runs stand for those of environments that are not trained.
     Raises ConfigError if one of `only` is not in the suite, or if there is nothing to train and nothing trained.
     """
     for env_id in only:
@@ -102,11 +104,22 @@ def survey(
     candidates = [_candidate(suite, env_id, assignments, seeds, out) for env_id in suite.envs]
     for candidate in tqdm(candidates, desc="random actions", unit=" environments", disable=None, leave=False):
         candidate.chosen = candidate.ours is not None and (not only or candidate.env in only)
+        if not candidate.chosen:
+            _keep(candidate, before)
         if candidate.ours and (candidate.chosen or candidate.ours.done):
             _play(suite, candidate, candidate.ours.line)
     if not any(candidate.chosen or (candidate.ours and candidate.ours.done) for candidate in candidates):
         raise ConfigError(f"nothing of the suite can be trained here: {'; '.join(left_out(candidates, only))}")
     return candidates
+
+
+def _keep(candidate: Candidate, before: Path) -> None:
+    """Takes the runs of the page before where run directories are missing."""
+    for runs, section in ((candidate.ours, ""), (candidate.baseline, "baseline_")):
+        if runs and runs.absent:
+            found = kept_runs(before, candidate.env, runs.line, section)
+            runs.done |= {seed: found[seed] for seed in runs.absent if seed in found}
+            candidate.kept |= bool(found)
 
 
 def left_out(candidates: Sequence[Candidate], only: Sequence[str]) -> list[str]:
@@ -175,6 +188,7 @@ def train(candidates: Sequence[Candidate], out: Path, where: Workplace, write: C
 def _write(suite: Suite, report: Report, path: Path) -> None:
     """The page, its numbers, the record of looks, and the figure once there is something to draw."""
     page(suite, report).write(path)
+    write_curves(path.with_name(CURVES), {entry.env: entry.runs for entry in report.finished})
     write_looks(path.with_name("looks.json"), report.looks)
     if report.finished:
         draw(suite, report, path)

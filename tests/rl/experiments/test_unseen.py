@@ -75,7 +75,7 @@ def test_index_links_to_it_and_takes_it_for_no_comparison(command: Command, tmp_
 def test_a_recipe_that_ships_is_not_passed_by(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr("rl.experiments.suites.unseen.recipe_file", lambda env: RECIPE("CartPole-v1"))
     with pytest.raises(ConfigError, match=r"Reacher-v5 is left out: a recipe ships for it"):
-        suites.survey(UNSEEN, ["Reacher-v5"], [], [0], tmp_path)
+        suites.survey(UNSEEN, ["Reacher-v5"], [], [0], tmp_path, tmp_path / "unseen.json")
 
 
 @pytest.mark.parametrize("env_id", TASKS)
