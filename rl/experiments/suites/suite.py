@@ -177,8 +177,13 @@ def shortfalls(found: Mapping[str, Statistics], number: Callable[[float], str]) 
 
 
 def _kept(report: Report) -> str:
-    kept = [entry.env for entry in report.finished if entry.kept]
-    return f"Rows of the page before, which this command did not train: {', '.join(kept)}." if kept else ""
+    kept = [entry for entry in report.finished if entry.kept]
+    bare = [entry.env for entry in kept if not all(run.metrics() for run in entry.runs)]
+    text = (
+        f"This command did not train {', '.join(entry.env for entry in kept)}: their rows are those of the page before."
+    )
+    text += f" The figure has no curves of {', '.join(bare)}, which that page did not keep." if bare else ""
+    return text if kept else ""
 
 
 def _missing(report: Report) -> str:
