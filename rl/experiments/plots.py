@@ -14,7 +14,7 @@ from agents.maths.schedules import Schedule, value_at
 from agents.settings.files import read_yaml
 from agents.settings.values import convert
 from rl.experiments.statistics import METHOD, Statistic, bootstrap, iqm, mean_interval, on_grid, performance_profile
-from rl.run.figure import COLORS, SKY, WINE, canvas, count_steps, finish, legend, save, styles
+from rl.run.figure import COLORS, SKY, WINE, canvas, count_steps, finish, legend, plain_text, save, styles
 from rl.run.results import Columns, Result, column
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ def comparison_figure(
     of what adapts, and all curves on logarithmic axes.
     """
     few = len(lines) <= len(_PALETTE)
-    lines = lines if few else _ranked(lines)
+    lines = {plain_text(name): results for name, results in (lines if few else _ranked(lines)).items()}
     runs = {name: [result.metrics() for result in results] for name, results in lines.items()}
     finished = {name: [run for run in results if run.summary] for name, results in lines.items()}
     fourth = _RETURN._replace(x="time/seconds") if timed else _fourth(runs)
@@ -94,7 +94,7 @@ def comparison_figure(
             ):
                 draw(score, color="0.4", ls=dots, lw=1, label=f"{name}, {score:.4g}", zorder=0)
         legend(figure, columns=max(1, min(4, 90 // (max(map(len, lines)) + 8))))
-        figure.suptitle(f"{title}{_caption(lines)}", fontsize="medium")
+        figure.suptitle(f"{plain_text(title)}{_caption(lines)}", fontsize="medium")
         yield figure
 
 
@@ -151,7 +151,7 @@ def aggregate(tasks: Mapping[str, Sequence[NDArray[np.float64]]], path: Path, ti
     with canvas(4.6, 3.2) as figure:
         axes = figure.subplots()
         for (name, scores), (color, style) in zip(tasks.items(), styles(), strict=False):
-            _draw_band(axes, thresholds, performance_profile(scores, thresholds), color, style, name)
+            _draw_band(axes, thresholds, performance_profile(scores, thresholds), color, style, plain_text(name))
         finish(
             axes, "normalized score τ (0: random actions, 1: tuned SB3 of rl-baselines3-zoo)", "share of runs above τ"
         )
