@@ -1,7 +1,7 @@
 """Reading runs, finished or not, and writing JSON."""
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -50,16 +50,35 @@ def column(runs: Iterable[Result], key: str = "eval_mean") -> list[float]:
     return [run.summary[key] for run in runs]
 
 
+def begun(runs: Iterable[Result]) -> list[Columns]:
+    """The metrics of the runs that have rows."""
+    return [columns for run in runs if (columns := read_begun(run.directory / "metrics.csv"))]
+
+
 def read_columns(path: Path) -> Columns:
     """A CSV file of numbers as columns; an empty cell is NaN. A last line without an end is still being written.
 
-    Raises ValueError if there are no rows, ConfigError if the first column is not `step` or a row does not hold a number
-    for each column.
+    Raises ValueError if there are no rows, ConfigError if the first column is not `step`, or if a row does not hold a
+    number for each column.
     """
-    text = path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
-    lines = text[: text.rfind("\n") + 1].splitlines()
+    lines = _whole_lines(path)
     if not lines:
         raise ValueError(f"{path} holds no rows to draw")
+    return _columns(path, lines)
+
+
+def read_begun(path: Path) -> Columns:
+    """As `read_columns`, and {} while the table has no rows."""
+    lines = _whole_lines(path)
+    return _columns(path, lines) if len(lines) > 1 else {}
+
+
+def _whole_lines(path: Path) -> list[str]:
+    text = path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
+    return text[: text.rfind("\n") + 1].splitlines()
+
+
+def _columns(path: Path, lines: Sequence[str]) -> Columns:
     names = lines[0].split(",")
     if names[0] != "step":
         raise ConfigError(f"{path} is damaged: its first column must be step, not {shown(names[0])}")

@@ -7,6 +7,7 @@ import pytest
 import rl.plot
 from agents.settings.values import ConfigError
 from rl.experiments.lines import lines_of
+from rl.experiments.report.content import content
 from tests.runs import unfinished_run
 
 
@@ -34,6 +35,29 @@ def test_plot_returns_a_figure(tmp_path: Path) -> None:
     assert figure.get_suptitle().startswith("A-v0: 2 runs")
     sizes = {label.get_size() for axes in figure.axes for label in axes.get_xticklabels()}
     assert sizes == {8.0}  # as in print, though they are drawn later
+
+
+@pytest.mark.parametrize("begun", ["", "step,roll", "step,rollout/ep_rew_mean\n", None])
+def test_a_run_without_rows_hides_no_other(begun: str | None, tmp_path: Path) -> None:
+    """It has just started: the mean of the others is still drawn."""
+    for seed in range(3):
+        unfinished_run(tmp_path / str(seed), seed=seed)
+    table = tmp_path / "2" / "metrics.csv"
+    table.unlink()
+    if begun is not None:
+        table.write_text(begun, encoding="utf-8")
+    axes = rl.plot(tmp_path).axes[0]
+    (curve,), (band,) = axes.get_lines(), axes.collections
+    assert curve.get_xydata()[[0, -1]].tolist() == [[100, 100 / 3], [300, 100]]
+    assert band.get_paths()
+    panels = content(*lines_of([tmp_path]))["panels"]
+    assert [panel["metric"] for panel in panels] == ["rollout/ep_rew_mean"]  # type: ignore[attr-defined]
+
+
+def test_plot_needs_rows(tmp_path: Path) -> None:
+    unfinished_run(tmp_path / "0").joinpath("metrics.csv").unlink()
+    with pytest.raises(ConfigError, match=r"nothing to draw yet: no run has rows in its metrics\.csv"):
+        rl.plot(tmp_path)
 
 
 def test_plot_needs_runs() -> None:
