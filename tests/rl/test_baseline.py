@@ -90,6 +90,7 @@ def test_what_cannot_be_drawn(command: Command, tmp_path: Path) -> None:
     for argv, words in (
         ([str(tmp_path)], "the runs are of A-v0 and B-v0; take one environment at a time"),
         ([str(tmp_path / "A-v0")], "nothing to draw yet: "),
+        ([str(tmp_path), "--out", ".."], "--out takes the path of a file, got '..'"),
         ([str(tmp_path / "C-v0")], "holds no run: there is no config.yaml"),
     ):
         status, _, err = command(rl.plot, *argv)

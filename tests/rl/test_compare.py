@@ -122,6 +122,7 @@ def test_lines_side_by_side(compare: Command, tmp_path: Path) -> None:
             "no counterpart of critic_lr_scale",
         ),
         (["CartPole-v1", "--name", "a/b"], "--name is the name of files"),
+        (["CartPole-v1", "--name", "."], "--name is the name of files, got '.'"),
         (["CartPole-v1", "--name", "a" * 201], "--name is the name of files, of at most 200 bytes"),
         (["CartPole-v1", "--threshold", "high"], "--threshold must be a number"),
         (["CartPole-v1", "--line", "a", "gama=0.9"], "did you mean 'gamma'?"),

@@ -75,6 +75,7 @@ def test_the_command_writes_one_file(runs: Path, command: Command, tmp_path: Pat
     [
         (["--film", "film.avi"], "a film ends in .mp4 or .gif, got film.avi"),
         (["--serve", "70000"], "--serve must be at most 65,535"),
+        (["--out", "."], "--out takes the path of a file, got '.'"),
     ],
 )
 def test_mistakes_are_one_line(runs: Path, argv: list[str], words: str, command: Command) -> None:
