@@ -5,6 +5,7 @@ SB3 uses its own loop and environments. Its runs cannot be resumed: it saves nei
 
 import time
 from argparse import Namespace
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from agents.settings.a2c import A2CSettings
 from agents.settings.ppo import PPOSettings
 from agents.settings.run import RunSettings, chosen_settings, updates_per_row
 from agents.settings.schema import setting_types, setting_values
-from agents.settings.values import ConfigError
+from agents.settings.values import ConfigError, plain
 from envs.names import full_id
 from rl.experiments.sb3_training import learn
 from rl.run.goals import STOPS
@@ -100,9 +101,13 @@ def _settings(args: Namespace) -> tuple[A2CSettings, RunSettings]:
     chosen = chosen_settings(known, args.env, NAMES[args.agent], args.config, args.set, flags)
     run_chosen = {key: value for key, value in chosen.items() if key in setting_types(RunSettings)}
     agent_chosen = {key: value for key, value in chosen.items() if key not in run_chosen}
-    if run_chosen.get("warm_start") is not None:
-        raise ConfigError("Stable-Baselines3's baseline has no counterpart of warm_start")
-    for name in ("eval_interval", *STOPS):
-        if run_chosen.get(name):
-            raise ConfigError(f"Stable-Baselines3's baseline has no counterpart of {name}")
+    check_run_settings(run_chosen)
     return own(args.env, **agent_chosen), RunSettings(**run_chosen)  # type: ignore[arg-type]
+
+
+def check_run_settings(chosen: Mapping[str, object]) -> None:
+    """Raises ConfigError on a setting of runs that would have no effect here."""
+    for name in ("warm_start", "eval_interval", "log", "record_interval", *STOPS):
+        default = getattr(RunSettings, name)
+        if plain(chosen.get(name, default)) != plain(default):
+            raise ConfigError(f"Stable-Baselines3's baseline has no counterpart of {name}")

@@ -53,6 +53,8 @@ def test_a_run_of_sb3_is_a_run(command: Command, tmp_path: Path) -> None:
     [
         (["CartPole-v9"], "did you mean 'CartPole-v1'?"),
         (["CartPole-v1", "--set", "target_entropy=0.1", "--set", "ent_coef=0.1"], "no counterpart of target_entropy"),
+        (["CartPole-v1", "--set", "stop_at=400", "--set", "eval_interval=100"], "no counterpart of eval_interval"),
+        (["CartPole-v1", "--set", "log=[tensorboard]"], "no counterpart of log"),
         (["CartPole-v1", "--set", "n_step=1"], "did you mean 'n_steps'?"),
         (["Blackjack-v1"], "observations Tuple(Discrete(32)"),
     ],

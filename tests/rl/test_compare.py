@@ -113,6 +113,7 @@ def test_lines_side_by_side(compare: Command, tmp_path: Path) -> None:
             "every line needs its own settings: 'b' has those of another",
         ),
         (["CartPole-v1", "--line", "a", "agent=trpo"], "mutual-ppo, sb3, sb3-ppo, got 'trpo'"),
+        (["CartPole-v1", "--agents", "ours-1", "sb3-1", "--set", "max_seconds=9"], "no counterpart of max_seconds"),
         (["CartPole-v1", "--agents", "sb4"], "argument --agents: invalid choice: 'sb4'"),
         (["CartPole-v1", "--line", "a", "agent=gail"], "a: name the file to learn from, demonstrations=FILE"),
         (["CartPole-v1", "--line", "a", "warm_start=nowhere"], "no checkpoint at nowhere.pt"),
