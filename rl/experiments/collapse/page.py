@@ -153,8 +153,10 @@ def _verdicts(
 
 
 def bias_after_fall(runs: Sequence[Run]) -> Interval:
-    """V(start) − true discounted return: the median over the steps from the first fall on, mean over runs."""
-    return mean_interval(medians(aligned(fallen(runs), "bias")[:, GRID >= 0]))
+    """V(start) − true discounted return: the median over the steps from the first fall on, mean over runs; NaN without
+    a run that fell."""
+    found = medians(aligned(fallen(runs), "bias")[:, GRID >= 0])
+    return mean_interval(found if len(found) else [np.nan])
 
 
 def _scores(conditions: Sequence[Condition], runs: Runs, outcomes: Mapping[str, Outcome], reference: str) -> str:
