@@ -26,6 +26,18 @@ def test_a_line_of_another_agent_does_not_put_every_setting_of_the_recipe_into_t
     assert list(lines_of([tmp_path])[1]) == ["a2c", "a2c, n_steps 5", "ppo"]
 
 
+def test_a_run_is_one_run_however_it_is_named_and_whatever_it_holds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """wandb leaves a config.yaml of its own inside the run."""
+    run = unfinished_run(tmp_path / "0")
+    (run / "wandb" / "run-1" / "files").mkdir(parents=True)
+    (run / "wandb" / "run-1" / "files" / "config.yaml").write_text("gamma: {value: 0.9}\n", encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    env_id, lines = lines_of([tmp_path, Path("0"), Path("..") / tmp_path.name])
+    assert (env_id, [[result.directory for result in runs] for runs in lines.values()]) == ("A-v0", [[run]])
+
+
 def test_plot_returns_a_figure(tmp_path: Path) -> None:
     runs = [unfinished_run(tmp_path / "0"), unfinished_run(tmp_path / "1", seed=1)]
     figure = rl.plot(runs[0], str(runs[1]))
