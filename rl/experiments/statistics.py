@@ -47,7 +47,7 @@ class Interval(NamedTuple):
 
 
 class Reached(NamedTuple):
-    """When runs reached a threshold: how many of them, and the median over all, ∞ where fewer than half did."""
+    """When runs reached a threshold: how many of them, and the median over all, ∞ where not more than half did."""
 
     hits: int
     runs: int
