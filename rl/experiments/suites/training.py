@@ -19,7 +19,7 @@ from rl.experiments.executors.workplace import Workplace
 from rl.experiments.parallel import Line, finished, training
 from rl.experiments.suites.candidates import Candidate, Runs
 from rl.experiments.suites.figure import draw
-from rl.experiments.suites.looks import Look, looks_at, read_looks, with_look, write_looks
+from rl.experiments.suites.looks import LOOKS, Look, looks_at, read_looks, with_look, write_looks
 from rl.experiments.suites.suite import Report, Suite, page
 from rl.run.terminal import RunFailed
 
@@ -38,7 +38,7 @@ def run(
     """
     candidates, on = survey(suite, only, assignments, seeds, out), machine()
     path = results / suite.name / suite.name
-    looks = read_looks(path.with_name("looks.json"))
+    looks = read_looks(path.with_name(LOOKS))
     for note in [*left_out(candidates, only), *_used_up(candidates, looks)]:
         print(f"note: {note}")
 
@@ -175,6 +175,6 @@ def train(candidates: Sequence[Candidate], out: Path, where: Workplace, write: C
 def _write(suite: Suite, report: Report, path: Path) -> None:
     """The page, its numbers, the record of looks, and the figure once there is something to draw."""
     page(suite, report).write(path)
-    write_looks(path.with_name("looks.json"), report.looks)
+    write_looks(path.with_name(LOOKS), report.looks)
     if report.finished:
         draw(suite, report, path)
