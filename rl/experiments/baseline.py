@@ -6,8 +6,10 @@ SB3 uses its own loop and environments. Its runs cannot be resumed: it saves nei
 import time
 from argparse import Namespace
 from collections.abc import Mapping
-from contextlib import suppress
+from contextlib import closing, suppress
+from io import BufferedIOBase
 from pathlib import Path
+from typing import cast
 
 from agents import A2C
 from agents.machine import torch_threads
@@ -19,6 +21,7 @@ from agents.settings.ppo import PPOSettings
 from agents.settings.run import RunSettings, chosen_settings, updates_per_row
 from agents.settings.schema import setting_types, setting_values
 from agents.settings.values import ConfigError, plain
+from agents.writing import replacing
 from envs.names import full_id
 from rl.experiments.sb3_training import learn
 from rl.run.goals import STOPS
@@ -51,22 +54,23 @@ def main(argv: list[str]) -> int:
     what = f"Stable-Baselines3's {type(model).__name__} on {args.env}"
     print(f"{what}, {model.n_envs} in parallel, seed {agent_settings.seed}: {directory}")
     recorder = Recorder(directory, agent.loop.logger, agent.worlds.reward_threshold)
-    with Interrupt() as interrupt:
-        seconds = _train(model, directory, recorder, agent_settings.threads, run_settings, interrupt)
-    model.save(directory / "model.zip")
-    if interrupt.status:
-        recorder.close()
-        print(f"interrupted at step {model.num_timesteps:,}; Stable-Baselines3 cannot resume exactly")
-        return interrupt.status
-    agent = _as_ours(model, agent_settings)
-    agent.loop.seconds = seconds
-    agent.save(directory / "checkpoints" / f"step-{model.num_timesteps:012}.pt")
-    print(f"trained       {model.num_timesteps:,} steps in {seconds:.2f} s")
-    end = write_summary(
-        directory, agent, name, "stable-baselines3", recorder, run_settings, start, {"stopped_by": None}
-    )
-    print(f"evaluation    {end.deterministic}\n              {end.stochastic}")
-    print(f"written to    {directory} (figure: {end.figure.name})")
+    with closing(recorder):
+        with Interrupt() as interrupt:
+            seconds = _train(model, directory, recorder, agent_settings.threads, run_settings, interrupt)
+        with replacing(directory / "model.zip") as file:
+            model.save(cast(BufferedIOBase, file))
+        if interrupt.status:
+            print(f"interrupted at step {model.num_timesteps:,}; Stable-Baselines3 cannot resume exactly")
+            return interrupt.status
+        agent = _as_ours(model, agent_settings)
+        agent.loop.seconds = seconds
+        agent.save(directory / "checkpoints" / f"step-{model.num_timesteps:012}.pt")
+        print(f"trained       {model.num_timesteps:,} steps in {seconds:.2f} s")
+        end = write_summary(
+            directory, agent, name, "stable-baselines3", recorder, run_settings, start, {"stopped_by": None}
+        )
+        print(f"evaluation    {end.deterministic}\n              {end.stochastic}")
+        print(f"written to    {directory} (figure: {end.figure.name})")
     return DONE
 
 

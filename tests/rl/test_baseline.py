@@ -1,6 +1,7 @@
 """`python -m rl.baseline` and `python -m rl.plot`."""
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -15,6 +16,7 @@ from agents.settings.values import ConfigError
 from rl.experiments.comparison_page import first_reached
 from rl.run.results import Result, read_columns, read_result
 from tests.conftest import Command
+from tests.full_disk import full_disk
 
 SHORT = ["--total-timesteps", "2400", "--set", "eval_episodes=3", "--set", "log_interval=20"]
 
@@ -76,6 +78,15 @@ def test_environments_that_fail(kind: str, words: str, command: Command, tmp_pat
     assert err.count("\n") == 1
     assert words in err
     assert list(tmp_path.glob("*/sb3/*/error.txt"))
+
+
+def test_a_full_disk_is_one_line_that_names_the_file(command: Command, tmp_path: Path) -> None:
+    argv = ["CartPole-v1", "--total-timesteps", "8", "--set", "log_interval=1", "--out", tmp_path]
+    with full_disk(20_000):
+        status, _, err = command(rl.baseline, *argv)
+    assert status == 1
+    assert re.fullmatch(r"error: \[Errno \d+\] [^\n]+/model\.zip'\n", err)
+    assert not list(tmp_path.rglob("*model.zip*")), "half a model is none"
 
 
 def test_environment_settings_reach_the_evaluation(command: Command, tmp_path: Path) -> None:
