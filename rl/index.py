@@ -21,6 +21,7 @@ from rl.experiments.statistics import (
     probability_of_improvement,
     shown,
 )
+from rl.experiments.suites.looks import LOOKS
 from rl.experiments.suites.published import PUBLISHED
 from rl.run.results import write_json
 from rl.run.terminal import DONE, Parser, run
@@ -58,8 +59,7 @@ def main(argv: list[str]) -> int:
     parser = Parser(prog="rl.index", description="Write the index of results, and the aggregate over environments.")
     parser.add_results("the results")
     args, command = parser.parse_args(argv), parser.command(argv)
-    files = [file for file in sorted(args.results.glob("*/*.json")) if file.parent.name not in _OTHER_FOLDERS]
-    found = [compared for compared in map(read_compared, files) if compared is not None]
+    found = [compared for file in _files(args.results) if (compared := read_compared(file)) is not None]
     comparisons = [each for each in found if each.name == "comparison"]
     if not comparisons:
         raise ConfigError(f"{args.results} holds no comparison yet: python -m rl.compare CartPole-v1 makes one")
@@ -77,6 +77,12 @@ def main(argv: list[str]) -> int:
     write_text(args.results / "README.md", "\n\n".join(filter(None, parts)) + "\n")
     print(f"written to {args.results / 'README.md'}")
     return DONE
+
+
+def _files(results: Path) -> list[Path]:
+    """What rl.compare and rl.sweep wrote of one environment; a suite, of whichever agent, keeps its looks."""
+    files = [file for file in sorted(results.glob("*/*.json")) if file.parent.name not in _OTHER_FOLDERS]
+    return [file for file in files if not (file.parent / LOOKS).exists()]
 
 
 def _overview(comparisons: Sequence[Compared]) -> list[str]:

@@ -4,12 +4,10 @@ Writes results/lockstep.md. Updates: a thousand in a row, in combinations of set
 different settings together at least once; `--all` takes every combination.
 """
 
-from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import get_context
-
 from tqdm import tqdm
 
 from agents.machine import machine
+from rl.experiments.executors.pool import processes
 from rl.experiments.lockstep import components
 from rl.experiments.lockstep.combinations import (
     ALL,
@@ -39,7 +37,7 @@ def main(argv: list[str]) -> int:
     rows, few = ALL if args.all else covering(3), covering(2)
     tasks: list[Task] = [(how, row, STABLE, args.updates) for row in rows for how in (in_single, in_double)]
     tasks += [(how, row, DEFAULT, args.updates) for row in few for how in (in_single, in_double, nudged)]
-    with ProcessPoolExecutor(args.jobs, get_context("spawn")) as pool:
+    with processes(args.jobs) as pool:
         found = list(tqdm(pool.map(measure, tasks), total=len(tasks), unit=" rows", disable=None))
         found_components = components.measure(pool)
     stable, default = found[: 2 * len(rows)], found[2 * len(rows) :]

@@ -10,7 +10,7 @@ from rl.experiments.lines import figure_of, lines_of, plot
 from rl.experiments.pages import counted
 from rl.run.figure import save
 from rl.run.functions import keep_callable
-from rl.run.terminal import DONE, Parser, run
+from rl.run.terminal import DONE, Parser, file_path, run
 
 keep_callable(__name__, plot)
 
@@ -18,7 +18,7 @@ keep_callable(__name__, plot)
 def main(argv: list[str]) -> int:
     parser = Parser(prog="rl.plot", description="Draw learning curves and final scores of run directories.")
     parser.add_argument("runs", nargs="+", type=Path, metavar="RUN", help="a run directory, or a folder of them")
-    parser.add_argument("--out", type=Path, default=Path("runs"), metavar="NAME", help="NAME.png, NAME.pdf (runs)")
+    parser.add_argument("--out", type=file_path, default=Path("runs"), metavar="NAME", help="NAME.png, NAME.pdf (runs)")
     args = parser.parse_args(argv)
     env_id, lines = lines_of(args.runs)
     path = args.out.with_suffix("") if args.out.suffix in (".png", ".pdf") else args.out

@@ -9,7 +9,7 @@ from rl.experiments.report.content import content
 from rl.experiments.report.curves import Plain
 from rl.experiments.report.page import html
 from rl.experiments.report.serving import server
-from rl.run.terminal import DONE, Parser, at_least, run
+from rl.run.terminal import DONE, Parser, at_least, file_path, run
 
 
 def main(argv: list[str]) -> int:
@@ -17,7 +17,7 @@ def main(argv: list[str]) -> int:
         prog="rl.report", description="Write a report on runs of one environment: one HTML file, no network."
     )
     parser.add_argument("runs", nargs="+", type=Path, metavar="RUN", help="a run directory, or a folder of them")
-    parser.add_argument("--out", type=Path, default=Path("report.html"), metavar="FILE", help="(report.html)")
+    parser.add_argument("--out", type=file_path, default=Path("report.html"), metavar="FILE", help="(report.html)")
     parser.add_argument(
         "--film", type=Path, metavar="FILE", help="MP4 or GIF to show (default: the newest in the runs)"
     )

@@ -1,5 +1,6 @@
 """`python -m rl.watch RUN`: shows episodes of a trained agent in a window, or writes a film of them."""
 
+from argparse import ArgumentTypeError
 from contextlib import closing
 from pathlib import Path
 
@@ -47,6 +48,14 @@ def _say(played: Played) -> None:
     print(f"episode: {played}", flush=True)
 
 
+def _rate(text: str) -> float:
+    """An argument type: what ffmpeg, which is told two decimals, takes."""
+    rate = number(text)
+    if not 0.01 <= rate <= 1_000:
+        raise ArgumentTypeError(f"must be between 0.01 and 1,000, got {text}")
+    return rate
+
+
 def _parser() -> Parser:
     parser = Parser(prog="rl.watch", description="Watch a trained agent: in a window, or as a film with --out.")
     parser.add_argument("run", type=Path, metavar="RUN", help="a run directory, or a checkpoint file")
@@ -60,7 +69,7 @@ def _parser() -> Parser:
     )
     parser.add_argument("--stochastic", action="store_true", help="sample actions (default: take the most probable)")
     parser.add_argument("--height", type=at_least(16, 4096), metavar="PX", help="pixels (default: as rendered)")
-    parser.add_argument("--fps", type=number, metavar="X", help="frames per second (default: as the environment says)")
+    parser.add_argument("--fps", type=_rate, metavar="X", help="frames per second (default: as the environment says)")
     return parser
 
 

@@ -5,8 +5,11 @@ SB3 uses its own loop and environments. Its runs cannot be resumed: it saves nei
 
 import time
 from argparse import Namespace
-from contextlib import suppress
+from collections.abc import Mapping
+from contextlib import closing, suppress
+from io import BufferedIOBase
 from pathlib import Path
+from typing import cast
 
 from agents import A2C
 from agents.machine import torch_threads
@@ -17,7 +20,8 @@ from agents.settings.a2c import A2CSettings
 from agents.settings.ppo import PPOSettings
 from agents.settings.run import RunSettings, chosen_settings, updates_per_row
 from agents.settings.schema import setting_types, setting_values
-from agents.settings.values import ConfigError
+from agents.settings.values import ConfigError, plain
+from agents.writing import replacing
 from envs.names import full_id
 from rl.experiments.sb3_training import learn
 from rl.run.goals import STOPS
@@ -50,22 +54,23 @@ def main(argv: list[str]) -> int:
     what = f"Stable-Baselines3's {type(model).__name__} on {args.env}"
     print(f"{what}, {model.n_envs} in parallel, seed {agent_settings.seed}: {directory}")
     recorder = Recorder(directory, agent.loop.logger, agent.worlds.reward_threshold)
-    with Interrupt() as interrupt:
-        seconds = _train(model, directory, recorder, agent_settings.threads, run_settings, interrupt)
-    model.save(directory / "model.zip")
-    if interrupt.status:
-        recorder.close()
-        print(f"interrupted at step {model.num_timesteps:,}; Stable-Baselines3 cannot resume exactly")
-        return interrupt.status
-    agent = _as_ours(model, agent_settings)
-    agent.loop.seconds = seconds
-    agent.save(directory / "checkpoints" / f"step-{model.num_timesteps:012}.pt")
-    print(f"trained       {model.num_timesteps:,} steps in {seconds:.2f} s")
-    end = write_summary(
-        directory, agent, name, "stable-baselines3", recorder, run_settings, start, {"stopped_by": None}
-    )
-    print(f"evaluation    {end.deterministic}\n              {end.stochastic}")
-    print(f"written to    {directory} (figure: {end.figure.name})")
+    with closing(recorder):
+        with Interrupt() as interrupt:
+            seconds = _train(model, directory, recorder, agent_settings.threads, run_settings, interrupt)
+        with replacing(directory / "model.zip") as file:
+            model.save(cast(BufferedIOBase, file))
+        if interrupt.status:
+            print(f"interrupted at step {model.num_timesteps:,}; Stable-Baselines3 cannot resume exactly")
+            return interrupt.status
+        agent = _as_ours(model, agent_settings)
+        agent.loop.seconds = seconds
+        agent.save(directory / "checkpoints" / f"step-{model.num_timesteps:012}.pt")
+        print(f"trained       {model.num_timesteps:,} steps in {seconds:.2f} s")
+        end = write_summary(
+            directory, agent, name, "stable-baselines3", recorder, run_settings, start, {"stopped_by": None}
+        )
+        print(f"evaluation    {end.deterministic}\n              {end.stochastic}")
+        print(f"written to    {directory} (figure: {end.figure.name})")
     return DONE
 
 
@@ -100,9 +105,13 @@ def _settings(args: Namespace) -> tuple[A2CSettings, RunSettings]:
     chosen = chosen_settings(known, args.env, NAMES[args.agent], args.config, args.set, flags)
     run_chosen = {key: value for key, value in chosen.items() if key in setting_types(RunSettings)}
     agent_chosen = {key: value for key, value in chosen.items() if key not in run_chosen}
-    if run_chosen.get("warm_start") is not None:
-        raise ConfigError("Stable-Baselines3's baseline has no counterpart of warm_start")
-    for name in ("eval_interval", *STOPS):
-        if run_chosen.get(name):
-            raise ConfigError(f"Stable-Baselines3's baseline has no counterpart of {name}")
+    check_run_settings(run_chosen)
     return own(args.env, **agent_chosen), RunSettings(**run_chosen)  # type: ignore[arg-type]
+
+
+def check_run_settings(chosen: Mapping[str, object]) -> None:
+    """Raises ConfigError on a setting of runs that would have no effect here."""
+    for name in ("warm_start", "eval_interval", "log", "record_interval", *STOPS):
+        default = getattr(RunSettings, name)
+        if plain(chosen.get(name, default)) != plain(default):
+            raise ConfigError(f"Stable-Baselines3's baseline has no counterpart of {name}")

@@ -65,7 +65,8 @@ def read_compared(file: Path) -> Compared | None:
         compared = Compared(file.parent.name, file.stem, json.loads(file.read_text(encoding="utf-8")))
         if "trials" in compared.content:
             return None
-        assert compared.budget, compared.scores()
+        if not (compared.budget and compared.scores() and {"command", "random"} <= compared.content.keys()):
+            raise ValueError("a part is missing")
     except (ValueError, LookupError, TypeError, AttributeError, StopIteration) as error:
         raise ConfigError(f"{file} is not what rl.compare writes ({error!r}); make it again") from None
     return compared

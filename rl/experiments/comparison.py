@@ -98,7 +98,9 @@ def check_line(env_id: str, line: Line) -> float | None:
     """
     if line.agent in BASELINES:
         from agents.sb3 import check_settings
+        from rl.experiments.baseline import check_run_settings
 
+        check_run_settings(line.settings)
         own = SETTINGS[BASELINES[line.agent]]
         known = setting_types(own).keys() - {"seed"}  # which a line does not have
         check_settings(own(env_id, **{key: line.settings[key] for key in known}))

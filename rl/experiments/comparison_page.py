@@ -176,7 +176,7 @@ def _threshold(comparison: Comparison) -> str:
         return ""
     return f""""{comparison.threshold:g} reached by" counts the seeds whose last 100 training episodes had at least that
         mean return at some point; "at step" is the median step, over all seeds, at which this first happened (– if it
-        happened to fewer than half)."""
+        happened to no more than half)."""
 
 
 def _budgets(comparison: Comparison) -> dict[str, int]:

@@ -80,14 +80,15 @@ def default_settings(agent: object) -> dict[str, object]:
 
 
 def _directories(given: Sequence[Path]) -> list[Path]:
-    """The run directories that were named, and those in folders that were."""
-    found: list[Path] = []
+    """The run directories that were named, and those in folders that were, each once; what is in a run is no run."""
+    found: dict[Path, Path] = {}
     for path in given:
-        inside = sorted(file.parent for file in path.rglob("config.yaml"))
+        inside = {file.parent for file in path.rglob("config.yaml")}
         if not inside:
             raise ConfigError(f"{path} holds no run: there is no config.yaml in it or below")
-        found += inside
-    return list(dict.fromkeys(found))
+        for directory in sorted(each for each in inside if inside.isdisjoint(each.parents)):
+            found.setdefault(directory.resolve(), directory)
+    return list(found.values())
 
 
 def _lines(found: Mapping[Path, dict[str, object]]) -> dict[str, list[Result]]:

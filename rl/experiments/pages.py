@@ -37,9 +37,13 @@ def paragraph(text: str) -> str:
 
 
 def table(heads: Sequence[str], rows: Iterable[Sequence[str]], words: int = 1) -> str:
-    """words: the number of columns that hold words and are aligned left; numbers, in the others, are aligned right."""
+    """words: the number of columns that hold words and are aligned left; numbers, in the others, are aligned right.
+
+    A vertical bar in a cell, which would end it, is escaped.
+    """
     rule = f"|{'---|' * words}{'---:|' * (len(heads) - words)}"
-    head, *body = (f"| {' | '.join(cells)} |" for cells in (heads, *rows))
+    escaped = ([cell.replace("|", "\\|") for cell in cells] for cells in (heads, *rows))
+    head, *body = (f"| {' | '.join(cells)} |" for cells in escaped)
     return "\n".join([head, rule, *body])
 
 

@@ -14,8 +14,8 @@ from agents.maths.schedules import Schedule, value_at
 from agents.settings.files import read_yaml
 from agents.settings.values import convert
 from rl.experiments.statistics import METHOD, Statistic, bootstrap, iqm, mean_interval, on_grid, performance_profile
-from rl.run.figure import COLORS, SKY, WINE, canvas, count_steps, finish, legend, save, styles
-from rl.run.results import Columns, Result, column
+from rl.run.figure import COLORS, SKY, WINE, canvas, count_steps, finish, legend, plain_text, save, styles
+from rl.run.results import Columns, Result, begun, column
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -64,13 +64,15 @@ def comparison_figure(
 
     Learning curves, policy shift, entropy, and what adapts or the gradient norm: the mean over runs with its interval,
     each line to its own end; and final scores of every run, with the interquartile mean and its interval. An unfinished
-    run has no final score. More than eight lines are ordered and colored by final score and drawn without bands.
-    references: scores to draw as gray lines, by name; timed: whether to draw the return against seconds too, in place
-    of what adapts, and all curves on logarithmic axes.
+    run has no final score, and one without rows no curve. More than eight lines are ordered and colored by final score
+    and drawn without bands. references: scores to draw as gray lines, by name; timed: whether to draw the return
+    against seconds too, in place of what adapts, and all curves on logarithmic axes. Raises ValueError without a row.
     """
     few = len(lines) <= len(_PALETTE)
-    lines = lines if few else _ranked(lines)
-    runs = {name: [result.metrics() for result in results] for name, results in lines.items()}
+    lines = {plain_text(name): results for name, results in (lines if few else _ranked(lines)).items()}
+    runs = {name: begun(results) for name, results in lines.items()}
+    if not any(runs.values()):
+        raise ValueError("no run has rows in its metrics.csv")
     finished = {name: [run for run in results if run.summary] for name, results in lines.items()}
     fourth = _RETURN._replace(x="time/seconds") if timed else _fourth(runs)
     height = 0.6 + len(lines) * (0.3 if few else 0.13)  # inches, of the scores
@@ -87,14 +89,11 @@ def comparison_figure(
             _draw_final_scores(axes, {name: column(results, key) for name, results in finished.items()})
             axes.set_xlabel(f"final return,\n{mode}{_episodes(finished)}")
         for (name, score), dots in zip(references.items(), cycle((":", "--")), strict=False):
-            for draw in (
-                *(axes.axhline for axes in panels[: 2 if timed else 1]),
-                deterministic.axvline,
-                stochastic.axvline,
-            ):
+            across = [axes.axhline for axes in panels[: 2 if timed else 1]]
+            for draw in (*across, deterministic.axvline, stochastic.axvline):
                 draw(score, color="0.4", ls=dots, lw=1, label=f"{name}, {score:.4g}", zorder=0)
         legend(figure, columns=max(1, min(4, 90 // (max(map(len, lines)) + 8))))
-        figure.suptitle(f"{title}{_caption(lines)}", fontsize="medium")
+        figure.suptitle(f"{plain_text(title)}{_caption(lines)}", fontsize="medium")
         yield figure
 
 
@@ -151,7 +150,7 @@ def aggregate(tasks: Mapping[str, Sequence[NDArray[np.float64]]], path: Path, ti
     with canvas(4.6, 3.2) as figure:
         axes = figure.subplots()
         for (name, scores), (color, style) in zip(tasks.items(), styles(), strict=False):
-            _draw_band(axes, thresholds, performance_profile(scores, thresholds), color, style, name)
+            _draw_band(axes, thresholds, performance_profile(scores, thresholds), color, style, plain_text(name))
         finish(
             axes, "normalized score τ (0: random actions, 1: tuned SB3 of rl-baselines3-zoo)", "share of runs above τ"
         )

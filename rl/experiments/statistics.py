@@ -38,15 +38,16 @@ class Interval(NamedTuple):
         return f"{self:.{decimals(*self)}f}" if np.isfinite(self.value) else "–"
 
     def __format__(self, spec: str) -> str:
-        """ ".2f" → "0.82 [0.64, 0.97]"."""
-        return f"{self.value:{spec}} [{self.low:{spec}}, {self.high:{spec}}]" if spec else str(self)
+        """ ".2f" → "0.82 [0.64, 0.97]"; a dash for a value that is unknown."""
+        known = spec and np.isfinite(self.value)
+        return f"{self.value:{spec}} [{self.low:{spec}}, {self.high:{spec}}]" if known else str(self)
 
     def overlaps(self, other: "Interval") -> bool:
         return self.low <= other.high and other.low <= self.high
 
 
 class Reached(NamedTuple):
-    """When runs reached a threshold: how many of them, and the median over all, ∞ where fewer than half did."""
+    """When runs reached a threshold: how many of them, and the median over all, ∞ where not more than half did."""
 
     hits: int
     runs: int
@@ -142,7 +143,8 @@ def probability_of_improvement(x: Sequence[ArrayLike], y: Sequence[ArrayLike], l
     number of trials stands n = P (1 − P) / V, with the variance V and the degrees of freedom of Brunner & Munzel 2000,
     and at most 2 min(R, S), because V is unreliable near 0 and 1 (twice is the limit of Hanley & McNeil's 1982 model
     for P → 1). Where all pairs agree, V = 0 says nothing; then n = min(R, S), since V ≤ P (1 − P) / min(R, S)
-    (Birnbaum & Klose 1957). So the interval of an x that always wins ends at 1 and begins well below.
+    (Birnbaum & Klose 1957). So the interval of an x that always wins ends at 1 and begins well below. NaN if a score
+    is: it is neither higher nor lower.
 
     x, y: the tasks of either side, in one order, float[R] and float[S]. Raises ValueError if they are not equally many.
     """
@@ -153,8 +155,9 @@ def probability_of_improvement(x: Sequence[ArrayLike], y: Sequence[ArrayLike], l
 
 def _improvement(a: Scores, b: Scores, level: float) -> Interval:
     """P of one task."""
-    difference = a[:, None] - b
-    wins = (difference > 0) + 0.5 * (difference == 0)  # [R, S]
+    if np.isnan(a).any() or np.isnan(b).any():
+        return Interval(*[float("nan")] * 3)
+    wins = (a[:, None] > b) + 0.5 * (a[:, None] == b)  # [R, S]
     p, fewer, trials, degrees = float(wins.mean()), min(wins.shape), float(min(wins.shape)), 1.0
     if fewer > 1:
         runs = np.array(wins.shape)

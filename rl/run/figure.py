@@ -26,6 +26,16 @@ def styles() -> Iterator[tuple[str, str]]:
     return zip(cycle(COLORS), cycle(("-", "--")), strict=False)
 
 
+def plain_text(text: str) -> str:
+    """A text of the user's, such as a label, for matplotlib, which draws it as it is.
+
+    Dollar signs then begin no formula, lone surrogates of file names are escaped, and a label that begins with an
+    underscore is not left out of the legend.
+    """
+    text = text.encode("utf-8", "backslashreplace").decode("utf-8").replace("$", r"\$")
+    return f" {text}" if text.startswith("_") else text
+
+
 @contextmanager
 def canvas(width: float, height: float, font_size: int = 8) -> "Iterator[Figure]":
     """A figure of this size in inches, in which text has the size that it has in print."""
@@ -129,7 +139,7 @@ def learning_curve(directory: Path, env_id: str, agent: str, seed: int, threshol
         for axes in (top, *others):
             count_steps(axes)
         finish(axes, x="transitions learned from" if recorded else "environment steps")
-        figure.suptitle(f"{env_id}: {agent}, seed {seed} (1 run)", fontsize="medium")
+        figure.suptitle(plain_text(f"{env_id}: {agent}, seed {seed} (1 run)"), fontsize="medium")
         path = directory / "learning_curve.png"
         with replacing(path) as file:
             figure.savefig(file, format="png", dpi=150)

@@ -1,7 +1,7 @@
 """Reading runs, finished or not, and writing JSON."""
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
@@ -12,6 +12,9 @@ from agents.settings.values import ConfigError, shown
 from agents.writing import write_text
 
 Columns = dict[str, NDArray[np.float64]]
+_NUMBERS = (
+    "seed", "total_timesteps", "eval_episodes", "eval_mean", "eval_std", "eval_stochastic_mean", "eval_stochastic_std",
+)  # that every summary holds  # fmt: skip
 
 
 class Scored(Protocol):
@@ -42,10 +45,13 @@ def is_finished(directory: Path) -> bool:
 
 
 def read_result(directory: Path) -> Result:
-    """Raises ConfigError if the run has no summary: it is not finished, or is no run at all."""
+    """Raises ConfigError if the run has no summary, or a damaged one: it is not finished, or is no run at all."""
     try:
-        return Result(directory, json.loads((directory / "summary.json").read_text(encoding="utf-8")))
-    except (OSError, ValueError):
+        summary = json.loads((directory / "summary.json").read_text(encoding="utf-8"))
+        if not all(isinstance(summary[name], int | float) for name in _NUMBERS):
+            raise ValueError("a number is missing")
+        return Result(directory, summary)
+    except (OSError, ValueError, LookupError, TypeError):
         raise ConfigError(f"{directory} holds no finished run: its summary.json cannot be read") from None
 
 
@@ -54,16 +60,38 @@ def column(runs: Iterable[Scored], key: str = "eval_mean") -> list[float]:
     return [run.summary[key] for run in runs]
 
 
+def begun(runs: Iterable[Result]) -> list[Columns]:
+    """The metrics of the runs that have rows."""
+    return [columns for run in runs if (columns := read_begun(run.directory / "metrics.csv"))]
+
+
 def read_columns(path: Path) -> Columns:
     """A CSV file of numbers as columns; an empty cell is NaN. A last line without an end is still being written.
 
-    Raises ValueError if there are no rows, ConfigError if a row does not hold a number for each column.
+    Raises ValueError if there are no rows, ConfigError if the first column is not `step`, or if a row does not hold a
+    number for each column.
     """
-    text = path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
-    lines = text[: text.rfind("\n") + 1].splitlines()
+    lines = _whole_lines(path)
     if not lines:
         raise ValueError(f"{path} holds no rows to draw")
+    return _columns(path, lines)
+
+
+def read_begun(path: Path) -> Columns:
+    """As `read_columns`, and {} while the table has no rows."""
+    lines = _whole_lines(path)
+    return _columns(path, lines) if len(lines) > 1 else {}
+
+
+def _whole_lines(path: Path) -> list[str]:
+    text = path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
+    return text[: text.rfind("\n") + 1].splitlines()
+
+
+def _columns(path: Path, lines: Sequence[str]) -> Columns:
     names = lines[0].split(",")
+    if names[0] != "step":
+        raise ConfigError(f"{path} is damaged: its first column must be step, not {shown(names[0])}")
     rows = [_numbers(line) for line in lines[1:]]
     for number, row in enumerate(rows, 2):
         if len(row) != len(names):

@@ -79,11 +79,21 @@ def parse_seeds(text: str) -> list[int]:
 
 def file_name(text: str) -> str:
     """An argument type: a name without folders, of at most 200 bytes; an ending and a file system's 255 remain."""
+    if text in ("", ".", ".."):
+        raise argparse.ArgumentTypeError(f"is the name of files, got {text!r}")
     if "/" in text:
         raise argparse.ArgumentTypeError(f"is the name of files, not a path, got {text!r}")
     if len(os.fsencode(text)) > 200:
         raise argparse.ArgumentTypeError("is the name of files, of at most 200 bytes")
     return text
+
+
+def file_path(text: str) -> Path:
+    """An argument type: a path whose end names a file."""
+    path = Path(text)
+    if path.name in ("", ".."):
+        raise argparse.ArgumentTypeError(f"takes the path of a file, got {text!r}")
+    return path
 
 
 def name_imports(read: Checkpoint) -> None:

@@ -1,6 +1,7 @@
 """`python -m rl.baseline` and `python -m rl.plot`."""
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -15,6 +16,7 @@ from agents.settings.values import ConfigError
 from rl.experiments.comparison_page import first_reached
 from rl.run.results import Result, read_columns, read_result
 from tests.conftest import Command
+from tests.full_disk import full_disk
 
 SHORT = ["--total-timesteps", "2400", "--set", "eval_episodes=3", "--set", "log_interval=20"]
 
@@ -53,6 +55,8 @@ def test_a_run_of_sb3_is_a_run(command: Command, tmp_path: Path) -> None:
     [
         (["CartPole-v9"], "did you mean 'CartPole-v1'?"),
         (["CartPole-v1", "--set", "target_entropy=0.1", "--set", "ent_coef=0.1"], "no counterpart of target_entropy"),
+        (["CartPole-v1", "--set", "stop_at=400", "--set", "eval_interval=100"], "no counterpart of eval_interval"),
+        (["CartPole-v1", "--set", "log=[tensorboard]"], "no counterpart of log"),
         (["CartPole-v1", "--set", "n_step=1"], "did you mean 'n_steps'?"),
         (["Blackjack-v1"], "observations Tuple(Discrete(32)"),
     ],
@@ -76,6 +80,15 @@ def test_environments_that_fail(kind: str, words: str, command: Command, tmp_pat
     assert list(tmp_path.glob("*/sb3/*/error.txt"))
 
 
+def test_a_full_disk_is_one_line_that_names_the_file(command: Command, tmp_path: Path) -> None:
+    argv = ["CartPole-v1", "--total-timesteps", "8", "--set", "log_interval=1", "--out", tmp_path]
+    with full_disk(20_000):
+        status, _, err = command(rl.baseline, *argv)
+    assert status == 1
+    assert re.fullmatch(r"error: \[Errno \d+\] [^\n]+/model\.zip'\n", err)
+    assert not list(tmp_path.rglob("*model.zip*")), "half a model is none"
+
+
 def test_environment_settings_reach_the_evaluation(command: Command, tmp_path: Path) -> None:
     argv = ["CartPole-v1", *SHORT, "--set", "max_episode_steps=7", "--set", "env_kwargs={sutton_barto_reward: true}"]
     assert command(rl.baseline, *argv, "--out", tmp_path)[0] == 0
@@ -90,6 +103,7 @@ def test_what_cannot_be_drawn(command: Command, tmp_path: Path) -> None:
     for argv, words in (
         ([str(tmp_path)], "the runs are of A-v0 and B-v0; take one environment at a time"),
         ([str(tmp_path / "A-v0")], "nothing to draw yet: "),
+        ([str(tmp_path), "--out", ".."], "--out takes the path of a file, got '..'"),
         ([str(tmp_path / "C-v0")], "holds no run: there is no config.yaml"),
     ):
         status, _, err = command(rl.plot, *argv)

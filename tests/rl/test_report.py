@@ -3,6 +3,8 @@
 import http.client
 import json
 import re
+import socket
+import struct
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -75,6 +77,7 @@ def test_the_command_writes_one_file(runs: Path, command: Command, tmp_path: Pat
     [
         (["--film", "film.avi"], "a film ends in .mp4 or .gif, got film.avi"),
         (["--serve", "70000"], "--serve must be at most 65,535"),
+        (["--out", "."], "--out takes the path of a file, got '.'"),
     ],
 )
 def test_mistakes_are_one_line(runs: Path, argv: list[str], words: str, command: Command) -> None:
@@ -91,6 +94,20 @@ def port(runs: Path) -> Iterator[int]:
         yield serving.server_port
         serving.shutdown()
         thread.join()
+
+
+def test_a_page_that_is_closed_leaves_no_traceback(capfd: pytest.CaptureFixture[str]) -> None:
+    """A reset of the connection, in the middle of an answer that no buffer holds."""
+    with server(lambda: {"title": "x" * 20_000_000}, 0) as serving:
+        with socket.create_connection(serving.server_address) as browser:
+            browser.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            browser.sendall(f"GET /data HTTP/1.1\r\nHost: 127.0.0.1:{serving.server_port}\r\n\r\n".encode())
+            request, address = serving.get_request()
+            answering = threading.Thread(target=serving.process_request_thread, args=(request, address))
+            answering.start()
+            browser.recv(1)
+        answering.join()
+    assert capfd.readouterr().err == ""
 
 
 def test_only_this_machine_reads_a_served_report(port: int, runs: Path) -> None:

@@ -168,6 +168,7 @@ def test_interrupted_and_nothing_found(sweep: Command, monkeypatch: pytest.Monke
         (["--trials", "0"], "--trials must be at least 1, got 0"),
         (["--jobs", "x"], "--jobs must be a whole number"),
         (["--name", "a/b"], "--name is the name of files"),
+        (["--name", ""], "--name is the name of files, got ''"),
         (["--seeds", "x"], "--seeds takes a range"),
         (["--set", "seed=1"], "--set seed: a search takes it from --seeds"),
         (["--set", "total_timesteps=1"], "takes it from --total-timesteps"),

@@ -59,6 +59,8 @@ def test_a_film_can_be_cut_and_scaled(command: Command, tmp_path: Path) -> None:
         ("CartPole-v1", ["--out", "film.avi"], "a film ends in .mp4 or .gif, got film.avi"),
         ("tests.toys:Counter", ["--out", "film.mp4"], "tests.toys:Counter takes no render_mode='rgb_array'"),
         ("Blackjack-v1", ["--out", "film.mp4", "--height", "2"], "--height must be at least 16, got 2"),
+        ("CartPole-v1", ["--out", "film.mp4", "--fps", "0"], "--fps must be between 0.01 and 1,000, got 0"),
+        ("CartPole-v1", ["--out", "film.mp4", "--fps", "-3"], "--fps must be between 0.01 and 1,000, got -3"),
     ],
 )
 def test_mistakes_are_one_line(env_id: str, argv: list[str], words: str, command: Command, tmp_path: Path) -> None:

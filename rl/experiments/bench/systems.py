@@ -2,9 +2,8 @@
 
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from multiprocessing import get_context
 from typing import NamedTuple
 
 import gymnasium as gym
@@ -17,6 +16,7 @@ from agents.ppo import PPO
 from agents.settings.actor_critic import Engine
 from envs import Backend
 from envs.backends.native import NativeBackend
+from rl.experiments.executors.pool import processes
 
 Run = Callable[[int], None]  # takes environment steps
 Build = Callable[[], Run]
@@ -193,7 +193,7 @@ def in_threads(steps: int) -> float:
 
 def in_processes(train: Callable[[int, int], None], steps: int) -> float:
     """The same in two processes that are warm: train(seed, steps)."""
-    with ProcessPoolExecutor(CORES, mp_context=get_context("spawn")) as pool:
+    with processes(CORES) as pool:
         list(pool.map(train, range(CORES * 2), [4000] * CORES * 2))
         start = time.perf_counter()
         list(pool.map(train, range(SEEDS), [steps] * SEEDS))

@@ -82,7 +82,7 @@ def aligned(runs: Sequence[Run], name: str) -> NDArray[np.float64]:
         assert start is not None, "only runs that fell can be aligned"
         step, x = np.array([(row["step"], row[name]) for row in run.record if name in row]).reshape(-1, 2).T
         rows.append(np.interp(start + GRID, step, x, np.nan, np.nan) if len(step) else np.full(len(GRID), np.nan))
-    return np.array(rows)
+    return np.array(rows).reshape(len(rows), len(GRID))
 
 
 def medians(x: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -93,9 +93,10 @@ def page(
 
 _COLUMNS = f"""Failed and succeeded are shares of runs with 95 % Wilson intervals, and "minus" is the difference in the
     share that failed. "Held 475" counts the runs that held 475, as defined above; "median step" is the median over all
-    runs of the step at which they first did, – if fewer than half did. "Fell" counts the runs that fell, and "succeeded
-    after it" those of them that succeeded. "Critic saturated" is the share of saturated units in the critic's last
-    hidden layer at the end of training, in the median run. The mean score has a 95 % {METHOD} interval."""
+    runs of the step at which they first did, – if no more than half did. "Fell" counts the runs that fell, and
+    "succeeded after it" those of them that succeeded. "Critic saturated" is the share of saturated units in the
+    critic's last hidden layer at the end of training, in the median run. The mean score has a 95 % {METHOD}
+    interval."""
 
 
 def _answer(outcomes: Mapping[str, Outcome]) -> str:
@@ -153,8 +154,10 @@ def _verdicts(
 
 
 def bias_after_fall(runs: Sequence[Run]) -> Interval:
-    """V(start) − true discounted return: the median over the steps from the first fall on, mean over runs."""
-    return mean_interval(medians(aligned(fallen(runs), "bias")[:, GRID >= 0]))
+    """V(start) − true discounted return: the median over the steps from the first fall on, mean over runs; NaN without
+    a run that fell."""
+    found = medians(aligned(fallen(runs), "bias")[:, GRID >= 0])
+    return mean_interval(found if len(found) else [np.nan])
 
 
 def _scores(conditions: Sequence[Condition], runs: Runs, outcomes: Mapping[str, Outcome], reference: str) -> str:

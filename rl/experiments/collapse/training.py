@@ -2,9 +2,7 @@
 
 import json
 from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor
 from contextlib import closing
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Literal, NamedTuple, cast
 
@@ -18,6 +16,7 @@ from agents.rollout import Metrics, Rollout
 from agents.settings.values import plain
 from rl.experiments.collapse.conditions import ENV, UNCLIPPED, Condition
 from rl.experiments.collapse.diagnostics import Diagnostics, Episodes
+from rl.experiments.executors.pool import processes
 from rl.run.files import JsonLines
 
 CURVE = 1_000  # environment steps between two points of the learning curve
@@ -49,7 +48,7 @@ def train_all(conditions: Sequence[Condition], seeds: Sequence[int], file: Path,
         found = {key: Run(*run) for key, run in cast("list[tuple[str, list[object]]]", kept.values)}  # type: ignore[arg-type]
         missing = list({task.key: task for line in tasks.values() for task in line if task.key not in found}.values())
         with (
-            ProcessPoolExecutor(jobs, get_context("spawn")) as pool,
+            processes(jobs) as pool,
             tqdm(pool.map(train, missing), total=len(missing), unit=" runs", disable=None) as runs,
         ):
             for task, run in zip(missing, runs, strict=True):

@@ -5,7 +5,7 @@ import sys
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import get_context
-from queue import SimpleQueue
+from queue import LifoQueue
 
 from envs import interrupts
 from rl.experiments.executors.base import Job, WorkerLost, check, fault, outcome_of
@@ -20,19 +20,21 @@ class Local:
     attempts = 1
 
     def __init__(self, jobs: int) -> None:
-        self.jobs, self._idle = jobs, SimpleQueue[ProcessPoolExecutor]()
+        self.jobs, self._idle = jobs, LifoQueue[ProcessPoolExecutor | None]()
         for _ in range(jobs):
-            self._idle.put(_process())
+            self._idle.put(None)  # started when it is needed: there may be fewer runs
 
     def run(self, job: Job) -> None:
         process = self._idle.get()
         try:
+            process = process or _process()
             with interrupts.held_back():
                 future = process.submit(outcome_of, job.command, job.arguments)
             outcome = future.result()
         except BrokenProcessPool:
-            process.shutdown(wait=False)
-            process = _process()
+            if process is not None:
+                process.shutdown(wait=False)
+            process = None
             raise WorkerLost("the process that trained it was killed; the same command resumes it") from None
         except Exception as error:
             raise fault(error) from error
@@ -44,7 +46,9 @@ class Local:
 
     def close(self) -> None:
         for _ in range(self.jobs):
-            self._idle.get().shutdown()
+            process = self._idle.get()
+            if process is not None:
+                process.shutdown()
 
 
 def _process() -> ProcessPoolExecutor:

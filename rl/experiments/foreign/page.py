@@ -94,5 +94,5 @@ def _cells(row: Row) -> list[str]:
 
 def _messages(rows: list[Row]) -> str:
     """The errors, one line each."""
-    said = [[row.env, row.outcome, f"`{row.message}`".replace("|", "\\|")] for row in rows if row.message]
+    said = [[row.env, row.outcome, f"`{row.message}`"] for row in rows if row.message]
     return table(["environment", "outcome", "message"], said, 3)

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from rl.experiments.statistics import mean_interval, on_grid
 from rl.run.glossary import METRICS, Metric
-from rl.run.results import Columns, read_columns
+from rl.run.results import Columns, read_begun
 
 Plain = dict[str, object]  # as JSON holds it
 Floats = NDArray[np.float64]
@@ -38,7 +38,7 @@ class Tables(NamedTuple):
     @classmethod
     def read(cls, directory: Path) -> Self:
         """Raises ConfigError if a table is damaged."""
-        return cls(*(_columns(directory / f"{name}.csv") for name in cls._fields))
+        return cls(*(read_begun(directory / f"{name}.csv") for name in cls._fields))
 
     @property
     def step(self) -> int:
@@ -52,13 +52,6 @@ class Tables(NamedTuple):
                 known = np.isfinite(table[metric])
                 return table["step"][known], table[metric][known]
         return None
-
-
-def _columns(path: Path) -> Columns:
-    if not path.is_file() or not path.stat().st_size:
-        return {}
-    found = read_columns(path)
-    return found if len(found["step"]) else {}
 
 
 def panels(lines: Mapping[str, Sequence[Tables]]) -> Iterator[Plain]:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -9,6 +10,11 @@ from agents.settings.values import ConfigError
 from rl.experiments.report.page import html
 
 _HOST = "127.0.0.1"
+
+
+def _until_closed(handler: BaseHTTPRequestHandler) -> None:
+    with suppress(ConnectionError):  # the page was closed in the middle of an answer
+        BaseHTTPRequestHandler.handle(handler)
 
 
 def server(content: Callable[[], Mapping[str, object]], port: int) -> ThreadingHTTPServer:
@@ -22,6 +28,8 @@ def server(content: Callable[[], Mapping[str, object]], port: int) -> ThreadingH
         return tuple(f"{name}:{serving.server_port}" for name in (_HOST, "localhost"))
 
     class Handler(BaseHTTPRequestHandler):
+        handle = _until_closed
+
         def do_GET(self) -> None:
             if self.headers.get("Host") not in hosts():
                 self._answer(HTTPStatus.FORBIDDEN, "text/plain", "only this machine may read the report")

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from rl.experiments.pages import counted, spelled
 from rl.experiments.search.findings import Findings
-from rl.run.figure import BLUE, ORANGE, canvas, finish, legend, save
+from rl.run.figure import BLUE, ORANGE, canvas, finish, legend, plain_text, save
 
 _BARS = 10  # settings
 
@@ -38,10 +38,10 @@ def draw(found: Findings, path: Path) -> None:
         )
         left.xaxis.set_major_locator(MaxNLocator(5, integer=True))
         legend(figure)
-        figure.suptitle(f"{found.env}: {counted(len(found.trials), 'trial')}", fontsize="medium")
+        figure.suptitle(plain_text(f"{found.env}: {counted(len(found.trials), 'trial')}"), fontsize="medium")
         finish(left, "trial", f"mean return on tuning seeds\n{spelled(found.stopping.seeds)}")
         for axes in right:
-            axes.barh([name for name, _ in shares], [share for _, share in shares], color=BLUE)
+            axes.barh([plain_text(name) for name, _ in shares], [share for _, share in shares], color=BLUE)
             axes.invert_yaxis()
             axes.set_axisbelow(True)
             which = "of scores after a ninth of the steps" if found.stopping.pruner == "halving" else "of final scores"

@@ -1,7 +1,7 @@
 """When a trial trains which seed, how far, and when it is stopped early."""
 
 from collections.abc import Sequence
-from statistics import fmean
+from statistics import fmean, median
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ class Stopping(NamedTuple):
         if self.pruner == "halving":
             return optuna.pruners.SuccessiveHalvingPruner(min_resource=1, reduction_factor=_FACTOR)
         if self.pruner == "median":
-            return optuna.pruners.MedianPruner(n_startup_trials=_STARTUP)
+            return _below_median()
         return optuna.pruners.NopPruner()
 
     def __str__(self) -> str:
@@ -74,6 +74,22 @@ class Stopping(NamedTuple):
             "halving": "their mean was not among the best third after a ninth or a third of the steps",
             "none": "which this search does not do",
         }[self.pruner]
+
+
+def _below_median() -> "optuna.pruners.BasePruner":
+    """The median rule. Optuna's own judges a trial by the highest of its means, after whichever seed that was."""
+    import optuna
+
+    class BelowMedian(optuna.pruners.BasePruner):
+        def prune(self, study: optuna.Study, trial: optuna.trial.FrozenTrial) -> bool:
+            finished = study.get_trials(deepcopy=False, states=(optuna.trial.TrialState.COMPLETE,))
+            step = trial.last_step
+            if step is None or len(finished) < _STARTUP:
+                return False
+            earlier = [each.intermediate_values[step] for each in finished if step in each.intermediate_values]
+            return bool(earlier) and trial.intermediate_values[step] < median(earlier)
+
+    return BelowMedian()
 
 
 MEDIAN = Stopping()

@@ -8,6 +8,8 @@ from typing import NamedTuple
 from agents.writing import write_text
 from rl.experiments.pages import counted, spelled
 
+LOOKS = "looks.json"  # in the folder of a suite's results
+
 
 class Look(NamedTuple):
     """A recipe whose scores were seen."""

@@ -20,7 +20,7 @@ from rl.experiments.parallel import Line, finished, training
 from rl.experiments.suites.candidates import Candidate, Runs
 from rl.experiments.suites.figure import draw
 from rl.experiments.suites.kept import CURVES, kept_runs, write_curves
-from rl.experiments.suites.looks import Look, looks_at, read_looks, with_look, write_looks
+from rl.experiments.suites.looks import LOOKS, Look, looks_at, read_looks, with_look, write_looks
 from rl.experiments.suites.suite import Report, Suite, page
 from rl.run.terminal import RunFailed
 
@@ -39,7 +39,7 @@ def run(
     """
     path = results / suite.name / suite.name
     candidates, on = survey(suite, only, assignments, seeds, out, path.with_name(f"{suite.name}.json")), machine()
-    looks = read_looks(path.with_name("looks.json"))
+    looks = read_looks(path.with_name(LOOKS))
     for note in [*left_out(candidates, only), *_used_up(candidates, looks)]:
         print(f"note: {note}")
 
@@ -189,6 +189,6 @@ def _write(suite: Suite, report: Report, path: Path) -> None:
     """The page, its numbers, the record of looks, and the figure once there is something to draw."""
     page(suite, report).write(path)
     write_curves(path.with_name(CURVES), {entry.env: entry.runs for entry in report.finished})
-    write_looks(path.with_name("looks.json"), report.looks)
+    write_looks(path.with_name(LOOKS), report.looks)
     if report.finished:
         draw(suite, report, path)

@@ -110,7 +110,7 @@ def _cells(report: Report, entry: Entry, ours: Statistics | None) -> list[str]:
     random = "unknown" if entry.random is None else _interval(mean_interval(entry.random.returns.tolist()))
     first, margin = [report.label(entry), task.asks, settings], _number(task.margin)
     if ours is None:
-        return [*first, "not run", "" if entry.random is None else random, margin, *[""] * 6]
+        return [*first, "not run", "" if entry.random is None else random, margin, *[""] * 4]
     verdict = {True: "improves", False: "**falls short**", None: "no random actions"}[ours.reaches]
     return [
         *first, verdict, random, margin,

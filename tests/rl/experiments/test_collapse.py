@@ -15,9 +15,10 @@ from rl.experiments.collapse import training
 from rl.experiments.collapse.conditions import ENV, UNCLIPPED, Condition, factorial, healthy, interventions
 from rl.experiments.collapse.diagnostics import Diagnostics, Episodes, gradient_norms
 from rl.experiments.collapse.figure import draw
-from rl.experiments.collapse.outcomes import aligned, difference, fall, groups, outcome, share
-from rl.experiments.collapse.page import page
+from rl.experiments.collapse.outcomes import GRID, aligned, difference, fall, groups, outcome, share
+from rl.experiments.collapse.page import bias_after_fall, page
 from rl.experiments.collapse.training import HalfClipped, Run, Task, build, learning_curve, solved_at, train_all
+from rl.experiments.statistics import as_plain
 
 
 def run_of(score: float, curve: list[float | None], **measured: list[float]) -> Run:
@@ -136,3 +137,11 @@ def test_a_page_and_a_figure_of_every_condition(tmp_path: Path) -> None:
     draw(changed, runs, tmp_path / "collapse")
     assert "| 1: saturation is necessary | ReLU − baseline | 0.00 [" in str(content)
     assert {file.suffix for file in tmp_path.iterdir()} == {".md", ".json", ".png", ".pdf"}
+
+
+def test_without_a_run_that_fell_the_bias_is_unknown() -> None:
+    """As in a quick look at one seed."""
+    bias = bias_after_fall([run_of(500, [500.0])])
+    assert f"{bias:.1f}" == "–"
+    assert as_plain(bias) == dict.fromkeys(("value", "low", "high"))
+    assert aligned([], "bias").shape == (0, len(GRID))

@@ -7,6 +7,7 @@ import pytest
 import rl.plot
 from agents.settings.values import ConfigError
 from rl.experiments.lines import lines_of
+from rl.experiments.report.content import content
 from tests.runs import unfinished_run
 
 
@@ -25,6 +26,18 @@ def test_a_line_of_another_agent_does_not_put_every_setting_of_the_recipe_into_t
     assert list(lines_of([tmp_path])[1]) == ["a2c", "a2c, n_steps 5", "ppo"]
 
 
+def test_a_run_is_one_run_however_it_is_named_and_whatever_it_holds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """wandb leaves a config.yaml of its own inside the run."""
+    run = unfinished_run(tmp_path / "0")
+    (run / "wandb" / "run-1" / "files").mkdir(parents=True)
+    (run / "wandb" / "run-1" / "files" / "config.yaml").write_text("gamma: {value: 0.9}\n", encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    env_id, lines = lines_of([tmp_path, Path("0"), Path("..") / tmp_path.name])
+    assert (env_id, [[result.directory for result in runs] for runs in lines.values()]) == ("A-v0", [[run]])
+
+
 def test_plot_returns_a_figure(tmp_path: Path) -> None:
     runs = [unfinished_run(tmp_path / "0"), unfinished_run(tmp_path / "1", seed=1)]
     figure = rl.plot(runs[0], str(runs[1]))
@@ -34,6 +47,29 @@ def test_plot_returns_a_figure(tmp_path: Path) -> None:
     assert figure.get_suptitle().startswith("A-v0: 2 runs")
     sizes = {label.get_size() for axes in figure.axes for label in axes.get_xticklabels()}
     assert sizes == {8.0}  # as in print, though they are drawn later
+
+
+@pytest.mark.parametrize("begun", ["", "step,roll", "step,rollout/ep_rew_mean\n", None])
+def test_a_run_without_rows_hides_no_other(begun: str | None, tmp_path: Path) -> None:
+    """It has just started: the mean of the others is still drawn."""
+    for seed in range(3):
+        unfinished_run(tmp_path / str(seed), seed=seed)
+    table = tmp_path / "2" / "metrics.csv"
+    table.unlink()
+    if begun is not None:
+        table.write_text(begun, encoding="utf-8")
+    axes = rl.plot(tmp_path).axes[0]
+    (curve,), (band,) = axes.get_lines(), axes.collections
+    assert curve.get_xydata()[[0, -1]].tolist() == [[100, 100 / 3], [300, 100]]
+    assert band.get_paths()
+    panels = content(*lines_of([tmp_path]))["panels"]
+    assert [panel["metric"] for panel in panels] == ["rollout/ep_rew_mean"]  # type: ignore[attr-defined]
+
+
+def test_plot_needs_rows(tmp_path: Path) -> None:
+    unfinished_run(tmp_path / "0").joinpath("metrics.csv").unlink()
+    with pytest.raises(ConfigError, match=r"nothing to draw yet: no run has rows in its metrics\.csv"):
+        rl.plot(tmp_path)
 
 
 def test_plot_needs_runs() -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
-from rl.experiments.pages import Page
+from rl.experiments.pages import Page, table
 from rl.run import figure
 
 
@@ -15,3 +15,7 @@ def test_names_with_dots_are_kept_apart(tmp_path: Path) -> None:
         figure.save(Figure(), tmp_path / "new" / name)
     assert len(os.listdir(tmp_path / "new")) == 12
     assert (tmp_path / "new" / "gamma-0.9.md").read_text().startswith("# gamma-0.9\n")
+
+
+def test_a_bar_in_a_label_ends_no_cell() -> None:
+    assert table(["line", "score"], [["a|b", "1.0"]]).splitlines()[-1] == r"| a\|b | 1.0 |"

@@ -2,6 +2,7 @@
 
 import os
 import signal
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from importlib import import_module
 from pathlib import Path
@@ -12,6 +13,7 @@ from agents import A2C
 from agents.settings.files import read_yaml, write_yaml
 from agents.settings.run import RunSettings, updates_per_row
 from envs import Variant, make
+from rl.experiments.executors import local
 from rl.experiments.executors.base import Job, WorkerLost
 from rl.experiments.executors.local import Local
 from rl.experiments.parallel import _matching, finished, prepare
@@ -44,6 +46,21 @@ def test_a_killed_process_costs_its_own_run_only(monkeypatch: pytest.MonkeyPatch
         with pytest.raises(RunFailed, match=r"KeyError: .a fault of the code's own"):
             workers.run(wrong)
         workers.run(right)
+
+
+def test_processes_are_started_for_the_runs_that_there_are(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Each takes six file descriptors, of which a shell may allow 1,024."""
+    started = list[ThreadPoolExecutor]()
+
+    def start() -> ThreadPoolExecutor:
+        started.append(ThreadPoolExecutor(1))
+        return started[-1]
+
+    monkeypatch.setattr(local, "_process", start)
+    with closing(Local(1_000)) as workers:
+        for _ in range(3):
+            workers.run(Job(lambda argv: 0, [], tmp_path, lambda: None))
+    assert len(started) == 1
 
 
 def test_a_run_older_than_a_setting_was_trained_with_its_default(tmp_path: Path) -> None:

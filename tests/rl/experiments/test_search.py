@@ -182,6 +182,18 @@ def test_the_same_search_draws_the_same(tmp_path: Path) -> None:
     assert len({str(settings) for settings in drawn[0]}) == 14
 
 
+def test_a_good_first_seed_does_not_carry_a_trial_through(tmp_path: Path) -> None:
+    search = Search(tmp_path, SPACE, {})
+    for k in range(8):
+        finished = search.ask()
+        assert all(search.take_score(finished, 100.0 + k) for _ in range(3))
+        search.finish(finished)
+    trial = search.ask()
+    assert search.take_score(trial, 150.0)
+    assert not search.take_score(trial, -500.0)  # the mean is −175, the median 103.5
+    search.close()
+
+
 def test_below_the_median_is_not_worth_another_seed(tmp_path: Path) -> None:
     search = Search(tmp_path, SPACE, {})
     for score in range(8):

@@ -126,6 +126,13 @@ def test_probability_of_improvement() -> None:
         probability_of_improvement([x], [y, y])
 
 
+def test_probability_of_improvement_of_scores_that_are_not_finite() -> None:
+    inf = float("inf")
+    assert probability_of_improvement([[inf, inf]], [[inf, 1.0]]).value == 0.75  # two ties of four
+    assert np.isnan(probability_of_improvement([[float("nan"), 1.0]], [[0.0, 1.0]])).all()
+    assert f"{probability_of_improvement([[float('nan')]], [[0.0]]):.2f}" == "–"
+
+
 def test_interval_of_the_probability_does_not_collapse() -> None:
     """All 20 runs win: Wilson's interval of 20 trials of 20, at t with 19 degrees of freedom."""
     t2 = stats.t.ppf(0.975, 19) ** 2

@@ -139,3 +139,8 @@ def test_verdicts() -> None:
         assert words in text, words
     numbers = page(UNSEEN, of).numbers
     assert json.loads(json.dumps(numbers, allow_nan=False)) == json.loads(json.dumps(numbers))
+
+
+def test_an_environment_that_was_not_run_has_a_row_as_wide_as_the_others() -> None:
+    entry = Entry(GRID, None, [], None, "cannot be trained here")
+    assert len(UNSEEN.cells(Report("command", "machine", [0], [entry]), entry, None)) == len(UNSEEN.heads)

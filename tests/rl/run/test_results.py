@@ -1,12 +1,13 @@
 """Reading runs whose files are damaged."""
 
+import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from agents.settings.values import ConfigError
-from rl.run.results import read_columns
+from rl.run.results import read_columns, read_result
 
 
 def test_columns(tmp_path: Path) -> None:
@@ -24,3 +25,23 @@ def test_a_damaged_row_is_refused_in_one_line(row: bytes, tmp_path: Path) -> Non
     with pytest.raises(ConfigError, match=f"{path} is damaged: line 3 must hold 2 numbers") as raised:
         read_columns(path)
     assert len(str(raised.value)) < 300
+
+
+@pytest.mark.parametrize("head", ["garbage", "stop,loss", "\x00,loss"])
+def test_a_table_without_steps_is_refused(head: str, tmp_path: Path) -> None:
+    path = tmp_path / "metrics.csv"
+    path.write_text(f"{head}\n", encoding="utf-8")
+    with pytest.raises(ConfigError, match=f"{path} is damaged: its first column must be step"):
+        read_columns(path)
+
+
+def test_a_damaged_summary_is_refused(tmp_path: Path) -> None:
+    names = ("eval_mean", "eval_std", "eval_stochastic_mean", "eval_stochastic_std")
+    whole = {"seed": 0, "total_timesteps": 100, "eval_episodes": 2, **dict.fromkeys(names, 1.5)}
+    broken = [{key: x for key, x in whole.items() if key != name} for name in whole]
+    for content in (*broken, {}, [], None, 3, "eval_mean", {**whole, "eval_mean": None}):
+        (tmp_path / "summary.json").write_text(json.dumps(content), encoding="utf-8")
+        with pytest.raises(ConfigError, match=r"holds no finished run: its summary\.json cannot be read"):
+            read_result(tmp_path)
+    (tmp_path / "summary.json").write_text(json.dumps(whole), encoding="utf-8")
+    assert read_result(tmp_path).summary == whole
