@@ -15,7 +15,7 @@ Columns = dict[str, NDArray[np.float64]]
 
 
 class Result(NamedTuple):
-    """A run on disk. summary: empty if the run is not finished."""
+    """A run on disk. summary: empty for an unfinished run."""
 
     directory: Path
     summary: dict[str, float]
@@ -32,7 +32,7 @@ def is_finished(directory: Path) -> bool:
 
 
 def read_result(directory: Path) -> Result:
-    """Raises ConfigError if the run has no summary: it is not finished, or is no run at all."""
+    """Raises ConfigError if there is no readable summary: the run is unfinished, or it is not a run."""
     try:
         return Result(directory, json.loads((directory / "summary.json").read_text(encoding="utf-8")))
     except (OSError, ValueError):
@@ -40,14 +40,14 @@ def read_result(directory: Path) -> Result:
 
 
 def column(runs: Iterable[Result], key: str = "eval_mean") -> list[float]:
-    """A number of `summary.json` for each run, by default the mean return of the deterministic evaluation."""
+    """One number of `summary.json` per run; by default the mean return of the deterministic evaluation."""
     return [run.summary[key] for run in runs]
 
 
 def read_columns(path: Path) -> Columns:
-    """A CSV file of numbers as columns; an empty cell is NaN. A last line without an end is still being written.
+    """Columns of a CSV file of numbers; an empty cell is NaN. An incomplete last line, still being written, is ignored.
 
-    Raises ValueError if there are no rows, ConfigError if a row does not hold a number for each column.
+    Raises ValueError if the file has no complete line, ConfigError if a row does not hold one number per column.
     """
     text = path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
     lines = text[: text.rfind("\n") + 1].splitlines()
@@ -63,7 +63,7 @@ def read_columns(path: Path) -> Columns:
 
 
 def _numbers(line: str) -> list[float]:
-    """The cells of a row; [] if one is no number."""
+    """The cells of a row; [] if a cell is not a number."""
     try:
         return [float(cell) if cell else np.nan for cell in line.split(",")]
     except ValueError:
@@ -75,5 +75,5 @@ def write_json(path: Path, content: Mapping[str, object]) -> None:
 
 
 def with_ending(path: Path, ending: str) -> Path:
-    """Appends the ending, where `Path.with_suffix` would cut a name such as "rate-0.5" short."""
+    """Appends the ending; `Path.with_suffix` would cut a name such as "rate-0.5"."""
     return path.with_name(path.name + ending)
