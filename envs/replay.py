@@ -139,7 +139,7 @@ class Recorded(gym.Wrapper[object, object, object, object]):
 
     @snapshot.setter
     def snapshot(self, given: object) -> None:
-        """Raises ValueError if it comes from another environment or the replay ends differently; Misfit like `decoded`."""
+        """Raises ValueError if it is another environment's or the replay ends differently; Misfit as `decoded` does."""
         state = decoded(given)
         if isinstance(state, list):
             restore(self.env, state)

@@ -151,7 +151,7 @@ class Run(NamedTuple):
         print(flush=True)
 
     def _cut_off(self) -> str:
-        """Says when the final evaluations truncate episodes; '' if they do not."""
+        """Says when the final evaluations cut off episodes; '' if they do not."""
         episodes, most = self.settings.eval_episodes, self.settings.eval_max_steps
         cutoff = cutoff_of(self.agent.worlds, episodes, most)
         if cutoff == math.inf:

@@ -141,7 +141,7 @@ def _unsure(found: Mapping[str, Statistics]) -> str:
 
 
 def _without_end(finished: Sequence[Entry]) -> str:
-    """Which episodes were truncated, and where the return of random actions is unknown."""
+    """Which episodes were cut off, and where the return of random actions is unknown."""
     ours = {entry.env: (sum(entry.column("eval_cut")), 2 * sum(entry.column("eval_episodes"))) for entry in finished}
     random = {entry.env: (entry.random.cut, len(entry.random.returns)) for entry in finished if entry.random}
     cut = [
