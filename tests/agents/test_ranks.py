@@ -1,4 +1,4 @@
-"""Several processes that train one agent make the updates of one process, and notice when one of them ends."""
+"""Several processes training one agent make the same updates as one process, and notice when one of them ends."""
 
 import os
 import time
@@ -35,7 +35,7 @@ def double() -> Iterator[None]:
 
 
 def trained(name: str, engine: str, updates: int) -> dict[str, Tensor]:
-    """Parameters, statistics of the normalizers, and the metrics of every update."""
+    """Parameters, normalizer statistics, and the metrics of every update."""
     agent: A2C = CASES[name](engine)
     seen: list[Tensor] = []
 
@@ -57,7 +57,7 @@ def trained(name: str, engine: str, updates: int) -> dict[str, Tensor]:
 @pytest.mark.parametrize("engine", ["torch", "fused"])
 @pytest.mark.parametrize("name", CASES)
 def test_two_ranks_make_the_updates_of_one_process(name: str, engine: str, long: bool, tmp_path: Path) -> None:
-    """Minibatches of 4 of 32 rows: now and then a rank has none of them."""
+    """Minibatches have 4 of 32 rows: sometimes a rank has none of them."""
     if engine == "fused" and not long:
         pytest.skip("compiling the kernels of several ranks takes a minute")
 
