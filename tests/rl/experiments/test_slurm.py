@@ -35,7 +35,7 @@ class Preempted(Checkpoints):
 
 
 def train_preempted(argv: list[str]) -> int:
-    rl.run.parts.Checkpoints = Preempted  # inside the job's process
+    rl.run.parts.Checkpoints = Preempted  # type: ignore[misc]  # inside the job's process
     return main(argv)
 
 
