@@ -95,8 +95,7 @@ class Checkpoint(NamedTuple):
     def load_into(self, agent: "Restorable", with_worlds: bool, finite: bool) -> None:
         """Loads the state into an agent built from the settings.
 
-        Raises CheckpointError if the state does not fit, whatever it contains; with `finite`, also for non-finite
-        parameters.
+        Raises CheckpointError if the state does not fit, whatever it is; with `finite`, also for non-finite parameters.
         """
         try:
             agent.load_state_dict(self.state)

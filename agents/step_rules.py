@@ -30,8 +30,7 @@ class StepRule(Protocol):
 class ObGD:
     """step = α / max(α κ max(|δ|, 1) ‖e‖₁, 1), d = 1.
 
-    To first order, a step changes ln π or V at s by at most min(|δ|, 1) / κ if no entry of the gradient exceeds 1 in
-    size.
+    To first order, a step changes ln π or V at s by at most min(|δ|, 1) / κ, for gradients of at most 1.
     Source: Elsayed, Vasan & Mahmood 2024, "Streaming deep reinforcement learning finally works", algorithm 3.
     """
 

@@ -161,8 +161,7 @@ def store_learn_act(
 def load(memory, obs, next_obs, discrete, continuous, behavior, reward, terminated, truncated):
     """Stores a rollout collected elsewhere; `store_learn_act` on its last step then learns from it.
 
-    Arguments: fields of `agents.rollout.Rollout`; obs and actions have T · N rows. Returns the number of rows of x in
-    use.
+    Arguments: fields of `agents.rollout.Rollout`; obs and actions have T · N rows. Returns the rows of x in use.
     """
     settings, params, policy, _, batch, scratch, norms, _ = memory
     options, rows, envs = settings[0], len(obs), reward.shape[1]

@@ -25,8 +25,7 @@ _MISFITS = (TypeError, ValueError, OverflowError, AttributeError, LookupError)
 class GuardedEnv(gym.Wrapper[object, object, object, object]):
     """The outermost wrapper of an environment that may reuse its buffers and may raise.
 
-    Raises EnvironmentFailure, with the environment's name, if it raises or if a step or reset returns an invalid
-    result.
+    Raises EnvironmentFailure, with the environment's name, if it raises or a step or reset returns an invalid result.
     """
 
     def __init__(self, env: AnyEnv, i: int, name: str) -> None:

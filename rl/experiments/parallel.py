@@ -200,8 +200,7 @@ def finished(env_id: str, line: Line, seed: int, out: Path) -> Result | None:
 
 
 def _matching(env_id: str, line: Line, seed: int, out: Path, but: str = "") -> list[Path]:
-    """Run directories with exactly these settings except `but`, oldest first. Settings added after a run count as their
-    defaults."""
+    """Run directories with exactly these settings except `but`, oldest first; missing settings count as defaults."""
     expected = _resolved({"env": env_id, "agent": line.agent, **line.settings, "seed": seed}, but)
     runs = sorted((out / directory_name(env_id) / directory_name(line.agent)).glob(f"{seed}-*/config.yaml"))
     return [file.parent for file in runs if _resolved(with_defaults(_read(file), line.defaults), but) == expected]

@@ -249,7 +249,7 @@ def _draw_band(axes: "Axes", x: NDArray[np.float64], band: Sequence[NDArray[np.f
     """band: middle, lower and upper end. style: color, line style and label."""
     color, line, label = style
     axes.fill_between(x, band[1], band[2], color=color, alpha=0.15, lw=0)
-    axes.plot(x, band[0], color=color, ls=line, lw=1.6 if line == "-" else 1.0, label=label)  # dashes thinner
+    axes.plot(x, band[0], color=color, ls=line, lw=1.6 if line == "-" else 1.0, label=label)  # thin dashes on a line
 
 
 def _episodes(lines: Mapping[str, Sequence[Result]]) -> str:

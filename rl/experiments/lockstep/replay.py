@@ -82,8 +82,7 @@ def stacked(rows: Sequence[Transition]) -> list[Tensor]:
 class Replay(BaseCallback):
     """Repeats each of SB3's updates with our agent, on the transitions that SB3 collected.
 
-    Uses observations, actions, rewards, true successors, terminations and truncations, and nothing that SB3 computed
-    from them.
+    Uses observations, actions, rewards, true successors, terminations and truncations; nothing that SB3 computed.
     """
 
     model: Model
