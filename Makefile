@@ -1,4 +1,4 @@
-# The two commands to know: `make train` and `make test`. They need Python 3.11 or newer and make, nothing else.
+# Start with `make train` and `make test`. They need only Python 3.11 or newer and make.
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -8,7 +8,7 @@ BIN := .venv/bin
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*##/\1\t/p' $(MAKEFILE_LIST)
 
-train: .venv/installed  ## train CartPole-v1 and evaluate it; leaves results/runs/CartPole-v1/a2c/…
+train: .venv/installed  ## train CartPole-v1 and evaluate it; writes results/runs/CartPole-v1/a2c/…
 	$(BIN)/python -m rl.train CartPole-v1
 
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 3 --dist worksteal
@@ -16,20 +16,20 @@ PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 3 --dist work
 test: style  ## lint, types, tests
 	@$(BIN)/mypy & types=$$!; $(BIN)/python -m tests.kernels && $(PYTEST); tests=$$?; wait $$types && exit $$tests
 
-test-long: lint .venv/installed-logs  ## the same with equality runs of full length, and the logs of four services
+test-long: lint .venv/installed-logs  ## like test, with equality runs of full length and the logs of four services
 	$(PYTEST) --long
 
-docs: .venv/installed-docs  ## the documentation as a site: docs/_build/html/index.html
+docs: .venv/installed-docs  ## build the documentation site: docs/_build/html/index.html
 	$(BIN)/python -m sphinx -q -W --keep-going -E -c docs -d docs/_build/doctrees . docs/_build/html
 
-lint: style  ## style and types
+lint: style  ## check style and types
 	$(BIN)/mypy
 
 style: .venv/installed-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
-figures: .venv/installed-box2d  ## ours beside Stable-Baselines3, and settings beside each other (three hours on two cores)
+figures: .venv/installed-box2d  ## compare our A2C with Stable-Baselines3's, and settings with each other (three hours on two cores)
 	for env in CartPole-v1 Acrobot-v1 Pendulum-v1 LunarLander-v3; do \
 		$(BIN)/python -m rl.compare $$env --seeds 10000-10049 --total-timesteps 100000 \
 			--agents ours-1 sb3-1 ours-5 sb3-5 recipe \
@@ -51,7 +51,7 @@ figures: .venv/installed-box2d  ## ours beside Stable-Baselines3, and settings b
 	done
 	$(BIN)/python -m rl.index
 
-zoo: .venv/installed-zoo  ## train every recipe and SB3's A2C beside it, ten seeds (a day or more on two cores; the same command resumes)
+zoo: .venv/installed-zoo  ## train every recipe beside SB3's A2C on ten seeds (a day or more on two cores; the same command resumes)
 	$(BIN)/python -m rl.compare --suite zoo
 	$(BIN)/python -m rl.index
 
@@ -59,11 +59,11 @@ unseen: .venv/installed-unseen  ## train eleven environments without a recipe, b
 	$(BIN)/python -m rl.compare --suite unseen
 	$(BIN)/python -m rl.index
 
-imitation: .venv/installed-box2d  ## cloning, GAIL, distillation, mutual learning over ten seeds (half an hour on two cores)
+imitation: .venv/installed-box2d  ## train cloning, GAIL, distillation and mutual learning on ten seeds (half an hour on two cores)
 	$(BIN)/python -m rl.imitation
 	$(BIN)/python -m rl.index
 
-ppo: .venv/installed-zoo  ## our PPO beside Stable-Baselines3's: equivalence, every recipe; its trust regions (a day on two cores)
+ppo: .venv/installed-zoo  ## compare our PPO with Stable-Baselines3's: equivalence, every recipe; and trust regions (a day on two cores)
 	for env in CartPole-v1 Pendulum-v1 LunarLander-v3; do \
 		$(BIN)/python -m rl.compare $$env --seeds 10000-10019 --total-timesteps 100000 --name ppo \
 			--line 'ours, PPO' agent=ppo configs/sb3-defaults.yaml \
@@ -79,7 +79,7 @@ ppo: .venv/installed-zoo  ## our PPO beside Stable-Baselines3's: equivalence, ev
 	$(BIN)/python -m rl.compare --suite zoo --agent ppo
 	$(BIN)/python -m rl.index
 
-streaming: .venv/installed-zoo  ## streaming actor-critic beside A2C, its parts, MuJoCo (hours; its times need a quiet machine)
+streaming: .venv/installed-zoo  ## compare streaming actor-critic with A2C, and its parts; MuJoCo (hours; times need a quiet machine)
 	for env in CartPole-v1 Acrobot-v1 Pendulum-v1 MountainCar-v0 MountainCarContinuous-v0; do \
 		$(BIN)/python -m rl.compare $$env --seeds 10300-10319 --name streaming --timed --jobs 1 \
 			--line stream agent=stream --line 'stream, 15,000 steps' agent=stream total_timesteps=15000 \
@@ -110,7 +110,7 @@ streaming: .venv/installed-zoo  ## streaming actor-critic beside A2C, its parts,
 		--only Hopper-v5 Walker2d-v5 HalfCheetah-v5 Swimmer-v5 Ant-v5 Humanoid-v5
 	$(BIN)/python -m rl.index
 
-search: .venv/installed-dev  ## 40 trials on Acrobot-v1 over two raylets, on 2 and on 6 tuning seeds; the best ones beside the defaults on fresh seeds (an hour on two cores)
+search: .venv/installed-dev  ## search Acrobot-v1 twice with 40 trials on two raylets, on 2 and on 6 tuning seeds; compare the best with the defaults on fresh seeds (an hour on two cores)
 	$(BIN)/ray start --head --port=6379 --num-cpus=1 --include-dashboard=false --disable-usage-stats
 	$(BIN)/ray start --address=127.0.0.1:6379 --num-cpus=1
 	$(BIN)/python -m rl.sweep Acrobot-v1 --trials 40 --pruner halving --seeds 150-151 --total-timesteps 100000 \
@@ -127,11 +127,11 @@ search: .venv/installed-dev  ## 40 trials on Acrobot-v1 over two raylets, on 2 a
 	$(BIN)/ray stop
 	$(BIN)/python -m rl.index
 
-collapse: .venv/installed  ## why single-step TD fails on CartPole-v1: one change at a time, 50 seeds (an hour on two cores)
+collapse: .venv/installed  ## find out why single-step TD fails on CartPole-v1: one change at a time, 50 seeds (an hour on two cores)
 	$(BIN)/python -m rl.experiments.collapse
 	$(BIN)/python -m rl.index
 
-lockstep: .venv/installed-dev  ## updates, collection, initialization, sampling, evaluation beside Stable-Baselines3's
+lockstep: .venv/installed-dev  ## compare updates, collection, initialization, sampling and evaluation with Stable-Baselines3's
 	$(BIN)/python -m rl.lockstep
 
 bench: .venv/installed-bench  ## time training beside Stable-Baselines3, Gymnasium and rejax (half an hour, on a quiet machine)
@@ -141,19 +141,19 @@ bench: .venv/installed-bench  ## time training beside Stable-Baselines3, Gymnasi
 	$(BIN)/python -m rl.bench --of cores --repeats 3 --seconds 3
 	$(BIN)/python -m rl.bench --of watching --repeats 5
 
-information: .venv/installed-dev  ## accuracy and speed of rl.information beside torch and SciPy (a minute, on a quiet machine)
+information: .venv/installed-dev  ## measure accuracy and speed of rl.information beside torch and SciPy (a minute, on a quiet machine)
 	$(BIN)/python -m rl.information
 
-coverage: .venv/installed-dev  ## how often 95 % intervals of 5 to 50 seeds contain the truth (five minutes on one core)
+coverage: .venv/installed-dev  ## simulate how often 95 % intervals from 5 to 50 seeds contain the truth (five minutes on one core)
 	$(BIN)/python -m rl.coverage
 
-gan: .venv/installed  ## generative adversarial nets where everything is known: tables and figures (two minutes)
+gan: .venv/installed  ## train one-dimensional GANs whose optima are known: tables and figures (two minutes)
 	$(BIN)/python -m rl.gan
 
-stress: .venv/installed-dev  ## kills, full disks, damaged files, hostile environments, …: the counts of docs/reliability.md (hours; the same command resumes)
+stress: .venv/installed-dev  ## attack with kills, full disks, damaged files, hostile environments, …: writes results/reliability.md (hours; the same command resumes)
 	$(BIN)/python -m tests.stress
 
-clean:  ## remove the virtual environment and caches; runs and results stay
+clean:  ## remove the virtual environment and caches, but no runs or results
 	rm -rf .venv build dist docs/_build .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
@@ -162,7 +162,7 @@ clean:  ## remove the virtual environment and caches; runs and results stay
 		{ echo "Python 3.11 or newer is needed, $(PYTHON) is older; try make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
 	$(PYTHON) -m venv .venv
 
-# One environment, to which the targets add the extras that they need.
+# A single virtual environment, to which targets add the extras that they need.
 EXTRAS_box2d := box2d
 EXTRAS_zoo := box2d,mujoco,atari
 EXTRAS_unseen := box2d,mujoco,unseen
@@ -170,10 +170,10 @@ EXTRAS_bench := box2d,mujoco,bench,ray,tensorboard,wandb,mlflow,trackio
 EXTRAS_docs := docs
 EXTRAS_logs := tensorboard,wandb,mlflow,trackio
 EXTRAS_dev := dev
-# pip compiles modules in one process; compileall, which skips what is compiled, in as many as there are processors.
+# pip compiles modules in one process; compileall uses all processors and skips what is compiled.
 define install
 $(BIN)/python -m pip install --quiet --no-compile --constraint constraints.txt --editable $(1)
-@$(BIN)/python -m compileall -qq -j 0 .venv/lib || true  # packages hold templates that are no modules
+@$(BIN)/python -m compileall -qq -j 0 .venv/lib || true  # some packages contain templates that are not valid modules
 endef
 
 .venv/installed: .venv/bin/python pyproject.toml constraints.txt

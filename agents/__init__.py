@@ -1,9 +1,9 @@
-"""Algorithms: A2C, PPO, streaming actor-critic, and the base classes of an algorithm of your own."""
+"""Algorithms: A2C, PPO, streaming actor-critic, and the base classes for algorithms of your own."""
 
 from importlib.util import find_spec
 from pathlib import Path
 
-if (  # a folder of the user's
+if (  # the user's own folder
     (_envs := getattr(find_spec("envs"), "origin", None))
     and Path(_envs).resolve().parents[1] != Path(__file__).resolve().parents[1]
 ):

@@ -55,7 +55,7 @@ class A2C(A2CSettings, ActorCritic):
     # --- the algorithm ---
 
     def learn_from(self, batch: Rollout, progress: float = 0.0) -> Metrics:
-        """One gradient step on the `objective`, in torch: what `update` does on the torch engine."""
+        """One gradient step on the `objective`, in torch; the torch engine's `update`."""
         self.learner.observe_rewards(batch)
         return self.learner.descend(self.objective(batch, progress), batch, progress)
 
@@ -63,7 +63,7 @@ class A2C(A2CSettings, ActorCritic):
         """−mean(ln π(a|s) Â) + vf_coef · mean((target − V)²) − ent_coef · mean H(π), with δ the TD error,
         Â = GAE(δ) and target = V + Â, neither differentiated. Source: Mnih et al. 2016, algorithm S3.
 
-        Its terms are `policy_loss` and `value_loss`; a subclass may change those, `advantages`, or the loss as a whole.
+        Its terms are `policy_loss` and `value_loss`; a subclass may change these, `advantages`, or the loss as a whole.
         """
         inputs, ranks = self.learner.inputs(batch), self.learner.ranks
         pi, v, _, baseline = self.learner.forward(inputs)

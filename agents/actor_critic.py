@@ -1,4 +1,4 @@
-"""`ActorCritic`: what algorithms with a policy π_θ and a value network V_φ share."""
+"""`ActorCritic`: shared by algorithms with a policy π_θ and a value network V_φ."""
 
 import warnings
 from abc import abstractmethod
@@ -21,21 +21,21 @@ from agents.settings.recipes import recipe_settings
 from agents.settings.run import SECTIONS
 from agents.settings.values import ConfigError
 
-_METHODS = (  # of an update
+_METHODS = (  # that make up an update
     "act", "update", "learn_from", "objective", "policy_loss", "value_loss", "advantages", "samples", "loss",
 )  # fmt: skip
 
 
 class ActorCritic(ActorCriticSettings, Algorithm):
-    """π_θ and V_φ in a learner, with which an engine acts and which it trains.
+    """π_θ and V_φ in a learner; an engine acts with them and trains them.
 
-    A subclass defines `new_learner`; `learn_from`, the update that the torch engine makes; and `fused_engine`.
+    A subclass defines `new_learner`, `learn_from` (the torch engine's update) and `fused_engine`.
     """
 
     learner: BaseLearner
-    engines: ClassVar[tuple[str, ...]] = ("torch",)  # that compute what the class defines
+    engines: ClassVar[tuple[str, ...]] = ("torch",)  # engines that compute what the class defines
 
-    _written: ClassVar[dict[str, object]] = {}  # the methods of an update, as the class defines them
+    _written: ClassVar[dict[str, object]] = {}  # the update's methods as the class defines them
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
@@ -60,7 +60,7 @@ class ActorCritic(ActorCriticSettings, Algorithm):
 
     @abstractmethod
     def fused_engine(self) -> Engine:
-        """The compiled engine on this learner. Imports Numba."""
+        """The compiled engine for this learner. Imports Numba."""
 
     @classmethod
     def from_recipe(cls, env_id: str, seed: int = 0) -> Self:
@@ -87,14 +87,14 @@ class ActorCritic(ActorCriticSettings, Algorithm):
         self, obs: Array, deterministic: bool = False, generator: Generator | None = None, context: Context = NO_CONTEXT
     ) -> Choice:
         """a ~ π_θ(·|s), or its mode. obs: [N, …]; generator: the agent's own by default."""
-        engine = self.active_engine if generator is None else self._engine()  # in training, `update` looks for changes
+        engine = self.active_engine if generator is None else self._engine()  # in training, `update` checks for changes
         return engine.act(obs, deterministic, generator, context)
 
     def update(self, batch: Rollout, progress: float = 0.0) -> Metrics:
-        """One update on a rollout, by the engine in use; progress: the fraction of training done, for schedules.
+        """One update on a rollout, with the engine in use. progress: the fraction of training done, for schedules.
 
-        Raises FloatingPointError if the gradient or the TD error is not finite, before it changes any parameter, or
-        if the policy moved infinitely far.
+        Raises FloatingPointError if the gradient or the TD error is not finite (no parameter has changed then), or if
+        the policy moved infinitely far.
         """
         return self._engine().update(batch, progress)
 
@@ -125,26 +125,26 @@ class ActorCritic(ActorCriticSettings, Algorithm):
         self._engine().compile(self.worlds, on_compile)
 
     def use_engines(self, available: Sequence[str], reason: str) -> None:
-        """Chooses the engine. reason: why other engines do not fit. Raises ConfigError if the settings ask for one."""
+        """Chooses the engine. reason: why others do not fit. Raises ConfigError if the settings ask for one of them."""
         self._offered = available, reason
         vars(self).pop("active_engine", None)
         assert self.active_engine
 
     @cached_property
     def active_engine(self) -> Engine:
-        """The engine in use; a copy of an agent chooses it anew, at first use."""
+        """The engine in use. A copy of an agent chooses its own, at first use."""
         available, reason = self._offered
         obstacle = self.learner.obstacle() if "fused" in available else reason
         return choose(self.engine, lambda note: TorchEngine(self.learner, self, note), self.fused_engine, obstacle)
 
     def __getstate__(self) -> dict[str, object]:
-        """A copy has an engine of its own, since engines share the memory of the parameters."""
+        """Leaves out the engine, which shares memory with the parameters: a copy makes its own."""
         return {name: value for name, value in super().__getstate__().items() if name != "active_engine"}
 
     def _engine(self) -> Engine:
-        """The engine in use: from now on torch, if something was changed that the engine does not see.
+        """The engine in use; switches to torch if a change was made that the compiled engine does not see.
 
-        Raises ConfigError if the settings ask for the engine that does not see it.
+        Raises ConfigError if the settings ask for the compiled engine.
         """
         if change := self.active_engine.unseen_change(self._replaced_method()):
             self.use_engines(("torch",), f"it does not see the change of {change}")
@@ -155,7 +155,7 @@ class ActorCritic(ActorCriticSettings, Algorithm):
         return self.active_engine
 
     def _replaced_method(self) -> str:
-        """The first method of an update that was replaced, on this agent or its class; empty if there is none."""
+        """The first of the update's methods that was replaced, on this agent or its class; empty if there is none."""
         cls = type(self)
         for name, method in cls._written.items():
             if getattr(cls, name) is not method:

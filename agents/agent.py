@@ -1,4 +1,4 @@
-"""`Agent`, the contract: environments, the training loop, `learn`, `predict`, `save` and `load`."""
+"""`Agent`: environments, the training loop, `learn`, `predict`, `save` and `load`."""
 
 from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
@@ -31,7 +31,7 @@ from envs.spaces import Flat, to_env_action
 
 
 class Agent(AgentState, BuiltSettings, NamesOfSB3, metaclass=CheckedKeywords):
-    """What commands, records and checkpoints know of an algorithm.
+    """The interface that commands, records and checkpoints use of an algorithm.
 
     A subclass defines `act`, and `update` or `chunk`. To add an algorithm, subclass `Algorithm`, which also builds the
     environments.
@@ -40,7 +40,7 @@ class Agent(AgentState, BuiltSettings, NamesOfSB3, metaclass=CheckedKeywords):
     env: EnvLike
     seed: int
     n_steps: int  # steps of each environment per update
-    threads: int  # of torch during training
+    threads: int  # torch threads during training
     worlds: Worlds
     obs_space: Flat
     loop: Loop
@@ -68,14 +68,14 @@ class Agent(AgentState, BuiltSettings, NamesOfSB3, metaclass=CheckedKeywords):
 
     @property
     def chunk(self) -> RunChunk | None:
-        """A function that makes several iterations in one call; None if the loop shall collect and update."""
+        """A function that makes several iterations in one call; None if the loop should collect and update."""
         return None
 
     def on_reset(self) -> None:
-        """Called after the loop has reset environments in the middle of episodes: all of them, or one that died."""
+        """Called after the loop has reset environments in mid-episode: all of them, or one whose process died."""
 
     def compile(self, on_compile: Callable[[], None] | None = None) -> None:
-        """Compiles what training needs, if anything; calls `on_compile` before the first compilation."""
+        """Compiles what training needs, if anything; calls `on_compile` before compiling."""
 
     def warm_start(self, run: str | Path) -> None:
         """Copies networks and observation statistics from a trained agent. Raises ConfigError if they do not fit."""
@@ -127,9 +127,9 @@ class Agent(AgentState, BuiltSettings, NamesOfSB3, metaclass=CheckedKeywords):
         """Trains for at most this many further environment steps; returns the agent. See `agents.loop.Loop.run`.
 
         hooks: functions of a Status and `agents.hooks.Hook` objects. progress: whether to show a progress bar.
-        reset_num_timesteps: whether to count steps from 0 again, so that schedules begin anew, in new episodes;
-        otherwise both go on. log_interval: updates per `Log`, for hooks with `on_log`.
-        Raises ConfigError if total_timesteps is not a whole number, which 1e5 is, or hooks are something else.
+        reset_num_timesteps: whether to count steps from 0 again, so that schedules restart, in new episodes; otherwise
+        counting and schedules continue. log_interval: updates per `Log`, for hooks with `on_log`.
+        Raises ConfigError if total_timesteps is not a whole number (1e5 is one), or for invalid hooks.
         """
         total = cast(int, converted("total_timesteps", total_timesteps, Extent))
         every = cast(int, converted("log_interval", log_interval, Interval))
@@ -145,7 +145,7 @@ class Agent(AgentState, BuiltSettings, NamesOfSB3, metaclass=CheckedKeywords):
         return self
 
     def run_loop(self, until: int, hooks: Sequence[AnyHook], log_interval: int) -> None:
-        """What `learn` does, once everything is compiled: trains until `loop.step` reaches `until`."""
+        """The loop of `learn`, after compilation: trains until `loop.step` reaches `until`."""
         self.loop.run(until, hooks, log_interval)
 
     @checked
@@ -155,8 +155,8 @@ class Agent(AgentState, BuiltSettings, NamesOfSB3, metaclass=CheckedKeywords):
     ) -> tuple[Array, Tensor | None]:  # fmt: skip
         """The environment's action for one observation or a batch, and the recurrent state.
 
-        state: the state that the previous call returned; episode_start: bool[N], where the state is reset to zero;
-        action_masks: bool[N, A], the legal actions. Does not change the random numbers of training.
+        state: returned by the previous call. episode_start: bool[N], where the state is reset to zero.
+        action_masks: bool[N, A], the legal actions. Does not affect the random numbers of training.
         Raises ValueError if the observation is not finite or not in the environment's space, FloatingPointError if the
         policy's output is not finite.
         """
@@ -176,13 +176,13 @@ class Agent(AgentState, BuiltSettings, NamesOfSB3, metaclass=CheckedKeywords):
     def save(self, path: str | Path, extra: Mapping[str, object] | None = None) -> Path:
         """Writes what an exact resume needs, and `extra`, to `path` (.pt is added if missing). Returns the path.
 
-        All ranks call it together, and the first writes.
+        All ranks call it together; the first one writes.
         """
         content = self.checkpoint(extra or {})
         return content.write(path) if self.loop.ranks.index == 0 else Path(path)
 
     def checkpoint(self, extra: Mapping[str, object]) -> Checkpoint:
-        """What `save` writes; parts of it are the agent's own memory. All ranks call it together."""
+        """The content that `save` writes; it shares memory with the agent. All ranks call it together."""
         return Checkpoint(
             agent=self.name,
             wraps=self.wraps,
@@ -201,14 +201,14 @@ class Agent(AgentState, BuiltSettings, NamesOfSB3, metaclass=CheckedKeywords):
         cls, path: str | Path, env: EnvLike | None = None, engine: str | None = None,
         *, best: bool = False, trust: bool = True, finite: bool = True, **changes: object,
     ) -> Self:  # fmt: skip
-        """Loads an agent from a run directory or checkpoint, or the wrapped agent of this class inside the saved one.
+        """Loads an agent from a run directory or checkpoint; of an agent that wraps one of this class, the wrapped one.
 
-        best: of a run directory, the checkpoint with the best evaluation in training, instead of the newest.
-        env: replaces the saved id; training then begins new episodes. An agent that was trained on an environment
-        object can predict without one. engine: replaces the saved one; changes: replace other settings.
-        trust: whether to import the modules that the file names (`Checkpoint.imports`); finite: whether to refuse
-        parameters that are not. `agent.loop.exact` tells whether the environments' state was restored.
-        Raises CheckpointError if the file is damaged, foreign, of another class, or for other spaces.
+        best: for a run directory, load the checkpoint of the best evaluation during training, not the newest.
+        env: replaces the saved id; training then starts new episodes. An agent that was trained on an environment
+        object can predict without one. engine: replaces the saved one. changes: replace other settings.
+        trust: whether to import the modules that the file names (`Checkpoint.imports`). finite: whether to reject
+        parameters that are NaN or infinite. `agent.loop.exact` tells whether the environments' state was restored.
+        Raises CheckpointError if the file is damaged, not a checkpoint, of another class, or for other spaces.
         """
         check_keywords("load", changes, setting_types(*cls.settings_classes()))
         read = checkpoint.read(path, best)

@@ -41,7 +41,7 @@ class AgentState:
         raise NotImplementedError(f"{type(self).__name__} defines no copy_worlds, which a copy needs")
 
     def __getstate__(self) -> dict[str, object]:
-        """For copy.deepcopy and pickle. A copy has environments of its own, brought to the same state as by `load`."""
+        """For copy.deepcopy and pickle. A copy has its own environments, restored to the same state as by `load`."""
         held = {name: value for name, value in vars(self).items() if name not in ("worlds", "loop")}
         worlds = {"num_envs": self.worlds.total_envs, "closed": self.worlds.closed}
         return {**held, "loop": self.loop.state_dict(), "worlds": worlds}

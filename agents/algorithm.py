@@ -1,4 +1,4 @@
-"""`Algorithm`: an agent that builds its own environments; the base class of an algorithm of your own."""
+"""`Algorithm`: an agent that builds its own environments; the base class for algorithms of your own."""
 
 from abc import abstractmethod
 
@@ -35,17 +35,17 @@ class Algorithm(AgentSettings, Agent):
         self.loop = Loop(self, self.worlds, self.seed)
 
     def check_ranks(self, ranks: Ranks) -> None:
-        """Raises ConfigError unless the algorithm learns on as many ranks."""
+        """Raises ConfigError if the algorithm cannot learn on several ranks."""
         refuse_several(self.name)
 
     @property
     def part(self) -> tuple[int, int]:
-        """Of the environments that this process has: see `envs.make`."""
+        """This process's part of the environments, see `envs.make`."""
         ranks = current()
         return ranks.index, ranks.count
 
     def new_worlds(self, env: EnvLike, num_envs: int | None) -> Worlds:
-        """Environments with the agent's settings. Raises as `envs.make` does."""
+        """Environments with the agent's settings. Raises what `envs.make` raises."""
         return make(
             env, num_envs, self.seed, variant=self.variant, backend=self.backend, action_masks=self.action_masks,
             step_timeout=self.step_timeout, on_crash=self.on_crash, part=self.part,
@@ -55,9 +55,9 @@ class Algorithm(AgentSettings, Agent):
         return self.new_worlds(self.env, None if isinstance(self.env, _OBJECTS) else num_envs)
 
     def set_env(self, env: EnvLike) -> None:
-        """Trains in other environments from now on, as many and with the same spaces; new episodes begin.
+        """Switches training to other environments, with the same number and spaces; new episodes begin.
 
-        Raises ConfigError if their number or spaces differ, and as `envs.make` does.
+        Raises ConfigError if number or spaces differ, and what `envs.make` raises.
         """
         own = self.worlds
         worlds = self.new_worlds(env, None if isinstance(env, _OBJECTS) else own.total_envs)
@@ -68,9 +68,9 @@ class Algorithm(AgentSettings, Agent):
                 f"set_env: the agent trains on {own.num_envs} with {self._spaces()}, "
                 f"{env} gives {worlds.num_envs} with {spaces_of(worlds)}"
             )
-        if not isinstance(self.env, _OBJECTS):  # the caller closes an object of its own
+        if not isinstance(self.env, _OBJECTS):  # an environment object is closed by the caller
             own.close()
-        vars(self)["env"], self.worlds = env, worlds  # past the guard of settings
+        vars(self)["env"], self.worlds = env, worlds  # bypasses the check of changed settings
         self.loop.use(worlds)
 
     @abstractmethod

@@ -1,4 +1,4 @@
-"""Zip archives that carry their own SHA-256, written atomically."""
+"""Zip archives that contain their own SHA-256, written atomically."""
 
 import hashlib
 from pathlib import Path
@@ -12,7 +12,7 @@ _TAIL = len(_DIGEST_LENGTH) + 64
 
 
 def write(path: Path, archive: bytes) -> None:
-    """Writes a zip archive without a comment, and its digest as the comment; makes the folder if it is missing."""
+    """Writes a zip archive that has no comment, with its digest as the comment; creates the folder if missing."""
     path.parent.mkdir(parents=True, exist_ok=True)
     body = archive.removesuffix(_NO_COMMENT)
     with replacing(path) as file:
@@ -21,14 +21,14 @@ def write(path: Path, archive: bytes) -> None:
 
 
 def digest_matches(raw: bytes) -> bool | None:
-    """Whether the digest in a file's bytes is that of the rest; None if they contain no digest."""
+    """Whether the digest in a file matches the rest of its bytes; None if the file has no digest."""
     if raw[-_TAIL : -_TAIL + 2] != _DIGEST_LENGTH:
         return None
     return raw[-_TAIL + 2 :] == _digest(raw[:-_TAIL])
 
 
 def has_no_comment(raw: bytes) -> bool:
-    """Whether the bytes end as a zip archive without a comment does. False if a digest was cut off in the middle."""
+    """Whether the bytes end like a zip archive without a comment; False if they end within a digest."""
     return raw[-_END_LENGTH:].startswith(_END) and raw.endswith(_NO_COMMENT)
 
 

@@ -9,13 +9,13 @@ from agents.networks.actor_critic import Policy
 from agents.parts import load_module
 from envs import saved
 
-AVERAGED_SHARE = 10  # while training is short, its last tenth is averaged
+AVERAGED_SHARE = 10  # early in training, the last 1/10 of the steps is averaged
 
 
 class PolicyAverage:
-    """θ̄ ← θ̄ + (θ − θ̄) / clamp(t / 10, 1, h) after step t: about the mean of the last tenth of the steps, or of h.
+    """θ̄ ← θ̄ + (θ − θ̄) / clamp(t / 10, 1, h) after step t: about the mean of the last tenth of the steps, at most h.
 
-    Source of the idea: Polyak & Juditsky 1992, "Acceleration of stochastic approximation by averaging".
+    Idea: Polyak & Juditsky 1992, "Acceleration of stochastic approximation by averaging".
     """
 
     def __init__(self, source: Policy, horizon: int) -> None:
@@ -37,6 +37,6 @@ class PolicyAverage:
         return {"policy": self.policy.state_dict(), "steps": self.steps.clone()}
 
     def load_state_dict(self, state: Mapping[str, object]) -> None:
-        """Raises Misfit if the state is not that of this policy."""
+        """Raises Misfit if the state does not fit this policy."""
         load_module(self.policy, state["policy"])
         self.steps.copy_(saved.tensor(state["steps"], "steps", self.steps.dtype, self.steps.shape))

@@ -1,4 +1,4 @@
-"""`BaseLearner`: what the learners of all actor-critic algorithms share."""
+"""`BaseLearner`: shared by the learners of all actor-critic algorithms."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
@@ -27,9 +27,9 @@ from envs.spaces import Flat
 
 @dataclass(eq=False, kw_only=True)
 class BaseLearner(ABC):
-    """π_θ, V_φ and everything that training changes. All engines of an agent work on the same learner.
+    """π_θ, V_φ and everything that training changes. All engines of an agent share one learner.
 
-    The networks are in evaluation mode, except in `training_pass`. A rollout that is learned from lies on `device`.
+    The networks are in evaluation mode, except in `training_pass`. A rollout to learn from must lie on `device`.
     """
 
     settings: ActorCriticSettings
@@ -39,16 +39,16 @@ class BaseLearner(ABC):
     device: torch.device  # of networks, optimizer and normalizers; actions are drawn on the CPU
     obs_norm: ObservationNormalizer | None
     reward_norm: RewardNormalizer | None
-    generator: Generator  # draws the actions in training
+    generator: Generator  # draws actions in training
     noise: StateDependentNoise | None = None  # of gSDE
-    ranks: Ranks = ALONE  # that train it together
+    ranks: Ranks = ALONE  # ranks that train it together
 
-    parts: ClassVar[tuple[str, ...]]  # attributes that training changes, in the order of the checkpoint
+    parts: ClassVar[tuple[str, ...]]  # attributes that training changes, in the checkpoint's order
 
     if not TYPE_CHECKING:  # with it, mypy would accept any attribute
 
         def __setattr__(self, name: str, value: object) -> None:
-            """Raises ConfigError if it would replace a part, which engine and optimizer hold."""
+            """Raises ConfigError on replacing a part, since engine and optimizer hold references to it."""
             if name in self.parts and name != "generator" and name in vars(self):
                 raise ConfigError(
                     f"learner.{name} of a built agent cannot be replaced, since the engine holds it: "
@@ -66,7 +66,7 @@ class BaseLearner(ABC):
 
     @cached_property
     def contents(self) -> Contents:
-        """The modules and parameters of π_θ and V_φ."""
+        """Modules and parameters of π_θ and V_φ."""
         return Contents(self.policy, self.value)
 
     def policy_for(self, deterministic: bool) -> Policy:
@@ -84,7 +84,7 @@ class BaseLearner(ABC):
             return policy_and_value(self.policy, self.value, inputs)
 
     def forward(self, inputs: Inputs) -> Forward:
-        """π_θ and V_φ at a rollout's observations, differentiable, in training mode; and in evaluation mode."""
+        """π_θ and V_φ at a rollout's observations: in training mode, differentiable, and in evaluation mode."""
         pi, v = self.training_pass(inputs)
         if not has_modes(self.contents):
             return Forward(pi, v, pi, v.detach())
@@ -92,7 +92,7 @@ class BaseLearner(ABC):
             return Forward(pi, v, *policy_and_value(self.policy, self.value, inputs))
 
     def scaled_reward(self, batch: Rollout) -> Tensor:
-        """The rewards of a rollout, scaled and clipped, float32[T, N]."""
+        """The rewards of a rollout, float32[T, N], scaled and clipped."""
         reward = batch.reward.to(torch.get_default_dtype())
         return scale_and_clip(reward, self.settings.reward_scale, self.settings.reward_clip)
 
@@ -110,7 +110,7 @@ class BaseLearner(ABC):
         return state_of(self._parts())
 
     def load_state_dict(self, state: Mapping[str, object]) -> None:
-        """Raises KeyError if a part is missing in the state, Misfit if one does not fit."""
+        """Raises KeyError if the state lacks a part, Misfit if a part does not fit."""
         load_state(self._parts(), state)
 
     def _parts(self) -> Parts:

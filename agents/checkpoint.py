@@ -1,4 +1,4 @@
-"""Checkpoints: one file, written atomically, read without running code."""
+"""Checkpoints: single files, written atomically, read without running code."""
 
 import io
 import re
@@ -32,7 +32,7 @@ class StatefulLoop(Protocol):
 
 
 class Restorable(Protocol):
-    """What loading needs of an agent. See `agents.agent.Agent`."""
+    """What loading uses of an agent. See `agents.agent.Agent`."""
 
     @property
     def networks(self) -> list[nn.Module]: ...
@@ -42,7 +42,7 @@ class Restorable(Protocol):
 
 
 class Checkpoint(NamedTuple):
-    """What a checkpoint of an agent holds."""
+    """The content of an agent's checkpoint."""
 
     agent: str  # name of the agent's class, see `agents.agent.Agent.name`
     wraps: str | None  # name of the wrapped agent's class, if the agent wraps one
@@ -53,7 +53,7 @@ class Checkpoint(NamedTuple):
     state: dict[str, object]  # `Agent.state_dict`
     loop: dict[str, object]  # `Loop.state_dict`
     extra: dict[str, object]
-    absent: dict[str, object] | None = None  # `envs.absent`, if env is None; younger than the format
+    absent: dict[str, object] | None = None  # `envs.absent`, if env is None; added after the format
     path: str = ""  # the file that the checkpoint was read from
 
     @property
@@ -62,7 +62,7 @@ class Checkpoint(NamedTuple):
         return cast(int, self.loop["step"])
 
     def detached(self) -> Self:
-        """A copy that the agent's further training does not change, to be written later."""
+        """A copy that further training does not change, to be written later."""
         copied = {name: _to_tensors(getattr(self, name)) for name in ("state", "loop", "extra")}
         return self._replace(**cast("dict[str, dict[str, object]]", copied))  # type: ignore[arg-type]
 
@@ -73,16 +73,16 @@ class Checkpoint(NamedTuple):
         return file
 
     def imports(self, with_env: bool = True) -> list[str]:
-        """The modules, module:Class, and other checkpoints that loading makes Python import and read.
+        """Modules ("module:Class") that loading imports, and other checkpoints that it reads.
 
-        with_env: also of the environment's id, which is not needed if the caller passes an environment.
+        with_env: whether to include the environment's, which are not needed if the caller passes an environment.
         """
-        others = ("wrappers", "teachers", "demonstrations")  # the last is read, never imported
+        others = ("wrappers", "teachers", "demonstrations")  # the last is only read, never imported
         singles = [value for key, value in self.settings.items() if key not in others]
         singles += [self.agent, self.wraps, self.env if with_env else None]
         named = [name for name in singles if isinstance(name, str) and ":" in name]
         for key in ("wrappers",) if self.wraps is None else ("wrappers", "teachers"):
-            with suppress(ConfigError):  # loading refuses it
+            with suppress(ConfigError):  # loading will raise it
                 named += cast("tuple[str, ...]", convert(self.settings.get(key, ()), tuple[str, ...]))
         return named
 
@@ -93,9 +93,9 @@ class Checkpoint(NamedTuple):
             raise CheckpointError(f"{self.path} names {', '.join(named)}, which trust=False does not import")
 
     def load_into(self, agent: "Restorable", with_worlds: bool, finite: bool) -> None:
-        """Loads the state into an agent that was built from the settings.
+        """Loads the state into an agent built from the settings.
 
-        Raises CheckpointError if it does not fit, whatever it holds; with `finite`, if a parameter is NaN or infinite.
+        Raises CheckpointError if the state does not fit, whatever it is; with `finite`, also for non-finite parameters.
         """
         try:
             agent.load_state_dict(self.state)
@@ -104,7 +104,7 @@ class Checkpoint(NamedTuple):
             raise
         except KeyError as missing:
             raise CheckpointError(f"{self.path} is of another version of this package: it lacks {missing}") from None
-        except Exception as error:  # Misfit, or of a user's network or algorithm
+        except Exception as error:  # Misfit, or from a user's network or algorithm
             kind = "" if isinstance(error, saved.Misfit) else f"{type(error).__name__}: "
             raise CheckpointError(
                 f"{self.path} does not fit {self.agent}: {kind}{' '.join(str(error).split())}{self._own_code}"
@@ -118,17 +118,17 @@ class Checkpoint(NamedTuple):
 
     @property
     def _own_code(self) -> str:
-        """The advice to restore a user's modules, if the agent needs any: they may have been edited since."""
+        """Advice to restore the user's modules, which may have been edited; empty if the agent needs none."""
         named = [self.agent, *(self.settings.get(name) for name in _MODULES)]
         own = [name for name in named if isinstance(name, str) and ":" in name]
         return f"; if {' or '.join(own)} was edited after training, restore it" if own else ""
 
     def actor(self) -> Self:
-        """Of the agent that acts: the wrapped agent, which needs no demonstrations or teachers, or this one."""
+        """The acting agent's checkpoint: this, or the wrapped agent's, which needs no demonstrations or teachers."""
         return self if self.wraps is None else self.unwrapped()
 
     def unwrapped(self, name: str | None = None) -> Self:
-        """The wrapped agent's checkpoint; it begins new episodes. Raises CheckpointError if its class differs."""
+        """The checkpoint of the wrapped agent; it starts new episodes. Raises CheckpointError if its class differs."""
         if self.wraps is None or name not in (None, self.wraps):
             raise CheckpointError(
                 f"{self.path} holds an agent of type {self.agent}, not {name}; agents.registry.load takes any"
@@ -141,9 +141,9 @@ class Checkpoint(NamedTuple):
 
 
 def read(run: str | Path, best: bool = False) -> Checkpoint:
-    """The checkpoint in a file (.pt may be left out), or of a run directory the newest, or the best one.
+    """The checkpoint in a file (.pt may be omitted); for a run directory, the newest or the best one.
 
-    Raises as `load` and `locate` do.
+    Raises what `load` and `locate` raise.
     """
     file = locate(run, best)
     content = load(file)
@@ -204,7 +204,7 @@ def load(path: Path) -> dict[str, object]:
 
 
 def locate(run: str | Path, best: bool = False) -> Path:
-    """The newest checkpoint of a run directory, or the best one, or the file itself.
+    """The file itself; for a run directory, its newest or best checkpoint.
 
     Raises CheckpointError if there is none.
     """
@@ -229,19 +229,19 @@ def newest(directory: Path) -> Path:
 
 
 def in_order(directory: Path) -> list[Path]:
-    """The checkpoints in a run's `checkpoints/`, by their number of steps. Other files are left out."""
+    """The checkpoints in a run's `checkpoints/`, sorted by step. Ignores other files."""
     named = [(re.fullmatch(r"step-([0-9]+)\.pt", path.name), path) for path in directory.glob("step-*.pt")]
     return [path for _, path in sorted((int(match[1]), path) for match, path in named if match)]
 
 
 def _to_tensors(value: object) -> object:
-    """Turns NumPy arrays into tagged tensors, which torch's safe loader accepts.
+    """Converts NumPy arrays to tagged tensors, which torch's safe loader accepts.
 
-    Equal content gives equal files: text is interned, since pickle stores a repeated object once; tensors, which may be
-    views of an engine's memory, are copied, to the CPU from any device.
+    Equal content gives equal files: text is interned, since pickle stores a repeated object once. Tensors are copied to
+    the CPU, since they may be views of an engine's memory.
     """
     kind = type(value)
-    if kind is float or kind is int:  # most values: a check of an abstract class takes longer
+    if kind is float or kind is int:  # most values; an isinstance check of an abstract class is slower
         return value
     if kind is str:
         return sys.intern(cast(str, value))

@@ -1,4 +1,4 @@
-"""`Checkpoints`: the hook that keeps the newest checkpoints of a training, and that of the best evaluation."""
+"""`Checkpoints`: the hook that keeps the newest checkpoints of a training and the one of the best evaluation."""
 
 import math
 from collections.abc import Callable, Mapping
@@ -14,30 +14,30 @@ from agents.settings.values import converted
 from agents.training import Hook, Training
 from agents.writing import replacing
 
-STEP_INTERVAL = 50_000  # environment steps, where none are given
-PAUSE = 2.0  # seconds of training from a checkpoint to one that can wait
+STEP_INTERVAL = 50_000  # environment steps, by default
+PAUSE = 2.0  # seconds of training between checkpoints that can wait
 
 
 class Checkpoints(Hook):
     """Writes `directory`/checkpoints/step-N.pt after the first update at or past each multiple of `step_interval`
     environment steps, and `directory`/best.pt for each evaluation that is the best so far.
 
-    step_interval=None: every 50,000 steps, but at most one in two seconds of training. The best is written at once,
-    with a checkpoint; less than two seconds after the last one, it waits for the next or the end of `learn`.
-    `A2C.load(directory)` takes the newest, with best=True the best one. The newest `keep` stay; None: all of them.
+    step_interval=None: every 50,000 steps, but at least two seconds of training apart. The best agent is written at
+    once, with a checkpoint; within two seconds of the last checkpoint, it waits for the next one or the end of `learn`.
+    `A2C.load(directory)` loads the newest, with best=True the best one. Keeps the newest `keep`; None: all of them.
     """
 
     def __init__(
         self, directory: str | Path, step_interval: int | None = None, keep: int | None = 2,
         extra: Callable[[], Mapping[str, object]] = dict,
     ) -> None:  # fmt: skip
-        """extra: what is saved beside the agent. Raises ConfigError if a number is out of range."""
+        """extra: saved with the agent. Raises ConfigError if a number is out of range."""
         self.directory, self.extra = Path(directory), extra
         given = cast("int | None", converted("step_interval", step_interval, Steps | None))
         self.step_interval, self._can_wait = given or STEP_INTERVAL, given is None
         self.keep = cast("int | None", converted("keep", keep, Count | None))
-        self._best: Checkpoint | None = None  # that waits
-        self._saved = -math.inf  # seconds of training, when the last one was written
+        self._best: Checkpoint | None = None  # waits to be written
+        self._saved = -math.inf  # seconds of training at the last checkpoint
 
     def path(self, agent: Agent) -> Path:
         """The file of a checkpoint at the agent's current step."""
@@ -47,10 +47,11 @@ class Checkpoints(Hook):
         return self.directory / "checkpoints" / f"{kind}-{step:012}.pt"
 
     def save(self, agent: Agent) -> Path:
-        """Writes a checkpoint of the current step, and the best if it waits; deletes the oldest. Returns the path.
+        """Writes a checkpoint of the current step and the waiting best one; deletes the oldest. Returns the path.
 
-        All ranks call it together, and the first writes. A best from an earlier step is checkpoints/best-N.pt until the
-        checkpoint is written: best.pt is never from after it, and `recover_best` goes on after a kill in between.
+        All ranks call it together; the first one writes. A best one from an earlier step is stored as
+        checkpoints/best-N.pt until the checkpoint is written, so best.pt is never newer than the checkpoint, and after
+        a kill in between, `recover_best` completes best.pt.
         """
         path, best, first = self.path(agent), self._best, agent.loop.ranks.index == 0
         earlier = best is not None and first and best.step != agent.loop.step
@@ -74,7 +75,7 @@ class Checkpoints(Hook):
                 file.write(self._file("step", step).read_bytes())
 
     def recover_best(self, step: int | None) -> None:
-        """Completes best.pt where a kill came between the files of `save`. step: of the best, by the checkpoint."""
+        """Completes best.pt if a kill interrupted `save`. step: of the best agent, according to the checkpoint."""
         folder, best = self.directory / "checkpoints", self.directory / checkpoint.BEST
         if step is not None and _step_of(best) != step:
             for kind in ("best", "step"):
@@ -98,7 +99,7 @@ class Checkpoints(Hook):
             training.saved(self.save(agent))
 
     def on_end(self, training: Training) -> None:
-        """Writes the best if it waits: with a checkpoint, or alone if training failed."""
+        """Writes the waiting best agent: with a checkpoint, or alone if training failed."""
         agent = cast(Agent, training.agent)
         if self._best is not None and not training.failed:
             training.saved(self.save(agent))
@@ -106,12 +107,12 @@ class Checkpoints(Hook):
             self._best.write(self.directory / checkpoint.BEST)
 
     def _rested(self, agent: Agent) -> bool:
-        """Whether the last checkpoint is old enough, by the first rank's clock, or from before steps began anew."""
+        """Whether the last checkpoint is old enough, by the first rank's clock, or steps were counted anew since."""
         return agent.loop.ranks.collect(not 0 <= agent.loop.seconds - self._saved < PAUSE)[0]
 
 
 def _step_of(file: Path) -> int | None:
-    """Of a checkpoint; None if it is missing or damaged."""
+    """The step of a checkpoint; None if it is missing or damaged."""
     try:
         return checkpoint.read(file).step
     except CheckpointError:

@@ -1,4 +1,4 @@
-"""The content of a checkpoint from what torch's safe loader returns, which may be anything."""
+"""Decodes a checkpoint's content from what torch's safe loader returns, which may be anything."""
 
 from typing import cast
 
@@ -14,13 +14,13 @@ _OF_NUMPY = {torch.from_numpy(np.zeros(0, kind)).dtype for kind in "?bhilBHILefd
 def from_tensors(value: object) -> object:
     """Nested dicts, lists and tuples of numbers, text, tensors and NumPy arrays; `agents.checkpoint` writes these.
 
-    Raises Misfit if it never writes the value.
+    Raises Misfit if `agents.checkpoint` never writes such a value.
     """
     return _decoded(value, set())
 
 
 def _decoded(value: object, seen: set[int]) -> object:
-    """seen: ids of the containers met so far. One that occurs twice could take exponential time, or no end of it."""
+    """seen: ids of the containers so far. A repeated one could take exponential time, or never end."""
     if value is None or type(value) in (bool, int, float, str, bytes):
         return value
     if isinstance(value, Tensor):
@@ -39,7 +39,7 @@ def _decoded(value: object, seen: set[int]) -> object:
 
 
 def _checked_tensor(value: Tensor) -> Tensor:
-    """Raises Misfit unless the tensor is plain memory, of which each element exists."""
+    """Raises Misfit unless the tensor is plain memory in which every element exists."""
     plain = value.layout == torch.strided and value.device.type == "cpu" and not value.is_quantized
     if not plain or value.numel() * value.element_size() > value.untyped_storage().nbytes():
         raise saved.Misfit(f"a tensor {saved.shown(value)} without memory of its own")

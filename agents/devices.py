@@ -1,4 +1,4 @@
-"""The device on which torch computes: which one a setting names, and how tensors get there."""
+"""The device on which torch computes, and moving tensors to it."""
 
 import torch
 from torch import Tensor
@@ -7,9 +7,9 @@ from agents.settings.values import ConfigError
 
 
 def chosen_device(device: str, images: bool) -> torch.device:
-    """The device that the setting names; auto: CUDA for images where there is one, otherwise the CPU.
+    """The device that the setting names; auto: CUDA for images if available, otherwise the CPU.
 
-    Raises ConfigError if it is not there, and for mps, which lacks double precision.
+    Raises ConfigError if the device is not available, and for mps, which lacks double precision.
     """
     if device == "auto":
         device = "cuda" if images and torch.cuda.is_available() else "cpu"
@@ -26,12 +26,12 @@ def chosen_device(device: str, images: bool) -> torch.device:
 
 
 def moved(x: Tensor, device: torch.device) -> Tensor:
-    """x on the device; to a CUDA device from pinned memory, without waiting."""
+    """x on the device; a transfer to CUDA uses pinned memory and does not block."""
     if x.device == device:
         return x
     return x.pin_memory().to(device, non_blocking=True) if device.type == "cuda" and x.is_cpu else x.to(device)
 
 
 def described(device: torch.device) -> str:
-    """The name of a device for a run's header, such as cuda:0 (NVIDIA A100)."""
+    """A device's name for a run's header, such as cuda:0 (NVIDIA A100)."""
     return f"{device} ({torch.cuda.get_device_name(device)})" if device.type == "cuda" else str(device).upper()

@@ -1,4 +1,4 @@
-"""Engines compute an agent's actions and updates: compiled kernels where they fit, torch elsewhere."""
+"""Engines compute an agent's actions and updates: compiled kernels if they support it, otherwise torch."""
 
 from collections.abc import Callable, Hashable
 from functools import cache
@@ -37,20 +37,20 @@ class Engine(Protocol):
     def describe(self) -> str: ...
 
     def unseen_change(self, replaced: str) -> str:
-        """What was changed since the engine was built that it does not see; empty if nothing.
+        """A change since the engine was built that the engine does not see; empty if there is none.
 
-        replaced: the first method of the algorithm that was replaced, or "".
+        replaced: the first of the algorithm's methods that was replaced, or "".
         """
 
     def compile(self, worlds: Worlds, on_compile: OnCompile = None) -> None:
         """Compiles or loads the kernels for these worlds; calls on_compile before the first compilation."""
 
     def compile_update(self, worlds: Worlds, on_compile: OnCompile = None) -> None:
-        """The same for `act` and `update` only, if the caller collects the rollouts."""
+        """Like `compile`, for `act` and `update` only, if the caller collects the rollouts."""
 
 
 class Actor(Protocol):
-    """What the torch engine needs of a learner to act."""
+    """What the torch engine uses of a learner to act."""
 
     policy: Policy
     noise: StateDependentNoise | None
@@ -65,7 +65,7 @@ class Actor(Protocol):
 
 
 class Learning(Protocol):
-    """What the torch engine needs of an algorithm to learn."""
+    """What the torch engine uses of an algorithm to learn."""
 
     def learn_from(self, batch: Rollout, progress: float = 0.0) -> Metrics: ...
 
@@ -81,7 +81,7 @@ class TorchEngine:
 
     @torch.no_grad()
     def act(self, obs: Array, deterministic: bool, generator: Generator | None, context: Context) -> Choice:
-        """a ~ π_θ(·|s), or its mode. Without a generator, the noise of gSDE continues from step to step."""
+        """a ~ π_θ(·|s), or its mode. Without a generator, gSDE's noise continues from step to step."""
         learner, policy = self.learner, self.learner.policy_for(deterministic)
         if policy.training:
             policy.eval()
@@ -95,7 +95,7 @@ class TorchEngine:
         return Choice(action, pi.raw, state)
 
     def _sampled(self, pi: Distribution, policy: Policy, generator: Generator | None) -> Tensor:
-        """Without a generator, every rank draws the numbers of all environments, and so the same as one process."""
+        """Without a generator, every rank draws the numbers of all environments, so they equal those of one process."""
         ranks = self.learner.ranks
         if ranks.alone or generator is not None:
             return pi.sample(generator or self.learner.generator)
@@ -118,9 +118,9 @@ class TorchEngine:
 
 
 def choose(requested: str, torch_engine: Callable[[str], Engine], fused: Callable[[], Engine], obstacle: str) -> Engine:
-    """The requested engine; auto takes the compiled one where it fits.
+    """The requested engine; auto chooses the compiled one if it fits.
 
-    torch_engine: makes one from a note on why it is not the compiled one; obstacle: why the compiled one does not fit.
+    torch_engine: builds one from a note on why it is used; obstacle: why the compiled one does not fit.
     Raises ConfigError if the compiled engine is requested and does not fit.
     """
     if requested == "torch":
@@ -131,7 +131,7 @@ def choose(requested: str, torch_engine: Callable[[str], Engine], fused: Callabl
 
 
 def replaced_method(*objects: object) -> str:
-    """The first method that was replaced on an object itself, as by agent.update = f; empty if there is none."""
+    """The first method replaced on an object itself, as in agent.update = f; empty if there is none."""
     for each in objects:
         for name in vars(each).keys() & _methods(cast(Hashable, type(each))):
             return f"{type(each).__name__}.{name}"
@@ -144,7 +144,7 @@ def _methods(cls: Hashable) -> frozenset[str]:
 
 
 def network_obstacle(settings: ActorCriticSettings, policy: Policy, device: torch.device) -> str:
-    """Why no compiled engine can run these networks; empty if they can."""
+    """Why no compiled engine supports these networks; empty if one does."""
     if settings.threads > 1:
         return f"it runs on one thread, threads is {settings.threads}"
     if policy.trunk.encoder is not None or policy.trunk.memory is not None:

@@ -1,4 +1,4 @@
-"""Whole episodes, assigned to environments before any is played, so that short ones are not favored."""
+"""Plays complete episodes, assigned to environments in advance, so that short episodes are not favored."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,7 +16,7 @@ from envs import Backend, EnvLike, Variant, Worlds, evaluation_backend, make
 from envs.streams import stream_generator, stream_seeds
 
 _MAX_ENVS = 20
-CUTOFF_STEPS = 30_000  # length at which an episode is cut off if its environment has no time limit
+CUTOFF_STEPS = 30_000  # limit for episodes of environments without a time limit
 
 
 class EpisodeStep(NamedTuple):
@@ -30,11 +30,11 @@ class EpisodeStep(NamedTuple):
     terminated: NDArray[np.bool_]  # [N]
     truncated: NDArray[np.bool_]  # [N], by the environment or by the cut-off
     cut: NDArray[np.bool_]  # [N], cut off by the player
-    episode: NDArray[np.int64]  # [N], counted from 0; −1 if the environment has none left
+    episode: NDArray[np.int64]  # index; −1 if the environment has no episode left to play
 
 
 class EpisodePlayer(NamedTuple):
-    """Lets an actor play a number of whole episodes."""
+    """Plays a number of complete episodes with an actor."""
 
     worlds: Worlds
     variant: Variant
@@ -72,8 +72,8 @@ def episode_player(
 ) -> Iterator[EpisodePlayer]:  # fmt: skip
     """Opens the environments that `evaluate` and `record` play in. See `agents.evaluation.evaluate` for the arguments.
 
-    agent: an actor. If it has `env`, `obs_space` or `worlds`, as an `Agent` does, they supply the defaults and are
-    checked. Environments built here are closed at the end; an environment object that the agent trains on is reset.
+    agent: an actor. If it has `env`, `obs_space` or `worlds`, as an `Agent` has, they supply defaults and are checked.
+    Environments built here are closed at the end; an environment object that the agent trains on is reset.
     """
     if episodes < 1:
         raise ValueError(f"episodes must be at least 1, got {episodes}")
@@ -93,16 +93,16 @@ def episode_player(
             cutoff = cutoff_of(worlds, episodes, max_steps)
             yield EpisodePlayer(worlds, variant, episodes, stream_generator(seed, "evaluation"), cutoff)
     finally:
-        if not isinstance(env, gym.Env | gym.vector.VectorEnv):  # the caller closes an object of its own
+        if not isinstance(env, gym.Env | gym.vector.VectorEnv):  # an environment object is closed by the caller
             worlds.close()
         elif trained is not None and trained.env is env:
             trained.loop.restart_episodes()
 
 
 def cutoff_of(worlds: Worlds, episodes: int, max_steps: int | None) -> float:
-    """The length at which an episode is cut off; infinity if the environment is known to end it.
+    """The length at which an episode is cut off; infinity if the environment is known to truncate it.
 
-    max_steps: of all episodes together, of which each gets the same share; None for no bound.
+    max_steps: for all episodes together, divided equally among them; None for no limit.
     """
     limited = worlds.origin.variant.max_episode_steps is not None or worlds.has_time_limit
     share = np.inf if max_steps is None else max(max_steps // episodes, 1)
@@ -110,14 +110,14 @@ def cutoff_of(worlds: Worlds, episodes: int, max_steps: int | None) -> float:
 
 
 def _check_observations(agent: object, worlds: Worlds) -> None:
-    """Raises ValueError if the agent has an observation space that differs from that of the worlds."""
+    """Raises ValueError if the agent's observation space differs from that of the worlds."""
     expected, actual = getattr(agent, "obs_space", None), worlds.obs_space
     if expected is not None and _form(expected) != _form(actual):
         raise ValueError(f"the agent was trained on observations {expected}; {worlds.env_id} gives {actual}")
 
 
 def _obeys_masks(agent: object) -> bool | None:
-    """None, for an actor without worlds, lets the environment decide."""
+    """Whether the agent obeys action masks; None, for an actor without worlds, leaves it to the environment."""
     worlds = getattr(agent, "worlds", None)
     return worlds.masked if isinstance(worlds, Worlds) else None
 

@@ -1,4 +1,4 @@
-"""Unbiased evaluation: a fixed number of whole episodes, assigned to environments before any is played."""
+"""Unbiased evaluation: a fixed number of complete episodes, assigned to environments in advance."""
 
 from collections.abc import Callable
 
@@ -14,7 +14,7 @@ from agents.rollout import NO_CONTEXT, Actor, Array, Choice, Context
 from envs import Backend, EnvLike, Variant, make
 from envs.spaces import Actions, factors, span
 
-Watch = Callable[[int, int], None]  # of the episodes that have ended and the environment steps taken
+Watch = Callable[[int, int], None]  # called with the numbers of finished episodes and of environment steps
 
 
 def _nobody(ended: int, steps: int) -> None:
@@ -22,7 +22,7 @@ def _nobody(ended: int, steps: int) -> None:
 
 
 def has_uniform(actions: Actions) -> bool:
-    """Whether a uniform distribution exists: not over an unbounded Box."""
+    """Whether there is a uniform distribution over the actions: not for an unbounded Box."""
     return not isinstance(actions, gym.spaces.Box) or bool(np.isfinite(span(actions)).all())
 
 
@@ -42,7 +42,7 @@ class UniformPolicy:
         generator: torch.Generator | None = None,
         context: Context = NO_CONTEXT,
     ) -> Choice:
-        """One action per observation. Ignores `deterministic`, as there is no mode. The raw parameters are empty."""
+        """One action per observation. Ignores `deterministic`, since there is no mode. The raw parameters are empty."""
         count, raw, generator = len(obs), torch.zeros(len(obs), 0), generator or torch.default_generator
         if isinstance(self.actions, gym.spaces.Box):
             low, high = (torch.as_tensor(x).flatten().float() for x in (self.actions.low, self.actions.high))
@@ -67,7 +67,7 @@ class ConstantPolicy:
         generator: torch.Generator | None = None,
         context: Context = NO_CONTEXT,
     ) -> Choice:
-        """The action, once for each observation. The raw parameters are empty."""
+        """The action, repeated for each observation. The raw parameters are empty."""
         return Choice(self.action.expand(len(obs), *self.action.shape), torch.zeros(len(obs), 0))
 
 
@@ -83,15 +83,15 @@ def evaluate(
     max_steps: int | None = None,
     watch: Watch = _nobody,
 ) -> Evaluation:
-    """Plays `episodes` whole episodes, and leaves the agent's normalizers and generators unchanged.
+    """Plays `episodes` complete episodes; the agent's normalizers and generators do not change.
 
-    Environment k mod N plays episode k, so that short episodes are not favored (taking the first that end would favor
-    them). The same agent, environment and seed give the same result. Without a time limit, an episode is cut off after
-    30,000 steps; with max_steps, also after its share of these, max_steps // episodes. An environment object that the
-    agent trains on is reset; its training episodes start over.
-    variant, backend: as for `envs.make`; in the agent's training environment, by default those of training. watch: is
-    told after every step how many episodes have ended, and how many environment steps have been taken.
-    Raises ValueError if episodes < 1 or the observation spaces differ, and as `envs.make` does.
+    Environment k mod N plays episode k, so that short episodes are not favored (unlike the first episodes to finish).
+    The same agent, environment and seed give the same result. Without a time limit, an episode is cut off after
+    30,000 steps; with max_steps, also after its share, max_steps // episodes. An environment object that the agent
+    trains on is reset; its training episodes start over.
+    variant, backend: as for `envs.make`; in the agent's training environment, they default to those of training. watch:
+    called after every step with the numbers of finished episodes and of environment steps.
+    Raises ValueError if episodes < 1 or the observation spaces differ, and what `envs.make` raises.
 
     >>> from agents import A2C
     >>> evaluation = evaluate(A2C("Pendulum-v1"), "Pendulum-v1", episodes=2)
@@ -130,8 +130,8 @@ def evaluate_uniform(
 def evaluate_still(
     env_id: str, episodes: int = 100, *, variant: Variant | None = None, backend: Backend = "auto"
 ) -> Evaluation | None:
-    """Evaluates standing still: in a Box, the action within its bounds that is nearest to zero; of Discrete actions,
-    the constant action with the highest mean over these episodes. None for other actions."""
+    """Evaluates standing still: in a Box, the action nearest to zero; for Discrete actions, the constant action with
+    the highest mean return over these episodes. None for other actions."""
     variant = variant or Variant()
     worlds = make(env_id, 1, variant=variant, backend=backend)
     worlds.close()
@@ -153,7 +153,7 @@ def evaluate_both(
     agent: Agent, episodes: int, seed: int, max_steps: int | None = None, watch: Watch = _nobody,
     *, env: EnvLike | None = None,
 ) -> tuple[Evaluation, Evaluation]:  # fmt: skip
-    """The deterministic and the stochastic evaluation of an agent, as `evaluate` does. env: by default, its own."""
+    """The deterministic and the stochastic evaluation of an agent, by `evaluate`. env: by default, the agent's own."""
     where = agent.env if env is None else env
     first = evaluate(agent, where, episodes, True, seed, max_steps=max_steps, watch=watch)
     done = int(first.lengths.sum())
@@ -165,7 +165,7 @@ def evaluate_both(
 
 
 def summarize(deterministic: Evaluation, stochastic: Evaluation) -> dict[str, float | int]:
-    """The part of `summary.json` that comes from evaluation."""
+    """The evaluations' part of `summary.json`."""
     return {
         "eval_mean": deterministic.mean,
         "eval_std": deterministic.std,

@@ -1,4 +1,4 @@
-"""The events of training, as hooks receive them. See docs/hooks.md."""
+"""The events of training that hooks receive. See docs/hooks.md."""
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple, Union
@@ -16,23 +16,23 @@ Picture = Union[NDArray[np.uint8], "Figure"]  # uint8[H, W, 3]; a film, uint8[T,
 
 
 class Status(NamedTuple):
-    """One or several updates, as the hooks that see updates receive them."""
+    """One or several updates, for hooks that follow updates."""
 
     step: int  # environment steps taken, over all environments
     until: int  # the step at which training ends
     iteration: int  # updates made
     seconds: float  # training time: collecting and updating, without hooks
-    series: Metrics  # of the U updates since the last status: float32[U] each, or scalars if U = 1
+    series: Metrics  # the U updates since the last status: float32[U] each, or scalars if U = 1
     episodes: Sequence[Episode]  # finished since the last status
 
     @property
     def metrics(self) -> dict[str, float]:
-        """Name → mean over the U updates in which it was measured; NaN if it was in none."""
+        """Name → mean over those of the U updates that measured it; NaN if none did."""
         return dict(zip(self.series, rows_of(self.series).double().nanmean(0).tolist(), strict=True))
 
 
 class Log(NamedTuple):
-    """A row of metrics, once in `log_interval` updates: what a run writes into metrics.csv."""
+    """A row of metrics, after every `log_interval` updates: a row of a run's metrics.csv."""
 
     step: int
     iteration: int
@@ -41,7 +41,7 @@ class Log(NamedTuple):
 
 
 class Evaluation(NamedTuple):
-    """Undiscounted, unnormalized returns, and lengths, of the episodes in order of assignment."""
+    """Undiscounted, unnormalized returns, and lengths, of episodes in order of assignment."""
 
     returns: NDArray[np.float64]
     lengths: NDArray[np.int64]
@@ -70,7 +70,7 @@ class Evaluated(NamedTuple):
     seconds: float
     deterministic: Evaluation
     stochastic: Evaluation
-    best: bool  # whether no earlier deterministic mean is larger
+    best: bool  # whether the deterministic mean equals or exceeds all earlier ones
     since_best: int  # evaluations since the best one; 0 if this is the best
 
 
@@ -85,7 +85,7 @@ class Image(NamedTuple):
 class Stop(NamedTuple):
     """Why training ends before `until`."""
 
-    by: str  # the setting or the hook that ends it
+    by: str  # setting or hook that ends it
     why: str  # what happened; may be empty
 
     def __str__(self) -> str:

@@ -29,38 +29,38 @@ __all__ = [
 
 class Evaluations(Hook):
     """Evaluates the agent, deterministic and stochastic, after the first update at or past each multiple of
-    `step_interval` environment steps, and tells all hooks (`on_evaluation`).
+    `step_interval` environment steps, and notifies all hooks (`on_evaluation`).
 
-    Each evaluation plays the same episodes, so that evaluations differ by the agent alone; the final evaluation of a
-    run plays others. Their environments and random numbers are their own: training is the same with and without.
-    An evaluation that is due is skipped once training is to stop; the next call of `learn` makes up for it.
+    Every evaluation plays the same episodes, so that evaluations differ only in the agent; a run's final evaluation
+    plays other episodes. Evaluations have their own environments and random numbers, and so do not affect training. An
+    evaluation that is due is skipped once training is to stop; the next call of `learn` makes up for it.
     """
 
     def __init__(
         self, step_interval: int, episodes: int = 20, env: EnvLike | None = None, max_steps: int | None = None
     ) -> None:
-        """env: by default built as the agent's training environments are. max_steps: see `agents.evaluation.evaluate`.
+        """env: by default, built like the agent's training environments. max_steps: see `agents.evaluation.evaluate`.
 
         Raises ConfigError if a number is out of range.
         """
         self.step_interval = cast(int, converted("step_interval", step_interval, Steps))
         self.episodes = cast(int, converted("episodes", episodes, Episodes))
         self.env, self.max_steps = env, max_steps
-        self.step: int | None = None  # all evaluations due up to this step were made; None before training
-        self.best: float | None = None  # the largest deterministic mean return
+        self.step: int | None = None  # evaluations due up to this step are done; None before training
+        self.best: float | None = None  # largest deterministic mean return
         self.best_step: int | None = None
         self.since_best = 0  # evaluations since the best one
-        self.spent = 0.0  # seconds that the evaluations have taken
+        self.spent = 0.0  # seconds spent on evaluations
 
     def on_begin(self, training: Training) -> None:
-        """Raises ConfigError if the agent trains on an environment object, and no other is given."""
+        """Raises ConfigError if the agent trains on an environment object and no other environment is given."""
         agent = cast(Agent, training.agent)
         if self.env is None and isinstance(agent.env, gym.Env | VectorEnv):
             raise ConfigError(
                 "Evaluations would end the episodes of the environment object that the agent trains on: pass another, "
                 "or a function that builds one, as env="
             )
-        if self.step is None or self.step > training.step:  # a new agent, or steps are counted anew
+        if self.step is None or self.step > training.step:  # a new agent, or the step count restarted
             self.step = training.step
         elif training.step // self.step_interval > self.step // self.step_interval:
             self._evaluate(training)
@@ -87,7 +87,7 @@ class Evaluations(Hook):
         return {name: getattr(self, name) for name in ("step", "best", "best_step", "since_best")}
 
     def load_state_dict(self, state: Mapping[str, object]) -> None:
-        """Raises Misfit if the state is not that of evaluations."""
+        """Raises Misfit if the state is not that of an Evaluations."""
         given = saved.mapping(state, "evaluations", self.state_dict())
         step, best, best_step = (given[name] for name in ("step", "best", "best_step"))
         self.since_best = saved.whole(given["since_best"], "since_best")
@@ -98,7 +98,7 @@ class Evaluations(Hook):
 
 @contextmanager
 def same_generators() -> Iterator[None]:
-    """Leaves the global generators, which an environment may draw from, as they were."""
+    """Restores the global generators, which an environment may use."""
     ours, numpys, torchs = random.getstate(), np.random.get_state(), torch.get_rng_state()  # noqa: NPY002
     try:
         yield
@@ -121,7 +121,7 @@ class StopAt(Hook):
 
 
 class Patience(Hook):
-    """Stops training after this many evaluations, one after the other, that are worse than the best one."""
+    """Stops training after this many consecutive evaluations that are worse than the best one."""
 
     def __init__(self, evaluations: int) -> None:
         self.evaluations = cast(int, converted("evaluations", evaluations, Count))
@@ -132,7 +132,7 @@ class Patience(Hook):
 
 
 class PauseAt(Hook):
-    """Stops training after the first update at or past this number of environment steps, so that it can go on."""
+    """Stops training after the first update at or past this number of environment steps; it can be continued."""
 
     def __init__(self, step: int) -> None:
         self.step_interval = cast(int, converted("step", step, Steps))
@@ -146,9 +146,9 @@ class PauseAt(Hook):
 
 
 class MaxSeconds(Hook):
-    """Stops training after this many seconds of wall-clock time, hooks such as evaluations included.
+    """Stops training after this many seconds of wall-clock time, which includes hooks such as evaluations.
 
-    Counts the time of all calls of `learn`, and with `spent` that of an earlier process.
+    Counts the time of all calls of `learn`, and of earlier processes via `spent`.
     """
 
     interval = ANY_INTERVAL

@@ -1,4 +1,4 @@
-"""`Learner`: what an engine works on."""
+"""`Learner`: the networks and training state on which A2C's engines work."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -33,10 +33,10 @@ from envs.streams import stream_generator
 
 @dataclass(eq=False, kw_only=True)
 class Learner(BaseLearner):
-    """What the engines of A2C work on."""
+    """The networks and training state on which A2C's engines work."""
 
     settings: A2CSettings
-    actions: Actions  # of the policy: choices count from 0
+    actions: Actions  # the policy's: choices count from 0
     optimizer: ConstrainedOptimizer
 
     parts = ("policy", "value", "optimizer", "noise", "obs_norm", "reward_norm", "generator")
@@ -77,11 +77,11 @@ class Learner(BaseLearner):
         )
 
     def inputs(self, batch: Rollout) -> Inputs:
-        """The inputs of an update on a rollout: what the networks and the critic see of it; changes no statistics."""
+        """The inputs of an update on a rollout, for the networks and the critic; changes no statistics."""
         return inputs_of(batch, self.encoded(batch.obs), self.encoded(batch.next_obs), self._reward(batch))
 
     def observe_rewards(self, batch: Rollout) -> None:
-        """Updates the reward normalizer, before `inputs`: a reward is normalized by statistics that include it."""
+        """Updates the reward normalizer; called before `inputs`, so that a reward counts in its own statistics."""
         if self.reward_norm:
             reward, ended = self.ranks.gather(self.scaled_reward(batch)), self.ranks.gather(batch.ended)
             self.reward_norm.update(reward, ended)
@@ -95,10 +95,9 @@ class Learner(BaseLearner):
     def step(self, objective: Objective, batch: Rollout, progress: float = 0.0) -> Metrics:
         """One optimizer step on the loss; then updates the adaptive coefficients. Returns the metrics.
 
-        The policy shift KL(π_before ‖ π_after) is measured after the step, on the rollout's own states; it is NaN where
-        neither the rollout nor a setting asks for it.
-        Raises FloatingPointError if the gradient is not finite, before any parameter changes, or if the policy moved
-        infinitely far.
+        The policy shift KL(π_before ‖ π_after) is measured after the step, on the rollout's states; NaN unless the
+        rollout or a setting asks for it. Raises FloatingPointError if the gradient is not finite (no parameter has
+        changed then), or if the policy moved infinitely far.
         """
         shift = self.shift(batch, objective.inputs)
         metrics = self.optimizer.step(objective.loss, progress, shift, batch.measure) | shift.js()
@@ -111,14 +110,14 @@ class Learner(BaseLearner):
         return standardized(advantage) if self.ranks.alone else self.ranks.standardized(advantage)
 
     def over_ranks(self, metrics: Metrics, share: float | None = None) -> Metrics:
-        """The means over the rows of all ranks. share: of the rows that are this rank's, see `Ranks.mean`."""
+        """The means over the rows of all ranks. share: this rank's share of the rows, see `Ranks.mean`."""
         if self.ranks.alone:
             return metrics
         means = self.ranks.mean(torch.stack([*metrics.values()]), share)
         return dict(zip(metrics, means.unbind(), strict=True))
 
     def shift(self, batch: Rollout, inputs: Inputs) -> Shift:
-        """Divergences of π_θ from the policy that acted, on the rollout's own states."""
+        """Divergences of π_θ from the policy that acted, on the rollout's states."""
 
         def now() -> Distribution:
             pi: Distribution = self.policy(inputs.x, inputs.recurrent, inputs.legal)
@@ -127,7 +126,7 @@ class Learner(BaseLearner):
         return Shift(self.policy, batch.behavior, now, self.ranks)
 
     def observe(self, batch: Rollout) -> None:
-        """Updates the observation normalizer, after the update: π_before then is the policy that acted."""
+        """Updates the observation normalizer, after the update, so that π_before is the policy that acted."""
         if self.obs_norm:
             self.obs_norm.update(self.ranks.gather(encode(self.obs_space, moved(batch.obs, self.device))))
 
@@ -154,7 +153,7 @@ class Learner(BaseLearner):
         return scheduled(type(self.settings))
 
     def copy_networks(self, source: "Learner", what: str) -> None:
-        """Copies parameters and observation statistics. Raises ConfigError if shapes differ; what: its subject."""
+        """Copies parameters and observation statistics. Raises ConfigError, starting with `what`, if shapes differ."""
         pairs = ((self.policy, source.policy), (self.value, source.value))
         shapes = [[{key: x.shape for key, x in net.state_dict().items()} for net in pair] for pair in pairs]
         if any(own != other for own, other in shapes):

@@ -1,4 +1,4 @@
-"""`Logger`: averages metrics and episodes into the rows that training logs."""
+"""`Logger`: averages metrics and episodes into rows of the training log."""
 
 import math
 from collections import deque
@@ -11,8 +11,8 @@ from torch import Tensor
 from agents.rollout import Episode, Metrics
 from envs import saved
 
-LATEST = 100  # episodes over which training returns are averaged, as everywhere in the field
-SHIFT = "train/policy_shift_kl"  # a metric of which the largest value is logged too
+LATEST = 100  # number of episodes over which training returns are averaged, as is customary
+SHIFT = "train/policy_shift_kl"  # its largest value is logged too
 
 
 def rows_of(series: Metrics) -> Tensor:
@@ -23,7 +23,7 @@ def rows_of(series: Metrics) -> Tensor:
 
 
 class Logger:
-    """Keeps what the next row averages: updates since the last row, the latest 100 episodes, values of hooks."""
+    """Collects what the next row averages: updates since the last row, the latest 100 episodes, hooks' values."""
 
     def __init__(self) -> None:
         self.returns: deque[float] = deque(maxlen=LATEST)
@@ -34,7 +34,7 @@ class Logger:
 
     @property
     def mean_return(self) -> float:
-        """Over the last 100 episodes; NaN before the first ends."""
+        """Mean return of the last 100 episodes; NaN before the first one ends."""
         return float(np.mean(self.returns)) if self.returns else math.nan
 
     @property
@@ -47,16 +47,16 @@ class Logger:
         self.lengths.append(episode.length)
 
     def add(self, series: Metrics) -> None:
-        """series: of one or several updates, float32[U] each."""
+        """series: metrics of one or several updates, float32[U] each."""
         self._names = self._names or list(series)
         self._window.append(rows_of(series))
 
     def record(self, name: str, value: float) -> None:
-        """Adds a value to the next row, which holds the mean if there are several of this name."""
+        """Adds a value to the next row, which averages values of the same name."""
         self._recorded.setdefault(name, []).append(value)
 
     def row(self, step: int, seconds: float) -> dict[str, float]:
-        """Name → mean since the last row; NaN for what was not measured. Begins the next row."""
+        """Name → mean since the last row; NaN if not measured. Starts the next row."""
         window = torch.cat(self._window).double()
         row = {
             "rollout/ep_rew_mean": self.mean_return,
@@ -72,7 +72,7 @@ class Logger:
         return row
 
     def state_dict(self) -> dict[str, object]:
-        """Unlogged updates and the latest episodes. Values of hooks are not kept."""
+        """Unlogged updates and the latest episodes; values from hooks are not saved."""
         return {
             "returns": list(self.returns),
             "lengths": list(self.lengths),
@@ -81,7 +81,7 @@ class Logger:
         }
 
     def load_state_dict(self, state: Mapping[str, object]) -> None:
-        """Raises Misfit, and changes nothing, if the state is not that of a logger."""
+        """Raises Misfit, without any change, if the state is not that of a logger."""
         given = saved.mapping(state, "logger", self.state_dict())
         returns = [saved.number(x, "returns") for x in saved.sequence(given["returns"], "returns")]
         lengths = [saved.whole(x, "lengths") for x in saved.sequence(given["lengths"], "lengths", len(returns))]

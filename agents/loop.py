@@ -18,14 +18,14 @@ from envs import EnvironmentFailure, EnvironmentReplaced, Worlds, saved
 from envs.streams import resumed_seeds
 
 _MAX_INTERVAL = 100  # updates
-_SHIFTS_PER_INTERVAL = 10  # how often the policy shift is measured in the hooks' interval, or in _MAX_INTERVAL updates
-_MAX_CHUNK_STEPS = 20_000  # environment steps per call of `chunk`: Ctrl-C and the progress bar wait until it returns
-_MOST_IN_VAIN = 10  # replacements of processes without an update between them
+_SHIFTS_PER_INTERVAL = 10  # measurements of the policy shift per hook interval, or per _MAX_INTERVAL updates
+_MAX_CHUNK_STEPS = 20_000  # environment steps per call of `chunk`; Ctrl-C and the progress bar wait for its end
+_MOST_IN_VAIN = 10  # replacements of processes without an update in between
 RunChunk = Callable[[Worlds, ChunkPlan, Array], ChunkResult]
 
 
 class Trainable(Actor, Protocol):
-    """What the loop needs of an agent. See `agents.agent.Agent`."""
+    """What the loop uses of an agent. See `agents.agent.Agent`."""
 
     @property
     def n_steps(self) -> int: ...
@@ -36,10 +36,10 @@ class Trainable(Actor, Protocol):
 
 
 class Loop:
-    """Trains an agent on worlds. Its state, beside the agent's, is what a resumed run needs.
+    """Trains an agent on worlds. Its state and the agent's are what a resumed run needs.
 
-    `exact` tells whether the last `load_state_dict` brought the environments back; `inexact_resumes` counts those that
-    did not, over all of a run.
+    `exact` tells whether the last `load_state_dict` restored the environments; `inexact_resumes` counts the times in a
+    run when it did not.
     """
 
     def __init__(self, agent: Trainable, worlds: Worlds, seed: int) -> None:
@@ -48,15 +48,15 @@ class Loop:
         self.seconds = 0.0
         self.exact, self.inexact_resumes = True, 0
         self.logger = Logger()
-        self._training: Training | None = None  # the latest call of `run`
+        self._training: Training | None = None  # of the latest call of `run`
         self._obs: Array | None = None
-        self._state: Tensor | None = None  # of a recurrent agent
+        self._state: Tensor | None = None  # recurrent state
         self._between_iterations = True
         self._in_vain = 0  # replacements of processes since the last update
 
     def run(self, until: int, hooks: Sequence[AnyHook] = (), log_interval: int = 100) -> None:
-        """Trains until `step` reaches `until` or a hook stops it. Never takes more steps: the last rollout may be
-        shorter, and a remainder smaller than one step of every environment is left out.
+        """Trains until `step` reaches `until` or a hook stops training. Never takes more steps: the last rollout may be
+        shorter, and a remainder of less than one step of every environment is left out.
         """
         self.begin_episodes()
         start = Status(self.step, until, self.iteration, self.seconds, {}, ())
@@ -73,11 +73,11 @@ class Loop:
 
     @property
     def stopped(self) -> Stop | None:
-        """What ends the latest `run` early."""
+        """What ended the latest `run` early."""
         return None if self._training is None else self._training.stopped
 
     def _advance(self, training: Training) -> None:
-        """One or several iterations in one call; then the hooks."""
+        """Makes one or several iterations in one call, then calls the hooks."""
         assert self._obs is not None
         start, until = time.perf_counter(), training.until
         self._between_iterations = False
@@ -115,16 +115,16 @@ class Loop:
         return ChunkResult(1, metrics, episodes, obs, state=state)
 
     def _of_all_ranks(self, episodes: Sequence[Episode]) -> Sequence[Episode]:
-        """The finished episodes of all ranks, in the order in which they ended."""
+        """The finished episodes of all ranks, in order of completion."""
         if self.ranks.alone:
             return episodes
         return sorted(chain(*self.ranks.collect_present([*episodes])), key=lambda episode: episode.step)
 
     def _go_on(self, failure: EnvironmentReplaced, updates: int) -> None:
-        """Discards the rollout in which processes were replaced; goes on in the episodes of the other environments.
+        """Discards the rollout in which processes were replaced; continues the episodes of the other environments.
 
-        A recurrent agent, whose state is lost with the rollout, begins all episodes anew. Raises the failure if no
-        update was possible between too many of them.
+        A recurrent agent loses its state with the rollout, so all of its episodes restart. Raises the failure after too
+        many replacements without an update in between.
         """
         self._in_vain = 0 if updates else self._in_vain + 1
         if self._in_vain > _MOST_IN_VAIN:
@@ -136,35 +136,35 @@ class Loop:
         self.agent.on_reset()
 
     def _updates(self, plan: ChunkPlan, training: Training) -> int:
-        """Updates in the next chunk: up to one that a hook must see, and for a fraction of a second at most."""
+        """Updates in the next chunk: until one that a hook must see, and for a fraction of a second at most."""
         steps = plan.n_steps * self.worlds.total_envs
-        remaining = (plan.until - plan.step) // steps  # a shorter last rollout is a chunk by itself
+        remaining = (plan.until - plan.step) // steps  # a shorter last rollout is its own chunk
         return min(training.updates_ahead(steps), max(1, _MAX_CHUNK_STEPS // steps), remaining)
 
     def begin_anew(self) -> None:
-        """Counts steps from 0 again, so that schedules begin anew; new episodes begin."""
+        """Counts steps from 0 again, so that schedules restart; new episodes begin."""
         self.step, self.iteration, self.seconds, self._obs, self.logger = 0, 0, 0.0, None, Logger()
 
     def use(self, worlds: Worlds) -> None:
-        """Goes on in other environments, where new episodes begin, from random streams that were not used."""
+        """Switches to other environments, where new episodes begin with unused random streams."""
         self.worlds = worlds
         seeds = resumed_seeds(self.seed, self.step, self.worlds.total_envs)
         self.restart_episodes([*seeds[self.ranks.own(len(seeds))]])
 
     def begin_episodes(self) -> None:
-        """Resets the environments unless they are in the middle of training."""
+        """Resets the environments at the beginning, and after an interrupted iteration."""
         if self._obs is None or not self._between_iterations:  # an error or Ctrl-C interrupted an iteration
             self.restart_episodes()
 
     def restart_episodes(self, seeds: list[int | None] | None = None) -> None:
-        """Resets every environment, because its episode was interrupted or others have used it."""
+        """Resets every environment, after its episode was interrupted or others have used the environment."""
         self._obs, _ = self.worlds.reset(seed=seeds)
         self._state = None
         self.agent.on_reset()
         self._between_iterations = True
 
     def state_dict(self) -> dict[str, object]:
-        """Of all ranks: counters, and the worlds unless an iteration was interrupted, since they are then ahead."""
+        """Counters, and the worlds of all ranks; without worlds after an interrupted iteration, when they are ahead."""
         complete = self._between_iterations and self._obs is not None
         return {
             "step": self.step,
@@ -176,7 +176,7 @@ class Loop:
         }
 
     def _environments(self, complete: bool) -> dict[str, object]:
-        """The state of the environments of all ranks."""
+        """The state of all ranks' environments."""
         own: dict[str, object] = {
             "obs": np.asarray(self._obs) if complete else None,
             "state": self._state if complete else None,
@@ -191,7 +191,7 @@ class Loop:
             own = {name: share_of(state[name], self.ranks) for name in ("obs", "state", "worlds")}
         self.step, self.iteration = saved.whole(state["step"], "step"), saved.whole(state["iteration"], "iteration")
         self.seconds = saved.number(state["seconds"], "seconds", 0)
-        self.worlds.replaced = saved.whole(state.get("replaced", 0), "replaced")  # younger than the format
+        self.worlds.replaced = saved.whole(state.get("replaced", 0), "replaced")  # added after the format
         worlds = own["worlds"] if with_worlds else None
         restored = worlds is not None and self.worlds.load_state_dict(saved.mapping(worlds, "worlds"))
         self.exact = restored or (worlds is None and self.step == 0)
@@ -199,7 +199,7 @@ class Loop:
         self.inexact_resumes = earlier + (not self.exact)
         if restored:
             self._obs, self._state = self.worlds.saved_observations(own["obs"]), self._saved_state(own["state"])
-        elif not self.exact:  # new episodes, from random streams that the run has not used
+        elif not self.exact:  # new episodes, from unused random streams
             self.use(self.worlds)
 
     def _saved_state(self, value: object) -> Tensor | None:

@@ -24,7 +24,7 @@ def torch_threads(count: int) -> Iterator[None]:
 
 
 def say_compiling() -> None:
-    """Tells a script why it waits."""
+    """Prints why the script is waiting."""
     sys.stderr.write("compiling kernels for this machine, once\n")
 
 
@@ -32,7 +32,7 @@ _PACKAGES = ("actor-critic", "torch", "numba", "numpy", "gymnasium", "stable-bas
 
 
 def versions() -> dict[str, str]:
-    """The versions of this package, the packages that results depend on, Python and the operating system."""
+    """Versions of this package, the packages on which results depend, Python and the operating system."""
     packages = {name: _version(name) for name in _PACKAGES}
     return packages | {"python": platform.python_version(), "platform": platform.platform()}
 

@@ -1,4 +1,4 @@
-"""The random order of rows in which PPO takes its minibatches; the same in both engines."""
+"""The random order in which PPO uses the rows of a rollout; the same in both engines."""
 
 from collections.abc import Iterator, Mapping
 
@@ -14,7 +14,7 @@ GOLDEN, FIRST, SECOND = 0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111
 
 
 def mix(seed: Keys, count: Keys) -> Keys:
-    """The numbers of SplitMix64 from this seed, by their count, uint64; all differ. The fused engine compiles this.
+    """The `count`-th numbers of SplitMix64 from this seed, uint64; all are different. The fused engine compiles this.
 
     Source: Steele, Lea & Flood 2014, "Fast splittable pseudorandom number generators".
     """
@@ -26,13 +26,13 @@ def mix(seed: Keys, count: Keys) -> Keys:
 
 
 class Shuffle:
-    """Rows in the order of random keys, a fresh order in every epoch."""
+    """Shuffles rows by random keys, anew in every epoch."""
 
     def __init__(self, seed: int) -> None:
-        self.state = np.array([seed, 0], np.uint64)  # seed, number of keys drawn; the kernels count on it
+        self.state = np.array([seed, 0], np.uint64)  # seed, number of keys drawn; kernels use and update it
 
     def minibatches(self, rows: int, size: int) -> Iterator[Columns]:
-        """The rows of one epoch, `size` at a time; all at once need no order."""
+        """The rows of one epoch, `size` at a time; not shuffled if they form a single minibatch."""
         if size >= rows:
             yield slice(None)
             return

@@ -49,7 +49,7 @@ def check_target_entropy(target: Schedule | None, actions: Actions) -> None:
 
 
 class ConstrainedOptimizer:
-    """A torch optimizer over π_θ and V_φ, `inner`, whose step is clipped, bounded in KL and adapted to targets."""
+    """A torch optimizer, `inner`, over π_θ and V_φ, whose steps are clipped, bounded in KL and adapted to targets."""
 
     def __init__(self, policy: Policy, value: Value, settings: A2CSettings, ranks: Ranks = ALONE) -> None:
         self.policy, self.value, self.settings, self.ranks = policy, value, settings, ranks
@@ -61,7 +61,7 @@ class ConstrainedOptimizer:
 
     @property
     def inner(self) -> Optimizer:
-        """torch's optimizer; its groups are π_θ and V_φ."""
+        """torch's optimizer; its parameter groups are π_θ and V_φ."""
         return self._inner
 
     @inner.setter
@@ -78,7 +78,7 @@ class ConstrainedOptimizer:
     def adapt_entropy_coefficient(self, entropy: Tensor, progress: float) -> None:
         """With a target entropy: c ← c · exp(0.01 (H_target − H)), for the next update.
 
-        Source of the idea: Haarnoja et al. 2018, "Soft actor-critic algorithms and applications", section 5.
+        Idea: Haarnoja et al. 2018, "Soft actor-critic algorithms and applications", section 5.
         """
         if self.settings.target_entropy is not None:
             missing = value_at(self.settings.target_entropy, progress) - float(entropy)
@@ -89,7 +89,7 @@ class ConstrainedOptimizer:
     ) -> dict[str, Tensor]:
         """One step on the loss, within the bound on shift(), KL(π_before ‖ π_now). measure: see `needs_shift`.
 
-        Raises FloatingPointError if the gradient is not finite, before any parameter changes, or if shift() is not.
+        Raises FloatingPointError if the gradient is not finite (no parameter has changed then), or if shift() is not.
         """
         self.set_rates(progress)
         grad_norm, kl = self.differentiate(loss, progress), None
@@ -115,9 +115,9 @@ class ConstrainedOptimizer:
             group["lr"] = rate
 
     def differentiate(self, loss: Tensor, progress: float, share: float | None = None) -> Tensor:
-        """Computes the gradient of the loss, the mean over the rows of all ranks, clipped; returns its norm before.
+        """Computes and clips the gradient of the loss, the mean over all ranks' rows; returns its norm before clipping.
 
-        share: of the rows that are this rank's, see `Ranks.mean`. Raises FloatingPointError if it is not finite.
+        share: this rank's share of the rows, see `Ranks.mean`. Raises FloatingPointError if the norm is not finite.
         """
         parameters = [*chain(*self._contents.parameters)]
         for p in parameters:
@@ -136,14 +136,14 @@ class ConstrainedOptimizer:
         return grad_norm
 
     def _add_gradients(self, parameters: Sequence[Tensor], share: float | None) -> None:
-        """Replaces the gradient by its mean over the rows of all ranks: one sum of one flat tensor."""
+        """Replaces the gradient by its mean over the rows of all ranks, in a single sum of a flat tensor."""
         own = [torch.zeros_like(p) if p.grad is None else p.grad for p in parameters]
         flat = self.ranks.mean(torch.cat([g.flatten() for g in own]), share)
         for p, g in zip(parameters, flat.split([p.numel() for p in parameters]), strict=True):
             p.grad = g.view_as(p)
 
     def _follow_networks(self) -> None:
-        """The groups hold the networks' parameters, also of a module that was replaced."""
+        """Makes the groups hold the networks' current parameters, also if a module was replaced."""
         groups, now = self.inner.param_groups, self._contents.parameters
         if [*map(id, chain(*now))] != [id(p) for group in groups for p in group["params"]]:
             for group, parameters in zip(groups, now, strict=True):
@@ -152,9 +152,9 @@ class ConstrainedOptimizer:
                 del self.inner.state[p]
 
     def adapt_step(self, kl: Tensor | None, progress: float) -> dict[str, Tensor]:
-        """Moves the factor of π_θ's learning rate, or of kl_coef, toward target_policy_shift; returns what is logged.
+        """Moves the factor of π_θ's learning rate, or of kl_coef, toward target_policy_shift; returns metrics.
 
-        kl: KL(π_before ‖ π_after) of an update, None if it was not needed. Raises FloatingPointError if it is not
+        kl: KL(π_before ‖ π_after) of an update, None if it was not measured. Raises FloatingPointError if it is not
         finite.
         """
         rate = self.inner.param_groups[0]["lr"]
@@ -171,14 +171,14 @@ class ConstrainedOptimizer:
         return {"train/policy_shift_kl": kl, "train/learning_rate": torch.tensor(rate)}
 
     def _missing_shift(self, target: float, kl: float) -> float:
-        """gain · ln √(target / mean KL): KL ∝ step², so the root is the factor of the step that would meet the target.
+        """gain · ln √(target / mean KL): KL ∝ step², so the root is the factor by which the step meets the target.
 
-        The mean over 50 updates approaches the target. Single updates differ by orders of magnitude and most are near
-        0: a factor that followed each would grow until the next large update destroys the policy.
+        The mean over 50 updates approaches the target. Single updates differ by orders of magnitude, and most are near
+        0: a factor that follows each of them would grow until the next large update destroys the policy.
         """
         self.shifts = min(self.shifts + 1, SHIFT_HORIZON)
         self.mean_shift += (kl - self.mean_shift) / self.shifts
-        measured = max(self.mean_shift, 0.01 * target)  # bounds the growth of f where the policy does not move
+        measured = max(self.mean_shift, 0.01 * target)  # bounds the growth of f if the policy does not move
         return SHIFT_GAIN * 0.5 * math.log(target / measured)
 
     def state_dict(self) -> dict[str, object]:
@@ -189,7 +189,7 @@ class ConstrainedOptimizer:
         }
 
     def load_state_dict(self, state: Mapping[str, object]) -> None:
-        """Raises Misfit if the state is not that of an optimizer of these parameters."""
+        """Raises Misfit if the state does not fit an optimizer of these parameters."""
         load_optimizer(self.inner, state["optimizer"])
         step_factor, entropy_factor, penalty_factor = saved.sequence(state["factors"], "factors", 3)
         mean_shift, shifts = saved.sequence(state["shift"], "shift", 2)
@@ -201,7 +201,7 @@ class ConstrainedOptimizer:
 
 
 def optimizer(groups: Groups, settings: A2CSettings) -> Optimizer:
-    """The optimizer of the settings: RMSprop (α = 0.99) in torch's or TensorFlow's form, Adam, or a class by its name.
+    """The optimizer in the settings: RMSprop (α = 0.99) in torch's or TensorFlow's form, Adam, or a class by name.
 
     Raises ConfigError if the class cannot be imported or built, or changes the two groups.
     """
@@ -219,7 +219,7 @@ def _built(chosen: OptimizerClass, groups: Groups, kwargs: Mapping[str, object])
     try:
         build = cast(Callable[..., Optimizer], imported(chosen)) if isinstance(chosen, str) else chosen
         built = build(groups, **kwargs)
-    except (Exception, SystemExit) as error:  # whatever the module does while it is imported
+    except (Exception, SystemExit) as error:  # from anything that the module's import runs
         name = chosen if isinstance(chosen, str) else getattr(chosen, "__qualname__", repr(chosen))
         raise ConfigError(f"optimizer {name} cannot be built: {type(error).__name__}: {error}") from error
     if not isinstance(built, Optimizer) or len(built.param_groups) != 2:

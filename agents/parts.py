@@ -1,6 +1,6 @@
-"""The parts of an agent that a checkpoint holds: networks, optimizers, generators, and whatever has a `state_dict`.
+"""The parts of an agent in a checkpoint: networks, optimizers, generators, and everything with a `state_dict`.
 
-What is loaded may be anything. A part either takes its state whole or raises an exception, such as saved.Misfit.
+Loaded data may be anything. A part either takes its complete state or raises an exception, such as saved.Misfit.
 """
 
 from collections.abc import Mapping
@@ -22,11 +22,11 @@ Parts = Mapping[str, Generator | Stateful]
 
 
 def is_stateful(part: object) -> TypeGuard[Stateful]:
-    """Whether an object, not a class, has the methods. An isinstance check of the protocol is much slower."""
+    """Whether an object (not a class) has the methods; an isinstance check of the protocol is much slower."""
     return hasattr(part, "state_dict") and hasattr(part, "load_state_dict") and not isinstance(part, type)
 
 
-_NEEDED = {  # by the optimizers of this package, for a parameter that has been stepped
+_NEEDED = {  # state that this package's optimizers need for a parameter once it has been updated
     "RMSprop": {"step", "square_avg"},
     "RMSpropTFLike": {"step", "square_avg"},
     "Adam": {"step", "exp_avg", "exp_avg_sq"},
@@ -42,7 +42,7 @@ def state_of(parts: Parts) -> dict[str, object]:
 
 
 def load_state(parts: Parts, state: Mapping[str, object]) -> None:
-    """The inverse of `state_of`. Raises KeyError if a part is missing in `state`, Misfit if one does not fit."""
+    """The inverse of `state_of`. Raises KeyError if `state` lacks a part, Misfit if a part does not fit."""
     unknown = sorted(state.keys() - parts.keys() - {"extra"})
     if unknown:
         raise saved.Misfit(f"there is no place for its {unknown[0]}")
@@ -69,7 +69,7 @@ def _load_part(part: Generator | Stateful, state: object) -> None:
 def load_module(module: nn.Module, state: object) -> None:
     """Loads a module's `state_dict`. Raises Misfit if a name, dtype or shape differs.
 
-    Also if the order does: optimizers know parameters by their place.
+    The order must be the same too: optimizers identify parameters by position.
     """
     own = module.state_dict()
     given = tensors_like(state, own, "state")
@@ -82,15 +82,15 @@ def tensors_like(value: object, own: Mapping[str, object], where: str) -> dict[s
     """Name → tensor, with the names, dtypes and shapes of `own`."""
     given = saved.mapping(value, where, own)
     for name, tensor in own.items():
-        if isinstance(tensor, Tensor):  # a diverged network may hold NaN
+        if isinstance(tensor, Tensor):  # a diverged network may contain NaN
             saved.tensor_with_nan(given[name], f"{where} {name}", tensor.dtype, tensor.shape)
     return cast("dict[str, Tensor]", given)
 
 
 def load_optimizer(optimizer: Optimizer, state: object) -> None:
-    """Loads the `state_dict` of a torch optimizer, which checks nothing itself.
+    """Loads the `state_dict` of a torch optimizer, since torch validates nothing.
 
-    Numbers of the parameter groups are loaded; switches (true, false, None) keep the value that the constructor chose.
+    Numbers in the parameter groups are loaded; switches (true, false, None) keep the constructor's value.
     """
     given, own = saved.mapping(state, "optimizer", ("state", "param_groups")), optimizer.state_dict()
     groups = saved.sequence(given["param_groups"], "param_groups", len(own["param_groups"]))
@@ -119,7 +119,7 @@ def _group(value: object, own: Mapping[str, object]) -> dict[str, object]:
 
 
 def _number_like(value: object, own: object, where: str) -> object:
-    """A number, or a sequence of as many, as `own` is one."""
+    """A number, or a sequence of the same length, like `own`."""
     if isinstance(own, tuple | list):
         parts = saved.sequence(value, where, len(own))
         return type(own)(_number_like(part, current, where) for part, current in zip(parts, own, strict=True))
@@ -129,7 +129,7 @@ def _number_like(value: object, own: object, where: str) -> object:
 
 
 def _check_parameter_state(value: object, parameter: Tensor, needed: set[str]) -> None:
-    """Raises Misfit unless every entry needed is there and has the parameter's shape; the step is a number."""
+    """Raises Misfit unless every required entry exists and has the parameter's shape; the step is a number."""
     state = saved.mapping(value, "optimizer state")
     for name in needed if state else ():
         where, entry = f"optimizer state {name}", state.get(name)

@@ -23,7 +23,7 @@ from envs.streams import stream_seeds
 
 
 class Samples(NamedTuple):
-    """What the gradient steps of an update learn from: [1, T · N, …], or [T, N, …] if the networks are recurrent."""
+    """The data for an update's gradient steps: [1, T · N, …], or [T, N, …] for recurrent networks."""
 
     x: Tensor  # observations as the networks see them
     legal: Tensor | None
@@ -45,7 +45,7 @@ class Samples(NamedTuple):
 
 
 class Loss(NamedTuple):
-    """Of a minibatch."""
+    """The loss of a minibatch."""
 
     total: Tensor
     metrics: Metrics
@@ -53,13 +53,13 @@ class Loss(NamedTuple):
 
 
 class Added(NamedTuple):
-    """A term that an algorithm around PPO adds to the loss of every minibatch, of other policies at its states."""
+    """A term that an algorithm around PPO adds to every minibatch's loss, from other policies at the same states."""
 
     policies: Tensor  # parameters of K policies at the observations of a rollout, [T, N, K, P]
     term: Callable[[Loss, Tensor, float], Loss]  # the loss, the policies [1, B, K, P], progress → the loss with it
 
     def laid_out(self, samples: Samples) -> "Added":
-        """With the policies in the order of the samples."""
+        """The term, with the policies in the order of the samples."""
         return self if samples.recurrent is not None else self._replace(policies=self.policies.flatten(0, 1)[None])
 
     def __call__(self, loss: Loss, columns: Columns, progress: float) -> Loss:
@@ -126,13 +126,13 @@ class PPO(PPOSettings, A2C):
     def _epoch(
         self, samples: Samples, progress: float, losses: list[Metrics], norms: list[Tensor], added: Added | None
     ) -> bool:
-        """A gradient step on every minibatch, in random order; appends its metrics and the norm of its gradient.
+        """A gradient step on every minibatch, in random order; appends the metrics and gradient norms.
 
-        Returns whether all were made: a minibatch that exceeds 1.5 × target_kl ends the epoch before its step.
+        Returns whether all steps were made: a minibatch that exceeds 1.5 × target_kl ends the epoch before its step.
         """
         optimizer, size = self.learner.optimizer, self.batch_size
         if samples.recurrent is not None:
-            size = max(size // len(samples.x), 1)  # sequences
+            size = max(size // len(samples.x), 1)  # a number of sequences
         for columns, share in self._minibatches(samples, size):
             loss = self.loss(samples.take(columns), progress)
             loss = loss if added is None else added(loss, columns, progress)

@@ -8,7 +8,7 @@ from tqdm.auto import tqdm
 from agents.events import Status
 from agents.training import ANY_INTERVAL, Hook, Training
 
-_SHOWN = (("train/entropy", "entropy", ".3f"), ("train/policy_shift_kl", "KL shift", ".1e"))  # where an agent has them
+_SHOWN = (("train/entropy", "entropy", ".3f"), ("train/policy_shift_kl", "KL shift", ".1e"))  # if measured
 
 
 class ProgressBar(Hook):
@@ -17,7 +17,7 @@ class ProgressBar(Hook):
     interval = ANY_INTERVAL
 
     def __init__(self, total_timesteps: int, done: int = 0, hidden: bool | None = None) -> None:
-        """hidden: None hides it where standard error is no terminal."""
+        """hidden: None hides it unless standard error is a terminal."""
         self._bar = tqdm(
             total=total_timesteps, initial=done, unit=" steps", unit_scale=True, disable=hidden, leave=False
         )

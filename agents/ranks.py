@@ -1,8 +1,8 @@
-"""`Ranks`: the processes that train one agent together, each on its share of the environments.
+"""`Ranks`: the processes that train one agent together, each with its share of the environments.
 
-`torchrun --nproc-per-node=R -m rl.train ENV` starts them. Of N environments, rank r has those from r N/R on. All ranks
-make the same updates: what an update sums over the rollout, it sums over the ranks. So a run on R ranks is the run in
-one process but for rounding, and a checkpoint goes on with any number of ranks that divides N.
+`torchrun --nproc-per-node=R -m rl.train ENV` starts them. Of N environments, rank r has N/R, starting at r N/R. All
+ranks make the same updates: what an update sums over the rollout is summed over the ranks too. So a run on R ranks
+equals a run in one process up to rounding, and a checkpoint can resume on any number of ranks that divides N.
 """
 
 import os
@@ -20,16 +20,16 @@ from torch import Tensor
 from agents.settings.values import ConfigError
 
 T = TypeVar("T")
-_PATIENCE = timedelta(days=1)  # for a rank that evaluates or compiles; one that is gone is noticed at once
+_PATIENCE = timedelta(days=1)  # for a rank that evaluates or compiles; a lost one is noticed at once
 
 
 class RankLost(RuntimeError):
-    """Another rank is gone, so that this one cannot go on."""
+    """Another rank is lost, so this one cannot continue."""
 
 
 @dataclass(frozen=True)
 class Ranks:
-    """This process among those that train one agent. Every method but `own` is called by all ranks at once."""
+    """This process among those that train one agent. All ranks must call every method but `own` together."""
 
     index: int = 0
     count: int = 1
@@ -39,12 +39,12 @@ class Ranks:
         return self.count == 1
 
     def own(self, total: int) -> slice:
-        """The rows of this rank out of those of all environments."""
+        """This rank's rows out of those of all environments."""
         size = total // self.count
         return slice(self.index * size, (self.index + 1) * size)
 
     def add(self, x: Tensor, *others: Tensor) -> Tensor:
-        """Σ over ranks, in place; of all tensors at once. Raises RankLost if one is gone."""
+        """Σ over ranks, in place, for all tensors at once. Raises RankLost if a rank is lost."""
         if self.count > 1:
             with _noticing(self):
                 for work in [dist.all_reduce(each, async_op=True) for each in (x, *others)]:
@@ -52,7 +52,7 @@ class Ranks:
         return x
 
     def gather(self, x: Tensor, dim: int = 1) -> Tensor:
-        """The tensors of all ranks, of one shape, one after the other along the dimension of the environments."""
+        """Concatenates the ranks' tensors, all of one shape, along the dimension of the environments."""
         if self.count == 1:
             return x
         parts = [torch.empty_like(x) for _ in range(self.count)]
@@ -61,14 +61,14 @@ class Ranks:
         return torch.cat(parts, dim)
 
     def mean(self, x: Tensor, share: float | None = None) -> Tensor:
-        """Σ share · x over ranks. share: this rank's part of the rows that x is a mean of, by default 1 / count."""
+        """Σ share · x over ranks. share: this rank's share of the rows that x averages, by default 1 / count."""
         if self.count == 1:
             return x
         share = 1 / self.count if share is None else share
         return self.add(share * x if share else torch.zeros_like(x))
 
     def standardized(self, x: Tensor) -> Tensor:
-        """(x − mean) / (s + 1e-8), where s is the sample standard deviation over the elements of all ranks."""
+        """(x − mean) / (s + 1e-8), where s is the sample standard deviation over all ranks' elements."""
         n, total = x.numel(), float(x.sum())
         sums = self.add(torch.tensor([n, total], dtype=x.dtype))
         mean = sums[1] / sums[0]
@@ -99,7 +99,7 @@ ALONE = Ranks()
 
 
 def current() -> Ranks:
-    """The ranks that `joined` joined, else this process alone."""
+    """The ranks that `joined` joined; otherwise this process alone."""
     if dist.is_available() and dist.is_initialized():
         return Ranks(dist.get_rank(), dist.get_world_size())
     return ALONE
@@ -107,7 +107,7 @@ def current() -> Ranks:
 
 @contextmanager
 def joined() -> Iterator[Ranks]:
-    """Joins the other processes if torchrun started this one, and leaves them at the end."""
+    """Joins the other processes if torchrun started this one; leaves them at the end."""
     if int(os.environ.get("WORLD_SIZE", "1")) == 1:
         yield ALONE
         return
@@ -122,12 +122,12 @@ def joined() -> Iterator[Ranks]:
 def _noticing(ranks: Ranks) -> Iterator[None]:
     try:
         yield
-    except RuntimeError as error:  # of gloo, whose connection to another rank was closed
+    except RuntimeError as error:  # from gloo, if the connection to another rank was closed
         raise RankLost("another rank has ended") from error
 
 
 def concatenated(states: Sequence[object]) -> object:
-    """The state of all environments, from those of each rank: lists and arrays of a row per environment, by name."""
+    """All environments' state from the ranks' states: concatenates lists and arrays with a row per environment."""
     first = states[0]
     if isinstance(first, dict):
         return {key: concatenated([cast("dict[str, object]", state)[key] for state in states]) for key in first}
@@ -139,7 +139,7 @@ def concatenated(states: Sequence[object]) -> object:
 
 
 def refuse_several(name: str) -> None:
-    """Raises ConfigError if several processes train one agent, for an algorithm of this name that learns in one."""
+    """Raises ConfigError if several processes train an algorithm that supports only one. name: the algorithm's."""
     if not current().alone:
         raise ConfigError(
             f"torchrun trains one a2c or ppo in several processes; {name} learns in one: "
@@ -148,7 +148,7 @@ def refuse_several(name: str) -> None:
 
 
 def share_of(state: object, ranks: Ranks) -> object:
-    """This rank's share of what `concatenated` returned."""
+    """This rank's share of a state that `concatenated` returned."""
     if isinstance(state, dict):
         return {key: share_of(value, ranks) for key, value in state.items()}
     return state[ranks.own(len(state))] if isinstance(state, list | np.ndarray | Tensor) else state

@@ -39,7 +39,7 @@ def class_of(name: str) -> type[Agent]:
         cls = getattr(importlib.import_module(module), attribute)
     except (ImportError, AttributeError) as error:
         raise ConfigError(f"cannot import agent {name!r}: {error}") from error
-    except (Exception, SystemExit) as error:  # whatever the module does while it is imported
+    except (Exception, SystemExit) as error:  # from anything that the module's import runs
         raise ConfigError(f"cannot import agent {name!r}: {type(error).__name__}: {error}") from error
     if not (isinstance(cls, type) and issubclass(cls, Agent) and not isabstract(cls)):
         raise ConfigError(f"agent {name!r} is not a subclass of agents.Agent that can be built")

@@ -1,4 +1,4 @@
-"""What an agent is built from again: the environment and the settings of a checkpoint, and what replaces them."""
+"""What is needed to rebuild an agent: environment and settings from a checkpoint, and what replaces them."""
 
 from collections.abc import Mapping
 from typing import cast
@@ -12,7 +12,7 @@ from agents.settings.values import ConfigError
 from envs import EnvLike, Variant, saved
 from envs.absent import absent
 
-_WORLDS = {*Variant._fields, "num_envs", "backend"}  # settings without which environments cannot go on
+_WORLDS = {*Variant._fields, "num_envs", "backend"}  # without these, environments cannot continue
 
 
 def restored(
@@ -22,10 +22,10 @@ def restored(
     known: Mapping[str, object],
     changes: Mapping[str, object],
 ) -> tuple[EnvLike, dict[str, object], bool]:
-    """The environment, by default the saved id, or one that knows the spaces only; the settings; and whether the
-    environments go on as they were.
+    """The environment (by default the saved id, or one that knows only the spaces), the settings, and whether the
+    environments continue from their saved state.
 
-    known: name → type; changes: settings that replace the saved ones. Raises ConfigError for an unknown one.
+    known: name → type; changes: settings that replace saved ones. Raises ConfigError for an unknown setting.
     """
     changed = merge_layers(known, [("load", changes)])
     if "seed" in changed:
@@ -49,12 +49,12 @@ def restored(
 def _settings_on(
     read: Checkpoint, env: EnvLike | None, engine: str | None, known: Mapping[str, object]
 ) -> dict[str, object]:
-    """The settings in `known`, name → type. An environment object resets those that apply to an id only."""
+    """The settings in `known`, name → type. With an environment object, those that apply only to an id are reset."""
     settings = merge_layers(known, [(read.path, {key: x for key, x in read.settings.items() if key in known})])
     if engine is not None and "engine" in known:
         settings |= {"engine": engine}
     if env is None or isinstance(env, str):
         return settings
-    obs = read.loop.get("obs") if read.env is None else None  # an id has its number among the settings, or 8
+    obs = read.loop.get("obs") if read.env is None else None  # with an id, the settings contain the number, or it is 8
     count = len(obs) if isinstance(obs, np.ndarray) and obs.ndim and len(obs) else None
     return settings | settings_of_object(env, settings, count)

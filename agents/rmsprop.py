@@ -1,4 +1,4 @@
-"""RMSprop in torch's form, with less overhead, and in TensorFlow's; Adam. None of them loads torch's compiler."""
+"""RMSprop in torch's form, with less overhead, and in TensorFlow's form; Adam. None of them loads torch's compiler."""
 
 from collections.abc import Callable, Iterable
 from inspect import unwrap
@@ -15,9 +15,9 @@ Class = TypeVar("Class", bound=type[Optimizer])
 
 
 def without_compiler(optimizer: Class) -> Class:
-    """Takes the decorators off torch's methods that hide them from `torch.compile`.
+    """Removes the decorators of torch's methods that exclude them from `torch.compile`.
 
-    The first call of such a method imports the compiler, which takes a process as long as the import of torch.
+    The first call of a decorated method imports the compiler, which takes as long as importing torch.
     """
     for name in ("add_param_group", "load_state_dict", "state_dict", "zero_grad"):
         setattr(optimizer, name, unwrap(getattr(Optimizer, name)))
@@ -26,19 +26,19 @@ def without_compiler(optimizer: Class) -> Class:
 
 @without_compiler
 class Adam(torch.optim.Adam):
-    """torch's."""
+    """torch's Adam, without the compiler."""
 
 
 @without_compiler
 class RMSprop(torch.optim.RMSprop):
     """s ← α s + (1 − α) g², θ ← θ − lr · g / (√s + ε), from s = 0.
 
-    torch's sorts the tensors by device and type, which takes longer than the arithmetic of small networks.
+    torch's own sorts the tensors by device and type, which takes longer than the arithmetic of small networks.
     """
 
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]
-        """One step; torch's own for the first, which builds the state, and with any of its options."""
+        """One step; uses torch's own for the first step, which builds the state, and for any of torch's options."""
         learning = [[p for p in group["params"] if p.grad is not None] for group in self.param_groups]
         begun = all(self.state.get(p) for parameters in learning for p in parameters)
         if not begun or closure is not None or any(group[name] for group in self.param_groups for name in _OPTIONS):
@@ -61,8 +61,8 @@ class RMSprop(torch.optim.RMSprop):
 class RMSpropTFLike(Optimizer):
     """s ← α s + (1 − α) g², θ ← θ − lr · g / √(s + ε), from s = 1.
 
-    torch's RMSprop begins at s = 0 and has ε outside the root: its first steps are ten times as long, and it divides
-    by less where gradients are small. Source: tf.compat.v1.train.RMSPropOptimizer, as in the A3C and A2C of Atari.
+    torch's RMSprop starts at s = 0 and has ε outside the root: its first steps are ten times as long, and small
+    gradients get a smaller divisor. Source: tf.compat.v1.train.RMSPropOptimizer, as used by A3C and A2C on Atari.
     """
 
     def __init__(self, params: Groups, lr: float = 1e-2, alpha: float = 0.99, eps: float = 1e-5) -> None:

@@ -16,7 +16,7 @@ Metrics = Mapping[str, Tensor]
 
 
 class RecurrentStates(NamedTuple):
-    """The states of a recurrent agent during a rollout."""
+    """A recurrent agent's states during a rollout."""
 
     initial: Tensor  # float32[N, H], before the first observation
     after: Tensor  # float32[T, N, H], after each observation
@@ -28,19 +28,19 @@ class Rollout(NamedTuple):
     obs: Tensor  # [T, N, …], as the environment returned it
     action: Tensor  # int64[T, N] or float32[T, N, A], as the policy sampled it
     reward: Tensor  # float32[T, N]
-    next_obs: Tensor  # [T, N, …], the true successor, also where an episode ended
+    next_obs: Tensor  # [T, N, …], the true successor even at an episode's end
     terminated: Tensor  # bool[T, N]
     truncated: Tensor  # bool[T, N]
     behavior: Tensor  # float32[T, N, P], raw parameters of the policy that acted; −inf marks an illegal action
     recurrent_states: RecurrentStates | None = None  # of a recurrent agent
-    measure: bool = True  # whether the update shall measure the policy shift; a setting may need it anyway
+    measure: bool = True  # whether the update should measure the policy shift; a setting may require it anyway
 
     @property
     def ended(self) -> Tensor:
         return self.terminated | self.truncated
 
     def to(self, device: torch.device) -> "Rollout":
-        """The rollout on a device; itself if it is there. `collect` returns one on the CPU."""
+        """The rollout on a device; the same object if it is there. `collect` returns one on the CPU."""
         if self.obs.device == device:
             return self
         states = self.recurrent_states and RecurrentStates(*(moved(x, device) for x in self.recurrent_states))
@@ -56,7 +56,7 @@ class Episode(NamedTuple):
 
 
 class ChunkPlan(NamedTuple):
-    """The iterations that one call of `chunk` should make."""
+    """Iterations that one call of `chunk` should make."""
 
     updates: int
     n_steps: int  # of each environment per update
@@ -67,7 +67,7 @@ class ChunkPlan(NamedTuple):
 
 
 class ChunkResult(NamedTuple):
-    """The iterations that one call made, all of them complete."""
+    """Iterations that one call made, all complete."""
 
     updates: int
     metrics: Metrics  # float32[updates] each, or scalars of one update
@@ -78,7 +78,7 @@ class ChunkResult(NamedTuple):
 
 
 class Choice(NamedTuple):
-    """The actions that a policy chose."""
+    """Actions that a policy chose."""
 
     action: Tensor
     raw: Tensor  # parameters of the distribution that the action was drawn from
@@ -86,13 +86,13 @@ class Choice(NamedTuple):
 
 
 class Context(NamedTuple):
-    """What a policy needs beside observations."""
+    """What a policy needs in addition to observations."""
 
     legal: NDArray[np.bool_] | None = None  # [N, A], the legal actions; None if all are
     state: Tensor | None = None  # float32[N, H], recurrent state; None at the start of an episode
 
     def after(self, choice: Choice, legal: NDArray[np.bool_] | None, ended: NDArray[np.bool_]) -> "Context":
-        """The context of the next step; the recurrent state is zero where an episode ended."""
+        """The context of the next step; resets the recurrent state to zero where an episode ended."""
         if choice.state is None:
             return Context(legal)
         return Context(legal, choice.state.masked_fill(torch.from_numpy(ended)[:, None], 0.0))
@@ -112,7 +112,7 @@ def collect(
 ) -> tuple[Rollout, Array, list[Episode]]:
     """Runs N environments for n_steps from obs. Returns the rollout, the next observations, the finished episodes.
 
-    obs: [N, …]; step: environment steps taken before, which dates the episodes; state: of a recurrent actor.
+    obs: [N, …]; step: environment steps taken before, for the episodes' dates; state: of a recurrent actor.
     """
     context, states = Context(worlds.legal, state), list[Tensor]()
     rows: list[tuple[Array, Choice, Array, Array, Array, Array]] = []

@@ -1,4 +1,4 @@
-"""The policy shift: KL(π_before ‖ π_after) of an update, and steps shortened to stay within a bound on it."""
+"""The policy shift KL(π_before ‖ π_after) of an update, and shortening steps to bound it."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -20,7 +20,7 @@ def bounded(
     """Takes a step, shortens it until shift(), KL(π_before ‖ π_now), is within the bound, and returns that KL.
 
     KL grows with the square of a small step, so a step whose KL exceeds the bound is multiplied by 0.95 √(bound / KL),
-    up to nine times. If that is not enough, as on another policy's rollout, the policy's parameters are restored.
+    up to nine times. If that is not enough, for instance on another policy's rollout, the parameters are restored.
     """
     before = [] if bound is None else [p.clone() for p in parameters]
     step()
@@ -44,10 +44,10 @@ def shortened(
 
 
 class Shift:
-    """Divergences of the policy from the one that acted, means over the rollout's states; NaN until it is called."""
+    """Divergences of the policy from the one that acted, averaged over the rollout's states; NaN until called."""
 
     def __init__(self, policy: Policy, behavior: Tensor, now: Callable[[], Distribution], ranks: Ranks = ALONE) -> None:
-        """now(): the current policy on the rollout's states, of this rank."""
+        """now(): the current policy on this rank's states of the rollout."""
         self.ranks, self.now, self.before = ranks, now, policy.distribution(behavior)
         self.after: Distribution | None = None
 

@@ -7,30 +7,30 @@ from typing import NamedTuple, Protocol
 import torch
 from torch import Tensor
 
-MOMENT_DECAY = 0.999  # of the running mean of squares
-ADAPTIVE_EPS = 1e-8  # inside the root, of the adaptive form of ObGD
-INTENT_EPS = 1e-8  # outside the root, and the least divisor of an intentional step
-CLIP_DECAY, CLIP_DEVIATIONS = 0.9998, 20.0  # of the TD error, for intentional steps
+MOMENT_DECAY = 0.999  # decay of the running mean of squares
+ADAPTIVE_EPS = 1e-8  # inside the root, in adaptive ObGD
+INTENT_EPS = 1e-8  # outside the root; also the smallest divisor of an intentional step
+CLIP_DECAY, CLIP_DEVIATIONS = 0.9998, 20.0  # for clipping the TD error in intentional steps
 
 
 class Step(NamedTuple):
     size: Tensor  # scalar
-    delta: Tensor  # the TD error, or what the rule makes of it; scalar
-    divisors: Sequence[Tensor] | None  # d, as the parameters; None: 1
+    delta: Tensor  # TD error, possibly modified by the rule; scalar
+    divisors: Sequence[Tensor] | None  # d, shaped like the parameters; None: 1
 
 
 class StepRule(Protocol):
-    moments: list[Tensor]  # as the parameters; empty if the rule has none
-    state: Tensor  # float64[4], numbers that the rule keeps
+    moments: list[Tensor]  # shaped like the parameters; empty if the rule has none
+    state: Tensor  # float64[4], the rule's state
 
     def measure(self, traces: Sequence[Tensor], gradients: Sequence[Tensor], delta: Tensor, decay: float) -> Step:
-        """The step for these traces, whose last gradients are given. decay: γλ."""
+        """The step for these traces. gradients: those just added to the traces; decay: γλ."""
 
 
 class ObGD:
     """step = α / max(α κ max(|δ|, 1) ‖e‖₁, 1), d = 1.
 
-    To first order, a step changes ln π or V at s by at most |δ| / κ of an error of 1, so it does not overshoot.
+    To first order, a step changes ln π or V at s by at most min(|δ|, 1) / κ, for gradients of at most 1.
     Source: Elsayed, Vasan & Mahmood 2024, "Streaming deep reinforcement learning finally works", algorithm 3.
     """
 
@@ -50,7 +50,7 @@ class ObGD:
 
 
 class AdaptiveObGD(ObGD):
-    """ObGD with d = √(v̂ + 1e-8), where v is the running mean of (δ e)², and ‖e / d‖₁ in place of ‖e‖₁.
+    """ObGD with d = √(v̂ + 1e-8), where v is the running mean of (δ e)², and ‖e / d‖₁ instead of ‖e‖₁.
 
     Source: the appendix of the same paper.
     """
@@ -72,13 +72,13 @@ class AdaptiveObGD(ObGD):
 class Intentional:
     """step = η / √(σ̂ z), d = √v̂ + 1e-8: V(s) moves by η δ, ln π(a|s) by η δ / E|δ|.
 
-    v is the running mean of squared gradients, z = Σ e²/d, σ the running mean of n = Σ g²/d with decay γλ. |δ| is cut
-    at 20 times its running root mean square.
+    v is the running mean of squared gradients, z = Σ e²/d, σ the running mean of n = Σ g²/d with decay γλ. |δ| is
+    clipped at 20 times its running root mean square.
     Source: Sharifnassab et al. 2026, "Intentional updates for streaming reinforcement learning".
     """
 
     def __init__(self, intent: float, relative: bool, parameters: Sequence[Tensor]) -> None:
-        """intent: η; relative: whether to divide δ by its running mean size, as for the policy."""
+        """intent: η; relative: whether to divide δ by the running mean of |δ|, as for the policy."""
         self.intent, self.relative = intent, relative
         self.moments = [torch.zeros_like(p) for p in parameters]
         self.state = torch.zeros(4, dtype=torch.float64)  # steps, σ, running mean of δ², running mean of |δ|

@@ -1,4 +1,4 @@
-"""`StreamLearner`: what the engines of streaming actor-critic work on."""
+"""`StreamLearner`: the networks and training state on which the engines of streaming actor-critic work."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -41,12 +41,12 @@ def traces_of(net: nn.Module, settings: StreamSettings, overshoot: float, intent
 
 @dataclass(eq=False, kw_only=True)
 class StreamLearner(BaseLearner):
-    """What the engines of `StreamAC` work on."""
+    """The networks and training state on which the engines of `StreamAC` work."""
 
     settings: StreamSettings
     policy_traces: Traces
     value_traces: Traces
-    average: PolicyAverage | None  # the policy whose most likely action is taken
+    average: PolicyAverage | None  # policy for deterministic actions
     begins: Tensor  # bool[1], whether the next transition is the first of its episode
 
     parts = ("policy", "value", "policy_traces", "value_traces", "average", "obs_norm", "reward_norm", "generator")
@@ -77,7 +77,7 @@ class StreamLearner(BaseLearner):
         )
 
     def policy_for(self, deterministic: bool) -> Policy:
-        """The policy that acts: the averaged one where the most likely action is taken."""
+        """The policy that acts: the averaged one for deterministic actions."""
         return self.average.policy if deterministic and self.average else self.policy
 
     @property
@@ -91,7 +91,7 @@ class StreamLearner(BaseLearner):
         return network_obstacle(self.settings, self.policy, self.device)
 
     def reward(self, batch: Rollout) -> Tensor:
-        """The reward that is learned from: scaled, clipped, and normalized by statistics that include it."""
+        """The reward to learn from: scaled, clipped, and normalized by statistics that include it."""
         reward = self.scaled_reward(batch)
         if self.reward_norm is None:
             return reward
@@ -99,9 +99,9 @@ class StreamLearner(BaseLearner):
         return self.reward_norm(reward)
 
     def observe(self, batch: Rollout) -> None:
-        """Before V(s′): s′ joins the observation statistics, and s if its episode begins.
+        """Before V(s′): adds s′ to the observation statistics, and s if its episode begins.
 
-        Raises ConfigError if a module was replaced, whose parameters have no traces.
+        Raises ConfigError if a module was replaced, since its new parameters have no traces.
         """
         for network, traces in ((self.policy, self.policy_traces), (self.value, self.value_traces)):
             if [*map(id, network.parameters())] != [*map(id, traces.parameters)]:
@@ -115,7 +115,7 @@ class StreamLearner(BaseLearner):
             self.obs_norm.update(encode(self.obs_space, batch.next_obs))
 
     def finish(self, batch: Rollout) -> None:
-        """After an update: traces end with their episode, and the policy joins its average."""
+        """After an update: clears the traces at an episode's end, and adds the policy to its average."""
         self.begins.fill_(bool(batch.ended))
         for traces in (self.policy_traces, self.value_traces):
             traces.finish(bool(batch.ended))

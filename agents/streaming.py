@@ -1,4 +1,4 @@
-"""Streaming actor-critic: TD(λ) with eligibility traces, from one environment, one step and one update at a time."""
+"""Streaming actor-critic: TD(λ) with eligibility traces; one environment, and one update per step."""
 
 from collections.abc import Callable, Sequence
 from typing import ClassVar
@@ -40,7 +40,7 @@ class StreamAC(StreamSettings, ActorCritic):
 
     def learn_from(self, batch: Rollout, progress: float = 0.0) -> Metrics:
         """δ = r + γ (1 − terminated) V(s′) − V(s); e_V ← γλ e_V + ∇V(s); e_π ← γλ e_π + ∇ln π(a|s); then
-        φ ← φ + step · δ e_V and θ ← θ + step · (δ e_π + β ∇H), with the steps of a rule (`agents.step_rules`).
+        φ ← φ + step · δ e_V and θ ← θ + step · (δ e_π + β ∇H), with the steps of a step rule (`agents.step_rules`).
         """
         learner = self.learner
         x = learner.encoded(batch.obs)
@@ -74,11 +74,11 @@ class StreamAC(StreamSettings, ActorCritic):
         return {"train/policy_shift_kl": kl, **steps, **numbers}
 
     def _attainable(self, pi: Distribution, action: Tensor) -> Tensor | None:
-        """The share of an intentional step whose intent ln π(a|s) can still reach; None: all of it."""
+        """The share of an intentional step by which ln π(a|s) can still rise; None: all of it."""
         if self.step_rule != "intentional" or not self.attainable_intent or not isinstance(pi, DISCRETE):
             return None
         return pi.relative_score(action).clamp_max(1.0).squeeze()
 
     def _shift(self, before: Distribution, inputs: Inputs) -> Callable[[], Tensor]:
-        """KL(π_before ‖ π_now) at s, to be called without gradients."""
+        """A function that returns KL(π_before ‖ π_now) at s; call it without gradients."""
         return lambda: before.kl(self.policy(inputs.x, legal=inputs.legal)).mean().detach()

@@ -1,4 +1,4 @@
-"""Eligibility traces of a network's parameters, and the steps along them."""
+"""Eligibility traces of a network's parameters, and steps along them."""
 
 from collections.abc import Mapping, Sequence
 
@@ -8,11 +8,11 @@ from torch import Tensor, nn
 from agents.step_rules import StepRule
 from envs import saved
 
-TINY = 1e-30  # smaller traces are set to 0: denormal numbers are slow
+TINY = 1e-30  # smaller values become 0, since denormal numbers are slow
 
 
 class Traces:
-    """e ← γλ e + g, then w ← w + step · (δ e + push) / d, with the step and d of a rule (`agents.step_rules`).
+    """e ← γλ e + g, then w ← w + step · (δ e + push) / d, with step and d from a rule (`agents.step_rules`).
 
     Source: Sutton & Barto 2018, section 13.5.
     """
@@ -24,7 +24,7 @@ class Traces:
         self._gradients: Sequence[Tensor] = ()
 
     def gradients(self, of: Tensor) -> list[Tensor]:
-        """∇ of a scalar; 0 for parameters that are frozen or not used. Keeps the graph."""
+        """∇ of a scalar; 0 for frozen or unused parameters. Keeps the graph."""
         learning = [p for p in self.parameters if p.requires_grad]
         found = torch.autograd.grad(of, learning, retain_graph=True, allow_unused=True) if learning else ()
         by_parameter = dict(zip(learning, found, strict=True))
@@ -42,7 +42,7 @@ class Traces:
     def step(self, delta: Tensor, push: Sequence[Tensor] = (), share: Tensor | None = None) -> Tensor:
         """w ← w + step · (δ e + push) / d. Returns the step.
 
-        delta: the TD error, a scalar; push: as the parameters; share: of the rule's step, a scalar.
+        delta: the TD error, a scalar; push: shaped like the parameters; share: factor of the rule's step, a scalar.
         """
         size, delta, divisors = self.rule.measure(self.traces, self._gradients, delta, self.decay)
         size = size if share is None else size * share
@@ -54,7 +54,7 @@ class Traces:
         return size
 
     def finish(self, ended: bool) -> None:
-        """After an update: traces end with their episode, and at γλ = 0 with their step."""
+        """After an update: clears the traces at an episode's end, and after every step if γλ = 0."""
         if ended or self.decay == 0:
             self.reset()
 
@@ -70,7 +70,7 @@ class Traces:
         }
 
     def load_state_dict(self, state: Mapping[str, object]) -> None:
-        """Raises Misfit if the state is not that of traces of these parameters."""
+        """Raises Misfit if the state does not fit traces of these parameters."""
         for name, own in (("traces", self.traces), ("moments", self.rule.moments)):
             for e, other in zip(own, saved.sequence(state[name], name, len(own)), strict=True):
                 e.copy_(saved.tensor(other, name, e.dtype, e.shape))

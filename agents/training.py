@@ -1,4 +1,4 @@
-"""`Hook` and `Training`: what `learn` tells its hooks, and what they may ask for. See docs/hooks.md."""
+"""`Hook` and `Training`: the events of `learn`, and what hooks may request. See docs/hooks.md."""
 
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -10,49 +10,49 @@ from agents.rollout import Actor, Episode
 from agents.settings.values import ConfigError
 from envs import saved
 
-ANY_INTERVAL = 2**60  # the `interval` of a hook that need not see any particular update
+ANY_INTERVAL = 2**60  # `interval` of a hook that needs no particular update
 
 
 class Hook:
-    """What training tells at its events; a subclass defines the methods that it needs.
+    """Methods called at the events of training; a subclass defines those that it needs.
 
-    At every event the hooks are called in the order of their list. A hook may change the agent and call the methods of
-    `Training`. If it raises, training ends with its error.
+    At every event, the hooks are called in the order of their list. A hook may change the agent and call the methods of
+    `Training`. If a hook raises, training ends with its error.
     """
 
     interval: int = 1  # updates between calls of on_update, which may also come earlier
     step_interval: int = 0  # environment steps between calls of on_steps
-    defers_log: bool = False  # whether on_log may be called after later updates: the fused engine need not stop for it
+    defers_log: bool = False  # whether on_log may come after later updates: the fused engine then need not stop
 
     def on_begin(self, training: "Training") -> None:
-        """Before the first update of a call of `learn`."""
+        """Called before the first update of a call of `learn`."""
 
     def on_episode(self, training: "Training", episode: Episode) -> None:
-        """For each finished episode, after the updates that it ended in."""
+        """Called for each finished episode, after the updates in which it ended."""
 
     def on_update(self, training: "Training", status: Status) -> None:
-        """After one or several updates, at the latest when their number is a multiple of `interval`.
+        """Called after one or several updates, at the latest when their number is a multiple of `interval`.
 
-        The fused engine makes the updates in between in one call, so a small interval slows it down.
+        The fused engine makes all updates in between in one call, so a small interval slows it down.
         """
 
     def on_log(self, training: "Training", log: Log) -> None:
-        """After every `log_interval` updates, an argument of `learn`."""
+        """Called after every `log_interval` updates; `log_interval` is an argument of `learn`."""
 
     def on_steps(self, training: "Training") -> None:
-        """After the first update that reaches or passes a multiple of `step_interval` environment steps."""
+        """Called after the first update at or past each multiple of `step_interval` environment steps."""
 
     def on_evaluation(self, training: "Training", evaluated: Evaluated) -> None:
-        """After `agents.hooks.Evaluations` has evaluated the agent."""
+        """Called after `agents.hooks.Evaluations` has evaluated the agent."""
 
     def on_checkpoint(self, training: "Training", path: Path) -> None:
-        """After `agents.hooks.Checkpoints` has written a checkpoint."""
+        """Called after `agents.hooks.Checkpoints` has written a checkpoint."""
 
     def on_image(self, training: "Training", image: Image) -> None:
-        """After a hook has called `Training.show`."""
+        """Called after a hook has called `Training.show`."""
 
     def on_end(self, training: "Training") -> None:
-        """At the end of a call of `learn`, also of one that fails. `training.stopped`: what ended it early."""
+        """Called at the end of a call of `learn`, even if it failed. `training.stopped`: what ended it early."""
 
 
 Function = Callable[[Status], bool | None]
@@ -62,7 +62,7 @@ Training ends when it returns False."""
 
 
 class _Calls(Hook):
-    """The hook that calls a function."""
+    """A hook that calls a function."""
 
     def __init__(self, function: Function) -> None:
         self._function, self.interval = function, int(getattr(function, "interval", 1))
@@ -89,12 +89,12 @@ def _defines(hook: Hook, event: str) -> bool:
 
 
 class Training:
-    """A call of `learn`, as its hooks see it: where it stands, and what they may ask for."""
+    """A call of `learn`, as hooks see it: its progress, and what they may request."""
 
     def __init__(
         self, agent: Actor, start: Status, hooks: Sequence[AnyHook], log_interval: int, logger: Logger
     ) -> None:
-        """start: where training begins."""
+        """start: the state at the beginning."""
         self.agent, self.stopped = agent, None
         self.step, self.until, self.iteration, self.seconds = start[:4]  # as in `Status`
         self._hooks = [hook if isinstance(hook, Hook) else _Calls(hook) for hook in hooks]
@@ -112,7 +112,7 @@ class Training:
 
     @property
     def interval(self) -> int:
-        """The smallest number of updates between two of which a hook is told."""
+        """The smallest interval of updates that any hook needs to see."""
         return min([*self._intervals, self._log_interval if self._on_log else ANY_INTERVAL])
 
     def updates_ahead(self, steps: int) -> int:
@@ -128,7 +128,7 @@ class Training:
         self.stopped = self.stopped or Stop(by, why)
 
     def record(self, tag: str, value: float) -> None:
-        """Adds a number to the next `Log`, which holds the mean of all values under this tag since the last one."""
+        """Adds a number to the next `Log`, which averages all values under this tag since the last one."""
         self._logger.record(tag, float(value))
 
     def show(self, tag: str, picture: Picture) -> None:
@@ -143,7 +143,7 @@ class Training:
             hook.on_begin(self)
 
     def updated(self, status: Status) -> None:
-        """Tells of updates, in the order: episodes, updates, log, steps; logs that were deferred come first."""
+        """Notifies hooks of updates, in the order: episodes, updates, log, steps; deferred logs come first."""
         *deferred, last = self._split(status)
         before, self.step, self.iteration, self.seconds = self.step, status.step, status.iteration, status.seconds
         for part in deferred:
@@ -159,7 +159,7 @@ class Training:
                 hook.on_steps(self)
 
     def _split(self, status: Status) -> list[Status]:
-        """The updates up to each log in between, and the others. Times in between are interpolated."""
+        """Splits updates at each log in between. Times in between are interpolated."""
         first, updates = self.iteration, status.iteration - self.iteration
         every = self._log_interval
         cuts = range((first // every + 1) * every, status.iteration, every) if self._on_log else range(0)

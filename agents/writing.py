@@ -1,4 +1,4 @@
-"""Writes files: whole or not at all, never through a link, and with the path in every error."""
+"""Writes files completely or not at all, never through a link, and with the path in every error."""
 
 import os
 from collections.abc import Iterator
@@ -9,7 +9,7 @@ from typing import BinaryIO
 
 @contextmanager
 def naming(path: Path) -> Iterator[None]:
-    """Errors of the operating system then name this path."""
+    """Adds this path to errors of the operating system."""
     try:
         yield
     except OSError as error:
@@ -25,8 +25,8 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         with naming(path):
-            temporary.unlink(missing_ok=True)  # of a killed process with the same number
-            with temporary.open("xb") as file:  # fails where anything is, a link too
+            temporary.unlink(missing_ok=True)  # of a killed process with the same id
+            with temporary.open("xb") as file:  # fails if anything exists there, even a link
                 yield file
                 file.flush()
                 os.fsync(file.fileno())
@@ -37,7 +37,7 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Writes a file atomically. Lone surrogates, which UTF-8 cannot hold, become backslash escapes."""
+    """Writes a file atomically. Lone surrogates, which UTF-8 cannot encode, become backslash escapes."""
     with replacing(path) as file:
         file.write(text.encode("utf-8", "backslashreplace"))
 

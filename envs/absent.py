@@ -1,4 +1,4 @@
-"""Spaces as plain data, and an environment that has nothing else, for agents that are loaded only to predict."""
+"""Spaces as plain data, and an environment that has only spaces, for agents loaded only to predict."""
 
 from collections.abc import Callable
 from functools import partial
@@ -15,7 +15,7 @@ from envs.worlds import Worlds
 
 
 def to_plain(space: gym.Space[object]) -> dict[str, object]:
-    """A supported space as a checkpoint holds it; `from_plain` is the inverse."""
+    """The plain data that a checkpoint stores for a supported space; `from_plain` is the inverse."""
     if isinstance(space, spaces.Dict):
         parts: object = [[key, to_plain(part)] for key, part in space.spaces.items()]
     elif isinstance(space, spaces.Tuple):
@@ -33,14 +33,14 @@ def to_plain(space: gym.Space[object]) -> dict[str, object]:
 
 
 def from_plain(data: object) -> gym.Space[object]:
-    """The space that `to_plain` wrote. Raises Misfit if it cannot have written this."""
+    """The space that `to_plain` wrote. Raises Misfit if `to_plain` cannot have written the data."""
     content = saved.mapping(data, "space", ("kind", "parts"))
     kind, parts = saved.text(content["kind"], "space"), saved.sequence(content["parts"], "space")
     try:
         return cast("gym.Space[object]", _READERS[kind](parts))
     except saved.Misfit:
         raise
-    except Exception as error:  # of Gymnasium's constructors, or an unknown kind
+    except Exception as error:  # from Gymnasium's constructors, or for an unknown kind
         raise saved.Misfit(f"space {saved.shown(kind)} cannot be built: {type(error).__name__}: {error}") from None
 
 
@@ -89,13 +89,13 @@ _READERS: dict[str, Callable[[list[object]], object]] = {
 
 
 class AbsentEnv(gym.Env[object, object]):
-    """An environment of which only the spaces are known: it can be reset, not stepped."""
+    """An environment that knows only its spaces: it can be reset, but not stepped."""
 
     def __init__(self, observation_space: gym.Space[object], action_space: gym.Space[object]) -> None:
         self.observation_space, self.action_space = observation_space, action_space
 
     def reset(self, *, seed: int | None = None, options: object = None) -> tuple[object, dict[str, object]]:
-        """Some observation."""
+        """Returns some observation of the space."""
         super().reset(seed=seed)
         self.observation_space.seed(0)
         return self.observation_space.sample(), {}
@@ -105,13 +105,13 @@ class AbsentEnv(gym.Env[object, object]):
 
 
 def absent_form(worlds: Worlds) -> dict[str, object]:
-    """What a checkpoint holds of environments that no name builds; `absent` is the inverse."""
+    """What a checkpoint stores for environments that cannot be built by name; `absent` is the inverse."""
     both = {"observations": worlds.env_obs_space, "actions": worlds.env_action_space}
     return {name: to_plain(space) for name, space in both.items()} | {"count": worlds.num_envs}
 
 
 def absent(form: object) -> tuple[Callable[[], AnyEnv], int]:
-    """A function that builds an AbsentEnv, and the number of environments. Raises Misfit if the form is not one."""
+    """A function that builds an AbsentEnv, and the number of environments. Raises Misfit for invalid data."""
     content = saved.mapping(form, "absent", ("observations", "actions", "count"))
     build = partial(AbsentEnv, from_plain(content["observations"]), from_plain(content["actions"]))
     return build, saved.whole(content["count"], "count", 1, 65_536)

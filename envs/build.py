@@ -1,4 +1,4 @@
-"""Builds one environment from an id, an object or a function; every failure becomes a message of one line."""
+"""Builds one environment from an id, an object or a function; every failure has a one-line message."""
 
 import importlib
 from collections.abc import Callable, Mapping
@@ -22,13 +22,13 @@ _EXTRAS = {"box2d": "box2d", "mujoco": "mujoco", "ale": "atari", "opencv": "atar
 
 
 class Variant(NamedTuple):
-    """Changes to an environment; the agents' settings of the same names fill it.
+    """Changes to an environment; the agents' settings of the same names fill the fields.
 
-    max_episode_steps: replaces the registered time limit, in steps of the agent. env_kwargs: arguments of the
-    environment's constructor, for an id only. frame_stack: number of latest observations in one, see `stack_frames`.
-    atari_preprocessing: Gymnasium's AtariPreprocessing (up to 30 no-ops, frames skipped by 4, 84 × 84, gray), which
-    gives images [k, 84, 84], for an Atari id only. wrappers: the innermost first, see `envs.names.parse_wrapper`;
-    frames are stacked outside of them.
+    max_episode_steps: replaces the registered time limit, in the agent's steps. env_kwargs: arguments of the
+    environment's constructor, only for an id. frame_stack: number of observations to stack, see `stack_frames`.
+    atari_preprocessing: Gymnasium's AtariPreprocessing (up to 30 no-ops, frame skip 4, 84 × 84, gray), which gives
+    images [k, 84, 84], only for an Atari id. wrappers: innermost first, see `envs.names.parse_wrapper`; frames are
+    stacked outside of them.
 
     >>> Variant(max_episode_steps=100, wrappers=("TimeAwareObservation",)).changes
     {'max_episode_steps': 100, 'wrappers': ('TimeAwareObservation',)}
@@ -83,7 +83,7 @@ def builder(
 
 
 def name_of(env: AnyEnv | VectorEnv) -> str:
-    """The id under which an environment is registered, or the name of its class."""
+    """The environment's registered id, or the name of its class."""
     spec = getattr(env, "spec", None)
     return str(spec.id) if spec is not None else type(env.unwrapped).__name__
 
@@ -124,14 +124,14 @@ def _build(env_id: str, variant: Variant) -> AnyEnv:
 
 
 def _elsewhere(env_id: str) -> str:
-    """How to name an environment that Gymnasium does not know by itself."""
+    """How to name an environment that is not registered in Gymnasium."""
     if env_id.endswith(".py"):
         return f"; name the class in the file: {env_id}:Class"
     return f"; of another package, name the module that registers it (gymnasium.register) or its class: module:{env_id}"
 
 
 def _constructed(make: Callable[..., AnyEnv], env_id: str, variant: Variant) -> AnyEnv:
-    """An environment of a class, or of a function that builds one."""
+    """An environment from a class, or from a function that builds one."""
     env = make(**(variant.env_kwargs or {}))
     if not isinstance(env, gym.Env):
         raise EnvironmentUsageError(f"{env_id!r} gave {shown(env)}, not a gymnasium.Env{_of_old_gym(env)}")
@@ -139,18 +139,18 @@ def _constructed(make: Callable[..., AnyEnv], env_id: str, variant: Variant) -> 
 
 
 def _of_old_gym(env: object) -> str:
-    """The way out for an environment of the package that Gymnasium replaced."""
+    """What to do about an environment of the old gym package."""
     old = any(base.__module__.partition(".")[0] == "gym" for base in type(env).__mro__)
     return "; Shimmy's GymV26Environment-v0 takes environments of the old gym, by env_kwargs" if old else ""
 
 
 def _registered(env_id: str, variant: Variant) -> AnyEnv:
-    # Gymnasium's checker would warn, on several lines, about what `Worlds` copies or refuses anyway
+    # Gymnasium's checker would print long warnings about what `Worlds` copies or rejects anyway
     return gym.make(env_id, variant.max_episode_steps, disable_env_checker=True, **(variant.env_kwargs or {}))
 
 
 def _atari(env_id: str, variant: Variant) -> AnyEnv:
-    """Observations are [84, 84], or [1, 84, 84] without frame stacking. The wrapper skips the frames."""
+    """Observations are [84, 84], or [1, 84, 84] without frame stacking. The wrapper, not the emulator, skips frames."""
     kwargs = dict(variant.env_kwargs or {})
     spec = gym.registry.get(env_id.rpartition(":")[2])
     if spec is not None and not str(spec.entry_point).startswith("ale_py"):
@@ -158,7 +158,7 @@ def _atari(env_id: str, variant: Variant) -> AnyEnv:
     if "frameskip" in kwargs:
         raise EnvironmentUsageError("atari_preprocessing skips frames itself: leave frameskip out of env_kwargs")
     env: AnyEnv = AtariPreprocessing(gym.make(env_id, None, disable_env_checker=True, frameskip=1, **kwargs))
-    env = limit_time(env, variant.max_episode_steps)  # outside, to count steps of the agent
+    env = limit_time(env, variant.max_episode_steps)  # outermost, so that it counts the agent's steps
     return env if variant.frame_stack > 1 else stack_frames(env, 1, env_id)
 
 
@@ -192,7 +192,7 @@ def _register_atari(env_id: str) -> None:
 
 
 def limit_time(env: AnyEnv, max_episode_steps: int | None) -> AnyEnv:
-    """Sets a time limit, replacing an outermost one; None keeps the environment as it is."""
+    """Sets a time limit, replacing an outermost one; None leaves the environment unchanged."""
     if max_episode_steps is None:
         return env
     return TimeLimit(env.env if isinstance(env, TimeLimit) else env, max_episode_steps)

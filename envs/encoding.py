@@ -1,6 +1,6 @@
-"""Values as plain data, which a checkpoint can hold, and back.
+"""Encodes values as plain data that a checkpoint can store, and decodes them.
 
-Numbers, text, arrays, containers of these, and NumPy generators (also those of spaces) are state; spaces, specs and
+Numbers, text, arrays, containers of these, and NumPy generators (also those of spaces) are state. Spaces, specs and
 functions are structure, which a constructor rebuilds. Anything else is not plain data.
 """
 
@@ -22,7 +22,7 @@ Encoded = tuple[str, object]
 STRUCTURE: Encoded = ("structure", None)
 _STRUCTURES = (gym.Space, EnvSpec, FunctionType, MethodType, BuiltinFunctionType, ModuleType, type)
 _CONTAINERS = ("list", "tuple", "dict", "deque")
-_MUTABLE = ("array", "text", "rng", "list", "dict", "deque")  # kinds of which two attributes may share one
+_MUTABLE = ("array", "text", "rng", "list", "dict", "deque")  # kinds whose objects several attributes may share
 _BIT_GENERATORS: dict[str, type[np.random.BitGenerator]] = {
     "PCG64": np.random.PCG64,
     "PCG64DXSM": np.random.PCG64DXSM,
@@ -33,23 +33,23 @@ _BIT_GENERATORS: dict[str, type[np.random.BitGenerator]] = {
 
 
 class NotPlainData(TypeError):
-    """An attribute holds an object whose state cannot be read as data."""
+    """An attribute holds an object whose state cannot be encoded."""
 
 
-NOT_PLAIN = (NotPlainData, TypeError, ValueError)  # torch raises the latter two for a dtype that it lacks
+NOT_PLAIN = (NotPlainData, TypeError, ValueError)  # torch raises the latter two for unsupported dtypes
 
 
 class Seen(NamedTuple):
-    """The mutable objects met so far, since one that two attributes share must come back as one."""
+    """The mutable objects encoded so far: an object that two attributes share must be decoded as one object."""
 
-    numbers: dict[int, int]  # id → place in the order in which they were encoded
-    blocked: set[int]  # ids of unfinished containers, and of arrays of which only a view was encoded
+    numbers: dict[int, int]  # id → position in the order of encoding
+    blocked: set[int]  # ids of unfinished containers, and of arrays of which a view was encoded
 
 
 def encode(value: object, seen: Seen | None = None) -> Encoded:
     """The value as plain data, or STRUCTURE. Raises one of NOT_PLAIN if it is neither."""
     seen = Seen({}, set()) if seen is None else seen
-    if value is None or type(value) in (bool, int, float, str):  # not subclasses: an IntEnum, say, would need its class
+    if value is None or type(value) in (bool, int, float, str):  # not subclasses: an IntEnum needs its class
         return ("plain", value)
     if isinstance(value, np.generic) and value.dtype.kind in "biuf":
         return ("scalar", torch.from_numpy(np.array(value)))
@@ -100,7 +100,7 @@ def _encode_container(value: object, seen: Seen) -> Encoded:
 
 
 def _block_owner(value: Array, seen: Seen) -> None:
-    """Raises NotPlainData if a view shares its memory with what was met before, or with an object that is no array."""
+    """Raises NotPlainData for a view that shares memory with an object encoded before, or with one that is no array."""
     owner: object = value
     while isinstance(owner, np.ndarray) and owner.base is not None:
         owner = owner.base
@@ -112,7 +112,7 @@ def _block_owner(value: Array, seen: Seen) -> None:
 
 
 def _is_structure(value: object) -> bool:
-    """Whether the constructor rebuilds the value. Raises NotPlainData for a bound method, whose object has state."""
+    """Whether a constructor rebuilds the value. Raises NotPlainData for a bound method, whose object has state."""
     if isinstance(value, MethodType) and not isinstance(value.__self__, gym.Env):
         raise NotPlainData("a method of another object")
     if type(value) is partial:
@@ -125,7 +125,7 @@ def _is_fixed(value: object) -> bool:
 
 
 def _structural(parts: list[Encoded]) -> bool:
-    """Whether a container holds structure only. Raises NotPlainData if it mixes structure and state."""
+    """Whether a container holds only structure. Raises NotPlainData if it mixes structure and state."""
     skipped = sum(part is STRUCTURE or part[0] == "space" for part in parts)
     if 0 < skipped < len(parts):
         raise NotPlainData("a container of structure and state")
@@ -133,7 +133,7 @@ def _structural(parts: list[Encoded]) -> bool:
 
 
 def mutable_objects(value: object) -> list[object]:
-    """The mutable objects in a value that is not plain data: containers, what they hold, and objects of other types."""
+    """The mutable objects in a value that is not plain data: containers, their content, and objects of other types."""
     found, todo = dict[int, object](), [value]
     while todo:
         item = todo.pop()
@@ -149,7 +149,7 @@ def mutable_objects(value: object) -> list[object]:
 
 
 def fingerprint(encoded: object) -> str:
-    """Text that is the same for the same plain data, to the last bit."""
+    """A text that is equal exactly for bitwise equal plain data."""
     if isinstance(encoded, torch.Tensor):
         return f"{encoded.dtype}{tuple(encoded.shape)}{encoded.numpy().tobytes().hex()}"
     if isinstance(encoded, list | tuple):
@@ -162,7 +162,7 @@ def kind_of(encoded: object) -> str:
 
 
 def decode(encoded: object, shared: list[object]) -> object:
-    """The value that was encoded; of a space, its generator. shared: the mutable objects decoded so far, in order.
+    """The encoded value; for a space, its generator. shared: the mutable objects decoded so far, in order.
 
     Raises Misfit, TypeError, ValueError, LookupError, AttributeError, OverflowError or RuntimeError if `encode` cannot
     have returned it.
@@ -207,7 +207,7 @@ def _decode_container(kind: str, value: object, shared: list[object]) -> object:
 
 
 def _generator(state: dict[str, object]) -> np.random.Generator:
-    """A generator in this state, of which NumPy does not check the positions in its buffers."""
+    """A generator in this state; checks the buffer positions, which NumPy does not check."""
     bit_generator = _BIT_GENERATORS[saved.text(state["bit_generator"], "snapshot")]()
     if isinstance(bit_generator, np.random.MT19937):
         saved.whole(saved.mapping(state["state"], "snapshot")["pos"], "snapshot", 0, 624)

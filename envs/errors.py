@@ -1,4 +1,4 @@
-"""What can go wrong between an agent and its environments; each type says whose mistake it was."""
+"""Errors between an agent and its environments; each type says who made the mistake."""
 
 import traceback
 import warnings
@@ -10,16 +10,16 @@ import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 
-_LONGEST = 300  # characters of an error's text in a message
-_LONGEST_VALUE = 80  # characters of a value in a message
+_LONGEST = 300  # characters of an error's text
+_LONGEST_VALUE = 80  # characters of a value
 
 
 class EnvironmentUsageError(ValueError):
-    """The arguments cannot be used as they are; nothing has run yet."""
+    """The arguments cannot be used; nothing has run yet."""
 
 
 class UnknownEnvironment(EnvironmentUsageError):
-    """No such environment id, or the package behind it is not installed."""
+    """There is no such environment id, or its package is not installed."""
 
 
 class UnsupportedSpace(EnvironmentUsageError):
@@ -29,7 +29,7 @@ class UnsupportedSpace(EnvironmentUsageError):
 class EnvironmentFailure(RuntimeError):
     """The environment raised while running, or returned something that cannot be learned from.
 
-    index: of the environment among those that are stepped together, if it is known.
+    index: of the environment among those stepped together, if known.
     """
 
     def __init__(self, message: str, index: int | None = None) -> None:
@@ -38,13 +38,13 @@ class EnvironmentFailure(RuntimeError):
 
 
 class WrongObservation(ValueError):
-    """An observation is not in its space. The message goes on after "returned an"."""
+    """An observation is not in its space. The message continues the words "returned an"."""
 
 
 class EnvironmentReplaced(EnvironmentFailure):
-    """Processes that died in a step were replaced. The transitions of that step cannot be used.
+    """Processes that died in a step were replaced. The transitions of that step must not be used.
 
-    obs: [N, …], the observations to go on from, those of new episodes where `replaced`, bool[N], is true.
+    obs: [N, …], the observations to continue from; where `replaced`, bool[N], is true, a new episode's first one.
     """
 
     def __init__(self, obs: NDArray[np.generic], replaced: NDArray[np.bool_]) -> None:
@@ -53,7 +53,7 @@ class EnvironmentReplaced(EnvironmentFailure):
 
 
 class EnvironmentWarning(UserWarning):
-    """The environment failed where nothing is lost."""
+    """The environment failed, but nothing was lost."""
 
 
 def reason(error: BaseException) -> str:
@@ -62,7 +62,7 @@ def reason(error: BaseException) -> str:
 
 
 def message_of(error: BaseException) -> str:
-    """The error's text in one line; if it has none, or raises when it is asked for it, the line that raised it."""
+    """The error's text in one line; if it has none, or str() raises, the line of code that raised the error."""
     try:
         text = " ".join(str(error).split())
     except Exception:
@@ -76,7 +76,7 @@ def _place(error: BaseException) -> str:
 
 
 def shown(value: object) -> str:
-    """A value in one line of text, which may come from an environment that raises when it is asked for it."""
+    """A value as one line of text; also for objects whose repr() raises."""
     try:
         text = " ".join(repr(value).split())
     except Exception:

@@ -1,4 +1,4 @@
-"""The optional packages: how to install them from where this package came from."""
+"""How to install the optional packages from the same source as this package."""
 
 import json
 import shlex
@@ -10,7 +10,7 @@ _NAME = "actor-critic"
 
 
 def install_command(extra: str) -> str:
-    """The command that adds an extra to this installation, be it a folder (editable or not), a URL or an index."""
+    """The command that adds an extra to this installation, from a folder (editable or not), a URL or an index."""
     try:
         recorded = distribution(_NAME).read_text("direct_url.json")  # PEP 610; absent if it came from an index
     except PackageNotFoundError:  # imported from a folder that is not installed

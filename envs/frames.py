@@ -1,4 +1,4 @@
-"""Stacked frames: the latest observations in one, each part of a Dict or Tuple by itself."""
+"""Frame stacking: joins the latest observations; each part of a Dict or Tuple is stacked separately."""
 
 from collections.abc import Mapping, Sequence
 from typing import cast
@@ -14,24 +14,24 @@ AnyEnv = Env[object, object]
 
 
 def stack_frames(env: AnyEnv, count: int, name: str) -> AnyEnv:
-    """Joins the latest k = `count` observations; at the start of an episode the first one is repeated.
+    """Joins the latest k = `count` observations; at the start of an episode, the first one is repeated.
 
     Vectors [D] become [k, D], gray images [H, W] become [k, H, W], and images with channels [H, W, k·C] or
-    [k·C, H, W]. Choices become k choices. Raises UnsupportedSpace as `check_observation_space`.
+    [k·C, H, W]. A Discrete choice becomes k choices. Raises UnsupportedSpace as `check_observation_space` does.
     """
     check_observation_space(env.observation_space, name)
     return _Joined(FrameStackObservation(_Copied(env), count), env.observation_space)
 
 
 class _Copied(ObservationWrapper[object, object, object]):
-    """Checked copies, since an environment may reuse the buffer that the stack would keep."""
+    """Checked copies, since an environment may reuse the buffer that the stack keeps."""
 
     def observation(self, observation: object) -> object:
         return copied(self.env.observation_space, observation)
 
 
 class _Joined(ObservationWrapper[object, object, object]):
-    """Joins stacks [k, …] as Gymnasium makes them. frame: the space of a single one."""
+    """Joins the frames of Gymnasium's stacks [k, …]. frame: the space of a single frame."""
 
     def __init__(self, env: FrameStackObservation, frame: Space) -> None:
         super().__init__(cast(AnyEnv, env))
@@ -58,7 +58,7 @@ def _stacked(space: Space, count: int) -> Space:
 
 
 def _joined(space: Space, stack: object) -> object:
-    """Images with channels along their channels; other stacks as they are."""
+    """Joins images with channels along the channels; leaves other stacks unchanged."""
     if isinstance(space, spaces.Dict):
         parts = cast("Mapping[str, object]", stack)
         return {key: _joined(inner, parts[key]) for key, inner in space.spaces.items()}

@@ -1,4 +1,4 @@
-"""Ctrl-C while a process starts: it would print a traceback out of whatever it is importing."""
+"""Holds back Ctrl-C while a process starts; otherwise it would print a traceback in the middle of its imports."""
 
 import signal
 from collections.abc import Iterator
@@ -8,11 +8,11 @@ from multiprocessing import resource_tracker
 
 @contextmanager
 def held_back() -> Iterator[None]:
-    """Holds Ctrl-C back from this thread, and from the processes that it starts until they call `receive`."""
+    """Holds back Ctrl-C from this thread, and from processes started inside until they call `receive`."""
     if not hasattr(signal, "pthread_sigmask"):  # Windows
         yield
         return
-    resource_tracker.ensure_running()  # a start of it, which the first process needs, would end this
+    resource_tracker.ensure_running()  # otherwise the first process would start it, which ends this blocking
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
@@ -21,6 +21,6 @@ def held_back() -> Iterator[None]:
 
 
 def receive() -> None:
-    """Receives Ctrl-C again, in a process that was started while it was held back."""
+    """Receives Ctrl-C again, in a process that was started inside `held_back`."""
     if hasattr(signal, "pthread_sigmask"):
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})

@@ -1,11 +1,11 @@
-"""How Numba compiles kernels: cached on disk, without the interpreter's lock, dividing as NumPy does (1/0 = ∞).
+"""Compiles kernels with Numba: cached on disk, without the GIL, with NumPy's division (1/0 = ∞).
 
-Numba recompiles a kernel when its own file changes, but not when the file of a kernel compiled into it does. So the
-kernels of a package are cached in a folder named after the text of all source files registered for the package, and
+Numba recompiles a kernel when its own file changes, but not when the file of a kernel compiled into it changes. So
+a package's kernels are cached in a folder named after a hash of all source files registered for the package and
 Numba's version.
 
-Numba unpickles what it finds there, so the folder is the user's alone; and it does not notice damage, so every file
-carries its SHA-256.
+Numba unpickles the cached files, so only the user may write to the folder; and Numba does not notice damage, so every
+file contains its SHA-256.
 """
 
 import hashlib
@@ -29,7 +29,7 @@ from numba.extending import overload
 _Overload = TypeVar("_Overload", bound=Callable[..., object])
 _STRICT: Any = {"error_model": "numpy", "_nrt": False}
 _FAST: Any = {**_STRICT, "fastmath": {"reassoc", "contract", "arcp", "nsz"}}
-_KEPT = 3  # folders of earlier versions of a package that are kept
+_KEPT = 3  # earlier versions of a package whose folders are kept
 _registered: dict[str, list[Path]] = {}
 
 
@@ -41,12 +41,12 @@ class Kernel(Protocol):
 
 
 def register_sources(package: str, files: Iterable[Path]) -> None:
-    """Names every file whose code or constants are compiled into kernels of this package, before they are defined."""
+    """Registers all files whose code or constants are compiled into a package's kernels, before they are defined."""
     _registered[package] = sorted(files)
 
 
 def sources_of(function: Callable[..., object]) -> tuple[str, list[Path]]:
-    """The package of a kernel and its registered files; its module and own file if the package has none."""
+    """A kernel's package and its registered files; without registered files, its module and its own file."""
     module = function.__module__
     package = module.rpartition(".")[0]
     if package in _registered:
@@ -55,7 +55,7 @@ def sources_of(function: Callable[..., object]) -> tuple[str, list[Path]]:
 
 
 def kernel(function: Callable[..., object]) -> Kernel:
-    """Compiles strictly: every operation as it is written.
+    """Compiles strictly: every operation as written.
 
     The kernel counts no references to arrays, because counting slows small updates. So it cannot make an array, only
     views of its arguments, and it must return numbers to Python.
@@ -64,7 +64,7 @@ def kernel(function: Callable[..., object]) -> Kernel:
 
 
 def allocating_kernel(function: Callable[..., object]) -> Kernel:
-    """`kernel` for a function that makes arrays. It must not return any: other kernels would never free them."""
+    """`kernel` for a function that creates arrays. It must not return any: other kernels would never free them."""
     return _cached(function, njit(nogil=True, **{**_STRICT, "_nrt": True})(function))
 
 
@@ -74,7 +74,7 @@ def fast_kernel(function: Callable[..., object]) -> Kernel:
 
 
 def overload_of(function: Callable[..., object], fast: bool = False) -> Callable[[_Overload], _Overload]:
-    """`numba.extending.overload` for kernels; fast: for those of `fast_kernel`."""
+    """`numba.extending.overload` for kernels; fast: with the options of `fast_kernel`."""
     decorated: Callable[[_Overload], _Overload] = overload(function, jit_options=_FAST if fast else _STRICT)
     return decorated
 
@@ -110,9 +110,9 @@ def compiling(on_compile: Callable[[], None] | None) -> Iterator[None]:
 
 @cache
 def _cache_folder(package: str, sources: tuple[Path, ...]) -> str | None:
-    """The folder of this version: beside this package, or else in the user's cache, or else a temporary one.
+    """The folder of this version: beside this package, else in the user's cache, else a temporary one.
 
-    None, with a warning, if none of them can be this user's alone.
+    None, with a warning, if none of them can be private to this user.
     """
     here = Path(__file__)
     texts = [numba.__version__.encode(), *(source.read_bytes() for source in (here, *sources))]
@@ -141,8 +141,8 @@ def _cache_folder(package: str, sources: tuple[Path, ...]) -> str | None:
 
 
 def _private_folder(root: Path) -> Path:
-    """A folder in root that only this user can enter. Raises OSError if it cannot be made, or is anything else."""
-    if not hasattr(os, "getuid"):  # Windows, where the roots are the user's own
+    """A folder in root that only this user can access. Raises OSError if it cannot be created, or exists otherwise."""
+    if not hasattr(os, "getuid"):  # Windows: the roots are private
         return root / "actor-critic-kernels"
     folder = root / f"actor-critic-kernels-{os.getuid()}"
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -159,11 +159,11 @@ class _Locator(caching._CacheLocator):
         self._folder = _cache_folder(package, tuple(sources))
 
     def get_cache_path(self) -> str:
-        assert self._folder is not None  # `_cached` asks before
+        assert self._folder is not None  # `_cached` checks this first
         return self._folder
 
     def get_source_stamp(self) -> str:
-        return ""  # the name of the folder stands for the sources
+        return ""  # the folder's name contains the hash of the sources
 
     def get_disambiguator(self) -> str:
         return str(self._line)
@@ -178,7 +178,7 @@ class _Impl(caching.CompileResultCacheImpl):
 
 
 class _Files(caching.IndexDataCacheFile):
-    """Files that carry their SHA-256. A damaged one, as after a power cut, counts as missing and is written anew."""
+    """Files with a SHA-256 checksum. A damaged file, for instance after a power failure, is written again."""
 
     def _dump(self, obj: object) -> bytes:
         data: bytes = super()._dump(obj)  # type: ignore[no-untyped-call]
@@ -196,7 +196,7 @@ class _Files(caching.IndexDataCacheFile):
 
 
 def _unpickled(raw: bytes, folder: str) -> object:
-    """What `_Files._dump` was given. Raises OSError, with a warning, if the bytes are damaged."""
+    """The object given to `_Files._dump`. Raises OSError, with a warning, if the bytes are damaged."""
     if hashlib.sha256(raw[32:]).digest() != raw[:32]:
         warnings.warn(f"damaged kernels are compiled anew; they are in {folder}", RuntimeWarning, stacklevel=2)
         raise OSError("wrong checksum")

@@ -1,4 +1,4 @@
-"""`make`: from an environment's id, a function, an environment or a vector environment to `Worlds`."""
+"""`make`: builds `Worlds` from an environment's id, a function, an environment or a vector environment."""
 
 from gymnasium import Env
 from gymnasium.vector import VectorEnv
@@ -13,7 +13,7 @@ from envs.names import full_id
 from envs.streams import stream_seeds
 from envs.worlds import Origin, Worlds
 
-_LONGEST_TIMEOUT = 1_000_000  # seconds; the system counts milliseconds in an int32
+_LONGEST_TIMEOUT = 1_000_000  # seconds; the operating system counts milliseconds in an int32
 
 
 def make(
@@ -35,24 +35,24 @@ def make(
     cannot be copied), or a vector environment in SAME_STEP mode. num_envs: N, by default 8 for a name or a function.
     seed: environment i draws from child i of its stream "environments". variant: changes to each environment.
 
-    backend: "sync" steps Gymnasium's environments one after the other. "native" steps compiled ones of classic
-    control, which go through the same states. "async" steps each in its own process, which pays off if a step takes a
-    millisecond or more; a function is called there. "envpool" takes envpool's environments, by envpool's ids. "auto"
-    is native for an id that has a native environment and no change but the time limit, and else sync.
+    backend: "sync" steps Gymnasium's environments one after another. "native" steps compiled classic-control
+    environments, which go through the same states. "async" steps each in its own process, which pays off if a step
+    takes a millisecond or more; a function is called in that process. "envpool" uses envpool's environments and ids.
+    "auto" is native for an id that has a native environment and changes only the time limit, and sync otherwise.
 
-    action_masks: whether the `action_mask` in the environments' infos is obeyed. None obeys it for an id whose
-    environment gives one; for other environments that give one, it raises EnvironmentUsageError.
+    action_masks: whether to obey the `action_mask` in the environments' infos. None obeys it for an id whose
+    environment provides one; for other environments that provide one, it raises EnvironmentUsageError.
     Observations that are neither Box nor Discrete are flattened, see `envs.observations.FlatObservation`.
 
-    step_timeout: seconds after which a step or a reset of "async" environments, or building them, raises
-    EnvironmentFailure, with the index of the environment that hangs; None waits forever. Other backends cannot
+    step_timeout: seconds after which a step, a reset or the building of "async" environments raises
+    EnvironmentFailure with the index of the environment that hangs; None waits forever. Other backends cannot
     interrupt an environment.
 
     on_crash: what happens when the process of an "async" environment dies in a step, or exceeds step_timeout: "fail"
     raises EnvironmentFailure. "restart" replaces the process and discards its episode: the step raises
     EnvironmentReplaced, with the observations to go on from.
 
-    part: (k, n) makes only the k-th, from 0, of n equal parts of the environments; their seeds are the same.
+    part: (k, n) makes only part k, counted from 0, of n equal parts of the environments, with the same seeds.
 
     Raises UnknownEnvironment (with the nearest known id), UnsupportedSpace, or EnvironmentUsageError.
 
@@ -89,7 +89,7 @@ def make(
 
 
 def _check_processes(backend: Backend, step_timeout: float | None, on_crash: OnCrash) -> None:
-    """Raises EnvironmentUsageError on settings that need environments in processes of their own."""
+    """Raises EnvironmentUsageError for settings that need environments in separate processes."""
     if step_timeout is not None and not 0 < step_timeout <= _LONGEST_TIMEOUT:
         raise EnvironmentUsageError(
             f"step_timeout must be positive and at most {_LONGEST_TIMEOUT:,} seconds, got {step_timeout:g}; "
@@ -103,7 +103,7 @@ def _check_processes(backend: Backend, step_timeout: float | None, on_crash: OnC
 
 
 def _size(count: int, part: tuple[int, int]) -> int:
-    """How many environments a part has."""
+    """The number of environments in a part."""
     if count % part[1]:
         raise EnvironmentUsageError(
             f"num_envs={count} cannot be divided among {part[1]} processes: make it a multiple of {part[1]}"
@@ -116,7 +116,7 @@ def _automatic(request: Request) -> type[BackendEnv]:
 
 
 def _refuse_changes(env: VectorEnv, num_envs: int | None, variant: Variant, backend: Backend) -> None:
-    """Raises EnvironmentUsageError if the arguments would change a vector environment, which is built already."""
+    """Raises EnvironmentUsageError if the arguments would change a vector environment, which is already built."""
     changes = variant.changes | ({} if num_envs in (None, env.num_envs) else {"num_envs": num_envs})
     for name, value in (changes | ({} if backend == "auto" else {"backend": backend})).items():
         raise EnvironmentUsageError(f"{name}={value} cannot apply to a vector environment: it is already built")

@@ -1,4 +1,4 @@
-"""Which actions an environment allows in each state: `action_mask` in its infos, as in Gymnasium's Taxi."""
+"""Legal actions in each state: `action_mask` in an environment's infos, as in Gymnasium's Taxi."""
 
 from collections.abc import Callable, Iterable
 from typing import cast
@@ -19,7 +19,7 @@ def maskable(space: object) -> bool:
 
 
 def check_maskable(space: Actions, env_id: str) -> None:
-    """Raises UnsupportedSpace unless single actions of the space can be forbidden."""
+    """Raises UnsupportedSpace unless the space has single actions that a mask can forbid."""
     if not maskable(space):
         raise UnsupportedSpace(
             f"{env_id} has {type(space).__name__} actions, which no mask can forbid; action masks are for Discrete, "
@@ -28,7 +28,7 @@ def check_maskable(space: Actions, env_id: str) -> None:
 
 
 def gives_masks(build: Callable[[], gym.Env[object, object]]) -> bool:
-    """Whether the infos of the first reset hold a mask. Builds a copy of the environment and closes it."""
+    """Whether the infos of the first reset contain a mask. Builds a copy of the environment and closes it."""
     copy = build()
     try:
         return KEY in copy.reset(seed=0)[1]
@@ -41,7 +41,7 @@ def gives_masks(build: Callable[[], gym.Env[object, object]]) -> bool:
 
 
 def legal_actions(infos: dict[str, object], space: Actions, num_envs: int, env_id: str) -> NDArray[np.bool_]:
-    """bool[N, A]; of MultiDiscrete actions the concatenated masks of its choices, [N, Σ A_k].
+    """The legal actions, bool[N, A]; for MultiDiscrete, the concatenated masks of its choices, [N, Σ A_k].
 
     Raises EnvironmentFailure if a mask is missing, has another shape, or allows no action.
     """
@@ -67,13 +67,13 @@ def legal_actions(infos: dict[str, object], space: Actions, num_envs: int, env_i
 
 
 def _failure(good: NDArray[np.bool_], env_id: str, text: str) -> EnvironmentFailure:
-    """good: bool[N], false for the environment to blame."""
+    """good: bool[N], false for the environment at fault."""
     i = int(np.argmin(good))
     return EnvironmentFailure(f"environment {i} ({env_id}) gave {text}", i)
 
 
 def _row(mask: object) -> NDArray[np.generic]:
-    """The masks of an action's choices, concatenated; without a number if that is not possible."""
+    """The masks of an action's choices, concatenated; empty if they cannot be concatenated."""
     try:
         return np.concatenate([np.ravel(part) for part in np.atleast_1d(cast("NDArray[np.generic]", mask))])
     except ValueError:

@@ -1,4 +1,4 @@
-"""The machine's memory, to refuse what cannot fit before anything starts."""
+"""The machine's memory, to reject what cannot fit before anything starts."""
 
 import os
 from pathlib import Path
@@ -7,7 +7,7 @@ _LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_b
 
 
 def shortage(needed: int) -> str:
-    """ "300.0 GiB, and this machine has 16.0 GiB"; "" if so many bytes fit, or if the machine does not tell."""
+    """ "300.0 GiB, and this machine has 16.0 GiB"; "" if `needed` bytes fit, or if the memory is unknown."""
     own = _machine_memory()
     return (
         ""
@@ -17,10 +17,10 @@ def shortage(needed: int) -> str:
 
 
 def _machine_memory() -> int | None:
-    """Bytes; None where the operating system does not tell."""
+    """In bytes; None if unknown."""
     try:
         sizes = [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")]
-    except (AttributeError, ValueError, OSError):  # not on Windows
+    except (AttributeError, ValueError, OSError):  # Windows
         return None
     texts = [Path(name).read_text(encoding="ascii").strip() for name in _LIMITS if Path(name).is_file()]
     return min(sizes + [int(text) for text in texts if text.isdigit()])

@@ -1,4 +1,4 @@
-"""What users name: environments by id or by class, and wrappers with arguments."""
+"""Parses names given by users: environments by id or class, and wrappers with arguments."""
 
 import ast
 import difflib
@@ -16,7 +16,7 @@ from gymnasium.envs.registration import find_highest_version, get_env_id, parse_
 
 
 def full_id(env_id: str) -> str:
-    """The id that Gymnasium takes for one without a version: "CartPole" → "CartPole-v1". Any other as it is."""
+    """Adds the latest version to an id without one: "CartPole" → "CartPole-v1". Returns any other id unchanged."""
     try:
         namespace, name, version = parse_env_id(env_id)
     except gym.error.Error:
@@ -33,9 +33,9 @@ def nearest(env_id: str, known: Iterable[str]) -> str:
 
 
 def load_module(name: str) -> ModuleType:
-    """Imports a module by its name, or a file "folder/file.py", which becomes the module `file`.
+    """Imports a module by name, or from a file "folder/file.py", which becomes the module `file`.
 
-    Raises ImportError, and what the module raises.
+    Raises ImportError, and whatever the module raises.
     """
     if not name.endswith(".py"):
         return importlib.import_module(name)

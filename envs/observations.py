@@ -1,4 +1,4 @@
-"""Observations part by part: checked against their space, copied, or flattened into one row."""
+"""Checks observations against their space part by part, copies them, or flattens them into one row."""
 
 from collections.abc import Iterator, Mapping
 from typing import cast
@@ -14,7 +14,7 @@ Container = spaces.Dict | spaces.Tuple[object]
 
 
 class FlatObservation(ObservationWrapper[object, object, object]):
-    """Observations in one row, numbered as by Gymnasium's FlattenObservation, which checks no part of them.
+    """Observations in one row, ordered as in Gymnasium's FlattenObservation, which does not check them.
 
     Raises WrongObservation if a part is not in its space.
     """
@@ -28,10 +28,10 @@ class FlatObservation(ObservationWrapper[object, object, object]):
 
 
 def checked(space: Leaf, value: object, path: str = "", count: int | None = None) -> Array:
-    """The value as an array of its space's shape and type; of a batch, [count, …].
+    """The value as an array with its space's shape and type; for a batch, [count, …].
 
-    NumPy would repeat an observation that is too short, cut 0.7 to 0 in a space of integers, and store 300 as 44 in
-    one of bytes; a negative choice would count from the end. Numbers beyond the bounds of a Box are left as they are.
+    Without these checks, NumPy would repeat an observation that is too short, truncate 0.7 to 0 in an integer space,
+    and store 300 as 44 in uint8; a negative choice would count from the end. Numbers beyond a Box's bounds are kept.
     Raises WrongObservation, which names the part by its path in the observation.
     """
     try:
@@ -51,7 +51,7 @@ def checked(space: Leaf, value: object, path: str = "", count: int | None = None
 
 
 def _holds(space: Leaf, array: Array, converted: Array) -> bool:
-    """Whether the conversion kept every whole number, and every choice exists."""
+    """Whether the conversion kept all integers, and all choices exist."""
     if space.dtype.kind != "f" and converted is not array and not np.array_equal(converted, array):
         return False
     if isinstance(space, spaces.Box):
@@ -68,7 +68,7 @@ def _wrong(space: Space, path: str, what: str) -> WrongObservation:
 
 
 def copied(space: Space, observation: object, path: str = "") -> object:
-    """The observation in new arrays, since an environment may reuse its own. Raises WrongObservation as `checked`."""
+    """A copy, since an environment may reuse its arrays. Raises WrongObservation as `checked` does."""
     if not isinstance(space, spaces.Dict | spaces.Tuple):
         return np.array(checked(cast(Leaf, space), observation, path), copy=True)
     parts = {key: copied(inner, part, where) for key, inner, part, where in _members(space, observation, path)}
@@ -76,9 +76,9 @@ def copied(space: Space, observation: object, path: str = "") -> object:
 
 
 def flat_rows(space: Space, observation: object, count: int | None = None) -> Array:
-    """Rows of the flat space, [1, D]; of a batch as vector environments give it, [count, D].
+    """Rows of the flat space, [1, D]; for a batch of a vector environment, [count, D].
 
-    Raises WrongObservation as `checked`.
+    Raises WrongObservation as `checked` does.
     """
     return np.concatenate(
         [_numbers(leaf, part, count or 1) for leaf, part in _leaves(space, observation, "", count)], 1
@@ -86,7 +86,7 @@ def flat_rows(space: Space, observation: object, count: int | None = None) -> Ar
 
 
 def _leaves(space: Space, observation: object, path: str, count: int | None) -> Iterator[tuple[Leaf, Array]]:
-    """The parts that are not containers, checked, in the order of `envs.spaces.leaves`."""
+    """The parts that are not containers, validated, in the order of `envs.spaces.leaves`."""
     if isinstance(space, spaces.Dict | spaces.Tuple):
         for _, inner, part, where in _members(space, observation, path):
             yield from _leaves(inner, part, where, count)
@@ -119,12 +119,12 @@ def _numbers(space: Leaf, value: Array, count: int) -> Array:
 
 
 def batched(space: Space, observation: object) -> tuple[Array, bool]:
-    """Rows of the flat space, [N, …], from one observation or from a batch as vector environments give it.
+    """Rows of the flat space, [N, …], from one observation or from a vector environment's batch.
 
-    Returns the rows, and whether there was a single observation. Raises ValueError if it does not fit the space.
+    Returns the rows, and whether the input was a single observation. Raises ValueError if it does not fit the space.
     """
     part, value = space, observation
-    while isinstance(part, spaces.Dict | spaces.Tuple):  # the first part tells whether it is a batch
+    while isinstance(part, spaces.Dict | spaces.Tuple):  # the first part decides whether it is a batch
         _, part, value, _ = next(_members(part, value, ""))
     array, shape = np.asarray(value), part.shape or ()
     single = array.shape == shape

@@ -1,7 +1,7 @@
-"""Probes: tiny environments with known answers; a failure of one points at one part of an actor-critic.
+"""Probes: tiny environments with known answers; each failing probe points at one part of an actor-critic.
 
 Importing this module registers them: `python -m rl.train envs.probes:TimeLimit-v0`. Episodes have a few
-steps, so that seconds of training reach the values below (γ is the agent's discount).
+steps, so seconds of training are enough to reach the values below (γ is the agent's discount).
 
 | id | the environment | what a correct agent learns |
 |---|---|---|
@@ -110,7 +110,7 @@ class ContinuousTarget(Probe):
 
 
 class Recall(Probe):
-    """Without a memory the last step looks the same in both contexts, and the best mean return is 0."""
+    """Without memory, the last step looks the same in both contexts, and the best mean return is 0."""
 
     def first(self) -> float:
         self.hidden, self.count = self.context(), 0
@@ -140,7 +140,7 @@ class ForbiddenAction(Probe):
 
 
 class TimeLimit(Probe):
-    """Gymnasium's TimeLimit wrapper truncates: the last observation shows state 1, that of the reset 0."""
+    """Gymnasium's TimeLimit wrapper truncates it: the last observation shows state 1, the one after reset state 0."""
 
     def step(self, action: object) -> Step:
         reward = float(self.buffer[0])
@@ -216,5 +216,5 @@ for name in (
         f"{name}-v0",
         entry_point=f"envs.probes:{name}",
         max_episode_steps=_LIMITS.get(name),
-        disable_env_checker=True,  # it would warn about the reused buffer, which is intended
+        disable_env_checker=True,  # would warn about the intentionally reused buffer
     )

@@ -1,9 +1,9 @@
-"""`Recorded`: brings an environment back by playing its episode again, where its state is not plain data.
+"""`Recorded`: restores an environment whose state is not plain data by replaying its episode.
 
-A physics engine, say, hides its state. What led to that state is plain data: the attributes before a reset, generators
-among them, and the actions since. Playing them again is exact if a reset discards whatever the attributes do not show.
-An object that outlives the reset may keep it, so an environment with such an object is not replayed; except Gymnasium's
-MuJoCo environments, whose reset clears the simulation.
+A physics engine, for instance, hides its state. What led to that state is plain data: the attributes before a reset,
+including generators, and the actions since. Replaying these is exact if a reset discards all state that the
+attributes do not show. An object that survives the reset may keep such state, so an environment with such an object
+is not replayed; the exception are Gymnasium's MuJoCo environments, whose reset clears the simulation.
 """
 
 from collections import Counter
@@ -21,19 +21,19 @@ from envs.errors import reason
 from envs.snapshot import Layers, capture, decode_layers, restore, separate
 from envs.spaces import Array
 
-_MUJOCO = "gymnasium.envs.mujoco.mujoco_env.MujocoEnv"  # by name, since importing it needs MuJoCo
-SPAN = 2_000  # steps after which the attributes are read again, at the next reset; reading costs as much as 15 steps
-LONGEST = 100_000  # steps that can be replayed; bounds memory and the time that a resume takes
+_MUJOCO = "gymnasium.envs.mujoco.mujoco_env.MujocoEnv"  # a name, since importing the class needs MuJoCo
+SPAN = 2_000  # steps after which the next reset reads the attributes again, which costs as much as 15 steps
+LONGEST = 100_000  # steps that can be replayed; bounds memory and the time of a resume
 
 
 class Replay(TypedDict):
-    """How to bring back an unfinished episode."""
+    """Everything needed to replay an unfinished episode."""
 
-    start: Layers  # the plain data before the reset of this episode or of an earlier one
-    seed: int | None  # that this reset was given
-    actions: Array  # [T, …], since then
-    resets: list[int]  # the numbers of actions after which further resets came
-    outcome: str  # a hash of the last observation, reward and flags, and of the generators
+    start: Layers  # plain data before the reset of this or an earlier episode
+    seed: int | None  # passed to that reset
+    actions: Array  # [T, …], since that reset
+    resets: list[int]  # numbers of actions after which later resets happened
+    outcome: str  # hash of the last observation, reward and flags, and of the generators
 
 
 Snapshot = Layers | Replay | None
@@ -69,18 +69,18 @@ def _is_rows(actions: Array) -> bool:
 class Recorded(gym.Wrapper[object, object, object, object]):
     """Records each episode from its reset on, unless the environment is plain data.
 
-    `active`: whether it records. If not, the environment inside may as well be stepped directly.
+    `active`: whether it records. If not, the inner environment can be stepped directly.
     """
 
     def __init__(self, env: AnyEnv) -> None:
         super().__init__(env)
-        self.active = True  # until the first reset shows that all is plain data
+        self.active = True  # until the first reset shows that all attributes are plain data
         self._opaque = False
         self._start: Layers | None = None  # None if the episode cannot be replayed
         self._seed: int | None = None
         self._actions: list[Array] = []
         self._resets: list[int] = []
-        self._last: tuple[object, ...] = ()  # what the last reset or step returned
+        self._last: tuple[object, ...] = ()  # last result of reset or step
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, object] | None = None
@@ -101,7 +101,7 @@ class Recorded(gym.Wrapper[object, object, object, object]):
         return answer
 
     def _reset_again(self) -> tuple[object, dict[str, object]]:
-        start, self._start = self._start, None  # stays None after an error, which leaves an unknown state
+        start, self._start = self._start, None  # stays None after an error, when the state is unknown
         self._last = answer = self.env.reset()
         self._start = start
         self._resets.append(len(self._actions))
@@ -139,7 +139,7 @@ class Recorded(gym.Wrapper[object, object, object, object]):
 
     @snapshot.setter
     def snapshot(self, given: object) -> None:
-        """Raises ValueError if it is of another environment, or the replay ends elsewhere; Misfit as `decoded` does."""
+        """Raises ValueError if it is another environment's or the replay ends differently; Misfit as `decoded` does."""
         state = decoded(given)
         if isinstance(state, list):
             restore(self.env, state)
@@ -155,7 +155,7 @@ class Recorded(gym.Wrapper[object, object, object, object]):
             raise ValueError(f"the episode cannot be played again: {reason(error)}") from error
         if not same:
             raise ValueError("the episode, played again, went differently")
-        self._start = state["start"]  # without what the environment inside has from its construction
+        self._start = state["start"]  # not the attributes from this environment's construction
 
     def _play(self, state: Replay) -> None:
         actions, resets, scalar = state["actions"], Counter(state["resets"]), isinstance(self.action_space, Discrete)
@@ -176,7 +176,7 @@ class Recorded(gym.Wrapper[object, object, object, object]):
 
 
 def _outlives(env: AnyEnv, before: list[object], after: list[object]) -> bool:
-    """Whether an object outlived a reset that may not have cleared it."""
+    """Whether an object survived a reset that may not have cleared it."""
     kept = {id(item) for item in before} & {id(item) for item in after}
     clears = any(f"{c.__module__}.{c.__name__}" == _MUJOCO for c in type(env.unwrapped).__mro__)
     return any(id(item) in kept and not (clears and _simulates(item)) for item in after)

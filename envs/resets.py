@@ -1,4 +1,4 @@
-"""Environments whose `reset` lacks a parameter of Gymnasium's, `seed` or `options`."""
+"""Supports environments whose `reset` lacks Gymnasium's parameter `seed` or `options`."""
 
 import inspect
 import warnings
@@ -12,7 +12,7 @@ AnyEnv = gym.Env[object, object]
 
 
 def with_full_reset(env: AnyEnv) -> AnyEnv:
-    """The environment, in which every layer, down to the innermost, can be reset with a seed and options."""
+    """The environment, where every layer, down to the innermost, can be reset with a seed and options."""
     if isinstance(env, gym.Wrapper):
         inner = with_full_reset(env.env)
         if inner is not env.env:
@@ -27,7 +27,7 @@ def with_full_reset(env: AnyEnv) -> AnyEnv:
 
 
 class _FullReset(gym.Wrapper[object, object, object, object]):
-    """Resets without options if there are none. takes_seed: whether the environment can be given one."""
+    """Does not pass empty options on. takes_seed: whether the environment's reset accepts a seed."""
 
     def __init__(self, env: AnyEnv, takes_seed: bool) -> None:
         super().__init__(env)
@@ -44,5 +44,5 @@ class _FullReset(gym.Wrapper[object, object, object, object]):
         if self.takes_seed:
             return self.env.reset(seed=seed)
         if seed is not None:
-            self.unwrapped.np_random = np_random(seed)[0]  # which its reset may use
+            self.unwrapped.np_random = np_random(seed)[0]  # its reset may use this generator
         return self.env.reset()

@@ -1,4 +1,4 @@
-"""Reads saved state, which may hold anything: each function returns a value of the type it names, or raises Misfit."""
+"""Validates saved state, which may contain anything: each function returns the type that it names, or raises Misfit."""
 
 import math
 import reprlib
@@ -13,11 +13,11 @@ _MAX_WHOLE = 2**62
 
 
 class Misfit(ValueError):
-    """Saved state is not of the form that is needed; the message says where and what was expected."""
+    """Saved state does not have the required form; the message says where, and what was expected."""
 
 
 def mapping(value: object, where: str, keys: Iterable[str] | None = None) -> dict[str, object]:
-    """A dict with text as keys; keys: the only ones allowed, all needed."""
+    """A dict with string keys; keys: exactly the keys that it must have."""
     if not isinstance(value, Mapping) or not all(isinstance(key, str) for key in value):
         raise _misfit(value, where, "a mapping with text as keys")
     if keys is not None and value.keys() != set(keys):
@@ -27,7 +27,7 @@ def mapping(value: object, where: str, keys: Iterable[str] | None = None) -> dic
 
 
 def sequence(value: object, where: str, length: int | None = None) -> list[object]:
-    """A list or tuple; length: the only one allowed."""
+    """A list or tuple; length: the required length."""
     if not isinstance(value, list | tuple) or length not in (None, len(value)):
         raise _misfit(value, where, "a list" if length is None else f"a list of {length}")
     return list(value)
@@ -40,7 +40,7 @@ def text(value: object, where: str) -> str:
 
 
 def whole(value: object, where: str, least: int = 0, most: int = _MAX_WHOLE) -> int:
-    """A whole number within these bounds."""
+    """An integer within these bounds."""
     if type(value) is not int or not least <= value <= most:
         raise _misfit(value, where, f"a whole number of at least {least}")
     return value
@@ -80,12 +80,12 @@ def array(value: object, where: str, dtype: np.dtype[np.generic], shape: Iterabl
 
 
 def shown(value: object) -> str:
-    """A short description of any value, in one line."""
+    """A one-line description of any value."""
     if isinstance(value, Tensor | np.ndarray):
         return _form(str(value.dtype).removeprefix("torch."), tuple(value.shape))
     try:
         return " ".join(reprlib.repr(value).split())[:120]
-    except ValueError:  # an integer of thousands of digits
+    except ValueError:  # integer with thousands of digits
         return f"a {type(value).__name__} too long to print"
 
 

@@ -1,9 +1,9 @@
-"""The state of a Python environment as plain data, which a checkpoint can hold and load without running code.
+"""The state of a Python environment as plain data, which a checkpoint can store and load without running code.
 
-Every layer, from the outermost wrapper to the environment itself, is read attribute by attribute, as `envs.encoding`
-does; the wrapped environment is structure, too. An attribute of another kind (a physics engine, say) cannot be
-captured; `envs.replay` brings back environments that have such attributes. State outside the attributes (global
-generators, closures, class attributes) is not captured.
+Reads every attribute of every layer, from the outermost wrapper to the environment itself, with `envs.encoding`; the
+wrapped environment counts as structure. Attributes of other kinds, such as a physics engine, cannot be captured;
+`envs.replay` restores environments with such attributes. State outside the attributes (global generators, closures,
+class attributes) is not captured.
 """
 
 from types import BuiltinFunctionType, FunctionType
@@ -13,19 +13,19 @@ import gymnasium as gym
 from envs import saved
 from envs.encoding import NOT_PLAIN, STRUCTURE, Encoded, Seen, decode, encode, kind_of, mutable_objects
 
-Layers = list[dict[str, Encoded]]  # encoded attributes by name, of each layer, the outermost first
+Layers = list[dict[str, Encoded]]  # for each layer, outermost first: attribute name → encoded value
 _METHODS = (FunctionType, BuiltinFunctionType, property)
-_ARGUMENTS = ("_saved_kwargs", "_ezpickle_args", "_ezpickle_kwargs")  # of the constructor, kept by Gymnasium
+_ARGUMENTS = ("_saved_kwargs", "_ezpickle_args", "_ezpickle_kwargs")  # constructor arguments kept by Gymnasium
 
 
 def capture(env: gym.Env[object, object]) -> Layers | None:
-    """The state of every layer; None if some attribute is not plain data."""
+    """The state of every layer; None if any attribute is not plain data."""
     layers, others = separate(env)
     return None if others else layers
 
 
 def separate(env: gym.Env[object, object]) -> tuple[Layers, list[object]]:
-    """The attributes that are plain data, and the objects that the other attributes consist of."""
+    """The attributes that are plain data, and the objects inside the other attributes."""
     own, seen, layers, others = layers_of(env), Seen({}, set()), Layers(), list[object]()
     for layer in own:
         encoded = dict[str, Encoded]()
@@ -44,8 +44,8 @@ def separate(env: gym.Env[object, object]) -> tuple[Layers, list[object]]:
 def restore(env: gym.Env[object, object], layers: object) -> None:
     """Writes captured attributes back.
 
-    Raises Misfit, before it changes anything, if `capture` cannot have returned these layers; ValueError if it
-    returned them for an environment with another number of layers.
+    Raises Misfit, before changing anything, if `capture` cannot have returned these layers; ValueError if they come
+    from an environment with another number of layers.
     """
     own, decoded = layers_of(env), decode_layers(layers)
     if len(own) != len(decoded):
@@ -55,7 +55,7 @@ def restore(env: gym.Env[object, object], layers: object) -> None:
             _check_attribute(layer, name, kind, own)
     for layer, attributes in zip(own, decoded, strict=True):
         for name, (kind, value) in attributes.items():
-            if kind == "space":  # keeps its identity; only its generator is restored
+            if kind == "space":  # the space stays; only its generator is restored
                 getattr(layer, name)._np_random = value
             else:
                 setattr(layer, name, value)

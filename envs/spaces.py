@@ -1,4 +1,4 @@
-"""The supported Gymnasium spaces, and conversions between them and what a policy observes and does."""
+"""Supported Gymnasium spaces, and conversions between environments' and policies' observations and actions."""
 
 from collections.abc import Iterator, Sequence
 from typing import Literal, cast
@@ -17,13 +17,13 @@ Flat = spaces.Box | spaces.Discrete
 Actions = spaces.Box | spaces.Discrete | spaces.MultiDiscrete | spaces.MultiBinary
 Leaf = Actions  # an observation space that is not a container
 Layout = Literal["channels last", "channels first", "gray", "no image"]
-_LONGEST = 160  # characters of a space in a message
-_MOST_NUMBERS = 10_000_000  # of an observation, one per choice if discrete, or choices of an action: 40 MB each
+_LONGEST = 160  # characters of a space in an error message
+_MOST_NUMBERS = 10_000_000  # in an observation (one per choice if discrete), or choices in an action: 40 MB each
 _LEAVES = (spaces.Box, spaces.Discrete, spaces.MultiDiscrete, spaces.MultiBinary)
 
 
 class StackedBox(spaces.Box):
-    """Stacked frames. layout: where their channels are, see `image_layout`."""
+    """Stacked frames. layout: position of the channels, see `image_layout`."""
 
     def __init__(self, low: Numbers, high: Numbers, layout: Layout) -> None:
         super().__init__(low, high, dtype=low.dtype)
@@ -31,9 +31,9 @@ class StackedBox(spaces.Box):
 
 
 def check_observation_space(space: object, env_id: str) -> Space:
-    """Returns the space if it is Box, Discrete, MultiDiscrete, MultiBinary, or a Dict or Tuple of these, also nested.
+    """Returns the space if it is Box, Discrete, MultiDiscrete, MultiBinary, or a nested Dict or Tuple of these.
 
-    Raises UnsupportedSpace otherwise, and if the space holds no number or too many.
+    Raises UnsupportedSpace otherwise, and for a space without numbers or with too many.
     """
     for path, leaf in _walk(space, ""):
         if not isinstance(leaf, _LEAVES) or leaf.dtype.itemsize > 8:  # torch has no wider types
@@ -52,7 +52,7 @@ def check_observation_space(space: object, env_id: str) -> Space:
 
 
 def _filter(space: object, path: str) -> str:
-    """The wrapper that keeps the other parts of a Dict."""
+    """The wrapper that keeps only the supported parts of a Dict."""
     keys = space.spaces if isinstance(space, spaces.Dict) else {}
     kept = ",".join(str(key) for key in keys if not path.startswith(f"[{key!r}]"))
     return f"wrappers=[FilterObservation:filter_keys=[{kept}]]" if kept else "gymnasium.wrappers.FilterObservation"
@@ -98,7 +98,7 @@ def _nearest(space: object) -> str:
 
 
 def _walk(space: object, path: str) -> Iterator[tuple[str, object]]:
-    """Every space inside that is not a container, with its path, in the order in which Gymnasium flattens them."""
+    """Every space inside that is not a container, with its path, in Gymnasium's order of flattening."""
     if isinstance(space, spaces.Dict):
         for key, inner in space.spaces.items():
             yield from _walk(inner, f"{path}[{key!r}]")
@@ -115,7 +115,7 @@ def leaves(space: Space) -> list[Space]:
 
 
 def is_flat(space: object) -> bool:
-    """Whether observations are used as they are; others become one row, see `envs.observations.FlatObservation`."""
+    """Whether observations are used unchanged; others become one row, see `envs.observations.FlatObservation`."""
     return isinstance(space, spaces.Box | spaces.Discrete)
 
 
@@ -125,9 +125,9 @@ def flat_form(space: Space) -> Flat:
 
 
 def image_layout(space: spaces.Box) -> Layout:
-    """Where the channels of an image are: in the smallest dimension, the last if equal, as in SB3.
+    """The position of the channels in an image: the smallest dimension, or the last one if equal, as in SB3.
 
-    Of stacked frames, where those of a frame are, since their own shape does not tell: 7 × 7 × 3 becomes 7 × 7 × 12.
+    Stacked frames keep the layout of a frame, since their own shape is ambiguous: 7 × 7 × 3 becomes 7 × 7 × 12.
     """
     if isinstance(space, StackedBox):
         return space.layout
@@ -139,13 +139,13 @@ def image_layout(space: spaces.Box) -> Layout:
 
 
 def brief(space: object) -> str:
-    """A space in one line of text; the middle of a long one is left out."""
-    text = " ".join(str(space).split())  # NumPy breaks long bounds over lines
+    """A space as one line of text; the middle of a long text is left out."""
+    text = " ".join(str(space).split())  # NumPy breaks long bounds into lines
     return text if len(text) <= _LONGEST else f"{text[: _LONGEST // 2]} … {text[-_LONGEST // 2 :]}"
 
 
 def policy_action_space(space: Actions) -> Actions:
-    """The space that a policy acts in: choices count from 0, whatever the environment's `start`, in one row."""
+    """The space in which a policy acts: one row, whose choices count from 0, whatever the environment's `start`."""
     if isinstance(space, spaces.Discrete):
         return spaces.Discrete(int(space.n))
     if isinstance(space, spaces.MultiDiscrete):
@@ -165,22 +165,22 @@ def factors(space: Actions) -> tuple[int, ...]:
 
 
 def choices(space: spaces.Discrete | spaces.MultiDiscrete) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """The numbers of choices and the first choices, int64 in the shape of the space."""
+    """The number of choices and the first choice, int64 in the space's shape."""
     sizes = space.n if isinstance(space, spaces.Discrete) else space.nvec
     return np.asarray(sizes, np.int64), np.asarray(space.start, np.int64)
 
 
 def span(space: spaces.Box) -> NDArray[np.float32]:
-    """high − low as single precision holds it: infinity where a bound is missing, or out of its range."""
+    """high − low in single precision: infinity if a bound is missing or out of range."""
     with np.errstate(over="ignore"):
         return space.high.astype(np.float32) - space.low.astype(np.float32)
 
 
 def to_env_action(space: Actions, action: Array) -> Array:
-    """A batch of policy actions, int[N], int[N, K] or float[N, A], as the environment wants them.
+    """Converts a batch of policy actions, int[N], int[N, K] or float[N, A], to the environment's actions.
 
     Discrete, MultiDiscrete: shifted by `start`. Box: clipped to the bounds. All but Discrete: reshaped to
-    [N, *shape]. The rollout keeps what the policy sampled, so this result is for the environment only.
+    [N, *shape]. Only for the environment: the rollout keeps what the policy sampled.
     """
     if isinstance(space, spaces.Discrete):
         index = action.astype(np.int64, copy=False)
@@ -198,8 +198,8 @@ def to_env_action(space: Actions, action: Array) -> Array:
 def to_policy_action(space: Actions, env_action: Array) -> Array:
     """The inverse of `to_env_action`: environment actions [N, *shape] as int64[N], int64[N, K] or float32[N, A].
 
-    Raises ValueError if they have another shape or type, or are not of the space. A Box need not contain them: what
-    lies outside is clipped for the environment. It must be finite.
+    Raises ValueError if their shape or type is wrong, or they are not in the space. Box actions may lie outside of the
+    bounds, since the environment gets them clipped, but must be finite.
     """
     shape = cast("tuple[int, ...]", space.shape)
     kinds = "f" if isinstance(space, spaces.Box) else "iub"
@@ -222,5 +222,5 @@ def to_policy_action(space: Actions, env_action: Array) -> Array:
 
 
 def first_row(mask: NDArray[np.bool_]) -> int:
-    """The number of the first row in which anything is true."""
+    """The index of the first row with any true value."""
     return int(np.argmax(mask.reshape(len(mask), -1).any(1)))

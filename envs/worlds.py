@@ -15,13 +15,13 @@ from envs.errors import EnvironmentFailure, EnvironmentReplaced, EnvironmentUsag
 from envs.masks import KEY, check_maskable, legal_actions
 from envs.spaces import Array, Flat, check_action_space, factors, policy_action_space, to_env_action
 
-_LARGEST = float(np.finfo(np.float32).max)  # a larger float64 would reach the networks as infinity
+_LARGEST = float(np.finfo(np.float32).max)  # a larger float64 would overflow to infinity in the networks
 Result = TypeVar("Result")
 Resume = Literal["state", "replay", "new episodes"]
 
 
 class Origin(NamedTuple):
-    """The arguments of `make` that worlds were built from; `Worlds.masked` and `backend` say what they led to."""
+    """The arguments of `make`; `Worlds.masked` and `backend` hold what was chosen."""
 
     env: EnvLike
     seed: int
@@ -32,10 +32,10 @@ class Origin(NamedTuple):
 
 
 class Worlds(VectorWrapper):
-    """N environments in SAME_STEP mode, whose observations, actions and episode ends are safe to learn from.
+    """N environments in SAME_STEP mode, with observations, actions and episode ends that are safe to learn from.
 
-    `obs_space` is the space of the observations that `reset` and `step` return, Box or Discrete: the flat form of
-    `env_obs_space`, the environment's own. `legal`: the actions allowed now, bool[N, A]; None without action masks.
+    `obs_space` is the space of the observations that `reset` and `step` return, Box or Discrete: the flat form of the
+    environment's own `env_obs_space`. `legal`: the actions allowed now, bool[N, A]; None without action masks.
 
     `step` takes the policy's actions (choices count from 0; Box may lie outside its bounds) and adds to `infos`:
 
@@ -44,8 +44,8 @@ class Worlds(VectorWrapper):
       and length, counted here.
 
     The first `reset` uses the seeds given at construction; later ones continue the environments' random streams.
-    Raises EnvironmentFailure when an environment raises or returns what cannot be learned from, EnvironmentReplaced
-    when the process of one was replaced.
+    Raises EnvironmentFailure if an environment raises or returns what cannot be learned from, EnvironmentReplaced if
+    a process was replaced.
     """
 
     env: BackendEnv
@@ -53,13 +53,13 @@ class Worlds(VectorWrapper):
     def __init__(
         self, env: BackendEnv, env_id: str, origin: Origin, seeds: list[int], masked: bool | None, parts: int = 1
     ) -> None:
-        """masked: whether action masks are obeyed; None raises EnvironmentUsageError if the environments give any.
+        """masked: whether to obey action masks; None raises EnvironmentUsageError if the environments provide any.
 
-        parts: the number of processes that step as many environments each.
+        parts: number of processes, each of which steps the same number of environments.
         """
         super().__init__(env)
         self.env_id, self.origin = env_id, origin
-        self.total_envs = self.num_envs * parts  # of all processes
+        self.total_envs = self.num_envs * parts  # over all processes
         threshold = None if env.spec is None else env.spec.reward_threshold
         self.reward_threshold = None if threshold is None else float(threshold)
         self.env_action_space = check_action_space(env.single_action_space, env_id)
@@ -74,22 +74,22 @@ class Worlds(VectorWrapper):
         self.masked = masked
         self.legal: Flags | None = None
         self._seeds: list[int] | None = seeds
-        self._began: Sequence[int | None] = seeds  # seeds of the random streams in use
+        self._began: Sequence[int | None] = seeds  # seeds of the current random streams
         self._checks_obs = isinstance(self.obs_space, gym.spaces.Box) and self.obs_space.dtype.kind == "f"
-        self.replaced = 0  # environments whose process died and was replaced
+        self.replaced = 0  # environments replaced because their process died or hung
         self._return = np.zeros(self.num_envs)
         self._length = np.zeros(self.num_envs, np.int64)
 
     @property
     def backend(self) -> str:
-        """The name of the backend in use."""
+        """Name of the backend in use."""
         return self.env.backend
 
     @property
     def resume(self) -> Resume:
-        """How `load_state_dict` brings the environments back, once they have been reset.
+        """How `load_state_dict` restores the environments; known once they have been reset.
 
-        "state": from their state, plain data. "replay": by playing the unfinished episodes again. "new episodes": not.
+        "state": from plain data. "replay": by replaying the unfinished episodes. "new episodes": not at all.
         """
         state = self.env.capture()
         if state is None:
@@ -103,14 +103,14 @@ class Worlds(VectorWrapper):
 
     @property
     def running(self) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-        """Return and length so far of each environment's episode, float64[N] and int64[N]; not copies."""
+        """Return and length so far of each environment's episode, float64[N] and int64[N]. Not copies."""
         return self._return, self._length
 
     def reset(self, *, seed: int | list[int | None] | None = None, options: Infos | None = None) -> tuple[Array, Infos]:
         seeds, self._seeds = self._seeds if seed is None else seed, None
         if seeds is not None:
             self._began = [seeds + i for i in range(self.num_envs)] if isinstance(seeds, int) else seeds
-        options = None if options is None else dict(options)  # Gymnasium pops reset_mask out of it
+        options = None if options is None else dict(options)  # Gymnasium removes reset_mask from it
         chosen = cast(Flags, (options or {}).get("reset_mask", np.ones(self.num_envs, bool)))
         self._return[chosen] = 0.0
         self._length[chosen] = 0
@@ -124,7 +124,7 @@ class Worlds(VectorWrapper):
         env_actions = to_env_action(self.env_action_space, actions)
         self._length += 1
         obs, reward, terminated, truncated, infos = self._named(lambda: self.env.step(env_actions))
-        if "_episode" in infos:  # from a wrapper around the environments
+        if "_episode" in infos:  # set by a wrapper inside
             infos = {key: value for key, value in infos.items() if key not in ("episode", "_episode")}
         next_obs = infos["next_obs"]
         self._return += reward
@@ -149,7 +149,7 @@ class Worlds(VectorWrapper):
         return EnvironmentReplaced(obs, replaced)
 
     def _read_masks(self, infos: Infos, chosen: Flags | None) -> None:
-        """chosen: the environments that were reset, and that the infos are of; None for all."""
+        """chosen: the environments that were reset, which the infos describe; None for all."""
         if self.masked:
             if chosen is not None and not chosen.all():
                 assert self.legal is not None
@@ -161,7 +161,7 @@ class Worlds(VectorWrapper):
             )
 
     def state_dict(self) -> dict[str, object]:
-        """Returns and lengths of the running episodes, and what brings the environments back, None if nothing does."""
+        """Returns and lengths of the running episodes, and the captured environments (None if that is impossible)."""
         return {
             "return": self._return.tolist(),
             "length": self._length.tolist(),
@@ -170,9 +170,9 @@ class Worlds(VectorWrapper):
         }
 
     def load_state_dict(self, state: dict[str, object]) -> bool:
-        """Continues from what `state_dict` returned. Returns False, with the next reset still to come, if it cannot.
+        """Continues from `state_dict`. Returns False if that is impossible; the caller must then reset.
 
-        Raises Misfit if it cannot be what `state_dict` of any worlds returned.
+        Raises Misfit if no `state_dict` can have returned this state.
         """
         captured = state.get(self.env.state_key)
         rows = saved.sequence(state["return"], "return")
@@ -182,19 +182,19 @@ class Worlds(VectorWrapper):
         lengths = [saved.whole(x, "length") for x in saved.sequence(state["length"], "length", self.num_envs)]
         shape = (self.num_envs, sum(factors(self.env_action_space)))
         legal = saved.array(state["legal"], "legal", np.dtype(bool), shape) if self.masked else None
-        self.reset()  # sets up what only a reset sets up; every captured value is then overwritten
+        self.reset()  # sets up what only a reset does; captured values then overwrite the rest
         try:
             self.env.restore(captured)
         except saved.Misfit:
             raise
-        except ValueError:  # of other environments or by another version of Gymnasium; or a replay went differently
+        except ValueError:  # other environments, another version of Gymnasium, or a replay with another outcome
             return False
         self._return[:], self._length[:] = returns, lengths
         self.legal = None if legal is None else legal.astype(bool, copy=False)
         return True
 
     def saved_observations(self, value: object) -> Array:
-        """The observations of a checkpoint, [N, …]. Raises Misfit if they are not in `obs_space`."""
+        """Observations of a checkpoint, [N, …]. Raises Misfit if they are not in `obs_space`."""
         space = self.obs_space
         same_kind = isinstance(value, np.ndarray) and value.dtype.kind == space.dtype.kind
         dtype = value.dtype if isinstance(value, np.ndarray) and same_kind else np.dtype(space.dtype)
@@ -204,7 +204,7 @@ class Worlds(VectorWrapper):
         return obs
 
     def _named(self, call: Callable[[], Result]) -> Result:
-        """The result of the call. Raises EnvironmentFailure if it raises, with all that is known of where."""
+        """The result of the call. Raises EnvironmentFailure if the call raises, with everything known about where."""
         try:
             return call()
         except EnvironmentFailure as failure:

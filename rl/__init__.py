@@ -1,4 +1,4 @@
-"""Everything that is run: the commands `python -m rl.…`, run directories, experiments."""
+"""Commands (`python -m rl.…`), run directories and experiments."""
 
 import sys
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from rl.run.shadows import refuse_shadows
 from rl.run.signals import exit_on_interrupt
 
-if sys.argv[:1] == ["-m"]:  # while Python looks for the command of `python -m rl.…`, whose imports take seconds
+if sys.argv[:1] == ["-m"]:  # while Python resolves `python -m rl.COMMAND`; the command's imports take seconds
     exit_on_interrupt()
 refuse_shadows()
 
@@ -32,7 +32,7 @@ _OFFERED = {
 
 
 def __getattr__(name: str) -> object:
-    """What `rl` offers is imported at its first use: it takes seconds, and `actor-critic` alone needs none of it."""
+    """Imports the names in `__all__` at first use: that takes seconds, and `actor-critic` alone needs none of them."""
     if name not in _OFFERED:
         raise AttributeError(f"module 'rl' has no attribute {name!r}")
     return getattr(import_module(_OFFERED[name]), name)
@@ -40,11 +40,11 @@ def __getattr__(name: str) -> object:
 
 MOVED = {f"rl.{name}": f"agents.{name}" for name in ("demonstrations", "loop", "rollout")} | {
     "rl.distributions": "agents.maths.distributions",
-}  # documented modules, by their names of version 0.1.0
+}  # modules documented in version 0.1.0 → where they are now
 
 
 class _MovedModules(MetaPathFinder, Loader):
-    """Finds a moved module under its former name, which then holds the same objects."""
+    """Finds a moved module under its former name; that module holds the same objects."""
 
     def find_spec(self, name: str, path: Sequence[str] | None, target: ModuleType | None = None) -> ModuleSpec | None:
         return ModuleSpec(name, self) if name in MOVED else None

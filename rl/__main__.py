@@ -1,6 +1,6 @@
-"""`actor-critic COMMAND …`: runs a command, as `python -m rl.COMMAND …` does; without one, lists them.
+"""`actor-critic COMMAND …`: runs a command, as `python -m rl.COMMAND …` does; without a command, lists them.
 
-The packages of this project are found before folders of the same names in the working directory.
+The packages of this project take precedence over folders of the same names in the working directory.
 """
 
 import ast
@@ -16,13 +16,13 @@ from rl.run.signals import exit_on_interrupt
 
 class Command(NamedTuple):
     name: str
-    arguments: str  # as its module's docstring shows them, such as "ENV"
-    purpose: str  # in one line
-    notes: str  # what the docstring says below
+    arguments: str  # as in the first line of the module's docstring, such as "ENV"
+    purpose: str  # one line
+    notes: str  # the rest of the docstring
 
 
 def commands() -> list[Command]:
-    """The files directly in rl/, by their docstrings; imports none of them."""
+    """The commands: the files directly in rl/, described by their docstrings, without importing them."""
     found = []
     for file in sorted(Path(__file__).parent.glob("[!_]*.py")):
         text = ast.get_docstring(ast.parse(file.read_text(encoding="utf-8"))) or ""
@@ -34,7 +34,7 @@ def commands() -> list[Command]:
 
 
 def main() -> None:
-    """Exit status 0 after the list or --version, 2 for an unknown command, and else the command's own."""
+    """Exits with 0 after the list or --version, with 2 for an unknown command, otherwise with the command's status."""
     exit_on_interrupt()
     name = sys.argv[1] if len(sys.argv) > 1 else "--help"
     if name in ("-h", "--help"):
@@ -44,7 +44,7 @@ def main() -> None:
     elif name not in (known := [command.name for command in commands()]):
         _refuse(name, known)
     else:
-        sys.path.append(os.getcwd())  # modules of the user's own, as after `python -m`
+        sys.path.append(os.getcwd())  # the user's own modules can be imported, as with `python -m`
         del sys.argv[0]
         runpy.run_module(f"rl.{name}", run_name="__main__", alter_sys=True)
 

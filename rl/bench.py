@@ -1,7 +1,7 @@
 """`python -m rl.bench`: times everything, in a quarter of an hour on a quiet machine; `--warm` only compiles.
 
-Writes results/bench/: bench.json, bench.md, bench.png and bench.pdf; with `--agent ppo` or `stream`, their pages; with
-`--of cores` or `watching`, those.
+Writes results/bench/: bench.json, bench.md, bench.png and bench.pdf. `--agent ppo` or `stream` and `--of cores` or
+`watching` write their own pages instead.
 """
 
 import os
@@ -39,14 +39,14 @@ def main(argv: list[str]) -> int:
         "--of", choices=("cores", "watching"), help="another page: bench/cores.md or watching.md, of A2C"
     )
     parser.add_argument("--repeats", type=at_least(1), default=7, metavar="N", help="interleaved repeats (7)")
-    parser.add_argument("--seconds", type=number, default=0.7, metavar="S", help="of each repeat, about (0.7)")
+    parser.add_argument("--seconds", type=number, default=0.7, metavar="S", help="approximate time per repeat (0.7)")
     parser.add_argument("--jax", metavar="PYTHON", help="an interpreter that has rejax and gymnax<1")
     parser.add_results("bench/")
     args = parser.parse_args(argv)
     if args.warm:
         _warm()
         return DONE
-    os.environ |= dict.fromkeys(_ONE_THREAD, "1")  # of the processes that are started here
+    os.environ |= dict.fromkeys(_ONE_THREAD, "1")  # for the processes started below
     if args.of and args.agent != "a2c":
         parser.error("--of times A2C: leave out --agent")
     if args.of or args.agent != "a2c":
@@ -95,7 +95,7 @@ _OTHERS = {
 
 
 def _warm() -> None:
-    """Kernels of either kind of action, for native worlds and for those in Python."""
+    """Compiles the kernels for discrete and continuous actions, for native and for Python environments."""
     for env_id in (WORLDS[0], WORLDS[-1]):
         for backend in ("native", "sync"):
             agent = A2C(env_id, engine="fused", backend=backend)
@@ -138,7 +138,7 @@ def _systems(shape: Shape) -> dict[str, systems.Build]:
 
 
 def _from_the_shell(bar: "tqdm[NoReturn]") -> list[Whole]:
-    """Our recipe with cold and with warm kernels, and SB3's defaults with as many steps as they need."""
+    """Wall time of our recipe with cold and with warm kernels, and of SB3 with its defaults, from the command line."""
     ours = ["rl.train", "CartPole-v1"]
     with tempfile.TemporaryDirectory() as empty:
         bar.set_description_str("from the shell, cold")

@@ -1,11 +1,11 @@
-"""`python -m rl.compare ENV`: ours beside Stable-Baselines3, many seeds, a table and a figure.
+"""`python -m rl.compare ENV`: our agents beside Stable-Baselines3's over many seeds, as a table and a figure.
 
-The lines: single-step and five-step updates at Stable-Baselines3's hyper-parameters, by either side, and our recipe for
-the environment. `--agents` chooses among them; `--line LABEL KEY=VALUE …` adds a line with its own settings; without
-presets, the lines make a sweep. `--suite zoo` trains every recipe and compares the scores with those of SB3's A2C with
-the settings of rl-baselines3-zoo, published there or trained here; `--suite unseen` trains environments without a
-recipe at the defaults and compares the scores with those of random actions. Finished runs with the same settings are
-reused; interrupted runs of ours resume from their checkpoints.
+By default, the lines are single-step and five-step updates with Stable-Baselines3's hyper-parameters, in both
+implementations, and our recipe for the environment. `--agents` chooses among them; `--line LABEL KEY=VALUE …` adds a
+line with its own settings; lines without presets make a sweep. `--suite zoo` trains every recipe and compares the
+scores with those of SB3's A2C with the settings of rl-baselines3-zoo, published there or trained here; `--suite
+unseen` trains environments that have no recipe with the default settings and compares the scores with those of
+random actions. Finished runs with the same settings are reused; our interrupted runs resume from their checkpoints.
 """
 
 from argparse import Namespace
@@ -36,9 +36,9 @@ def _parser() -> Parser:
     about = "; ".join(f"{suite.name}, {suite.about}" for suite in SUITES.values())
     parser.add_argument("--suite", choices=SUITES, help=f"many environments instead of ENV: {about}")
     parser.add_argument(
-        "--only", nargs="+", default=[], metavar="ENV", help="which of the suite to train (default all)"
+        "--only", nargs="+", default=[], metavar="ENV", help="environments of the suite to train (default all)"
     )
-    parser.add_argument("--agent", metavar="A", help="which agent the suite zoo trains (default a2c)")
+    parser.add_argument("--agent", metavar="A", help="agent that the suite zoo trains (default a2c)")
     parser.add_seeds(None, "0-9, or 0,3,7 (default 0-19, or the suite's own)")
     parser.add_argument(
         "--agents", nargs="+", choices=PRESETS, metavar="AGENT",
@@ -46,18 +46,18 @@ def _parser() -> Parser:
     )  # fmt: skip
     parser.add_argument(
         "--line", action="append", default=[], nargs="+", metavar=("LABEL", "KEY=VALUE"),
-        help="a line: its label, settings over the recipe, a YAML file instead of the recipe, agent=sb3; repeatable",
+        help="a line: its label, settings over the recipe, a YAML file instead of it, agent=sb3; repeatable",
     )  # fmt: skip
-    parser.add_argument("--name", type=file_name, help="of the files written (default comparison)")
+    parser.add_argument("--name", type=file_name, help="name of the files written (default comparison)")
     add_workplace(parser)
-    parser.add_argument("--total-timesteps", metavar="N", help="of every line but the recipe (default: the recipe's)")
+    parser.add_argument("--total-timesteps", metavar="N", help="for every line but the recipe (default: the recipe's)")
     parser.add_set("a setting of every line")
     parser.add_argument(
-        "--threshold", type=number, metavar="R", help="a training return to reach (default: the environment's own)"
+        "--threshold", type=number, metavar="R", help="training return to reach (default: the environment's threshold)"
     )
     parser.add_argument(
         "--timed", action="store_true",
-        help="draw the curves against seconds too, on logarithmic axes; train with --jobs 1 on a quiet machine",
+        help="also draw the curves against seconds, on logarithmic axes; train with --jobs 1 on a quiet machine",
     )  # fmt: skip
     parser.add_out()
     parser.add_results("ENV's results")
@@ -75,7 +75,7 @@ def main(argv: list[str]) -> int:
 
 
 def _suite(args: Namespace, command: str) -> int:
-    """Many environments, each with the suite's own settings."""
+    """Compares many environments, each with the suite's settings."""
     suite = SUITES[args.suite]
     if args.agent and args.suite != ZOO.name:
         raise ConfigError(f"--agent chooses the agent of --suite {ZOO.name}; {args.suite} trains a2c")
@@ -91,7 +91,7 @@ def _suite(args: Namespace, command: str) -> int:
 
 
 def _compare(args: Namespace, command: str) -> int:
-    """Several lines in one environment."""
+    """Compares several lines in one environment."""
     if args.only:
         raise ConfigError("--only chooses environments of a suite; give it with --suite")
     if args.agent:

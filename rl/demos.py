@@ -32,14 +32,12 @@ def main(argv: list[str]) -> int:
 def _parser() -> Parser:
     parser = Parser(prog="rl.demos", description="Record demonstrations of a trained agent.")
     parser.add_argument("run", type=Path, metavar="RUN", help="a run directory, or a checkpoint file")
-    parser.add_argument("--episodes", type=at_least(1), required=True, metavar="N", help="whole episodes to play")
+    parser.add_argument("--episodes", type=at_least(1), required=True, metavar="N", help="complete episodes to play")
     parser.add_argument(
         "--seed", type=parse_seed, metavar="S", help="seed of environments and actions (default: the run's)"
     )
     parser.add_argument("--stochastic", action="store_true", help="sample actions (default: take the most probable)")
-    parser.add_argument(
-        "--min-return", type=number, metavar="R", help="keep only the episodes that return at least this"
-    )
+    parser.add_argument("--min-return", type=number, metavar="R", help="keep only episodes with at least this return")
     parser.add_argument("--out", type=Path, metavar="FILE", help="(default: demonstrations.npz in RUN)")
     return parser
 

@@ -23,7 +23,7 @@ def main(argv: list[str]) -> int:
         "--episodes", type=at_least(1), metavar="N", help="episodes of each evaluation (default: as the run did)"
     )
     parser.add_argument("--seed", type=parse_seed, metavar="S", help="seed of the evaluation (default: the run's)")
-    parser.add_argument("--best", action="store_true", help="evaluate best.pt, the best of the evaluations in training")
+    parser.add_argument("--best", action="store_true", help="evaluate best.pt, the best checkpoint during training")
     args = parser.parse_args(argv)
     settings = RunSettings()
     if args.run.is_dir():

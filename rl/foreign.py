@@ -1,7 +1,7 @@
-"""`python -m rl.foreign`: trains environments of packages that this project does not know, beside random actions.
+"""`python -m rl.foreign`: trains environments of packages unknown to this project, beside random actions.
 
-Writes results/foreign/foreign.md and foreign.json. Packages conflict, so no Python has all of them: the command trains
-the environments of those that are installed, and keeps the rows of the others.
+Writes results/foreign/foreign.md and foreign.json. The packages conflict, so no Python environment has all of them:
+the command trains the environments of the installed packages and keeps the rows of the others.
 """
 
 from agents.machine import machine

@@ -1,4 +1,4 @@
-"""`python -m rl.gan`: trains GANs in one dimension, where everything is known, and shows what may go wrong.
+"""`python -m rl.gan`: trains one-dimensional GANs whose optima are known, and shows what can go wrong.
 
 Writes results/gan/: gan.md and gan.json, gan.png and questions.png, both as PDF too. Takes about two minutes.
 """

@@ -1,4 +1,4 @@
-"""`python -m rl.index`: writes results/README.md from the files beside it, and the aggregate over environments."""
+"""`python -m rl.index`: writes results/README.md and the aggregate over environments, from the files in results/."""
 
 from collections.abc import Sequence
 from itertools import chain
@@ -50,7 +50,7 @@ _OTHERS = {
     "gan/gan.md": "What can go wrong in a GAN, shown where the optimal discriminator is known?",
     "statistics/coverage.md": "How often do the 95 % intervals of these pages contain the truth?",
     "collapse/collapse.md": "Why does A2C with single-step updates fail on CartPole-v1?",
-}  # pages that this one does not repeat, and what they ask
+}  # pages that README.md only links, and the question that each answers
 
 _OTHER_FOLDERS = {file.partition("/")[0] for file in _OTHERS}
 
@@ -86,7 +86,7 @@ def _files(results: Path) -> list[Path]:
 
 
 def _overview(comparisons: Sequence[Compared]) -> list[str]:
-    """Environments down, lines across: interquartile means of the deterministic evaluations."""
+    """Interquartile means of the deterministic evaluations; one row per environment, one column per line."""
     labels = list(dict.fromkeys(label for each in comparisons for label in each.runs))
     rows = []
     for each in comparisons:
@@ -101,7 +101,7 @@ def _overview(comparisons: Sequence[Compared]) -> list[str]:
 
 
 def _equivalence(design: Design, found: Sequence[Compared], command: str, results: Path) -> list[str]:
-    """Writes the test's page, numbers and figure if the runs that it demands are there. Returns its section."""
+    """The section on the equivalence test. Writes its page, numbers and figure if all the required runs are there."""
     test, file = equivalence.judge(design, found), design.file
     if test is None:
         wanted = f"{len(design.seeds)} seeds in {len(design.environments)} environments"
@@ -119,7 +119,7 @@ def _equivalence(design: Design, found: Sequence[Compared], command: str, result
 
 
 def _aggregate(comparisons: Sequence[Compared], results: Path) -> list[str]:
-    """Over the environments whose scores can be normalized, for the lines that all of them have."""
+    """The aggregate over the environments whose scores can be normalized, for the lines that all of them have."""
     known = [each for each in comparisons if each.normalized(next(iter(each.runs))) is not None]
     labels = [label for label in known[0].runs if all(label in each.runs for each in known)] if known else []
     if len(known) < 2 or not labels:

@@ -1,7 +1,7 @@
-"""`python -m rl.lockstep`: ours beside Stable-Baselines3's: updates, collection, initialization, sampling, evaluation.
+"""`python -m rl.lockstep`: compares updates, collection, initialization, sampling, evaluation with Stable-Baselines3.
 
-Writes results/lockstep.md. Updates: a thousand in a row, in combinations of settings that hold every three values of
-different settings together at least once; `--all` takes every combination.
+Writes results/lockstep.md. Each case runs a thousand updates in a row. Its combinations of settings contain every
+triple of values of three different settings at least once; `--all` runs every combination.
 """
 
 from tqdm import tqdm
@@ -28,9 +28,9 @@ from rl.run.terminal import DONE, FAILED, Parser, at_least, run
 def main(argv: list[str]) -> int:
     parser = Parser(prog="rl.lockstep", description="Repeat what Stable-Baselines3 does with ours, and compare.")
     parser.add_argument(
-        "--all", action="store_true", help="every combination, not only those that cover every three values"
+        "--all", action="store_true", help="every combination, not only those that cover every triple of values"
     )
-    parser.add_argument("--updates", type=at_least(1), default=1000, metavar="N", help="in a row (default 1000)")
+    parser.add_argument("--updates", type=at_least(1), default=1000, metavar="N", help="updates each (default 1000)")
     parser.add_jobs("rows")
     parser.add_results("lockstep.md")
     args = parser.parse_args(argv)

@@ -1,7 +1,7 @@
-"""`python -m rl.plot RUN…`: draws any set of runs of one environment, finished or not, ours and Stable-Baselines3's.
+"""`python -m rl.plot RUN…`: draws runs of one environment, finished or not, ours and Stable-Baselines3's.
 
-Runs whose settings differ only in the seed make one line, with its mean and interval. Importing this module leaves
-`rl.plot(RUN, …)` callable, which returns the figure.
+Runs that differ only in the seed form one line, with its mean and interval. Importing this module leaves
+`rl.plot(RUN, …)` callable; it returns the figure.
 """
 
 from pathlib import Path

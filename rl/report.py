@@ -1,4 +1,4 @@
-"""`python -m rl.report RUN…`: one HTML file about runs, to send to somebody; with --serve, live while they train."""
+"""`python -m rl.report RUN…`: one self-contained HTML file about runs; with --serve, a live page while they train."""
 
 from contextlib import suppress
 from pathlib import Path
@@ -23,7 +23,7 @@ def main(argv: list[str]) -> int:
     )
     parser.add_argument(
         "--serve", type=at_least(0, 65_535), nargs="?", const=8000, metavar="PORT",
-        help="serve the report to this machine instead, live, until Ctrl-C (8000; 0: a free port)",
+        help="serve the report on this machine instead, live, until Ctrl-C (8000; 0: a free port)",
     )  # fmt: skip
     args = parser.parse_args(argv)
 
@@ -31,7 +31,7 @@ def main(argv: list[str]) -> int:
         return content(*lines_of(args.runs), args.film)
 
     if args.serve is not None:
-        newest()  # a mistake shows here
+        newest()  # raises on a mistake before the server starts
         with server(newest, args.serve) as serving, suppress(KeyboardInterrupt):
             print(f"http://127.0.0.1:{serving.server_port}/ until Ctrl-C", flush=True)
             serving.serve_forever()

@@ -1,9 +1,9 @@
-"""`python -m rl.sweep ENV`: searches hyper-parameters on tuning seeds; the best trial makes a recipe.
+"""`python -m rl.sweep ENV`: searches hyper-parameters on tuning seeds and can write the best trial as a recipe.
 
-Every trial trains the tuning seeds one after another, and ends early if its mean is below the median of the trials
-before it; or, with `--pruner halving`, trains all of them in parts, and ends early if it is not among the best third.
-The search is kept in OUT/ENV/sweep-NAME/; the same command resumes it, and extends it with more `--trials`.
-The page and its numbers go to RESULTS/ENV/NAME.md and .json.
+A trial trains the tuning seeds one after another, and stops early if its mean is below the median of the earlier
+trials. With `--pruner halving`, it trains all seeds in stages instead, and stops early if it is not in the best third.
+The search is stored in OUT/ENV/sweep-NAME/; the same command resumes it, and a larger `--trials` extends it.
+The page and its numbers are RESULTS/ENV/NAME.md and .json.
 """
 
 from argparse import Namespace
@@ -70,10 +70,10 @@ def main(argv: list[str]) -> int:
 def _parser() -> Parser:
     parser = Parser(prog="rl.sweep", description="Search hyper-parameters; tabulate the best; write a recipe.")
     parser.add_argument("env", type=full_id, metavar="ENV")
-    parser.add_argument("--agent", choices=SETTINGS, default="a2c", help="whose settings to search (default a2c)")
-    parser.add_argument("--trials", type=at_least(1), default=50, metavar="N", help="of the search in all (default 50)")
+    parser.add_argument("--agent", choices=SETTINGS, default="a2c", help="agent to tune (default a2c)")
+    parser.add_argument("--trials", type=at_least(1), default=50, metavar="N", help="trials in all (default 50)")
     parser.add_seeds("100-101", "to tune with (default 100-101)")
-    parser.add_argument("--total-timesteps", metavar="N", help="of every run (default: the recipe's)")
+    parser.add_argument("--total-timesteps", metavar="N", help="steps of every run (default: the recipe's)")
     add_workplace(parser, "trials")
     parser.add_argument(
         "--pruner", choices=PRUNERS, default="median",
@@ -87,10 +87,10 @@ def _parser() -> Parser:
     parser.add_set("a setting of every trial, not searched then")
     parser.add_argument(
         "--try", action="append", default=[], nargs="+", metavar="KEY=VALUE", dest="proposals",
-        help="a trial to run first; its other settings are the defaults; repeatable",
+        help="settings of a trial to run first, on top of the defaults; repeatable",
     )  # fmt: skip
     parser.add_argument(
-        "--name", type=file_name, default="search", help="of the search and the files written (default search)"
+        "--name", type=file_name, default="search", help="name of the search and the files written (default search)"
     )
     parser.add_out("the search")
     parser.add_results("ENV's results")
@@ -102,7 +102,7 @@ def _parser() -> Parser:
 
 
 def _plan(args: Namespace) -> Plan:
-    """Raises ConfigError, or as `envs.make` does, on mistakes that every trial would share."""
+    """Raises ConfigError, or what `envs.make` raises, for mistakes that every trial would repeat."""
     given = [parse_assignment(text)[0] for text in args.set]
     for key, flag in (("seed", "--seeds"), ("total_timesteps", "--total-timesteps"), ("pause_at", "--pruner")):
         if key in given:
@@ -132,7 +132,7 @@ def _shipped_space(agent: str) -> Path:
 
 
 def _proposal(plan: Plan, texts: list[str]) -> Parameters:
-    """The draws of one `--try`."""
+    """The parameters of one `--try`."""
     pairs = dict(parse_assignment(text, "--try") for text in texts)
     wanted = merge_layers(setting_types(*plan.kinds), [("--try", pairs)])
     try:
@@ -142,7 +142,7 @@ def _proposal(plan: Plan, texts: list[str]) -> Parameters:
 
 
 def _say(search: Search, tried: Tried, defaults: Mapping[str, object]) -> None:
-    """Prints a line about a trial that has ended."""
+    """Prints one line about a finished trial."""
     best = search.best()
     leader = f"best {best.score:.5g} (trial {best.number})" if best else "none finished"
     scores = " ".join(f"{score:.5g}" for score in tried.scores) or "–"
@@ -152,7 +152,7 @@ def _say(search: Search, tried: Tried, defaults: Mapping[str, object]) -> None:
 
 
 def _write(found: Findings, args: Namespace) -> None:
-    """Page, numbers and recipe."""
+    """Writes the page, its numbers and, with --write, the recipe."""
     if not found.best:
         last = next((trial.reason for trial in reversed(found.trials) if trial.reason), "stopped early")
         raise RunFailed(f"none of {len(found.trials)} trials finished; the last: {last}")
@@ -170,7 +170,7 @@ def _write(found: Findings, args: Namespace) -> None:
 
 
 def _comment(file: Path, agent: str, found: str) -> str:
-    """The first line of the recipe. What stood there about A2C stays when another agent's section is written."""
+    """The recipe's first line. If another agent's section is written, the existing comment on A2C is kept."""
     first = file.read_text(encoding="utf-8").partition("\n")[0] if file.exists() else ""
     return f"{first.removeprefix('# ')}; {agent}: {found}" if agent in SECTIONS and first.startswith("# ") else found
 

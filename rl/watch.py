@@ -59,11 +59,11 @@ def _rate(text: str) -> float:
 def _parser() -> Parser:
     parser = Parser(prog="rl.watch", description="Watch a trained agent: in a window, or as a film with --out.")
     parser.add_argument("run", type=Path, metavar="RUN", help="a run directory, or a checkpoint file")
-    parser.add_argument("--best", action="store_true", help="watch best.pt, the best of the evaluations in training")
+    parser.add_argument("--best", action="store_true", help="watch best.pt, the best checkpoint during training")
     parser.add_argument("--out", type=Path, metavar="FILE", help="write a film: FILE.mp4 or FILE.gif (extra video)")
     parser.add_argument("--overlay", action="store_true", help="draw π, V and δ beside the frames of the film")
-    parser.add_argument("--episodes", type=at_least(1), default=1, metavar="N", help="whole episodes (default 1)")
-    parser.add_argument("--max-steps", type=at_least(1), metavar="N", help="cut off each episode after N steps")
+    parser.add_argument("--episodes", type=at_least(1), default=1, metavar="N", help="complete episodes (default 1)")
+    parser.add_argument("--max-steps", type=at_least(1), metavar="N", help="truncate each episode after N steps")
     parser.add_argument(
         "--seed", type=parse_seed, metavar="S", help="seed of environments and actions (default: the run's)"
     )

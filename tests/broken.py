@@ -11,7 +11,7 @@ from gymnasium import spaces
 
 
 class Broken(gym.Env):  # type: ignore[type-arg]
-    """Sound for 50 steps; then `fail` decides."""
+    """Correct for 50 steps; then `fail` decides."""
 
     def __init__(self) -> None:
         self.observation_space = spaces.Box(-1, 1, (2,), np.float32)

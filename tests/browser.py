@@ -1,4 +1,4 @@
-"""Chromium without a window, driven by its DevTools protocol."""
+"""Headless Chromium, driven through its DevTools protocol."""
 
 import base64
 import json
@@ -11,11 +11,11 @@ from pathlib import Path
 from websocket import WebSocket, create_connection
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-_LIMIT = 120  # seconds for anything; a safety net, which no sound test meets
+_LIMIT = 120  # seconds for any call; a safety net that no passing test reaches
 
 
 class Browser:
-    """A page in a browser of its own. `problems`: errors and warnings of the page; `requests`: what it asked for."""
+    """A page in its own browser. `problems`: the page's errors and warnings; `requests`: what it requested."""
 
     def __init__(self, folder: Path) -> None:
         """folder: for the browser's files."""
@@ -83,7 +83,7 @@ class Browser:
         self.wait_for("document.readyState === 'complete' && document.querySelector('#report table') !== null")
 
     def value(self, script: str) -> object:
-        """Of an expression in the page."""
+        """The value of an expression in the page."""
         answer = self.call("Runtime.evaluate", expression=script, returnByValue=True, awaitPromise=True)
         assert "exceptionDetails" not in answer, answer
         return dict(answer["result"]).get("value")  # type: ignore[call-overload]

@@ -1,4 +1,4 @@
-"""Fixtures of all tests."""
+"""Fixtures for all tests."""
 
 import os
 import signal
@@ -26,7 +26,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Deselects the tests that need a CUDA device where there is none: they do not count as passed.
+    """Deselects tests that need a CUDA device if there is none, so that they do not count as passed.
 
     Each process begins with slow tests, so that none is left with one of them at the end.
     """
@@ -39,7 +39,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def pytest_configure() -> None:
-    """A shell starts background jobs with Ctrl-C ignored, which the processes under test would inherit."""
+    """Restores Ctrl-C, which shells ignore in background jobs: the tested processes would inherit that."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
@@ -49,11 +49,11 @@ def long(request: pytest.FixtureRequest) -> bool:
     return bool(request.config.getoption("--long"))
 
 
-LIMIT = 300  # seconds that a process may take for anything; a safety net, which no sound test meets
+LIMIT = 300  # seconds that a process may take for anything; a safety net that no passing test reaches
 
 
 class Process(subprocess.Popen[str]):
-    """A command in a process and a process group of its own, killed after the test."""
+    """A command in its own process and process group, killed after the test."""
 
     def __init__(self, module: str, *argv: object, **environment: str) -> None:
         super().__init__(
@@ -65,7 +65,7 @@ class Process(subprocess.Popen[str]):
         self._watchdog.start()
 
     def wait_for(self, words: str) -> str:
-        """Reads standard output to the line with these words; returns what was read."""
+        """Reads standard output up to the line with these words; returns what was read."""
         lines = []
         for line in self.stdout or ():
             lines.append(line)
@@ -85,7 +85,7 @@ class Process(subprocess.Popen[str]):
 
 @pytest.fixture
 def start() -> Iterator[Start]:
-    """Starts a command, given as its module and arguments, in another process; keywords are environment variables."""
+    """Starts a command, given as module and arguments, in another process; keywords are environment variables."""
     with ExitStack() as stack:
 
         def call(module: str, *argv: object, **environment: str) -> Process:
@@ -98,7 +98,7 @@ def start() -> Iterator[Start]:
 
 @pytest.fixture
 def command(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Command:
-    """Runs a command, given as its module and arguments, in this process: exit status, standard output and error."""
+    """Runs a command, given as module and arguments, in this process: exit status, standard output and error."""
     stops = (signal.SIGINT, signal.SIGTERM)
     handlers = {number: signal.getsignal(number) for number in stops}
 

@@ -1,4 +1,4 @@
-"""A disk on which no file grows, without a disk of its own: a limit of the operating system."""
+"""Simulates a full disk with an operating-system limit on file sizes."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,7 +8,7 @@ import pytest
 
 @contextmanager
 def full_disk(limit: int = 0) -> Iterator[None]:
-    """limit: bytes that a file may have."""
+    """limit: maximal file size in bytes."""
     resource = pytest.importorskip("resource")
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (limit, hard))

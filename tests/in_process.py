@@ -1,4 +1,4 @@
-"""Runs of comparisons in this process: another takes longer to begin than a short run."""
+"""Runs of comparisons in this process, since starting another takes longer than a short run."""
 
 from concurrent.futures import Executor, Future
 from contextlib import redirect_stderr, redirect_stdout
@@ -13,7 +13,7 @@ from rl.run.terminal import RunFailed
 
 
 class Here:
-    """An executor: this process."""
+    """An executor that trains in this process."""
 
     jobs, attempts = 1, 1
 
@@ -27,7 +27,7 @@ class Here:
 
 
 class Immediately(Executor):
-    """Calls what is submitted at once, in the main thread, where commands set their signal handlers."""
+    """Calls submitted functions at once, in the main thread, where commands can set signal handlers."""
 
     def __init__(self, jobs: int) -> None: ...
 
@@ -42,6 +42,6 @@ class Immediately(Executor):
 
 @pytest.fixture
 def in_process(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Comparisons, suites and searches train here."""
+    """Makes comparisons, suites and searches train in this process."""
     monkeypatch.setattr(Workplace, "open", lambda workplace: Here())
     monkeypatch.setattr(parallel, "ThreadPoolExecutor", Immediately)

@@ -1,7 +1,7 @@
-"""`python -m tests.kernels`: compiles the kernels that most tests need, each in one process, and then loads them.
+"""`python -m tests.kernels`: compiles the kernels that most tests need, each in one process, then loads them.
 
-Two test processes that meet a kernel at the same time would both compile it. What was compiled and what is loaded must
-compute the same: LLVM may order a sum differently wherever it is inlined.
+Otherwise two test processes that need a kernel at the same time would both compile it. Compiled and loaded kernels
+must compute the same: LLVM may order sums differently wherever it inlines them.
 """
 
 import sys
@@ -26,7 +26,7 @@ def build(name: str, dtype: torch.dtype, backend: str) -> ActorCritic:
 
 
 def compile_kernels(name: str, dtype: torch.dtype) -> list[str]:
-    """On native worlds, on others, and for rollouts that were collected elsewhere; returns what `trained` does."""
+    """For native and other worlds, and for rollouts collected elsewhere; returns the result of `trained`."""
     other = build(name, dtype, "sync")
     other.compile()
     other.active_engine.compile_update(other.worlds)
@@ -34,7 +34,7 @@ def compile_kernels(name: str, dtype: torch.dtype) -> list[str]:
 
 
 def trained(name: str, dtype: torch.dtype) -> list[str]:
-    """The sums of the parameters after 4,000 steps."""
+    """Sums of the parameters after 4,000 steps."""
     agent = build(name, dtype, "native")
     agent.compile()
     agent.learn(4000)

@@ -1,4 +1,4 @@
-"""One-step environments of any observation and action space, with a task that is learned in seconds."""
+"""One-step environments with any observation and action space, and a task that is learned in seconds."""
 
 import gymnasium as gym
 import numpy as np
@@ -8,7 +8,7 @@ INF = np.inf
 
 
 class Match(gym.Env):
-    """Shows one of two fixed observations; pays for the action that belongs to it: 1 if perfect, less otherwise."""
+    """Shows one of two fixed observations; a perfect match of the action pays 1, anything else less."""
 
     def __init__(self, observation_space: spaces.Space, action_space: spaces.Space):
         self.observation_space, self.action_space = observation_space, action_space
@@ -16,7 +16,7 @@ class Match(gym.Env):
         first = second = observation_space.sample()
         while near(observation_space, first, second):
             second = observation_space.sample()
-        shown = (darker(observation_space, first), second)  # noise alone looks alike to convolutions
+        shown = (darker(observation_space, first), second)  # two noise images look alike to convolutions
         self.shown, self.targets = shown, targets(action_space)
 
     def reset(self, *, seed=None, options=None):

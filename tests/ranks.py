@@ -1,4 +1,4 @@
-"""Ranks for tests: copies of this process, which have imported everything already."""
+"""Ranks for tests: forks of this process, which has already imported everything."""
 
 import os
 import socket
@@ -11,7 +11,7 @@ import torch
 
 
 def on_ranks(count: int, call: Callable[[int], None]) -> list[int | None]:
-    """Calls `call(rank)` on as many ranks as torchrun would start. Returns their exit codes."""
+    """Calls `call(rank)` on `count` ranks, set up as by torchrun. Returns their exit codes."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]

@@ -1,4 +1,4 @@
-"""Run directories, as tests read them."""
+"""Reads run directories for tests."""
 
 import csv
 from pathlib import Path

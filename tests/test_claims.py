@@ -1,4 +1,4 @@
-"""Numbers that README.md and docs/ state are those of the files in results/."""
+"""Numbers stated in README.md and docs/ equal those in results/."""
 
 import json
 from collections.abc import Callable
@@ -83,7 +83,7 @@ def zoo() -> list[str]:
 
 
 def reached(file: str) -> tuple[str, str]:
-    """How many environments of a suite reach the bar, where it says something, and which do not."""
+    """How many environments of a suite reach the bar, where that is informative, and which do not."""
     environments = cast("list[dict[str, dict[str, object] | str]]", read(file)["environments"])
     judged = [x for x in environments if x["says_nothing"] is None]
     found = {str(x["env"]): bool(x["statistics"]["reaches"]) for x in judged if isinstance(x["statistics"], dict)}

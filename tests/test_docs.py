@@ -1,4 +1,4 @@
-"""The documents: every Python block and every command of quickstart, tutorials and FAQ runs; the site builds."""
+"""Documents: every Python block and every command of quickstart, tutorials and FAQ runs; the site builds."""
 
 import re
 import shlex
@@ -35,7 +35,7 @@ BLOCKS = {
 }
 WALKS = [name for name in BLOCKS if name.startswith("docs/tutorials/")] + ["docs/quickstart.md", "docs/faq.md"]
 PYTHON = [name for name, blocks in BLOCKS.items() if "python" in dict(blocks) and name not in WALKS]
-SHORT = {  # flags that a command takes beside its own, which they override, to be quick
+SHORT = {  # flags that make a command quick; they override its own
     "train": ["--eval-episodes", "2"],
     "evaluate": ["--episodes", "2"],
     "compare": ["--seeds", "0", "--total-timesteps", "160", "--set", "eval_episodes=1", "--set", "engine=torch"],
@@ -45,7 +45,7 @@ SHORT = {  # flags that a command takes beside its own, which they override, to 
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """An empty working directory, whose modules Python finds."""
+    """An empty working directory on Python's path."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(str(tmp_path))
     before = set(sys.modules)
@@ -70,12 +70,12 @@ def test_every_block_is_found() -> None:
 
 
 class Understood(Exception):
-    """The arguments of a command are taken."""
+    """A command's arguments are accepted."""
 
 
 @pytest.mark.parametrize("document", [name for name, blocks in BLOCKS.items() if "sh" in dict(blocks)])
 def test_every_command_is_understood(document: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its options exist and its values fit. Commands that name a module of the reader's cannot be looked at."""
+    """The command's options exist and its values fit. Commands that name a reader's module are skipped."""
 
     def parse_args(parser: Parser, given: list[str]) -> NoReturn:
         parse(parser, given)
@@ -87,7 +87,7 @@ def test_every_command_is_understood(document: str, monkeypatch: pytest.MonkeyPa
     for line in text.splitlines():
         words = shlex.split(line.replace("python -m rl.", "actor-critic "), comments=True)
         if words[:1] == ["actor-critic"] and not re.search(r"your_|mine[:.]", line):
-            with pytest.raises((Understood, SystemExit)):  # the latter from --help; a mistake raises ConfigError
+            with pytest.raises((Understood, SystemExit)):  # SystemExit comes from --help; a mistake raises ConfigError
                 import_module(f"rl.{words[1]}").main(words[2:])
 
 
@@ -96,7 +96,7 @@ def test_every_command_is_understood(document: str, monkeypatch: pytest.MonkeyPa
 def test_a_reader_can_follow(
     document: str, folder: Path, command: Command, in_process: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Block by block: Python runs, or is saved if it begins with the name of its file; commands run, only shorter."""
+    """Block by block: Python runs, or is saved if it begins with a file name; commands run in a shortened form."""
     monkeypatch.setattr(Figure, "savefig", one_pixel)  # drawing takes half of the time
     for language, text in BLOCKS[document]:
         file = re.match(r"# (\w+\.\w+)\n", text)
@@ -120,7 +120,7 @@ def one_pixel(figure: Figure, file: IO[bytes], **options: str) -> None:
 
 
 def follow(line: str, command: Command) -> None:
-    """Runs `actor-critic NAME …`, with less to do. RUN is the newest run."""
+    """Runs a shortened `actor-critic NAME …`. RUN means the newest run."""
     words = shlex.split(line, comments=True)
     if not words or words[0] == "pip":
         return
@@ -132,7 +132,7 @@ def follow(line: str, command: Command) -> None:
 
 
 def refused(line: str, command: Command) -> str:
-    """What `actor-critic NAME …`, which fails, says last."""
+    """The last line of `actor-critic NAME …`, which fails."""
     start, name, *given = shlex.split(line)
     status, _, err = command(import_module(f"rl.{name}"), *given)
     assert (start, status) in (("actor-critic", 1), ("actor-critic", 2)), line
@@ -141,11 +141,11 @@ def refused(line: str, command: Command) -> str:
 
 @pytest.mark.slow
 def test_the_site_builds_without_warnings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every link between documents, to sources and to results leads somewhere. `make docs` also writes the pages."""
+    """Every link between documents, to sources and to results works. `make docs` also writes the pages."""
     monkeypatch.setattr(sys, "path", [*sys.path])
     warnings, out = StringIO(), tmp_path / "out"
     with docutils_namespace(), catch_warnings():
-        simplefilter("ignore")  # of Sphinx's own
+        simplefilter("ignore")  # from Sphinx itself
         app = Sphinx(ROOT, ROOT / "docs", out, tmp_path / "trees", "dummy", status=None, warning=warnings)
         app.build(force_all=True)
     assert warnings.getvalue() == ""

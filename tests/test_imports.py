@@ -1,4 +1,4 @@
-"""The three floors: rl stands on agents, agents on envs. Read from the folders and the syntax trees."""
+"""The three layers: rl imports agents, agents imports envs, never upward. Read from folders and syntax trees."""
 
 import ast
 import subprocess
@@ -12,7 +12,7 @@ import pytest
 import rl
 from tests import ROOT
 
-FLOORS = ("envs", "agents", "rl")  # from the ground up: the import packages
+FLOORS = ("envs", "agents", "rl")  # import packages, lowest layer first
 HEAVY = (
     "stable_baselines3", "envpool", "ale_py", "cv2", "ray", "numba", "matplotlib", "minari", "optuna", "tensorboard",
     "torch.utils.tensorboard",
@@ -20,13 +20,13 @@ HEAVY = (
 
 
 def modules_of(root: Path) -> dict[str, Path]:
-    """Module name → file, of every file of the three packages."""
+    """Module name → file, for every file of the three packages."""
     files = (file for package in FLOORS for file in (root / package).rglob("*.py"))
     return {".".join(file.relative_to(root).with_suffix("").parts).removesuffix(".__init__"): file for file in files}
 
 
 def imports_of(module: str, file: Path, known: dict[str, Path], strings: bool = True) -> set[str]:
-    """Known modules that a file imports, at its top, in functions or under TYPE_CHECKING, or names in a string."""
+    """Known modules that a file imports (at top level, in functions, under TYPE_CHECKING) or names in a string."""
     package = module if file.name == "__init__.py" else module.rpartition(".")[0]
     found = set()
     for name in _imported_names(ast.parse(file.read_text(encoding="utf-8")), package, strings):
@@ -50,7 +50,7 @@ def _imported_names(tree: ast.AST, package: str, strings: bool) -> Iterator[str]
 
 
 def _is_module_name(text: str) -> bool:
-    """ "rl.train" alone is not: it names a command, which a subprocess runs."""
+    """ "rl.train" alone does not count: it names a command, run by a subprocess."""
     parts = text.replace(":", ".").split(".")
     return parts[0] in FLOORS and len(parts) > 2 and all(part.isidentifier() for part in parts)
 
@@ -61,7 +61,7 @@ def upward(arrows: dict[str, set[str]]) -> list[str]:
 
 
 def circles(arrows: dict[str, set[str]]) -> list[str]:
-    """Modules that remain when all that import nothing left are taken away, again and again."""
+    """Modules that remain after repeatedly removing those that import no remaining module."""
     left = {module: set(targets) for module, targets in arrows.items()}
     while free := {module for module, targets in left.items() if not targets}:
         left = {module: targets - free for module, targets in left.items() if module not in free}
@@ -83,7 +83,7 @@ def test_no_circle_of_imports(arrows: dict[str, set[str]]) -> None:
 
 
 def test_nobody_imports_a_command() -> None:
-    """Files directly in rl/ are commands. A string such as "rl.train" may start one in a process of its own."""
+    """Files directly in rl/ are commands. A string such as "rl.train" may start one in a separate process."""
     known = modules_of(ROOT)
     commands = {".".join(file.relative_to(ROOT).with_suffix("").parts) for file in (ROOT / "rl").glob("[!_]*.py")}
     found = {module: imports_of(module, file, known, strings=False) & commands for module, file in known.items()}
@@ -100,7 +100,7 @@ def test_nobody_imports_a_command() -> None:
     ],
 )
 def test_an_upward_import_is_seen(tmp_path: Path, line: str) -> None:
-    """However it is written."""
+    """In any spelling of the import."""
     for name, text in (("agents/a2c.py", line), ("rl/train.py", ""), ("rl/compare.py", ""), ("rl/__init__.py", "")):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text(text)
@@ -128,7 +128,7 @@ def test_documented_modules_are_found_under_their_former_names(former: str, pres
 
 
 def test_the_function_evaluate_outlives_the_import_of_its_command() -> None:
-    """Neither building, training nor evaluating an agent loads torch's compiler, which would double the start."""
+    """Building, training and evaluating do not load torch's compiler, which would double the start-up time."""
     code = (
         "import rl, rl.evaluate, sys; from agents import A2C; from agents.ppo import PPO; rl.evaluate.main; "
         "PPO('CartPole-v1').state_dict(); "

@@ -1,4 +1,4 @@
-"""The distributions: they build, hold what they should, and train in an empty directory; the version is one."""
+"""Distributions: they build, contain what they should, and train in an empty directory; there is one version."""
 
 import os
 import re
@@ -70,7 +70,7 @@ def test_the_version_is_written_once_beside_the_citation() -> None:
 
 
 def test_the_wheel_trains_in_an_empty_directory(built: Path, tmp_path: Path) -> None:
-    """Unpacked beside the dependencies of this environment; `test_installation` installs these too."""
+    """Unpacked, using this environment's dependencies; `test_installation` installs these too."""
     [wheel] = built.glob("*.whl")
     (tmp_path / "work").mkdir()
     with zipfile.ZipFile(wheel) as archive:
@@ -79,13 +79,13 @@ def test_the_wheel_trains_in_an_empty_directory(built: Path, tmp_path: Path) -> 
     run(tmp_path / "work", sys.executable, "-I", "-c", code, "train", "CartPole-v1", "--total-timesteps", 64, "--set",
         "eval_episodes=1", "--engine", "torch")  # fmt: skip
     [settings] = tmp_path.glob("work/results/runs/CartPole-v1/a2c/*/config.yaml")
-    assert "normalize_rewards: true" in settings.read_text()  # of the recipe, from the wheel
+    assert "normalize_rewards: true" in settings.read_text()  # from the recipe in the wheel
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("python", PYTHONS)
 def test_installation(python: str, built: Path, tmp_path: Path, long: bool) -> None:
-    """In a virtual environment of each Python of this machine, with the tested versions of the dependencies."""
+    """In a virtual environment for each Python on this machine, with the tested versions of the dependencies."""
     if not long:
         pytest.skip("takes minutes: make test-long")
     if subprocess.run(["sh", "-c", f"{python} --version"], capture_output=True, check=False).returncode:

@@ -1,4 +1,4 @@
-"""Environments for tests: known numbers, and misbehavior on purpose. Importing this module registers three of them."""
+"""Environments for tests: known numbers, and deliberate misbehavior. Importing this module registers three of them."""
 
 import os
 import signal
@@ -22,7 +22,7 @@ REAL = spaces.Box(-np.inf, np.inf, (1,), np.float64)
 
 
 class Counter(gym.Env):
-    """Shows 100 · episode + step and pays the step's number; an episode has `length` steps, or never ends."""
+    """Shows 100 · episode + step and pays the step number; episodes have `length` steps, or never end."""
 
     def __init__(self, length: int | None = 3, truncates: bool = False):
         self.observation_space, self.action_space = LINE, spaces.Discrete(2)
@@ -47,7 +47,7 @@ class Counter(gym.Env):
 
 
 class ReusedBuffer(Counter):
-    """Returns one and the same array from every call."""
+    """Returns the same array object from every call."""
 
     def __init__(self, length: int | None = 3):
         super().__init__(length)
@@ -59,7 +59,7 @@ class ReusedBuffer(Counter):
 
 
 class OneOrNineteen(Counter):
-    """An episode lasts 1 or 19 steps with equal chances and pays 1 a step: return = length, 10 on average."""
+    """Episodes last 1 or 19 steps with equal probability and pay 1 per step: return = length, 10 on average."""
 
     def reset(self, *, seed=None, options=None):
         obs, info = super().reset(seed=seed)
@@ -72,7 +72,7 @@ class OneOrNineteen(Counter):
 
 
 class Numbered(Counter):
-    """Environment i plays episodes of i + 1 steps, the last of which pays 100 i + the number of the episode."""
+    """Environment i plays episodes of i + 1 steps; the last step pays 100 i + the episode number."""
 
     def __init__(self, i: int):
         super().__init__(i + 1)
@@ -84,7 +84,7 @@ class Numbered(Counter):
 
 
 class Wanderer(gym.Env):
-    """A random walk that the action pushes; terminates beyond ±3, truncates after 9 steps; both can fall together."""
+    """A random walk pushed by the action; terminates beyond ±3, truncates after 9 steps; both can coincide."""
 
     def __init__(self):
         self.observation_space, self.action_space = spaces.Box(-np.inf, np.inf, (2, 3), np.float64), spaces.Discrete(3)
@@ -95,13 +95,13 @@ class Wanderer(gym.Env):
         return self.place, {"start": float(self.place[0, 0])}
 
     def step(self, action):
-        self.place += self.np_random.normal(size=(2, 3)) + (action - 1)  # in place: its buffer is reused
+        self.place += self.np_random.normal(size=(2, 3)) + (action - 1)  # in place: the buffer is reused
         self.count += 1
         return self.place, float(self.place.sum()), bool(abs(self.place).max() > 3), self.count == 9, {}
 
 
 class Interrupting(Counter):
-    """Interrupts the process `pid` from the second step, before it answers. The first to create `mark` does so."""
+    """Interrupts process `pid` from the second step on, before it answers. Only the first to create `mark` does so."""
 
     def __init__(self, pid: int, mark: Path, length: int):
         super().__init__(length)
@@ -116,7 +116,7 @@ class Interrupting(Counter):
 
 
 class AtHome(Counter):
-    """Can be built in the first process only."""
+    """Can be built only in the first process."""
 
     def __init__(self):
         if parent_process() is not None:
@@ -125,7 +125,7 @@ class AtHome(Counter):
 
 
 class Picture(gym.Env):
-    """Frames of one color, which is the number of the step; and 7 where an episode begins."""
+    """Frames of a single color: the step number, or 7 at the start of an episode."""
 
     def __init__(self, shape: tuple[int, ...] = (6, 5, 2), length: int = 4):
         self.observation_space, self.action_space = spaces.Box(0, 255, shape, np.uint8), spaces.Discrete(2)
@@ -144,7 +144,7 @@ class Picture(gym.Env):
 
 
 class Tenth(Counter):
-    """Pays 0.1 a step, which float32 cannot add up."""
+    """Pays 0.1 per step, which float32 cannot sum exactly."""
 
     def step(self, action):
         obs, _, terminated, truncated, info = super().step(action)
@@ -152,7 +152,7 @@ class Tenth(Counter):
 
 
 class Shaped(gym.Env):
-    """Any spaces; keeps the actions that it received."""
+    """Any spaces; records the actions that it receives."""
 
     def __init__(self, observation_space: spaces.Space = LINE, action_space: spaces.Space = LINE):
         self.observation_space, self.action_space = observation_space, action_space
@@ -168,7 +168,7 @@ class Shaped(gym.Env):
 
 
 class Failing(Counter):
-    """Breaks at one call, counted from 0, of `reset` or `step`: raises, or returns the wrong number."""
+    """Fails at one call of `reset` or `step`, counted from 0: raises, or returns a wrong number."""
 
     def __init__(self, where: str, at: int, reward: float = 1.0, obs: float = 0.0, raises: bool = False):
         super().__init__(2)
@@ -194,14 +194,14 @@ class Failing(Counter):
 
 
 class Needs(Counter):
-    """Cannot be built without a package that is not there."""
+    """Cannot be built because a package is missing."""
 
     def __init__(self, package: str):
         raise gym.error.DependencyNotInstalled(f"{package} is not installed")
 
 
 class Float32Vector(VectorEnv):
-    """A vector environment of its own making, two copies: float32 rewards of 0.1, in buffers that it reuses."""
+    """A self-made vector environment with two copies: float32 rewards of 0.1, in reused buffers."""
 
     metadata = {"autoreset_mode": AutoresetMode.SAME_STEP}  # noqa: RUF012 - as Gymnasium declares it
     num_envs = 2
@@ -217,7 +217,7 @@ class Float32Vector(VectorEnv):
 
 
 class Odd(gym.Env):
-    """An environment that keeps its state in an unusual kind of attribute."""
+    """An environment that keeps state in an unusual kind of attribute."""
 
     def __init__(self):
         self.observation_space, self.action_space = REAL, spaces.Discrete(2)
@@ -363,7 +363,7 @@ class Opaque(Odd):
 
 
 class Rebuilt(Odd):
-    """Keeps its state in an object that each reset builds anew, from the generator and the number of the episode."""
+    """Keeps its state in an object that each reset rebuilds from the generator and the episode number."""
 
     def __init__(self, action_space: spaces.Space | None = None):
         super().__init__()
@@ -384,7 +384,7 @@ class Rebuilt(Odd):
 
 
 class Forgetful(Rebuilt):
-    """Draws from a generator that no attribute shows."""
+    """Draws from a generator that is not an attribute."""
 
     dice = np.random.default_rng(0)
 
@@ -394,7 +394,7 @@ class Forgetful(Rebuilt):
 
 
 class Idle:
-    """An actor that always takes action 0, and remembers what it was asked."""
+    """An actor that always takes action 0, and records its calls."""
 
     def __init__(self):
         self.seen: list[np.ndarray] = []
@@ -411,7 +411,7 @@ def numbered(build: Callable[[int], gym.Env]) -> Callable[[], gym.Env]:
 
 
 def same_step(*envs: gym.Env) -> SyncVectorEnv:
-    """A vector environment that a user might hand over."""
+    """A vector environment that a user might pass."""
     return SyncVectorEnv([lambda env=env: env for env in envs], autoreset_mode=AutoresetMode.SAME_STEP)
 
 

@@ -1,4 +1,4 @@
-"""`check_demonstrations`: one line that says what is wrong with demonstrations, and in which row."""
+"""`check_demonstrations`: a one-line message that says what is wrong with demonstrations, and in which row."""
 
 import math
 from typing import cast
@@ -30,7 +30,7 @@ _FORMS: dict[str, dict[str, tuple[int, ...]]] = {  # field → dtype → allowed
     "legal": {"bool": (2,)},
 }
 
-_LARGEST = np.finfo(np.float32).max  # the networks compute in float32, where a larger float64 is infinity
+_LARGEST = np.finfo(np.float32).max  # larger float64 values overflow in the networks, which use float32
 
 
 def check_demonstrations(
@@ -71,7 +71,7 @@ def _check_arrays(d: Demonstrations) -> None:
                 f"{NAMES[name]} has {len(array)} rows, {NAMES['obs']} has {len(d.obs)}; every row is one transition"
             )
         if array.dtype.kind == "f":
-            broken = ~(np.abs(array) <= _LARGEST)  # true of NaN too
+            broken = ~(np.abs(array) <= _LARGEST)  # also true for NaN
             if broken.any():
                 raise DemonstrationError(f"{NAMES[name]} holds NaN or infinity in row {first_row(broken)}")
     if (d.obs.dtype, d.obs.shape) != (d.next_obs.dtype, d.next_obs.shape):

@@ -58,7 +58,7 @@ class Demonstrations(NamedTuple):
         return self._rows(np.concatenate([np.arange(*bounds[k]) for k in episodes]))
 
     def take(self, episodes: int) -> "Demonstrations":
-        """The first episodes, as many as given. Raises DemonstrationError if there are fewer."""
+        """The first `episodes` episodes. Raises DemonstrationError if there are fewer."""
         if not 1 <= episodes <= len(self.episodes):
             raise DemonstrationError(f"asked for {episodes} episodes; the demonstrations have {len(self.episodes)}")
         return self.select(range(episodes))
@@ -66,7 +66,7 @@ class Demonstrations(NamedTuple):
     def split(self, fraction: float, seed: int = 0) -> tuple["Demonstrations", "Demonstrations"]:
         """(training, held out): holds out this fraction of the episodes, at least one, drawn at random.
 
-        A single episode is cut in two: its end is held out, and its beginning is marked as truncated.
+        A single episode is cut in two: its end is held out, and the remaining part is marked as truncated.
         Raises ValueError unless 0 < fraction < 1, and DemonstrationError if there is only one transition.
         """
         if not 0 < fraction < 1:
@@ -79,7 +79,7 @@ class Demonstrations(NamedTuple):
         return self.select(sorted(order[held:])), self.select(sorted(order[:held]))
 
     def _cut(self, row: int) -> tuple["Demonstrations", "Demonstrations"]:
-        """A single episode as two, the second of which starts at this row."""
+        """Cuts a single episode in two, the second of which starts at this row."""
         if self.transitions < 2:
             raise DemonstrationError("a single transition cannot be split; record more episodes")
         early, late = self._rows(np.arange(row)), self._rows(np.arange(row, self.transitions))

@@ -103,10 +103,10 @@ def _from_file(path: Path) -> Demonstrations:
 
 
 def _arrays(path: Path, raw: bytes, verified: bool) -> dict[str, Array]:
-    """verified: whether a digest has confirmed the bytes; if not, the archive's own checksums are verified."""
+    """verified: whether a digest has confirmed the bytes; otherwise the archive's own checksums are used."""
     try:
         with zipfile.ZipFile(io.BytesIO(raw)) as archive:
-            wrong = None if verified else archive.testzip()  # NumPy stops reading before it reaches a checksum
+            wrong = None if verified else archive.testzip()  # NumPy may not read far enough to check them
         if wrong is not None:
             raise DemonstrationError(f"{path}: wrong checksum of {wrong}, the file is damaged")
         with np.load(io.BytesIO(raw), allow_pickle=False) as loaded:

@@ -1,4 +1,4 @@
-"""Data sets of Minari as demonstrations."""
+"""Converts Minari data sets to demonstrations."""
 
 from typing import TYPE_CHECKING
 
@@ -18,7 +18,7 @@ PREFIX = "minari:"
 
 
 def from_minari(dataset: "MinariDataset", env_id: str | None = None) -> Demonstrations:
-    """Every episode of a data set. An episode without an end is marked as truncated in its last step.
+    """Every episode of a data set. An episode without an end is marked as truncated at its last step.
 
     env_id: the environment's id; by default that in the data set.
     Raises UnsupportedSpace for spaces that our agents do not support, and DemonstrationError if the data is invalid.

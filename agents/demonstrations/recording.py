@@ -49,7 +49,7 @@ def record(
     order = np.argsort(episode, kind="stable")
 
     def joined(name: str) -> Array:
-        return np.concatenate([step.pop(name) for step in steps])[order]  # pop frees memory: images are large
+        return np.concatenate([step.pop(name) for step in steps])[order]  # pop frees memory, since images are large
 
     demonstrations = Demonstrations(
         env_id=env_id,
@@ -113,7 +113,7 @@ def _metadata(actor: object, player: EpisodePlayer) -> dict[str, object]:
 
 
 def _assigned_rows(step: EpisodeStep) -> dict[str, Array]:
-    """The rows of the environments that play an assigned episode."""
+    """The rows of environments that are playing an assigned episode."""
     action = step.choice.action.numpy(force=True)
     rows: dict[str, Array] = {
         "episode": step.episode,

@@ -1,4 +1,4 @@
-"""A2C, PPO and streaming actor-critic as compiled kernels: the same updates, same memory, without the interpreter."""
+"""A2C, PPO and streaming actor-critic as compiled kernels: same updates, same memory, without the interpreter."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""`Watch`: what was changed in a learner that the compiled kernels do not see."""
+"""`Watch`: detects changes to a learner that the compiled kernels do not see."""
 
 from collections.abc import Iterator
 
@@ -12,7 +12,7 @@ from agents.traces import Traces
 
 
 class Watch:
-    """Compares a learner with what it was when its kernels were bound: modules, hooks, frozen parameters, constants."""
+    """Compares a learner with its state when the kernels were bound: modules, hooks, frozen parameters, constants."""
 
     def __init__(self, learner: BaseLearner) -> None:
         self.learner = learner
@@ -45,7 +45,7 @@ class Watch:
 
 
 def _content(module: nn.Module) -> list[object]:
-    """A module's children and parameters, by identity, and its numbers, such as a slope."""
+    """A module's children and parameters, by identity, and its numbers, such as a negative slope."""
     inside = [*module._modules.values(), *module._parameters.values()]
     return [*map(id, inside), *_numbers(module)]
 
@@ -55,16 +55,16 @@ def _numbers(part: object) -> list[object]:
 
 
 def _parts(learner: BaseLearner) -> dict[str, object]:
-    """Those that are neither networks nor generators."""
+    """The parts that are neither networks nor generators."""
     parts: dict[str, object] = {name: getattr(learner, name) for name in learner.parts}
     skipped = (nn.Module, Generator, type(None))
     return {name: part for name, part in parts.items() if not isinstance(part, skipped)}
 
 
 def _constants(learner: BaseLearner) -> Iterator[tuple[str, list[object]]]:
-    """Name → the numbers of a part that never change in training, and by identity the arrays that kernels share."""
+    """Name → a part's numbers that never change in training, and the ids of the arrays shared with kernels."""
     for name, part in _parts(learner).items():
-        if isinstance(part, ConstrainedOptimizer):  # the kernels write learning rates and know the parameters
+        if isinstance(part, ConstrainedOptimizer):  # the kernels write learning rates and hold the parameters
             groups = part.inner.param_groups
             yield name, [{k: x for k, x in group.items() if k not in ("params", "lr")} for group in groups]
             continue

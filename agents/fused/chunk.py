@@ -1,6 +1,6 @@
 """Kernels that act and learn in one call: whole iterations on native worlds, one step at a time on others.
 
-They run without the interpreter's lock. memory: `agents.fused.memory.Memory`.
+They run without the GIL. memory: `agents.fused.memory.Memory`.
 """
 
 from typing import NamedTuple
@@ -23,10 +23,10 @@ from envs.kernels import inlined, kernel, overload_of
 
 
 def learn(options, params, policy, value, batch, scratch, norms, adaptive, steps, x_rows, progress, measure, report):
-    """The update of the algorithm that the type of `scratch` belongs to: see `agents.fused.learn.learn`."""
+    """The update of the algorithm to which the type of `scratch` belongs: see `agents.fused.learn.learn`."""
 
 
-@overload_of(learn)  # inline="always" would drop copies that the caller of `learn` makes before it (Numba 0.68)
+@overload_of(learn)  # inline="always" drops copies that the caller makes before calling `learn` (Numba 0.68)
 def _learn(options, params, policy, value, batch, scratch, norms, adaptive, steps, x_rows, progress, measure, report):
     update = ppo.learn if scratch.instance_class is PPOScratch else a2c.learn
 
@@ -39,7 +39,7 @@ def _learn(options, params, policy, value, batch, scratch, norms, adaptive, step
 
 
 class Stepped(NamedTuple):
-    """What `envs.backends.native_physics.step_worlds` takes and gives in a step."""
+    """Arguments and results of one call of `envs.backends.native_physics.step_worlds`."""
 
     force: Floats  # [N], continuous actions
     next_obs: Floats  # [N, D]
@@ -49,7 +49,7 @@ class Stepped(NamedTuple):
 
 
 class World(NamedTuple):
-    """The native worlds, and the running episodes as `envs.Worlds` counts them."""
+    """The native worlds, and the running episodes as counted by `envs.Worlds`."""
 
     world: int
     limit: int
@@ -66,7 +66,7 @@ class World(NamedTuple):
 
 
 class Episodes(NamedTuple):
-    """Finished episodes, in the order in which they ended; each array has room for one per row of the chunk."""
+    """Finished episodes, in order of completion; each array has room for one per row of the chunk."""
 
     ret: Doubles
     length: Integers
@@ -75,7 +75,7 @@ class Episodes(NamedTuple):
 
 @inlined
 def encode_rows(options, batch, norms, begin, end):
-    """Writes the rows of x from those of raw_obs: normalized, or copied."""
+    """Writes the rows of x from those of raw_obs, normalized or copied."""
     raw_obs, x = batch.raw_obs[begin:end], batch.x[begin:end]
     if options.normalize_observations:
         normalize_rows(norms, options.clip_normalized, raw_obs, x)
@@ -86,7 +86,7 @@ def encode_rows(options, batch, norms, begin, end):
 
 @inlined
 def sample_actions(options, theta, layers, outputs, batch, scratch, noise, begin, end):
-    """a ~ π_θ(·|x) for the rows of x from begin to end. noise: of each row, see `agents.fused.heads.sample`."""
+    """a ~ π_θ(·|x) for the rows of x from begin to end. noise: for each row, see `agents.fused.heads.sample`."""
     work, capacity, units = scratch.work, len(batch.x), units_of(options)
     features(theta, scratch.trunk, capacity, units, batch.x, scratch.h, begin, end)
     forward(theta, layers, outputs, capacity, units, scratch.h, begin, end)
@@ -97,7 +97,7 @@ def sample_actions(options, theta, layers, outputs, batch, scratch, noise, begin
 
 @inlined
 def act_on(options, params, policy, batch, scratch, norms, obs, noise, begin):
-    """Stores observations, [N, D], as rows of the batch from `begin` on, and samples their actions."""
+    """Stores observations, [N, D], as rows of the batch starting at `begin`, and samples their actions."""
     end = begin + len(obs)
     for i in range(len(obs)):
         copy_row(obs, i, batch.raw_obs, begin + i)
@@ -107,16 +107,16 @@ def act_on(options, params, policy, batch, scratch, norms, obs, noise, begin):
 
 @kernel
 def act(memory, obs, noise):
-    """Samples actions for observations, [N, D], of the first step of a rollout. noise: see `sample_actions`."""
+    """Samples actions for the observations, [N, D], of a rollout's first step. noise: see `sample_actions`."""
     options, params, policy, _, batch, scratch, norms, _ = memory
     act_on(options[0], params, policy, batch, scratch, norms, obs, noise, 0)
 
 
 @inlined
 def store_successor(raw_obs, successors, row, envs, over, last, next_obs, i, used):
-    """Stores which row of x holds s′ of this row: the row of the next step, or, after an episode's end, a further one.
+    """Stores which row of x holds s′ of this row: the row of the next step, or an extra row after an episode's end.
 
-    over: whether the episode ended; last: whether this is the last step of the rollout. Copies s′ = next_obs[i] there
+    over: whether the episode ended; last: whether this is the rollout's last step. Copies s′ = next_obs[i] there
     if no later step will. used: rows of x in use; returns their new number.
     """
     successor = row + envs
@@ -133,9 +133,9 @@ def store_successor(raw_obs, successors, row, envs, over, last, next_obs, i, use
 def store_learn_act(
     memory, t, steps, used, obs, noise, next_obs, reward, terminated, truncated, progress, measure, report
 ):
-    """Stores step t of a rollout, learns if it is the last, and samples the actions for the next observations, obs.
+    """Stores step t of a rollout, learns if it is the last one, and samples actions for the next observations, obs.
 
-    noise: of these actions, empty to sample none; used: rows of x in use. Returns `used` and the status of `learn`.
+    noise: for these actions, empty to sample none; used: rows of x in use. Returns `used` and the status of `learn`.
     """
     settings, params, policy, value, batch, scratch, norms, adaptive = memory
     options, envs = settings[0], len(reward)
@@ -159,9 +159,9 @@ def store_learn_act(
 
 @kernel
 def load(memory, obs, next_obs, discrete, continuous, behavior, reward, terminated, truncated):
-    """Stores a rollout that was collected elsewhere, for `store_learn_act` with its last step to learn from.
+    """Stores a rollout collected elsewhere; `store_learn_act` on its last step then learns from it.
 
-    Arguments: the fields of `agents.rollout.Rollout`; obs and actions have T · N rows. Returns the rows of x in use.
+    Arguments: fields of `agents.rollout.Rollout`; obs and actions have T · N rows. Returns the rows of x in use.
     """
     settings, params, policy, _, batch, scratch, norms, _ = memory
     options, rows, envs = settings[0], len(obs), reward.shape[1]
@@ -186,9 +186,9 @@ def load(memory, obs, next_obs, discrete, continuous, behavior, reward, terminat
 
 @inlined
 def step_native_worlds(batch, worlds, t, steps, used, now, episodes, ended):
-    """Steps every world and stores the outcome in row t of the batch. now: the training step after it.
+    """Steps every world and stores the outcome in row t of the batch. now: the training step afterwards.
 
-    Returns the rows of x in use and the episodes that have ended in this chunk.
+    Returns the rows of x in use and the number of episodes that ended in this chunk.
     """
     raw_obs, _, successors, discrete, continuous, _, rewards, terminations, truncations, _, head = batch
     world, limit, state, rng, length, obs, two, ret, count, low, high, stepped = worlds

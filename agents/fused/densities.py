@@ -1,18 +1,18 @@
 """Categorical and Gaussian distributions in float64: sampling, loss, gradient, KL and JS.
 
-They are the compiled form of `agents.maths.distributions`, with the formulas of `agents.maths.information`. Functions
-that every update needs go through all rows themselves, because a call with arrays costs as much as a row.
+The compiled form of `agents.maths.distributions`, with the formulas of `agents.maths.information`. Functions that
+every update needs loop over the rows themselves, because a call with arrays costs as much as a row.
 
-z: float64[rows, P], the parameters. Discrete actions: the logits of all factors, one factor after the other, −inf for
-an illegal choice; sizes: int64[K], how many each factor has. A Gaussian of n dimensions: the means, then the log-stds.
-g: gradients, e: scratch space, both as z. order: int64[rows], where discrete and continuous hold the actions.
+z: float64[rows, P], the parameters. Discrete actions: the logits of all factors, concatenated, −inf for an illegal
+choice; sizes: int64[K], the number of choices of each factor. n-dimensional Gaussian: the means, then the log-stds.
+g: gradients, e: scratch space, both shaped like z. order: int64[rows], row indices into discrete and continuous.
 """
 
 import math
 
 from envs.kernels import kernel
 
-_NEAR = 0.125  # φ and ψ use their series for |x| up to this, as agents.maths.information.numerics does
+_NEAR = 0.125  # φ and ψ use their series for |x| up to this, as in agents.maths.information.numerics
 _HALF_LOG = 0.5 * math.log(2 * math.pi)
 
 
@@ -53,7 +53,7 @@ def categorical_losses(sizes, z, discrete, order, advantage, ent_coef, share, g)
             largest = z[r, top]
             for j in range(begin, end):
                 g[r, j] = math.exp(z[r, j] - largest) if j != top else 1.0
-                rest += g[r, j] if j != top else 0.0  # without the 1 that would absorb a tiny sum
+                rest += g[r, j] if j != top else 0.0  # without the top action, whose 1 would absorb a tiny sum
             inverse, log_total = 1 / (1 + rest), math.log1p(rest)
             for j in range(begin, end):
                 mean_z += g[r, j] * inverse * (z[r, j] - largest) if g[r, j] > 0 else 0.0
@@ -76,7 +76,7 @@ def gaussian_losses(n, z, continuous, order, advantage, ent_coef, share, g):
     for k in range(n):
         log_std, inverse = 0.0, 1.0
         for r in range(len(order)):
-            if z[r, n + k] != log_std:  # often the same in all rows
+            if z[r, n + k] != log_std:  # often equal in all rows
                 log_std = z[r, n + k]
                 inverse = math.exp(-log_std)
             gap = (continuous[order[r], k] - z[r, k]) * inverse
@@ -114,7 +114,7 @@ def gaussian_log_probs(n, z, continuous, order, log_prob):
 
 @kernel
 def exponentials(z, r, begin, end, e):
-    """e[r, j] = exp(z_j − max z), j in begin … end − 1; returns where z is largest, and Σ e_j over the others."""
+    """e[r, j] = exp(z_j − max z), j in begin … end − 1; returns the index of the maximum, and Σ e_j over the others."""
     top, rest = begin, 0.0
     for j in range(begin + 1, end):
         top = j if z[r, j] > z[r, top] else top
@@ -151,7 +151,7 @@ def psi(t):
 def categorical_kl(before, after, r, begin, end, e):
     """Returns KL(p‖q) = log1p(Σ p φ(δ − m)), δ = after − before, and m = Σ p δ. p, q: softmax of before, of after.
 
-    Of row r and the actions begin … end − 1, of which the same are legal in both.
+    For row r and the actions begin … end − 1; the same ones must be legal in both.
     """
     top, rest = exponentials(before, r, begin, end, e)
     base = after[r, top] - before[r, top]  # a common offset, subtracted exactly
@@ -165,7 +165,7 @@ def categorical_kl(before, after, r, begin, end, e):
             d = after[r, j] - before[r, j] - base - m
             overflows |= not abs(d) < 600
             kl += e[r, j] / (1 + rest) * phi(d)
-    if overflows:  # ln Σ e^after − ln Σ e^before − Σ p δ, without cancellation at this size
+    if overflows:  # ln Σ e^after − ln Σ e^before − Σ p δ, which does not cancel at this size
         other, others = exponentials(after, r, begin, end, e)
         gap = after[r, other] - after[r, top]
         return math.log1p(others) - math.log1p(rest) + gap - m, base + m

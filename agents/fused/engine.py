@@ -1,4 +1,4 @@
-"""`Fused`: acting and learning by compiled kernels, over the memory of a learner's torch parameters."""
+"""`Fused`: compiled kernels act and learn, in the memory of a learner's torch parameters."""
 
 import math
 import time
@@ -28,7 +28,7 @@ from envs import Worlds
 from envs.backends.native import NativeBackend
 from envs.kernels import Kernel, compiled_for, compiling
 
-_CHUNK_SECONDS = 0.1  # duration of a chunk on environments that the kernels cannot step
+_CHUNK_SECONDS = 0.1  # duration of a chunk if the kernels cannot step the environments
 
 # complete updates, episodes that ended in them, next observations, and the error that ended the chunk early
 Outcome = tuple[int, list[Episode], Array, BaseException | None]
@@ -67,7 +67,7 @@ class Fused:
         return Choice(torch.from_numpy(self._actions(batch)[:rows].copy()), behavior)
 
     def update(self, rollout: Rollout, progress: float) -> Metrics:
-        """See `A2C.update`. Numbers take torch's default type, the only one for which kernels are compiled."""
+        """See `A2C.update`. Converts numbers to torch's default dtype, the only one for which kernels are compiled."""
         steps, envs = rollout.reward.shape
         number = torch.get_default_dtype()
         memory = self.program.memory(steps, envs)
@@ -91,7 +91,7 @@ class Fused:
         return self._metrics(report.view(np.float64))
 
     def chunk(self, worlds: Worlds, plan: ChunkPlan, obs: Array) -> ChunkResult:
-        """Runs iterations from these observations: all of the plan on native worlds, else as many as fit 0.1 s.
+        """Runs iterations from these observations: the whole plan on native worlds, otherwise as many as fit 0.1 s.
 
         The division into chunks does not change the results.
         """
@@ -117,11 +117,11 @@ class Fused:
         return whole, episodes, _native(worlds).obs.copy(), failure
 
     def _stepped(self, memory: Arrays, worlds: Worlds, plan: ChunkPlan, obs: Array, reports: Reports) -> Outcome:
-        """One kernel call per step learns from it and acts for the next: a call costs more than its work."""
+        """One kernel call per step learns and chooses the next action, since a call costs more than its work."""
         whole, episodes, batch, envs, steps = 0, list[Episode](), memory.batch, worlds.num_envs, plan.n_steps
         actions = self._actions(batch)
         ranks, step, extra, status = self.learner.ranks, plan.step, 0, DONE
-        deadline = time.perf_counter() + _CHUNK_SECONDS if ranks.alone else math.inf  # ranks make as many updates
+        deadline = time.perf_counter() + _CHUNK_SECONDS if ranks.alone else math.inf  # ranks keep in step
         draws = Noise(ranks, self.learner.generator, envs, self.program.head)
         raw, noise, ended = self._raw(obs), draws.take(), list[Episode]()
         batch.legal[:] = True if worlds.legal is None else worlds.legal
@@ -151,7 +151,7 @@ class Fused:
                 episodes, ended = episodes + ended, []
                 if last:
                     break
-        except BaseException as failure:  # of an environment, or Ctrl-C; earlier updates count
+        except BaseException as failure:  # from an environment, or Ctrl-C; earlier updates count
             return whole, episodes, obs, failure
         finally:
             draws.settle()
@@ -159,7 +159,7 @@ class Fused:
 
     @cached_property
     def _step_kernel(self) -> Kernel:
-        """`store_learn_act` for the arguments of `_stepped`; skips type dispatch, most of a call's cost.
+        """`store_learn_act`, specialized for the arguments of `_stepped`: skips type dispatch, most of a call's cost.
 
         Only for worlds with `fixed_dtypes`: other types are undefined behavior.
         """
@@ -169,18 +169,18 @@ class Fused:
         return compiled_for(self.program.kernels.store_learn_act, arguments)
 
     def _actions(self, batch: Batch) -> Array:
-        """The batch's actions as a rollout has them, int64[T · N], int64[T · N, K] or float[T · N, A]."""
+        """The batch's actions in a rollout's form, int64[T · N], int64[T · N, K] or float[T · N, A]."""
         if self.program.head.gaussian:
             return batch.continuous
         return batch.discrete[:, 0] if isinstance(self.learner.policy.head.actions, spaces.Discrete) else batch.discrete
 
     def _metrics(self, numbers: NDArray[np.float64]) -> Metrics:
-        """The metrics of reports, float64[11] or float64[updates, 11]."""
+        """The metrics in reports, float64[11] or float64[updates, 11]."""
         columns = torch.from_numpy(numbers).to(torch.get_default_dtype()).unbind(-1)
         return {name: columns[k] for name, k in self._columns.items()}
 
     def _raw(self, obs: Array) -> Doubles:
-        """Observations as rows of numbers, float64[N, D], so that kernels need not be compiled for other types."""
+        """Observations as rows of numbers, float64[N, D], so that kernels are compiled for this type only."""
         if self._box:
             return obs.reshape(len(obs), -1).astype(np.float64, copy=False)
         return encode(self.learner.obs_space, torch.as_tensor(obs)).double().numpy()

@@ -1,4 +1,4 @@
-"""`Head` and `Work`: what the parameters of a policy's distribution mean, and scratch space for them."""
+"""`Head` and `Work`: the meaning of a policy's distribution parameters, and scratch space for them."""
 
 from typing import NamedTuple
 
@@ -12,26 +12,26 @@ from envs.spaces import factors
 
 
 class Head(NamedTuple):
-    """What the parameters of a policy's distribution mean."""
+    """The meaning of a policy's distribution parameters."""
 
     gaussian: bool
     bits: bool
-    size: int  # A, the number of logits, or of the dimensions of a Gaussian
-    sizes: Integers  # [K], the numbers of choices of the factors of a discrete action; [0] for a Gaussian
-    outputs_std: bool  # ln σ is log_std_init plus an output, within log_std_range; else a parameter
+    size: int  # A, the number of logits or of Gaussian dimensions
+    sizes: Integers  # [K], number of choices of each factor of a discrete action; [0] for a Gaussian
+    outputs_std: bool  # ln σ is log_std_init plus a network output, within log_std_range; otherwise a parameter
     log_std_init: float
     log_std_range: tuple[float, float]
-    bounds: Floats | tuple[()]  # [2, A], low and high of squashed actions: see `agents.fused.squashed`
-    limit: float  # the largest number below 1 of torch's default type
+    bounds: Floats | tuple[()]  # [2, A], low and high of squashed actions, see `agents.fused.squashed`
+    limit: float  # largest number below 1 in torch's default dtype
 
     @property
     def noises(self) -> int:
-        """The random numbers that an action takes."""
+        """Random numbers per action."""
         return self.size if self.gaussian else len(self.sizes)
 
     @property
     def parameters(self) -> int:
-        """The numbers that a rollout stores of a distribution."""
+        """Numbers that a rollout stores per distribution."""
         return self.size * (2 if self.gaussian else 1)
 
 
@@ -39,15 +39,15 @@ class Work(NamedTuple):
     """Scratch space for the distributions of a rollout."""
 
     z: Doubles  # [T · N, P]
-    before: Doubles  # as z, of the policy that acted
-    g: Doubles  # as z, gradients with respect to it
-    e: Doubles  # as z, for sums over actions
+    before: Doubles  # like z, for the policy that acted
+    g: Doubles  # like z, gradients with respect to z
+    e: Doubles  # like z, for sums over actions
     order: Integers  # [T · N], 0, 1, …
-    u: Floats  # [T · N, A], squashed actions before squashing; [0, 0] if they are not squashed
+    u: Floats  # [T · N, A], actions before squashing; [0, 0] without squashing
 
 
 def head_of(head: heads.Head) -> Head:
-    """The same for kernels."""
+    """The head in the kernels' form."""
     actions, number = head.actions, torch.get_default_dtype()
     bounds: Floats | tuple[()] = ()
     if isinstance(actions, spaces.Box) and head.squash_output:
@@ -57,7 +57,7 @@ def head_of(head: heads.Head) -> Head:
         bits=isinstance(actions, spaces.MultiBinary),
         size=head.size,
         sizes=np.array(factors(actions), np.int64),
-        outputs_std=head.state_dependent_std and not head.softplus_std,  # the kernels of a stream have softplus
+        outputs_std=head.state_dependent_std and not head.softplus_std,  # the kernels of a stream use softplus
         log_std_init=head.log_std_init,
         log_std_range=heads.LOG_STD_RANGE,
         bounds=bounds,

@@ -1,8 +1,8 @@
-"""The policy's head: from network outputs, or from a rollout, to parameters, actions, losses and their gradients.
+"""The policy's head: from network outputs or from a rollout to parameters, actions, losses and their gradients.
 
-head, work: see `agents.fused.head_arrays`. z: float64[rows, P], the parameters as `agents.fused.densities` takes them;
-those of a bit with logit x are the two logits (0, x). behavior: the parameters as a rollout stores them, −inf for an
-illegal action. order: int64[rows], their rows in the rollout.
+head, work: see `agents.fused.head_arrays`. z: float64[rows, P], the parameters in the form of
+`agents.fused.densities`; a bit with logit x has the two logits (0, x). behavior: the parameters in a rollout's form,
+−inf for an illegal action. order: int64[rows], indices of these rows in the rollout.
 """
 
 import math
@@ -36,7 +36,7 @@ def log_std_of(head, log_std, out, r, k):
 
 @inlined
 def stored(head, behavior, order, z):
-    """z of the parameters in these rows of behavior."""
+    """z of the parameters stored in these rows of behavior."""
     for r in range(len(order)):
         row = order[r]
         if head.bits:
@@ -49,7 +49,7 @@ def stored(head, behavior, order, z):
 
 @inlined
 def current(head, log_std, out, behavior, order, z):
-    """z of the network's outputs, [≥ rows, ≥ A]; what behavior forbids is illegal here too."""
+    """z of the network's outputs, [≥ rows, ≥ A]; actions that are illegal in behavior are illegal here."""
     size = head.size
     for r in range(len(order)):
         if head.bits:
@@ -65,7 +65,7 @@ def current(head, log_std, out, behavior, order, z):
 
 @inlined
 def store(head, log_std, out, legal, begin, end, behavior):
-    """behavior = the parameters of the outputs, in rows begin … end − 1. legal: bool[≥ end − begin, A]."""
+    """Writes the parameters of the outputs to behavior, in rows begin … end − 1. legal: bool[≥ end − begin, A]."""
     size = head.size
     for r in range(begin, end):
         for k in range(size):
@@ -76,9 +76,9 @@ def store(head, log_std, out, legal, begin, end, behavior):
 
 @inlined
 def sample(head, behavior, order, noise, discrete, continuous, z):
-    """Draws actions for the rows in `order`, which are consecutive. noise: [rows, noises of the head].
+    """Draws actions for the rows in `order`, which are consecutive. noise: [rows, `noises` of the head].
 
-    Normal for a Gaussian, else uniform on [0, 1).
+    The noise is normal for a Gaussian, otherwise uniform on [0, 1).
     """
     if head.gaussian:
         for k in range(head.size):
@@ -86,7 +86,7 @@ def sample(head, behavior, order, noise, discrete, continuous, z):
             std = np.exp(log_std)
             for r in range(len(order)):
                 row = order[r]
-                if behavior[row, head.size + k] != log_std:  # often the same in all rows
+                if behavior[row, head.size + k] != log_std:  # often equal in all rows
                     log_std = behavior[row, head.size + k]
                     std = np.exp(log_std)
                 u = behavior[row, k] + std * noise[r, k]
@@ -122,7 +122,7 @@ def policy_losses(head, z, discrete, continuous, order, advantage, ent_coef, sha
 
 @inlined
 def log_probs(head, z, discrete, continuous, order, log_prob, work):
-    """Writes ln π(a) into log_prob, [rows]; of squashed actions, up to a term without parameters: ln N(u)."""
+    """Writes ln π(a) to log_prob, [rows]; for squashed actions, up to a term without parameters: ln N(u)."""
     if head.gaussian:
         u, rows = inner(head, continuous, order, work)
         gaussian_log_probs(head.size, z, u, rows, log_prob)
@@ -158,7 +158,7 @@ def add_kl_slopes(head, before, z, weight, g, e):
 
 @inlined
 def to_outputs(head, z, g, delta, log_std_slope):
-    """From the gradient with respect to z to delta, that of the outputs, [≥ rows, width], and that of the log-std."""
+    """Converts the gradient with respect to z to delta, that of the outputs, [≥ rows, width], and the log-std's."""
     size, step, shift = head.size, 2 if head.bits else 1, 1 if head.bits else 0
     for r in range(len(g)):
         for k in range(size):
@@ -191,7 +191,7 @@ def output_gradient(
 
 @kernel
 def relative_score(head, z, discrete, e):
-    """‖∇_z ln p(a)‖² / E_b ‖∇_z ln p(b)‖² of the discrete action in row 0; 0 if it is certain.
+    """‖∇_z ln p(a)‖² / E_b ‖∇_z ln p(b)‖² for the discrete action in row 0; 0 if it is certain.
 
     See `agents.maths.distributions.Categorical.relative_score`.
     """

@@ -1,7 +1,7 @@
 """One update of A2C on a rollout in memory: `A2C.update` and the optimizer step of `agents.optimizer`, compiled.
 
-Parts share these arguments: options, one record of OPTIONS; params, policy, value, batch, scratch, norms, the fields of
-`Memory`; adaptive, one record of ADAPTIVE; report, one record of REPORT, which they fill.
+The functions share these arguments: options, one record of OPTIONS; params, policy, value, batch, scratch, norms, the
+fields of `Memory`; adaptive, one record of ADAPTIVE; report, one record of REPORT, which they fill in.
 """
 
 import math
@@ -67,7 +67,7 @@ def advantages(options, batch, scratch, steps, v):
 
 @inlined
 def value_gradient(vf_coef, delta, target, rows, total, v):
-    """Writes ∂(vf_coef · Σ (target − V)² / total)/∂V into delta, [≥ rows, width]; returns the sum, over total."""
+    """Writes ∂(vf_coef · Σ (target − V)² / total)/∂V to delta, [≥ rows, width]; returns Σ (target − V)² / total."""
     square = 0.0
     for r in range(rows):
         gap = np.float64(target[r]) - np.float64(v[r])
@@ -80,7 +80,7 @@ def value_gradient(vf_coef, delta, target, rows, total, v):
 
 @inlined
 def policy_gradient(options, batch, work, theta, grad, out, delta, advantage, rows, ranks, ent_coef, report):
-    """Writes ∂L/∂out of L = mean(−ln π(a|s) Â) − c mean(H) into delta, and ∂L/∂ln σ of a Gaussian into grad.
+    """Writes ∂L/∂out of L = mean(−ln π(a|s) Â) − c mean(H) to delta, and ∂L/∂ln σ of a Gaussian to grad.
 
     The means are over the rows of all ranks.
     """
@@ -96,7 +96,7 @@ def policy_gradient(options, batch, work, theta, grad, out, delta, advantage, ro
 
 @inlined
 def gradient(options, params, policy, value, batch, scratch, steps, x_rows, vf_coef, ent_coef, report):
-    """Writes the gradient of policy loss + vf_coef · value loss − ent_coef · entropy, of all ranks, to params.grad."""
+    """Writes the gradient of policy loss + vf_coef · value loss − ent_coef · entropy over all ranks to params.grad."""
     theta, grad, x, units, deltas = params.theta, params.grad, batch.x, units_of(options), scratch.delta
     rows, capacity, transposed, no_bias = steps * batch.reward.shape[1], len(x), scratch.transposed, scratch.no_bias
     trunk, h = scratch.trunk, scratch.h
@@ -141,9 +141,9 @@ def policy_shift(options, theta, layers, batch, scratch, rows):
 
 @inlined
 def step_within(options, params, layers, batch, scratch, adaptive, rows, scale, bound, measure, report):
-    """The optimizer's step, shortened until the policy shift is at most the bound; NaN is no bound.
+    """The optimizer's step, shortened until the policy shift is at most the bound (NaN: no bound).
 
-    scale: factor of the gradient, from clipping; measure: whether to report the policy shift.
+    scale: factor of the gradient from clipping; measure: whether to report the policy shift.
     """
     theta, before = params.theta, params.before
     if bound > 0:
@@ -163,7 +163,7 @@ def step_within(options, params, layers, batch, scratch, adaptive, rows, scale, 
 
 @kernel
 def shorten(options, params, layers, batch, scratch, rows, bound, kl, js):
-    """Moves π_θ back toward params.before until KL is at most the bound, NaN for none. Returns KL and JS."""
+    """Moves π_θ back toward params.before until KL is at most the bound (NaN: no bound). Returns KL and JS."""
     theta, before, number, attempt = params.theta, params.before, params.theta.dtype.type, 0
     while bound > 0 and kl > bound and attempt < 10:
         share = number(0.95 * math.sqrt(bound / kl)) if attempt < 9 else number(0)
@@ -184,14 +184,14 @@ def missing_shift(target, adaptive, kl):
 
 @kernel
 def adapt_entropy(target, adaptive, entropy):
-    """Moves the factor of the entropy coefficient toward its target; NaN is no target."""
+    """Moves the factor of the entropy coefficient toward its target (NaN: no target)."""
     if not math.isnan(target):
         adaptive.entropy_factor = next_factor(adaptive.entropy_factor, ENTROPY_GAIN * (target - entropy))
 
 
 @inlined
 def learn(options, params, policy, value, batch, scratch, norms, adaptive, steps, x_rows, progress, measure, report):
-    """One update. Needs the outputs of the policy for the first T · N rows of x: acting or `load` has written them.
+    """One update. The outputs of the policy for the first T · N rows of x must be there, from acting or `load`.
 
     x_rows: rows of x in use, observations and successors; measure: whether to report the policy shift.
     Returns DONE, or GRADIENT_NOT_FINITE before any parameter changes, or SHIFT_NOT_FINITE.

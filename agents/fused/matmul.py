@@ -1,7 +1,7 @@
-"""Products of small matrices, accumulated in registers: several times as fast as BLAS for the few rows of a rollout.
+"""Products of small matrices, accumulated in registers: several times faster than BLAS for a rollout's few rows.
 
-They are generated as LLVM vector instructions, because a compiled loop over arrays would write each partial sum to
-memory; LLVM maps them to the processor's registers. Matrices have a last dimension padded to a multiple of `PAD`.
+Generated as LLVM vector instructions, because a compiled loop over arrays would write each partial sum to memory;
+LLVM maps them to the processor's registers. The last dimension of a matrix is padded to a multiple of `PAD`.
 """
 
 from collections.abc import Callable

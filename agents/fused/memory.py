@@ -1,4 +1,4 @@
-"""The arrays that kernels work on: views of the memory of torch's parameters and optimizer state, and scratch space.
+"""The kernels' arrays: views of the memory of torch's parameters and optimizer state, and scratch space.
 
 A weight is stored transposed, [inputs, outputs padded], so that the inner loop of a product reads contiguous memory;
 torch sees an ordinary [outputs, inputs] with other strides. The padding stays 0, because its gradient is 0.
@@ -23,60 +23,60 @@ class Net(NamedTuple):
     """One multilayer perceptron inside the flat parameters."""
 
     layers: Integers  # [L, 6]: inputs, outputs, outputs padded, offsets of weight and bias, Σ widths of earlier layers
-    outputs: Floats  # [≥ rows · Σ widths], the layers' outputs one layer after the other: see `agents.fused.network`
+    outputs: Floats  # [≥ rows · Σ widths], the outputs of all layers, concatenated: see `agents.fused.network`
 
 
 class Trunk(NamedTuple):
     """The layers that both networks share, as part of π_θ."""
 
     layers: Integers  # as in `Net`
-    outputs: Floats  # as in `Net`, with f after the last layer too
-    deltas: Floats  # gradients of the outputs, laid out as they are
-    part: Floats  # [≥ rows, width of the last layer], what one network adds to the gradient of the last output
+    outputs: Floats  # as in `Net`, including f after the last layer
+    deltas: Floats  # gradients of the outputs, in the same layout
+    part: Floats  # [≥ rows, width of the last layer], one network's contribution to the gradient of the last output
 
 
 class Parameters(NamedTuple):
-    """Flat arrays: a Gaussian's log-std, then π_θ, its trunk first, then V_φ from index `split` on."""
+    """Flat arrays: a Gaussian's log-std, then π_θ starting with its trunk, then V_φ from index `split` on."""
 
     theta: Floats  # [P]
     grad: Floats  # [P]
     square_avg: Floats  # [P], running mean of g²
-    grad_avg: Floats  # [P], running mean of g, for Adam; else [0]
+    grad_avg: Floats  # [P], running mean of g, for Adam; otherwise [0]
     before: Floats  # [split], the policy's parameters before the step
     split: int
 
 
 class Batch(NamedTuple):
-    """A rollout; row t · N + i is environment i at time t. Further rows hold successors that the rollout lacks."""
+    """A rollout; row t · N + i is environment i at time t. Extra rows hold successors that are not in the rollout."""
 
     raw_obs: Doubles  # [rows, D], observations as the environments return them
     x: Floats  # [rows, D], observations as the networks see them
     successor: Integers  # [T · N], the row of x that holds s′
-    discrete: Integers  # [T · N, K], discrete actions, a number for each factor
+    discrete: Integers  # [T · N, K], discrete actions, one number per factor
     continuous: Floats  # [T · N, A], continuous actions
     behavior: Floats  # [T · N, P], distribution parameters of the policy that acted
     reward: Floats  # [T, N]
     terminated: NDArray[np.bool_]  # [T, N]
     truncated: NDArray[np.bool_]  # [T, N]
-    legal: NDArray[np.bool_]  # [N, A], the actions that are legal in the observations to act on
-    head: Head  # what the columns of discrete, continuous and behavior mean
+    legal: NDArray[np.bool_]  # [N, A], legal actions for the observations to act on
+    head: Head  # meaning of the columns of discrete, continuous and behavior
 
 
 class Scratch(NamedTuple):
-    delta: Floats  # gradients of the layers' outputs, as long as the outputs of the larger network
+    delta: Floats  # gradients of the layers' outputs, as long as the longer network's outputs
     transposed: Floats  # one weight, transposed
     no_bias: Floats  # zeros, as many as the widest layer has outputs
     work: Work
     advantage: Floats  # [T, N]
     target: Floats  # [T, N]
-    coefficients: NDArray[np.void]  # [1] of COEFFICIENTS, in the current update
+    coefficients: NDArray[np.void]  # [1] of COEFFICIENTS, for the current update
     ranks: tuple[object, ...]  # see `agents.fused.ranks`
     trunk: Trunk | tuple[()]  # () if the networks share no layers
-    h: Floats  # [rows, F padded], the output of the shared layers; without any, x of the batch itself
+    h: Floats  # [rows, F padded], output of the shared layers; without shared layers, x of the batch itself
 
 
 class PPOScratch(NamedTuple):
-    """`Scratch`, and what the minibatches of PPO need; its type tells the kernels which algorithm learns."""
+    """`Scratch` and space for PPO's minibatches; its type tells the kernels which algorithm learns."""
 
     delta: Floats
     transposed: Floats
@@ -88,14 +88,14 @@ class PPOScratch(NamedTuple):
     ranks: tuple[object, ...]
     trunk: Trunk | tuple[()]
     h: Floats
-    x: Floats  # [batch size, D], the observations of a minibatch
-    part_h: Floats  # [batch size, F padded], as h
+    x: Floats  # [batch size, D], observations of a minibatch
+    part_h: Floats  # [batch size, F padded], like h
     part_advantage: Floats  # [batch size], its advantages
     part_weight: Doubles  # [batch size], ln π(a|s), then the derivative of its gain by it
     v: Floats  # [T · N], V before the update
     log_prob: Doubles  # [T · N], ln π_before(a|s)
-    keys: NDArray[np.uint64]  # [T · N] of all ranks, which order the steps
-    order: Integers  # [T · N] of all ranks, the steps in the order of an epoch
+    keys: NDArray[np.uint64]  # [T · N] over all ranks, sort keys of the steps
+    order: Integers  # [T · N] over all ranks, the steps in an epoch's order
     totals: Doubles  # [8], sums over the minibatches of an update
     shuffle: NDArray[np.uint64]  # [2], `agents.minibatches.Shuffle.state`
 
@@ -109,10 +109,10 @@ class Norms(NamedTuple):
     reward_count: Doubles
     reward_mean: Doubles
     reward_m2: Doubles
-    returns: Doubles  # [N], discounted return of each running episode so far
+    returns: Doubles  # [N], discounted return of each running episode
 
 
-CONSTANTS = {  # settings that the kernels read as they are
+CONSTANTS = {  # settings passed to the kernels unchanged
     "normalize_observations": np.bool_,
     "normalize_rewards": np.bool_,
     "normalize_advantage": np.bool_,
@@ -126,7 +126,7 @@ CONSTANTS = {  # settings that the kernels read as they are
 
 
 def options_type(scheduled: Sequence[str], *further: tuple[str, type]) -> np.dtype[np.void]:
-    """All settings in one record, because a scalar argument costs a call as much as an array does."""
+    """All settings in one record, because passing a scalar costs as much as passing an array."""
     return np.dtype(
         [
             ("activation", np.int64),
@@ -146,7 +146,7 @@ def coefficients_type(scheduled: Sequence[str]) -> np.dtype[np.void]:
 
 
 def report_type(metrics: Sequence[str]) -> np.dtype[np.void]:
-    """The numbers of an update; the first of them are metrics."""
+    """The numbers of an update, metrics first."""
     return np.dtype([(name, np.float64) for name in (*metrics, "loss", "critic_learning_rate")])
 
 
@@ -169,7 +169,7 @@ Reports = NDArray[np.void]  # of REPORT
 
 
 class Memory(NamedTuple):
-    """Everything a kernel works on, as one argument."""
+    """Everything that a kernel works on, as one argument."""
 
     options: NDArray[np.void]  # [1] of OPTIONS
     params: Parameters
@@ -187,7 +187,7 @@ def padded(size: int) -> int:
 
 
 def layer_table(net: nn.Sequential | None, offset: int) -> tuple[Integers, int]:
-    """`Net.layers` of a network whose parameters begin at `offset`, and the offset at which they end."""
+    """`Net.layers` of a network whose parameters start at `offset`, and the offset where they end."""
     rows, column = [], 0
     for layer in net or ():
         if isinstance(layer, nn.Linear):
@@ -205,7 +205,7 @@ def room(layers: Integers, rows: int, layer_norm: bool) -> int:
 
 
 def new_trunk(layers: Integers, rows: int, layer_norm: bool) -> Trunk | tuple[()]:
-    """Room for so many rows."""
+    """Arrays for the shared layers on this many rows; () without shared layers."""
     if not len(layers):
         return ()
     length = room(layers, rows, layer_norm)
@@ -213,12 +213,12 @@ def new_trunk(layers: Integers, rows: int, layer_norm: bool) -> Trunk | tuple[()
 
 
 def new_features(trunk: Trunk | tuple[()], x: Floats) -> Floats:
-    """Room for the output of the shared layers on x, [rows, F padded]; without shared layers, x."""
+    """An array for the output of the shared layers on x, [rows, F padded]; without shared layers, x."""
     return zeros(len(x), trunk.part.shape[1]) if trunk else x
 
 
 def views(net: nn.Sequential | None, layers: Integers, flat: Tensor) -> list[tuple[Tensor, Tensor]]:
-    """Each parameter of the network, and the view of a flat tensor that is to hold it."""
+    """Pairs of each parameter of the network and its view into a flat tensor."""
     linears = [layer for layer in net or () if isinstance(layer, nn.Linear)]
     pairs: list[tuple[Tensor, Tensor]] = []
     for layer, (fan_in, fan_out, width, weight, bias, _) in zip(linears, layers.tolist(), strict=True):
@@ -228,7 +228,7 @@ def views(net: nn.Sequential | None, layers: Integers, flat: Tensor) -> list[tup
 
 
 def new_batch(head: Head, rows: int, steps: int, envs: int, inputs: int) -> Batch:
-    """Arrays for T steps of N environments. rows: of x; inputs: D."""
+    """Arrays for T steps of N environments. rows: number of rows of x; inputs: D."""
     count, shape = steps * envs, (steps, envs)
     return Batch(
         raw_obs=np.zeros((rows, inputs)),

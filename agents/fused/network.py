@@ -1,7 +1,7 @@
 """Multilayer perceptrons, forward and backward. layers: int64[L, 6], see `agents.fused.memory.Net`.
 
-capacity: rows for which `outputs` and `deltas` have room. With layer normalization, `outputs` goes on with the layers'
-normalized sums, laid out as their outputs are, and with a factor for each layer and row. units: see `units_of`.
+capacity: number of rows that fit into `outputs` and `deltas`. With layer normalization, `outputs` also contains the
+layers' normalized sums, in the same layout as their outputs, then a factor per layer and row. units: see `units_of`.
 """
 
 from agents.fused.matmul import matmul, transpose
@@ -44,13 +44,13 @@ def flat_output(outputs, layers, i, capacity, begin, end):
 
 @inlined
 def units_of(options):
-    """The activation of hidden units, and whether layer normalization comes before it."""
+    """The activation of hidden units, and whether it follows layer normalization."""
     return options.activation, options.layer_norm
 
 
 @kernel
 def sums_of(layers, capacity):
-    """Where the normalized sums begin in `outputs`."""
+    """The offset of the normalized sums in `outputs`."""
     return (layers[-1, COLUMN] + layers[-1, WIDTH]) * capacity
 
 
@@ -67,7 +67,7 @@ def normalize(outputs, layers, i, capacity, begin, end):
 
 @kernel
 def denormalize(deltas, outputs, layers, i, capacity, rows):
-    """From the gradient of layer i's normalized sums to that of its sums, in place."""
+    """Converts the gradient of layer i's normalized sums to that of its sums, in place."""
     size, width, sums = layers[i, FAN_OUT], layers[i, WIDTH], sums_of(layers, capacity)
     for r in range(rows):
         place = layers[i, COLUMN] * capacity + r * width
@@ -86,7 +86,7 @@ def activate(outputs, layers, i, capacity, units, begin, end):
 
 @inlined
 def through_units(deltas, outputs, layers, i, capacity, units, rows):
-    """From the gradient of layer i's output to that of its sums, in place."""
+    """Converts the gradient of layer i's output to that of its sums, in place."""
     activation, layer_norm = units
     delta = flat_output(deltas, layers, i, capacity, 0, rows)
     through_activation(activation, delta, flat_output(outputs, layers, i, capacity, 0, rows))
@@ -105,7 +105,7 @@ def pass_down(theta, layers, deltas, i, capacity, transposed, no_bias, rows, bel
 
 @kernel
 def forward(theta, layers, outputs, capacity, units, x, begin, end):
-    """h_i = f(N(h_{i−1} W_i + b_i)), the last layer without f and N, for the rows from begin to end. x: [≥ end, D].
+    """h_i = f(N(h_{i−1} W_i + b_i)), in the last layer without f and N, for the rows from begin to end. x: [≥ end, D].
 
     N: layer normalization, or nothing.
     """
@@ -149,6 +149,6 @@ def sum_rows(delta, total):
 
 @kernel
 def copy_row(source, i, target, j):
-    """target[j] ← source[i], which may be of another type."""
+    """target[j] ← source[i], which may have another dtype."""
     for k in range(target.shape[1]):
         target[j, k] = source[i, k]

@@ -1,4 +1,4 @@
-"""Random numbers for sampled actions, drawn many steps at a time."""
+"""Random numbers for sampling actions, drawn for many steps at a time."""
 
 from typing import cast
 
@@ -14,7 +14,7 @@ _BLOCK = 64  # steps
 
 
 def draw_for(ranks: Ranks, generator: Generator, steps: int, envs: int, head: Head) -> NDArray[np.floating]:
-    """`draw` for steps of these environments of this rank. Every rank draws the numbers of all environments."""
+    """`draw` for this rank's environments. Every rank draws the numbers of all environments."""
     numbers = draw(generator, steps, envs * ranks.count, head)
     if ranks.alone:
         return numbers
@@ -26,8 +26,8 @@ def draw_for(ranks: Ranks, generator: Generator, steps: int, envs: int, head: He
 def draw(generator: Generator, steps: int, envs: int, head: Head) -> NDArray[np.floating]:
     """float[T · N, noises of the head]: standard normal for a Gaussian, uniform on [0, 1) for discrete actions.
 
-    A step's uniform numbers come in the order of torch's samples: factor by factor, but for bits. Unlike those of
-    torch.randn, the numbers do not depend on how many are drawn per call.
+    The uniform numbers of a step come in the order in which torch samples: factor by factor, except for bits. Unlike
+    with torch.randn, the numbers do not depend on how many are drawn per call.
     """
     width = head.noises
     if head.bits:
@@ -40,16 +40,16 @@ def draw(generator: Generator, steps: int, envs: int, head: Head) -> NDArray[np.
 
 
 class Noise:
-    """The noise of one step after another, from blocks, since a call of torch costs more than the numbers of a step."""
+    """The noise for one step after another, drawn in blocks, since a torch call costs more than a step's numbers."""
 
     def __init__(self, ranks: Ranks, generator: Generator, rows: int, head: Head) -> None:
-        """rows: of a step; ranks, head: as for `draw_for`."""
+        """rows: per step; ranks, head: as for `draw_for`."""
         self.none = draw(generator, 0, rows, head)
         self._ranks, self._generator, self._rows, self._head = ranks, generator, rows, head
         self._start, self._block, self._taken = generator.get_state(), self.none, _BLOCK
 
     def take(self) -> NDArray[np.floating]:
-        """The rows of the next step."""
+        """The noise for the next step."""
         if self._taken == _BLOCK:
             self._start, self._taken = self._generator.get_state(), 0
             self._block = draw_for(self._ranks, self._generator, _BLOCK, self._rows, self._head)
@@ -57,7 +57,7 @@ class Noise:
         return self._block[(self._taken - 1) * self._rows : self._taken * self._rows]
 
     def settle(self) -> None:
-        """Leaves the generator as if only the rows taken had been drawn."""
+        """Sets the generator as if only the rows taken had been drawn."""
         if self._taken < _BLOCK:
             self._generator.set_state(self._start)
             draw_for(self._ranks, self._generator, self._taken, self._rows, self._head)

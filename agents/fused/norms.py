@@ -1,4 +1,4 @@
-"""`agents.maths.normalize` compiled: running moments, observation and reward normalizers. norms: `memory.Norms`."""
+"""Running moments, observation and reward normalizers: `agents.maths.normalize`, compiled. norms: `memory.Norms`."""
 
 import math
 
@@ -7,7 +7,7 @@ from envs.kernels import kernel
 
 @kernel
 def merge(count, mean, m2, k, rows, batch_mean, batch_m2):
-    """Adds a batch of `rows` rows, by its mean and sum of squared deviations, to the moments of feature k."""
+    """Adds a batch, given by its mean and sum of squared deviations, to the moments of feature k."""
     total, delta = count + rows, batch_mean - mean[k]
     m2[k] += batch_m2 + delta * delta * (count * rows / total)
     mean[k] += delta * (rows / total)
@@ -15,7 +15,7 @@ def merge(count, mean, m2, k, rows, batch_mean, batch_m2):
 
 @kernel
 def merge_moments(count, mean, m2, x):
-    """Adds a batch x, float64[B, D], to running moments, as `agents.maths.normalize.RunningMoments.update` does."""
+    """Adds a batch x, float64[B, D], to running moments, like `agents.maths.normalize.RunningMoments.update`."""
     rows, total = len(x), count[0] + len(x)
     for k in range(x.shape[1]):
         batch_mean, batch_m2 = 0.0, 0.0
@@ -52,7 +52,7 @@ def scale_and_clip(reward, scale, bound):
 def normalize_rewards(norms, gamma, bound, steps, reward, everywhere, terminated, truncated):
     """Updates the moments of the discounted return, then r ← clip(r / √(σ² + 1e-8), ±bound). reward: [T, N].
 
-    everywhere, terminated, truncated: of the environments of all ranks, [T, N · ranks].
+    everywhere, terminated, truncated: over the environments of all ranks, [T, N · ranks].
     """
     envs = len(norms.returns)
     for t in range(steps):

@@ -1,7 +1,7 @@
-"""RMSprop and Adam over flat parameters, [P], compiled; each gradient is multiplied by `scale` first.
+"""RMSprop and Adam on flat parameters, [P], compiled; each gradient is first multiplied by `scale`.
 
-Means that have decayed to less than a normal float32 become 0: processors are slow with denormal numbers, and beside ε
-they count for nothing.
+Running means that have decayed below the smallest normal float32 become 0: denormal numbers are slow, and they are
+negligible beside ε.
 """
 
 import math
@@ -16,7 +16,7 @@ _TINY = float(np.finfo(np.float32).tiny)
 
 
 def root(x):
-    """√x, x ≥ 0; of float32 as x / √x, which compiles to an estimate of 1/√x and a Newton step: within 3e-7."""
+    """√x, x ≥ 0; for float32 as x / √x, which compiles to an estimate of 1/√x and a Newton step: within 3e-7."""
 
 
 @overload_of(root, fast=True)

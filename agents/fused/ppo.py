@@ -26,13 +26,13 @@ from agents.fused.statistics import errors_and_targets, explained_variance, stan
 from agents.fused.trunk import backward_trunk, collect, features
 from envs.kernels import allocating_kernel, inlined, kernel
 
-OUTSIDE = 3  # of the trust region
+OUTSIDE = 3  # the trust region was left
 mix = kernel(minibatches.mix)
 
 
 @allocating_kernel
 def shuffle(state, keys, order, size):
-    """Writes the rows in the order of one epoch: see `agents.minibatches.Shuffle`. keys, order: [rows]."""
+    """Writes the rows in an epoch's order: see `agents.minibatches.Shuffle`. keys, order: [rows]."""
     rows = len(order)
     if size < rows:
         for r in range(rows):
@@ -53,7 +53,7 @@ def log_probabilities(batch, scratch, rows):
 
 @inlined
 def value_gradient(vf_coef, clip, delta, target, before, order, total, v):
-    """Writes ∂(vf_coef · Σ (target − V)² / total)/∂V into delta, [rows, width]; returns the sum, over total.
+    """Writes ∂(vf_coef · Σ (target − V)² / total)/∂V to delta, [rows, width]; returns Σ (target − V)² / total.
 
     clip: bound on |V − V_before|, NaN for none; target, before: [T · N], of which `order` lists the rows.
     """
@@ -73,7 +73,7 @@ def value_gradient(vf_coef, clip, delta, target, before, order, total, v):
 
 @kernel
 def clipped(ratio, advantage, clip):
-    """min(ρ Â, clip(ρ, 1 ± ε) Â), and its derivative by ln ρ. clip: ε, NaN for none."""
+    """min(ρ Â, clip(ρ, 1 ± ε) Â), and its derivative with respect to ln ρ. clip: ε, NaN for none."""
     gain = ratio * advantage
     if abs(ratio - 1) > clip:
         bound = (1 + math.copysign(clip, ratio - 1)) * advantage
@@ -84,10 +84,10 @@ def clipped(ratio, advantage, clip):
 
 @kernel
 def policy_gradient(options, batch, scratch, theta, grad, out, delta, order, total, now, ent_coef, kl_coef):
-    """Writes ∂L/∂out of the policy's part L of `PPO.loss` into delta, and ∂L/∂ln σ of a Gaussian into grad.
+    """Writes ∂L/∂out of the policy's part L of `PPO.loss` to delta, and ∂L/∂ln σ of a Gaussian to grad.
 
-    total: rows of the minibatch, over all ranks. Returns the sums, over total, of −gain, the entropy, the ratios
-    outside 1 ± ε and the estimate of the KL.
+    total: rows of the minibatch over all ranks. Returns, each divided by total, the sums of −gain, of the entropy, of
+    ratios outside 1 ± ε and of the KL estimate.
     """
     head, behavior, discrete, continuous = batch.head, batch.behavior, batch.discrete, batch.continuous
     rows = len(order)
@@ -118,7 +118,7 @@ def policy_gradient(options, batch, scratch, theta, grad, out, delta, order, tot
 def step(options, params, policy, value, batch, scratch, adaptive, order, total, now, coefficients, totals, report):
     """One gradient step on the rows in `order`, of `total` over all ranks; adds its metrics to totals: see `learn`.
 
-    coefficients: ent_coef and kl_coef. Returns DONE, or OUTSIDE or GRADIENT_NOT_FINITE before any parameter changes.
+    coefficients: ent_coef and kl_coef. Returns DONE; or OUTSIDE or GRADIENT_NOT_FINITE before any parameter changes.
     """
     theta, grad, x, h, units = params.theta, params.grad, scratch.x, scratch.part_h, units_of(options)
     deltas, rows = scratch.delta, len(order)
@@ -140,7 +140,7 @@ def step(options, params, policy, value, batch, scratch, adaptive, order, total,
     backward(theta, grad, policy.layers, policy.outputs, deltas, rows, units, h, transposed, no_bias, rows)
     collect(theta, policy.layers, deltas, trunk, rows, transposed, no_bias, rows, False)
     backward_trunk(theta, grad, trunk, rows, units, x, transposed, no_bias, rows)
-    if rows == 0:  # the minibatch has rows of other ranks only, and products of none are undefined
+    if rows == 0:  # all rows of this minibatch are on other ranks; empty products are undefined
         grad[:] = 0
     numbers = (policy_loss, value_loss, entropy, outside, approx_kl)
     numbers, _ = add_with(scratch.ranks, grad, numbers, 1, NO_MOMENTS)
@@ -164,7 +164,7 @@ def step(options, params, policy, value, batch, scratch, adaptive, order, total,
 
 @kernel
 def epochs(options, params, policy, value, batch, scratch, adaptive, rows, now, coefficients, totals, report):
-    """Epochs of gradient steps, until the policy leaves the trust region; the policy shift is NaN if not measured."""
+    """Epochs of gradient steps, until the policy leaves the trust region. Policy shift: NaN if not measured."""
     theta, before, bound, size = params.theta, params.before, now.max_policy_shift, options.batch_size
     kl, js, status, epoch, order = np.nan, np.nan, DONE, 0, scratch.order
     while epoch < options.n_epochs and status == DONE:

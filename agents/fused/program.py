@@ -1,4 +1,4 @@
-"""What the compiled engine needs of an algorithm: its kernels, and the memory that they share with torch."""
+"""What the compiled engine needs from an algorithm: its kernels, and the memory that they share with torch."""
 
 from collections.abc import Sequence
 from typing import Protocol
@@ -43,16 +43,16 @@ class Program(Protocol):
 
     @property
     def metrics(self) -> Sequence[str]:
-        """The first fields of a report, logged as train/<name>; "" for one that is not."""
+        """The first fields of a report, logged as train/<name>; "" for a field that is not logged."""
 
     def memory(self, steps: int, envs: int) -> Arrays:
-        """Arrays for rollouts of this shape, with the current settings and state; the same ones for the same shape."""
+        """Arrays for rollouts of this shape, with the current settings and state; reused for the same shape."""
 
     def acting_memory(self, envs: int, deterministic: bool) -> Arrays:
         """Arrays for acting on observations of N environments."""
 
     def write_back(self, report: Reports) -> None:
-        """After a kernel: torch's objects take over what changed outside the arrays. report: of the last update."""
+        """After a kernel: updates torch's objects with what changed outside the arrays. report: of the last update."""
 
     def error(self, status: int, report: Reports) -> FloatingPointError:
-        """What a kernel's status means, if it is not DONE."""
+        """The error for a kernel's status other than DONE."""

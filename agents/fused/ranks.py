@@ -1,6 +1,6 @@
 """Sums over the ranks that train one agent, for kernels: see `agents.ranks`.
 
-ranks: () if there is one process, which compiles to nothing, else `RankArrays`.
+ranks: () for a single process, which compiles to nothing; otherwise `RankArrays`.
 """
 
 from typing import NamedTuple
@@ -19,22 +19,22 @@ NO_NUMBERS, NO_MOMENTS = (0.0, 0.0, 0.0, 0.0, 0.0), (0.0, 0.0, 0.0, 0.0)
 
 
 class RankArrays(NamedTuple):
-    """What the kernels of several ranks work on. N is the number of environments of all ranks."""
+    """Arrays of the kernels on several ranks. N is the number of environments over all ranks."""
 
     rank: int
     world_size: int
-    table: Doubles  # [world size, 10], a row of each rank: five numbers to be summed, a count, and two pairs of moments
-    features: Doubles  # [2, D], this rank's mean of each feature, and its sum of squared deviations
-    all_features: Doubles  # [world size, 2, D], those of all ranks
+    table: Doubles  # [world size, 10], one row per rank: five numbers to be summed, a count, and two pairs of moments
+    features: Doubles  # [2, D], this rank's mean and sum of squared deviations of each feature
+    all_features: Doubles  # [world size, 2, D], the same for all ranks
     own_rewards: Doubles  # [T, N / world size, 3], rewards, terminated and truncated
-    rewards: Doubles  # [world size, T, N / world size, 3], those of all ranks
+    rewards: Doubles  # [world size, T, N / world size, 3], the same for all ranks
     reward: Doubles  # [T, N]
     terminated: NDArray[np.bool_]  # [T, N]
     truncated: NDArray[np.bool_]  # [T, N]
 
 
 def rank_arrays(ranks: Ranks, steps: int, envs: int, inputs: int) -> RankArrays | tuple[()]:
-    """For rollouts of T steps of N / world size environments, with D inputs."""
+    """Arrays for rollouts of T steps of N / world size environments with D inputs."""
     if ranks.alone:
         return ()
     shape = (steps, ranks.count * envs)
@@ -84,7 +84,7 @@ def count_of(ranks):
 
 
 def add_with(ranks, x, numbers, count, moments):
-    """x ← Σ x over ranks. Returns the sums of five numbers, and `pooled` moments. All of it travels at once."""
+    """x ← Σ x over ranks. Returns the sums of five numbers, and `pooled` moments; all in one message."""
 
 
 def sums(ranks, numbers):
@@ -92,18 +92,18 @@ def sums(ranks, numbers):
 
 
 def pooled(ranks, count, moments):
-    """Means and sums of squared deviations of two quantities, over all ranks.
+    """Means and sums of squared deviations of two quantities over all ranks.
 
     moments: mean, sum, mean, sum of this rank's `count` values of each.
     """
 
 
 def keep_own(ranks, order, envs):
-    """Moves this rank's rows of all, t · N + i, to the front, as its rows t · envs + i − first; returns how many."""
+    """Moves this rank's rows in `order` (t · N + i) to the front, as t · envs + i − first; returns their number."""
 
 
 def normalize_rewards_of(ranks, batch, norms, gamma, bound, steps):
-    """`agents.fused.norms.normalize_rewards` of the batch, by the rewards of all environments."""
+    """`agents.fused.norms.normalize_rewards` for the batch, with statistics of all environments."""
 
 
 def observe(ranks, count, mean, m2, x):
@@ -117,7 +117,7 @@ def _count_of(ranks):
 
 @kernel
 def _write(ranks, numbers, count, moments):
-    """This rank's row of the table, to which the other ranks add theirs."""
+    """Writes this rank's row of the table, and zeros to the other ranks' rows."""
     table = ranks.table
     table[...] = 0.0
     row = table[ranks.rank]
@@ -138,7 +138,7 @@ def _total(table, k):
 
 @kernel
 def _pooled(table, k):
-    """Of the quantity whose moments are in columns k and k + 1: Σ (Mᵣ + nᵣ (meanᵣ − mean)²)."""
+    """The mean over ranks of the quantity with moments in columns k and k + 1, and Σ (Mᵣ + nᵣ (meanᵣ − mean)²)."""
     mean, square = 0.0, 0.0
     for r in range(len(table)):
         mean += table[r, 5] * table[r, k]

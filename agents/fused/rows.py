@@ -1,8 +1,8 @@
 """A layer on a single input, in LLVM vector instructions: its product, and a step and a trace of its gradient.
 
-Arrays are flat. A layer's weight, [I, O], and then its bias, [O], begin at `weight`, with O a multiple of `PAD`; its
-input h, [I], begins at `begin` of its array, the gradient d of its sums, [O], at `place`: slices would cost more than
-the arithmetic. The gradient of the weight is h dᵀ, that of the bias is d. Rows are padded with zeros.
+Arrays are flat. A layer's weight, [I, O], followed by its bias, [O], starts at `weight`, with O a multiple of `PAD`;
+its input h, [I], starts at `begin` in its array, the gradient d of its sums, [O], at `place`: slices would cost more
+than the arithmetic. The gradient of the weight is h dᵀ, that of the bias is d. Rows are padded with zeros.
 """
 
 from collections.abc import Callable
@@ -15,7 +15,7 @@ from numba.extending import intrinsic
 from agents.fused.vectors import CONTRACT, INT, PAD, WIDE, VectorArray, after, call, filled, fma, sum_of_lanes
 from envs.kernels import kernel
 
-_WIDE = 2 * WIDE  # vectors of a row that are in registers at once
+_WIDE = 2 * WIDE  # vectors of a row kept in registers
 
 
 def _product(wide: int) -> Callable[..., None]:
@@ -110,7 +110,7 @@ def _decayed(wide: int) -> Callable[..., float]:
 def _dots(rows: int, functions: int) -> Callable[..., None]:
     """A function of (theta, row, width, d, place, second, under, begin): under[begin + r] = Σ_k w[r, k] d[k].
 
-    row: the index of w[0, 0]. With two functions also for the d and the under that begin `second` later.
+    row: the index of w[0, 0]. With two functions, also for the d and the `under` that start `second` later.
     """
 
     def generate(context, builder, signature, arguments):
@@ -211,7 +211,7 @@ def decay_and_add_gradient(e, weight, width, count, h, begin, d, place, decay, t
 
 @kernel
 def transposed_product(theta, weight, width, count, d, place, second, under, begin):
-    """under[begin + a] = Σ_k w[a, k] d[k]; if second > 0, also for the d and the under that begin `second` later."""
+    """under[begin + a] = Σ_k w[a, k] d[k]; if second > 0, also for the d and the `under` that start `second` later."""
     whole = count - count % 4
     if second > 0:
         for a in range(0, whole, 4):
@@ -227,7 +227,7 @@ def transposed_product(theta, weight, width, count, d, place, second, under, beg
 
 @kernel
 def row_sum(x, begin, width):
-    """Σ x[k]. Like all sums here, in an order that does not depend on how the caller is compiled."""
+    """Σ x[k]. As for all sums here, the order does not depend on how the caller is compiled."""
     return _values(x, begin, x, begin, width)
 
 

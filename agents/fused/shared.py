@@ -1,4 +1,4 @@
-"""`Shared`: one flat memory under a learner's parameters and optimizer state, which torch and the kernels both use."""
+"""`Shared`: one flat memory for a learner's parameters and optimizer state, used by both torch and the kernels."""
 
 from collections.abc import Sequence
 from itertools import pairwise
@@ -27,7 +27,7 @@ from agents.networks.actor_critic import input_size
 from agents.optimizer import gradient_error, shift_error
 from agents.settings.a2c import SCHEDULED
 
-_STATE = {  # what each optimizer calls the flat arrays
+_STATE = {  # names of the flat arrays in each optimizer's state
     RMSPROP: {"square": "square_avg"},
     RMSPROP_TF_LIKE: {"square": "square_avg"},
     ADAM: {"square": "exp_avg_sq", "mean": "exp_avg"},
@@ -35,7 +35,7 @@ _STATE = {  # what each optimizer calls the flat arrays
 
 
 class Shared:
-    """Binds a learner's tensors to flat arrays, again if they were replaced, and keeps its optimizer informed."""
+    """Binds a learner's tensors to flat arrays, again if they were replaced, and keeps its optimizer up to date."""
 
     kernels = cast(Kernels, chunk)
     report, options_type, scheduled = layout.REPORT, layout.OPTIONS, SCHEDULED
@@ -64,7 +64,7 @@ class Shared:
         self._steps = torch.zeros(0)
 
     def refresh(self) -> None:
-        """Before a kernel: the tensors are views of the arrays, and `adaptive` holds the optimizer's adaptive state."""
+        """Before a kernel: makes the tensors views of the arrays; copies the optimizer's adaptive state to them."""
         optimizer = self.learner.optimizer.inner
         state = optimizer.state
         whole = self._bound and all(p.data_ptr() == place.data_ptr() for p, place in self._bound)
@@ -77,7 +77,7 @@ class Shared:
         adaptive["mean_shift"], adaptive["shifts"] = descent.mean_shift, descent.shifts
 
     def write_back(self, report: Reports) -> None:
-        """After a kernel: the optimizer takes over its adaptive state and step count. report: of the last update."""
+        """After a kernel: updates the optimizer's adaptive state and step count. report: of the last update."""
         descent = self.learner.optimizer
         step_factor, entropy_factor, penalty_factor, mean_shift, shifts, steps = self.adaptive[0].item()
         descent.step_factor.value, descent.entropy_factor.value = step_factor, entropy_factor
@@ -105,7 +105,7 @@ class Shared:
         return self._memories[steps, envs]._replace(options=self.options())
 
     def acting_memory(self, envs: int, deterministic: bool) -> Memory:
-        """The arrays for acting: the same network, whether actions are sampled or not."""
+        """The arrays for acting: the same network for sampled and for deterministic actions."""
         return self.memory(1, envs)
 
     def _new_memory(self, steps: int, envs: int) -> Memory:
@@ -137,11 +137,11 @@ class Shared:
         return Memory(self.options(), self.params, nets[0], nets[1], batch, scratch, norms, self.adaptive)
 
     def scratch(self, scratch: Scratch, inputs: int) -> Scratch | PPOScratch:
-        """The scratch space of the algorithm. inputs: of the networks."""
+        """The algorithm's scratch space. inputs: number of network inputs."""
         return scratch
 
     def options(self) -> NDArray[np.void]:
-        """The learner's settings as they are now, [1] of `options_type`."""
+        """The learner's current settings, [1] of `options_type`."""
         learner, options = self.learner, np.zeros(1, self.options_type)
         options["activation"] = ACTIVATIONS.index(learner.settings.activation)
         options["optimizer"] = _optimizer_of(learner)
@@ -152,7 +152,7 @@ class Shared:
         return options
 
     def _bind(self) -> None:
-        """Moves parameters and optimizer state into the flat memory, where torch still sees them."""
+        """Moves parameters and optimizer state to the flat memory; torch's tensors become views of it."""
         learner, optimizer = self.learner, self.learner.optimizer.inner
         self._bound = self._places(self._theta)
         for p, place in self._bound:
@@ -175,7 +175,7 @@ class Shared:
             p.grad = None
 
     def _places(self, flat: Tensor) -> list[tuple[Tensor, Tensor]]:
-        """Every parameter of the learner, and where it lies in a flat tensor."""
+        """Pairs of each parameter of the learner and its view into a flat tensor."""
         policy, value = self.learner.policy, self.learner.value
         nets = ((policy.trunk.shared, self.trunk), (policy.net, self.policy), (value.net, self.value))
         pairs = [pair for net, layers in nets for pair in layout.views(net, layers, flat)]

@@ -1,8 +1,8 @@
 """Gaussians squashed into bounds by tanh: `agents.maths.distributions.BoundedGaussian`, compiled.
 
-bounds: float[2, A], low and high, or () for a Gaussian that is not squashed, which compiles to nothing. u: [rows, A],
-what tanh squashes, of a Gaussian with the parameters z. A density of u, and so a KL divergence, a score and a
-probability ratio, is that of the action up to a term without parameters.
+bounds: float[2, A], low and high; or () for a Gaussian without squashing, which compiles to nothing. u: [rows, A], the
+actions before tanh, from a Gaussian with parameters z. The density of u is that of the action up to a term without
+parameters, so KL divergences, scores and probability ratios are the same.
 """
 
 import math
@@ -24,13 +24,13 @@ def squash(bounds, k, u):
 
 
 def inner(head, continuous, order, work):
-    """The rows `order` of the actions before squashing, and the numbers of these rows in what is returned."""
+    """The rows `order` of the actions before squashing, and the indices of these rows in the returned array."""
 
 
 def add_squashing(head, z, u, advantage, ent_coef, share, g):
-    """What squashing adds to Σ −ln π(a) Â and to Σ H, returned, and to their gradient, in g.
+    """Returns what squashing adds to Σ −ln π(a) Â and to Σ H; adds its contribution to the gradient, g.
 
-    See `agents.fused.densities.gaussian_losses`, which takes u for the actions.
+    See `agents.fused.densities.gaussian_losses`, which treats u as the actions.
     """
 
 
@@ -88,7 +88,7 @@ def log_tanh_slope(u):
 def expected_slope(mean, std):
     """E[ln(1 − tanh²u)], u ~ N(μ, σ²), and its derivatives by μ and ln σ.
 
-    By the quadratures of `agents.maths.information.tanh_gaussian_entropy`, and as exact.
+    With the quadratures of `agents.maths.information.tanh_gaussian_entropy`, and equally accurate.
     """
     total, by_mean, by_log_std = 0.0, 0.0, 0.0
     if std <= 1:
@@ -114,7 +114,7 @@ def expected_slope(mean, std):
 
 @kernel
 def _unsquash(bounds, limit, continuous, order, u):
-    """u = atanh of the actions in the rows `order`. limit: the largest number below 1, which ±1 count as."""
+    """u = atanh of the actions in the rows `order`. limit: the largest number below 1, used in place of ±1."""
     number = u.dtype.type
     one, half, largest = number(1), number(0.5), number(limit)
     for r in range(len(order)):

@@ -14,7 +14,7 @@ def standardize(values, total, ranks):
     mean, square, count = 0.0, 0.0, len(values)
     for k in range(count):
         mean += values[k]
-    mean /= max(count, 1)  # of several ranks, one may have no row
+    mean /= max(count, 1)  # one of several ranks may have no row
     for k in range(count):
         square += (values[k] - mean) ** 2
     mean, square, _, _ = pooled(ranks, count, (mean, square, 0.0, 0.0))
@@ -40,5 +40,5 @@ def errors_and_targets(target, v, rows):
 
 @kernel
 def explained_variance(moments):
-    """1 − Var(target − V) / Var(target), NaN if the targets do not vary. moments: of `errors_and_targets`."""
+    """1 − Var(target − V) / Var(target), NaN if the targets do not vary. moments: from `errors_and_targets`."""
     return 1 - moments[1] / moments[3] if moments[3] > 0 else np.nan

@@ -1,4 +1,4 @@
-"""Kernels of streaming actor-critic: `agents.streaming.StreamAC.learn_from` compiled, with the signatures of `chunk`.
+"""Kernels of streaming actor-critic: `agents.streaming.StreamAC.learn_from`, compiled; signatures as in `chunk`.
 
 memory: `StreamMemory`; options: one record of OPTIONS.
 """
@@ -20,7 +20,7 @@ from agents.fused.stream_network import StreamNet
 from agents.fused.stream_update import learn, write_parameters
 from envs.kernels import inlined, kernel
 
-CONSTANTS = {  # settings that the kernels read as they are
+CONSTANTS = {  # settings passed to the kernels unchanged
     "normalize_observations": np.bool_,
     "normalize_rewards": np.bool_,
     "layer_norm": np.bool_,
@@ -40,7 +40,7 @@ CONSTANTS = {  # settings that the kernels read as they are
 OPTIONS = np.dtype(
     [
         ("bootstrap", np.bool_),  # at a time limit
-        ("entropy_in_trace", np.bool_),  # with the sign of δ; else added to every step
+        ("entropy_in_trace", np.bool_),  # with the sign of δ; otherwise added to every step
         ("activation", np.int64),
         ("rule", np.int64),
         ("averaging_steps", np.int64),  # 0 if null
@@ -62,7 +62,7 @@ class StreamMemory(NamedTuple):
     options: NDArray[np.void]  # [1] of OPTIONS
     policy: StreamNet
     value: StreamNet
-    average: StreamNet  # the policy with averaged parameters; those are [0] if there are none
+    average: StreamNet  # policy with averaged parameters; these are [0] without averaging
     averaged: Doubles  # [1], steps in the average
     begins: NDArray[np.bool_]  # [1], whether the next transition is the first of its episode
     before: Floats  # [P], the policy's parameters before a bounded step
@@ -81,7 +81,7 @@ def sample_actions(options, policy, batch, work, noise, begin, end):
 
 @inlined
 def act_on(options, policy, batch, norms, work, obs, noise, begin):
-    """Stores observations, [N, D], as rows of the batch from `begin` on, and samples their actions."""
+    """Stores observations, [N, D], as rows of the batch starting at `begin`, and samples their actions."""
     end = begin + len(obs)
     for i in range(len(obs)):
         copy_row(obs, i, batch.raw_obs, begin + i)
@@ -114,7 +114,7 @@ def store_learn_act(
 
 @kernel
 def load(memory, obs, next_obs, discrete, continuous, behavior, reward, terminated, truncated):
-    """Stores the observation and the action of one transition that was collected elsewhere: see `chunk`."""
+    """Stores observation and action of one transition collected elsewhere: see `chunk`."""
     settings, policy, _, _, _, _, _, batch, norms, _ = memory
     copy_row(obs, 0, batch.raw_obs, 0)
     copy_row(discrete, 0, batch.discrete, 0)
@@ -122,7 +122,7 @@ def load(memory, obs, next_obs, discrete, continuous, behavior, reward, terminat
     encode_rows(settings[0], batch, norms, 0, 1)
     for k in range(batch.legal.shape[1]):
         batch.legal[0, k] = behavior[0, k] != -math.inf
-    write_parameters(settings[0], policy, batch, 0, batch.legal[0])  # of the current policy, whoever acted
+    write_parameters(settings[0], policy, batch, 0, batch.legal[0])  # those of the current policy, whichever acted
     return 2
 
 

@@ -1,6 +1,6 @@
-"""A multilayer perceptron on one input: forward, and backward to the gradients of its layers' sums.
+"""A multilayer perceptron on a single input: forward, and backward to the gradients of its layers' sums.
 
-layers: int64[L, 6], see `agents.fused.memory.Net`. A weight's gradient is the outer product of the layer's input and of
+layers: int64[L, 6], see `agents.fused.memory.Net`. A weight's gradient is the outer product of the layer's input and
 the gradient of its sums; it is never stored, except in a trace.
 """
 
@@ -15,20 +15,20 @@ from envs.kernels import inlined, kernel
 
 
 class StreamNet(NamedTuple):
-    """A network, its trace, and what a forward pass leaves for the gradient.
+    """A network, its trace, and what a forward pass keeps for the gradient.
 
-    units, outputs and deltas hold the input's D numbers, padded, and then a part for each layer, at COLUMN.
+    units, outputs and deltas contain the D inputs, padded, followed by a part for each layer, at COLUMN.
     """
 
-    layers: Integers  # [L, 6], with COLUMN counted from the input
+    layers: Integers  # [L, 6], with COLUMN counted from the input's first number
     theta: Floats  # [P]
     trace: Floats  # [P]
     moments: Floats  # [P], running mean of squared gradients or steps; [0] if the step rule has none
-    gradient: Floats  # [P], a gradient, as long as the moments
+    gradient: Floats  # [P], a gradient, if there are moments
     state: Doubles  # [4], of the step rule: see `agents.fused.stream_steps`
-    units: Floats  # [W], the normalized sums, or the sums without layer normalization
-    outputs: Floats  # [W], the input, and the activations; of the last layer its sums
-    deltas: Floats  # [2 W], gradients of the sums, of two functions of the output
+    units: Floats  # [W], normalized sums; without layer normalization, the sums
+    outputs: Floats  # [W], the input, and the activations; for the last layer, its sums
+    deltas: Floats  # [2 W], gradients of the sums, for two functions of the output
     scales: Floats  # [L], 1 / √(variance + 1e-5) of each layer's sums
 
 
@@ -70,7 +70,7 @@ def forward(net, activation, layer_norm, x, r):
 
 @kernel
 def through_units(activation, layer_norm, units, outputs, begin, size, width, deltas, place, scale):
-    """From the gradient of the activations to that of the sums, in place at `place`. z: normalized sums."""
+    """Converts the gradient of the activations to that of the sums, in place, starting at `place`."""
     z, h, d = units[begin : begin + size], outputs[begin : begin + size], deltas[place : place + size]
     number = d.dtype.type
     if activation == TANH:
@@ -98,9 +98,9 @@ def backward_pass(layers, theta, units, outputs, deltas, scales, activation, lay
 
 @inlined
 def backward(net, activation, layer_norm, functions):
-    """Fills net.deltas of the hidden layers, for the gradients of the outputs in their last part.
+    """Fills net.deltas of the hidden layers, from the gradients of the outputs in its last part.
 
-    functions: how many functions of the outputs, at most two. Needs the forward pass on the input.
+    functions: number of functions of the outputs, at most two. Requires the forward pass on the input.
     """
     backward_pass(
         net.layers, net.theta, net.units, net.outputs, net.deltas, net.scales, activation, layer_norm, functions

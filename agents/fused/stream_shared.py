@@ -1,4 +1,4 @@
-"""`StreamShared`: one flat memory under a stream's parameters and traces, which torch and the kernels both use."""
+"""`StreamShared`: one flat memory for a stream's parameters and traces, used by both torch and the kernels."""
 
 import math
 from typing import cast
@@ -38,7 +38,7 @@ class StreamShared:
         self._memories: dict[int, StreamMemory] = {}
 
     def memory(self, steps: int, envs: int) -> StreamMemory:
-        """The arrays, with room for acting on N observations."""
+        """The arrays, with space for acting on N observations."""
         for network in (*self._networks, *([self._average] if self._average else ())):
             network.refresh()
         if envs not in self._memories:
@@ -46,12 +46,12 @@ class StreamShared:
         return self._memories[envs]._replace(options=self._options())
 
     def acting_memory(self, envs: int, deterministic: bool) -> StreamMemory:
-        """The arrays for acting, by the averaged policy where the most likely action is taken."""
+        """The arrays for acting, with the averaged policy for deterministic actions."""
         memory = self.memory(1, envs)
         return memory._replace(policy=memory.average) if deterministic and self._average else memory
 
     def write_back(self, report: Reports) -> None:
-        """Nothing: all that changes lies in the arrays."""
+        """Does nothing: everything that changes lies in the arrays."""
 
     def error(self, status: int, report: Reports) -> FloatingPointError:
         return td_error_failure(report["td_error"].item())
@@ -84,7 +84,7 @@ class StreamShared:
 
 
 class BoundNetwork:
-    """A network's parameters, and its traces and moments if it has any, in flat tensors."""
+    """A network's parameters, traces and moments (if any) in flat tensors."""
 
     def __init__(self, net: nn.Sequential, traces: Traces | None) -> None:
         self.net, self.traces = net, traces
@@ -96,7 +96,7 @@ class BoundNetwork:
         self._bound: list[Tensor] = []  # torch's tensors, views of the flat ones
 
     def refresh(self) -> None:
-        """Moves the tensors into the flat ones, where torch still sees them, unless they are there."""
+        """Moves the tensors into the flat ones unless they are there; torch's tensors become views."""
         traces, parameters = self.traces, [*self.net.parameters()]
         tensors = [p.data for p in parameters]
         if traces:

@@ -1,7 +1,7 @@
-"""Kernels of traces and step rules: `agents.traces` and `agents.step_rules`, in one or two sweeps over a network.
+"""Kernels of traces and step rules: `agents.traces` and `agents.step_rules`, in one or two passes over a network.
 
-A gradient is given by net.deltas and net.outputs, from `agents.fused.stream_network`. net.state: number of steps;
-running means σ of n, of δ² and of |δ|, as in `agents.step_rules.Intentional`.
+A gradient is given by net.deltas and net.outputs, see `agents.fused.stream_network`. net.state: number of steps;
+running means σ of n, of δ² and of |δ|, see `agents.step_rules.Intentional`.
 """
 
 import math
@@ -21,13 +21,13 @@ OBGD, ADAPTIVE, INTENTIONAL = range(3)
 
 @inlined
 def input_of(layers, i):
-    """Where the input of layer i begins."""
+    """The offset of layer i's input."""
     return layers[i - 1, COLUMN] if i > 0 else 0
 
 
 @kernel
 def gradient_length(layers, outputs, deltas):
-    """‖∇‖₁: the gradient h dᵀ of a weight has ‖h‖₁ ‖d‖₁, that of its bias ‖d‖₁."""
+    """‖∇‖₁: a weight's gradient h dᵀ has ‖h‖₁ ‖d‖₁, its bias's ‖d‖₁."""
     total = 0.0
     for i in range(len(layers)):
         h, d = input_of(layers, i), layers[i, COLUMN]
@@ -151,7 +151,7 @@ def move_scaled(theta, trace, gradient, moments, amount, step, inverse, inside, 
 
 @inlined
 def measure(options, net, delta, overshoot, intent, relative):
-    """The step of the rule and the TD error that it takes; the trace has then taken in the gradient of function 0."""
+    """The rule's step and the TD error that it uses; afterwards the trace includes the gradient of function 0."""
     decay = options.gamma * options.trace_decay
     if options.rule == INTENTIONAL:
         return intentional(net, decay, delta, intent, relative)
@@ -166,7 +166,7 @@ def measure(options, net, delta, overshoot, intent, relative):
 
 @inlined
 def advance(options, net, step, delta, functions):
-    """w ← w + step · (δ e + ∇ of function 1) / d; without function 1 if functions is 1. Changes net.deltas."""
+    """w ← w + step · (δ e + ∇ of function 1) / d; without function 1 if functions is 1. Modifies net.deltas."""
     push = step if functions == 2 else 0.0
     if options.rule != OBGD:
         if functions == 2:
@@ -186,7 +186,7 @@ def advance(options, net, step, delta, functions):
 
 @inlined
 def finish(options, net, ended):
-    """Traces end with their episode, and at γλ = 0 with their step; ObGD has then not written them."""
+    """Clears the trace at an episode's end; at γλ = 0 after every step, except with ObGD, which never writes it."""
     decay = options.gamma * options.trace_decay
     if (ended and decay > 0) or (decay == 0 and options.rule != OBGD):
         net.trace[:] = 0.0

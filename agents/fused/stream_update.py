@@ -22,7 +22,7 @@ _f64 = np.float64
 
 @inlined
 def write_parameters(options, policy, batch, r, legal):
-    """behavior[r] = the distribution's parameters for row r: logits, or μ and ln σ. legal: bool[≥ A]."""
+    """behavior[r] = the distribution parameters for row r: logits, or μ and ln σ. legal: bool[≥ A]."""
     size, behavior, outputs = batch.head.size, batch.behavior, policy.outputs
     out = forward(policy, options.activation, options.layer_norm, batch.x, r)
     for k in range(size):
@@ -39,7 +39,7 @@ def log_softplus(o):
 
 @inlined
 def td_error(options, batch, norms, value):
-    """δ and V(s) of the transition in row 0, whose successor is row batch.successor[0]; leaves V's pass on s."""
+    """δ and V(s) of the transition in row 0, whose successor is row batch.successor[0]; keeps V's forward pass on s."""
     preprocess_rewards(options, batch, norms, (), 1)
     reward = batch.reward
     number = reward.dtype.type
@@ -55,7 +55,7 @@ def td_error(options, batch, norms, value):
 
 @inlined
 def policy_slope(options, batch, likelihood, weight, policy, slope, work):
-    """Writes ∂[likelihood · ln π(a|s) + weight · H]/∂outputs into slope, [1, ≥ outputs]; returns H."""
+    """Writes ∂[likelihood · ln π(a|s) + weight · H]/∂outputs to slope, [1, ≥ outputs]; returns H."""
     head, size, out = batch.head, batch.head.size, policy.layers[-1, COLUMN]
     order, z, g, advantage = work.order[:1], work.z[:1], work.g[:1], work.e[0]
     advantage[0] = -likelihood
@@ -87,7 +87,7 @@ def policy_shift(options, policy, batch, work):
 
 @inlined
 def bounded_move(options, policy, before, batch, work, step, delta, functions, measure_shift):
-    """The policy's step, shortened until its shift is at most the bound: see `agents.optimizer.bounded`."""
+    """The policy's step, shortened until its shift is within the bound: see `agents.optimizer.bounded`."""
     theta, bound = policy.theta, options.max_policy_shift
     if bound > 0:
         for k in range(len(theta)):
@@ -108,7 +108,7 @@ def bounded_move(options, policy, before, batch, work, step, delta, functions, m
 
 @inlined
 def policy_gradients(options, policy, batch, delta, work, report):
-    """The gradients of ln π and, as function 1, of β H where it is not part of the trace; returns their number."""
+    """The gradients of ln π and, as function 1, of β H unless it is part of the trace; returns how many there are."""
     begin, end, functions, weight = policy.layers[-1, COLUMN], len(policy.outputs), 1, 0.0
     slope = policy.deltas[begin:end].reshape(1, end - begin)
     if options.entropy_in_trace:
@@ -123,7 +123,7 @@ def policy_gradients(options, policy, batch, delta, work, report):
 
 @inlined
 def observe(options, begins, batch, norms):
-    """s′ joins the observation statistics, and s if its episode begins; x of s stays that on which the agent acted."""
+    """Adds s′ to the observation statistics, and s if its episode begins; x of s stays as the agent acted on it."""
     raw_obs = batch.raw_obs
     if options.normalize_observations:
         if begins[0]:
@@ -134,7 +134,7 @@ def observe(options, begins, batch, norms):
 
 @kernel
 def learn(options, policy, value, average, averaged, begins, before, batch, norms, work, measure_shift, report):
-    """Learns from the transition in row 0. Needs the policy's forward pass on it: acting has made it."""
+    """Learns from the transition in row 0. Requires the policy's forward pass on it, made by acting."""
     observe(options, begins, batch, norms)
     delta, v = td_error(options, batch, norms, value)
     if not abs(delta) < math.inf:

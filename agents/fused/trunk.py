@@ -1,4 +1,4 @@
-"""The layers that π_θ and V_φ share, forward and backward. trunk: a `Trunk`, or (), which compiles to nothing."""
+"""The layers shared by π_θ and V_φ, forward and backward. trunk: a `Trunk`; or (), which compiles to nothing."""
 
 from numba import types
 
@@ -11,9 +11,9 @@ def features(theta, trunk, capacity, units, x, h, begin, end):
 
 
 def collect(theta, layers, deltas, trunk, capacity, transposed, no_bias, rows, first):
-    """Adds ∂L/∂features of one network, after its `backward`, to the gradient of the trunk's output.
+    """Adds one network's ∂L/∂features, after its `backward`, to the gradient of the trunk's output.
 
-    layers, deltas: of the network; first: whether no network has added its own yet.
+    layers, deltas: the network's; first: whether this is the first network to do so.
     """
 
 

@@ -1,4 +1,4 @@
-"""Units of a network: their activation, and the layer normalization before it, forward and backward."""
+"""Hidden units: activation, and the layer normalization before it, forward and backward."""
 
 import math
 
@@ -15,7 +15,7 @@ _EPS = 1e-5  # of layer normalization
 
 @kernel
 def normalize_units(units, begin, size, width):
-    """z ← (z − mean) / √(var + 1e-5) over `size` units from `begin` on; returns the factor. width: padded."""
+    """z ← (z − mean) / √(var + 1e-5) over `size` units starting at `begin`; returns the factor. width: padded size."""
     z, number = units[begin : begin + size], units.dtype.type
     inverse = number(1) / number(size)
     mean = row_sum(units, begin, width) * inverse
@@ -29,9 +29,9 @@ def normalize_units(units, begin, size, width):
 
 @kernel
 def through_norm(deltas, place, units, begin, size, width, scale):
-    """From the gradient of normalized sums z, at `begin` in units, to that of the sums, in place at `place` in deltas.
+    """Converts the gradient of normalized sums z, at `begin` in units, to that of the sums, at `place` in deltas.
 
-    δ ← scale · (δ − mean δ − z · mean(δ z)). scale: what `normalize_units` returned.
+    δ ← scale · (δ − mean δ − z · mean(δ z)). scale: from `normalize_units`.
     """
     z, d = units[begin : begin + size], deltas[place : place + size]
     number = d.dtype.type
@@ -49,7 +49,7 @@ def tanh_all(y):
     """
     for k in range(len(y)):
         x = y[k]
-        x = np.float32(7.9) if x > np.float32(7.9) else x  # comparisons, so that NaN stays NaN
+        x = np.float32(7.9) if x > np.float32(7.9) else x  # comparisons rather than min, so that NaN stays NaN
         x = np.float32(-7.9) if x < np.float32(-7.9) else x
         u = x * x
         p = np.float32(1.54282213e-08)

@@ -1,4 +1,4 @@
-"""LLVM code for vectors of `PAD` numbers, from which kernels are made that Numba would compile to slower code."""
+"""LLVM code for vectors of `PAD` numbers, for kernels that Numba would compile to slower code."""
 
 import llvmlite.binding
 from llvmlite import ir
@@ -12,7 +12,7 @@ CONTRACT = ("contract",)
 
 
 class VectorArray:
-    """An array in generated code: loads and stores `PAD` elements at a time."""
+    """An array in generated code that loads and stores `PAD` elements at a time."""
 
     def __init__(self, context, builder, kind, value):
         array = context.make_array(kind)(context, builder, value)
@@ -30,7 +30,7 @@ class VectorArray:
         return self.builder.gep(self.data, [offset])
 
     def load(self, *indices):
-        """The vector that begins at these indices, along the last dimension, which must be contiguous."""
+        """The vector at these indices, along the last dimension, which must be contiguous."""
         lanes = self.builder.load(self.builder.bitcast(self.address(*indices), self.vector.as_pointer()))
         lanes.align = self.align
         return lanes
@@ -52,7 +52,7 @@ def filled(builder, vector, number):
 
 
 def after(builder, index, count, scale=PAD):
-    """Code for index, index + scale, index + 2 · scale, …: `count` of them."""
+    """Code for the `count` indices index, index + scale, index + 2 · scale, …"""
     return [builder.add(index, INT(n * scale)) for n in range(count)]
 
 
@@ -70,5 +70,5 @@ def sum_of_lanes(builder, lanes):
 
 
 def fma(builder, a, b, c):
-    """a · b + c, rounded once where the processor can."""
+    """a · b + c, rounded only once if the processor can."""
     return builder.fadd(builder.fmul(a, b, flags=CONTRACT), c, flags=CONTRACT)

@@ -21,7 +21,7 @@ from envs import EnvLike, Worlds
 
 @dataclass(eq=False)
 class AgentWrapper(Agent):
-    """An algorithm that trains the networks of an A2C, with that A2C's optimizer, normalizers and environments.
+    """An algorithm that trains the networks of an A2C, using that A2C's optimizer, normalizers and environments.
 
     A subclass defines `update` or `chunk`. Its settings are its fields other than `agent`.
     Raises ConfigError, a ValueError, on a setting out of range.
@@ -53,11 +53,11 @@ class AgentWrapper(Agent):
         self.loop = Loop(self, self.worlds, self.seed)
 
     def copy_worlds(self, num_envs: int) -> Worlds:
-        """Those of the A2C."""
+        """New environments for a copy of the A2C."""
         return self.agent.worlds
 
     def prepare(self) -> None:
-        """Checks the settings; builds what the algorithm adds to the A2C. Raises ConfigError on an invalid setting."""
+        """Validates the settings and builds what the algorithm adds. Raises ConfigError for invalid settings."""
 
     def act(
         self, obs: Array, deterministic: bool = False, generator: Generator | None = None, context: Context = NO_CONTEXT
@@ -98,7 +98,7 @@ class AgentWrapper(Agent):
 
     @classmethod
     def build_from(cls, env: EnvLike, settings: Mapping[str, object]) -> Self:
-        """Wraps a new A2C, or a PPO. settings: its own and those of the algorithm."""
+        """Wraps a new A2C or PPO. settings: those of the A2C or PPO, and of the algorithm."""
         inner, of_algorithm = (
             {key: settings[key] for key in setting_types(kind) if key in settings} for kind in (cls.wrapped, cls)
         )

@@ -29,7 +29,7 @@ def negative_log_likelihood(pi: Distribution, action: Tensor) -> Tensor:
 
 
 def _check_bounds(demonstrations: Demonstrations, actions: Actions) -> None:
-    """Raises ConfigError if an action lies outside the bounds, where the density of a squashed policy is zero."""
+    """Raises ConfigError if an action is out of bounds, where the density of a squashed policy is zero."""
     if not isinstance(actions, spaces.Box):
         return
     action = demonstrations.action.astype(np.float32, copy=False)
@@ -89,7 +89,7 @@ class Clone(AgentWrapper):
         return negative_log_likelihood(batch.policy(self.agent), batch.action)
 
     def run_loop(self, until: int, hooks: Sequence[AnyHook], log_interval: int) -> None:
-        """Trains on transitions; ends with the policy of the best epoch."""
+        """Trains on transitions; ends with the best epoch's policy."""
         self.epochs.run(super().run_loop, until, hooks, log_interval)
 
     def summary(self) -> str:

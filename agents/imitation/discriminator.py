@@ -123,7 +123,7 @@ class Discriminator:
     @torch.no_grad()
     def logit(self, x: Tensor) -> Tensor:
         """float32[B]; x: float32[B, F]."""
-        self.network.eval()  # spectral normalization does not update its estimates in eval mode
+        self.network.eval()  # in eval mode, spectral normalization does not update its estimates
         return self._logit(x)
 
     def step(self, expert: Tensor, policy: Tensor) -> None:
@@ -137,7 +137,7 @@ class Discriminator:
         self.optimizer.step()
 
     def measure(self, expert: Tensor, policy: Tensor) -> dict[str, Tensor]:
-        """V(D, G), accuracy, entropy and estimated JSD, on transitions that the discriminator was not trained on."""
+        """V(D, G), accuracy, entropy and estimated JSD, on transitions not used for training the discriminator."""
         expert_logit, policy_logit = self.logit(expert), self.logit(policy)
         value = gan.value(expert_logit, policy_logit, validate=False)
         logits, correct = torch.cat([expert_logit, policy_logit]), torch.cat([expert_logit > 0, policy_logit < 0])
@@ -169,7 +169,7 @@ class Discriminator:
 
 
 def _add_spectral_norm(network: nn.Sequential, generator: Generator) -> None:
-    """Draws the initial vectors from `generator`: torch takes them from the global one, which is restored."""
+    """Draws the initial vectors from `generator`: torch uses the global generator, whose state is restored."""
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(int(torch.randint(2**31, (), generator=generator)))
         for layer in network:

@@ -81,7 +81,7 @@ class Distill(AgentWrapper):
     def _combined(
         self, rl_loss: Tensor, pi: Distribution, teachers: Sequence[Distribution], progress: float
     ) -> tuple[Tensor, Metrics]:
-        """The loss on states of the student, and its metrics. rl_loss: of the algorithm that is wrapped."""
+        """The loss on states of the student, and its metrics. rl_loss: of the wrapped algorithm."""
         distill_loss = value_at(self.distill_coef, progress) * self.ensemble.loss(teachers, pi)
         if rl_coef := value_at(self.rl_coef, progress):
             loss = rl_coef * rl_loss + distill_loss
@@ -103,7 +103,7 @@ class Distill(AgentWrapper):
 
     @staticmethod
     def _metrics(distill_loss: Tensor, kl: Tensor) -> dict[str, Tensor]:
-        """Measured before the gradient step, so states of a rollout are new to the student."""
+        """Measured before the gradient step, when the student has not yet learned from the rollout's states."""
         return {"train/distill_loss": distill_loss.detach(), "train/teacher_kl": kl.detach()}
 
     def run_loop(self, until: int, hooks: Sequence[AnyHook], log_interval: int) -> None:
@@ -120,7 +120,7 @@ class Distill(AgentWrapper):
 
 @dataclass(eq=False, kw_only=True)
 class DistillPPO(Distill):
-    """Distillation into a PPO: `DistillPPO(PPO(env), teachers=…)`. The loss is that of every minibatch, L_PPO in it."""
+    """Distillation into a PPO: `DistillPPO(PPO(env), teachers=…)`. Every minibatch has this loss, with L_PPO in it."""
 
     name = "distill-ppo"
     wrapped = PPO
@@ -133,7 +133,7 @@ class DistillPPO(Distill):
         super().prepare()
 
     def update(self, batch: Rollout, progress: float = 0.0) -> Metrics:
-        """Epochs of minibatches of a rollout of the student."""
+        """Epochs of minibatches on a rollout of the student."""
         agent = cast(PPO, self.agent)
         batch = batch.to(agent.learner.device)
         teachers = self.ensemble.distributions(batch.obs, legal_actions(batch))
@@ -146,10 +146,10 @@ class DistillPPO(Distill):
 
 
 class TeacherEnsemble:
-    """One or several teachers with equal weights; they are not differentiated.
+    """One or several teachers with equal weights; not differentiated.
 
-    Raises ConfigError if there is none, if a teacher is recurrent or its spaces differ from the student's, and if the
-    divergence or the temperature is not defined for the actions.
+    Raises ConfigError if there are no teachers, if one is recurrent or has other spaces than the student, and if the
+    divergence or the temperature is undefined for the actions.
     """
 
     def __init__(self, runs: Sequence[str], student: A2C, direction: Direction, temperature: float) -> None:
@@ -182,7 +182,7 @@ class TeacherEnsemble:
         return self.temperature**2 * torch.stack(divergences).mean()
 
     def forward_kl(self, teachers: Sequence[Distribution], pi: Distribution) -> Tensor:
-        """mean KL(teacher ‖ student) at temperature 1, whichever divergence is minimized."""
+        """mean KL(teacher ‖ student) at temperature 1, whichever divergence is being minimized."""
         return torch.stack([teacher.kl(pi).mean() for teacher in teachers]).mean()
 
     def _soften(self, pi: Distribution) -> Distribution:

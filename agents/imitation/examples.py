@@ -22,7 +22,7 @@ class Examples(NamedTuple):
     legal: Tensor | None  # bool[B, A], the legal actions; None if all are
 
     def take(self, index: Tensor, device: torch.device) -> "Examples":
-        """Some of the examples, on a device. index: int64[B]."""
+        """The examples with these indices, on a device. index: int64[B]."""
         legal = None if self.legal is None else moved(self.legal[index], device)
         return Examples(moved(self.obs[index], device), moved(self.action[index], device), legal)
 
@@ -32,7 +32,7 @@ class Examples(NamedTuple):
         return pi
 
     def training_policy(self, agent: A2C) -> Distribution:
-        """The same in training mode."""
+        """π_θ at these observations, in training mode."""
         with training_mode(Contents(agent.policy), agent.learner.generator):
             return self.policy(agent)
 

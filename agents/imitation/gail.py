@@ -42,12 +42,12 @@ def imitation_reward(logit: Tensor, form: RewardForm) -> Tensor:
 
 @dataclass(eq=False, kw_only=True)
 class GAIL(AgentWrapper):
-    """The A2C learns from rewards r(s, a) of a discriminator between recorded transitions and the policy's.
+    """The A2C learns from rewards r(s, a) given by a discriminator between expert and policy transitions.
 
     For every `discriminator_batch` transitions of the policy, the discriminator makes `discriminator_steps` gradient
     steps on minibatches of that size, from the policy's latest `buffer_size` transitions and from the expert's. Then
     the A2C updates on the rollout with these rewards. Reported returns are the environment's. `gail/…` is measured on
-    held-out episodes of the expert and on transitions of the policy that the discriminator was not trained on.
+    held-out episodes of the expert and on policy transitions not yet used for training the discriminator.
     Source: Ho & Ermon 2016, "Generative adversarial imitation learning".
     """
 
@@ -56,15 +56,15 @@ class GAIL(AgentWrapper):
 
     demonstrations: str = ""  # file, written by `python -m rl.demos`
     episodes: Count | None = None  # number of episodes used, in recorded order; null uses all
-    reward: RewardForm = "positive"  # how a transition is paid, by the discriminator's logit: see `imitation_reward`
+    reward: RewardForm = "positive"  # reward from the discriminator's logit: see `imitation_reward`
     absorbing: bool = True  # terminated episodes continue in an absorbing state, as in Kostrikov et al. 2019
     next_obs: bool = False  # whether the discriminator also sees s′
-    discriminator_batch: Count = 256  # transitions of the expert in a minibatch, and as many of the policy
-    buffer_size: Count = 4096  # transitions of the policy
+    discriminator_batch: Count = 256  # expert transitions in a minibatch, and as many policy transitions
+    buffer_size: Count = 4096  # latest policy transitions to train on
     discriminator_steps: Count = 2  # gradient steps of the discriminator for every discriminator_batch transitions
     discriminator_lr: float = 1e-3  # learning rate of the discriminator's Adam
     discriminator_arch: Widths = (64, 64)  # hidden units of each layer of the discriminator
-    gradient_penalty: float = 1.0  # weight of the penalty on the discriminator's gradient; 0 disables it
+    gradient_penalty: float = 1.0  # weight of the gradient penalty of the discriminator; 0 disables it
     spectral_norm: bool = False  # divide each of the discriminator's weights by its largest singular value
     validation_fraction: float = 0.2  # fraction of the expert's episodes held out, for metrics only
 
@@ -87,7 +87,7 @@ class GAIL(AgentWrapper):
             raise ConfigError(f"the policy's transitions need {lacking}: lower buffer_size or discriminator_batch")
         self.expert, self.held_out = self._encode(expert), self._encode(_transitions(held_out))
         self.buffer = torch.zeros(0, self.encoder.size)  # the policy's transitions, for training
-        self.pending = self.buffer  # the policy's transitions since the last training, for measuring first
+        self.pending = self.buffer  # the policy's transitions since the last training, to be measured first
         self._metrics = {f"gail/{name}": torch.tensor(torch.nan) for name in _METRICS}
 
     def _check(self) -> None:

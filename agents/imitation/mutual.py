@@ -26,12 +26,12 @@ class Mutual(AgentWrapper):
     """Loss of peer k: L_A2C + mutual_coef · mean over the other peers j of mean KL(π_j ‖ π_k), on the states of peer k.
 
     π_j is not differentiated. Every peer has its own `num_envs` environments; steps are counted over all peers. With
-    mutual_coef 0 the peers learn independently. Evaluation uses the first peer, `agent`.
+    mutual_coef 0, the peers learn independently. Evaluation uses the first peer, `agent`.
     `train/peer_diversity` is the generalized JS divergence of the peers, for Discrete actions.
     Source: Zhang et al. 2018, "Deep mutual learning".
     """
 
-    peers: Peers = 2  # number of agents that learn from one another
+    peers: Peers = 2  # number of agents that learn from each other
     mutual_coef: Schedule = 0.1  # weight of the divergence from the other peers
 
     name = "mutual"
@@ -51,7 +51,7 @@ class Mutual(AgentWrapper):
         self.peer_agents = [first, *(self._peer(k) for k in range(1, self.peers))]
 
     def copy_worlds(self, num_envs: int) -> Worlds:
-        """The environments of all peers."""
+        """New environments for all peers."""
         first = self.agent
         return make(
             first.env, num_envs, first.seed, variant=first.variant, backend=first.backend,
@@ -59,7 +59,7 @@ class Mutual(AgentWrapper):
         )  # fmt: skip
 
     def _peer(self, k: int) -> A2C:
-        """An agent with the same settings and its own seed, `peer_seed`."""
+        """An agent with the same settings and its own seed, from `peer_seed`."""
         peer = replace(self.agent, seed=peer_seed(self.agent.seed, k), engine="torch")
         peer.worlds.close()
         return peer
@@ -101,25 +101,25 @@ class Mutual(AgentWrapper):
     def _with_peers(
         self, loss: Tensor, pi: Distribution, others: Sequence[Distribution], progress: float
     ) -> tuple[Tensor, Metrics]:
-        """The loss of a peer with policy π, from that of its algorithm, and its metric. others: the other peers'."""
+        """The loss and metric of a peer with policy π. loss: of its algorithm; others: the other peers' policies."""
         kl = torch.stack([other.kl(pi).mean() for other in others]).mean()
         weight = value_at(self.mutual_coef, progress)
         return loss + weight * kl if weight else loss, {"train/peer_kl": kl.detach()}
 
     def _policies_on(self, part: Rollout, pi: Distribution, k: int) -> list[Distribution]:
-        """The policies of all peers on the states of peer k, whose own is π."""
+        """All peers' policies on the states of peer k, whose own policy is π."""
         policies = self._others_on(part, k)
         policies.insert(k, self.agent.policy.distribution(pi.raw.detach()))
         return policies
 
     @torch.no_grad()
     def _others_on(self, part: Rollout, k: int) -> list[Distribution]:
-        """The policies of the other peers on the states of peer k."""
+        """The other peers' policies on the states of peer k."""
         others, legal = [peer for j, peer in enumerate(self.peer_agents) if j != k], legal_actions(part)
         return [peer.policy(peer.learner.encoded(part.obs), None, legal) for peer in others]
 
     def _part(self, batch: Rollout, k: int) -> Rollout:
-        """The part of a rollout from the environments of peer k."""
+        """The part of a rollout that comes from the environments of peer k."""
         size = self.worlds.num_envs // self.peers
         columns = slice(k * size, (k + 1) * size)
         return Rollout._make([*(x[:, columns] for x in batch[:7]), None, batch.measure])
@@ -142,7 +142,7 @@ class Mutual(AgentWrapper):
 
 @dataclass(eq=False, kw_only=True)
 class MutualPPO(Mutual):
-    """Mutual learning of PPOs: `MutualPPO(PPO(env))`. The others' policies are those before the update of all peers."""
+    """Mutual learning of PPOs: `MutualPPO(PPO(env))`. The other peers' policies are those before all peers' updates."""
 
     name = "mutual-ppo"
     wrapped = PPO

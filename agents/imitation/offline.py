@@ -24,7 +24,7 @@ from envs import Worlds, saved
 from envs.streams import stream_generator
 
 RunLoop = Callable[[int, Sequence[AnyHook], int], None]
-_VALIDATION_BATCH_SIZE = 1024  # transitions; bounds memory
+_VALIDATION_BATCH_SIZE = 1024  # transitions; bounds memory use
 
 
 def _examples(demonstrations: Demonstrations) -> Examples:
@@ -33,9 +33,10 @@ def _examples(demonstrations: Demonstrations) -> Examples:
 
 
 def load_demonstrations(agent: A2C, path: str, episodes: int | None = None) -> Demonstrations:
-    """Demonstrations for an agent: of its spaces and, if its environment has an id, of that environment.
+    """Demonstrations for an agent: they must fit its spaces and, if its environment has an id, be of that environment.
 
-    episodes: loads the first ones only. Raises ConfigError if path is empty, and as `agents.demonstrations.load` does.
+    episodes: load only the first ones. Raises ConfigError if path is empty, and what `agents.demonstrations.load`
+    raises.
     """
     if not path:
         raise ConfigError("name the file to learn from, demonstrations=FILE; python -m rl.demos RUN makes one")
@@ -83,7 +84,7 @@ class Epochs:
     def __init__(
         self, algorithm: OfflineLearner, demonstrations: Demonstrations, batch_size: int, fraction: float, patience: int
     ) -> None:
-        """fraction: of the episodes, to hold out; 0 disables early stopping.
+        """fraction: share of the episodes to hold out; 0 disables early stopping.
 
         Updates the agent's observation normalizer with the training observations. Raises ConfigError if a setting is
         out of range or batch_size exceeds the number of training transitions.
@@ -103,7 +104,7 @@ class Epochs:
             agent.learner.obs_norm.update(encode(agent.obs_space, moved(self.train.obs, self._device))[None])
         self._order, self._position = torch.zeros(0, dtype=torch.int64), 0
         self._best_policy: dict[str, Tensor] = {}
-        self._latest_policy: dict[str, Tensor] = {}  # training resumes from here while the agent has the best policy
+        self._latest_policy: dict[str, Tensor] = {}  # training resumes from it while the agent has the best policy
         self._fingerprint = fingerprint(demonstrations)
         self.epoch, self.epochs_since_best, self.loss, self.best_loss = 0, 0, math.nan, math.inf
 
@@ -157,7 +158,7 @@ class Epochs:
         return {key: x.clone() for key, x in self.algorithm.agent.policy.state_dict().items()}
 
     def run(self, run_loop: RunLoop, until: int, hooks: Sequence[AnyHook], log_interval: int) -> None:
-        """Trains until `until` transitions; ends with the policy of the best epoch.
+        """Trains until `until` transitions; ends with the best epoch's policy.
 
         run_loop: `Agent.run_loop`. Training resumes from the latest policy, not from the best. If a hook ends training,
         the agent keeps the latest policy.
@@ -188,7 +189,7 @@ class Epochs:
         }
 
     def load_state_dict(self, state: Mapping[str, object]) -> None:
-        """Raises Misfit if the state is not of these epochs, and ConfigError if it is of other demonstrations."""
+        """Raises Misfit if the state is not of these epochs, ConfigError if it belongs to other demonstrations."""
         check_fingerprint(state["demonstrations"], self._fingerprint)
         self._generator.set_state(saved.tensor(state["generator"], "generator", torch.uint8, (None,)))
         self._order = saved.tensor(state["order"], "order", torch.int64, (None,))
@@ -200,7 +201,7 @@ class Epochs:
         self._latest_policy = self._saved_policy(state["latest_policy"], "latest_policy")
         epoch, since_best, loss, best_loss = saved.sequence(state["progress"], "progress", 4)
         self.epoch, self.epochs_since_best = saved.whole(epoch, "epoch"), saved.whole(since_best, "epochs since best")
-        if not (isinstance(loss, float) and isinstance(best_loss, float)):  # NaN and infinity before the first epoch
+        if not (isinstance(loss, float) and isinstance(best_loss, float)):  # before the first epoch, NaN and infinity
             raise saved.Misfit(f"losses are {saved.shown([loss, best_loss])}; they must be numbers")
         self.loss, self.best_loss = loss, best_loss
 
@@ -223,7 +224,7 @@ class EarlyStopping(Hook):
 
 
 def n_steps_for(batch_size: int, num_envs: int) -> int:
-    """n_steps for updates of batch_size = n_steps · num_envs transitions. Raises ConfigError if it is no integer."""
+    """n_steps for updates of batch_size = n_steps · num_envs transitions. Raises ConfigError if not an integer."""
     if batch_size < 1 or batch_size % num_envs:
         raise ConfigError(f"batch_size must be a multiple of num_envs {num_envs}, got {batch_size}")
     return batch_size // num_envs

@@ -1,4 +1,4 @@
-"""Schedules of a coefficient: a constant, a ramp between two numbers, or a function of the remaining share."""
+"""Schedules of a coefficient: a constant, a ramp between two numbers, or a function of the remaining training."""
 
 import math
 from collections.abc import Callable
@@ -10,7 +10,7 @@ LINEAR, COSINE, EXPONENTIAL = range(3)
 
 @dataclass(frozen=True)
 class Ramp:
-    """Base of the ramps below: `initial` until progress `begin`, then a ramp to `final`, which is reached at `share`.
+    """Base of the ramps below: `initial` until progress `begin`, then a ramp to `final`, reached at progress `share`.
 
     Progress is the share of training done, in [0, 1]. A constant learning rate that decays at the end works well:
     Hägele et al. 2024, "Scaling laws and compute-optimal training beyond fixed training durations". Raises ValueError
@@ -61,7 +61,7 @@ class Exponential(Ramp):
 RAMPS: dict[str, type[Ramp]] = {ramp.__name__.lower(): ramp for ramp in (Linear, Cosine, Exponential)}
 Function = Callable[[float], float]  # of the share of training that remains, from 1 to 0, as in Stable-Baselines3
 Schedule = float | Ramp | Function
-_POINTS = 1000  # of training, at which functions are evaluated to bound them
+_POINTS = 1000  # points in training at which a function is evaluated to find its bounds
 
 
 def interpolate(kind: float, initial: float, final: float, share: float, begin: float, progress: float) -> float:

@@ -45,7 +45,7 @@ def encode(space: Flat, obs: Tensor) -> Tensor:
 
 
 class Hidden(NamedTuple):
-    """The hidden layers of π_θ or of V_φ: see the settings of these names."""
+    """The hidden layers of π_θ or of V_φ: see the settings with these names."""
 
     widths: tuple[int, ...]
     activation: Activation = "tanh"
@@ -58,7 +58,7 @@ def mlp(
     sizes: list[int], activation: Activation, output_gain: float | None, generator: Generator,
     layer_norm: bool = False, sparsity: float = 0.0, ortho_init: bool = True,
 ) -> nn.Sequential:  # fmt: skip
-    """Linear layers of these sizes, each followed by an activation; the last one is not if it has an output_gain.
+    """Linear layers of these sizes, each followed by an activation, except the last one if `output_gain` is given.
 
     Weights are orthogonal with gain √2, those of the last layer with `output_gain`; biases are zero. With a sparsity,
     weights are `sparse` instead; without ortho_init, torch's default. With layer_norm, h = f((z − mean z) / √(var z +
@@ -158,7 +158,7 @@ class Policy(nn.Module):
 
 
 class Value(nn.Module):
-    """V_φ(s), float32[...]. A shared trunk belongs to the policy: its parameters are not among those of V_φ."""
+    """V_φ(s), float32[...]. A shared trunk belongs to the policy: its parameters do not count as parameters of V_φ."""
 
     def __init__(self, trunk: Trunk, shares_trunk: bool, hidden: Hidden, generator: Generator) -> None:
         super().__init__()

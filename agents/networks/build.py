@@ -1,4 +1,4 @@
-"""Builds the two networks of an agent from its settings and spaces."""
+"""Builds an agent's two networks from its settings and spaces."""
 
 import math
 import warnings
@@ -16,7 +16,7 @@ from agents.settings.values import ConfigError, ConfigWarning
 from envs.memory import shortage
 from envs.spaces import Actions, Flat, Space, brief
 
-_MANY_PARAMETERS = 10_000_000  # of the convolutions of images: 84 × 84 × 4 have 1.7 million
+_MANY_PARAMETERS = 10_000_000  # in the convolutions of images: 84 × 84 × 4 has 1.7 million
 
 
 def build_networks(
@@ -69,7 +69,7 @@ def _check_memory(settings: ActorCriticSettings, size: int, obs_bytes: int) -> N
     features = size if settings.gru_size is None else settings.gru_size
     weights = sum(a * b for widths in settings.widths for a, b in pairwise([features, *widths]))
     weights += 3 * settings.gru_size * (size + settings.gru_size) if settings.gru_size else 0
-    if lacking := shortage(3 * floats * weights):  # weights, gradients, the optimizer's state
+    if lacking := shortage(3 * floats * weights):  # weights, gradients, optimizer state
         raise ConfigError(f"the networks need {lacking}: lower net_arch, gru_size or frame_stack")
     rows = settings.n_steps * (settings.num_envs or 1)
     if lacking := shortage(rows * (2 * size * (obs_bytes + floats) + floats * sum(map(sum, settings.widths)))):
@@ -77,7 +77,7 @@ def _check_memory(settings: ActorCriticSettings, size: int, obs_bytes: int) -> N
 
 
 def _check_size(trunk: Trunk) -> None:
-    """Warns of images whose convolutions have very many parameters."""
+    """Warns about images for which the convolutions have very many parameters."""
     if not isinstance(trunk.encoder, ImageEncoder):
         return
     count = sum(parameter.numel() for parameter in trunk.encoder.parameters())
@@ -109,7 +109,7 @@ def _trunk(settings: ActorCriticSettings, space: Space, flat: Flat, generator: G
 
 
 def normalized_mask(settings: ActorCriticSettings, space: Space, flat: Flat) -> Tensor | None:
-    """bool[D]: which numbers of an observation are normalized, all but those of images; None for all.
+    """bool[D]: which numbers of an observation are normalized, namely all except images; None for all.
 
     Raises ConfigError if an observation consists of images.
     """

@@ -6,9 +6,9 @@ from torch import nn
 
 
 class Contents:
-    """The modules and the parameters of networks, gathered again only after one of them was replaced.
+    """The modules and parameters of networks, collected again only if one of them was replaced.
 
-    Gathering takes longer than a forward pass of a small network; finding out that nothing was replaced does not.
+    Collecting takes longer than a forward pass of a small network; checking for replacements does not.
     """
 
     def __init__(self, *networks: nn.Module) -> None:

@@ -17,13 +17,13 @@ from envs.spaces import Space, image_layout, leaves
 
 ConvLayers = tuple[tuple[int, int, int], ...]  # filters, kernel, stride of each layer
 
-_CONV_LAYERS: dict[str, ConvLayers] = {  # by `network`
+_CONV_LAYERS: dict[str, ConvLayers] = {  # `network` → layers
     "cnn": ((32, 8, 4), (64, 4, 2), (64, 3, 1)),  # Mnih et al. 2015, "NatureCNN"
     "small_cnn": ((16, 8, 4), (32, 4, 2)),  # Mnih et al. 2013, and 2016 for A3C: a third of the work
 }
 
 _SMALL_IMAGE_LAYERS: ConvLayers = ((32, 3, 1), (64, 3, 2))  # below 36 pixels, where the kernels above do not fit
-_MIN_PIXELS = 5  # a smaller array is not taken for an image
+_MIN_PIXELS = 5  # smaller arrays do not count as images
 
 
 class ImagePart(NamedTuple):
@@ -32,7 +32,7 @@ class ImagePart(NamedTuple):
     start: int
     shape: tuple[int, int, int]  # as the environment gives it; a gray [H, W] is [1, H, W]
     channels_last: bool
-    scale: float  # to [0, 1]
+    scale: float  # factor to [0, 1]
 
     @property
     def stop(self) -> int:
@@ -53,8 +53,8 @@ class ImagePart(NamedTuple):
 def image_parts(space: Space, network: Network) -> list[ImagePart]:
     """The images in an observation space: Boxes [H, W], [H, W, C] or [C, H, W] of at least 5 × 5 pixels.
 
-    network: "cnn" and "small_cnn" take all, "mlp" takes none, "auto" and a user's take the uint8 ones. Where the
-    channels are is decided by `envs.spaces.image_layout`.
+    network: "cnn" and "small_cnn" use all, "mlp" none, "auto" and a custom network the uint8 ones. For the position of
+    the channels, see `envs.spaces.image_layout`.
     """
     images, start = list[ImagePart](), 0
     for leaf in leaves(space):
@@ -74,7 +74,7 @@ def _scale(space: spaces.Box) -> float:
 
 
 def non_image_mask(images: list[ImagePart], size: int) -> Tensor:
-    """bool[size]: which numbers of a flat observation belong to no image."""
+    """bool[size]: which numbers of a flat observation do not belong to an image."""
     mask = torch.ones(size, dtype=torch.bool)
     for image in images:
         mask[image.start : image.stop] = False
@@ -88,7 +88,7 @@ class ImageEncoder(nn.Module):
         self, images: list[ImagePart], size: int, width: int, generator: Generator, network: str,
         gain: float | None = math.sqrt(2),
     ) -> None:  # fmt: skip
-        """size: of the flat observation; network: as in `image_parts`; gain: of `initialized`."""
+        """size: of the flat observation; network: as in `image_parts`; gain: for `initialized`."""
         super().__init__()
         self.images = images
         mask = non_image_mask(images, size)
@@ -139,9 +139,9 @@ def _make_orthogonal(module: nn.Module) -> None:
 
 
 class CustomModule(nn.Module):
-    """A user's module on unflattened observations: what Stable-Baselines3 calls a features extractor.
+    """A user's module on unflattened observations, like Stable-Baselines3's features extractor.
 
-    As there, observations that are an image arrive as [C, H, W], scaled to [0, 1].
+    As in Stable-Baselines3, observations that are an image arrive as [C, H, W], scaled to [0, 1].
     """
 
     def __init__(
@@ -150,7 +150,7 @@ class CustomModule(nn.Module):
     ) -> None:  # fmt: skip
         """network: a class, or "module:Class". It is called with the observation space (flat, if it was a Dict or
         Tuple; [C, H, W], if observations are an image) and kwargs, and has `features_dim`, the number of features per
-        observation. ortho_init: whether its linear layers and convolutions begin orthogonal, as there.
+        observation. ortho_init: whether its linear layers and convolutions start orthogonal, as in Stable-Baselines3.
 
         Raises ConfigError if it cannot be imported, built or called.
         """
@@ -164,7 +164,7 @@ class CustomModule(nn.Module):
                 torch.manual_seed(seed)
                 build = cast(Callable[..., nn.Module], imported(network) if isinstance(network, str) else network)
                 built = build(space, **kwargs)
-                self.inner: nn.Module = built.eval()  # the check below changes no statistics
+                self.inner: nn.Module = built.eval()  # the check below must not change statistics
                 if ortho_init:
                     _make_orthogonal(built)
                 self.size = int(cast(int, built.features_dim))
@@ -191,7 +191,7 @@ class CustomModule(nn.Module):
 
 
 class RecurrentInput(NamedTuple):
-    """What a recurrent layer needs besides observations [T, N, …]."""
+    """What a recurrent layer needs in addition to observations [T, N, …]."""
 
     state: Tensor  # float32[N, H], the hidden state before the first row
     ended: Tensor  # bool[T, N]; the hidden state is reset to 0 after a row where an episode ended
@@ -226,5 +226,5 @@ class GRU(nn.Module):
 
 
 def single_step(state: Tensor) -> RecurrentInput:
-    """For one row in which no episode ends. state: float32[N, H]."""
+    """The recurrent input for one row without an episode's end. state: float32[N, H]."""
     return RecurrentInput(state, torch.zeros(1, len(state), dtype=torch.bool, device=state.device))

@@ -1,4 +1,4 @@
-"""Forward passes of both networks: one step at a time to act, a rollout at a time to learn."""
+"""Forward passes of both networks: one step at a time for acting, a rollout at a time for learning."""
 
 import math
 from typing import NamedTuple, Protocol
@@ -42,7 +42,7 @@ class Seen(Protocol):
 
 
 class Forward(NamedTuple):
-    """π_θ and V_φ at the observations of a rollout, in training mode and as they act and predict."""
+    """π_θ and V_φ at the observations of a rollout, in training mode and in evaluation mode."""
 
     pi: Distribution  # in training mode, differentiable
     v: Tensor  # float32[T, N], in training mode, differentiable
@@ -66,7 +66,7 @@ def inputs_of(batch: Rollout, x: Tensor, x_next: Tensor, reward: Tensor) -> Inpu
 
 
 def policy_step(policy: Policy, x: Tensor, context: Context) -> PolicyStep:
-    """x: float32[N, D]. The result lies on the CPU, where actions are drawn from the same numbers for every device."""
+    """x: float32[N, D]. The result is on the CPU, where actions are drawn from the same numbers for every device."""
     memory, recurrent = policy.trunk.memory, None
     if memory is not None:
         start = x.new_zeros(len(x), memory.size) if context.state is None else context.state
@@ -86,7 +86,7 @@ def legal_actions(batch: Rollout) -> Tensor | None:
 def policy_and_value(policy: Policy, value: Value, inputs: Seen) -> tuple[Distribution, Tensor]:
     """π_θ and V_φ, float32[T, N], at observations; shared layers are computed once.
 
-    In the mode that the networks are in: see `BaseLearner.training_pass`.
+    In the networks' current mode: see `BaseLearner.training_pass`.
     """
     features = policy.trunk(inputs.x, inputs.recurrent).features
     pi = policy.distribution(policy.raw(features, inputs.legal)[0])

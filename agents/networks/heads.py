@@ -22,8 +22,8 @@ from agents.settings.values import ConfigError
 from envs import saved
 from envs.spaces import Actions, factors, span
 
-_WIDE = 10.0  # bounds that many σ from 0, or that close together, get a hint
-LOG_STD_RANGE = (-20.0, 2.0)  # of a state-dependent log-std, as in Haarnoja et al. 2018
+_WIDE = 10.0  # distance of bounds from 0, or from each other, in units of σ, that triggers a hint
+LOG_STD_RANGE = (-20.0, 2.0)  # bounds of a state-dependent log-std, as in Haarnoja et al. 2018
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ class Head:
                 )
 
     def hint(self) -> str:
-        """What to set where the initial policy, 0 ± σ, does not fit the bounds of the actions; '' where it does."""
+        """What to set if the initial policy, 0 ± σ, does not fit the action bounds; '' if it does."""
         if not isinstance(self.actions, spaces.Box) or self.squash_output:
             return ""
         low, high, std = self.actions.low.ravel(), self.actions.high.ravel(), math.exp(self.log_std_init)
@@ -77,7 +77,7 @@ class Head:
 
     @property
     def size(self) -> int:
-        """A, the number of action dimensions of a Box, otherwise of logits."""
+        """A, the number of action dimensions for a Box, otherwise of logits."""
         if isinstance(self.actions, spaces.Box):
             return math.prod(self.actions.shape)
         parts = factors(self.actions)
@@ -104,12 +104,12 @@ class Head:
             return out
         if log_std is None:
             mean, offset = out.chunk(2, -1)
-            if self.softplus_std:  # σ = exp(log_std_init) where the network outputs 0
+            if self.softplus_std:  # σ = exp(log_std_init) if the network outputs 0
                 shift = math.log(math.expm1(math.exp(self.log_std_init)))
                 return torch.cat([mean, softplus(offset + shift).log()], -1)
             return torch.cat([mean, (self.log_std_init + offset).clamp(*LOG_STD_RANGE)], -1)
         if self.use_sde:
-            fixed = hidden.detach()  # σ trains W only, as in Stable-Baselines3
+            fixed = hidden.detach()  # only W is trained through σ, as in Stable-Baselines3
             variance = fixed.square() @ (2 * log_std).exp()
             return torch.cat([out, 0.5 * (variance + 1e-6).log()], -1)
         return torch.cat([out, log_std.expand_as(out)], -1)

@@ -11,7 +11,7 @@ Module = TypeVar("Module", bound=nn.Module)
 
 
 def on_cpu(layer: Module) -> Module:
-    """The layer with its parameters in memory, not filled. `to_empty` does the same, but imports SymPy for it."""
+    """The layer with uninitialized parameters in memory. `to_empty` does the same, but imports SymPy."""
     for name, parameter in [*layer.named_parameters()]:
         setattr(layer, name, nn.Parameter(torch.empty(parameter.shape, dtype=parameter.dtype)))
     return layer
@@ -34,7 +34,8 @@ def initialized(layer: Layer, gain: float | None, generator: Generator) -> Layer
 def sparse(layer: nn.Linear, sparsity: float, generator: Generator) -> nn.Linear:
     """w ~ U(±1/√n), n inputs, of which ⌈sparsity · n⌉ have weight 0.
 
-    Each unit draws its own zeros; biases are zero. Where all n are zero (n ≤ 9 at a sparsity of 0.9), the layer starts
+    Each unit draws its own zeros; biases are zero. If all n weights are zero (n ≤ 9 at a sparsity of 0.9), the unit
+    starts at zero and still learns.
     at zero and still learns. Source: Elsayed, Vasan & Mahmood 2024, "Streaming deep reinforcement learning finally
     works", SparseInit.
     """

@@ -1,4 +1,4 @@
-"""Training mode and evaluation mode of networks, on which dropout and batch normalization depend."""
+"""Training and evaluation mode of networks, which affect dropout and batch normalization."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,22 +11,22 @@ from agents.networks.contents import Contents
 from agents.networks.encoders import GRU, CustomModule, ImageEncoder
 
 _ACTIVATIONS = {kind for kind in vars(nn.modules.activation).values() if isinstance(kind, type)}
-_ALIKE = _ACTIVATIONS - {nn.RReLU, nn.MultiheadAttention} | {  # the same in both modes
+_ALIKE = _ACTIVATIONS - {nn.RReLU, nn.MultiheadAttention} | {  # equal in both modes
     nn.Linear, nn.Conv2d, nn.LayerNorm, nn.Flatten, nn.GRUCell, nn.Sequential, nn.ModuleList,
     Policy, Value, Trunk, GRU, ImageEncoder, CustomModule,
 }  # fmt: skip
 
 
 def has_modes(contents: Contents) -> bool:
-    """Whether networks may differ between the modes: if they hold a module that is not known to be the same in both."""
+    """Whether the networks may depend on the mode: they contain a module not known to be the same in both."""
     return not _ALIKE.issuperset(map(type, contents.modules))
 
 
 @contextmanager
 def training_mode(contents: Contents, generator: Generator) -> Iterator[None]:
-    """Training mode inside, evaluation mode afterwards; nothing if the networks are the same in both.
+    """Training mode inside, evaluation mode afterwards; does nothing if the networks do not depend on the mode.
 
-    Dropout draws from torch's global generator, which is seeded from `generator` inside and restored afterwards.
+    Dropout uses torch's global generator, which is seeded from `generator` inside and restored afterwards.
     """
     if not has_modes(contents):
         yield

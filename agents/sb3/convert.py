@@ -96,7 +96,7 @@ def _read(path: str | Path) -> Model:
     try:
         model = sb3.A2C.load(path, device="cpu")
         return sb3.PPO.load(path, device="cpu") if hasattr(model, "clip_range") else model
-    except Exception as error:  # of zip files, JSON, pickles and SB3's own constructors
+    except Exception as error:  # from zip files, JSON, pickles and SB3's constructors
         raise CheckpointError(
             f"cannot read {path} as an A2C or PPO of Stable-Baselines3: {' '.join(str(error).split())[:160]}"
         ) from error
@@ -139,7 +139,7 @@ def _schedule(schedule: Callable[[float], float]) -> Schedule:
         return Linear(given.start, given.end, given.end_fraction)
     shares = np.linspace(0.0, 1.0, 101)
     rates = np.array([schedule(1 - share) for share in shares])
-    first, last = (float(f"{rate:.12g}") for rate in (rates[0], rates[-1]))  # removes rounding errors of the function
+    first, last = (float(f"{rate:.12g}") for rate in (rates[0], rates[-1]))  # removes the function's rounding errors
     if not np.allclose(rates, first + (last - first) * shares, rtol=1e-9, atol=1e-12 * abs(rates).max()):
         return given if callable(given) else schedule
     return first if first == last else Linear(first, last)
@@ -162,7 +162,7 @@ def _network(policy: ActorCriticPolicy) -> dict[str, object]:
 
 
 def _same_function(layer: nn.Module, other: nn.Module) -> bool:
-    """Whether both are of one type, with the same arguments, such as a slope."""
+    """Whether both have the same type and arguments, such as a negative slope."""
     own, others = (
         {name: value for name, value in vars(module).items() if name not in ("training", "inplace") and name[0] != "_"}
         for module in (layer, other)
@@ -198,7 +198,7 @@ def _normalization(model: Model) -> dict[str, object]:
 
 
 def _environment(model: Model) -> tuple[str, Variant]:
-    """The id of the model's environments, and the variant that they were made with."""
+    """The id of the model's environments, and the variant with which they were made."""
     envs = model.get_env()
     if envs is None:
         raise ConfigError("the model has no environment: pass env=, such as its id")

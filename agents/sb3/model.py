@@ -28,10 +28,10 @@ Model = sb3.A2C | sb3.PPO
 _SAME = ("n_steps", "gamma", "gae_lambda", "normalize_advantage")  # the same name and meaning in SB3
 _SB3_TAKES = signature(sb3.A2C).parameters
 
-# these may be schedules here, but must be numbers in SB3, which schedules only the learning rate
+# may be schedules here, but must be numbers in SB3, where only the learning rate can be a schedule
 NUMBERS = tuple(name for name in SCHEDULED if name in _SB3_TAKES and name != "learning_rate")
 
-_NOT_DROPPED = (  # these change what the parameters or the optimizer mean
+_NOT_DROPPED = (  # these change the meaning of the parameters or the optimizer state
     "network",
     "layer_norm",
     "gru_size",
@@ -55,7 +55,7 @@ def same(algorithm: type[Model]) -> tuple[str, ...]:
 
 
 def epochs_of(model: Model) -> int:
-    """By how much SB3 counts an update."""
+    """The amount by which SB3 increases its update counter per update."""
     return model.n_epochs if isinstance(model, sb3.PPO) else 1
 
 
@@ -66,7 +66,7 @@ def algorithm_of(settings: A2CSettings) -> type[Model]:
 
 @dataclass(frozen=True)
 class Remaining:
-    """A ramp as a function of the remaining share of training, which is how SB3 calls a schedule."""
+    """A ramp as a function of the remaining share of training, SB3's form of a schedule."""
 
     ramp: Ramp
 
@@ -75,9 +75,9 @@ class Remaining:
 
 
 def build(settings: A2CSettings, drop: Collection[str] = ()) -> Model:
-    """An untrained model of SB3 with these settings and new environments, in VecNormalize if the settings normalize.
+    """An untrained SB3 model with these settings and new environments, in VecNormalize if the settings normalize.
 
-    It is a PPO for settings of PPO, else an A2C. drop: settings to ignore, of those that SB3 lacks.
+    A PPO for PPO's settings, otherwise an A2C. drop: settings to ignore, of those that SB3 lacks.
     Raises ConfigError if another such setting differs from its default, and as `envs.make` does.
     """
     check_settings(settings, drop)
@@ -143,7 +143,7 @@ def _environments(settings: A2CSettings) -> VecEnv:
 
     def monitored() -> gym.Env[object, object]:
         env = Monitor(make_one())
-        if isinstance(space := env.observation_space, StackedBox):  # a saved model needs no class of ours
+        if isinstance(space := env.observation_space, StackedBox):  # so that a saved model needs no class of ours
             env.observation_space = spaces.Box(space.low, space.high, dtype=space.dtype)
         return env
 

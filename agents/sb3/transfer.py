@@ -1,4 +1,4 @@
-"""Parameters, optimizer state and normalizers, pair by pair: ours and Stable-Baselines3's."""
+"""Pairs of parameters, optimizer state and normalizers: ours and Stable-Baselines3's."""
 
 from typing import cast
 
@@ -43,7 +43,7 @@ def copy(
 
 
 def moments(agent: A2C, norm: VecNormalize | None) -> list[tuple[RunningMoments, RunningMeanStd]]:
-    """Pairs of the agent's moments and VecNormalize's, of everything that both normalize."""
+    """Pairs of the agent's moments and VecNormalize's, for everything that both normalize."""
     pairs = []
     if agent.learner.obs_norm and norm:
         pairs.append((agent.learner.obs_norm.moments, cast(RunningMeanStd, norm.obs_rms)))

@@ -41,7 +41,7 @@ class A2CSettings(ActorCriticSettings):
     optimizer: OptimizerClass | None = (
         None  # another optimizer, module:Class, such as torch.optim:AdamW; null: RMSprop or Adam
     )
-    optimizer_kwargs: dict[str, object] | None = None  # more arguments of the optimizer's constructor
+    optimizer_kwargs: dict[str, object] | None = None  # further keyword arguments of the optimizer
     normalize_advantage: bool = False  # normalize the advantages of each rollout to mean 0, standard deviation 1
 
     # Step size and entropy (not in Stable-Baselines3)
@@ -52,7 +52,7 @@ class A2CSettings(ActorCriticSettings):
 
     @property
     def penalized(self) -> bool:
-        """Whether the loss holds KL(π_before ‖ π)."""
+        """Whether the loss contains KL(π_before ‖ π)."""
         return False
 
     def check(self) -> None:
@@ -92,7 +92,7 @@ class A2CSettings(ActorCriticSettings):
 
 
 def scheduled(settings: type) -> tuple[str, ...]:
-    """The settings that a class declares as a Schedule, in order of declaration."""
+    """The settings that a class declares as schedules, in order of declaration."""
     return tuple(name for name, kind in setting_types(settings).items() if Ramp in get_args(kind))
 
 

@@ -1,4 +1,4 @@
-"""The settings that algorithms with a policy π_θ and a value network V_φ share."""
+"""The settings shared by algorithms with a policy π_θ and a value network V_φ."""
 
 import re
 from collections.abc import Callable
@@ -35,21 +35,21 @@ class ActorCriticSettings(AgentSettings):
 
     # Scaling of observations and rewards
     reward_scale: float = 1.0  # factor on the rewards that the critic learns from; reported returns are unscaled
-    reward_clip: float | None = None  # bound on the size of scaled rewards, before normalization; Atari: 1, null: off
+    reward_clip: float | None = None  # bound on |scaled reward|, before normalization; Atari: 1, null: off
     normalize_observations: bool = False  # subtract the running mean, divide by the running standard deviation
     normalize_rewards: bool = False  # divide by the running standard deviation of the discounted return
-    clip_normalized: float = 10.0  # bound on the size of normalized observations and rewards
+    clip_normalized: float = 10.0  # bound on |x| of normalized observations and rewards
 
     # Networks
     net_arch: Architecture = (64, 64)  # hidden units of each layer of π_θ and V_φ, or {pi: [64], vf: [64]}
     activation: Activation = "tanh"  # activation function of the hidden layers, torch's, with torch's defaults
     ortho_init: bool = (
-        True  # orthogonal initial weights, also in a network of your own; false: its own, and torch's defaults
+        True  # orthogonal initial weights, also in a custom network; false: that network's own, and torch's defaults
     )
     layer_norm: bool = False  # normalize the units of each hidden layer before the activation, without gain or bias
     sparsity: float = 0.0  # fraction of each unit's weights that start at 0, the others uniform; 0: orthogonal
     network: Network = "auto"  # feature extractor: mlp (none), cnn, small_cnn, module:Class; auto: cnn for uint8 images
-    network_kwargs: dict[str, object] | None = None  # arguments of a feature extractor of your own, module:Class
+    network_kwargs: dict[str, object] | None = None  # arguments of a custom feature extractor, module:Class
     features_dim: Width = 512  # number of features that the convolutions extract from each image
     gru_size: Width | None = None  # units of a GRU between the feature extractor and the hidden layers; null: no GRU
     shared_layers: Sharing = "auto"  # layers that π_θ and V_φ share: nothing, features, all; auto: features if any
@@ -61,7 +61,7 @@ class ActorCriticSettings(AgentSettings):
 
     # Computation
     engine: Engine = "auto"  # what computes updates: torch, or fused (compiled); auto: fused where supported
-    device: str = "auto"  # of engine torch: cpu, cuda, cuda:N; auto: cuda for images where there is one, else cpu
+    device: str = "auto"  # for the torch engine: cpu, cuda, cuda:N; auto: cuda for images if available, else cpu
 
     def check(self) -> None:
         super().check()
@@ -90,7 +90,7 @@ class ActorCriticSettings(AgentSettings):
 
     @property
     def own_network(self) -> bool:
-        """Whether the feature extractor is a class of the user's."""
+        """Whether the feature extractor is a user's class."""
         return callable(self.network) or ":" in self.network
 
     @property

@@ -1,4 +1,4 @@
-"""The settings that every agent has: its environments, its seed and its threads."""
+"""The settings that every agent has."""
 
 import math
 import os
@@ -16,18 +16,18 @@ from agents.settings.values import ConfigError
 from envs import Backend, EnvLike, Variant, check_backend
 
 SMALLEST = math.ulp(0.0)  # the smallest positive float: a bound that excludes zero
-Bounds = Sequence[tuple[Sequence[str], float, str]]  # names, least value, and the words for it
+Bounds = Sequence[tuple[Sequence[str], float, str]]  # names, lower bound, and the words for it
 
 
 @dataclass(eq=False)  # agents are compared by identity
 class AgentSettings:
-    """What every agent needs: environments, seed, threads.
+    """The settings of every agent: environments, seed, threads.
 
     The comment beside a field says what it does; null is None in Python.
     Raises ConfigError, a ValueError, if a setting has the wrong type or is out of range.
     """
 
-    changeable: ClassVar[tuple[str, ...]] = ()  # which of the settings below may change on a built agent
+    changeable: ClassVar[tuple[str, ...]] = ()  # settings below that may change on a built agent
 
     env: EnvLike  # environment id, environment, function that builds one, or vector environment: see `envs.make`
     _: KW_ONLY
@@ -45,13 +45,13 @@ class AgentSettings:
     max_episode_steps: Steps | None = None  # time limit in steps; null: the registered one
     env_kwargs: dict[str, object] | None = None  # arguments of the environment's constructor
     frame_stack: Frames = 1  # number of latest observations that form the agent's observation
-    wrappers: tuple[str, ...] = ()  # as module:Class:key=value:…, the innermost first; gymnasium.wrappers if no module
-    atari_preprocessing: bool = False  # skip 4 frames, gray, 84 × 84: see `envs.Variant`
+    wrappers: tuple[str, ...] = ()  # module:Class:key=value:…, innermost first; default module: gymnasium.wrappers
+    atari_preprocessing: bool = False  # frame skip 4, gray, 84 × 84: see `envs.Variant`
     threads: Threads = 1  # torch threads during training; more are slower for small networks
 
     @property
     def variant(self) -> Variant:
-        """The settings that change how each environment is built."""
+        """The settings that affect how each environment is built."""
         return Variant(**{name: getattr(self, name) for name in Variant._fields})
 
     def __post_init__(self) -> None:
@@ -77,9 +77,9 @@ class AgentSettings:
 
 
 def settings_of_object(env: EnvLike, settings: Mapping[str, object], saved_envs: int | None) -> dict[str, object]:
-    """The saved settings that differ where an environment object, a function or a vector environment takes over.
+    """Replacements for saved settings if an environment object, a function or a vector environment takes over.
 
-    A function builds as many environments as were saved, on the saved backend if that takes functions.
+    A function builds as many environments as were saved, on the saved backend if it supports functions.
     """
     changed: dict[str, object] = {"env_kwargs": None, "atari_preprocessing": False}
     built = isinstance(env, gym.Env | VectorEnv)

@@ -1,4 +1,4 @@
-"""What the source of a settings class says of each setting: the comment beside it and the heading above it."""
+"""The documentation of each setting in the source: the comment beside it and the heading above it."""
 
 import ast
 import dataclasses
@@ -15,7 +15,7 @@ class Documented(NamedTuple):
 
 
 def documentation(cls: type) -> dict[str, Documented]:
-    """Setting → what the sources of the class and its bases say; a setting keeps the heading of its first class."""
+    """Setting → its documentation in the class and its bases; a setting keeps the heading of its first class."""
     found = dict[str, Documented]()
     for base in reversed(cls.__mro__):
         if dataclasses.is_dataclass(base):
@@ -26,7 +26,7 @@ def documentation(cls: type) -> dict[str, Documented]:
 
 
 def _own(cls: type) -> dict[str, Documented]:
-    """Of the settings that the class itself declares; empty if its source cannot be read."""
+    """For the settings that the class itself declares; empty if its source cannot be read."""
     try:
         source = dedent(inspect.getsource(cls))
     except (OSError, TypeError):

@@ -1,4 +1,4 @@
-"""YAML files of settings, read strictly; and how files are named after environments."""
+"""Reads YAML files of settings strictly, and names files after environments."""
 
 import hashlib
 from collections.abc import Mapping
@@ -11,11 +11,11 @@ from agents.settings.values import ConfigError, plain
 from agents.writing import write_text
 
 _LARGEST = 100_000  # characters
-_LONGEST_NAME = 120  # bytes; a file system takes 255
+_LONGEST_NAME = 120  # bytes; file systems allow 255
 
 
 def read_yaml(path: Path) -> dict[str, object]:
-    """The settings of a file, a flat mapping. Raises ConfigError, one line, if the file is anything else."""
+    """The settings in a file, a flat mapping. Raises ConfigError, in one line, if the file contains anything else."""
     try:
         with path.open(encoding="utf-8") as file:
             text = file.read(_LARGEST + 1)
@@ -43,7 +43,7 @@ def write_yaml(path: Path, settings: Mapping[str, object], comment: str = "") ->
 
 
 def directory_name(env_id: str) -> str:
-    """An environment's id as a file name: "ALE/Pong-v5" → "ALE-Pong-v5". The end of a long one becomes a hash."""
+    """An environment's id as a file name: "ALE/Pong-v5" → "ALE-Pong-v5". A hash replaces the end of a long id."""
     name = env_id.replace("/", "-").replace(":", "-")
     raw = name.encode("utf-8", "surrogateescape")
     if len(raw) <= _LONGEST_NAME:
@@ -52,7 +52,7 @@ def directory_name(env_id: str) -> str:
 
 
 class _WithoutAliases(yaml.SafeDumper):
-    """Writes a list or mapping out wherever it occurs, since `read_yaml` refuses aliases."""
+    """Writes repeated lists and mappings in full, since `read_yaml` rejects aliases."""
 
     def ignore_aliases(self, data: object) -> bool:
         return True

@@ -1,4 +1,4 @@
-"""Keywords that a class or a function does not take: the nearest one, or the advice for Stable-Baselines3's."""
+"""Rejects unknown keywords of a class or function; suggests the nearest one, or advises on Stable-Baselines3's."""
 
 from abc import ABCMeta
 from collections.abc import Callable, Collection, Iterable
@@ -18,7 +18,7 @@ T = TypeVar("T")
 
 
 def check_keywords(what: str, given: Iterable[str], known: Collection[str]) -> None:
-    """Raises ConfigError, one line, for a keyword that is not known. what: begins the message."""
+    """Raises ConfigError, in one line, for an unknown keyword. what: begins the message."""
     for name in given:
         if name not in known and name in ARGUMENTS:
             raise ConfigError(f"{what} takes no {name}: {ARGUMENTS[name]}")
@@ -27,7 +27,7 @@ def check_keywords(what: str, given: Iterable[str], known: Collection[str]) -> N
 
 
 def checked(function: Callable[P, R]) -> Callable[P, R]:
-    """The function, with keywords checked as by `check_keywords`."""
+    """The function, with keywords checked by `check_keywords`."""
     known = signature(function).parameters
 
     @wraps(function)
@@ -39,11 +39,11 @@ def checked(function: Callable[P, R]) -> Callable[P, R]:
 
 
 class CheckedKeywords(ABCMeta):
-    """The class of classes whose constructors check their keywords."""
+    """Metaclass of classes whose constructors check their keywords."""
 
     @property
     def __signature__(cls) -> Signature:
-        """The constructor's, as `inspect` and `help` show it."""
+        """The constructor's signature, as shown by `inspect` and `help`."""
         own = signature(cls.__init__)  # type: ignore[misc]
         return own.replace(parameters=[*own.parameters.values()][1:])
 

@@ -14,7 +14,7 @@ Excess = Literal["shorten", "stop"]
 
 @dataclass(eq=False, kw_only=True)  # agents are compared by identity
 class PPOSettings(A2CSettings):
-    """The settings of `PPO`: those of A2C, with other defaults, and those of epochs, minibatches and trust region.
+    """The settings of `PPO`: those of A2C, with other defaults, and settings of epochs, minibatches and trust region.
 
     The comment beside a field says what it does; null is None in Python.
     Raises ConfigError, a ValueError, if a setting is out of range.
@@ -31,14 +31,14 @@ class PPOSettings(A2CSettings):
 
     # Epochs and minibatches
     n_epochs: Count = 10  # passes over each rollout
-    batch_size: Count = 64  # steps per minibatch; with a GRU, as many whole sequences as hold at most as many steps
-    clip_range: Schedule | None = 0.2  # ε; ratios of probabilities beyond 1 ± ε gain nothing; null: no clipping
+    batch_size: Count = 64  # steps per minibatch; with a GRU, rounded down to complete sequences, at least one
+    clip_range: Schedule | None = 0.2  # ε; a probability ratio outside of 1 ± ε gains nothing more; null: no clipping
     clip_range_vf: Schedule | None = None  # bound on the change of V(s) that the value loss sees; null: no bound
 
     # Trust region
     target_kl: float | None = None  # an update ends once the sampled KL of a minibatch exceeds 1.5 × this; null: never
-    kl_coef: Schedule = 0.0  # weight of KL(π_before ‖ π) in the loss; then adapted by target_policy_shift
-    shift_excess: Excess = "shorten"  # an epoch beyond max_policy_shift ends the update; shorten: after its shortening
+    kl_coef: Schedule = 0.0  # weight of KL(π_before ‖ π) in the loss; if > 0, target_policy_shift adapts it
+    shift_excess: Excess = "shorten"  # an epoch beyond max_policy_shift ends the update; shorten: also scales it back
 
     def check(self) -> None:
         super().check()

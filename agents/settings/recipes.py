@@ -10,9 +10,9 @@ from agents.settings.values import ConfigError
 
 
 def recipe_file(env_id: str, agent: str = "a2c") -> Path | None:
-    """The tuned settings of A2C for this environment, which may hold those of an agent of `SECTIONS`.
+    """A2C's tuned settings for this environment; the file may also have a section for an agent in `SECTIONS`.
 
-    Of any other agent, its settings for every environment. None if there are none.
+    For any other agent, its settings for all environments. None if there is no file.
     """
     if agent in SECTIONS:
         file = recipe_file(env_id)
@@ -21,10 +21,10 @@ def recipe_file(env_id: str, agent: str = "a2c") -> Path | None:
 
 
 def recipe_ids() -> list[str]:
-    """The environments that a recipe ships for."""
+    """The environments that have a recipe."""
     sample = shipped_file("sb3-defaults.yaml")
     stems = [] if sample is None else sorted(path.stem for path in sample.parent.glob("*-v[0-9]*.yaml"))
-    return [stem.replace("ALE-", "ALE/", 1) for stem in stems]  # the one namespace among them
+    return [stem.replace("ALE-", "ALE/", 1) for stem in stems]  # the only namespace in use
 
 
 def shipped_file(name: str) -> Path | None:
@@ -35,9 +35,9 @@ def shipped_file(name: str) -> Path | None:
 
 
 def recipe_settings(env_id: str, agent: str = "a2c", kind: type = A2CSettings) -> dict[str, object]:
-    """An agent's settings in the recipe of an environment. kind: the dataclass that has them as fields.
+    """An agent's settings in the recipe of an environment. kind: the dataclass with these fields.
 
-    Raises ConfigError if no recipe ships for it.
+    Raises ConfigError if there is no recipe.
     """
     file, types = recipe_file(env_id, agent), setting_types(kind)
     if file is None:

@@ -1,4 +1,4 @@
-"""The settings of a run beside its agent's, and all settings as a file and the command line choose them."""
+"""A run's settings besides its agent's, and the choice of all settings from a file and the command line."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -11,38 +11,38 @@ from agents.settings.schema import convert_settings, merge_layers
 from agents.settings.values import ConfigError
 
 _OF_EVALUATIONS = ("stop_at", "eval_patience", "eval_interval_episodes")
-SECTIONS = ("ppo", "stream")  # agents whose settings stand in a section of a file, beside those of A2C at its top
+SECTIONS = ("ppo", "stream")  # agents whose settings have their own section in a file; A2C's are at the top level
 
 
 @dataclass(frozen=True)
 class RunSettings:
-    """What a run needs beside the settings of its agent. Steps are counted over all environments.
+    """A run's settings besides its agent's. Steps are counted over all environments.
 
     Raises ConfigError, a ValueError, if a setting has the wrong type or is out of range.
     """
 
     # The run
     total_timesteps: Steps = 100_000  # environment steps to train for
-    log_interval: Interval | None = None  # updates per row of metrics.csv; null: 100, fewer if they take 10,000 steps
-    checkpoint_interval: Steps | None = None  # environment steps between checkpoints; null: 50,000, 2 s at least
-    keep: Count | None = 2  # number of latest checkpoints that are kept; null: all
+    log_interval: Interval | None = None  # updates per row of metrics.csv; null: 100, or what fits 10,000 steps
+    checkpoint_interval: Steps | None = None  # environment steps between checkpoints; null: 50,000, at least 2 s apart
+    keep: Count | None = 2  # number of latest checkpoints to keep; null: all
     warm_start: str | None = None  # run directory or checkpoint whose network parameters the run starts from
 
     # Evaluation
-    eval_episodes: Episodes = 100  # episodes of each final evaluation, of which there is a greedy and a stochastic one
-    eval_max_steps: Steps | None = None  # of each evaluation; its episodes are cut off at equal shares; null: off
+    eval_episodes: Episodes = 100  # episodes of each of the two final evaluations, greedy and stochastic
+    eval_max_steps: Steps | None = None  # step limit of each evaluation, in equal shares for its episodes; null: off
     eval_interval: Extent = 0  # environment steps between evaluations during training; the best is kept; 0: off
-    eval_interval_episodes: Episodes = 20  # episodes of each of these, of which there is a greedy and a stochastic one
+    eval_interval_episodes: Episodes = 20  # episodes of each greedy and each stochastic evaluation in training
 
     # Watching
-    log: tuple[str, ...] = ()  # sinks of metrics beside the CSV files: tensorboard, wandb, mlflow, trackio
+    log: tuple[str, ...] = ()  # where to log metrics besides the CSV files: tensorboard, wandb, mlflow, trackio
     record_interval: Extent = 0  # environment steps between films of an episode, in films/ (extra video); 0: off
 
     # Stopping
     stop_at: float | Literal["threshold"] | None = None  # greedy mean return to stop at; threshold: the environment's
-    eval_patience: Count | None = None  # evaluations in a row worse than the best, after which it stops
-    pause_at: Steps | None = None  # environment steps after which it ends, to go on by --resume; null: off
-    max_seconds: float | None = None  # seconds of training and of evaluations during training, after which it stops
+    eval_patience: Count | None = None  # stop after this many evaluations in a row below the best; null: off
+    pause_at: Steps | None = None  # pause after this many environment steps, to continue with --resume; null: off
+    max_seconds: float | None = None  # stop after this many seconds, evaluations during training included; null: off
 
     def __post_init__(self) -> None:
         convert_settings(self, RunSettings)
@@ -57,7 +57,7 @@ class RunSettings:
 
 
 def updates_per_row(log_interval: int | None, steps: int) -> int:
-    """Of metrics.csv. steps: of one update, over all environments."""
+    """Updates per row of metrics.csv. steps: environment steps per update."""
     return min(100, max(1, 10_000 // steps)) if log_interval is None else log_interval
 
 
@@ -87,10 +87,10 @@ def chosen_settings(
 
 
 def settings_for(agent: str, file: Path) -> dict[str, object]:
-    """The agent's section of the file, or else what stands outside of sections. Raises ConfigError as `read_yaml`."""
+    """The agent's section of the file, or the settings outside of sections. Raises what `read_yaml` raises."""
     settings = read_yaml(file)
     sections = sections_of(settings)
-    name = agent.removeprefix("sb3-")  # Stable-Baselines3's PPO takes the section of ours
+    name = agent.removeprefix("sb3-")  # Stable-Baselines3's PPO uses the section of ours
     chosen = sections.get(name, {key: value for key, value in settings.items() if key not in sections})
     if not isinstance(chosen, dict):
         raise ConfigError(f"{file}: {name} must hold settings as `key: value` lines, not {chosen!r}")
@@ -103,7 +103,7 @@ def sections_of(settings: Mapping[str, object]) -> dict[str, object]:
 
 
 def with_recipe(settings: Mapping[str, object], agent: str, recipe: Mapping[str, object]) -> dict[str, object]:
-    """A file's settings with those of an agent replaced: its section, or what stands outside of sections."""
+    """A file's settings, with an agent's settings replaced: its section, or those outside of sections."""
     if agent in SECTIONS:
         return {**settings, agent: dict(recipe)}
     return {**recipe, **sections_of(settings)}

@@ -1,8 +1,8 @@
-"""What a user of Stable-Baselines3's A2C writes here: its arguments, methods and attributes that have other names."""
+"""Names in Stable-Baselines3's A2C that differ here (arguments, methods, attributes), with advice."""
 
 from typing import TYPE_CHECKING
 
-ARGUMENTS = {  # of A2C, learn, load and save, which are refused with this advice
+ARGUMENTS = {  # of A2C, learn, load and save; rejected with this advice
     "policy": "leave it out: the networks follow from network, net_arch and activation",
     "policy_kwargs": "its entries are settings of their own: net_arch, activation (for activation_fn), ortho_init, "
     "log_std_init, squash_output, optimizer (for optimizer_class) and optimizer_kwargs, "
@@ -24,7 +24,7 @@ ARGUMENTS = {  # of A2C, learn, load and save, which are refused with this advic
     "include": "pass extra={…}, whose values are plain data",
 }
 
-ATTRIBUTES = {  # of A2C, for which an AttributeError gives this advice
+ATTRIBUTES = {  # of A2C; an AttributeError gives this advice
     "action_noise": "A2C has none",
     "action_space": "write agent.worlds.env_action_space",
     "collect_rollouts": "write agents.rollout.collect",
@@ -56,7 +56,7 @@ ATTRIBUTES = {  # of A2C, for which an AttributeError gives this advice
 
 
 class NamesOfSB3:
-    """Base of agents, whose AttributeError says what to write in place of an attribute of Stable-Baselines3."""
+    """Base of agents: an AttributeError for an attribute of Stable-Baselines3 says what to write instead."""
 
     if not TYPE_CHECKING:  # mypy would accept any attribute
 
@@ -64,4 +64,4 @@ class NamesOfSB3:
             if name in ATTRIBUTES:
                 message = f"{type(self).__name__} has no {name}: {ATTRIBUTES[name]}"
                 raise AttributeError(message, name=name, obj=self)
-            return super().__getattribute__(name)  # raises the first error again
+            return super().__getattribute__(name)  # raises the original error again

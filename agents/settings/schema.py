@@ -1,4 +1,4 @@
-"""Settings are the fields of a dataclass: their types, defaults and values; checking and merging layers of them."""
+"""Settings are dataclass fields: their types, defaults and values; checking and merging layers of settings."""
 
 import dataclasses
 import difflib
@@ -47,7 +47,7 @@ def setting_types(*settings: type) -> dict[str, object]:
 
 @cache
 def _hints(cls: type) -> dict[str, object]:
-    """Name → type. A subclass that only replaces a default, as by `n_steps: int = 64`, keeps the range."""
+    """Name → type. A subclass that only replaces a default, as in `n_steps: int = 64`, keeps the declared range."""
     plain, ranged = get_type_hints(cls), dict[str, object]()
     for base in cls.__mro__:
         of_base = get_type_hints(base)
@@ -89,7 +89,7 @@ def plain_settings(settings: Mapping[str, object]) -> dict[str, object]:
 
 
 def with_defaults(settings: Mapping[str, object], defaults: Mapping[str, object]) -> dict[str, object]:
-    """Settings in their YAML form, completed by the defaults: a run lacks the settings added since it was made."""
+    """Settings in YAML form, completed with defaults for settings added since the run was made."""
     return {key: plain(value) for key, value in {**defaults, **settings}.items()}
 
 

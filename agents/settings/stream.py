@@ -41,26 +41,26 @@ class StreamSettings(ActorCriticSettings):
     activation: Activation = "leaky_relu"  # activation function of the hidden layers
     layer_norm: bool = True  # normalize the units of each hidden layer before the activation
     sparsity: float = 0.9  # fraction of each unit's weights that start at 0
-    log_std_init: float = log(log(2))  # log standard deviation where the network outputs 0; default: σ = softplus(0)
+    log_std_init: float = log(log(2))  # log standard deviation if the network outputs 0; default: σ = softplus(0)
 
     # The update
     trace_decay: float = 0.0  # λ of the eligibility traces; 0: single-step TD
     ent_coef: float = 0.001  # β, weight of the entropy; the paper: 0.01 with entropy_form td_error
     entropy_form: EntropyForm = "constant"  # constant: β ∇H in every step; td_error: β sign(δ) ∇H in the trace
-    step_rule: Rule = "obgd"  # length of a step along the traces: obgd and adaptive are bounded, intentional is set
+    step_rule: Rule = "obgd"  # step along the traces: of bounded size, or for intentional of intended effect
     step_size: float = 1.0  # α of obgd and adaptive, the step size before it is bounded
     policy_overshoot: float = 3.0  # κ_π of obgd and adaptive; the step of π_θ is at most 1 / (κ_π · max(|δ|, 1) · ‖e‖₁)
     value_overshoot: float = 2.0  # κ_V; the same for V_φ
     policy_intent: float = 0.05  # η_π of intentional; ln π(a|s) moves by η_π δ / E|δ|
     value_intent: float = 0.5  # η_V of intentional; V(s) moves by η_V δ
-    attainable_intent: bool = True  # of intentional, discrete actions: less than η_π where ln π(a|s) cannot rise by it
+    attainable_intent: bool = True  # intentional, discrete actions: less than η_π where ln π(a|s) cannot rise so far
     truncation: Truncation = "bootstrap"  # at a time limit: bootstrap from V(s′), or treat it as a terminal state
     max_policy_shift: float | None = (
         None  # bound on KL(π_before ‖ π_after) at s in nats; shortens π_θ's step; null: off
     )
 
     averaging_steps: Steps | None = (
-        10_000  # deterministic actions come from the mean of θ over about this many steps; null: θ
+        10_000  # deterministic actions use the mean of θ over the last tenth of the steps, at most this many; null: θ
     )
 
     def check(self) -> None:

@@ -1,20 +1,20 @@
-"""YAML as settings use it: without aliases, duplicate keys and deep nesting, so that reading it takes bounded time."""
+"""YAML without aliases, duplicate keys and deep nesting, so that reading settings takes bounded time."""
 
 from typing import Protocol
 
 import yaml
 from yaml.nodes import MappingNode, Node
 
-MAX_DEPTH = 20  # of lists and mappings in each other
-_LEAKS = (ValueError, TypeError, LookupError, AttributeError, RecursionError)  # raised by PyYAML's own constructors
+MAX_DEPTH = 20  # nesting of lists and mappings
+_LEAKS = (ValueError, TypeError, LookupError, AttributeError, RecursionError)  # raised by PyYAML's constructors
 
 
 class NotSettings(ValueError):
-    """The text is not YAML, or uses what settings may not; the message says what and where."""
+    """The text is not YAML, or uses unsupported features; the message says what and where."""
 
 
 def parse_yaml(text: str) -> object:
-    """The only document of a text. Raises NotSettings, one line."""
+    """The single document in a text. Raises NotSettings with a one-line message."""
     try:
         return yaml.load(text, _Loader)
     except NotSettings:
@@ -27,12 +27,12 @@ def parse_yaml(text: str) -> object:
 
 
 def parse_text(text: str) -> object:
-    """A mapping, or a list whose brackets may be left out; None for an empty text."""
+    """A mapping, or a list whose brackets may be omitted; None for an empty text."""
     return parse_yaml(text if text.lstrip()[:1] in ("[", "{") else f"[{text}]") if text else None
 
 
 def parse_names(text: str) -> object:
-    """`parse_text`, in which a comma within brackets is part of a name: ResizeObservation:shape=[84,84]."""
+    """Like `parse_text`, but a comma within brackets is part of a name: ResizeObservation:shape=[84,84]."""
     try:
         parsed = parse_text(text)
         if not isinstance(parsed, list) or all(_depth(str(name)) == 0 for name in parsed):
@@ -51,7 +51,7 @@ def parse_names(text: str) -> object:
 
 
 def _depth(text: str) -> int:
-    """How many brackets are open at the end of a text."""
+    """The number of unclosed brackets in a text."""
     return sum((letter in "[({") - (letter in "])}") for letter in text)
 
 
@@ -61,7 +61,7 @@ class _Mark(Protocol):
 
 
 class _Loader(yaml.SafeLoader):
-    """SafeLoader takes the last of duplicate keys without a word, and exponential time for aliases of aliases."""
+    """Rejects what SafeLoader accepts: duplicate keys, silently, and nested aliases, in exponential time."""
 
     def __init__(self, text: str) -> None:
         super().__init__(text)

@@ -1,4 +1,4 @@
-"""Conversion of a setting's value between text, as in YAML and flags, and the type that the setting declares."""
+"""Converts a setting's value between text, as in YAML and flags, and the type that the setting declares."""
 
 import json
 import math
@@ -23,11 +23,11 @@ _RAMP = re.compile(rf"({'|'.join(RAMPS)})\(\s*{_NUMBER}\s*,\s*{_NUMBER}\s*{_MORE
 
 
 class ConfigError(ValueError):
-    """A setting is unknown, of the wrong type, or out of range; or a configuration file cannot be read."""
+    """A setting is unknown, has the wrong type, or is out of range; or a configuration file cannot be read."""
 
 
 class ConfigWarning(UserWarning):
-    """A setting is taken as it is, and probably another is meant."""
+    """A setting is used as given, although another value is probably meant."""
 
 
 def convert(value: object, kind: object) -> object:
@@ -58,7 +58,7 @@ def convert(value: object, kind: object) -> object:
 
 
 def converted(name: str, value: object, kind: object) -> object:
-    """As `convert`; the message of its ConfigError names the setting and quotes the value."""
+    """Like `convert`; the message of its ConfigError names the setting and quotes the value."""
     try:
         return convert(value, kind)
     except ConfigError as error:
@@ -78,7 +78,7 @@ def _convert_in_range(value: object, kind: object, limits: Range) -> object:
 
 
 def shown(value: object) -> str:
-    """A value as messages quote it: short, in one line, numbers without quotation marks."""
+    """A value as quoted in messages: short, in one line, numbers without quotation marks."""
     number = isinstance(value, str) and len(value) < 40 and re.fullmatch(r"[-+]?[\d._]+([eE][-+]?\d+)?", value)
     return str(value) if number else saved.shown(value)
 
@@ -150,7 +150,7 @@ def _to_callable(value: object, kind: object) -> Callable[..., object]:
     if isinstance(value, str) and NAME.fullmatch(value):
         try:
             found = imported(value)
-        except (Exception, SystemExit) as error:  # whatever the module does while it is imported
+        except (Exception, SystemExit) as error:  # from anything that the module's import runs
             raise ConfigError(f"{what} that can be imported ({type(error).__name__}: {error})") from None
     if not callable(found):
         raise ConfigError(what)
@@ -163,7 +163,7 @@ def _to_callable(value: object, kind: object) -> Callable[..., object]:
 
 
 def _check_plain(value: object, depth: int) -> None:
-    """Raises ConfigError unless both YAML and checkpoints can store the value. depth: levels that may lie inside."""
+    """Raises ConfigError unless YAML and checkpoints can both store the value. depth: levels of nesting allowed."""
     if isinstance(value, dict | list | tuple):
         if not depth:
             raise ConfigError(f"nested at most {MAX_DEPTH} deep")

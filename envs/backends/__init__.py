@@ -1,4 +1,4 @@
-"""Backends: what steps N environments. A backend is one class in one file, and its entry in `BACKENDS`."""
+"""Backends step N environments. A backend is one class in one file, with an entry in `BACKENDS`."""
 
 import importlib
 
@@ -7,7 +7,7 @@ from envs.errors import EnvironmentUsageError
 
 Backend = str  # a name in BACKENDS, or "auto"
 
-BACKENDS = {  # name → module:Class, imported when it is needed; "auto" takes the first that suits the request
+BACKENDS = {  # name → module:Class, imported on demand; "auto" takes the first suitable one
     "native": "envs.backends.native:NativeBackend",
     "sync": "envs.backends.sync:SyncBackend",
     "async": "envs.backends.processes:ProcessBackend",

@@ -18,8 +18,8 @@ from envs.spaces import Array, check_observation_space, is_flat
 class AdoptedBackend(BackendEnv, VectorWrapper):
     """Copies the arrays of a vector environment, flattens its observations and adds the true successors.
 
-    The environments in a SyncVectorEnv become `GuardedEnv`s, since it does not copy a last observation before the
-    reset overwrites it. Raises EnvironmentUsageError unless the vector environment is in SAME_STEP mode.
+    The environments in a SyncVectorEnv become `GuardedEnv`s, since SyncVectorEnv does not copy the last observation
+    before a reset overwrites it. Raises EnvironmentUsageError unless the vector environment is in SAME_STEP mode.
     """
 
     def __init__(self, env: VectorEnv) -> None:
@@ -34,7 +34,7 @@ class AdoptedBackend(BackendEnv, VectorWrapper):
         self.fixed_dtypes = isinstance(env, SyncVectorEnv | AsyncVectorEnv)
         self.env_obs_space = check_observation_space(env.single_observation_space, name)
         self._flat = is_flat(self.env_obs_space)
-        if not self._flat:  # Gymnasium's vector FlattenObservation cannot be used in SAME_STEP mode
+        if not self._flat:  # Gymnasium's vector FlattenObservation does not support SAME_STEP mode
             self.single_observation_space = spaces.flatten_space(self.env_obs_space)
             self.observation_space = batch_space(self.single_observation_space, env.num_envs)
         self._guarded: list[GuardedEnv] | None = None

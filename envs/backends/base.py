@@ -1,4 +1,4 @@
-"""`BackendEnv`: what `make`, `Worlds` and the engines need to know about a backend; `Request`: what it builds."""
+"""`BackendEnv`: the interface of a backend for `make`, `Worlds` and the engines; `Request`: what it should build."""
 
 from collections.abc import Callable
 from functools import cached_property
@@ -17,23 +17,23 @@ from envs.spaces import Array, Space, check_action_space, check_observation_spac
 Flags = NDArray[np.bool_]
 Infos = dict[str, object]
 OnCrash = Literal["fail", "restart"]
-REPLACED = "environment_replaced"  # key of the infos: bool[N], whose process was replaced in this step
+REPLACED = "environment_replaced"  # in infos: bool[N], environments whose process was replaced in this step
 StepResult = tuple[Array, NDArray[np.float64], Flags, Flags, Infos]
 
 
 class Description(NamedTuple):
-    """What can be known of an environment that is built in another process."""
+    """What is known about an environment that was built in another process."""
 
     name: str
     observation_space: Space
-    flat_space: Space  # of its observations in one row
+    flat_space: Space  # space of flattened observations
     action_space: Space
     gives_masks: bool | None  # None for an environment without an id
     spec: EnvSpec | None  # only the id, the reward threshold and the time limit
 
 
 class Request:
-    """The arguments of `make`, but for a vector environment. Raises what `envs.build.builder` raises."""
+    """The arguments of `make`, except for a vector environment. Raises what `envs.build.builder` raises."""
 
     def __init__(
         self,
@@ -45,7 +45,7 @@ class Request:
     ) -> None:
         self.build, self.count = builder(env, num_envs, variant)
         self.env, self.variant, self.step_timeout, self.on_crash = env, variant, step_timeout, on_crash
-        self.description: Description | None = None  # set by a backend that builds nothing in this process
+        self.description: Description | None = None  # set by backends that build nothing in this process
 
     @cached_property
     def first(self) -> AnyEnv:
@@ -59,7 +59,7 @@ class Request:
 
     @property
     def name(self) -> str:
-        """The id, or else the name that the environment gives itself."""
+        """The id, or else the environment's own name."""
         if self.description:
             return self.description.name
         return self.env if isinstance(self.env, str) else name_of(self.first)
@@ -68,19 +68,19 @@ class Request:
 class BackendEnv(VectorEnv):
     """N environments in SAME_STEP mode, with flat observations (Box or Discrete).
 
-    `step` returns new arrays every time, and in its infos `next_obs`, [N, …], the true successor of every row: obs
-    itself if no episode ended. A subclass overrides those of the following that do not hold for it.
+    `step` returns new arrays every time, with the true successor of every row in `infos["next_obs"]`, [N, …]; this is
+    obs itself if no episode ended. A subclass overrides those of the following that do not apply to it.
     """
 
     backend: str  # its name in BACKENDS
-    env_obs_space: Space  # of the environments themselves, before flattening
+    env_obs_space: Space  # observation space before flattening
 
-    bytes_each: ClassVar[int] = 1_000  # memory that an environment takes at least
-    evaluate_on: ClassVar[str] = "auto"  # another backend gives the same environments
-    takes_timeout: ClassVar[bool] = False  # obeys `step_timeout` and `on_crash`
+    bytes_each: ClassVar[int] = 1_000  # minimal memory of an environment
+    evaluate_on: ClassVar[str] = "auto"  # another backend with the same environments
+    takes_timeout: ClassVar[bool] = False  # supports `step_timeout` and `on_crash`
     native: ClassVar[bool] = False  # kernels step the arrays of a `NativeBackend`
-    state_key: ClassVar[str] = "snapshots"  # in checkpoints; backends that share it can restore each other's states
-    fixed_dtypes: bool = True  # arrays have the same dtypes in every step
+    state_key: ClassVar[str] = "snapshots"  # in checkpoints; backends with the same key accept each other's states
+    fixed_dtypes: bool = True  # every step returns arrays of the same dtypes
 
     @classmethod
     def build(cls, request: Request) -> Self:
@@ -89,12 +89,12 @@ class BackendEnv(VectorEnv):
 
     @classmethod
     def suits(cls, request: Request) -> bool:
-        """Whether backend="auto" may take this one."""
+        """Whether backend="auto" may choose this backend."""
         return False
 
     @classmethod
     def gives_masks(cls, request: Request) -> bool | None:
-        """Whether the environments give action masks; None if it is unknown, as for all but Gymnasium's ids."""
+        """Whether the environments provide action masks; None if unknown, as for everything but ids."""
         if not isinstance(request.env, str):
             return None
         return maskable(request.first.action_space) and gives_masks(request.build)
@@ -105,16 +105,16 @@ class BackendEnv(VectorEnv):
         return self.spec is not None and self.spec.max_episode_steps is not None
 
     def capture(self) -> object:
-        """What brings all environments back, as plain data; None if nothing does. See `envs.replay.Snapshot`."""
+        """Plain data from which `restore` recovers all environments; None if that is impossible. See `envs.replay`."""
         return None
 
     def restore(self, state: object) -> None:
-        """Continues from what `capture` returned, after a reset. Raises ValueError if other environments gave it."""
+        """Continues from what `capture` returned, after a reset. Raises ValueError for other environments' state."""
         raise ValueError(f"backend={self.backend} cannot restore environments")
 
 
 def as_transitions(result: StepResult) -> StepResult:
-    """What `BackendEnv.step` returns, from the result of Gymnasium's step, whose arrays may be reused."""
+    """Turns the result of Gymnasium's step, which may reuse its arrays, into that of `BackendEnv.step`."""
     obs, reward, terminated, truncated, infos = result
     obs, ended = np.array(obs, copy=True), terminated | truncated
     next_obs = obs.copy() if ended.any() else obs

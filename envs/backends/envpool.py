@@ -21,25 +21,25 @@ from envs.extras import install_command
 from envs.names import nearest
 from envs.spaces import Array
 
-_RESERVED = ("num_envs", "batch_size", "seed", "env_seed", "max_episode_steps")  # arguments of envpool set here
+_RESERVED = ("num_envs", "batch_size", "seed", "env_seed", "max_episode_steps")  # arguments that this file sets
 _NO_LIMIT = 2**31 - 1  # envpool counts steps in an int32
 
 
 class _EnvPool(Protocol):
-    """The part of envpool's pool that is used here; env_id: indices of environments, by default all."""
+    """The part of envpool's interface used here; env_id: indices of environments, by default all."""
 
     def reset(self, env_id: Array | None = None) -> tuple[Array, Infos]: ...
     def step(self, action: Array, env_id: Array | None = None) -> tuple[Array, Array, Flags, Flags, Infos]: ...
 
 
 class EnvpoolBackend(BackendEnv):
-    """N environments of envpool, under one of its own ids ("CartPole-v1", "Pong-v5").
+    """N environments of envpool, named by envpool's own ids ("CartPole-v1", "Pong-v5").
 
-    envpool resets an environment in the step after its last, and ignores that step's action; here that step follows
-    at once, so that every row is a transition. envpool reports a termination in the last step before the time limit
-    as a truncation; so envpool's limit is set one step later, and the limit is applied here. Its constructor takes
-    the seeds: `reset` with seeds makes a new pool. Its environments may differ from Gymnasium's of the same name:
-    Pendulum-v1 of envpool turns by the speed before clipping.
+    envpool resets an environment in the step after its last one, and ignores that step's action. Here that step is
+    taken at once, so that every row is a transition. envpool reports a termination in the last step before the time
+    limit as a truncation, so its limit is set one step later, and the real limit is applied here. Its constructor takes
+    the seeds, so `reset` with seeds makes a new pool. Its environments may differ from Gymnasium's of the same name:
+    envpool's Pendulum-v1 updates the angle with the speed before clipping.
 
     Raises UnknownEnvironment, UnsupportedSpace for spaces other than Box and Discrete, EnvironmentUsageError for what
     envpool cannot do.
@@ -101,7 +101,7 @@ class EnvpoolBackend(BackendEnv):
             raise EnvironmentUsageError(f"call reset before the first step of {self._id!r} of envpool")
         try:
             return self._step(self._pool, actions)
-        except BaseException:  # Ctrl-C, say: late answers of the threads would be taken for those to the next step
+        except BaseException:  # such as Ctrl-C; late answers would be mistaken for those of the next step
             self._pool = None
             raise
 
@@ -112,7 +112,7 @@ class EnvpoolBackend(BackendEnv):
         self._obs, infos = next_obs, cast(Infos, {"next_obs": next_obs})
         if ended.any() or late.any():
             self._obs, final_obs = next_obs.copy(), np.full(self.num_envs, None, object)
-            if (ids := np.flatnonzero(ended).astype(np.int32)).size:  # envpool resets these in their next step
+            if (ids := np.flatnonzero(ended).astype(np.int32)).size:  # envpool resets these in its next step
                 self._obs[ids] = self._observed(pool.step(actions[ids], ids)[0])
             if (ids := np.flatnonzero(late & ~ended).astype(np.int32)).size:
                 self._obs[ids] = self._observed(pool.reset(ids)[0])
@@ -125,7 +125,7 @@ class EnvpoolBackend(BackendEnv):
         self._pool = None  # the destructor ends the threads
 
     def _seeded(self, seed: int | list[int | None] | None) -> _EnvPool:
-        """A new pool. seed: of environment 0, environment i has seed + i; or one per environment, None is random."""
+        """A new pool. seed: environment i has seed + i; or one seed per environment, where None is random."""
         n = self.num_envs
         wanted = [seed + i for i in range(n)] if isinstance(seed, int) else seed or [None] * n
         drawn = np.random.SeedSequence().generate_state(n) >> 1
@@ -144,7 +144,7 @@ class EnvpoolBackend(BackendEnv):
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Silences Gymnasium's warning that envpool gives the bounds of spaces in double precision."""
+    """Silences Gymnasium's warning that envpool's bounds of spaces have double precision."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield
@@ -163,7 +163,7 @@ def _kwargs(variant: Variant) -> dict[str, object]:
 
 
 def _envpool(env_id: str) -> ModuleType:
-    """The package. Raises EnvironmentUsageError if it is not installed, UnknownEnvironment if it lacks the id."""
+    """The envpool package. Raises EnvironmentUsageError if it is missing, UnknownEnvironment if it lacks the id."""
     try:
         envpool = importlib.import_module("envpool")
     except ModuleNotFoundError as error:

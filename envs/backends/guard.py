@@ -1,4 +1,4 @@
-"""`GuardedEnv`: one Python environment whose failures are named and whose buffers are copied."""
+"""`GuardedEnv`: a Python environment whose errors name it and whose buffers are copied."""
 
 from collections.abc import Callable, Sequence
 from typing import TypeVar, cast
@@ -17,15 +17,15 @@ from envs.spaces import Array, Flat, is_flat
 
 Number = TypeVar("Number", float, bool)
 _FLAGS = frozenset({bool, np.bool_})
-_NUMBERS = frozenset({int, float, bool, np.int32, np.int64, np.float32, np.float64})  # in infos that merge simply
+_NUMBERS = frozenset({int, float, bool, np.int32, np.int64, np.float32, np.float64})  # types that NumPy can stack
 SCALARIZE = "; a wrapper can make a number of a vector: wrappers=[module:Class]"
 _MISFITS = (TypeError, ValueError, OverflowError, AttributeError, LookupError)
 
 
 class GuardedEnv(gym.Wrapper[object, object, object, object]):
-    """The outermost wrapper of an environment, which may reuse its buffers and may raise.
+    """The outermost wrapper of an environment that may reuse its buffers and may raise.
 
-    Raises EnvironmentFailure with the environment's name if it raises or returns what a step or reset cannot return.
+    Raises EnvironmentFailure, with the environment's name, if it raises or a step or reset returns an invalid result.
     """
 
     def __init__(self, env: AnyEnv, i: int, name: str) -> None:
@@ -35,7 +35,7 @@ class GuardedEnv(gym.Wrapper[object, object, object, object]):
 
     def reset(self, *, seed: int | None = None, options: Infos | None = None) -> tuple[object, Infos]:
         try:
-            if seed is not None:  # some environments sample their spaces, whose generators the system would seed
+            if seed is not None:  # some environments sample their spaces: seed those too
                 for layer in layers_of(self.env):
                     layer.observation_space.seed(seed), layer.action_space.seed(seed)
             answer: object = self.env.reset(seed=seed, options=options)
@@ -64,9 +64,9 @@ class GuardedEnv(gym.Wrapper[object, object, object, object]):
         close(self.env, self.name)
 
     def outcome(self, answer: object) -> tuple[object, float, bool, bool, Infos]:
-        """What the environment's step returned. Raises EnvironmentFailure if it is of another form.
+        """Validates what the environment's step returned. Raises EnvironmentFailure if the form is wrong.
 
-        `float` would take the text "1.5" for a reward, and `bool` the text "False" for true.
+        `float` would accept the text "1.5" as a reward, and `bool` would turn the text "False" into True.
         """
         if type(answer) is not tuple or len(answer) != 5:
             form = "(observation, reward, terminated, truncated, info)"
@@ -110,7 +110,7 @@ class GuardedEnv(gym.Wrapper[object, object, object, object]):
 
     @property
     def stepped(self) -> AnyEnv:
-        """The environment inside, for a caller that guards its steps itself; without a layer that has nothing to do."""
+        """The environment inside, for a caller that guards its own steps; skips the recorder if it is inactive."""
         return self._recorded if self._recorded.active else self._recorded.env
 
     @property
@@ -123,7 +123,7 @@ class GuardedEnv(gym.Wrapper[object, object, object, object]):
 
 
 def _plain(value: object) -> object:
-    """The number in an array or tensor that holds one."""
+    """The number in an array or tensor of a single number."""
     item = getattr(value, "item", None)
     return item() if callable(item) else value
 
@@ -147,14 +147,14 @@ def guarded(env: AnyEnv, i: int, name: str) -> GuardedEnv:
 
 
 def flattened(env: AnyEnv) -> AnyEnv:
-    """With observations in one row, unless they are Box or Discrete already."""
+    """The environment with observations in one row, unless they are Box or Discrete already."""
     if is_flat(env.observation_space):
         return env
     return FlatObservation(env)
 
 
 def itself(env: GuardedEnv) -> AnyEnv:
-    """For Gymnasium, which takes functions that build environments."""
+    """Returns its argument; Gymnasium needs a function that builds each environment."""
     return env
 
 
@@ -164,13 +164,13 @@ def all_time_limited(envs: Sequence[GuardedEnv]) -> bool:
 
 
 def capture_all(envs: Sequence[GuardedEnv]) -> list[Snapshot] | None:
-    """The state of each environment; None if one of them cannot be brought back."""
+    """The state of each environment; None if one of them cannot be restored."""
     snapshots = [env.snapshot for env in envs]
     return None if any(state is None for state in snapshots) else snapshots
 
 
 def restore_all(envs: Sequence[GuardedEnv], state: object) -> None:
-    """Raises ValueError if `capture_all` returned the state for other environments."""
+    """Raises ValueError if the state comes from other environments."""
     snapshots = saved.sequence(state, "snapshots")
     if len(snapshots) != len(envs):
         raise ValueError(f"the saved state is of {len(snapshots)} environments, not of {len(envs)}")
@@ -179,7 +179,7 @@ def restore_all(envs: Sequence[GuardedEnv], state: object) -> None:
 
 
 def stacked_infos(infos: Sequence[Infos]) -> Infos | None:
-    """Gymnasium's merged infos, in less time, if all environments give the same numbers and nothing else; else None."""
+    """Like Gymnasium's merged infos, but faster; None unless all infos have the same keys with numbers of one type."""
     first, merged = infos[0], Infos()
     if any(info.keys() != first.keys() for info in infos):
         return None
@@ -189,15 +189,15 @@ def stacked_infos(infos: Sequence[Infos]) -> Infos | None:
             return None
         try:
             merged[key], merged[f"_{key}"] = np.array(values, kind), np.ones(len(infos), bool)
-        except OverflowError:  # a whole number of more than 64 bits
+        except OverflowError:  # integer of more than 64 bits
             return None
     return merged
 
 
 def merge_info(add: Callable[[Infos, Infos, int], Infos], infos: Infos, info: Infos, i: int, count: int) -> Infos:
-    """Adds the info of environment i to the infos of `count` environments by `add`, Gymnasium's `_add_info`.
+    """Adds the info of environment i to the infos of `count` environments with `add`, Gymnasium's `_add_info`.
 
-    A value that does not fit into the array made for another environment's turns it into an array of objects.
+    A value that does not fit into the array of earlier values turns that array into one of objects.
     """
     try:
         return add(infos, info, i)

@@ -14,18 +14,18 @@ from envs.backends.base import BackendEnv, Flags, Infos, Request, StepResult
 from envs.errors import EnvironmentUsageError
 from envs.spaces import Array, Space
 
-WORLDS = (  # in the order of the numbers in envs.backends.native_physics
+WORLDS = (  # indices are those of envs.backends.native_physics
     "CartPole-v1", "Acrobot-v1", "MountainCar-v0", "MountainCarContinuous-v0", "Pendulum-v1",
 )  # fmt: skip
 
-_STATE_SIZE = 4  # numbers in the largest state; smaller ones leave the rest of the row unused
+_STATE_SIZE = 4  # size of the largest state; smaller states leave the rest of the row unused
 _LOW = (1 << 64) - 1
 
 
 class NativeBackend(BackendEnv):
-    """N copies of one of `WORLDS`, with the trajectories of Gymnasium's from the same seeds and actions.
+    """N copies of one of `WORLDS`; same trajectories as Gymnasium's for the same seeds and actions.
 
-    Box actions are not clipped, as in Gymnasium; `envs.Worlds` clips them. There is no rendering.
+    As in Gymnasium, Box actions are not clipped; `envs.Worlds` clips them. Rendering is not supported.
     Raises EnvironmentUsageError if `reset` is given options other than `reset_mask`.
     """
 
@@ -67,7 +67,7 @@ class NativeBackend(BackendEnv):
 
     @classmethod
     def suits(cls, request: Request) -> bool:
-        """Whether the id is Gymnasium's own environment, and nothing but its time limit is changed."""
+        """Whether the id is Gymnasium's own environment, and only its time limit may be changed."""
         if request.env not in WORLDS or _changes(request):
             return False
         spec = request.first.spec
@@ -116,11 +116,11 @@ class NativeBackend(BackendEnv):
         return WORLDS[self.world]
 
     def capture(self) -> dict[str, Array]:
-        """All that `step` changes."""
+        """Everything that `step` changes."""
         return {name: getattr(self, name).copy() for name in ("state", "rng", "length", "obs")}
 
     def restore(self, state: object) -> None:
-        """Raises Misfit if the state is not that of as many native environments."""
+        """Raises Misfit unless the state comes from the same number of native environments."""
         own = self.capture()
         given = saved.mapping(state, "native", own)
         checked = {name: saved.array(given[name], name, array.dtype, array.shape) for name, array in own.items()}
@@ -132,7 +132,7 @@ class NativeBackend(BackendEnv):
 
 
 def _changes(request: Request) -> list[str]:
-    """What the request changes about the environment beside its time limit."""
+    """Changes to the environment in the request, other than the time limit."""
     return sorted(request.variant.changes.keys() - {"max_episode_steps"})
 
 

@@ -1,8 +1,8 @@
-"""The five worlds of Gymnasium's classic control as compiled functions, bit for bit where its numbers are float64.
+"""Gymnasium's five classic-control environments as compiled functions; bit-exact where Gymnasium uses float64.
 
-`world` is an index into `envs.backends.native.WORLDS`, on which every function branches, so that one kernel serves all.
+`world` is an index into `envs.backends.native.WORLDS`. Every function branches on it, so one kernel serves all.
 A state is a row of float64, an observation a row of float32. Float32 is used where NumPy's promotion of scalars makes
-Gymnasium use it; `x ** 2` of a NumPy scalar is libm's pow(x, 2), which is not always x · x.
+Gymnasium use it; `x ** 2` of a NumPy scalar is libm's pow(x, 2), which can differ from x · x.
 Source: gymnasium/envs/classic_control, version 1.4.
 """
 
@@ -16,7 +16,7 @@ CARTPOLE, ACROBOT, MOUNTAIN_CAR, MOUNTAIN_CAR_CONTINUOUS, PENDULUM = range(5)
 _f32, _f64 = np.float32, np.float64
 _HALF = np.uint64(0xFFFFFFFF)
 _32 = np.uint64(32)
-_FACTOR_HIGH, _FACTOR_LOW = np.uint64(0x2360ED051FC65DA4), np.uint64(0x4385DF649FCCF645)  # of PCG64
+_FACTOR_HIGH, _FACTOR_LOW = np.uint64(0x2360ED051FC65DA4), np.uint64(0x4385DF649FCCF645)  # PCG64's multiplier
 
 
 @kernel
@@ -26,7 +26,7 @@ def _square(x, two):
 
 @kernel
 def reset_world(world, state, rng):
-    """Draws an initial state. state: float64[4] and rng: uint64[4] are changed."""
+    """Draws an initial state. Modifies state, float64[4], and rng, uint64[4]."""
     if world == CARTPOLE:
         for k in range(4):
             state[k] = uniform(rng, -0.05, 0.05)
@@ -59,8 +59,8 @@ def observe(world, state, obs):
 def step_world(world, state, index, force, fresh, two):
     """One step: changes state, returns (reward, terminated).
 
-    index: a Discrete action; force: float32, a Box action inside its bounds; fresh: whether this is the first step of
-    an episode; two: float64[1] that holds 2.0, a variable so that the compiler keeps the call of pow.
+    index: a Discrete action; force: float32, a Box action within its bounds; fresh: whether this is the first step of
+    an episode; two: float64[1] that contains 2.0, which keeps the compiler from replacing the call of pow.
     """
     if world == CARTPOLE:
         return _cartpole(state, index)
@@ -157,7 +157,7 @@ def _mountain_car(state, index):
 
 @kernel
 def _mountain_car_continuous(state, force, fresh, two):
-    """The first step of an episode is in float64, later ones in float32, the type that Gymnasium stores."""
+    """The first step of an episode is in float64, later ones in float32, in which Gymnasium stores the state."""
     if fresh:
         position, velocity = state[0], state[1]
         push = _f32(force * _f32(0.0015)) - _f32(0.0025 * math.cos(3 * position))
@@ -193,7 +193,7 @@ def _pendulum(state, torque, two):
 
 @kernel
 def step_worlds(world, limit, state, rng, length, index, force, obs, next_obs, reward, terminated, truncated, two):
-    """One step of N environments; if an episode ends, next_obs is its last observation and obs the next one's first.
+    """One step of N environments. Where an episode ends, next_obs is its last observation and obs the next one's first.
 
     limit: time limit in steps; state: float64[N, 4]; rng: uint64[N, 4]; length: int64[N], steps so far in the episode;
     index: int64[N] or force: float32[N], the actions; obs, next_obs: float32[N, D]; reward: float64[N].

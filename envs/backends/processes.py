@@ -1,7 +1,7 @@
-"""`ProcessBackend`: each environment in a process, by Gymnasium's `AsyncVectorEnv` in SAME_STEP mode.
+"""`ProcessBackend`: each environment in its own process, with Gymnasium's `AsyncVectorEnv` in SAME_STEP mode.
 
-The rows are those of `SyncBackend` from the same seeds. No environment is built in this process. Processes are not
-forked from it (see `process_context`), so a script must do its work under `if __name__ == "__main__":`, as always with
+Returns the same rows as `SyncBackend` for the same seeds. No environment is built in the main process. The processes
+are not forked from it (see `process_context`), so a script needs `if __name__ == "__main__":`, as always with
 multiprocessing.
 """
 
@@ -42,16 +42,16 @@ _PATIENCE = 5.0  # seconds for a process to close its environment before it is k
 class ProcessBackend(BackendEnv, AsyncVectorEnv):
     """N environments, each in its own process.
 
-    build: with flat observations; like: what it builds. timeout: seconds to build all environments, for a step and for
-    a reset. restart: replaces a process that dies in a step, or exceeds the timeout: the environment's row of the step
-    then holds the first observation of a new episode, and the infos a mask, REPLACED. Raises EnvironmentUsageError if
-    an environment cannot be built in its process, EnvironmentFailure if one raises, its process ends, or it does not
-    answer in time.
+    build: returns an environment with flat observations. like: describes it. timeout: seconds for building all
+    environments, for a step and for a reset. restart: replaces a process that dies in a step or exceeds the timeout;
+    the environment's row of that step is then the first observation of a new episode, and infos contain the mask
+    REPLACED. Raises EnvironmentUsageError if an environment cannot be built in its process, EnvironmentFailure if an
+    environment raises, its process ends, or it does not answer in time.
     """
 
     backend = "async"
     bytes_each: ClassVar[int] = 50_000_000
-    evaluate_on: ClassVar[str] = "async"  # what can hang or die in training can do so in evaluation
+    evaluate_on: ClassVar[str] = "async"  # an environment that can hang or die in training can do so in evaluation
     takes_timeout: ClassVar[bool] = True
 
     def __init__(
@@ -110,7 +110,7 @@ class ProcessBackend(BackendEnv, AsyncVectorEnv):
         return as_transitions(answer)
 
     def _replace_lost(self, infos: Infos) -> Infos:
-        """Replaces the processes that did not answer to a step. Returns the infos with those of their resets."""
+        """Replaces the processes that did not answer a step. Returns the infos, with those of the resets added."""
         pipes = cast("list[PatientPipe]", self.parent_pipes)
         for i, pipe in enumerate(pipes):
             if pipe.lost:
@@ -128,7 +128,7 @@ class ProcessBackend(BackendEnv, AsyncVectorEnv):
         return infos
 
     def _row(self, i: int) -> Array:
-        """The observation of an environment among those that the processes share, [1, …]."""
+        """Environment i's observation in the shared memory, [1, …]."""
         return cast(Array, self.observations)[i : i + 1]
 
     def reset_wait(self, timeout: float | None = None) -> tuple[Array, Infos]:
@@ -145,12 +145,12 @@ class ProcessBackend(BackendEnv, AsyncVectorEnv):
         return None if any(snapshot is None for snapshot in snapshots) else snapshots
 
     def restore(self, state: object) -> None:
-        snapshots = [decoded(one) for one in saved.sequence(state, "snapshots")]  # Misfit here, not in another process
+        snapshots = [decoded(one) for one in saved.sequence(state, "snapshots")]  # raises Misfit here
         if len(snapshots) != self.num_envs or not all(self._exchange(partial(self._restore, snapshots))):
             raise ValueError("the saved state is of other environments, or a replay went differently")
 
     def _restore(self, snapshots: list[Layers | Replay]) -> tuple[object, ...]:
-        """A replay may take the time of its steps."""
+        """Allows a replay the timeout of all its steps."""
         steps = max(len(one["actions"]) if isinstance(one, dict) else 0 for one in snapshots)
         self.call_async("restore", [pickle.dumps(one) for one in snapshots])
         return self.call_wait(None if self._timeout is None else self._timeout * (steps + 1))
@@ -161,12 +161,12 @@ class ProcessBackend(BackendEnv, AsyncVectorEnv):
     def close_extras(self, timeout: float | None = None, terminate: bool = False) -> None:
         """Asks every process to end, and kills those still alive after `timeout` seconds.
 
-        timeout: by default 5, or 1 after an interrupted call, since a process that hangs does not listen.
+        timeout: by default 5, or 1 after an interrupted call, since a hanging process would not react.
         """
         if hasattr(self, "_at_exit"):
             atexit.unregister(self._at_exit)
         for pipe in filter(None, self.parent_pipes):
-            with suppress(OSError):  # its process is gone
+            with suppress(OSError):  # the process is gone
                 pipe.send(("close", None))
         patience = _PATIENCE if self._in_sync else 1.0
         until = time.monotonic() + (patience if timeout is None else timeout)
@@ -181,7 +181,7 @@ class ProcessBackend(BackendEnv, AsyncVectorEnv):
             pipe.close()
 
     def _exchange(self, call: Callable[[], Answer]) -> Answer:
-        """A call to every process. Raises EnvironmentFailure if a process has ended or does not answer in time."""
+        """Makes a call to every process. Raises EnvironmentFailure if a process ends or does not answer in time."""
         self._in_sync = False
         try:
             answer = call()
@@ -193,7 +193,7 @@ class ProcessBackend(BackendEnv, AsyncVectorEnv):
         return answer
 
     def _discard_answers(self) -> None:
-        """Drops the late answers to an exchange that was interrupted, by Ctrl-C, say."""
+        """Drops late answers to an exchange that was interrupted, for instance by Ctrl-C."""
         token = time.monotonic()
         for pipe in self.parent_pipes:
             pipe.send(("_call", ("echo", (token,), {})))
@@ -225,7 +225,7 @@ class ProcessBackend(BackendEnv, AsyncVectorEnv):
 
 
 def _described(request: Request) -> Description:
-    """The first environment, described by a process that asks no more than once per request."""
+    """The description of the first environment, by another process; asked for only once per request."""
     if request.description is None:
         env_id = request.env if isinstance(request.env, str) else None
         request.description = describe(request.build, env_id, request.step_timeout)
@@ -237,7 +237,7 @@ def _build_flattened(build: Callable[[], AnyEnv]) -> AnyEnv:
 
 
 def _work(*arguments: object) -> None:
-    """A process: ignores Ctrl-C, which its parent handles, and ends with its parent."""
+    """Body of a process: ignores Ctrl-C, which the parent handles, and ends with the parent."""
     worker: Callable[..., None] = _async_worker  # its parameters differ between versions of Gymnasium
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     with suppress(BrokenPipeError):

@@ -9,13 +9,13 @@ from envs.build import AnyEnv
 from envs.errors import EnvironmentFailure, EnvironmentUsageError, reason
 from envs.spaces import Space
 
-FAILURE = "environment_failure"  # key of the info that holds the message of an EnvironmentFailure
+FAILURE = "environment_failure"  # key in infos for the message of an EnvironmentFailure
 
 
 class RemoteEnv(AnyEnv):
-    """The environment in a process, built there by `begin`.
+    """The environment inside a worker process; `begin` builds it there.
 
-    `reset` and `step` report a failure in `info`: an exception would end the process and print tracebacks.
+    `reset` and `step` report a failure in `info`: an exception would end the process and print a traceback.
     """
 
     def __init__(self, build: Callable[[], AnyEnv], name: str, spaces: tuple[Space, Space], i: int) -> None:
@@ -46,14 +46,14 @@ class RemoteEnv(AnyEnv):
             return self.observation_space.sample(), 0.0, False, False, {FAILURE: str(failure)}
 
     def snapshot(self) -> bytes:
-        """Pickled, since torch would send tensors as shared memory."""
+        """The state, pickled, since torch would send tensors through shared memory."""
         return pickle.dumps(self.env.snapshot)
 
     def restore(self, snapshots: list[bytes]) -> bool:
-        """Restores the snapshot of this environment, out of all. Returns whether it fits."""
+        """Restores this environment's snapshot, one of those given. Returns whether it fits."""
         try:
             self.env.snapshot = pickle.loads(snapshots[self.i])
-        except ValueError:  # of other wrappers
+        except ValueError:  # from other wrappers
             return False
         return True
 

@@ -1,4 +1,4 @@
-"""A process that died or hangs, and the one that takes its place."""
+"""Detects a process that died or hangs, and starts its replacement."""
 
 import inspect
 import multiprocessing
@@ -17,14 +17,14 @@ from envs.backends.scout import how_ended, process_context
 from envs.errors import EnvironmentFailure
 from envs.spaces import Array
 
-_KNOWN_ARGUMENTS = 7  # of Gymnasium's worker; None for those that later versions add
+_KNOWN_ARGUMENTS = 7  # of Gymnasium's worker; arguments added by later versions get None
 _NO_ANSWER: tuple[object, bool] = ((None, 0.0, False, False, {}), True)  # a worker's answer to a step
 
 
 class PatientPipe:
-    """A pipe to a process that may die in a step: it then answers for it, and `lost` says what happened.
+    """A pipe to a process that may die in a step: the pipe then answers in its place, and `lost` says what happened.
 
-    row: [1, …], the observation of this environment among those of all.
+    row: [1, …], this environment's observation in the array of all observations.
     """
 
     def __init__(self, pipe: Connection, row: Array) -> None:
@@ -67,7 +67,7 @@ class PatientPipe:
         return _NO_ANSWER
 
     def end(self, process: Process) -> str:
-        """Kills the process of a lost pipe. Returns what had happened to it."""
+        """Kills the process of a lost pipe. Returns what happened to it."""
         how = self.lost if self.lost == "hangs" else how_ended(process)
         process.kill()
         process.join()
@@ -88,9 +88,9 @@ def start(
     remote: Callable[[], RemoteEnv], i: int, work: Callable[..., None], row: Array, errors: object, seed: int | None,
     timeout: float | None,
 ) -> tuple[Process, PatientPipe, Infos]:  # fmt: skip
-    """Environment i in a new process, reset with this seed: the process, its pipe, and the infos of the reset.
+    """Starts environment i in a new process and resets it with this seed. Returns process, pipe and the reset's infos.
 
-    timeout: seconds to build the environment, and to reset it. Raises EnvironmentFailure if that fails.
+    timeout: seconds for building the environment, and for resetting it. Raises EnvironmentFailure if either fails.
     """
     context = process_context()
     ours, theirs = context.Pipe()
@@ -101,7 +101,7 @@ def start(
     theirs.close()
     pipe = PatientPipe(ours, row)
     try:
-        _ask(pipe, ("_call", ("echo", (0.0,), {})), None)  # its imports are done
+        _ask(pipe, ("_call", ("echo", (0.0,), {})), None)  # waits for its imports
         problem = _ask(pipe, ("_call", ("begin", (), {})), timeout)
         if not problem:
             _, infos = cast("tuple[object, Infos]", _ask(pipe, ("reset", {"seed": seed, "options": None}), timeout))

@@ -1,4 +1,4 @@
-"""What an environment is, found out in a process of its own, so that one that hangs or dies there is only named."""
+"""Describes an environment from a separate process, so that one that hangs or dies only raises an error here."""
 
 import multiprocessing
 import signal
@@ -26,27 +26,27 @@ _PATIENCE = 5.0  # seconds for a process to end
 
 
 def process_context() -> ForkServerContext | SpawnContext:
-    """Starts processes by forkserver, which has imported this module, or by spawn on Windows.
+    """The context that starts processes: forkserver, which has imported this module, or spawn on Windows.
 
     A fork of this process would leave the threads of torch and Numba in an undefined state.
     """
     if "forkserver" not in multiprocessing.get_all_start_methods():
         return multiprocessing.get_context("spawn")
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload([__name__])  # once, for all of them
-    with interrupts.held_back():  # for good: no process that it starts obeys Ctrl-C
+    context.set_forkserver_preload([__name__])  # once, for all processes
+    with interrupts.held_back():  # permanently: no process that it starts reacts to Ctrl-C
         forkserver.ensure_running()
     return context
 
 
 def describe(build: Callable[[], AnyEnv], env_id: str | None, timeout: float | None) -> Description:
-    """Builds an environment in a process and describes it; for an id, also resets a copy, to look for action masks.
+    """Builds an environment in a process and describes it; for an id, also resets a copy to look for action masks.
 
-    timeout: seconds for that, from when the process has started. Raises EnvironmentUsageError if the environment
-    cannot be built there or has spaces that are not supported, EnvironmentFailure if it does not answer in time.
+    timeout: seconds, from when the process has started. Raises EnvironmentUsageError if the environment cannot be
+    built there or has unsupported spaces, EnvironmentFailure if it does not answer in time.
     """
     if getattr(multiprocessing.current_process(), "_inheriting", False):
-        sys.exit(1)  # the script has no __main__ guard: the process that started this one prints the message
+        sys.exit(1)  # the script has no __main__ guard; the parent process prints the message
     name, context = env_id or "the environment", process_context()
     ours, theirs = context.Pipe()
     process = context.Process(target=_answer, args=(CloudpickleWrapper(build), env_id, theirs, ours), daemon=True)
@@ -85,7 +85,7 @@ def how_ended(process: BaseProcess) -> str:
 
 
 def _answer(build: Callable[[], AnyEnv], env_id: str | None, pipe: Connection, other: Connection) -> None:
-    """The process: sends a sign that its imports are done, and then a Description or an EnvironmentUsageError."""
+    """Body of the process: sends None once its imports are done, then a Description or an EnvironmentUsageError."""
     other.close()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     answer: Description | EnvironmentUsageError

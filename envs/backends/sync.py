@@ -1,4 +1,4 @@
-"""`SyncBackend`: Gymnasium's `SyncVectorEnv` in SAME_STEP mode, with less overhead around each environment's step."""
+"""`SyncBackend`: Gymnasium's `SyncVectorEnv` in SAME_STEP mode, with less overhead per step."""
 
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -26,7 +26,7 @@ from envs.spaces import Array
 
 
 class SyncBackend(BackendEnv, SyncVectorEnv):
-    """Environments of one flat observation space, stepped one after the other."""
+    """Environments with the same flat observation space, stepped one after another."""
 
     backend = "sync"
 
@@ -43,7 +43,7 @@ class SyncBackend(BackendEnv, SyncVectorEnv):
 
     @classmethod
     def build(cls, request: Request) -> Self:
-        """Raises EnvironmentUsageError if the function returns the same environment every time."""
+        """Raises EnvironmentUsageError if the function returns the same object every time."""
         first, name = request.first, request.name
         copies = [first, *(request.build() for _ in range(request.count - 1))]
         if len({id(copy.unwrapped) for copy in copies}) < request.count:
@@ -91,7 +91,7 @@ class SyncBackend(BackendEnv, SyncVectorEnv):
                 final[i] = obs[i].copy(), info
                 obs[i], info = guard.reset()
             infos.append(info)
-        self._env_obs = list(obs)  # read by a reset of some environments
+        self._env_obs = list(obs)  # used when only some environments are reset
         next_obs = obs
         if final:
             next_obs = obs.copy()
@@ -111,7 +111,7 @@ class SyncBackend(BackendEnv, SyncVectorEnv):
         self._choose_stepped()
 
     def _merged(self, infos: Sequence[Infos], final: Mapping[int, tuple[Array, Infos]]) -> Infos:
-        """final: the last observation and info of the episodes that ended, by environment."""
+        """final: index of an environment whose episode ended → its last observation and info."""
         merged = None if final else stacked_infos(infos)
         if merged is None:
             merged = {}

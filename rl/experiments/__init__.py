@@ -1,1 +1,1 @@
-"""Many runs, and the pages and figures in results/ that are made of them."""
+"""Experiments over many runs, and the pages and figures that they write into results/."""

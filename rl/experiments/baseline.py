@@ -30,14 +30,14 @@ from rl.run.run import write_report
 from rl.run.summary import write_summary
 from rl.run.terminal import DONE, Interrupt, Parser, RunFailed
 
-NAMES = {"a2c": "sb3", "ppo": "sb3-ppo"}  # of the runs
+NAMES = {"a2c": "sb3", "ppo": "sb3-ppo"}  # of the runs' directories
 
 
 def main(argv: list[str]) -> int:
     start = time.perf_counter()
     parser = Parser(prog="rl.baseline", description="Train Stable-Baselines3's A2C or PPO on a Gymnasium environment.")
     parser.add_argument("env", type=full_id, metavar="ENV")
-    parser.add_argument("--agent", choices=("a2c", "ppo"), default="a2c", help="its algorithm (default a2c)")
+    parser.add_argument("--agent", choices=("a2c", "ppo"), default="a2c", help="algorithm to train (default a2c)")
     parser.add_argument("--seed", metavar="S")
     parser.add_argument("--total-timesteps", metavar="N")
     parser.add_argument("--num-envs", metavar="K")
@@ -47,7 +47,7 @@ def main(argv: list[str]) -> int:
     args = parser.parse_args(argv)
     agent_settings, run_settings = _settings(args)
     model = build(agent_settings)
-    agent = _as_ours(model, agent_settings)  # early: a model that cannot be evaluated must not be trained first
+    agent = _as_ours(model, agent_settings)  # raises before training if the model could not be evaluated
     name = NAMES[args.agent]
     complete = {"env": args.env, "agent": name, **setting_values(agent_settings), **setting_values(run_settings)}
     directory = create_run_directory(args.out, args.env, name, agent_settings.seed, complete)
@@ -77,7 +77,7 @@ def main(argv: list[str]) -> int:
 def _train(
     model: Model, directory: Path, recorder: Recorder, threads: int, settings: RunSettings, interrupt: Interrupt
 ) -> float:
-    """Returns the seconds of training, to its end or to a signal."""
+    """Trains until the end or a signal. Returns the seconds of training."""
     bar = ProgressBar(settings.total_timesteps)
     interrupt.defer()
     with torch_threads(threads):
@@ -85,7 +85,7 @@ def _train(
             hooks = [recorder, bar, interrupt]
             every = updates_per_row(settings.log_interval, model.n_steps * model.n_envs)
             return learn(model, settings.total_timesteps, hooks, every, recorder.logger)
-        except Exception as error:  # raised by the environment, or for parameters that are not finite
+        except Exception as error:  # from the environment, or non-finite parameters
             with suppress(OSError):
                 recorder.close()
             report, what = write_report(directory, error), " ".join(str(error).split())[:200] or "no message"

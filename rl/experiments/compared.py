@@ -11,7 +11,7 @@ from rl.experiments.suites.published import PUBLISHED, Published
 
 
 class Compared(NamedTuple):
-    """The JSON file of one command `rl.compare`."""
+    """The JSON file that one `rl.compare` command wrote."""
 
     env: str
     name: str
@@ -23,11 +23,11 @@ class Compared(NamedTuple):
 
     @property
     def runs(self) -> dict[str, list[dict[str, float]]]:
-        """The summaries of the runs of each line."""
+        """Line → summaries of its runs."""
         return {str(line["label"]): cast("list[dict[str, float]]", line["runs"]) for line in self.lines}
 
     def scores(self, key: str = "eval_mean") -> dict[str, list[float]]:
-        """A number of the summaries, one a seed, by line: by default the deterministic score."""
+        """Line → one number per seed, from the summaries; by default the deterministic score."""
         return {label: [summary[key] for summary in seeds] for label, seeds in self.runs.items()}
 
     def seeds(self, label: str) -> list[int]:
@@ -36,13 +36,13 @@ class Compared(NamedTuple):
     def normalized(
         self, label: str, key: str = "eval_mean", reference: Mapping[str, Published] = PUBLISHED
     ) -> Scores | None:
-        """Scores of a line, 0 as random actions and 1 as the reference; None where that is not known."""
+        """Scores of a line, scaled so that random actions are 0 and the reference 1; None if either is unknown."""
         published = reference.get(self.env)
         return published and published.normalize(self.scores(key)[label], cast("float | None", self.content["random"]))
 
     @property
     def budget(self) -> str:
-        """Seeds and steps of a line."""
+        """Seeds and steps per line, as text."""
         steps = {
             str(line["label"]): int(str(cast("dict[str, object]", line["settings"])["total_timesteps"]))
             for line in self.lines
@@ -51,7 +51,7 @@ class Compared(NamedTuple):
 
 
 def steps_of(lines: Mapping[str, int]) -> str:
-    """Steps of training; where lines differ, the number of most lines and then the others with their labels."""
+    """Training steps as text: the most common number, then the lines that differ."""
     groups: dict[int, list[str]] = {}
     for label, steps in lines.items():
         groups.setdefault(steps, []).append(label)
@@ -60,7 +60,7 @@ def steps_of(lines: Mapping[str, int]) -> str:
 
 
 def read_compared(file: Path) -> Compared | None:
-    """None if the file is of a search (`rl.sweep`), which compares nothing. Raises ConfigError if it is damaged."""
+    """None for the file of a search (`rl.sweep`), which compares nothing. Raises ConfigError if the file is damaged."""
     try:
         compared = Compared(file.parent.name, file.stem, json.loads(file.read_text(encoding="utf-8")))
         if "trials" in compared.content:

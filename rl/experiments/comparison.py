@@ -1,4 +1,4 @@
-"""The lines of `python -m rl.compare`, from its arguments: presets, and lines with their own settings."""
+"""The lines of `python -m rl.compare`: presets, and lines given with their own settings."""
 
 from argparse import Namespace
 from pathlib import Path
@@ -16,11 +16,11 @@ from rl.run.parts import build
 
 
 class Preset(NamedTuple):
-    """A line that needs no settings to be named."""
+    """A line that can be chosen by name alone."""
 
     label: str
     agent: str
-    n_steps: int | None  # at the defaults, which are SB3's; None takes the environment's recipe
+    n_steps: int | None  # with SB3's defaults; None: the environment's recipe
 
 
 PRESETS = {
@@ -33,7 +33,7 @@ PRESETS = {
 
 
 def chosen_presets(args: Namespace) -> list[str]:
-    """The presets asked for; by default all that exist for this environment."""
+    """The names given with --agents; by default, all presets that exist for this environment."""
     if args.agents is not None or args.line:
         return list(dict.fromkeys(args.agents or []))
     if recipe_file(args.env):
@@ -43,7 +43,7 @@ def chosen_presets(args: Namespace) -> list[str]:
 
 
 def chosen_lines(args: Namespace, presets: list[str]) -> list[Line]:
-    """Raises ConfigError if two lines share a label or all settings."""
+    """Raises ConfigError if two lines have the same label or the same settings."""
     lines = [_preset_line(args, name) for name in presets] + [_own_line(args, *line) for line in args.line]
     for i, line in enumerate(lines):
         if any(line.label == other.label for other in lines[:i]):
@@ -54,7 +54,7 @@ def chosen_lines(args: Namespace, presets: list[str]) -> list[Line]:
 
 
 def _preset_line(args: Namespace, name: str) -> Line:
-    """The recipe trains for its own number of steps, the others for `--total-timesteps`, by default the recipe's."""
+    """The recipe trains for its own number of steps; other presets for `--total-timesteps` or else the recipe's."""
     preset, recipe = PRESETS[name], recipe_file(args.env)
     if preset.n_steps is not None:
         assignments = [
@@ -70,7 +70,7 @@ def _preset_line(args: Namespace, name: str) -> Line:
 
 
 def _own_line(args: Namespace, label: str, *items: str) -> Line:
-    """items: assignments over the recipe, or over a YAML file that replaces it; agent=NAME."""
+    """items: settings on top of the recipe, or of a YAML file used instead, and agent=NAME."""
     files = [item for item in items if item.endswith((".yaml", ".yml"))]
     if len(files) > 1:
         raise ConfigError(f"--line {label}: one YAML file at most, got {', '.join(files)}")
@@ -86,7 +86,7 @@ def _own_line(args: Namespace, label: str, *items: str) -> Line:
 def _build(
     env_id: str, label: str, agent: str, file: Path | None, assignments: list[str], total_timesteps: str | None
 ) -> Line:
-    """The file's settings, and over them the assignments, of which a later one wins."""
+    """Applies the assignments to the file's settings; a later assignment wins."""
     kinds = registry.kinds(BASELINES.get(agent, agent))
     return prepare(label, agent, env_id, (*kinds, RunSettings), file, assignments, total_timesteps)
 
@@ -94,7 +94,7 @@ def _build(
 def check_line(env_id: str, line: Line) -> float | None:
     """Builds the agent and the environment once, so that a mistake ends the command before any run starts.
 
-    Returns the environment's reward threshold. Raises ConfigError also on settings that SB3 lacks, if it trains them.
+    Returns the environment's reward threshold. For SB3's lines, raises ConfigError on settings that SB3 lacks.
     """
     if line.agent in BASELINES:
         from agents.sb3 import check_settings
@@ -102,7 +102,7 @@ def check_line(env_id: str, line: Line) -> float | None:
 
         check_run_settings(line.settings)
         own = SETTINGS[BASELINES[line.agent]]
-        known = setting_types(own).keys() - {"seed"}  # which a line does not have
+        known = setting_types(own).keys() - {"seed"}  # lines have no seed
         check_settings(own(env_id, **{key: line.settings[key] for key in known}))
     else:
         try:

@@ -1,4 +1,4 @@
-"""The page of a comparison, or of a sweep of settings: tables, and the statistics in them."""
+"""The page of a comparison or a sweep: tables and their statistics."""
 
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
@@ -26,15 +26,15 @@ from rl.run.results import Result, column
 
 
 class Comparison(NamedTuple):
-    """What a page is made of."""
+    """Input of a page."""
 
     title: str
-    name: str  # of its files
+    name: str  # of the page's files
     command: str
     machine: str
     lines: Sequence[Line]
-    results: Sequence[Sequence[Result]]  # for each line, a result for each seed
-    threshold: float | None  # a training return; the environment's own, or the user's
+    results: Sequence[Sequence[Result]]  # results[line][seed]
+    threshold: float | None  # training return: the environment's or the user's
     random: float | None  # mean return of uniformly random actions
 
 
@@ -57,7 +57,7 @@ QUESTIONS = {
         last step is shortened, or a penalty in the loss keeps it near a target.""",
     "streaming": "Streaming actor-critic, which has one environment and updates after every step, beside A2C.",
     "streaming-parts": "Streaming actor-critic with one part changed or left out.",
-}  # what the comparison of that name asks
+}  # comparison → its question
 
 
 class LineStatistics(NamedTuple):
@@ -73,7 +73,7 @@ class LineStatistics(NamedTuple):
 
 
 def line_statistics(runs: Sequence[Result], threshold: float | None) -> LineStatistics:
-    """threshold: of the mean return of the last 100 training episodes."""
+    """threshold: compared with the mean return of the last 100 training episodes."""
     deterministic, stochastic = column(runs), column(runs, "eval_stochastic_mean")
     return LineStatistics(
         iqm=bootstrap([deterministic], iqm),
@@ -87,7 +87,7 @@ def line_statistics(runs: Sequence[Result], threshold: float | None) -> LineStat
 
 
 def first_reached(run: Result, threshold: float) -> float | None:
-    """The step of training at which the mean of the last 100 episodes first reached the threshold."""
+    """The first training step at which the mean return of the last 100 episodes reached the threshold."""
     episodes = run.episodes()
     returns = episodes["return"]
     if len(returns) < LATEST:
@@ -103,7 +103,7 @@ def height_along(run: Result) -> float:
 
 
 def comparison_page(comparison: Comparison) -> Page:
-    """A row for each line; then one for every pair of ours and SB3's, or of every line and the first."""
+    """One row per line; then one per pair of a line and an SB3 line or, without SB3, of a line and the first one."""
     statistics = [line_statistics(runs, comparison.threshold) for runs in comparison.results]
     settings = [[line.label, line.agent, changed(line.settings, line.defaults)] for line in comparison.lines]
     parts = [
@@ -119,7 +119,7 @@ def comparison_page(comparison: Comparison) -> Page:
 
 
 def ranked(iqms: Mapping[str, Interval], means: Mapping[str, Interval]) -> str:
-    """Which lines have the highest interquartile mean, whose intervals overlap theirs, and where the mean disagrees."""
+    """Says which lines have the highest interquartile mean, whose intervals overlap, and where the mean disagrees."""
     best, others = _highest(iqms), [label for label in iqms if label not in _highest(iqms)]
     near = [label for label in others if any(iqms[label].overlaps(iqms[one]) for one in best)]
     if not others:
@@ -184,7 +184,7 @@ def _budgets(comparison: Comparison) -> dict[str, int]:
 
 
 def _longer(budgets: Mapping[str, int]) -> str:
-    """A warning where lines differ in their steps of training."""
+    """A warning if the lines' training steps differ."""
     return " A line that trains for longer has that advantage in every score." if len({*budgets.values()}) > 1 else ""
 
 
@@ -221,7 +221,7 @@ def _pairs(comparison: Comparison, statistics: Sequence[LineStatistics]) -> list
 
 
 def sweep_page(comparison: Comparison) -> Page:
-    """A row for each line: the settings in which lines differ, and scores over seeds."""
+    """One row per line: the settings that differ between lines, and scores over seeds."""
     lines, threshold = comparison.lines, comparison.threshold
     statistics = [line_statistics(runs, threshold) for runs in comparison.results]
     settled = [{"agent": line.agent, **line.settings} for line in lines]

@@ -1,4 +1,4 @@
-"""How often 95 % intervals contain the truth, by simulation: scores of few runs, some of which fail."""
+"""Simulates how often 95 % intervals contain the true value, for scores of few runs, some of which fail."""
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -15,18 +15,18 @@ from rl.experiments.statistics import Scores, bootstrap, iqm, mean, mean_interva
 SEEDS = (5, 10, 20, 50)
 RESAMPLES = 1_000
 TAILS = (0.025, 0.975)
-SPREAD = 0.1  # standard deviation of the scores of runs that do not fail, and of those that do
+SPREAD = 0.1  # standard deviation of the scores, of failing and other runs
 
 FORMER = "percentile bootstrap"
 EXPANDED = "**expanded percentile bootstrap**"
 WILSON = "**Wilson, effective number of runs**"
 
 Ends = tuple[float, float] | Scores
-Indices = NDArray[np.int_]  # [RESAMPLES, R]: of the runs of each resample
+Indices = NDArray[np.int_]  # [RESAMPLES, R]: the runs in each resample
 
 
 class Kind(NamedTuple):
-    """A distribution of scores: N(top, SPREAD²), or N(0, SPREAD²) for the share of runs that fails."""
+    """A distribution of scores: a mixture of N(top, SPREAD²) and, with probability `failing`, N(0, SPREAD²)."""
 
     name: str
     failing: float
@@ -41,11 +41,11 @@ class Kind(NamedTuple):
 
     @property
     def iqm(self) -> float:
-        """Of infinitely many runs, from a million."""
+        """The IQM of infinitely many runs, estimated from a million."""
         return float(iqm([self.draw(np.random.default_rng(0), 1_000_000)]))
 
     def beats(self, other: "Kind") -> float:
-        """P(X > Y) for X of this distribution and Y of the other."""
+        """P(X > Y) for X from this distribution and Y from `other`."""
         return sum(
             share * other_share * NormalDist(0, 2**0.5 * SPREAD).cdf(center - other_center)
             for center, share in ((0.0, self.failing), (self.top, 1 - self.failing))
@@ -54,9 +54,9 @@ class Kind(NamedTuple):
 
 
 class Question(NamedTuple):
-    """A statistic of two sides, which may ignore the second, and the intervals to try.
+    """A statistic of two sides, of which it may ignore the second, and the interval methods to try.
 
-    cases: tasks of either side, by name. intervals: the ends by method, of the scores of all tasks of either side.
+    cases: name → the tasks of both sides. intervals: maps the scores of both sides to the interval of each method.
     """
 
     title: str
@@ -66,7 +66,7 @@ class Question(NamedTuple):
 
 
 class Covered(NamedTuple):
-    """A row of the page: for each number of seeds the share of intervals that contain the truth, and their width."""
+    """One row of the page: share of intervals that contain the truth, and their width, for each number of seeds."""
 
     question: str
     case: str
@@ -78,7 +78,7 @@ class Covered(NamedTuple):
 def _of_mean(ours: Sequence[Scores], _: Sequence[Scores], at: Indices, __: Indices) -> dict[str, Ends]:
     (x,), resampled = ours, ours[0][at]
     middle, error = x.mean(), _error(x)
-    with np.errstate(divide="ignore", invalid="ignore"):  # a resample of one run only
+    with np.errstate(divide="ignore", invalid="ignore"):  # a resample may repeat a single run
         t = (resampled.mean(-1) - middle) / _error(resampled)
     return {
         FORMER: np.quantile(resampled.mean(-1), TAILS),
@@ -143,7 +143,7 @@ def _bca(x: Scores, statistic: Callable[..., Scores]) -> Ends:
 
 
 def _counts(at: Indices) -> Scores:
-    """How often each run is in each resample: float[RESAMPLES, R]."""
+    """How often each run occurs in each resample: float[RESAMPLES, R]."""
     return np.array([np.bincount(row, minlength=len(row)) for row in at], np.float64)
 
 
@@ -168,7 +168,7 @@ QUESTIONS = (
 
 
 def covered(question: Question, samples: int) -> Iterator[Covered]:
-    """A row for each case and method, from `samples` simulated samples of each number of seeds."""
+    """One row per case and method, from `samples` simulated samples for each number of seeds."""
     for case, (ours, theirs) in question.cases.items():
         truth = question.truth(ours, theirs)
         simulated = [_simulated(question, ours, theirs, runs, samples) for runs in SEEDS]
@@ -181,7 +181,7 @@ def covered(question: Question, samples: int) -> Iterator[Covered]:
 def _simulated(
     question: Question, ours: Sequence[Kind], theirs: Sequence[Kind], runs: int, samples: int
 ) -> dict[str, list[Ends]]:
-    """The ends of the intervals of each sample, by method."""
+    """Method → interval of each sample."""
     rng, found = np.random.default_rng(runs), defaultdict(list)
     at, other = rng.integers(0, runs, (2, RESAMPLES, runs))
     for _ in range(samples):

@@ -1,4 +1,4 @@
-"""An equivalence test of ours and Stable-Baselines3's by the scores of their runs, with rules fixed before them."""
+"""Tests whether our scores are equivalent to Stable-Baselines3's, by rules that were fixed before the runs."""
 
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
@@ -7,23 +7,21 @@ from rl.experiments.compared import Compared
 from rl.experiments.statistics import Interval, Scores, bootstrap, mean, probability_of_improvement
 from rl.experiments.suites.published import PUBLISHED, PUBLISHED_PPO, Published
 
-MARGIN = 0.1  # of the normalized score
-WIDTH = 0.25  # of the interval of P
+MARGIN = 0.1  # of normalized scores
+WIDTH = 0.25  # maximal width of the interval of P
 
 
 class Design(NamedTuple):
-    """What is compared, and by which rules, which were committed before the first run."""
+    """What is compared, and by which rules. Committed before the first run."""
 
-    algorithm: str  # as Stable-Baselines3 calls it
-    file: str  # of the page, without its suffix
-    comparison: str  # name of the comparisons that hold the runs
+    algorithm: str  # Stable-Baselines3's name
+    file: str  # the page, without suffix
+    comparison: str  # name of the comparisons that contain the runs
     environments: Sequence[str]
-    kinds: Sequence[
-        tuple[str, str, str]
-    ]  # (steps per update, label of ours, label of SB3's): a pair in each environment
-    beside: Sequence[tuple[str, str, str]]  # pairs that are reported and not judged
+    kinds: Sequence[tuple[str, str, str]]  # (steps per update, our label, SB3's label): one pair per environment
+    beside: Sequence[tuple[str, str, str]]  # pairs that are reported but not judged
     seeds: range
-    published: Mapping[str, Published]  # the score that counts as 1
+    published: Mapping[str, Published]  # the scores that normalize to 1
     rules: str
 
 
@@ -80,7 +78,7 @@ DESIGNS = (A2C, PPO)
 
 
 class Pair(NamedTuple):
-    """Normalized scores of a line of ours and one of SB3's in one environment, float[R] each."""
+    """Normalized scores of our line and SB3's in one environment, float[R] each."""
 
     env: str
     steps: str  # per update
@@ -89,7 +87,7 @@ class Pair(NamedTuple):
 
 
 class Estimate(NamedTuple):
-    """Ours compared with SB3's, for a pair or the mean of several."""
+    """Our scores compared with SB3's, for one pair or averaged over several."""
 
     difference: Interval  # ours − SB3's, 90 %
     p: Interval  # P(ours scores higher), 95 %
@@ -101,13 +99,13 @@ class Estimate(NamedTuple):
 
 
 class Judgment(NamedTuple):
-    """The result. pairs: those that are judged; torch: pairs with our torch engine, reported beside them."""
+    """The result. pairs: the judged pairs. torch: pairs with our torch engine, reported but not judged."""
 
     design: Design
     machine: str
     pairs: Sequence[Pair]
     torch: Sequence[Pair]
-    stochastic: Sequence[Pair]  # the pairs that are judged, by their stochastic evaluation
+    stochastic: Sequence[Pair]  # the judged pairs, by their stochastic evaluation
 
     @property
     def together(self) -> Estimate:
@@ -115,7 +113,7 @@ class Judgment(NamedTuple):
 
 
 def estimate(pairs: Sequence[Pair]) -> Estimate:
-    """The mean over pairs of the difference of mean scores, and of P."""
+    """The differences of mean scores, and P, averaged over the pairs."""
     ours, theirs = [pair.ours for pair in pairs], [pair.theirs for pair in pairs]
 
     def difference(both: Sequence[Scores]) -> Scores:
@@ -139,7 +137,7 @@ def different(pairs: Sequence[Pair]) -> list[Pair]:
 
 
 def judge(design: Design, comparisons: Sequence[Compared]) -> Judgment | None:
-    """The test on files of `rl.compare`; None if an environment or a line lacks the seeds that it demands."""
+    """Applies the test to files of `rl.compare`; None if an environment or a line lacks some of the required seeds."""
     by_env = {each.env: each for each in comparisons if each.name == design.comparison}
     if not all(env in by_env and _complete(design, by_env[env]) for env in design.environments):
         return None

@@ -12,7 +12,7 @@ from rl.run.figure import BLACK, BLUE, ORANGE, canvas, finish, save
 
 
 def conclusion(test: Judgment) -> str:
-    """What the test says, in words, and which of its rules hold."""
+    """The outcome of the test in words, and which of its rules hold."""
     together, apart, design, count = test.together, different(test.pairs), test.design, len(test.pairs)
     verdict = "is equivalent to" if together.equivalent else "is not shown to be equivalent to"
     x, p = together.difference, together.p
@@ -98,7 +98,7 @@ def _plain(x: Estimate) -> dict[str, object]:
 
 
 def draw(test: Judgment, path: Path) -> None:
-    """A row for each pair and one for all: the difference with its margin, and P, into `path`.png and `path`.pdf."""
+    """One row per pair and one for all: the difference with its margin, and P, into `path`.png and `path`.pdf."""
     design = test.design
     rows = [(f"{pair.env}, {pair.steps}", estimate([pair])) for pair in test.pairs] + [("all pairs", test.together)]
     with canvas(7.2, 1.3 + 0.23 * len(rows)) as figure:

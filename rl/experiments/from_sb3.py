@@ -1,7 +1,7 @@
-"""`python -m rl.experiments.from_sb3`: the scripts of docs/from-sb3/, for Stable-Baselines3 and for this package.
+"""`python -m rl.experiments.from_sb3`: compares the scripts of docs/from-sb3/ for Stable-Baselines3 and for ours.
 
-Runs both sides of every script and writes results/from-sb3.md: how many lines differ, and what both score. Scores are
-kept in results/runs/from-sb3.jsonl, and reused while their script is the same. Needs a checkout, which has the scripts.
+Runs both versions of every script and writes results/from-sb3.md: how many lines differ, and both scores. Scores are
+stored in results/runs/from-sb3.jsonl and reused until their script changes. Needs a checkout, which has the scripts.
 """
 
 import difflib
@@ -24,13 +24,13 @@ _BEFORE = "_sb3"
 
 
 class Main(Protocol):
-    """What every script defines: trains with this seed, and returns the mean return of some episodes."""
+    """The interface of every script: trains with this seed, and returns the mean return of some episodes."""
 
     def __call__(self, seed: int = 0, *, steps: int = ..., episodes: int = ...) -> float: ...
 
 
 class Pair(NamedTuple):
-    """A script before and after."""
+    """A script before and after porting."""
 
     before: Path
     after: Path
@@ -41,14 +41,14 @@ class Pair(NamedTuple):
 
     @property
     def lines(self) -> tuple[int, int]:
-        """Lines of the script before, and how many of them differ or are joined by new ones."""
+        """Lines of the script before porting, and how many lines differ or were added."""
         before, after = (path.read_text(encoding="utf-8").splitlines() for path in self)
         blocks = difflib.SequenceMatcher(None, before, after, autojunk=False).get_opcodes()
         return len(before), sum(max(b - a, d - c) for kind, a, b, c, d in blocks if kind != "equal")
 
 
 def pairs(folder: Path = FOLDER) -> list[Pair]:
-    """Raises ConfigError if the folder has no scripts."""
+    """The scripts in the folder. Raises ConfigError if there are none."""
     befores = sorted(folder.glob(f"*{_BEFORE}.py"))
     if not befores:
         raise ConfigError(f"{folder} has no scripts: run this command in a checkout")
@@ -66,7 +66,7 @@ def main_of(path: Path) -> Main:
 
 
 def score_all(found: Sequence[Pair], seeds: Sequence[int], file: Path) -> dict[Path, list[float]]:
-    """Script → its score for every seed. Adds those that the file lacks."""
+    """Script → its score for every seed. Runs the script for scores that are not in the file, and adds them."""
     known = dict[str, float]()
     if file.is_file():
         known = {row["key"]: row["score"] for row in map(json.loads, file.read_text(encoding="utf-8").splitlines())}

@@ -1,4 +1,4 @@
-"""Run directories as lines of a figure or a page: runs whose settings differ only in the seed make one line."""
+"""Run directories as lines of a figure or a page: runs that differ only in the seed make one line."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -24,20 +24,20 @@ _LONGEST = 60  # characters of a label
 def plot(*runs: str | Path) -> "Figure":
     """The figure of `python -m rl.plot`, for a notebook.
 
-    runs: run directories of one environment, or folders of them; finished or not. Runs whose settings differ only in
-    the seed make one line, with its mean and interval. Raises ConfigError as `lines_of`, or if nothing can be drawn.
+    runs: run directories of one environment, or folders of them; finished or not. Runs that differ only in the seed
+    make one line, with its mean and interval. Raises ConfigError as `lines_of` does, or if there is nothing to draw.
     """
     if not runs:
         raise ConfigError("plot takes run directories, such as results/runs/CartPole-v1")
     env_id, lines = lines_of([*map(Path, runs)])
     with figure_of(env_id, lines) as figure:
-        figure.draw_without_rendering()  # creates the text of the axes, while it has its size
+        figure.draw_without_rendering()  # lays out the axes' text while the font size applies
     return figure
 
 
 @contextmanager
 def figure_of(env_id: str, lines: Mapping[str, Sequence[Result]]) -> "Iterator[Figure]":
-    """The figure of lines. Raises ConfigError if nothing can be drawn."""
+    """The figure of the lines. Raises ConfigError if there is nothing to draw."""
     try:
         with comparison_figure(lines, f"{env_id}: {described(lines)}", {}) as figure:
             yield figure
@@ -48,9 +48,9 @@ def figure_of(env_id: str, lines: Mapping[str, Sequence[Result]]) -> "Iterator[F
 
 
 def lines_of(given: Sequence[Path]) -> tuple[str, dict[str, list[Result]]]:
-    """The environment, and the runs by label, of the run directories that are named or lie in folders that are.
+    """The environment and the runs by label, from run directories and from folders that contain some.
 
-    Raises ConfigError if there are none, or they are of several environments.
+    Raises ConfigError if there are no runs, or runs of several environments.
     """
     found = {directory: settings_of(directory) for directory in _directories(given)}
     environments = sorted({str(settings.get("env")) for settings in found.values()})
@@ -68,13 +68,13 @@ def described(lines: Mapping[str, Sequence[Result]]) -> str:
 
 
 def settings_of(directory: Path) -> dict[str, object]:
-    """The settings of a run, with the defaults of those that it is older than."""
+    """The settings of a run; settings added since then have their defaults."""
     settings = read_yaml(directory / "config.yaml")
     return with_defaults(settings, default_settings(settings.get("agent")))
 
 
 def default_settings(agent: object) -> dict[str, object]:
-    """The defaults of the settings of a run with this agent."""
+    """The default settings of a run with this agent."""
     kinds = registry.kinds(BASELINES.get(str(agent or "a2c"), str(agent or "a2c")))
     return {key: plain(value) for key, value in setting_defaults(*kinds, RunSettings).items()}
 
@@ -92,7 +92,7 @@ def _directories(given: Sequence[Path]) -> list[Path]:
 
 
 def _lines(found: Mapping[Path, dict[str, object]]) -> dict[str, list[Result]]:
-    """The runs by label; a label names the settings in which lines differ."""
+    """Label → runs; the label names the settings in which the lines differ."""
     groups: list[tuple[dict[str, object], list[Path]]] = []
     for directory, settings in found.items():
         shared = {key: value for key, value in settings.items() if key != "seed"}
@@ -111,7 +111,7 @@ def _lines(found: Mapping[Path, dict[str, object]]) -> dict[str, list[Result]]:
 
 
 def _label(settings: Mapping[str, object], among: Sequence[Mapping[str, object]]) -> str:
-    """The agent if lines differ in it, and the settings that are not the defaults and not those of its other lines."""
+    """The agent if it differs between lines, then the non-default settings that differ between lines of this agent."""
     agent = settings.get("agent")
     defaults, peers = default_settings(agent), [other for other in among if other.get("agent") == agent]
     apart = [key for key in defaults if any(other.get(key) != settings.get(key) for other in peers)]

@@ -1,4 +1,4 @@
-"""Pages of results: Markdown beside a JSON file with every number of it, and a figure that the page shows."""
+"""Results pages: Markdown, a JSON file with every number in it, and a figure shown on the page."""
 
 import textwrap
 from collections.abc import Iterable, Mapping, Sequence
@@ -11,20 +11,20 @@ from rl.run.results import with_ending, write_json
 
 
 class Page(NamedTuple):
-    """A page and its numbers. parts: Markdown blocks, such as paragraphs and tables; empty ones are left out."""
+    """A page and its numbers. parts: Markdown blocks, such as paragraphs and tables; empty ones are skipped."""
 
     title: str
-    command: str  # that makes it
+    command: str  # writes the page
     machine: str
     parts: Sequence[str]
-    numbers: Mapping[str, object]  # of the JSON file, beside command and machine
+    numbers: Mapping[str, object]  # content of the JSON file, besides command and machine
 
     def __str__(self) -> str:
         head = [f"# {self.title}", f"Made by `{self.command}`", f"on {self.machine}."]
         return "\n\n".join(part for part in (*head, *self.parts) if part) + "\n"
 
     def write(self, path: Path) -> None:
-        """Writes `path`.json and `path`.md into a folder that it makes."""
+        """Writes `path`.json and `path`.md; creates the folder."""
         path.parent.mkdir(parents=True, exist_ok=True)
         if self.numbers:
             write_json(with_ending(path, ".json"), {"command": self.command, "machine": self.machine, **self.numbers})
@@ -32,7 +32,7 @@ class Page(NamedTuple):
 
 
 def paragraph(text: str) -> str:
-    """Broken into lines of at most 116 characters."""
+    """Wraps the text at 116 characters."""
     return textwrap.fill(" ".join(text.split()), 116, break_long_words=False, break_on_hyphens=False)
 
 
@@ -52,7 +52,7 @@ def image(caption: str, file: str) -> str:
 
 
 def changed(settings: Mapping[str, object], defaults: Mapping[str, object], keys: Iterable[str] | None = None) -> str:
-    """The settings that differ from the defaults, among these keys: "`gamma: 0.9`, `n_steps: 5`" or "none"."""
+    """The settings among `keys` that differ from the defaults: "`gamma: 0.9`, `n_steps: 5`", or "none"."""
     among = set(defaults if keys is None else keys)
     different = {key: value for key, value in settings.items() if key in among and value != plain(defaults[key])}
     return ", ".join(f"`{key}: {value}`" for key, value in different.items()) or "none"
@@ -64,7 +64,7 @@ def counted(number: int, noun: str) -> str:
 
 
 def spelled(numbers: Sequence[int]) -> str:
-    """Ascending whole numbers, three or more in a row as a range: "0, 1, 5 to 9", "10,000 to 10,009"."""
+    """Ascending integers as text, with three or more in a row as a range: "0, 1, 5 to 9", "10,000 to 10,009"."""
     groups: list[list[int]] = []
     for number in numbers:
         if groups and number == groups[-1][-1] + 1:

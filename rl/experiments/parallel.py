@@ -38,18 +38,18 @@ BASELINES = {BASELINE: "a2c", "sb3-ppo": "ppo"}  # what `rl.baseline` trains →
 
 
 class Line(NamedTuple):
-    """One line of a comparison: settings that every seed of it shares."""
+    """One line of a comparison: the settings shared by all its seeds."""
 
     label: str
     agent: str  # a name for `rl.train --agent`, or one of BASELINES
-    settings: dict[str, object]  # complete but for the seed, as config.yaml holds them
+    settings: dict[str, object]  # all but the seed, as in config.yaml
     arguments: list[str]  # of the command that trains with these settings
     defaults: dict[str, object]
 
     @property
     def variant(self) -> Variant:
-        """The environment's variant in its runs."""
-        kinds = get_type_hints(Variant)  # settings hold lists, as YAML does
+        """The variant of the environment that the line's runs use."""
+        kinds = get_type_hints(Variant)  # settings contain lists, as YAML does
         return Variant(**{name: convert(self.settings[name], kind) for name, kind in kinds.items()})  # type: ignore[arg-type]
 
     @property
@@ -65,7 +65,7 @@ def prepare(
     label: str, agent: str, env_id: str, kinds: Sequence[type], file: Path | None, assignments: Sequence[str],
     total_timesteps: str | None,
 ) -> Line:  # fmt: skip
-    """A line of the file's settings, and over them the assignments. kinds: the dataclasses of the settings."""
+    """A line with the file's settings and, on top of them, the assignments. kinds: dataclasses of the settings."""
     arguments = ["--config", str(file)] if file else []
     arguments += ["--total-timesteps", total_timesteps] if total_timesteps else []
     arguments += [part for assignment in assignments for part in ("--set", assignment)]
@@ -78,7 +78,7 @@ def prepare(
 
 
 def budget(env_id: str, kinds: Sequence[type], agent: str = "a2c") -> str:
-    """Steps of training of the agent's recipe for the environment, or the default. kinds: as for `prepare`."""
+    """The training steps of the agent's recipe for the environment, or else the default. kinds: as for `prepare`."""
     file = recipe_file(env_id, agent)
     settings = chosen_settings(setting_types(*kinds), env_id, agent, file) if file else {}
     return str((setting_defaults(*kinds) | settings)["total_timesteps"])
@@ -86,7 +86,7 @@ def budget(env_id: str, kinds: Sequence[type], agent: str = "a2c") -> str:
 
 @contextmanager
 def training(where: Workplace) -> Iterator[Train]:
-    """Yields a function that reuses, resumes or starts a run in this workplace, and returns a future.
+    """Yields a function that reuses, resumes or starts a run in this workplace and returns a future.
 
     The future raises RunFailed. Ctrl-C and SIGTERM raise KeyboardInterrupt once the runs in progress have saved a
     checkpoint.
@@ -104,7 +104,7 @@ def training(where: Workplace) -> Iterator[Train]:
 
 
 def _pass_on(number: int, frame: FrameType | None) -> NoReturn:
-    """Passes SIGTERM on: it reaches this process alone, where Ctrl-C in a terminal reaches the workers too."""
+    """Forwards SIGTERM to the workers: unlike Ctrl-C in a terminal, it reaches only this process."""
     for process in active_children():
         process.terminate()
     stop(number)
@@ -113,13 +113,13 @@ def _pass_on(number: int, frame: FrameType | None) -> NoReturn:
 def train_all(
     env_id: str, lines: Sequence[Line], seeds: Sequence[int], out: Path, where: Workplace
 ) -> list[list[Result]]:
-    """For each line the results of all seeds, in order. See `train_tasks`."""
+    """The results of each line for all seeds, in order. See `train_tasks`."""
     results = train_tasks([(env_id, line, seed) for seed in seeds for line in lines], out, where)
     return [results[i :: len(lines)] for i in range(len(lines))]
 
 
 def train_tasks(tasks: Sequence[Task], out: Path, where: Workplace) -> list[Result]:
-    """The result of every task, in order. Raises RunFailed if any run failed, after the others ended."""
+    """The result of every task, in order. If a run fails, the others finish first, then RunFailed is raised."""
     results: dict[int, Result] = {}
     failures: list[str] = []
     with training(where) as train, tqdm(total=len(tasks), unit=" runs", disable=None) as bar:
@@ -138,8 +138,8 @@ def train_tasks(tasks: Sequence[Task], out: Path, where: Workplace) -> list[Resu
 
 
 def _train_baseline(argv: list[str], hooks: Sequence[Hook] = ()) -> int:
-    """hooks: see nothing, since Stable-Baselines3 writes no checkpoints that could be resumed."""
-    from rl.experiments.baseline import main  # takes two seconds to import Stable-Baselines3
+    """hooks: ignored, since Stable-Baselines3 writes no checkpoints to resume from."""
+    from rl.experiments.baseline import main  # importing Stable-Baselines3 takes two seconds
 
     return main(argv)
 
@@ -147,7 +147,7 @@ def _train_baseline(argv: list[str], hooks: Sequence[Hook] = ()) -> int:
 def _train_one(executor: Executor, env_id: str, line: Line, seed: int, out: Path) -> Result:
     """Reuses a finished run with these settings, resumes an interrupted one, or trains a new one.
 
-    When the worker is lost, the run goes on from its newest checkpoint, in another one if the executor has any.
+    If the worker is lost, the run resumes from its newest checkpoint in another worker, if the executor has one.
     """
     argv = [env_id, "--seed", str(seed), *line.arguments, "--agent", BASELINES.get(line.agent, line.agent)]
     command = _train_baseline if line.agent in BASELINES else train_command
@@ -171,16 +171,16 @@ def _train_one(executor: Executor, env_id: str, line: Line, seed: int, out: Path
 
 
 def _files(env_id: str, line: Line) -> list[str]:
-    """The files and run directories that a run's command and settings name."""
+    """Files and run directories named by a run's command and settings."""
     values = [line.settings.get(name) for name in _NAME_FILES]
     named = [str(part) for value in values if value for part in (value if isinstance(value, list) else [value])]
     texts = [env_id, line.agent, *map(str, line.settings.values())]
-    code = [file for text in texts for file in re.findall(r"[^\s'\[,]+\.py(?=:)", text)]  # of file.py:Class
+    code = [file for text in texts for file in re.findall(r"[^\s'\[,]+\.py(?=:)", text)]  # file.py:Class
     return [*(line.arguments[1:2] if line.arguments[:1] == ["--config"] else []), *named, *code]
 
 
 def _unfinished(env_id: str, line: Line, seed: int, out: Path) -> Path | None:
-    """The newest run of exactly these settings that can be resumed, if there is one; it may have paused earlier."""
+    """The newest resumable run with exactly these settings, if any; it may have been paused earlier."""
     if line.agent in BASELINES:
         return None
     runs = [run for run in _matching(env_id, line, seed, out, _PAUSE) if any(run.glob("checkpoints/*.pt"))]
@@ -189,13 +189,13 @@ def _unfinished(env_id: str, line: Line, seed: int, out: Path) -> Path | None:
 
 
 def _pause(settings: Mapping[str, object]) -> float:
-    """Environment steps."""
+    """In environment steps."""
     pause = settings.get(_PAUSE)
     return pause if isinstance(pause, int) else math.inf
 
 
 def finished(env_id: str, line: Line, seed: int, out: Path) -> Result | None:
-    """The newest finished run of exactly these settings, if there is one."""
+    """The newest finished run with exactly these settings, if any."""
     runs = [run for run in _matching(env_id, line, seed, out) if is_finished(run)]
     return read_result(runs[-1]) if runs else None
 

@@ -1,4 +1,4 @@
-"""Figures of several lines, each the runs of its seeds: a comparison, an aggregate over environments."""
+"""Figures of several lines, each with the runs of all its seeds: a comparison, an aggregate over environments."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-Looks = Iterable[tuple[str, str]]  # color and line style of one line after another
+Looks = Iterable[tuple[str, str]]  # color and line style, one pair per line
 
 
 class Panel(NamedTuple):
@@ -51,7 +51,7 @@ _PALETTE = (*COLORS, SKY, WINE)
 def comparison(
     lines: Mapping[str, Sequence[Result]], path: Path, title: str, references: Mapping[str, float], timed: bool = False
 ) -> None:
-    """Draws lines into `path`.png and `path`.pdf. See `comparison_figure`."""
+    """Draws the lines into `path`.png and `path`.pdf. See `comparison_figure`."""
     with comparison_figure(lines, title, references, timed) as figure:
         save(figure, path)
 
@@ -60,7 +60,7 @@ def comparison(
 def comparison_figure(
     lines: Mapping[str, Sequence[Result]], title: str, references: Mapping[str, float], timed: bool = False
 ) -> "Iterator[Figure]":
-    """A figure of lines, as a paper would print it.
+    """A publication-style figure that compares lines.
 
     Learning curves, policy shift, entropy, and what adapts or the gradient norm: the mean over runs with its interval,
     each line to its own end; and final scores of every run, with the interquartile mean and its interval. An unfinished
@@ -75,7 +75,7 @@ def comparison_figure(
         raise ValueError("no run has rows in its metrics.csv")
     finished = {name: [run for run in results if run.summary] for name, results in lines.items()}
     fourth = _RETURN._replace(x="time/seconds") if timed else _fourth(runs)
-    height = 0.6 + len(lines) * (0.3 if few else 0.13)  # inches, of the scores
+    height = 0.6 + len(lines) * (0.3 if few else 0.13)  # height of the scores in inches
     with canvas(6.8, height + 5.2) as figure:
         top, middle, bottom = figure.subfigures(3, 1, height_ratios=[2.2, height, 2.2], squeeze=False)[:, 0]
         curves = [_RETURN, *([fourth] if fourth else [])]
@@ -98,7 +98,7 @@ def comparison_figure(
 
 
 def _ranked(lines: Mapping[str, Sequence[Result]]) -> dict[str, Sequence[Result]]:
-    """The highest mean score first; lines without a finished run at the end."""
+    """Sorts by mean score, highest first; lines without a finished run come last."""
 
     def score(runs: Sequence[Result]) -> float:
         scores = column(run for run in runs if run.summary)
@@ -108,7 +108,7 @@ def _ranked(lines: Mapping[str, Sequence[Result]]) -> dict[str, Sequence[Result]
 
 
 def _looks(lines: int) -> Looks:
-    """Up to eight lines have the colors of the palette, more those of a continuous map: no color stands twice."""
+    """Up to eight lines get the palette's colors; more get those of a continuous map, so that no color repeats."""
     if lines <= len(_PALETTE):
         return list(zip(_PALETTE, cycle(("-", "--")), strict=False))
     from matplotlib import colormaps
@@ -127,7 +127,7 @@ def _caption(lines: Mapping[str, Sequence[Result]]) -> str:
 
 
 def _fourth(runs: Mapping[str, Sequence[Columns]]) -> Panel | None:
-    """What changes in training and differs between lines, or else the gradient norm, which SB3 does not report."""
+    """A quantity that adapts in training and differs between lines, or else the gradient norm, which SB3 lacks."""
     every = [run for seeds in runs.values() for run in seeds]
     adapted = (
         panel
@@ -138,13 +138,13 @@ def _fourth(runs: Mapping[str, Sequence[Columns]]) -> Panel | None:
 
 
 def _alike(runs: Mapping[str, Sequence[Columns]], metric: str) -> bool:
-    """Whether several lines would hide each other, as those of one schedule do."""
+    """Whether several lines would hide each other, as lines with the same schedule do."""
     ranges = {tuple(np.quantile(seeds[0].get(metric, np.full(1, -1.0)), (0, 1))) for seeds in runs.values() if seeds}
     return len(runs) > 1 and len(ranges) == 1
 
 
 def aggregate(tasks: Mapping[str, Sequence[NDArray[np.float64]]], path: Path, title: str) -> None:
-    """Draws performance profiles of normalized scores, a curve a line, with intervals, into .png and .pdf."""
+    """Draws performance profiles of normalized scores with intervals, one curve per line, into .png and .pdf."""
     everything = np.concatenate([task for line in tasks.values() for task in line])
     thresholds = np.linspace(min(0.0, everything.min()), max(1.0, everything.max()), 101)
     with canvas(4.6, 3.2) as figure:
@@ -162,7 +162,7 @@ def aggregate(tasks: Mapping[str, Sequence[NDArray[np.float64]]], path: Path, ti
 def draw_curves(
     axes: "Axes", lines: Mapping[str, Sequence[Columns]], x: str, y: str, looks: Looks | None = None, bands: bool = True
 ) -> None:
-    """The mean over the runs of each line, and its interval; or every run, where they have no x in common."""
+    """The mean over each line's runs with its interval; or every run, if the runs have no x in common."""
     points = 2_000 if axes.get_xscale() == "log" else 200
     for (name, seeds), (color, style) in zip(lines.items(), looks or styles(), strict=False):
         if any(y not in run for run in seeds):
@@ -183,7 +183,7 @@ def draw_curves(
 def draw_scores(
     axes: "Axes", scores: Mapping[str, Sequence[float]], statistic: Statistic = iqm, looks: Looks | None = None
 ) -> None:
-    """A row for each line: every run as a dot, above it the statistic of all and its interval."""
+    """One row per line: every run as a dot, and above the dots their statistic with its interval."""
     for row, (values, (color, _)) in enumerate(zip(scores.values(), looks or styles(), strict=False)):
         if not values:
             continue
@@ -209,7 +209,7 @@ def _draw_panel(
     panel: Panel,
     x_scale: str = "linear",
 ) -> None:
-    """A metric against steps or seconds; hidden if no line has it."""
+    """A metric against steps or seconds; hidden if no line has the metric."""
     axes.set_xscale(x_scale)
     draw_curves(axes, runs, panel.x, panel.metric, _looks(len(lines)), bands=len(lines) <= len(_PALETTE))
     if panel in _TARGETS:
@@ -219,14 +219,14 @@ def _draw_panel(
     positive = heights[heights > 0]
     if panel.scale == "log" and len(positive):
         axes.set_yscale(panel.scale)
-        axes.set_ylim(positive.min() / 1.5, positive.max() * 1.5)  # of the curves: a band can reach far down
+        axes.set_ylim(positive.min() / 1.5, positive.max() * 1.5)  # of the curves only, since a band can reach far down
     finish(axes, _AXES[panel.x], panel.label)
     if x_scale == "linear":
         count_steps(axes, ticks=4)
 
 
 def _draw_final_scores(axes: "Axes", scores: Mapping[str, Sequence[float]]) -> None:
-    """Rows of up to eight lines have space for labels of two lines."""
+    """With up to eight lines, labels may wrap to two lines of text."""
     few = len(scores) <= len(_PALETTE)
     draw_scores(axes, {fill(name, 36) if few else name: x for name, x in scores.items()}, looks=_looks(len(scores)))
     axes.locator_params("x", nbins=5)
@@ -234,7 +234,7 @@ def _draw_final_scores(axes: "Axes", scores: Mapping[str, Sequence[float]]) -> N
 
 
 def _draw_targets(axes: "Axes", lines: Mapping[str, Sequence[Result]], setting: str, name: str) -> None:
-    """The targets of the lines that have one, against steps, as gray lines."""
+    """Targets against steps as gray lines, for the lines that have one."""
     settings = [read_yaml(results[0].directory / "config.yaml") for results in lines.values()]
     targets = {str(each[setting]): each for each in settings if each.get(setting) is not None}
     for text, each in targets.items():
@@ -245,13 +245,13 @@ def _draw_targets(axes: "Axes", lines: Mapping[str, Sequence[Result]], setting: 
 
 
 def _draw_band(axes: "Axes", x: NDArray[np.float64], band: Sequence[NDArray[np.float64]], *style: str) -> None:
-    """band: the middle, the lower and the upper end. style: color, line style and label."""
+    """band: middle, lower and upper end. style: color, line style and label."""
     color, line, label = style
     axes.fill_between(x, band[1], band[2], color=color, alpha=0.15, lw=0)
-    axes.plot(x, band[0], color=color, ls=line, lw=1.6 if line == "-" else 1.0, label=label)  # dashes on top of a line
+    axes.plot(x, band[0], color=color, ls=line, lw=1.6 if line == "-" else 1.0, label=label)  # thin dashes on a line
 
 
 def _episodes(lines: Mapping[str, Sequence[Result]]) -> str:
-    """How many episodes a final score is the mean of, if it is known and the same for all."""
+    """The number of episodes behind each final score, as text, if it is known and equal for all."""
     counts = {run.summary.get("eval_episodes") for results in lines.values() for run in results}
     return f", {counts.pop()} episodes" if len(counts) == 1 else ""

@@ -1,4 +1,4 @@
-"""A model of Stable-Baselines3 in its own loop, seen through our hooks."""
+"""Trains a Stable-Baselines3 model in its own loop, observed by our hooks."""
 
 import time
 from collections.abc import Sequence
@@ -22,10 +22,10 @@ def learn(
     model: Model, total_timesteps: int, hooks: Sequence[AnyHook] = (), log_interval: int = 100,
     logger: Logger | None = None,
 ) -> float:  # fmt: skip
-    """Trains for this many further steps and calls the hooks after every update. Returns the seconds of training.
+    """Trains for this many more steps and calls the hooks after every update. Returns the seconds of training.
 
-    SB3 runs whole rollouts, so it may take up to n_steps · num_envs − 1 steps more. The clock runs while SB3
-    collects and updates; it stands while the policy shift is measured and the hooks run.
+    SB3 collects complete rollouts, so training may take up to n_steps · num_envs − 1 more steps. The clock runs while
+    SB3 collects and updates, not while the policy shift is measured and hooks run.
     """
     updates = model._n_updates // epochs_of(model)
     start = Status(model.num_timesteps, model.num_timesteps + total_timesteps, updates, 0.0, {}, ())
@@ -49,7 +49,7 @@ class _Spectator(BaseCallback):
         self._training = training
         self.seconds, self._since = 0.0, 0.0
         self._episodes: list[Episode] = []
-        self._obs: Tensor | None = None  # of the rollout that SB3 is learning from
+        self._obs: Tensor | None = None  # the rollout that SB3 is learning from
         self._before: Categorical | DiagonalGaussian | None = None
 
     def _on_training_start(self) -> None:
@@ -89,7 +89,7 @@ class _Spectator(BaseCallback):
         self.seconds += time.perf_counter() - self._since
 
     def _metrics(self) -> Metrics:
-        """SB3's log of the update, under our names, and the policy shift."""
+        """SB3's log of the update under our names, and the policy shift."""
         logged = self.logger.name_to_value
         shift = self._before.kl(self._distribution()).mean()  # type: ignore[union-attr, arg-type]
         ppo = isinstance(self.model, sb3.PPO)

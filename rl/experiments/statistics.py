@@ -1,8 +1,8 @@
-"""Statistics over runs: intervals, aggregates, comparisons. Scores of a task are float[R], one number a run (a seed).
+"""Statistics over runs: intervals, aggregates, comparisons. A task's scores are float[R], one per run (seed).
 
 Source of iqm, probability of improvement, performance profiles and the stratified bootstrap: Agarwal et al. 2021,
-"Deep reinforcement learning at the edge of the statistical precipice". The intervals are others, which cover better:
-`python -m rl.coverage` measures how often.
+"Deep reinforcement learning at the edge of the statistical precipice". The intervals differ from theirs and have
+better coverage, which `python -m rl.coverage` measures.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -13,17 +13,17 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 Scores = NDArray[np.float64]
-METHOD = "expanded percentile bootstrap"  # of `bootstrap`, as pages and figures name it
-Statistic = Callable[[Sequence[Scores]], Scores]  # of tasks, each float[..., R]; gives float[...]
+METHOD = "expanded percentile bootstrap"  # name of `bootstrap` on pages and figures
+Statistic = Callable[[Sequence[Scores]], Scores]  # maps tasks, float[..., R] each, to float[...]
 
 
 def decimals(*scores: float) -> int:
-    """Of scores in a table: one if the largest is 10 or more, else two."""
+    """Decimals of scores in a table: one if the largest is 10 or more, else two."""
     return 1 if max(map(abs, scores)) >= 10 else 2
 
 
 def shown(score: float) -> str:
-    """A score in a table."""
+    """A score as shown in a table."""
     return f"{score:.{decimals(score)}f}"
 
 
@@ -55,26 +55,26 @@ class Reached(NamedTuple):
 
     @property
     def moment(self) -> str:
-        """The median, or a dash where it is ∞."""
+        """The median, or a dash if it is ∞."""
         return f"{self.median:,.0f}" if np.isfinite(self.median) else "–"
 
 
 def as_plain(value: object) -> object:
-    """As JSON holds it, which has no infinity: null where a threshold was never reached, or a score is unknown."""
+    """Replaces non-finite numbers by null for JSON: a threshold never reached, an unknown score."""
     if isinstance(value, tuple) and hasattr(value, "_asdict"):
         return {name: as_plain(part) for name, part in value._asdict().items()}
     return None if isinstance(value, float) and not np.isfinite(value) else value
 
 
 def mean(tasks: Sequence[Scores]) -> Scores:
-    """The mean over tasks of the mean over runs: float[..., R] each, gives float[...]."""
+    """The mean over tasks of the mean over runs: float[..., R] each → float[...]."""
     return np.asarray(np.mean([task.mean(-1) for task in tasks], 0))
 
 
 def iqm(tasks: Sequence[Scores]) -> Scores:
-    """The mean of the middle half of all runs of all tasks: float[..., R] each, gives float[...].
+    """The mean of the middle half of all runs of all tasks: float[..., R] each → float[...].
 
-    A quarter is cut off at each end, rounded down to whole runs: of 10, the two lowest and the two highest.
+    Cuts off a quarter at each end, rounded down to whole runs: of 10 runs, the two lowest and the two highest.
     """
     pooled = np.sort(np.concatenate(list(tasks), -1), -1)
     cut = pooled.shape[-1] // 4
@@ -88,13 +88,14 @@ def bootstrap(
 
     The ends are the quantiles Φ(∓ w t) of the resampled statistics. The plain percentile interval has w t = 1.96 at
     95 % and is too narrow for few runs, for two reasons. The variance of a resample is (R − 1)/R times that of the
-    sample: w makes up for it. And that variance is itself an estimate: t is Student's quantile, ν degrees of freedom.
-    For several tasks, of which the k-th adds v_k = s_k²/R_k to the variance, w² = Σ v_k / Σ v_k (R_k − 1)/R_k, so that
-    the R of w is the runs of a task, not of all; and ν = (Σ v_k)² / Σ v_k²/(R_k − 1) (Welch 1947), which for tasks of
-    equal variance is the runs of all less the number of tasks. Tasks share a unit.
+    sample; w corrects for this. And the variance is itself an estimate; t, Student's quantile with ν degrees of
+    freedom, accounts for this. With several tasks, of which task k adds v_k = s_k²/R_k to the variance,
+    w² = Σ v_k / Σ v_k (R_k − 1)/R_k, so that the relevant R is the number of runs per task, not of all runs, and
+    ν = (Σ v_k)² / Σ v_k²/(R_k − 1) (Welch 1947): for tasks of equal variance, all runs minus the number of tasks.
+    All tasks must have the same unit.
 
-    tasks: float[R] each, R may differ. The generator is fixed, so the result is reproducible. The ends are NaN if a
-    score is not finite. Raises ValueError if there is no task, or a task without runs.
+    tasks: float[R] each, where R may differ. The generator's seed is fixed, so results are reproducible. The ends are
+    NaN if a score is not finite. Raises ValueError if there is no task, or a task without runs.
     Source: Hesterberg 2015, "What teachers should know about the bootstrap", the expanded percentile interval.
     """
     x = [_scores(task) for task in tasks]
@@ -110,7 +111,7 @@ def bootstrap(
 
 
 def _expanded(x: Sequence[Scores], level: float) -> float:
-    """w t of `bootstrap`. A task of one run, whose variance is unknown, counts as one without variance."""
+    """w t of `bootstrap`. A task with one run, whose variance is unknown, counts as having none."""
     runs = np.array([len(task) for task in x if len(task) > 1])
     v = np.array([task.var(ddof=1) / len(task) for task in x if len(task) > 1])
     if not v.any():
@@ -124,7 +125,7 @@ def _degrees(v: Scores, runs: NDArray[np.int_]) -> float:
 
 
 def student_t(probability: float, degrees: float) -> float:
-    """The quantile of Student's distribution: t = √ν tan φ, where φ has the density ∝ cos^(ν−1) φ on (−π/2, π/2)."""
+    """Quantile of Student's t: t = √ν tan φ, where φ has density ∝ cos^(ν−1) φ on (−π/2, π/2)."""
     phi = np.linspace(-np.pi / 2, np.pi / 2, 4_001)
     middle = (phi[1:] + phi[:-1]) / 2
     share = np.append(0.0, np.cumsum(np.cos(middle) ** (degrees - 1)))
@@ -132,12 +133,12 @@ def student_t(probability: float, degrees: float) -> float:
 
 
 def mean_interval(values: ArrayLike, level: float = 0.95, resamples: int = 10_000) -> Interval:
-    """The mean over runs of one task, with the interval of `bootstrap`."""
+    """The mean over the runs of one task, with the interval of `bootstrap`."""
     return bootstrap([values], mean, level, resamples)
 
 
 def probability_of_improvement(x: Sequence[ArrayLike], y: Sequence[ArrayLike], level: float = 0.95) -> Interval:
-    """P(X > Y) + ½ P(X = Y) for a run of x and a run of y of the same task, mean over tasks, with its interval.
+    """P(X > Y) + ½ P(X = Y) for runs x and y of the same task, averaged over tasks, with its interval.
 
     Wilson's score interval for each task, and their mean by squaring and adding (Zou & Donner 2008). In place of the
     number of trials stands n = P (1 − P) / V, with the variance V and the degrees of freedom of Brunner & Munzel 2000,
@@ -146,7 +147,7 @@ def probability_of_improvement(x: Sequence[ArrayLike], y: Sequence[ArrayLike], l
     (Birnbaum & Klose 1957). So the interval of an x that always wins ends at 1 and begins well below. NaN if a score
     is: it is neither higher nor lower.
 
-    x, y: the tasks of either side, in one order, float[R] and float[S]. Raises ValueError if they are not equally many.
+    x, y: tasks of the two sides, in the same order, float[R] and float[S]. Raises ValueError if their numbers differ.
     """
     if len(x) != len(y):
         raise ValueError(f"expected the same tasks on both sides, got {len(x)} and {len(y)}")
@@ -172,11 +173,11 @@ def wilson(p: float, trials: float, z: float) -> Interval:
     """All θ with |p − θ| ≤ z √(θ (1 − θ) / trials). Source: Wilson 1927."""
     center, width = p + z**2 / (2 * trials), z * np.sqrt(p * (1 - p) / trials + (z / trials) ** 2 / 4)
     low, high = ((center + sign * width) / (1 + z**2 / trials) for sign in (-1, 1))
-    return Interval(p, min(max(low, 0.0), p), max(min(high, 1.0), p))  # p = 0 and p = 1 to rounding
+    return Interval(p, min(max(low, 0.0), p), max(min(high, 1.0), p))  # exact up to rounding at p = 0 and p = 1
 
 
 def _mean_interval_of(parts: Sequence[Interval]) -> Interval:
-    """The mean of independent estimates: each end is as far away as the root of the summed squares, over their number.
+    """The mean of independent estimates; its deviation at each end is √(Σ deviation²) / n.
 
     Source: Zou & Donner 2008, the method of variance estimates recovery.
     """
@@ -187,9 +188,9 @@ def _mean_interval_of(parts: Sequence[Interval]) -> Interval:
 
 
 def performance_profile(tasks: Sequence[ArrayLike], thresholds: ArrayLike) -> tuple[Scores, Scores, Scores]:
-    """The share of runs that score above each threshold, mean over tasks, with its 95 % interval: three float[K].
+    """The share of runs above each threshold, averaged over tasks, with its 95 % interval: three float[K].
 
-    Wilson's interval for each task, and their mean by squaring and adding.
+    Wilson's interval for each task; for their mean, deviations are squared and added.
     """
     z, runs = NormalDist().inv_cdf(0.975), [_scores(task) for task in tasks]
     shares = [[wilson(float((task > t).mean()), len(task), z) for task in runs] for t in np.ravel(thresholds)]
@@ -198,16 +199,16 @@ def performance_profile(tasks: Sequence[ArrayLike], thresholds: ArrayLike) -> tu
 
 
 def normalized(scores: ArrayLike, worst: float, reference: float) -> Scores:
-    """(score − worst) / (reference − worst): 0 is the worst, such as a random policy, and 1 the reference."""
+    """(score − worst) / (reference − worst): 0 is the worst score, such as a random policy's, and 1 the reference."""
     if not reference > worst:
         raise ValueError(f"the reference score {reference} must be above the worst, {worst}")
     return (_scores(scores) - worst) / (reference - worst)
 
 
 def area_under_curve(x: ArrayLike, y: ArrayLike, until: float) -> float:
-    """The mean height of a curve from its first known point to `until`, by trapezoids; NaN without a known point.
+    """The mean height of a curve from its first known point to `until`, by the trapezoidal rule; NaN without a point.
 
-    x: float[K], ascending; y: float[K], NaN where unknown. A curve that ends before `until` holds its last height.
+    x: float[K], ascending; y: float[K], NaN where unknown. After its end, a curve keeps its last height.
     """
     at, height = np.asarray(x, np.float64), np.asarray(y, np.float64)
     known = np.isfinite(height) & (at <= until)
@@ -219,7 +220,7 @@ def area_under_curve(x: ArrayLike, y: ArrayLike, until: float) -> float:
 
 
 def reached(at: Sequence[float | None]) -> Reached:
-    """Steps or seconds at which each run reached a threshold, None where it never did; such a run counts as ∞."""
+    """at: steps or seconds at which each run reached a threshold; None, counted as ∞, for a run that never did."""
     times = [np.inf if moment is None else float(moment) for moment in at]
     below = [t for t in times if np.isfinite(t)]
     ordered = sorted(times)
@@ -228,10 +229,10 @@ def reached(at: Sequence[float | None]) -> Reached:
 
 
 def on_grid(runs: Sequence[Mapping[str, Scores]], x: str, y: str, points: int = 200) -> tuple[Scores, Scores]:
-    """Interpolates curves that were measured at different x at common ones: float[K] and float[R, K].
+    """Interpolates curves measured at different x onto a common grid: float[K] and float[R, K].
 
-    Straight lines between measurements; the grid reaches from where the last run begins to be known to where the first
-    one ends, so that every point is a statement about all runs. Raises ValueError if no x is common to all.
+    Linear interpolation. The grid extends from where the last curve starts to where the first one ends, so that
+    every point covers all runs. Raises ValueError if the curves share no x.
     """
     known = [(run[x][np.isfinite(run[y])], run[y][np.isfinite(run[y])]) for run in runs]
     if not known or any(not len(at) for at, _ in known):

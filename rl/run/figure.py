@@ -1,4 +1,4 @@
-"""What figures share: one palette, a canvas, axes, a legend and files. And the learning curve of one run."""
+"""Shared parts of figures: palette, canvas, axes, legend and files; and the learning curve of one run."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -22,7 +22,7 @@ COLORS = (BLACK, ORANGE, BLUE, GREEN, PINK, YELLOW)
 
 
 def styles() -> Iterator[tuple[str, str]]:
-    """Color and line style of one line after another, without end."""
+    """Endless pairs of color and line style, one for each line."""
     return zip(cycle(COLORS), cycle(("-", "--")), strict=False)
 
 
@@ -38,16 +38,16 @@ def plain_text(text: str) -> str:
 
 @contextmanager
 def canvas(width: float, height: float, font_size: int = 8) -> "Iterator[Figure]":
-    """A figure of this size in inches, in which text has the size that it has in print."""
+    """A figure of this size in inches, at its size in print, so that font sizes are true."""
     import matplotlib as mpl
-    from matplotlib.figure import Figure  # takes 0.7 s to import: only for those who draw
+    from matplotlib.figure import Figure  # import takes 0.7 s
 
     with mpl.rc_context({"font.size": font_size, "pdf.fonttype": 42}):
         yield Figure(figsize=(width, height), layout="constrained")
 
 
 def finish(axes: "Axes", x: str = "", y: str = "", title: str = "") -> None:
-    """Labels, a light grid, and no frame at the top and to the right."""
+    """Sets the labels and a light grid, and hides the top and right spines."""
     axes.set(**{name: text for name, text in (("xlabel", x), ("ylabel", y)) if text})
     if title:
         axes.set_title(title, fontsize="medium")
@@ -56,7 +56,7 @@ def finish(axes: "Axes", x: str = "", y: str = "", title: str = "") -> None:
 
 
 def count_steps(axes: "Axes", ticks: int = 6) -> None:
-    """The x axis counts steps, with at most `ticks` ticks: 0, 50k, 2.5M."""
+    """Formats the x axis as steps, with at most `ticks` ticks: 0, 50k, 2.5M."""
     from matplotlib.ticker import MaxNLocator
 
     axes.xaxis.set_major_locator(MaxNLocator(ticks))
@@ -64,7 +64,7 @@ def count_steps(axes: "Axes", ticks: int = 6) -> None:
 
 
 def legend(figure: "Figure", columns: int = 5, text: Callable[[str], str] = str) -> None:
-    """One legend for all panels, in which each text of a label stands once."""
+    """One legend for all panels, without repeated labels. text: maps a label to the text shown."""
     labeled = {
         text(label): handle
         for axes in figure.get_axes()
@@ -74,7 +74,7 @@ def legend(figure: "Figure", columns: int = 5, text: Callable[[str], str] = str)
 
 
 def save(figure: "Figure", path: Path) -> None:
-    """Writes `path`.png, and `path`.pdf without a date, so that the same runs give the same file."""
+    """Writes `path`.png, and `path`.pdf without a date, so that equal runs give equal files."""
     with replacing(with_ending(path, ".png")) as file:
         figure.savefig(file, format="png", dpi=200)
     with replacing(with_ending(path, ".pdf")) as file:
@@ -93,7 +93,7 @@ def _policy_shift(axes: "Axes", metrics: Columns) -> None:
     steps, shift = metrics["step"], metrics["train/policy_shift_kl"]
     axes.plot(steps, shift, color=PINK, label="mean of the measured updates")
     axes.plot(steps, metrics["train/policy_shift_kl_max"], color=PINK, lw=0.6, alpha=0.5, label="largest")
-    if (shift > 0).any():  # a learning rate of 0 leaves the policy where it is
+    if (shift > 0).any():  # all zero if the learning rate is 0
         axes.set_yscale("log", nonpositive="mask")
     _label(axes, 1.0)
     finish(axes, y="policy shift KL\n(nats per update)")
@@ -103,7 +103,7 @@ _PANELS = {"train/entropy": _entropy, "train/policy_shift_kl": _policy_shift}
 
 
 def _label(axes: "Axes", marker_scale: float) -> None:
-    """A legend above the axes, where it hides no data."""
+    """Puts a legend above the axes, where it hides no data."""
     axes.legend(
         loc="lower right", bbox_to_anchor=(1, 1), ncols=3, fontsize="small", frameon=False,
         markerscale=marker_scale, borderaxespad=0.1,
@@ -116,7 +116,7 @@ def learning_curve(directory: Path, env_id: str, agent: str, seed: int, threshol
     Returns its path. Entropy and policy shift are drawn if the agent measures them.
     """
     episodes, metrics = read_columns(directory / "episodes.csv"), read_columns(directory / "metrics.csv")
-    steps, recorded = metrics["step"], "validation/loss" in metrics  # learned from recorded transitions: no episodes
+    steps, recorded = metrics["step"], "validation/loss" in metrics  # imitation from data has no episodes
     drawn = [draw for name, draw in _PANELS.items() if name in metrics]
     with canvas(7, 3.4 + 1.3 * len(drawn), font_size=10) as figure:
         heights = [2.2, *(1.0 for _ in drawn)]

@@ -1,4 +1,4 @@
-"""The files that stay open while a command trains: the lock of a directory, CSV tables, and JSON lines."""
+"""Files that a training command keeps open: a directory's lock, CSV tables and JSON lines."""
 
 import csv
 import errno
@@ -22,17 +22,17 @@ if TYPE_CHECKING:
 
 try:
     import fcntl
-except ImportError:  # not on Windows
+except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
 _LAG = 1.0  # seconds
 
 
 def lock(directory: Path, links: Container[str] = ()) -> io.FileIO:
-    """Locks a run directory while the file is open, and deletes what a killed process left half written.
+    """Locks a run directory while the returned file is open; deletes files that a killed process left incomplete.
 
-    links: names of links that nothing is written through. Raises ConfigError if another process has locked the
-    directory, or if it holds another link: what a run writes stays inside.
+    links: names of symbolic links that are allowed, because the run never writes through them. Raises ConfigError if
+    another process holds the lock, or if the directory contains any other symbolic link.
     """
     for path in directory.iterdir():
         if path.is_symlink() and path.name not in links:
@@ -51,7 +51,7 @@ def lock(directory: Path, links: Container[str] = ()) -> io.FileIO:
 
 @contextmanager
 def after_others(directory: Path) -> Iterator[None]:
-    """Waits while another process is in this block for the same directory: the sinks of a killed run still write."""
+    """Runs the block in one process per directory at a time: the sinks of a killed run may still be writing."""
     with _Appended(directory / ".lock-sinks") as file:
         if fcntl is not None:
             fcntl.flock(file, fcntl.LOCK_EX)
@@ -59,7 +59,7 @@ def after_others(directory: Path) -> Iterator[None]:
 
 
 class _Appended(io.FileIO):
-    """A file that is appended to, and no link. Errors name its path; writing fails once that is another file's."""
+    """A file for appending, never a symbolic link. Writing raises if it was deleted or replaced; errors name it."""
 
     def __init__(self, path: Path) -> None:
         super().__init__(path, "a", opener=_open_no_link)
@@ -86,10 +86,10 @@ def _open_no_link(path: str, flags: int) -> int:
 
 
 class Table:
-    """A CSV file that rows are appended to; numbers to nine significant digits, NaN as an empty cell.
+    """A CSV file opened for appending; numbers with nine significant digits, NaN as an empty cell.
 
-    A row reaches the disk with the first row that follows it by `_LAG` seconds, so that others can read along.
-    Raises OSError, when rows reach the disk, if they cannot be written or the file was deleted.
+    Rows are flushed when a row is added at least `_LAG` after the last flush, so that others can read along.
+    Raises OSError on flushing if the rows cannot be written or the file was deleted.
     """
 
     def __init__(self, path: Path) -> None:
@@ -100,7 +100,7 @@ class Table:
         self._flushed = time.monotonic()
 
     def header(self, columns: list[str]) -> None:
-        """Written once, when the file is new."""
+        """Writes the column names if the file is empty."""
         if self._empty:
             self._writer.writerow(columns)
             self._empty = False
@@ -118,7 +118,7 @@ class Table:
         return self._file.seek(0, io.SEEK_END)
 
     def check_size(self, size: int) -> None:
-        """Raises CheckpointError unless a row of the file ends at this size."""
+        """Raises CheckpointError unless the file has this size or more, and a row ends at it."""
         if self.size() < size:
             raise CheckpointError(
                 f"{self.path} is shorter than when the checkpoint was written, so the run cannot go on; "
@@ -139,9 +139,9 @@ class Table:
 
 
 class JsonLines:
-    """A file of JSON values, one a line, that outlives a kill and a full disk: a line that was cut off is removed.
+    """A file with one JSON value per line; an incomplete last line, after a kill or a full disk, is removed.
 
-    Raises ConfigError if another line cannot be read, OSError with the path if one cannot be written.
+    Raises ConfigError if any other line cannot be read, and OSError with the path if a line cannot be written.
     """
 
     def __init__(self, path: Path) -> None:

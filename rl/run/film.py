@@ -1,4 +1,4 @@
-"""Writes films, MP4 and GIF, by the ffmpeg of imageio-ffmpeg."""
+"""Writes MP4 and GIF films with the ffmpeg of imageio-ffmpeg."""
 
 import subprocess
 from collections.abc import Iterable
@@ -14,11 +14,11 @@ from rl.run.rendering import Frame
 
 ENDINGS = (".mp4", ".gif")
 _LOSSLESS = ("-qp", "0")
-_SMALL = ("-crf", "20", "-movflags", "+faststart")  # a browser plays it before it has all of it
+_SMALL = ("-crf", "20", "-movflags", "+faststart")  # a browser can start playing before the download ends
 
 
 def check_film(path: Path) -> None:
-    """Raises ConfigError if the ending is another or the extra is missing."""
+    """Raises ConfigError unless the file ends in .mp4 or .gif and the extra is installed."""
     if path.suffix not in ENDINGS:
         raise ConfigError(f"a film ends in {' or '.join(ENDINGS)}, got {path}")
     try:
@@ -28,7 +28,7 @@ def check_film(path: Path) -> None:
 
 
 def write_film(path: Path, frames: Iterable[Frame], fps: float) -> int:
-    """Writes a film, H.264 in MP4 or a GIF by its ending, whole or not at all. Returns the number of frames.
+    """Writes a film, as H.264 in MP4 or as GIF, completely or not at all. Returns the number of frames.
 
     Raises ConfigError as `check_film` does, OSError if it cannot be written.
     """
@@ -47,7 +47,7 @@ def _encode(path: Path, frames: Iterable[Frame], fps: float, options: tuple[str,
     writer, count = None, 0
     try:
         for frame in frames:
-            height, width = (size // 2 * 2 for size in frame.shape[:2])  # H.264 halves the size of colors
+            height, width = (size // 2 * 2 for size in frame.shape[:2])  # H.264 needs even sizes
             if writer is None:
                 writer = imageio_ffmpeg.write_frames(
                     str(path), (width, height), fps=fps, codec="libx264", quality=None, macro_block_size=1,
@@ -63,7 +63,7 @@ def _encode(path: Path, frames: Iterable[Frame], fps: float, options: tuple[str,
 
 
 def _to_gif(movie: Path) -> Path:
-    """In two passes, since one would hold every frame in memory: a palette for the whole film, then the film."""
+    """Two passes, palette then film, since a single pass would hold every frame in memory."""
     palette, gif = movie.with_name("palette.png"), movie.with_name("film.gif")
     _ffmpeg("-i", movie, "-vf", "palettegen=stats_mode=full", palette)
     _ffmpeg("-i", movie, "-i", palette, "-lavfi", "paletteuse=dither=none:diff_mode=rectangle", gif)

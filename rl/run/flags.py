@@ -1,4 +1,4 @@
-"""A flag for every setting of an agent and a run, as `--gamma 0.98`; groups, defaults and a line each in --help."""
+"""A flag for every setting of an agent and a run, such as `--gamma 0.98`, with groups, defaults and help texts."""
 
 import dataclasses
 from argparse import Namespace
@@ -12,14 +12,14 @@ from agents.settings.schema import setting_defaults, setting_types
 from agents.settings.values import text_of
 from rl.run.terminal import Parser
 
-_MARK = "setting:"  # of the attributes of the parsed arguments
+_MARK = "setting:"  # prefix of the attributes of the parsed arguments
 _HELP = ("-h", "--help")
 
 
 def add_settings(parser: Parser, argv: Sequence[str]) -> None:
-    """Adds the flags of the agent that argv names. The sources are read only if argv asks for help.
+    """Adds the flags of the agent that argv names. Parses the help texts from the sources only if argv asks for help.
 
-    A setting named as one of the command's own flags has none: --set takes it.
+    A setting whose name is a flag of the command gets no flag of its own; use --set.
     Raises ConfigError if the agent cannot be imported.
     """
     chooser = Parser(parser.prog, "")
@@ -44,7 +44,7 @@ def add_settings(parser: Parser, argv: Sequence[str]) -> None:
 
 
 def given_settings(args: Namespace) -> dict[str, str]:
-    """Setting → the text of its flag, of those that were given."""
+    """Setting → the text given with its flag; only flags that were given."""
     found = {key.removeprefix(_MARK): text for key, text in vars(args).items() if key.startswith(_MARK)}
     return {name: text for name, text in found.items() if text is not None}
 
@@ -76,7 +76,7 @@ _METAVARS: dict[object, str] = {
 
 
 def _metavar(kind: object) -> str:
-    """What --help shows for a value of this type; of a union, of its first type."""
+    """What --help shows for a value of this type; for a union, that of its first type."""
     origin, inner = get_origin(kind), get_args(kind)
     if origin is Literal and len(inner) <= _FEW:
         return "|".join(inner)

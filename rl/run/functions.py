@@ -1,4 +1,4 @@
-"""Functions that have the name of a command: `rl.evaluate(…)` beside `python -m rl.evaluate`."""
+"""Functions named like a command: `rl.evaluate(…)` beside `python -m rl.evaluate`."""
 
 import sys
 from collections.abc import Callable
@@ -6,9 +6,9 @@ from types import ModuleType
 
 
 def keep_callable(module: str, function: Callable[..., object]) -> None:
-    """Importing the module of a command then leaves its name callable: the module stands in for the function.
+    """Makes a command's module callable, so that importing it does not replace the function of the same name.
 
-    module: its `__name__`; nothing happens where it runs as the command.
+    module: its `__name__`. Does nothing if the module runs as the command.
     """
 
     class Command(ModuleType):

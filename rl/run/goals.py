@@ -1,4 +1,4 @@
-"""What a run's settings ask for while it trains: evaluations, and ends before its last step."""
+"""Evaluations during training, and conditions that end a run before its last step, from the run's settings."""
 
 from collections.abc import Mapping
 
@@ -13,10 +13,10 @@ STOPS = ("stop_at", "eval_patience", "pause_at", "max_seconds")  # settings that
 
 
 class Goals:
-    """The hooks that evaluate and stop a run. `ended`: what stopped the run that is resumed, if it still holds."""
+    """The hooks that evaluate and stop a run. `ended`: for a resumed run, the stop that still applies."""
 
     def __init__(self, settings: RunSettings, reward_threshold: float | None) -> None:
-        """Raises ConfigError if stop_at is the reward threshold of an environment that has none."""
+        """Raises ConfigError if stop_at is "threshold" and the environment has no reward threshold."""
         self._settings, self.ended = settings, None
         self.evaluations, self._clock = None, None
         self._pause = [] if settings.pause_at is None else [PauseAt(settings.pause_at)]
@@ -41,7 +41,7 @@ class Goals:
 
     @property
     def hooks(self) -> list[Hook]:
-        """They come after the recorder and before the checkpoints, which then hold the evaluation and what it ends."""
+        """Placed after the recorder and before the checkpoints, which then contain evaluations and stops."""
         found = [_Announcements(), self.evaluations, *self._stops] if self.evaluations else []
         return [hook for hook in (*found, *self._pause, self._clock) if hook is not None]
 
@@ -54,7 +54,7 @@ class Goals:
         return summary
 
     def extra(self, stopped: Stop | None) -> dict[str, object]:
-        """What a checkpoint holds of them; empty if the settings ask for nothing."""
+        """Their state for a checkpoint; empty if there are no hooks."""
         if not self.hooks:
             return {}
         by = self.ended or stopped
@@ -67,9 +67,9 @@ class Goals:
         }
 
     def load_extra(self, extra: Mapping[str, object]) -> None:
-        """Goes on from a checkpoint. Raises Misfit if it is not of these settings.
+        """Restores the state from a checkpoint. Raises Misfit if it does not match the settings.
 
-        What stopped the run then stops it again unless its setting has changed.
+        A run that was stopped stays stopped unless the setting that stopped it has changed.
         """
         if "goals" not in extra:
             return

@@ -1,4 +1,4 @@
-"""`python -m rl.train --list`: the agents, the recipes and the compiled environments."""
+"""`python -m rl.train --list`: the agents, recipes and compiled environments."""
 
 from agents import registry
 from agents.settings.recipes import recipe_ids
@@ -6,7 +6,7 @@ from envs.backends.native import WORLDS
 
 
 def listing() -> str:
-    """One line a kind, as a run's header."""
+    """One line per kind, laid out like a run's header."""
     lines = {
         "agents": f"{', '.join(registry.NAMES)}, and your own module:Class",
         "recipes": ", ".join(recipe_ids()),

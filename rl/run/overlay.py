@@ -1,4 +1,4 @@
-"""What an actor-critic's networks say, drawn beside the frames of a film: π(·|s), V(s) and δ."""
+"""Draws an actor-critic's outputs beside the frames of a film: π(·|s), V(s) and δ."""
 
 from collections import deque
 
@@ -15,14 +15,14 @@ from rl.run.readings import Reader, Reading
 from rl.run.rendering import Frame, Played
 from rl.run.sheet import GRAY, LINE, Bar, Sheet
 
-_SIZE = (300, 400)  # pixels of the panel; beside a higher frame it is scaled
-_BARS = 8  # at most; the text below says how many are left out
-_POINTS = 150  # steps of a curve
-_FREE = 3.0  # half the range in which an action without bounds is drawn
+_SIZE = (300, 400)  # width and height of the panel in pixels; scaled to fit a taller frame
+_BARS = 8  # at most; the text below the bars counts the rest
+_POINTS = 150  # steps shown in a curve
+_FREE = 3.0  # an unbounded action is drawn in [−_FREE, _FREE]
 
 
 class Plain:
-    """A `Draw` that only scales. height: in pixels; None keeps the frame as it is."""
+    """A `Draw` that only resizes. height: in pixels; None keeps the frame as it is."""
 
     def __init__(self, height: int | None = None) -> None:
         self._height = height
@@ -32,7 +32,7 @@ class Plain:
 
 
 class Overlay:
-    """A `Draw` that adds a panel: return, π(·|s) with the action taken, and V(s) and δ over the latest steps.
+    """A `Draw` that adds a panel: return, π(·|s) with the chosen action, and V(s) and δ over the latest steps.
 
     Raises ConfigError as `Reader` does.
     """
@@ -48,7 +48,7 @@ class Overlay:
             self._v.append(reading.v)
             self._delta.append(reading.delta)
             self._sheet = self._drawn(reading, played)
-        else:  # the last state of an episode, beside the panel of the last step
+        else:  # final state of an episode: the panel of the last step stays
             self._v.clear()
             self._delta.clear()
         height = self._height or max(frame.shape[0], _SIZE[1])
@@ -72,9 +72,10 @@ class Overlay:
 
 
 def bars_of(reading: Reading, actions: spaces.Space[object]) -> list[Bar]:
-    """A bar for each probability, the chosen one strong; or μ ± σ of each action of a Gaussian, ticked where it acted.
+    """One bar per probability, the chosen action in a strong color; or, for a Gaussian, μ ± σ per action dimension with
+    a tick at the action taken.
 
-    actions: the policy's space; an action without bounds is drawn between −3 and 3.
+    actions: the policy's action space; an unbounded action is drawn between −3 and 3.
     """
     pi, chosen = reading.pi, reading.action[0]
     if isinstance(pi, Categorical):
@@ -97,7 +98,7 @@ def _probabilities(p: Tensor, chosen: int, prefix: str) -> list[Bar]:
 def _gaussian(pi: DiagonalGaussian | BoundedGaussian, chosen: Tensor, actions: spaces.Box) -> list[Bar]:
     std = pi.log_std.exp()
     ends = [pi.mean - std, pi.mean, pi.mean + std]
-    if isinstance(pi, BoundedGaussian):  # the interval of u, in units of the action
+    if isinstance(pi, BoundedGaussian):  # the interval of u, transformed to action units
         ends = [pi.scaled(end.tanh()) for end in ends]
     below, middle, above = (end[0].tolist() for end in ends)
     bars = []
@@ -110,7 +111,7 @@ def _gaussian(pi: DiagonalGaussian | BoundedGaussian, chosen: Tensor, actions: s
 
 
 def resized(frame: Frame, height: int) -> Frame:
-    """Small frames, such as those of Atari, keep sharp pixels."""
+    """Enlarges small frames, such as Atari's, without smoothing."""
     if frame.shape[0] == height:
         return frame
     width = round(frame.shape[1] * height / frame.shape[0])

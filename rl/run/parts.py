@@ -1,4 +1,4 @@
-"""The parts of a run that are built alike whether it begins or is resumed."""
+"""Parts of a run that are built the same way for a new and a resumed run."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -17,8 +17,8 @@ from rl.run.sinks.hook import Sinks, check_sinks
 
 
 def build(name: str, env_id: str, chosen: Mapping[str, object]) -> tuple[Agent, RunSettings]:
-    """A new agent and its run settings. Raises ConfigError, and as `envs.make` does."""
-    settings = run_settings(chosen)  # checked before the environment is built
+    """A new agent and its run settings. Raises ConfigError, and what `envs.make` raises."""
+    settings = run_settings(chosen)  # validated before the environment is built
     of_agent = {key: value for key, value in chosen.items() if key not in setting_types(RunSettings)}
     try:
         agent = registry.build(name, env_id, of_agent)
@@ -36,7 +36,7 @@ def run_settings(chosen: Mapping[str, object]) -> RunSettings:
 
 
 def check_watching(agent: Agent, settings: RunSettings) -> None:
-    """Raises ConfigError if a sink or films cannot be had."""
+    """Raises ConfigError if a sink or films are not available."""
     if not agent.loop.ranks.alone and (settings.log or settings.record_interval):
         raise ConfigError("torchrun: log and record_interval watch a run of one process; leave them out")
     check_sinks(settings.log)
@@ -54,7 +54,7 @@ def sinks_of(directory: Path, agent: Agent, settings: RunSettings) -> Sinks:
 def checkpoints_of(
     directory: Path, agent: Agent, settings: RunSettings, recorder: Recorder | Follower, goals: Goals
 ) -> Checkpoints:
-    """They hold what the recorder and the goals need to go on."""
+    """Their checkpoints include the state of the recorder and the goals."""
 
     def extra() -> dict[str, object]:
         return {"recorder": recorder.state_dict(), **goals.extra(agent.loop.stopped)}
@@ -63,7 +63,7 @@ def checkpoints_of(
 
 
 def recorder_of(directory: Path, agent: Agent, settings: RunSettings) -> Recorder | Follower:
-    """The first rank records."""
+    """A Recorder on the first rank, a Follower on the others."""
     if agent.loop.ranks.index:
         return Follower()
     return Recorder(directory, agent.loop.logger, agent.worlds.reward_threshold, bool(settings.eval_interval))

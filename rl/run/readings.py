@@ -1,4 +1,4 @@
-"""What an actor-critic's networks say of each step of an episode: π(·|s), V(s) and δ."""
+"""An actor-critic's outputs at each step of an episode: π(·|s), V(s) and δ."""
 
 from typing import NamedTuple
 
@@ -21,7 +21,7 @@ class Reading(NamedTuple):
     pi: Distribution  # π(·|s), one row
     action: Tensor  # [1] or [1, A], as the policy chose it
     v: float  # V(s)
-    delta: float  # δ = r + γ (1 − terminated) V(s′) − V(s), in the units of V: r is scaled as in training
+    delta: float  # δ = r + γ (1 − terminated) V(s′) − V(s), in units of V: r is scaled as in training
 
 
 def has_readings(agent: Agent) -> bool:
@@ -29,7 +29,7 @@ def has_readings(agent: Agent) -> bool:
 
 
 class Reader:
-    """Reads the networks along the episodes of one environment; changes nothing.
+    """Evaluates the networks along the episodes of one environment; changes nothing.
 
     Raises ConfigError unless the agent is an actor-critic.
     """
@@ -38,7 +38,7 @@ class Reader:
         if not isinstance(agent, ActorCritic):
             raise ConfigError(f"the overlay draws π, V and δ, which {agent.name} does not have: leave it off")
         self._agent = agent
-        self._state: Tensor | None = None  # float32[1, H], of a recurrent agent, before the step
+        self._state: Tensor | None = None  # recurrent state before the step, float32[1, H]; None: start of an episode
 
     @torch.no_grad()
     def __call__(self, step: EpisodeStep) -> Reading:

@@ -1,4 +1,4 @@
-"""Writes a run directory: settings, versions, metrics, episodes. Never overwritten; continued on resume."""
+"""Writes a run directory: settings, versions, metrics, episodes. Never overwrites one; a resumed run appends."""
 
 from collections.abc import Mapping
 from contextlib import ExitStack
@@ -27,7 +27,7 @@ def create_run_directory(out: Path, env_id: str, agent: str, seed: int, settings
 
 
 def new_directory(path: Path) -> Path:
-    """Creates the directory, or `path`-2, `path`-3, … if there is one; returns it."""
+    """Creates the directory, or `path`-2, `path`-3, … if it exists; returns it."""
     directory = path
     for attempt in range(2, 1000):
         try:
@@ -39,7 +39,7 @@ def new_directory(path: Path) -> Path:
 
 
 class Follower(Hook):
-    """In place of a recorder, on the ranks that record nothing: it sees the same events."""
+    """Replaces the recorder on ranks that record nothing; handles the same events."""
 
     defers_log = True
 
@@ -54,7 +54,7 @@ class Recorder(Hook):
     """Writes metrics.csv, one row per `log_interval` updates; episodes.csv, one row per episode; and evaluations.csv,
     one row per evaluation during training.
 
-    A metric is the mean over the row's updates in which it was measured; of the policy shift, the largest value is
+    A metric is the mean over those of the row's updates that measured it; for the policy shift, the largest value is
     recorded too. rollout/* are means over the last 100 episodes. Wall-clock columns, time/*, come last. `solved_at` is
     the step at which the mean return of the last 100 episodes first reached the environment's reward threshold.
     """
@@ -64,7 +64,7 @@ class Recorder(Hook):
     def __init__(
         self, directory: Path, logger: Logger, reward_threshold: float | None, evaluates: bool = False
     ) -> None:
-        """logger: of the loop that trains; evaluates: whether there are evaluations during training."""
+        """logger: the training loop's. evaluates: whether there are evaluations during training."""
         self.logger, self._threshold = logger, reward_threshold
         self.solved_at: int | None = None
         self._lock, self._summary = lock(directory), directory / "summary.json"
@@ -95,7 +95,7 @@ class Recorder(Hook):
             self._evaluations.row(list(row.values()))
 
     def flush(self, step: int, iteration: int, seconds: float) -> None:
-        """Writes a row for the updates since the last one. Called at the end of a run, after its checkpoint."""
+        """Writes a row for the updates since the last row. Called at the end of a run, after its checkpoint."""
         if self.logger.pending:
             self._write_row(step, iteration, self.logger.row(step, seconds))
 
@@ -104,7 +104,7 @@ class Recorder(Hook):
         self._metrics.row([step, iteration, *scalars.values()])
 
     def close(self) -> None:
-        """Closes the files, all of them even if the last rows of one cannot be written."""
+        """Closes all files, even if the last rows of one cannot be written."""
         with ExitStack() as stack:
             stack.callback(self._lock.close)
             for table in self._tables:
@@ -116,10 +116,10 @@ class Recorder(Hook):
         return {**self.logger.state_dict(), "solved_at": self.solved_at, "files": sizes}
 
     def load_state_dict(self, state: Mapping[str, object]) -> None:
-        """Continues from a checkpoint: truncates what the files hold beyond it, which the resumed run writes again.
+        """Restores a checkpoint's state: truncates the files to their length at the checkpoint.
 
-        Deletes the summary, which no longer describes the files. Raises Misfit or CheckpointError, with every file as
-        it was, if the state is not that of these files.
+        Deletes the summary, which no longer describes the files. Raises Misfit or CheckpointError, and leaves every
+        file unchanged, if the state does not match the files.
         """
         given = saved.mapping(state, "recorder", self.state_dict())
         solved_at, files = given.pop("solved_at"), given.pop("files")

@@ -15,20 +15,20 @@ from rl.run.overlay import Overlay, Plain, resized
 from rl.run.readings import has_readings
 from rl.run.rendering import Draw, Frame, Played, Showing, frames, frames_per_second, rendered
 
-_HEIGHT, _MOST = 200, 150  # pixels and frames of the copy that hooks are shown
+_HEIGHT, _MOST = 200, 150  # pixels and frames of the copy passed to hooks
 
 
 def check_recording(agent: Agent) -> None:
-    """Raises ConfigError if the extra is missing, or the agent's environment does not render here."""
+    """Raises ConfigError if the extra is missing, or the agent's environment cannot render here."""
     check_film(Path("film.mp4"))
     rendered(agent, "rgb_array").close()
 
 
 class Films(Hook):
     """Writes `directory`/films/step-STEP.mp4 after the first update at or past each multiple of `step_interval`
-    environment steps: a greedy episode, with π, V and δ of an actor-critic; shows all hooks a small copy.
+    environment steps: a greedy episode, with π, V and δ of an actor-critic. Passes a small copy to all hooks.
 
-    The episode is the first of the final evaluation. Training is the same with and without films.
+    The episode is the first one of the final evaluation. Recording does not change training.
     """
 
     def __init__(self, directory: Path, step_interval: int) -> None:
@@ -45,7 +45,7 @@ class Films(Hook):
 
 
 class _Copy:
-    """Small frames of a film: every one, or every second, fourth, … of a longer film."""
+    """A small copy of a film: every frame, or every second, fourth, … frame of a longer film."""
 
     def __init__(self) -> None:
         self.frames, self._every = list[Frame](), 1
@@ -60,4 +60,4 @@ class _Copy:
 
 
 def _ignore(played: Played) -> None:
-    """Says nothing of an episode."""
+    """Prints nothing about an episode."""

@@ -1,4 +1,4 @@
-"""Whole episodes of an agent in an environment that renders, in a window or frame by frame."""
+"""Plays complete episodes of an agent in an environment that renders, in a window or frame by frame."""
 
 import os
 import sys
@@ -31,27 +31,27 @@ class Played(NamedTuple):
         return f"return {self.ret:.2f}, {self.length:,} steps"
 
 
-Watch = Callable[[Played], None]  # is told of every episode that has ended
+Watch = Callable[[Played], None]  # called with every finished episode
 
 
 class Draw(Protocol):
-    """Draws on the frame of a state. step: taken in this state; None in the last state of an episode."""
+    """Draws on the frame of a state. step: the step taken in this state; None for the final state of an episode."""
 
     def __call__(self, frame: Frame, step: EpisodeStep | None, played: Played) -> Frame: ...
 
 
 @dataclass(frozen=True)
 class Showing:
-    """Which episodes are shown. The first is the first of `agents.evaluation.evaluate` with this seed."""
+    """Which episodes to show. The first one is the first of `agents.evaluation.evaluate` with this seed."""
 
     seed: int
     episodes: int = 1
     deterministic: bool = True
-    max_steps: int | None = None  # of each episode, which is then cut off; None: as in evaluation
+    max_steps: int | None = None  # truncates each episode; None: as in evaluation
 
 
 class _Framed(gym.Wrapper[object, object, object, object]):
-    """Keeps the frame of every state: of an episode of T steps T + 1."""
+    """Keeps the frame of every state: T + 1 frames for an episode of T steps."""
 
     def __init__(self, env: AnyEnv) -> None:
         super().__init__(env)
@@ -82,9 +82,10 @@ def has_display() -> bool:
 
 
 def rendered(agent: Agent, mode: str) -> AnyEnv:
-    """One of the agent's training environments that renders, after a first frame. mode: rgb_array or human.
+    """A new copy of the agent's training environment that renders; one frame has been rendered. mode: rgb_array or
+    human.
 
-    Raises ConfigError, one line, if it has no name to build it by, or cannot render.
+    Raises ConfigError if the agent was trained on an object without a name, or the environment cannot render.
     """
     name, variant = str(agent.env), agent.worlds.origin.variant
     if not isinstance(agent.env, str):
@@ -92,9 +93,9 @@ def rendered(agent: Agent, mode: str) -> AnyEnv:
     if agent.worlds.backend == "envpool":
         raise ConfigError(f"envpool's {name} cannot be rendered; train on another backend to watch")
     if mode == "rgb_array" and not has_display():
-        os.environ["SDL_VIDEODRIVER"] = "dummy"  # pygame would look for a display, and complain
+        os.environ["SDL_VIDEODRIVER"] = "dummy"  # otherwise pygame looks for a display and complains
         os.environ.setdefault("SDL_AUDIODRIVER", "dummy")  # and for a sound card
-        os.environ.setdefault("MUJOCO_GL", "egl")  # Gymnasium would take GLFW, which needs a display
+        os.environ.setdefault("MUJOCO_GL", "egl")  # Gymnasium's default, GLFW, needs a display
     variant = variant._replace(env_kwargs={**(variant.env_kwargs or {}), "render_mode": mode})
     try:
         env = builder(name, 1, variant)[0]()
@@ -107,7 +108,7 @@ def rendered(agent: Agent, mode: str) -> AnyEnv:
         env.reset(seed=0)
         if mode == "rgb_array":
             _frame(env)
-    except BaseException as error:  # of pygame, OpenGL or the environment
+    except BaseException as error:  # from pygame, OpenGL or the environment
         env.close()
         if isinstance(error, KeyboardInterrupt | ConfigError):
             raise
@@ -117,13 +118,13 @@ def rendered(agent: Agent, mode: str) -> AnyEnv:
 
 
 def _follow(env: AnyEnv) -> None:
-    """Gymnasium 1.4 leaves a MuJoCo body that has a camera of its own out of sight: takes that camera."""
+    """Selects the MuJoCo model's own camera: Gymnasium 1.4 leaves a body that has one out of sight."""
     renderer = getattr(env.unwrapped, "mujoco_renderer", None)
     if renderer is None or renderer.camera_id != -1 or "trackbodyid" in (renderer.default_cam_config or {}):
         return
-    import mujoco  # installed where there is such a renderer
+    import mujoco  # present if there is such a renderer
 
-    renderer.camera_id = mujoco.mj_name2id(renderer.model, mujoco.mjtObj.mjOBJ_CAMERA, "track")  # −1: there is none
+    renderer.camera_id = mujoco.mj_name2id(renderer.model, mujoco.mjtObj.mjOBJ_CAMERA, "track")  # −1 if there is none
 
 
 def _remedy(env: AnyEnv) -> str:
@@ -133,14 +134,14 @@ def _remedy(env: AnyEnv) -> str:
 
 
 def show(agent: Agent, env: AnyEnv, showing: Showing, ended: Watch) -> None:
-    """Plays the episodes in an environment that renders by itself."""
+    """Plays the episodes in an environment that opens its own window."""
     for step, played in _steps(agent, env, showing):
         if _is_last(step):
             ended(played)
 
 
 def frames(agent: Agent, env: AnyEnv, showing: Showing, draw: Draw, ended: Watch) -> Iterator[Frame]:
-    """The frames of the episodes, drawn on: T + 1 of an episode of T steps."""
+    """Frames of the episodes after `draw`: T + 1 for an episode of T steps."""
     framed = _Framed(env)
     with closing(_steps(agent, framed, showing)) as steps:
         for step, played in steps:
@@ -151,7 +152,7 @@ def frames(agent: Agent, env: AnyEnv, showing: Showing, draw: Draw, ended: Watch
 
 
 def _steps(agent: Agent, env: AnyEnv, showing: Showing) -> Generator[tuple[EpisodeStep, Played]]:
-    """Every step, and the episode up to and with it."""
+    """Each step, with the return and length of its episode so far, the step included."""
     most = None if showing.max_steps is None else showing.max_steps * showing.episodes
     played = Played()
     with episode_player(agent, env, showing.episodes, showing.seed, Variant(), "sync", most) as player:
@@ -167,6 +168,6 @@ def _is_last(step: EpisodeStep) -> bool:
 
 
 def frames_per_second(env: AnyEnv) -> float:
-    """As the environment declares it; 30 where it does not, as in Gymnasium."""
+    """The environment's `render_fps`; 30 if it declares none, as in Gymnasium."""
     declared = env.metadata.get("render_fps")
     return float(declared) if isinstance(declared, int | float) and declared > 0 else 30.0

@@ -28,7 +28,7 @@ class Scored(Protocol):
 
 
 class Result(NamedTuple):
-    """A run on disk. summary: empty if the run is not finished."""
+    """A run on disk. summary: empty for an unfinished run."""
 
     directory: Path
     summary: dict[str, float]
@@ -66,7 +66,7 @@ def begun(runs: Iterable[Result]) -> list[Columns]:
 
 
 def read_columns(path: Path) -> Columns:
-    """A CSV file of numbers as columns; an empty cell is NaN. A last line without an end is still being written.
+    """Columns of a CSV file of numbers; an empty cell is NaN. An incomplete last line, still being written, is ignored.
 
     Raises ValueError if there are no rows, ConfigError if the first column is not `step`, or if a row does not hold a
     number for each column.
@@ -101,7 +101,7 @@ def _columns(path: Path, lines: Sequence[str]) -> Columns:
 
 
 def _numbers(line: str) -> list[float]:
-    """The cells of a row; [] if one is no number."""
+    """The cells of a row; [] if a cell is not a number."""
     try:
         return [float(cell) if cell else np.nan for cell in line.split(",")]
     except ValueError:
@@ -113,5 +113,5 @@ def write_json(path: Path, content: Mapping[str, object]) -> None:
 
 
 def with_ending(path: Path, ending: str) -> Path:
-    """Appends the ending, where `Path.with_suffix` would cut a name such as "rate-0.5" short."""
+    """Appends the ending; `Path.with_suffix` would cut a name such as "rate-0.5"."""
     return path.with_name(path.name + ending)

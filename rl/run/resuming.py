@@ -1,4 +1,4 @@
-"""A run that goes on from its directory: `python -m rl.train --resume RUN`."""
+"""Resumes a run from its directory: `python -m rl.train --resume RUN`."""
 
 from argparse import Namespace
 from collections.abc import Mapping
@@ -24,7 +24,7 @@ _MAY_CHANGE = ("total_timesteps", "engine", "keep", "log", "record_interval", *S
 
 
 def resume(args: Namespace, interrupt: Interrupt) -> Run:
-    """A run from its directory; only `_MAY_CHANGE` may change. Defers signals once it writes."""
+    """The resumed run; only the settings in `_MAY_CHANGE` may change. Defers signals before it writes."""
     given = _given(args)
     directory = cast(Path, args.resume)
     config = read_yaml(directory / "config.yaml")
@@ -50,7 +50,7 @@ def resume(args: Namespace, interrupt: Interrupt) -> Run:
     recorder = recorder_of(directory, agent, settings)
     if isinstance(recorder, Recorder):
         _load_recorder(recorder, recorded, content.path)
-        write_yaml(directory / "config.yaml", {key: chosen[key] for key in (*config, *chosen)})  # in the file's order
+        write_yaml(directory / "config.yaml", {key: chosen[key] for key in (*config, *chosen)})  # keeps its order
     sinks = sinks_of(directory, agent, settings)
     checkpoints = checkpoints_of(directory, agent, settings, recorder, goals)
     run = Run(directory, settings, agent, recorder, goals, sinks, checkpoints, f"{file}, from step {step:,}")
@@ -60,7 +60,7 @@ def resume(args: Namespace, interrupt: Interrupt) -> Run:
 
 
 def _given(args: Namespace) -> dict[str, str]:
-    """The settings that flags change. Raises ConfigError if anything else is given."""
+    """The settings given as flags. Raises ConfigError if anything else is given."""
     given = given_settings(args)
     others = (args.set or None, args.config, args.out, args.agent)
     if any(other is not None for other in others) or not given.keys() <= {*_MAY_CHANGE}:
@@ -71,11 +71,11 @@ def _given(args: Namespace) -> dict[str, str]:
 
 
 def _chosen(file: Path, config: Mapping[str, object], given: Mapping[str, str], agent: Agent) -> dict[str, object]:
-    """All settings of the run. Raises ConfigError if the file holds others than it was trained with."""
+    """All settings of the run. Raises ConfigError if the file differs from what the run was trained with."""
     kinds = (*registry.kinds(str(config.get("agent", "a2c"))), RunSettings)
     layers: list[tuple[str, Mapping[str, object]]] = [(str(file), config)]
     layers += [(flag_of(name), {name: text}) for name, text in given.items()]
-    chosen = setting_defaults(*kinds)  # for settings that did not exist when the run began
+    chosen = setting_defaults(*kinds)  # for settings added since the run began
     chosen |= merge_layers({"env": str, "agent": str, **setting_types(*kinds)}, layers)
     trained = {"env": agent.env, "agent": agent.name, **agent.settings}
     changed = [key for key, value in trained.items() if chosen.get(key) != value]
@@ -85,7 +85,7 @@ def _chosen(file: Path, config: Mapping[str, object], given: Mapping[str, str], 
 
 
 def _load_recorder(recorder: Recorder, state: dict[str, object], path: str) -> None:
-    """Raises CheckpointError, with the recorder closed, if the state of the checkpoint at path does not fit."""
+    """Raises CheckpointError and closes the recorder if the state of the checkpoint at `path` does not fit."""
     try:
         recorder.load_state_dict(state)
     except (Misfit, CheckpointError) as error:
@@ -96,7 +96,7 @@ def _load_recorder(recorder: Recorder, state: dict[str, object], path: str) -> N
 
 
 def _goals(settings: RunSettings, agent: Agent, content: Checkpoint) -> Goals:
-    """As a checkpoint left them."""
+    """Goals with the state of the checkpoint."""
     goals = Goals(settings, agent.worlds.reward_threshold)
     try:
         goals.load_extra(content.extra)

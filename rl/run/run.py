@@ -1,4 +1,4 @@
-"""A run while it trains: its directory, its checkpoints, and what is kept when it fails."""
+"""A run during training: its directory, its checkpoints, and what is saved when it fails."""
 
 import math
 import tempfile
@@ -27,7 +27,7 @@ from rl.run.terminal import Interrupt, RunFailed
 
 
 class Run(NamedTuple):
-    """A run that is ready to train, new or resumed."""
+    """A run that is ready to train; new or resumed."""
 
     directory: Path
     settings: RunSettings
@@ -36,42 +36,42 @@ class Run(NamedTuple):
     goals: Goals
     sinks: Sinks
     checkpoints: Checkpoints
-    source: str  # where the settings came from
+    source: str  # of the settings: a file, "defaults", or a checkpoint
 
     @property
     def checkpoint(self) -> Path:
-        """The file of a checkpoint at the current step."""
+        """Path of a checkpoint at the current step."""
         return self.checkpoints.path(self.agent)
 
     @property
     def first(self) -> bool:
-        """Whether this is the rank that records."""
+        """Whether this rank records."""
         return self.agent.loop.ranks.index == 0
 
     def save(self) -> None:
-        """Writes a checkpoint of the current step, and deletes the oldest; of all ranks together."""
+        """Writes a checkpoint of the current step and deletes the oldest; all ranks call it together."""
         self.checkpoints.save(self.agent)
 
     @property
     def _films(self) -> list[Hook]:
-        """They come before the checkpoints: a resumed run makes up for a film that was not finished."""
+        """Films come before the checkpoints: a resumed run makes an unfinished film again."""
         interval = self.settings.record_interval
         return [Films(self.directory, interval)] if interval else []
 
     def _save_interrupted(self) -> None:
-        """Writes a checkpoint unless there is one. Raises RunFailed, which says where else it is, if it cannot."""
-        if not self.agent.loop.ranks.alone:  # they saved together, or were cut off
+        """Writes a checkpoint if the step has none. If that fails, raises RunFailed, which says where one was saved."""
+        if not self.agent.loop.ranks.alone:  # the ranks saved together, or were cut off
             return
         try:
-            if not self.checkpoint.exists():  # one from the end of the iteration holds more than a new one could
+            if not self.checkpoint.exists():  # one from the end of the iteration has more in it
                 self.save()
         except (CheckpointError, OSError) as error:
             raise self.failure(error) from error
 
     def train(self, interrupt: Interrupt, others: Sequence[Hook]) -> None:
-        """Trains to `total_timesteps`, or to what stops it, and saves. others: hooks that come last.
+        """Trains to `total_timesteps` or an earlier stop, and saves a checkpoint. others: hooks that come last.
 
-        Raises KeyboardInterrupt after a signal, RunFailed if training fails; what was learned is saved then too.
+        Raises KeyboardInterrupt after a signal, RunFailed if training fails; a checkpoint is saved in both cases.
         """
         agent, total = self.agent, self.settings.total_timesteps
         if self.goals.ended is not None:
@@ -85,7 +85,7 @@ class Run(NamedTuple):
                 own = [self.recorder, *shown, interrupt, *self._films, *self.goals.hooks, self.checkpoints]
                 every = updates_per_row(self.settings.log_interval, agent.n_steps * agent.worlds.num_envs)
                 agent.learn(total - agent.loop.step, [*own, *others], log_interval=every)
-                interrupt.status = agent.loop.ranks.highest(interrupt.status)  # the signal may not have reached all yet
+                interrupt.status = agent.loop.ranks.highest(interrupt.status)  # it may not have reached every rank yet
                 self.save()
                 interrupt.deliver()
         except KeyboardInterrupt:
@@ -102,9 +102,9 @@ class Run(NamedTuple):
             print(f"{'note':>12}  {text}\n", flush=True)
 
     def failure(self, error: Exception) -> RunFailed:
-        """Saves a checkpoint if the parameters are finite, then writes the traceback, and says both.
+        """Saves a checkpoint if the parameters are finite, writes the traceback, and returns an error that names both.
 
-        Several ranks, of which one failed, can save nothing together: the newest checkpoint is kept.
+        If one of several ranks fails, they cannot save together: the newest checkpoint is kept.
         """
         ranks = self.agent.loop.ranks
         if not ranks.alone:
@@ -114,18 +114,18 @@ class Run(NamedTuple):
                 f"rank {ranks.index} of {ranks.count}: {error}; go on from the newest checkpoint by: {again}"
             )
         kept, report = self._keep(), write_report(self.directory, error)
-        with suppress(OSError):  # rows that cannot be written, which may be the failure itself
+        with suppress(OSError):  # writing the rows may be what failed
             self.recorder.close()
         return RunFailed(f"{str(error) or type(error).__name__} (step {self.agent.loop.step:,}; kept {kept}; {report})")
 
     def _keep(self) -> str:
-        """Saves a checkpoint: in the run, or else beside it or in a temporary folder. Returns what was kept."""
+        """Saves a checkpoint in the run, else beside it, else in a temporary folder. Returns what was saved, where."""
         parameters = [p for network in self.agent.networks for p in network.parameters()]
         if not all(bool(torch.isfinite(p).all()) for p in parameters):
             return "no checkpoint, since the parameters are not finite"
         kept, problem = f"a checkpoint at step {self.agent.loop.step:,}", ""
         try:
-            if not self.checkpoint.exists():  # one from the end of the iteration holds more than a new one could
+            if not self.checkpoint.exists():  # one from the end of the iteration has more in it
                 self.save()
             return kept
         except (CheckpointError, OSError) as unsaved:
@@ -137,7 +137,7 @@ class Run(NamedTuple):
         return f"no checkpoint: {problem}"
 
     def print_header(self) -> None:
-        """Prints a summary of the run before training, and compiles what it needs."""
+        """Prints the run's summary before training, and compiles the kernels."""
         agent = self.agent
         batch = f"{agent.n_steps} × {agent.worlds.total_envs} steps per update"
         lines = {"agent": agent.name, **agent.describe(), "batch": batch}
@@ -151,7 +151,7 @@ class Run(NamedTuple):
         print(flush=True)
 
     def _cut_off(self) -> str:
-        """When the final evaluations cut off episodes; '' if they do not."""
+        """Says when the final evaluations cut off episodes; '' if they do not."""
         episodes, most = self.settings.eval_episodes, self.settings.eval_max_steps
         cutoff = cutoff_of(self.agent.worlds, episodes, most)
         if cutoff == math.inf:
@@ -162,7 +162,7 @@ class Run(NamedTuple):
 
 
 def write_report(directory: Path, error: Exception) -> str:
-    """Writes the traceback of an error to `error.txt`. Returns where it is, or why it could not be written."""
+    """Writes an error's traceback to `error.txt`. Returns its path, or why it could not be written."""
     report = directory / "error.txt"
     try:
         write_text(report, "".join(traceback.format_exception(error)))

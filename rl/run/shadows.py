@@ -1,4 +1,4 @@
-"""Folders of the user's that hide packages of ours. This file imports nothing of ours, since nothing might be found."""
+"""Detects user folders that hide our packages. This file imports none of ours, since they may not be found."""
 
 import sys
 from importlib.util import find_spec
@@ -8,9 +8,9 @@ _OURS = Path(__file__).resolve().parents[2]
 
 
 def refuse_shadows() -> None:
-    """Ends a command in one line, with status 2, if Python would import another `agents` or `envs` than ours.
+    """Exits with status 2 and a one-line error if Python would import an `agents` or `envs` that is not ours.
 
-    Elsewhere raises ImportError.
+    Raises ImportError if not called from `python -m`.
     """
     for name in ("agents", "envs"):
         found = find_spec(name)

@@ -1,4 +1,4 @@
-"""A sheet of text, bars and curves, drawn by Pillow from top to bottom: a tenth of the time that matplotlib takes."""
+"""A sheet of text, bars and curves, drawn from top to bottom with Pillow: ten times faster than matplotlib."""
 
 from collections.abc import Sequence
 from functools import cache
@@ -11,29 +11,29 @@ from PIL import Image, ImageDraw, ImageFont
 PAPER, INK, GRAY, FAINT = "#ffffff", "#1a1a1a", "#6b6b6b", "#e4e4e4"
 LINE = 20  # pixels from one line of text to the next
 _MARGIN = 14
-_FINE = 2  # everything is drawn this many times larger, then reduced, since Pillow's lines are not smooth
+_FINE = 2  # drawn at twice the size, then reduced, since Pillow does not smooth lines
 
 
 class Bar(NamedTuple):
-    """A bar from `low` to `high` between a label and a number; positions in [0, 1]."""
+    """A bar from `low` to `high`, both in [0, 1], between a label and a number."""
 
     label: str
     number: str
     low: float
     high: float
-    mark: float | None  # a tick
+    mark: float | None  # position of a tick
     strong: bool
 
 
 @cache
 def _font(size: int) -> ImageFont.FreeTypeFont:
-    from matplotlib import get_data_path  # ships DejaVu Sans, which has Greek letters
+    from matplotlib import get_data_path  # DejaVu Sans, which has Greek letters, ships with matplotlib
 
     return ImageFont.truetype(str(Path(get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf"), size * _FINE)
 
 
 class Sheet:
-    """y: where the next line begins, in pixels."""
+    """y: top of the next line, in pixels."""
 
     def __init__(self, width: int, height: int) -> None:
         self.width, self.height, self.y = width, height, _MARGIN
@@ -43,13 +43,13 @@ class Sheet:
 
     @property
     def left(self) -> int:
-        """Pixels below the last line, to the margin."""
+        """Pixels between the last line and the bottom margin."""
         return self.height - _MARGIN - self.y
 
     def image(self, height: int) -> Image.Image:
-        """The sheet, scaled to a height in pixels."""
+        """The sheet, scaled to this height in pixels."""
         if height == self.height:
-            return self._image.reduce(_FINE)  # a tenth of the time
+            return self._image.reduce(_FINE)  # ten times faster than resizing
         return self._image.resize((round(self.width * height / self.height), height), Image.Resampling.LANCZOS)
 
     def skip(self, pixels: int) -> None:
@@ -61,7 +61,7 @@ class Sheet:
         self.y += LINE
 
     def bar(self, bar: Bar, color: str, strong: str) -> None:
-        """strong: the color of a strong bar and of the tick."""
+        """strong: the color of the tick, and of a strong bar."""
         begin, end = _MARGIN + 34, self.width - _MARGIN - 92
         at = [begin + (end - begin) * min(max(x, 0.0), 1.0) for x in (bar.low, bar.high)]
         self._write(_MARGIN, bar.label, "la", INK, 12)
@@ -74,7 +74,7 @@ class Sheet:
         self.y += LINE
 
     def curve(self, title: str, values: Sequence[float], color: str, height: int, points: int) -> None:
-        """The latest value, and a curve of at most `points` values, which has zero on its axis."""
+        """The latest value as text, and a curve of at most `points` values; its axis includes zero."""
         self.text(title, f"{values[-1]:+.3g}" if values else "")
         low, high = min(0.0, *values, 0.0), max(0.0, *values, 0.0)
         span = (high - low) or 1.0

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM, and exit statuses. This file imports nothing of ours, so that it is loaded first."""
+"""Ctrl-C, SIGTERM and exit statuses. This file imports none of ours, so that it loads first."""
 
 import os
 import signal
@@ -15,11 +15,11 @@ INTERRUPTED, TERMINATED = 128 + signal.SIGINT, 128 + signal.SIGTERM  # exit stat
 
 
 class Terminated(KeyboardInterrupt):
-    """SIGTERM, which ends a command as Ctrl-C does, but for its exit status."""
+    """SIGTERM: ends a command as Ctrl-C does, with its own exit status."""
 
 
 def stop(number: int, frame: FrameType | None = None) -> NoReturn:
-    """A handler of both signals. Raises KeyboardInterrupt, or Terminated."""
+    """Handler of both signals. Raises KeyboardInterrupt or Terminated."""
     raise Terminated if number == signal.SIGTERM else KeyboardInterrupt
 
 
@@ -28,7 +28,7 @@ def status_of(stopped: KeyboardInterrupt) -> int:
 
 
 def exit_on_interrupt() -> None:
-    """From here to `raise_on_interrupt`, Ctrl-C ends the process in one line. A parent that ignores Ctrl-C decides."""
+    """Until `raise_on_interrupt`, Ctrl-C ends the process with one line, unless the parent process ignores Ctrl-C."""
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, _exit)
 
@@ -36,7 +36,7 @@ def exit_on_interrupt() -> None:
 def raise_on_interrupt() -> None:
     """From here on, Ctrl-C raises KeyboardInterrupt again, and SIGTERM raises Terminated.
 
-    Python cannot raise them while it closes a generator or frees an object: then they are raised a moment later.
+    Python drops an exception raised while it closes a generator or frees an object; the signal is then sent again.
     """
     sys.unraisablehook = _raise_later
     if signal.getsignal(signal.SIGINT) is _exit:
@@ -46,7 +46,7 @@ def raise_on_interrupt() -> None:
 
 
 def _raise_later(lost: "UnraisableHookArgs", moment: float = 0.01) -> None:
-    """`sys.unraisablehook`. A handler other than these two has noted the signal, so that it is not lost."""
+    """A `sys.unraisablehook` that sends a dropped signal again. Any handler other than these two has recorded it."""
     if not isinstance(lost.exc_value, KeyboardInterrupt):
         sys.__unraisablehook__(lost)
         return
@@ -56,13 +56,13 @@ def _raise_later(lost: "UnraisableHookArgs", moment: float = 0.01) -> None:
 
 
 def ignore() -> None:
-    """Lets a command end in peace: a second Ctrl-C, while it says that it was interrupted, would print a traceback."""
+    """Ignores further signals: a second Ctrl-C, while the command reports the first, would print a traceback."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
 
 
 def _exit(number: int, frame: FrameType | None) -> NoReturn:
-    """Without an exception, which the import of a library might catch."""
+    """Exits without an exception, which a library might catch during its import."""
     with suppress(OSError):  # standard error may be closed
         os.write(2, b"interrupted\n")
     os._exit(INTERRUPTED)

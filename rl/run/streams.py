@@ -1,4 +1,4 @@
-"""Standard output and standard error that never end a command, whatever becomes of them."""
+"""Makes standard output and standard error safe: writing to them never ends a command."""
 
 import io
 import os
@@ -15,11 +15,11 @@ if TYPE_CHECKING:
 
 
 def protect_streams() -> None:
-    """Writes to both streams then never raise: what cannot be written is dropped, or escaped as "→" in ASCII is.
+    """From here on, writing to either stream never raises: unencodable characters are escaped, failed writes dropped.
 
-    A warning becomes one line.
+    A warning is printed as one line.
     """
-    while (fd := os.open(os.devnull, os.O_RDWR)) <= 2:  # takes the places of closed streams, which files would take
+    while (fd := os.open(os.devnull, os.O_RDWR)) <= 2:  # keeps opened files from taking the places of closed streams
         os.set_inheritable(fd, True)
     os.close(fd)
     sys.stdout, sys.stderr = _protected(sys.stdout), _protected(sys.stderr)
@@ -29,7 +29,7 @@ def protect_streams() -> None:
 def _one_line(
     message: Warning | str, category: type[Warning], filename: str, lineno: int, line: str | None = None
 ) -> str:
-    """A warning as a command shows it; where it comes from only if it is not of ours."""
+    """A warning as commands print it, with its location only if it is not ours."""
     ours = issubclass(category, ConfigWarning | EnvironmentWarning)
     return (
         f"warning: {' '.join(str(message).split())}{'' if ours else f' ({category.__name__}, {filename}:{lineno})'}\n"
@@ -37,7 +37,7 @@ def _one_line(
 
 
 def _protected(stream: TextIO | None) -> TextIO:
-    if stream is None:  # closed when Python started
+    if stream is None:  # was closed when Python started
         return open(os.devnull, "w", encoding="utf-8")
     if not isinstance(stream, io.TextIOWrapper):
         return stream
@@ -52,11 +52,11 @@ def _protected(stream: TextIO | None) -> TextIO:
 
 
 class _Lossy(io.FileIO):
-    """Drops what cannot be written: the disk is full, the terminal was closed, the reader has gone (`| head`)."""
+    """Drops data that cannot be written: full disk, closed terminal, or a reader that has ended (`| head`)."""
 
     def write(self, data: "ReadableBuffer", /) -> int:
         with suppress(OSError):
             written = super().write(data)
-            if written is not None:  # it is None if writing would have to wait
+            if written is not None:  # None: writing would block
                 return written
         return memoryview(data).nbytes

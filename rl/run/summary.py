@@ -1,4 +1,4 @@
-"""What a finished run leaves: final evaluations, `summary.json` and the figure."""
+"""What a finished run writes: final evaluations, `summary.json` and the figure."""
 
 import time
 from collections.abc import Mapping
@@ -26,9 +26,9 @@ def write_summary(
     directory: Path, agent: Agent, name: str, engine: str, recorder: Recorder, settings: RunSettings, start: float,
     training: Mapping[str, object],
 ) -> FinalResults:  # fmt: skip
-    """Evaluates the agent; writes `learning_curve.png`, and last `summary.json`, which marks the run as finished.
+    """Evaluates the agent, writes `learning_curve.png`, then `summary.json`, which marks the run as finished.
 
-    start: `time.perf_counter` at the start. training: what else the summary says of it.
+    start: `time.perf_counter` at the start. training: further entries of the summary, about training.
     """
     loop, threshold = agent.loop, agent.loop.worlds.reward_threshold
     recorder.flush(loop.step, loop.iteration, loop.seconds)
@@ -38,7 +38,7 @@ def write_summary(
             agent, settings.eval_episodes, loop.seed, settings.eval_max_steps, watch
         )
     figure = learning_curve(directory, str(agent.env), name, loop.seed, threshold)
-    (directory / "error.txt").unlink(missing_ok=True)  # of an earlier attempt
+    (directory / "error.txt").unlink(missing_ok=True)  # from an earlier attempt
     summary: dict[str, object] = {
         "env": agent.env,
         "agent": name,

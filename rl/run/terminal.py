@@ -1,4 +1,4 @@
-"""What the commands share: arguments that fail in one line, exit statuses, and Ctrl-C that loses nothing."""
+"""Shared by the commands: arguments with one-line errors, exit statuses, and a Ctrl-C that loses nothing."""
 
 import argparse
 import os
@@ -27,30 +27,30 @@ from rl.run.streams import protect_streams
 DONE, FAILED, USAGE = 0, 1, 2
 _STOPS = (signal.SIGINT, signal.SIGTERM)
 _MAX_SEEDS = 10_000
-_GRACE = 5  # seconds that an iteration gets to end after Ctrl-C, before it is cut off
+_GRACE = 5  # seconds until Ctrl-C cuts an iteration off
 
 
 class RunFailed(RuntimeError):
-    """Training could not go on; the message says why and what was kept."""
+    """Training cannot continue; the message says why and what was saved."""
 
 
 MISTAKES = (ConfigError, EnvironmentUsageError, CheckpointError)
 FAILURES = (RunFailed, EnvironmentFailure, OSError)
-ANTICIPATED = (*MISTAKES, *FAILURES)  # what a command says in one line
+ANTICIPATED = (*MISTAKES, *FAILURES)  # reported in one line, without a traceback
 
 
 def at_least(least: int, most: int = 1_000_000) -> Callable[[str], int]:
-    """Returns an argument type: whole numbers between these, both included."""
+    """An argument type: integers from `least` to `most`, both included."""
     return lambda text: cast(int, _converted(text, Annotated[int, Range(least, most)]))
 
 
 def parse_seed(text: str) -> int:
-    """An argument type: seeds."""
+    """An argument type: a seed."""
     return cast(int, _converted(text, Seed))
 
 
 def number(text: str) -> float:
-    """An argument type: finite numbers."""
+    """An argument type: a finite number."""
     return cast(float, _converted(text, float))
 
 
@@ -97,7 +97,7 @@ def file_path(text: str) -> Path:
 
 
 def name_imports(read: Checkpoint) -> None:
-    """Prints what loading a checkpoint imports, before it is imported."""
+    """Prints the modules that loading a checkpoint will import."""
     named = read.imports()
     if named:
         print(f"{'imports':>12}  {', '.join(named)}", flush=True)
@@ -114,7 +114,7 @@ class Parser(argparse.ArgumentParser):
         return [flag for action in self._actions for flag in action.option_strings]
 
     def command(self, argv: Sequence[str]) -> str:
-        """The command as a shell takes it."""
+        """The command line, quoted for a shell."""
         return shlex.join(["python", "-m", self.prog, *argv])
 
     def add_seeds(self, default: str | None, meaning: str) -> None:
@@ -136,14 +136,14 @@ class Parser(argparse.ArgumentParser):
         self.add_argument("--results", type=Path, default=default, metavar="DIR", help=f"parent of {what} ({default})")
 
     def error(self, message: str) -> NoReturn:
-        message = re.sub(r"^argument (--\S+): (?=must |takes |is the )", r"\1 ", message)  # of the types above
+        message = re.sub(r"^argument (--\S+): (?=must |takes |is the )", r"\1 ", message)  # messages of the types above
         words = message.removeprefix("unrecognized arguments: ")
         hint = "" if words == message else self._hint((words.split() or [""])[0].partition("=")[0])
         raise ConfigError(f"{message}{hint or f' (see python -m {self.prog} --help)'}")
 
     def _hint(self, word: str) -> str:
-        """How to write a setting that is not a flag of this command, or the nearest flag."""
-        from agents import registry  # these import PyTorch, and not every command does
+        """How to give a setting that is not a flag of this command, or the nearest flag."""
+        from agents import registry  # imports PyTorch, which not every command needs
         from agents.settings.run import RunSettings
 
         name = word.removeprefix("--").replace("-", "_")
@@ -154,7 +154,7 @@ class Parser(argparse.ArgumentParser):
 
 
 def run(main: Callable[[list[str]], int]) -> NoReturn:
-    """Runs a command: 0 done; 2 usage or configuration; 1 failure; 130 after Ctrl-C, 143 after SIGTERM.
+    """Runs a command and exits: 0 done; 1 failure; 2 usage or configuration; 130 after Ctrl-C; 143 after SIGTERM.
 
     Errors are one line on stderr.
     """
@@ -179,11 +179,11 @@ def _say(status: int, error: Exception) -> int:
 
 
 class Interrupt(Hook):
-    """Ctrl-C and SIGTERM while a command trains. `status`: the exit status of the signal that came, 0 before.
+    """Handles Ctrl-C and SIGTERM while a command trains. `status`: exit status of the first signal, 0 before it.
 
-    A signal raises KeyboardInterrupt on the spot; from `defer` to `deliver` not before `deliver`, where the state is
-    whole. There it is a hook that ends training after the iteration, a second signal raises on the spot, and so does
-    the first after five seconds (of an environment that hangs).
+    A signal raises KeyboardInterrupt at once, except between `defer` and `deliver`: there the first signal ends
+    training after the current iteration, and `deliver` raises. A second signal raises at once; so does the first one if
+    `deliver` is not reached within five seconds, for instance because an environment hangs.
     """
 
     def __init__(self) -> None:
@@ -235,7 +235,7 @@ def _cancel_alarm() -> None:
 
 @contextmanager
 def evaluation_bar(episodes: int) -> Iterator[Callable[[int, int], None]]:
-    """Yields the `watch` of an evaluation: shows the episodes that have ended, and the steps, which always go on."""
+    """Yields a `watch` for an evaluation, which shows the finished episodes and the steps taken."""
     with tqdm(total=episodes, desc="evaluating", unit=" episodes", disable=None, leave=False) as bar:
         shown = time.monotonic()
 

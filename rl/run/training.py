@@ -1,4 +1,4 @@
-"""Trains one agent from a command line: `python -m rl.train`, and the workers of commands that train many."""
+"""Trains one agent from a command line: `python -m rl.train`, and the workers of commands that train many runs."""
 
 import os
 import sys
@@ -30,7 +30,7 @@ from rl.run.terminal import DONE, Interrupt, Parser, RunFailed
 
 
 def main(argv: list[str], hooks: Sequence[Hook] = ()) -> int:
-    """Trains, evaluates and summarizes a new or resumed run. Returns the exit status. hooks: beside the run's own."""
+    """Trains, evaluates and summarizes a new or resumed run. Returns the exit status. hooks: added to the run's own."""
     start = time.perf_counter()
     args = _parser(argv).parse_args(argv)
     if args.list:
@@ -65,7 +65,7 @@ def _parser(argv: list[str]) -> Parser:
         help="environment: CartPole-v1, ALE/Pong-v5, module:Env-v0, module:Class or file.py:Class",
     )  # fmt: skip
     parser.add_argument("--agent", metavar="A", help=f"{', '.join(registry.NAMES)}, or module:Class (default a2c)")
-    parser.add_argument("--config", type=Path, metavar="FILE", help="YAML settings; replaces the recipe that ships")
+    parser.add_argument("--config", type=Path, metavar="FILE", help="YAML settings, used instead of the shipped recipe")
     parser.add_argument(
         "--set", action="append", default=[], metavar="KEY=VALUE", help="a setting, as in a file; may be repeated"
     )
@@ -77,8 +77,8 @@ def _parser(argv: list[str]) -> Parser:
 
 
 def _begin(args: Namespace, interrupt: Interrupt) -> Run:
-    """A new run. Its directory is created last, so that a mistake leaves nothing behind, and with a first checkpoint,
-    so that the run can be resumed whenever it is stopped. Defers signals from there on."""
+    """A new run. Its directory is created after everything is checked, so that a mistake leaves nothing behind; a first
+    checkpoint is saved at once, so that the run can always be resumed. Defers signals once the directory is created."""
     if args.env is None:
         raise ConfigError("name an environment, such as CartPole-v1: python -m rl.train CartPole-v1")
     name = args.agent or "a2c"
@@ -101,7 +101,7 @@ def _begin(args: Namespace, interrupt: Interrupt) -> Run:
     try:
         run.save()
     except BaseException:
-        with suppress(OSError):  # the header of a table, on a full disk
+        with suppress(OSError):  # writing the table header, if the disk is full
             recorder.close()
         raise
     return run
@@ -109,7 +109,7 @@ def _begin(args: Namespace, interrupt: Interrupt) -> Run:
 
 @contextmanager
 def _quiet(ranks: Ranks) -> Iterator[None]:
-    """The first rank alone prints."""
+    """Only the first rank prints."""
     with open(os.devnull, "w") as nothing, redirect_stdout(sys.stdout if ranks.index == 0 else nothing):
         yield
 
@@ -125,7 +125,7 @@ def _finish(run: Run, start: float) -> None:
             run.goals.summary(agent.loop.stopped),
         )  # fmt: skip
     except Exception as error:
-        if isinstance(error.__cause__, KeyboardInterrupt):  # wrapped by Python 3.11 where a class is made
+        if isinstance(error.__cause__, KeyboardInterrupt):  # Python 3.11 wraps errors raised during class creation
             raise error.__cause__ from None
         again = f"python -m rl.train --resume {directory}"
         raise RunFailed(f"after training: {run.failure(error)}; complete the run with: {again}") from error

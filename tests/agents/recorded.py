@@ -1,4 +1,4 @@
-"""Demonstrations made by hand: episodes of one length, each of which terminates, in an `.npz`."""
+"""Handmade demonstrations: terminating episodes of equal length, in an `.npz`."""
 
 from pathlib import Path
 
@@ -12,7 +12,7 @@ def made(
     path: Path, env_id: str, obs: NDArray[np.generic], action: NDArray[np.generic], length: int = 1,
     legal: NDArray[np.bool_] | None = None,
 ) -> str:  # fmt: skip
-    """The file. obs: [M, …]; action: [M] or [M, A]; M a multiple of length."""
+    """Writes and returns the file. obs: [M, …]; action: [M] or [M, A]; M a multiple of length."""
     first = np.arange(len(obs)) % length == 0
     terminated = np.roll(first, -1)
     following = np.where(terminated.reshape(-1, *[1] * (obs.ndim - 1)), obs, np.roll(obs, -1, 0))

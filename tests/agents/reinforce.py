@@ -1,4 +1,4 @@
-"""REINFORCE with a baseline, written as a user would: an algorithm from outside the package."""
+"""REINFORCE with a baseline, as a user might write it outside of the package."""
 
 from dataclasses import dataclass
 
@@ -16,7 +16,7 @@ from agents.settings.values import ConfigError
 
 @dataclass(eq=False)
 class Reinforce(Algorithm):
-    """∇ ln π(a|s) (G − V(s)), G the discounted return within the rollout. For Discrete actions."""
+    """∇ ln π(a|s) (G − V(s)), where G is the discounted return within the rollout. For Discrete actions."""
 
     learning_rate: float = 5e-3
     gamma: float = 0.99

@@ -1,4 +1,4 @@
-"""The import: `from agents import A2C`, on the same loop as the command."""
+"""`from agents import A2C`: uses the same loop as the command."""
 
 from collections.abc import Callable
 from functools import partial
@@ -80,7 +80,7 @@ def test_training_never_overshoots(total: int, n_steps: int, taken: int) -> None
     ],
 )
 def test_resume_is_exact(env_id: str, settings: dict[str, object], tmp_path: Path) -> None:
-    """1,000 steps, a file, 1,000 more: the same agent as 2,000 at once."""
+    """1,000 steps, a file, and 1,000 more steps equal 2,000 steps at once."""
     straight = A2C(env_id, num_envs=4, **settings).learn(2000)  # type: ignore[arg-type]
     path = A2C(env_id, num_envs=4, **settings).learn(1000).save(tmp_path / "half")  # type: ignore[arg-type]
     resumed = A2C.load(path)
@@ -186,7 +186,7 @@ def test_policy_shift_stays_within_its_bound(bound: float) -> None:
 
 
 class Fragile(gym.Wrapper):  # type: ignore[type-arg]
-    """Raises once, in the middle of a rollout."""
+    """Raises once, in mid-rollout."""
 
     def __init__(self) -> None:
         super().__init__(gym.make("CartPole-v1", max_episode_steps=10))
@@ -262,7 +262,7 @@ def test_identical_runs_save_identical_bytes(
     for name in "ab":
         agent = A2C(env, seed=3, num_envs=2, backend=backend, engine="torch", **kwargs).learn(40)
         assert agent.worlds.resume == "state"
-        agent.loop.seconds = 0.0  # the only clock in the file
+        agent.loop.seconds = 0.0  # the only clock time in the file
         saved.append(agent.save(tmp_path / name).read_bytes())
         agent.worlds.close()
     assert saved[0] == saved[1]

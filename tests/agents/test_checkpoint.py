@@ -1,4 +1,4 @@
-"""Checkpoints come back as they went in, or are refused; a failed write changes nothing."""
+"""Checkpoints are read back as written, or refused; a failed write changes nothing."""
 
 import os
 import pickle
@@ -86,7 +86,7 @@ def test_truncated_file_is_refused(path: Path, share: float) -> None:
 
 
 def assert_flip_is_harmless(path: Path, position: int, mask: int) -> None:
-    """Some bytes, padding and dates, carry nothing: then the content must be intact."""
+    """Some bytes, such as padding and dates, are unused; then the content must be intact."""
     damaged = bytearray(path.read_bytes())
     damaged[position] ^= mask
     path.write_bytes(damaged)
@@ -184,7 +184,7 @@ def test_newest(tmp_path: Path) -> None:
 
 
 def test_equal_content_gives_equal_files(tmp_path) -> None:
-    """Whether or not two texts are one object, or two tensors lie in one memory."""
+    """Regardless of whether two texts are one object, or two tensors share memory."""
     word, memory = "generators", torch.arange(6.0)
     checkpoint.save(tmp_path / "a.pt", {"x": [word, word], "y": memory[:3], "z": memory[3:].reshape(1, 3).T})
     other = "".join(list(word))

@@ -1,4 +1,4 @@
-"""Copies of an agent, by copy.deepcopy and pickle, train on as the original does, and share nothing with it."""
+"""Copies of an agent, by copy.deepcopy and pickle, train like the original and share nothing with it."""
 
 import copy
 import pickle

@@ -1,4 +1,4 @@
-"""The device of the torch engine. Tests marked `cuda` need one: elsewhere they are deselected."""
+"""The device of the torch engine. Tests marked `cuda` are deselected if there is no CUDA device."""
 
 from pathlib import Path
 

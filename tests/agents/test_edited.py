@@ -1,4 +1,4 @@
-"""A network module or an algorithm that was edited after training: one line, whatever no longer fits."""
+"""A network module or algorithm edited after training gives a one-line error, whatever no longer fits."""
 
 import importlib
 import sys
@@ -42,7 +42,7 @@ EDITS = {
 
 
 def write(folder: Path, text: str) -> None:
-    """Writes the module, as a new process would import it."""
+    """Writes the module and makes Python import it anew."""
     (folder / "edited_net.py").write_text(text)
     sys.modules.pop("edited_net", None)
     importlib.invalidate_caches()
@@ -51,7 +51,7 @@ def write(folder: Path, text: str) -> None:
 @pytest.mark.parametrize("edit", EDITS)
 def test_an_edited_network(edit: str, command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.setattr(sys, "dont_write_bytecode", True)  # two edits within a second look the same to Python
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)  # Python cannot tell edits within one second apart
     write(tmp_path, MODULE)
     argv = ["--total-timesteps", "64", "--set", "network=edited_net:Net", "--set", "eval_episodes=1"]
     assert command(rl.train, "CartPole-v1", *argv, "--out", tmp_path)[0] == 0

@@ -1,4 +1,4 @@
-"""The entropy coefficient that adapts to a target entropy."""
+"""The entropy coefficient adapts to a target entropy."""
 
 import math
 
@@ -27,9 +27,9 @@ def test_the_coefficient_rises_below_its_target_and_falls_above(target: float | 
 
 @pytest.mark.parametrize(("ent_coef", "without"), [(1.5, 0.52), (0.15, 0.04)])
 def test_the_entropy_is_held_from_either_side(ent_coef: float, without: float) -> None:
-    """One state, two actions, rewards ±1: mean entropy of updates 900 to 1,200 within 0.12 of the target 0.3.
+    """One state, two actions, rewards ±1: the mean entropy of updates 900 to 1,200 is within 0.12 of the target 0.3.
 
-    Of seeds 0 to 3: 0.27 to 0.31 from above, 0.20 to 0.26 from below; without a target 0.50 to 0.54 and 0.03 to 0.06.
+    Seeds 0 to 3: 0.27 to 0.31 from above, 0.20 to 0.26 from below; without a target, 0.50 to 0.54 and 0.03 to 0.06.
     """
     settings: dict[str, object] = {"num_envs": 8, "learning_rate": 3e-3, "net_arch": (16,), "ent_coef": ent_coef}
     held = train(make("envs.probes:ActionReward-v0", target_entropy=0.3, **settings), 1200)["train/entropy"][900:]
@@ -39,16 +39,16 @@ def test_the_entropy_is_held_from_either_side(ent_coef: float, without: float) -
 
 
 def test_the_entropy_of_cart_pole_is_held() -> None:
-    """Mean entropy of updates 450 to 750 within 0.12 of the target 0.5; seeds 0 to 3 gave 0.51 to 0.55."""
+    """The mean entropy of updates 450 to 750 is within 0.12 of the target 0.5; seeds 0 to 3 gave 0.51 to 0.55."""
     metrics = train(make(num_envs=16, n_steps=5, target_entropy=0.5, ent_coef=0.05), 750)
     assert abs(metrics["train/entropy"][450:].mean() - 0.5) < 0.12
     rises = np.diff(metrics["train/ent_coef"]) > 0
-    assert (rises == (metrics["train/entropy"][:-1] < 0.5)).mean() > 0.99  # but for float32
+    assert (rises == (metrics["train/entropy"][:-1] < 0.5)).mean() > 0.99  # up to float32
 
 
 @pytest.mark.parametrize(("target", "rises"), [(-0.5, True), (-2.0, False)])
 def test_gaussian_entropies_may_be_negative(target: float, rises: bool) -> None:
-    """An entropy of −1.08 nats at first."""
+    """The initial entropy is −1.08 nats."""
     settings: dict[str, object] = {"log_std_init": -2.5, "normalize_rewards": True, "learning_rate": 3e-3}
     metrics = train(make("Pendulum-v1", target_entropy=target, ent_coef=0.05, **settings), 200)
     assert metrics["train/entropy"][0] == pytest.approx(0.5 * (1 + math.log(2 * math.pi)) - 2.5, abs=1e-5)

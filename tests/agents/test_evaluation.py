@@ -1,4 +1,4 @@
-"""Whole episodes, assigned beforehand, and an agent that is left as it was."""
+"""Evaluation: complete episodes assigned in advance, and an unchanged agent."""
 
 import gymnasium as gym
 import numpy as np
@@ -12,7 +12,7 @@ from agents.evaluation import evaluate, evaluate_both, evaluate_still, has_unifo
 from envs import Variant, make
 from tests.toys import Counter, Idle, Numbered, OneOrNineteen, numbered, same_step
 
-pytestmark = pytest.mark.filterwarnings("ignore:.*share an object, therefore:UserWarning")  # as the probes do
+pytestmark = pytest.mark.filterwarnings("ignore:.*share an object, therefore:UserWarning")  # in the probes
 CHOICE = "envs.probes:ActionReward-v0"
 
 
@@ -29,7 +29,7 @@ def twenty(build=OneOrNineteen):
 
 
 def first_to_end(worlds, episodes):
-    """Returns of the first episodes to end: the estimate that favors short ones."""
+    """Returns of the first episodes to end: an estimate that favors short episodes."""
     finished = []
     worlds.reset()
     while len(finished) < episodes:
@@ -165,7 +165,7 @@ def test_with_a_time_limit_nothing_is_cut_off(env, monkeypatch):
 
 @pytest.mark.parametrize("env", ["envs.probes:TimeLimit-v0", "tests.toys:Counter-v0"])
 def test_a_bound_on_the_steps_is_shared_equally_by_the_episodes(env):
-    kwargs = {"length": None} if "Counter" in env else None  # endless; the other ends after 5 steps
+    kwargs = {"length": None} if "Counter" in env else None  # endless; the other environment ends after 5 steps
     result = evaluate(Idle(), env, 6, variant=Variant(env_kwargs=kwargs), max_steps=20)
     assert (result.lengths.tolist(), result.cut) == ([3] * 6, 6)
     assert "; 6 cut off after 3 steps)" in str(result)
@@ -200,7 +200,7 @@ def test_nothing_is_uniform_over_bounds_that_single_precision_cannot_hold() -> N
 
 
 def above_zero(env):
-    """A wrapper after which actions are at least ¼."""
+    """A wrapper that raises actions to at least ¼."""
     return gym.wrappers.TransformAction(env, lambda action: action, spaces.Box(0.25, 1.0, (1,), np.float32))
 
 
@@ -213,7 +213,7 @@ def test_standing_still_is_the_action_nearest_to_zero_or_the_best_constant_one()
     assert evaluate_still(target, 5).returns.tolist() == [-0.25] * 5
     above = Variant(wrappers=(f"{__name__}:above_zero",))
     assert evaluate_still(target, 5, variant=above).returns.tolist() == [-0.0625] * 5
-    assert evaluate_still("envs.probes:ShiftedAction-v0", 5).returns.tolist() == [1.0] * 5  # of −1, 0, 1
+    assert evaluate_still("envs.probes:ShiftedAction-v0", 5).returns.tolist() == [1.0] * 5  # of the actions −1, 0, 1
     several = Variant(wrappers=(f"{__name__}:two_choices",))
     assert evaluate_still("envs.probes:ActionReward-v0", 5, variant=several) is None
 

@@ -1,8 +1,8 @@
-"""The experiments of docs/extending.md: short, accepted by mypy, and right where theory says what they must equal.
+"""The experiments of docs/extending.md: short, accepted by mypy, and equal to what theory predicts.
 
-mypy accepts the examples of docs/hooks.md, too.
+mypy also accepts the examples of docs/hooks.md.
 
-`test_agent.py` runs them, as every example of the documents.
+`test_agent.py` runs them, like every example in the documents.
 """
 
 import re
@@ -45,7 +45,7 @@ def rollout_of(agent: A2C, steps: int = 24) -> Rollout:
 
 
 def moved(agent: A2C) -> A2C:
-    """The agent after its policy moved away from the one that acts."""
+    """The agent after its policy has moved away from the policy that acted."""
     with torch.no_grad():
         agent.policy.net[-1].bias += torch.tensor([0.5, -0.5])
     return agent
@@ -81,7 +81,7 @@ def test_v_trace_on_policy_is_gae() -> None:
 
 
 def test_v_trace_off_policy() -> None:
-    """The sum of its definition, term by term."""
+    """The sum in its definition, term by term."""
     agent = defined("VTrace")("CartPole-v1", seed=1, num_envs=3, max_episode_steps=11)
     rollout = rollout_of(agent)
     moved(agent)

@@ -1,4 +1,4 @@
-"""Functions as schedules, of the share of training that remains, as in Stable-Baselines3."""
+"""Functions of the remaining share of training as schedules, as in Stable-Baselines3."""
 
 from functools import partial
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Evaluation during training, what stops it, and checkpoints; and that none of it changes what is learned."""
+"""Evaluations during training, stopping conditions, and checkpoints; none of them changes what is learned."""
 
 import math
 import random
@@ -35,7 +35,7 @@ CASES: dict[str, tuple[str, str, dict[str, object]]] = {
 
 
 class GlobalDraws(Shaped):
-    """Draws rewards from the global generators, as an environment should not."""
+    """Draws rewards from the global generators, which an environment should not do."""
 
     def __init__(self) -> None:
         super().__init__(gym.spaces.Box(-1, 1, (2,), np.float32), gym.spaces.Discrete(2))
@@ -47,7 +47,7 @@ class GlobalDraws(Shaped):
 
 
 def trained(case: str, hooks: list[Hook], path: Path) -> bytes:
-    """The checkpoint after training, without its time."""
+    """The checkpoint after training, without wall-clock time."""
     name, env_id, settings = CASES[case]
     random.seed(0)
     np.random.seed(0)  # noqa: NPY002
@@ -98,7 +98,7 @@ def test_evaluations_are_those_of_evaluate_on_seeds_of_their_own() -> None:
 
 @pytest.fixture
 def means(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
-    """Replaces evaluations by such of these mean returns."""
+    """Replaces evaluations by ones with these mean returns."""
 
     def replace(*values: float) -> None:
         left = iter(values)
@@ -152,7 +152,7 @@ def test_the_best_that_waits_outlives_a_failure(
     assert all(torch.equal(value, parameters[name]) for name, value in best.policy.state_dict().items())
 
 
-@pytest.mark.parametrize("step", [200, 300])  # before the checkpoint, and with it
+@pytest.mark.parametrize("step", [200, 300])  # before the checkpoint, and together with it
 def test_a_kill_before_the_best_is_in_its_place_is_made_up_for(
     means: Callable[..., None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: int
 ) -> None:
@@ -174,7 +174,7 @@ def test_a_kill_before_the_best_is_in_its_place_is_made_up_for(
         Checkpoints(tmp_path, 10**6).recover_best(step)
         assert (A2C.load(tmp_path, best=True).loop.step, A2C.load(tmp_path).loop.step) == (step, 300)
         assert not [*tmp_path.glob("checkpoints/best-*")]
-        (tmp_path / "checkpoints" / "best-000000000100.pt").touch()  # of an earlier kill
+        (tmp_path / "checkpoints" / "best-000000000100.pt").touch()  # from an earlier kill
 
 
 def test_without_an_interval_checkpoints_are_seconds_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -209,7 +209,7 @@ def test_evaluations_stop_training(hook: Hook, step: int, words: str, means: Cal
 
 
 def test_seconds_stop_training(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of a clock that goes on by a second at each look: one at the beginning, one after each chunk."""
+    """With a clock that advances one second per reading: once at the beginning, once after each chunk."""
     ticks = iter(range(1000))
     monkeypatch.setattr(agents.hooks, "time", SimpleNamespace(perf_counter=lambda: float(next(ticks))))
     clock = MaxSeconds(3)

@@ -1,4 +1,4 @@
-"""`learn`, `load` and `set_env` as Stable-Baselines3's users call them."""
+"""`learn`, `load` and `set_env`, called as users of Stable-Baselines3 would."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""What loading refuses: parameters that are not finite, modules of files that are not trusted, impossible content."""
+"""What loading refuses: non-finite parameters, modules of untrusted files, impossible content."""
 
 import sys
 from pathlib import Path
@@ -22,7 +22,7 @@ def build_cart_pole() -> gym.Env[object, object]:
     return gym.make("CartPole-v1")
 
 
-MODULE = "tests.agents.never_imported"  # does not exist: importing it would raise
+MODULE = "tests.agents.never_imported"  # does not exist, so importing it would raise
 
 
 def saved_with(path: Path, **changes: object) -> Path:
@@ -85,9 +85,9 @@ def test_an_agent_of_ones_own_is_named(tmp_path: Path) -> None:
 
 
 def sealed(path: Path, content: object) -> Path:
-    """Content that `checkpoint.save` would not write, with a right checksum."""
+    """Content that `checkpoint.save` would not write, with a valid checksum."""
     limit = sys.getrecursionlimit()
-    sys.setrecursionlimit(20_000)  # torch pickles in Python
+    sys.setrecursionlimit(20_000)  # torch pickles recursively in Python
     torch.save({"mark": "actor-critic checkpoint", "format": checkpoint.FORMAT, "content": content}, path)
     sys.setrecursionlimit(limit)
     archive.write(path, path.read_bytes())

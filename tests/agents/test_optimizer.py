@@ -1,4 +1,4 @@
-"""What adapts the optimizer's step and the entropy coefficient: alone, and in short trainings."""
+"""Adaptation of the optimizer's step and of the entropy coefficient: in isolation, and in short trainings."""
 
 import math
 from collections.abc import Mapping
@@ -29,7 +29,7 @@ def make(env_id: str = "CartPole-v1", **settings: object) -> A2C:
 
 
 def train(agent: A2C, updates: int) -> dict[str, np.ndarray]:
-    """The metrics of every update, and the learning rate of V_φ beside them."""
+    """The metrics of every update, and V_φ's learning rate."""
     rows: list[Mapping[str, float]] = []
 
     def note(status: Status) -> None:
@@ -41,7 +41,7 @@ def train(agent: A2C, updates: int) -> dict[str, np.ndarray]:
 
 
 def one_step(agent: A2C, shift: float) -> dict[str, torch.Tensor]:
-    """A step whose KL divergence is said to be this."""
+    """A step with this given KL divergence."""
     loss = agent.value(torch.ones(1, 4)).sum() + agent.policy.net(torch.ones(1, 4))[0, 0]
     return agent.learner.optimizer.step(loss, 0.0, lambda: torch.tensor(shift))
 
@@ -65,7 +65,7 @@ def test_the_factor_is_bounded(change: float, bound: float) -> None:
     for _ in range(1000):
         factor.adapt(change)
     assert factor.value == bound
-    factor.adapt(-math.copysign(0.1, change))  # and comes back at once
+    factor.adapt(-math.copysign(0.1, change))  # and returns immediately
     assert factor.value == pytest.approx(bound * math.exp(-math.copysign(0.1, change)))
 
 
@@ -95,10 +95,10 @@ def test_the_step_moves_towards_its_target(shift: float, faster: bool) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("share", [0.1, 10.0])
 def test_the_mean_shift_is_held_from_either_side(share: float) -> None:
-    """Mean KL of updates 350 to 750, of three seeds, within a factor 2 of the target; uncontrolled it would be 100.
+    """Mean KL of updates 350 to 750 over three seeds is within a factor of 2 of the target; uncontrolled it is 100.
 
-    Runs are chaotic to the last bit. One by one, seeds 0 to 5 gave 0.93 to 1.24 times the target from below, 0.67 to
-    1.77 from above, but for seed 5, whose policy a step destroys before it is short enough.
+    Runs are chaotic down to the last bit. Individually, seeds 0 to 5 gave 0.93 to 1.24 times the target from below,
+    0.67 to 1.77 from above, except for seed 5, where a step destroys the policy before it is short enough.
     """
     shifts, rates = [], []
     for seed in range(3):
@@ -128,7 +128,7 @@ def test_the_factor_multiplies_the_schedule() -> None:
 
 
 def test_a_schedule_of_the_target_shift() -> None:
-    """At a KL of 1e-3, between its ends, the step first grows and then shrinks."""
+    """At a KL of 1e-3, between the target's two ends, the step first grows and then shrinks."""
     agent = make(target_policy_shift=Linear(1e-2, 1e-4))
     moves = []
     for progress in (0.0, 0.99):
@@ -213,7 +213,7 @@ def test_a_shift_that_is_not_finite_is_refused(shift: float) -> None:
 
 
 def test_an_update_that_overflows_is_refused() -> None:
-    """The first step makes the parameters infinite: a KL divergence of 0 would hide it."""
+    """The first step makes the parameters infinite, which a KL divergence of 0 would hide."""
     agent = make(learning_rate=1e38, max_policy_shift=1e-3)
     obs, _ = agent.worlds.reset()
     batch, _, _ = collect(agent.worlds, agent, obs, 1, 0)

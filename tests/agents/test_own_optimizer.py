@@ -1,4 +1,4 @@
-"""optimizer=module:Class with optimizer_kwargs: trained, saved, loaded, resumed, copied; not fused."""
+"""optimizer=module:Class with optimizer_kwargs: trained, saved, loaded, resumed, copied; torch engine only."""
 
 import copy
 from collections.abc import Iterable
@@ -19,7 +19,7 @@ SMALL: dict[str, Any] = {"net_arch": (8,), "seed": 5, "num_envs": 2, "n_steps": 
 
 
 class Momentum(Optimizer):
-    """v ← β v + g, θ ← θ − lr · v, with a norm for matrices as Muon has: v is divided by ‖v‖."""
+    """v ← β v + g, θ ← θ − lr · v; for matrices, v is divided by ‖v‖, similar to Muon."""
 
     def __init__(self, params: Iterable[dict[str, Any]], lr: float = 1e-3, beta: float = 0.9) -> None:
         super().__init__(params, {"lr": lr, "beta": beta})

@@ -1,4 +1,4 @@
-"""PPO: A2C in one epoch of one minibatch, the objective by hand, minibatches, the trust region, exact resume."""
+"""PPO: equal to A2C with one epoch of one minibatch; objective by hand, minibatches, trust region, exact resume."""
 
 import math
 from collections.abc import Callable
@@ -59,7 +59,7 @@ def test_one_epoch_of_one_minibatch_is_a2c_to_the_bit(env_id: str, settings: dic
 
 
 def part(ratio: list[float], advantage: list[float], v: list[float], target: list[float], pi: PPO) -> Samples:
-    """Samples in the initial state of CartPole-v1, whose probabilities before the update give these ratios."""
+    """Samples in the initial state of CartPole-v1, with old probabilities that give these ratios."""
     count = len(ratio)
     x, action = torch.zeros(1, count, 4), torch.zeros(1, count, dtype=torch.int64)
     with torch.no_grad():
@@ -70,7 +70,7 @@ def part(ratio: list[float], advantage: list[float], v: list[float], target: lis
 
 
 def test_the_objective_by_hand() -> None:
-    """Ratios 1.5 and 0.5 with advantages of both signs, ε = 0.2: the smaller of ρ Â and clip(ρ) Â."""
+    """Ratios 1.5 and 0.5 with advantages of both signs, ε = 0.2: the smaller one of ρ Â and clip(ρ) Â."""
     agent = PPO("CartPole-v1", normalize_advantage=False, vf_coef=1.0, **SMALL)
     samples = part([1.5, 1.5, 0.5, 0.5, 1.1], [1, -1, 1, -1, 2], [0] * 5, [0] * 5, agent)
     with torch.no_grad():
@@ -140,7 +140,7 @@ def test_minibatches_of_a_recurrent_agent_are_sequences() -> None:
 
 @pytest.mark.parametrize("excess", ["shorten", "stop"])
 def test_the_trust_region(excess: str) -> None:
-    """Shortened updates stay within the bound; stopped ones exceed it in their last epoch only."""
+    """With shorten, updates stay within the bound; with stop, only the last epoch exceeds it."""
     agent = PPO("CartPole-v1", max_policy_shift=1e-4, shift_excess=excess, learning_rate=3e-3, **SMALL)  # type: ignore[arg-type]
     free = PPO("CartPole-v1", learning_rate=3e-3, **SMALL)
     (rollout,) = rollouts(free, 1)
@@ -174,7 +174,7 @@ def test_target_kl_ends_the_update_before_the_step() -> None:
 
 
 def test_the_penalty_adapts_to_the_target_shift() -> None:
-    """A penalty that is too weak grows, while the learning rate stays."""
+    """A penalty that is too weak grows; the learning rate does not change."""
     agent = PPO("CartPole-v1", kl_coef=0.01, target_policy_shift=1e-5, clip_range=None, learning_rate=3e-3, **SMALL)
     agent.learn(128 * 10)
     assert agent.learner.optimizer.penalty_factor.value > 1.05
@@ -217,7 +217,7 @@ def test_spaces_are_learned(observations: str, actions: str) -> None:
 
 
 def test_cart_pole_is_learned() -> None:
-    """At Stable-Baselines3's settings; a random policy scores 22."""
+    """With Stable-Baselines3's settings; a random policy scores 22."""
     agent = PPO("CartPole-v1", seed=100, engine="fused")
     assert evaluate(agent.learn(12 * 2048), "CartPole-v1", 20).mean > 300
 

@@ -1,4 +1,4 @@
-"""Probes: worlds with known answers; and for each, the mutations of its part that it must catch."""
+"""Probes: worlds with known answers, and the mutations that each probe must detect."""
 
 import gymnasium as gym
 import numpy as np
@@ -23,7 +23,7 @@ from envs.worlds import Worlds
 GAMMA = 0.9
 SETTLED = 1 / (1 - GAMMA)
 
-# probe → (observations, their values or None, actions that must be nearly certain or the mean that must be reached)
+# probe → (observations, their values or None, actions that must be nearly certain, or the mean to reach)
 ANSWERS: dict[str, tuple[list[float], list[float] | None, list[float] | None]] = {
     "ConstantReward": ([0], [1], None),
     "ObservedReward": ([-1, 1], [-1, 1], None),
@@ -37,8 +37,8 @@ ANSWERS: dict[str, tuple[list[float], list[float] | None, list[float] | None]] =
 
 
 def check(name: str, engine: Engine = "torch", **settings: float) -> None:
-    """Trains on a probe, at a rate that falls to 0, and compares what was learned with the known answer."""
-    rate = Linear(5e-3, 0.0)  # a constant one never settles: where errors vanish, RMSprop magnifies what is left
+    """Trains on a probe with a learning rate that decays to 0, and compares the result with the known answer."""
+    rate = Linear(5e-3, 0.0)  # a constant rate never settles: when errors vanish, RMSprop amplifies the rest
     agent = A2C(  # type: ignore[arg-type]
         f"envs.probes:{name}-v0", engine=engine, gamma=GAMMA, net_arch=(16,), learning_rate=rate, num_envs=8, **settings
     )
@@ -126,7 +126,7 @@ def last_observation_not_copied(patch: pytest.MonkeyPatch) -> None:
 
 
 def critic_not_trained(patch: pytest.MonkeyPatch) -> None:
-    """Done by vf_coef = 0."""
+    """Implemented by vf_coef = 0."""
 
 
 MUTATIONS = [
@@ -179,7 +179,7 @@ def test_grid_world_catches_a_part_that_is_not_seen(monkeypatch: pytest.MonkeyPa
 
 
 def test_tic_tac_toe() -> None:
-    """Of random games the first player wins 58.5 % and loses 28.8 % (known by counting all of them)."""
+    """In random games, the first player wins 58.5 % and loses 28.8 % (by enumeration)."""
     random = evaluate_uniform("envs.probes:TicTacToe-v0", 2_000)
     assert random is not None
     assert random.mean == pytest.approx(0.585 - 0.288, abs=0.06)

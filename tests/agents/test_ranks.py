@@ -1,4 +1,4 @@
-"""Several processes that train one agent make the updates of one process, and notice when one of them ends."""
+"""Several processes training one agent make the same updates as one process, and notice when one of them ends."""
 
 import math
 import os

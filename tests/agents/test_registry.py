@@ -1,4 +1,4 @@
-"""Agents by name: built, stored, loaded whole or only to act, and begun where another ended."""
+"""Agents by name: built, saved, loaded completely or only to act, and warm-started."""
 
 from pathlib import Path
 
@@ -54,7 +54,7 @@ def test_build_divides_the_settings(file: str) -> None:
 
 
 def test_the_actor_outlives_what_it_learned_from(file: str, tmp_path: Path) -> None:
-    """A policy is played, taught and gone on from without its demonstrations; training needs them."""
+    """A policy can act, teach and be trained further without its demonstrations; imitation training needs them."""
     clone = Clone(A2C("CartPole-v1", normalize_observations=True, **SMALL), demonstrations=file, batch_size=4)
     path = clone.learn(100).save(tmp_path / "clone")
     Path(file).unlink()

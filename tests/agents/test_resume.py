@@ -1,4 +1,4 @@
-"""Training that is interrupted at random and resumed writes the same checkpoint, byte for byte, as training at once."""
+"""Training interrupted at random and resumed writes the same checkpoint, byte for byte, as uninterrupted training."""
 
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from agents.agent import Agent
 
 
 def saved(agent: Agent, path: Path) -> bytes:
-    """The checkpoint, without the time that training took."""
+    """The checkpoint, without training time."""
     agent.loop.seconds = 0.0
     return agent.save(path).read_bytes()
 
@@ -37,7 +37,7 @@ def test_interrupted_training_writes_the_same_file(
 
 
 def test_training_resumes_before_its_first_step(tmp_path: Path) -> None:
-    """Too few steps for the environments, which were reset for them."""
+    """With too few steps for the environments, which were reset for them."""
     whole, part = (registry.build("a2c", "CartPole-v1", {}) for _ in range(2))
     part.learn(3).save(tmp_path / "part")
     part = registry.load(tmp_path / "part")

@@ -1,4 +1,4 @@
-"""RMSprop beside torch's; in TensorFlow's form, beside Stable-Baselines3's and by hand."""
+"""RMSprop compared with torch's; in TensorFlow's form, with Stable-Baselines3's and by hand."""
 
 import pytest
 import torch
@@ -43,7 +43,7 @@ def test_matches_torch_to_the_last_bit(options: dict[str, float]) -> None:
         for kind, group in ((RMSprop, ours), (torch.optim.RMSprop, theirs))
     )
     for _ in range(20):
-        for p, q in zip(ours[1:], theirs[1:], strict=True):  # the first is frozen
+        for p, q in zip(ours[1:], theirs[1:], strict=True):  # the first one is frozen
             p.grad = torch.randn(5, generator=draw)
             q.grad = p.grad.clone()
         one.step()

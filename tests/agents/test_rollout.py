@@ -1,4 +1,4 @@
-"""Rollout rows are full transitions."""
+"""Rows of a rollout are complete transitions."""
 
 import numpy as np
 import pytest
@@ -86,7 +86,7 @@ def test_discrete_observations_stay_integers():
 
 
 class Pusher:
-    """Always asks for more than the bounds allow."""
+    """Always requests actions out of bounds."""
 
     def act(self, obs, deterministic=False, generator=None, context=None):
         return Choice(torch.full((len(obs), 1), 9.0), torch.zeros(len(obs), 2))

@@ -1,4 +1,4 @@
-"""Every observation space with every action space: not only run, but learned from."""
+"""Every combination of observation and action space runs and is learned from."""
 
 import numpy as np
 import pytest
@@ -42,7 +42,7 @@ def check_learned(space, action_space):
     )  # fmt: skip
     agent.learn(16 * 100)
     result = evaluate(agent, lambda: Match(space, action_space), 40)
-    assert result.mean > 0.85  # one action for both contexts pays 0.5 at most
+    assert result.mean > 0.85  # one action for both contexts scores 0.5 at most
 
 
 def test_actions_have_the_type_of_their_space():
@@ -60,7 +60,7 @@ def test_actions_have_the_type_of_their_space():
         ((5, 5, 3), [((5, 5, 3), True)]),
         ((3, 5, 9), [((3, 5, 9), False)]),
         ((4, 4, 3), []),
-        ((10, 4, 10), []),  # of 10 channels and too few rows, whichever way
+        ((10, 4, 10), []),  # 10 channels and too few rows, in either layout
         ((40, 3, 40), []),
         ((6, 6, 6), [((6, 6, 6), True)]),
         ((2, 8, 8, 3), []),
@@ -108,4 +108,4 @@ def test_a_large_image_is_warned_of_with_its_size():
     )
     with pytest.warns(ConfigWarning, match=words):
         A2C(lambda: Shaped(space, spaces.Discrete(2)), num_envs=1)
-    A2C(lambda: Shaped(spaces.Box(0, 255, (84, 84, 4), np.uint8), spaces.Discrete(2)), num_envs=1)  # says nothing
+    A2C(lambda: Shaped(spaces.Box(0, 255, (84, 84, 4), np.uint8), spaces.Discrete(2)), num_envs=1)  # no warning

@@ -1,4 +1,4 @@
-"""Streaming actor-critic: its update by an independent computation, its traces by the forward view, its interface."""
+"""Streaming actor-critic: its update recomputed independently, its traces against the forward view, its interface."""
 
 from pathlib import Path
 
@@ -29,7 +29,7 @@ def transitions(agent: StreamAC, count: int) -> list[Rollout]:
 @pytest.mark.parametrize("engine", ["torch", "fused"])
 @pytest.mark.parametrize(("truncation", "form"), [("bootstrap", "constant"), ("terminate", "td_error")])
 def test_an_update_of_linear_networks(truncation: str, form: str, engine: str) -> None:
-    """Every number of the update of a softmax policy and a linear critic, in NumPy, over ends of both kinds."""
+    """All numbers in an update of a softmax policy and a linear critic, recomputed in NumPy, for both kinds of ends."""
     torch.set_default_dtype(torch.float64)
     try:
         agent = StreamAC(
@@ -143,7 +143,7 @@ def test_a_resumed_stream_goes_on_as_it_was(env: str, engine: str, tmp_path: Pat
 
 @pytest.mark.parametrize("engine", ["torch", "fused"])
 def test_deterministic_actions_come_from_averaged_parameters(engine: str) -> None:
-    """An exponential mean over a tenth of the steps, at most h; the policy that learns is not touched."""
+    """An exponential mean over a tenth of the steps, at most h; the learning policy is unaffected."""
     plain, agent = (
         StreamAC("Pendulum-v1", seed=0, net_arch=(8,), averaging_steps=steps, engine=engine)  # type: ignore[arg-type]
         for steps in (None, 3)
@@ -169,7 +169,7 @@ def test_deterministic_actions_come_from_averaged_parameters(engine: str) -> Non
 
 
 class Parts(gym.Env[np.ndarray, np.ndarray]):
-    """Two choices at once, of which the first must be 2: MultiDiscrete actions."""
+    """Two simultaneous choices, the first of which must be 2: MultiDiscrete actions."""
 
     observation_space = spaces.Box(-1, 1, (2,))
     action_space = spaces.MultiDiscrete([3, 2])
@@ -192,7 +192,7 @@ def test_factored_actions_are_learned() -> None:
 
 @pytest.mark.slow
 def test_one_environment_solves_cartpole() -> None:
-    """475 needs 7,000 to 12,000 steps in the median; A2C with one environment scores 9 here."""
+    """475 needs a median of 7,000 to 12,000 steps; A2C with one environment scores 9 here."""
     agent = StreamAC("CartPole-v1", seed=0, net_arch=(32, 32)).learn(20_000)
     assert rl.evaluate(agent, "CartPole-v1", episodes=20).mean >= 475
 
@@ -254,7 +254,7 @@ def test_engines_agree_on_intents(settings: dict[str, object]) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("trace_decay", [0.0, 0.8])
 def test_engines_agree_in_double_precision(trace_decay: float, long: bool) -> None:
-    """Both learn from the same random numbers. Only the order of sums differs; its rounding grew to 2e-9."""
+    """Both engines use the same random numbers. Only the order of sums differs; rounding errors grew to 2e-9."""
     torch.set_default_dtype(torch.float64)
     try:
         agents = [

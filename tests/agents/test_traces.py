@@ -1,4 +1,4 @@
-"""Eligibility traces and step rules, by hand numbers."""
+"""Eligibility traces and step rules, with numbers computed by hand."""
 
 import math
 
@@ -29,7 +29,7 @@ def test_accumulation() -> None:
     ("delta", "step"),
     [
         (0.5, 1 / (2 * 1 * 3.5)),  # α κ max(|δ|, 1) ‖e‖₁ = 7
-        (-4.0, 1 / (2 * 4 * 3.5)),  # a large δ shortens the step in proportion
+        (-4.0, 1 / (2 * 4 * 3.5)),  # a large δ shortens the step proportionally
     ],
 )
 def test_obgd(delta: float, step: float) -> None:
@@ -50,7 +50,7 @@ def test_a_push_is_added_to_the_step() -> None:
 
 
 def test_a_linear_prediction_does_not_overshoot() -> None:
-    """w ← w + step · δ · x changes w · x by step · δ ‖x‖², at most |δ| / κ for |x| ≤ 1 and |δ| ≥ 1, α = 1."""
+    """w ← w + step · δ · x changes w · x by step · δ ‖x‖², at most |δ| / κ for |x| ≤ 1, |δ| ≥ 1 and α = 1."""
     x = torch.tensor([0.9, -0.3, 0.7])
     w = nn.Parameter(torch.zeros(3))
     of = Traces([w], ObGD(2.0, 1.0), 0.0)
@@ -76,7 +76,7 @@ def test_adaptive_obgd() -> None:
 
 
 def test_an_intentional_step_moves_a_linear_prediction_by_its_intent() -> None:
-    """With g = x and no trace, w · x moves by η δ exactly, whatever the scale of x."""
+    """With g = x and no trace, w · x moves by exactly η δ, at any scale of x."""
     w = nn.Parameter(torch.zeros(2, dtype=torch.float64))
     of = Traces([w], Intentional(0.5, relative=False, parameters=[w]), 0.0)
     for x in (torch.tensor([3.0, -100.0]), torch.tensor([0.01, 2.0])):
@@ -88,7 +88,7 @@ def test_an_intentional_step_moves_a_linear_prediction_by_its_intent() -> None:
 
 
 def test_an_intentional_step_along_a_trace() -> None:
-    """One parameter, two steps, g = 2 then −1, γλ = 0.5: every number of the rule."""
+    """One parameter, two steps, g = 2 then −1, γλ = 0.5: all numbers of the rule."""
     w = nn.Parameter(torch.zeros(1, dtype=torch.float64))
     of = Traces([w], Intentional(0.1, relative=False, parameters=[w]), 0.5)
     v = sigma = e = expected = 0.0

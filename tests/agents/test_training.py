@@ -1,4 +1,4 @@
-"""Events: their order, their numbers on both engines, and what a hook may ask for."""
+"""Events: their order, their numbers on both engines, and what a hook may request."""
 
 import math
 
@@ -18,7 +18,7 @@ def agent_of(engine: str, seed: int = 0) -> A2C:
 
 
 class Everything(Hook):
-    """Notes each event as (name, step)."""
+    """Records each event as (name, step)."""
 
     interval, step_interval = 7, 95
 
@@ -83,7 +83,7 @@ def test_a_log_holds_means_of_all_updates_since_the_last(engine: str) -> None:
 
 
 def test_metrics_are_numbers_at_every_interval() -> None:
-    """A mean over the updates in which the metric was measured; the policy shift is not measured in each."""
+    """A metric is the mean over the updates that measured it; not every update measures the policy shift."""
     means, series = list[float](), list[float]()
 
     def note(status: Status) -> None:
@@ -106,7 +106,7 @@ def test_hooks_change_nothing_in_training(engine: str) -> None:
 
 
 class Acting(Hook):
-    """Changes a coefficient, records a number, shows a picture, and stops."""
+    """Changes a coefficient, records a number, shows a picture, and stops training."""
 
     step_interval = 100
 
@@ -155,7 +155,7 @@ def test_deferred_logs_are_the_same_rows_in_fewer_calls() -> None:
 
 
 def numbers(log: Log) -> dict[str, float]:
-    """Without what the clock says."""
+    """The numbers without those of the clock."""
     return {tag: x for tag, x in log.scalars.items() if not tag.startswith("time/")}
 
 

@@ -1,4 +1,4 @@
-"""Files are written whole or not at all, never through a link, and every error names the path."""
+"""Files are written completely or not at all, never through a link, and every error names the path."""
 
 import errno
 import os
@@ -32,7 +32,7 @@ def test_a_missing_folder_is_named(tmp_path: Path) -> None:
 
 
 def test_links_are_replaced_not_followed(tmp_path: Path) -> None:
-    """The file, and the temporary file beside it: their targets stay as they are."""
+    """Both the file and the temporary file beside it: the links' targets do not change."""
     target, path = tmp_path / "target", tmp_path / "config.yaml"
     target.write_text("theirs")
     path.symlink_to(target)

@@ -1,4 +1,4 @@
-"""A backend in one class: environments of one step, reward 1, without any Python environment."""
+"""A backend in one class: one-step environments with reward 1, without any Python environment."""
 
 from typing import ClassVar, Self
 

@@ -1,4 +1,4 @@
-"""A backend is one class and one entry."""
+"""A backend consists of one class and one entry."""
 
 import pytest
 import torch
@@ -30,5 +30,5 @@ def test_an_agent_trains_on_a_backend_that_is_added(engine, monkeypatch):
     agent = A2C("anything", backend="constant", num_envs=3, engine=engine, learning_rate=0.02).learn(900)
     assert (agent.worlds.backend, agent.worlds.resume) == ("constant", "new episodes")
     (value,) = agent.value(torch.zeros(1, 1)).tolist()
-    assert value == pytest.approx(1.0, abs=0.05)  # every episode pays 1 in its only step
+    assert value == pytest.approx(1.0, abs=0.05)  # the only step of an episode pays 1
     assert evaluate(agent, agent.env, 20).mean == 1.0

@@ -1,4 +1,4 @@
-"""Environments in processes of their own, and envpool's: the rows are those of environments stepped in turn."""
+"""Environments in separate processes, and envpool's: their rows equal those of environments stepped in turn."""
 
 import gc
 import multiprocessing
@@ -30,7 +30,7 @@ def idle(worlds):
 
 
 def assert_same(rows, others):
-    """Every array of two answers to a step, bit for bit."""
+    """All arrays of two step results are bitwise equal."""
     for row, other in zip(rows[:4], others[:4], strict=True):
         np.testing.assert_array_equal(row, other)
         assert row.dtype == other.dtype
@@ -146,7 +146,7 @@ def test_a_process_that_is_killed_is_named_and_the_others_end():
 
 
 def in_turn(folder, *builds):
-    """A function whose k-th call, over all processes, is that of the k-th of these."""
+    """A function whose k-th call, counted over all processes, calls the k-th of these."""
 
     def build():
         for k, each in enumerate(builds):
@@ -215,7 +215,7 @@ def test_an_environment_that_hangs_before_the_first_step_is_named_once_its_time_
 
 
 def test_a_copy_that_hangs_when_it_is_built_is_named_once_its_time_is_up(tmp_path):
-    """The first is sound. The time is counted once all processes have started."""
+    """The first environment is fine. The time counts from when all processes have started."""
     build = in_turn(tmp_path, toys.Counter, toys.Counter, hang)
     with pytest.raises(
         EnvironmentFailure, match=r"environment \d \(Counter\) has not answered for 3 s \(step_timeout\)"
@@ -261,7 +261,7 @@ def test_ctrl_c_while_a_process_hangs(start, tmp_path):
     process = start("rl.train", *argv, "--out", tmp_path)
     header = process.wait_for("hanging")
     os.killpg(process.pid, signal.SIGINT)  # as a terminal does
-    out, err = process.communicate()  # once it and all its children, which hold the same pipes, have ended
+    out, err = process.communicate()  # when it and its children, which share the pipes, have ended
     assert (process.returncode, err) == (130, "")
     assert "2 in parallel (async)" in header
     assert "interrupted at step" in out
@@ -272,10 +272,10 @@ def test_an_environment_that_hangs_is_named_once_its_time_is_up(monkeypatch):
     worlds.reset()
     for _ in range(50):
         worlds.step(np.zeros(2, np.int64))
-    monkeypatch.setattr(worlds.env, "_timeout", 0.5)  # from here on: a busy machine may take longer for a sound step
+    monkeypatch.setattr(worlds.env, "_timeout", 0.5)  # a busy machine may have needed longer before
     with pytest.raises(EnvironmentFailure, match=r"environment 0 \(.*Hang-v0\) has not answered for 0.5 s"):
         worlds.step(np.zeros(2, np.int64))
-    with pytest.raises(EnvironmentFailure, match="not answered"):  # nor when it is asked to begin anew
+    with pytest.raises(EnvironmentFailure, match="not answered"):  # nor to a reset
         worlds.reset()
     worlds.close()
     assert not multiprocessing.active_children()
@@ -291,7 +291,7 @@ def test_step_timeout_is_for_processes_only():
 
 @pytest.mark.parametrize("env_id", ["Hang", "Dies"])
 def test_evaluation_is_guarded_as_training_is(env_id, monkeypatch):
-    """In processes too: a death there is named, and does not end the process that evaluates."""
+    """Also in separate processes: a crash there is named, and does not end the evaluating process."""
     monkeypatch.setattr(episodes, "_MAX_ENVS", 2)
     agent = A2C(f"tests.broken:{env_id}-v0", num_envs=1, backend="async", engine="torch", step_timeout=3)
     agent.learn(20)
@@ -309,14 +309,14 @@ def test_a_script_without_a_guard_is_told(tmp_path):
     done = subprocess.run([sys.executable, script], capture_output=True, text=True, env=environment, timeout=120)
     assert done.returncode == 1
     assert "a script must do its work under if __name__ == '__main__'" in done.stderr.splitlines()[-1]
-    assert done.stderr.count("before it began") == 1  # the processes themselves are silent
+    assert done.stderr.count("before it began") == 1  # the processes print nothing themselves
 
 
 # --- envpool ---
 
 
 def successor(env, obs, action):
-    """The observation, reward and termination of Gymnasium's equations."""
+    """Next observation, reward and termination by Gymnasium's equations."""
     x = obs.astype(np.float64)
     if env.spec.id == "CartPole-v1":
         env.unwrapped.state, env.unwrapped.steps_beyond_terminated = x, None
@@ -326,7 +326,7 @@ def successor(env, obs, action):
 
 
 def is_comparable(env_id, next_obs):
-    """Not on the edge of termination, nor at Pendulum's top speed, where envpool turns by the speed before the cut."""
+    """Excludes borderline terminations, and Pendulum's top speed, where envpool uses the speed before clipping."""
     if env_id == "Pendulum-v1":
         return abs(next_obs[2]) < 8
     return abs(abs(next_obs[0]) - 2.4) > 1e-5 and abs(abs(next_obs[2]) - np.pi / 15) > 1e-5
@@ -369,7 +369,7 @@ def test_every_row_of_envpool_is_a_transition(env_id, limit, steps):
         obs = after
     assert compared > 3 * steps
     assert cut > 3
-    assert (both > 0) == (limit == 20)  # a termination in the last step that the limit allows is one all the same
+    assert (both > 0) == (limit == 20)  # a termination in the last allowed step stays a termination
 
 
 def test_the_outputs_of_envpool_outlive_the_next():

@@ -1,4 +1,4 @@
-"""How extras are installed, by how the package itself was."""
+"""The install commands for extras, by the way the package was installed."""
 
 from importlib import metadata
 from pathlib import Path
@@ -10,7 +10,7 @@ from envs.extras import install_command
 
 
 class Installed:
-    """Stands for the installed package."""
+    """A fake installed package."""
 
     def __init__(self, recorded: str | None) -> None:
         self.recorded = recorded

@@ -1,4 +1,4 @@
-"""Stacked frames: the layout of an image is decided once, and every space can be stacked."""
+"""Frame stacking: an image's layout is decided once, and every space can be stacked."""
 
 import numpy as np
 import pytest
@@ -47,7 +47,7 @@ def test_a_stack_of_vectors_is_no_image():
 
 
 class Structured(Counter):
-    """All parts show the number of the step."""
+    """All parts show the step number."""
 
     def __init__(self):
         super().__init__(5)

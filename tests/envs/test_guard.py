@@ -1,4 +1,4 @@
-"""Environments that break their contract: what is refused, who is blamed, and what is only warned of."""
+"""Environments that break their contract: what is refused, which environment is blamed, and what only warns."""
 
 import sys
 from fractions import Fraction
@@ -19,7 +19,7 @@ from tests.toys import LINE, Counter, Float32Vector, Idle, numbered, same_step
 
 
 class Answering(Counter):
-    """Returns what it is told: `reset` to its answers, and a sound answer to a step with these parts replaced."""
+    """Returns given answers: to `reset`, or a valid answer to `step` with these parts replaced."""
 
     def __init__(self, reset=None, **replaced):
         super().__init__()
@@ -111,14 +111,14 @@ def test_a_vector_environment_that_returns_anything_but_a_number_each_is_refused
 
 
 class Panic(BaseException):
-    """As Rust's, which no `except Exception` catches; its text cannot be had."""
+    """Like a Rust panic, which `except Exception` does not catch; its text is not available."""
 
     def __str__(self):
         raise RuntimeError("no text")
 
 
 class Panicking(Counter):
-    """Panics in one of its methods, or when it is built."""
+    """Panics in one of its methods, or when it is constructed."""
 
     def __init__(self, where):
         super().__init__()
@@ -193,7 +193,7 @@ def test_an_environment_that_cannot_be_closed_is_left_with_a_warning(env, words)
 
 
 class Spaces(Counter):
-    """Spaces that are made when they are asked for."""
+    """Creates its spaces on access."""
 
     def __init__(self, observations=lambda: LINE, actions=lambda: spaces.Discrete(2)):
         self.make_observations, self.make_actions = observations, actions
@@ -247,7 +247,7 @@ def test_spaces_that_cannot_be_used_are_refused_in_one_line(made, words):
         ([{"x": 1.5, "n": 3, "on": True}, {"x": -2.0, "n": 0, "on": False}], True),
         ([{"x": np.float64(1.5), "y": np.float32(0.1)}, {"x": np.float64(0), "y": np.float32(2)}], True),
         ([{}, {}], True),
-        ([{"x": 1.5}, {"x": 2}], False),  # of two types
+        ([{"x": 1.5}, {"x": 2}], False),  # two types
         ([{"x": 1.5}, {}], False),
         ([{"x": "a"}, {"x": "b"}], False),
         ([{"x": {"y": 1}}, {"x": {"y": 2}}], False),

@@ -1,4 +1,4 @@
-"""How kernels are cached: in a folder named after every source that is compiled into them."""
+"""Kernels are cached in a folder named after all sources compiled into them."""
 
 import ast
 import os
@@ -15,7 +15,7 @@ from tests import ROOT
 
 
 def imported_files(file: Path) -> set[Path]:
-    """The files of this repository that a file imports, but for the compiler."""
+    """The files of this repository that a file imports, except the compiler."""
     names = []
     for node in ast.walk(ast.parse(file.read_text())):
         if isinstance(node, ast.ImportFrom) and node.module:
@@ -42,7 +42,7 @@ def test_a_kernel_of_a_package_without_sources_has_its_own_file():
 
 @pytest.fixture
 def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """The only parent of cache folders."""
+    """The only parent of the cache folders."""
     monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path))
     kernels._cache_folder.cache_clear()
     yield tmp_path
@@ -79,7 +79,7 @@ def test_the_folder_is_the_users_alone(root):
 
 @pytest.mark.parametrize("what", ["of another user", "open to others", "a link", "a file"])
 def test_a_folder_that_others_can_write_to_is_not_used(what, root, monkeypatch):
-    """Numba would unpickle, and so run, what they put there. The kernels are not cached, which is said."""
+    """Numba would unpickle, and so execute, files put there by others. So kernels are not cached, with a warning."""
     folder = private(root)
     if what == "of another user":
         folder = root / "actor-critic-kernels-12345"

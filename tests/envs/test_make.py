@@ -1,4 +1,4 @@
-"""From a name, an object or a function to `Worlds`, and what is refused."""
+"""`make`: from a name, an object or a function to `Worlds`, and what it refuses."""
 
 import re
 import sys
@@ -14,7 +14,7 @@ from envs.extras import install_command
 from tests import ROOT
 from tests.toys import LINE, Counter, Shaped, same_step
 
-pytestmark = pytest.mark.filterwarnings("ignore:.*share an object, therefore:UserWarning")  # as the probes do
+pytestmark = pytest.mark.filterwarnings("ignore:.*share an object, therefore:UserWarning")  # in the probes
 EXTRAS = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
 
 
@@ -28,7 +28,7 @@ def episode_length(worlds):
 
 
 def refusal(kind, *args, **kwargs):
-    """The message of the refusal, which is one line."""
+    """The one-line error message."""
     with pytest.raises(kind) as refused:
         make(*args, **kwargs)
     assert "\n" not in str(refused.value)
@@ -110,7 +110,7 @@ def test_a_missing_package_is_named_by_its_extra(env, module, extra, monkeypatch
     for name in list(sys.modules):
         if name.partition(".")[0] == module or name.startswith(("gymnasium.envs.box2d", "gymnasium.envs.mujoco")):
             monkeypatch.delitem(sys.modules, name)
-    monkeypatch.setitem(sys.modules, module, None)  # now it cannot be imported
+    monkeypatch.setitem(sys.modules, module, None)  # makes its import fail
     message = refusal(UnknownEnvironment, env)
     assert repr(env) in message
     assert install_command(extra) in message
@@ -167,7 +167,7 @@ def nothing_to_build():
 
 
 class OldGym:
-    """An environment of the package that Gymnasium replaced."""
+    """An environment of the old gym package."""
 
 
 OldGym.__module__ = "gym.envs.toys"

@@ -1,4 +1,4 @@
-"""Actions that an environment forbids are never taken, in training or afterwards."""
+"""Forbidden actions are never taken, neither in training nor afterwards."""
 
 import gymnasium as gym
 import numpy as np
@@ -13,11 +13,11 @@ from envs import EnvironmentFailure, EnvironmentUsageError, UnsupportedSpace, ma
 from rl import evaluate
 from tests.toys import LINE, Shaped, numbered
 
-FORBIDDEN = "envs.probes:ForbiddenAction-v0"  # raises at any forbidden action
+FORBIDDEN = "envs.probes:ForbiddenAction-v0"  # raises on a forbidden action
 
 
 class Masked(Shaped):
-    """Any actions; the infos hold these masks in turn."""
+    """Any action space; the infos contain these masks in turn."""
 
     def __init__(self, action_space, masks):
         super().__init__(LINE, action_space)

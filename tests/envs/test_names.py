@@ -1,4 +1,4 @@
-"""Environments and wrappers as users name them: classes, files, ids without a version, arguments."""
+"""Environments and wrappers as users name them: classes, files, ids without version, arguments."""
 
 import sys
 
@@ -27,7 +27,7 @@ gym.register("FiledMaze-v3", entry_point=Maze, max_episode_steps=7)
 
 @pytest.fixture
 def maze(tmp_path, monkeypatch):
-    monkeypatch.setitem(sys.modules, "filed_mazes", None)  # forgotten afterwards
+    monkeypatch.setitem(sys.modules, "filed_mazes", None)  # removed after the test
     del sys.modules["filed_mazes"]
     gym.registry.pop("FiledMaze-v3", None)
     file = tmp_path / "filed_mazes.py"

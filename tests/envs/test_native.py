@@ -1,4 +1,4 @@
-"""Native worlds are Gymnasium's: the same states from the same seeds and actions, resets and time limits included."""
+"""Native worlds equal Gymnasium's: same states for the same seeds and actions, with resets and time limits."""
 
 import gymnasium as gym
 import numpy as np
@@ -15,7 +15,7 @@ ENVS = 8
 
 
 def actions_of(worlds: NativeBackend, count: int, seed: int) -> NDArray[np.generic]:
-    """[count, ENVS, …]: random, and drifting in the continuous worlds, so that goals and bounds are reached."""
+    """[count, ENVS, …]: random; drifting in continuous worlds, so that goals and bounds are reached."""
     rng, space = np.random.default_rng(seed), worlds.single_action_space
     if isinstance(space, spaces.Discrete):
         return rng.integers(space.n, size=(count, ENVS))
@@ -27,7 +27,7 @@ def actions_of(worlds: NativeBackend, count: int, seed: int) -> NDArray[np.gener
 @pytest.mark.slow
 @pytest.mark.parametrize("env_id", WORLDS)
 def test_many_steps(env_id: str, long: bool) -> None:
-    """No difference in termination, truncation or observations; rewards to 1e-9."""
+    """Terminations, truncations and observations are equal; rewards to within 1e-9."""
     steps = 1_000_000 if long else 100_000
     theirs = [gym.make(env_id, disable_env_checker=True) for _ in range(ENVS)]
     ours = NativeBackend(env_id, ENVS)

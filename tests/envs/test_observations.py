@@ -1,4 +1,4 @@
-"""Observations whose parts are not what their space says: each is refused by the name of the part."""
+"""Observations with parts that violate their space: each is refused with the part's name."""
 
 from functools import partial
 
@@ -48,7 +48,7 @@ WRONG = [
 
 
 class Parts(Counter):
-    """Returns a sound observation from reset and another one from step."""
+    """Returns a valid observation from reset and another one from step."""
 
     def __init__(self, later, space=SPACE, first=SOUND):
         super().__init__(3)

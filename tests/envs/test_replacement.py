@@ -1,4 +1,4 @@
-"""Processes that die or hang in a step are replaced: which transitions are kept, what is counted, when it ends."""
+"""Processes that die or hang in a step are replaced: which transitions are kept, what is counted, when it fails."""
 
 import multiprocessing
 import os
@@ -28,7 +28,7 @@ def hang(env):
 
 
 class Fatal(Counter):
-    """Environment 1 ends its process in the step that pays 3, once: `mark` tells whether it has. Returns its seed."""
+    """Environment 1 kills its process once, in the step with reward 3, and records this in `mark`. Returns its seed."""
 
     def __init__(self, mark, fail=die, length=8, times=1):
         super().__init__(length)
@@ -104,7 +104,7 @@ def test_observations_of_a_new_process_reach_this_one(tmp_path):
 
 
 class Random(Fatal):
-    """Observations are numbers of its random stream."""
+    """Observations are drawn from its random stream."""
 
     def show(self):
         return self.np_random.normal(size=1).astype(np.float32)
@@ -181,7 +181,7 @@ def test_training_ends_if_processes_die_without_end(tmp_path):
 
 
 class FatalTwice(Counter):
-    """Cannot be built once it has ended its process."""
+    """Cannot be built again after it has killed its process."""
 
     def __init__(self, mark):
         super().__init__()

@@ -1,4 +1,4 @@
-"""An environment that hides its state comes back by playing its episode again, or says that it does not."""
+"""An environment with hidden state is restored by replaying its episode, or says that it cannot be."""
 
 import numpy as np
 import pytest
@@ -12,7 +12,7 @@ from tests.envs.test_snapshot import assert_same, play, reloaded
 
 
 def interrupted(build, k, path, steps=40):
-    """Plays k steps, saves, goes on in the old worlds and in fresh ones: whether they came back, and both records."""
+    """Plays k steps, saves, and continues in old and fresh worlds. Returns whether they came back, and both records."""
     worlds, fresh = build(0), build(1)
     worlds.reset()
     actions = [worlds.action_space.sample() for _ in range(k + steps)]
@@ -64,7 +64,7 @@ def test_box2d_and_mujoco_go_on_exactly(env_id, k, backend, tmp_path):
 @pytest.mark.parametrize("span", [0, 7, 2_000])
 @pytest.mark.parametrize("k", [3, 18])
 def test_other_environments_go_on_exactly(build, k, span, tmp_path, monkeypatch):
-    """However many episodes are played again."""
+    """For any number of replayed episodes."""
     monkeypatch.setattr(replay, "SPAN", span)
     restored, record, again = interrupted(build, k, tmp_path)
     assert restored
@@ -72,7 +72,7 @@ def test_other_environments_go_on_exactly(build, k, span, tmp_path, monkeypatch)
 
 
 def test_a_second_checkpoint_holds_the_same(tmp_path):
-    """Of worlds that came back, and have not been stepped since."""
+    """For restored worlds that have not been stepped since."""
     worlds, fresh = (make("LunarLander-v3", 2, seed) for seed in (0, 1))
     worlds.reset()
     play(worlds, np.full((90, 2), 2))
@@ -108,7 +108,7 @@ def test_a_changed_record_is_not_resumed(change):
 
 
 class Lazy(toys.Odd):
-    """Builds its engine at the first reset, and keeps it."""
+    """Builds its engine at the first reset, then keeps it."""
 
     engine = None
 
@@ -132,7 +132,7 @@ def test_an_object_that_outlives_a_reset_may_hide_state(monkeypatch):
 
 @pytest.mark.parametrize("env_id", ["BipedalWalker-v3", "CarRacing-v3"])
 def test_a_box2d_world_that_outlives_a_reset(env_id):
-    """It orders contacts by its history, so that the same episode goes differently in a fresh one."""
+    """It orders contacts by its history, so the same episode goes differently in a fresh world."""
     worlds = make(env_id, 1)
     worlds.reset()
     assert worlds.resume == "new episodes"
@@ -157,7 +157,7 @@ def test_a_long_episode_is_not_recorded(monkeypatch):
 
 
 class Interrupted(toys.Rebuilt):
-    """Ctrl-C in the third step."""
+    """Raises KeyboardInterrupt in the third step."""
 
     def step(self, action):
         answer = super().step(action)
@@ -190,7 +190,7 @@ def test_plain_data_is_stepped_without_recording():
 
 
 class Late(toys.Odd):
-    """Plain data until the first step of an episode, which has three."""
+    """Plain data until the first step of an episode of three steps."""
 
     engine = None
 

@@ -1,4 +1,4 @@
-"""Environments whose reset lacks a parameter, as many outside Gymnasium do."""
+"""Environments whose reset lacks a parameter, as is common outside Gymnasium."""
 
 import gymnasium as gym
 import numpy as np

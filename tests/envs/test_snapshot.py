@@ -1,4 +1,4 @@
-"""A saved world goes on exactly, or says that it cannot."""
+"""Saved worlds continue exactly, or say that they cannot."""
 
 import gymnasium as gym
 import numpy as np
@@ -10,11 +10,11 @@ from envs.snapshot import capture, restore
 from tests import toys
 
 TAXI = next(env_id for env_id in sorted(gym.registry, reverse=True) if env_id.startswith("Taxi-"))
-LIMIT = 25  # steps of an episode at most, so that every environment resets
+LIMIT = 25  # maximal episode length, so that every environment resets
 
 
 def play(worlds, actions):
-    """Everything that the steps return, flat."""
+    """Everything returned by the steps, flattened."""
     record = []
     for action in actions:
         obs, reward, terminated, truncated, infos = worlds.step(action)
@@ -147,7 +147,7 @@ def test_worlds_say_how_they_resume(env, backend, resume):
 
 
 def test_a_stack_of_frames_is_plain_data(tmp_path):
-    """The first frame fills it and is an attribute too: one object in several places."""
+    """The first frame fills the stack and is an attribute too: the same object in several places."""
     variant = Variant(frame_stack=3)
     worlds, fresh = (make("CartPole-v1", 1, seed, variant=variant, backend="sync") for seed in (0, 1))
     worlds.reset()

@@ -1,4 +1,4 @@
-"""Environments as strangers write them: what they return beside the contract, and what their infos hold."""
+"""Environments as third parties write them: return values and infos that the contract does not mention."""
 
 import numpy as np
 import pytest
@@ -12,7 +12,7 @@ THREE = spaces.Box(-5, 5, (3,), np.float32)
 
 
 class Told(Counter):
-    """Returns what it is told: `later` in every step, and these infos, by the number of the call."""
+    """Returns `later` in every step, and these infos by the number of the call."""
 
     def __init__(self, space=THREE, later=None, infos=None, first=0):
         super().__init__(length=3)

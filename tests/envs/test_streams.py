@@ -7,7 +7,7 @@ import torch
 
 from envs.streams import Stream, peer_seed, resumed_seeds, stream_generator, stream_seeds
 
-# of seed 0, drawn at commit d0e68a9, but for the last two: published results depend on them
+# for seed 0, drawn at commit d0e68a9 except for the last two; published results depend on them
 PUBLISHED = {
     "environments": [2044266242, 1790637272, 504456060],
     "initialization": [1976665982, 1806813825, 508308974],

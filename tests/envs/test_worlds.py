@@ -11,7 +11,7 @@ from envs import EnvironmentFailure, EnvironmentUsageError, Variant, make
 from envs.spaces import to_env_action
 from tests.toys import LINE, Counter, Failing, Float32Vector, ReusedBuffer, Shaped, Tenth, numbered, same_step
 
-pytestmark = pytest.mark.filterwarnings("ignore:.*share an object, therefore:UserWarning")  # as the probes do
+pytestmark = pytest.mark.filterwarnings("ignore:.*share an object, therefore:UserWarning")  # in the probes
 
 
 def idle(n):

@@ -1,4 +1,4 @@
-"""Variants of environments: stacked observations, Atari's preprocessing, and who takes which variant."""
+"""Variants of environments: stacked observations, Atari preprocessing, and which environments accept which."""
 
 import gymnasium as gym
 import numpy as np
@@ -18,7 +18,7 @@ PONG = "ALE/Pong-v5"
 
 
 def rows_of(env, num_envs, variant):
-    """What `make` builds, below its check of the observation space."""
+    """What `make` builds, before its check of the observation space."""
     build, count = builder(env, num_envs, variant)
     return SyncBackend([guarded(build(), i, str(env)) for i in range(count)])
 
@@ -128,8 +128,8 @@ def test_atari_preprocessing(count):
     after, last = runs[8][0], frames[0][9]
     assert (after != last).any()
     if count > 1:
-        np.testing.assert_array_equal(last[:, :-1], frames[0][8][:, 1:])  # the last stack of an episode goes on
-        assert all((after[:, k] == after[:, 0]).all() for k in range(count))  # and the first begins anew
+        np.testing.assert_array_equal(last[:, :-1], frames[0][8][:, 1:])  # the last stack of an episode continues
+        assert all((after[:, k] == after[:, 0]).all() for k in range(count))  # and the next one starts anew
     inner = worlds.envs[0].unwrapped
     assert (inner._frameskip, inner.spec.kwargs["repeat_action_probability"]) == (1, 0.25)
 
@@ -150,8 +150,8 @@ def test_an_agent_learns_on_atari():
 def test_wrappers_by_name():
     names = ("gymnasium.wrappers:NormalizeReward", "gymnasium.wrappers:RecordEpisodeStatistics")
     worlds = make("Pendulum-v1", 1, variant=Variant(wrappers=names))
-    assert worlds.backend == "sync"  # nothing native is wrapped
-    outer = worlds.env.envs[0].env.env  # below what records its actions for an exact resume
+    assert worlds.backend == "sync"  # wrapped environments are not native
+    outer = worlds.env.envs[0].env.env  # inside the layer that records actions for an exact resume
     assert type(outer) is gym.wrappers.RecordEpisodeStatistics
     assert type(outer.env) is gym.wrappers.NormalizeReward
     agent = A2C("Pendulum-v1", num_envs=2, wrappers=names).learn(20)

@@ -1,4 +1,4 @@
-"""`python -m rl.compare`: many seeds, taken up where they were left."""
+"""`python -m rl.compare`: many seeds, resumed where they stopped."""
 
 import json
 from pathlib import Path
@@ -46,10 +46,10 @@ def test_ours_beside_sb3(compare: Command, command: Command, tmp_path: Path) -> 
     assert compare(*arguments)[0] == 0
     assert sorted((tmp_path / "runs").glob("*/*/*")) == runs, "finished runs are not run again"
 
-    (runs[1] / "summary.json").unlink()  # of ours
+    (runs[1] / "summary.json").unlink()  # our run
     for checkpoint in (runs[1] / "checkpoints").glob("*.pt"):
         checkpoint.unlink()
-    (runs[-1] / "summary.json").unlink()  # of SB3's
+    (runs[-1] / "summary.json").unlink()  # SB3's run
     assert compare(*arguments)[0] == 0
     assert len(list((tmp_path / "runs").glob("*/*/*"))) == len(runs) + 2, "what cannot be gone on with begins anew"
 
@@ -64,7 +64,7 @@ def test_recipe_trains_for_its_own_number_of_steps() -> None:
     lines = chosen_lines(args, ["sb3-1", "ours-5", "recipe"])
     steps = {line.label: line.settings["total_timesteps"] for line in lines}
     assert steps == {"SB3, 1 step": 7000, "ours, 5 steps": 7000, "ours, recipe": 200_000, "mine": 7000}
-    args = _parser().parse_args(["LunarLander-v3"])  # one budget for all, the recipe's
+    args = _parser().parse_args(["LunarLander-v3"])  # one budget for all lines: the recipe's
     assert {line.settings["total_timesteps"] for line in chosen_lines(args, chosen_presets(args))} == {200_000}
 
 

@@ -13,7 +13,7 @@ from tests.conftest import Command
 def test_truths_by_hand() -> None:
     assert FIFTH.mean == 0.8
     assert NORMAL.iqm == pytest.approx(1.0, abs=1e-3)
-    assert TWO_FIFTHS.iqm == pytest.approx(0.7, abs=0.05)  # of the middle half 15 % fails, 35 % does not
+    assert TWO_FIFTHS.iqm == pytest.approx(0.7, abs=0.05)  # of the middle half, 15 % of the runs fail and 35 % do not
     assert NORMAL.beats(NORMAL) == 0.5
     assert NORMAL.beats(TWO_FIFTHS) == pytest.approx(0.4 + 0.6 / 2)
     assert Kind("", 0.0, 1.1).beats(NORMAL) == pytest.approx(0.760, abs=1e-3)  # Φ(1 / √2)
@@ -21,7 +21,7 @@ def test_truths_by_hand() -> None:
 
 @pytest.mark.slow
 def test_coverage_of_the_mean() -> None:
-    """Student's t covers 95 % of normal samples; the percentile bootstrap 84 % of five runs (Hesterberg 2015)."""
+    """Student's t covers 95 % for normal samples; the percentile bootstrap 84 % for five runs (Hesterberg 2015)."""
     question = QUESTIONS[0]._replace(cases={"normal": EQUAL["normal"]})
     shares = {row.method: row.share for row in covered(question, samples=400)}
     assert shares["Student's t"] == pytest.approx([0.95] * len(SEEDS), abs=0.035)

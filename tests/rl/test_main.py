@@ -1,4 +1,4 @@
-"""`actor-critic` and `python -m rl`: the list of commands, and their dispatch. Folders that hide the packages."""
+"""`actor-critic` and `python -m rl`: the list of commands, their dispatch, and folders that hide the packages."""
 
 import subprocess
 import sys
@@ -22,7 +22,7 @@ def call(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *a
 
 
 def python(folder: Path, *argv: str) -> tuple[int, str]:
-    """Runs Python in a folder, with our packages behind it: exit status and standard error."""
+    """Runs Python in a folder, with our packages later on the path: exit status and standard error."""
     path = {"PYTHONPATH": str(ROOT)}
     done = subprocess.run([sys.executable, *argv], cwd=folder, env=path, capture_output=True, text=True, check=False)
     return done.returncode, done.stderr
@@ -65,7 +65,7 @@ def test_listing_imports_nothing_heavy() -> None:
 
 @pytest.mark.parametrize("name", ["agents", "envs"])
 def test_a_folder_that_hides_a_package_is_named(tmp_path: Path, name: str) -> None:
-    """Python finds a package in the working directory first. A user's own rl/ is found in place of these commands."""
+    """Python finds packages in the working directory first. A user's own rl/ replaces these commands."""
     (tmp_path / name).mkdir()
     (tmp_path / name / "__init__.py").touch()
     status, err = python(tmp_path, "-m", "rl.train", "CartPole-v1")

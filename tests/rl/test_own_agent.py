@@ -1,4 +1,4 @@
-"""A user's algorithm, --agent module:Class: the commands know no more of it than `agents.Agent`."""
+"""A user's algorithm, --agent module:Class: the commands use only the interface of `agents.Agent`."""
 
 import json
 from pathlib import Path
@@ -33,7 +33,7 @@ def test_it_is_trained_resumed_evaluated_compared_and_drawn(command: Command, tm
     assert summary["eval_mean"] > 100, "it learns"
     assert (run / "learning_curve.png").is_file()
 
-    (run / "summary.json").unlink()  # as if it had been killed between its last two checkpoints
+    (run / "summary.json").unlink()  # as if killed between its last two checkpoints
     metrics, episodes = table(run / "metrics.csv"), table(run / "episodes.csv")
     before = registry.load(run).state_dict()
     checkpoint.newest(run / "checkpoints").unlink()

@@ -1,4 +1,4 @@
-"""`python -m rl.report`: its numbers, and the page in a browser without a window."""
+"""`python -m rl.report`: its numbers, and the page in a headless browser."""
 
 import http.client
 import json
@@ -26,7 +26,7 @@ TAG = "</script><script>document.title = 'taken'</script>"
 
 @pytest.fixture
 def runs(tmp_path: Path) -> Path:
-    """Two seeds of one line, and a run of another; returns of 33 … 100, 66 … 200, and 99 … 300."""
+    """Two seeds of one line, and one run of another; returns of 33 … 100, 66 … 200, and 99 … 300."""
     folder = tmp_path / "runs"
     folder.mkdir()
     for i, settings in enumerate(({"seed": 0}, {"seed": 1}, {"n_steps": 5, "wrappers": [TAG]}), 1):
@@ -40,7 +40,7 @@ def runs(tmp_path: Path) -> Path:
 
 def test_curves_are_means_with_their_intervals(runs: Path) -> None:
     found = json.loads(json.dumps(content(*lines_of([runs])), allow_nan=False))
-    (panel,) = found["panels"]  # policy shift and entropy do not change
+    (panel,) = found["panels"]  # policy shift and entropy are constant
     assert panel["metric"] == "rollout/ep_rew_mean"
     several, single = panel["curves"]
     assert (several["x"][0], several["x"][-1], several["y"][-1]) == (100, 300, 150)
@@ -138,7 +138,7 @@ def browser(tmp_path: Path) -> Iterator[Browser]:
 
 @pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is installed")
 def test_the_page_in_a_browser(browser: Browser, runs: Path, tmp_path: Path, port: int) -> None:
-    """Curves are drawn, the pointer reads them, dragging zooms, both themes and a phone; nothing leaves the page."""
+    """Curves are drawn, hovering shows values, dragging zooms, both themes and a phone work; no external requests."""
     file = tmp_path / "report.html"
     file.write_text(html(content(*lines_of([runs]))), encoding="utf-8")
     papers = []

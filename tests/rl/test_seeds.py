@@ -1,4 +1,4 @@
-"""Seeds on the command line: ranges and lists, of a size that ends."""
+"""Seeds on the command line: ranges and lists, of bounded size."""
 
 from argparse import ArgumentTypeError
 

@@ -1,4 +1,4 @@
-"""`python -m rl.sweep`: searches that train, and searches whose runs are made up."""
+"""`python -m rl.sweep`: searches that train, and searches with simulated runs."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -25,7 +25,7 @@ from tests.conftest import Command
 
 SPACE = "gamma: uniform(0.9, 1)\ntarget_policy_shift: one_of(null, 1e-3)\nmax_policy_shift: one_of(null, 1e-3)\n"
 INVALID = "target_policy_shift must stay below max_policy_shift 0.001, got 0.001"
-Score = Callable[[Line, int], float]  # of a line and a seed; raises as a run fails
+Score = Callable[[Line, int], float]  # of a line and a seed; raises like a failing run
 
 
 @pytest.fixture
@@ -39,7 +39,7 @@ def sweep(command: Command, tmp_path: Path) -> Command:
 
 
 def make_up(monkeypatch: pytest.MonkeyPatch, score: Score) -> None:
-    """In place of processes that train."""
+    """Replaces the training processes."""
 
     def train(env_id: str, line: Line, seed: int, out: Path) -> "Future[Result]":
         out.mkdir(parents=True, exist_ok=True)
@@ -58,7 +58,7 @@ def make_up(monkeypatch: pytest.MonkeyPatch, score: Score) -> None:
 
 
 def written(tmp_path: Path) -> list[Tried]:
-    """The trials of search.json."""
+    """The trials in search.json."""
     content = json.loads((tmp_path / "results/CartPole-v1/search.json").read_text())
     return [Tried(**{name: trial[name] for name in Tried._fields}) for trial in content["trials"]]
 
@@ -82,7 +82,7 @@ def test_a_search_that_trains(
     status, before, _ = sweep(*arguments, "--trials", "2")
     assert status == 0
     assert ends(tmp_path) == [("finished", 1, ""), ("failed", 0, INVALID)]
-    make_up(monkeypatch, lambda line, seed: -1.0)  # from here on, for time
+    make_up(monkeypatch, lambda line, seed: -1.0)  # from here on, to save time
     status, out, _ = sweep(*arguments, "--trials", "3")
     assert status == 0
     assert [end[:2] for end in ends(tmp_path)[:2]] == [("finished", 1), ("failed", 0)], "not tried again"

@@ -1,4 +1,4 @@
-"""The command: `python -m rl.train`, its run directory, its exit statuses, and what survives an interruption."""
+"""`python -m rl.train`: its run directory, its exit statuses, and what survives an interruption."""
 
 import json
 import os
@@ -86,7 +86,7 @@ def test_the_final_evaluation_is_bounded(train: Command, command: Command, tmp_p
 
 @pytest.mark.parametrize(("first", "second"), [("torch", "fused"), ("fused", "torch")])
 def test_a_run_goes_on_under_the_other_engine(train: Command, first: str, second: str, tmp_path: Path) -> None:
-    """The optimizer's memory, the normalizers and the environments go over: one update later nothing has jumped."""
+    """Optimizer state, normalizers and environments carry over: one update later, nothing has jumped."""
     assert train("CartPole-v1", *SHORT, "--engine", first)[0] == 0
     run = run_of(tmp_path)
     assert train("--resume", str(run), "--total-timesteps", "4000", "--engine", second)[0] == 0
@@ -112,7 +112,7 @@ def test_same_seed_same_bytes(train: Command, tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_resume_gives_the_same_metrics(train: Command, tmp_path: Path) -> None:
-    """50,000 steps, a stop, and on to 100,000: the files of 100,000 steps at once."""
+    """50,000 steps, a stop, and a resume to 100,000 give the same files as 100,000 steps at once."""
     few = ["--set", "eval_episodes=2", "--set", "log_interval=64"]
     assert train("CartPole-v1", "--total-timesteps", "100000", *few, "--out", str(tmp_path / "a"))[0] == 0
     assert train("CartPole-v1", "--total-timesteps", "50000", *few, "--out", str(tmp_path / "b"))[0] == 0
@@ -192,7 +192,7 @@ def test_resume_refuses_other_settings(train: Command, tmp_path: Path) -> None:
     ("env_id", "resume", "inexact"), [("LunarLander-v3", "replay", 0), ("tests.toys:Opaque-v0", "new episodes", 1)]
 )
 def test_a_run_says_how_it_resumes(env_id: str, resume: str, inexact: int, train: Command, tmp_path: Path) -> None:
-    """At its start if it cannot resume exactly, and in its summary; a later resume does not forget an earlier one."""
+    """At the start if it cannot resume exactly, and in the summary; a later resume keeps the count of earlier ones."""
     few = ["--total-timesteps", "64", "--set", "eval_episodes=2"]
     out = train(env_id, *few)[1]
     run = run_of(tmp_path)
@@ -214,7 +214,7 @@ def test_a_run_says_how_it_resumes(env_id: str, resume: str, inexact: int, train
     ],
 )
 def test_a_failing_environment(env_id: str, words: str, train: Command, tmp_path: Path) -> None:
-    """Exit status 1, one line, and what was learned is kept."""
+    """Exit status 1, one line, and what was learned is saved."""
     status, _, err = train(env_id, *SHORT, "--num-envs", "2")
     assert (status, err.count("\n")) == (1, 1)
     assert words in err
@@ -229,7 +229,7 @@ def step_of(file: Path) -> int:
 
 
 def trained(process: Process, parent: Path) -> None:
-    """Waits until a checkpoint of a later step than the first is there."""
+    """Waits for a checkpoint after the first one."""
     process.wait_for("run  ")
     while not any(map(step_of, parent.glob("*/*/*/checkpoints/step-*.pt"))):
         assert process.poll() is None, process.communicate()
@@ -244,7 +244,7 @@ ENDLESS = ["--total-timesteps", "1000000000", "--set", "eval_episodes=2", "--set
 def test_ctrl_c_then_resume(
     train: Command, start: Start, engine: str, number: int, expected: int, tmp_path: Path
 ) -> None:
-    """130 or 143, a checkpoint, and afterwards the same metrics and parameters as a run that was left alone."""
+    """Exit status 130 or 143 and a checkpoint; then the same metrics and parameters as an undisturbed run."""
     process = start("rl.train", "CartPole-v1", *ENDLESS, "--engine", engine, "--out", tmp_path / "a")
     trained(process, tmp_path / "a")
     process.send_signal(number)
@@ -268,7 +268,7 @@ def test_ctrl_c_then_resume(
 
 @pytest.mark.slow
 def test_kill_then_resume(train: Command, start: Start, tmp_path: Path) -> None:
-    """A process killed at any moment leaves a checkpoint that goes on to the same metrics."""
+    """A process killed at any moment leaves a checkpoint that resumes to the same metrics."""
     process = start("rl.train", "CartPole-v1", *ENDLESS, "--out", tmp_path / "a")
     trained(process, tmp_path / "a")
     process.kill()
@@ -310,7 +310,7 @@ ENDS = [(SIGINT, 130, "interrupted\n"), (SIGTERM, 143, "terminated\n")]
 def test_a_signal_while_an_environment_is_built(
     number: int, expected: int, words: str, start: Start, tmp_path: Path
 ) -> None:
-    """At once, in one line, and nothing is written."""
+    """At once, in one line, with nothing written."""
     process = start("rl.train", "tests.broken:HangInInit-v0", "--num-envs", 2, "--out", tmp_path)
     process.wait_for("hanging")
     process.send_signal(number)
@@ -387,7 +387,7 @@ def test_evaluate_repeats_the_summary(train: Command, tmp_path: Path) -> None:
 
 
 def test_resume_after_the_last_step_makes_the_summary(train: Command, tmp_path: Path) -> None:
-    """As after a crash during the evaluation: the same summary and the same last row."""
+    """As after a crash during the evaluation: same summary and same last row."""
     assert train("CartPole-v1", *SHORT)[0] == 0
     run = run_of(tmp_path)
     metrics, summary = table(run / "metrics.csv"), json.loads((run / "summary.json").read_text())
@@ -399,7 +399,7 @@ def test_resume_after_the_last_step_makes_the_summary(train: Command, tmp_path: 
 
 
 def test_resume_refuses_fewer_steps_than_were_done(train: Command, tmp_path: Path) -> None:
-    """Also where the evaluation was interrupted, so that there is no summary; the run stays as it was."""
+    """Even if the evaluation was interrupted, so that there is no summary; the run does not change."""
     assert train("CartPole-v1", *SHORT)[0] == 0
     run = run_of(tmp_path)
     (run / "summary.json").unlink()
@@ -455,7 +455,7 @@ def test_an_environment_that_exits(train: Command, tmp_path: Path) -> None:
 
 
 def test_a_full_disk_at_the_start(train: Command) -> None:
-    """One line; no file stays open, which would warn here."""
+    """One line; no file stays open, which would cause a warning here."""
     with full_disk(4_096):
         status, _, err = train("CartPole-v1", *SHORT, "--engine", "torch")
     assert (status, err.count("\n")) == (1, 1)

@@ -34,7 +34,7 @@ def test_a_film_shows_the_first_episode_of_the_evaluation(command: Command, tmp_
     assert f"episode: return {played.mean:.2f}, {played.lengths[0]} steps" in out
     with Image.open(film) as pictures:
         assert pictures.n_frames == played.lengths[0] + 1
-        assert pictures.size == (300 + 150, 200)  # 600 × 400 scaled to 200, and the panel
+        assert pictures.size == (300 + 150, 200)  # 600 × 400 scaled to height 200, plus the panel
         first = np.asarray(pictures.convert("RGB"))
         pictures.seek(pictures.n_frames - 1)
         assert (first[:, :300] != np.asarray(pictures.convert("RGB"))[:, :300]).any()  # the pole fell
@@ -72,7 +72,7 @@ def test_mistakes_are_one_line(env_id: str, argv: list[str], words: str, command
 
 @pytest.mark.parametrize("gru_size", [None, 4])
 def test_v_and_delta_are_those_of_the_update(gru_size: int | None) -> None:
-    """As `A2C.estimate` gives them for a rollout of one step, whose advantage is δ."""
+    """As given by `A2C.estimate` for a rollout of one step, whose advantage is δ."""
     agent = A2C(
         "CartPole-v1", num_envs=2, n_steps=4, engine="torch", gru_size=gru_size, reward_scale=0.5, gamma=0.9,
         normalize_observations=True, normalize_rewards=True,

@@ -1,1 +1,1 @@
-"""Hostile input and failures, drawn at random from fixed seeds: short in `make test`, long in `make stress`."""
+"""Malicious input and failures, drawn at random from fixed seeds: few in `make test`, many in `make stress`."""

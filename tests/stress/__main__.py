@@ -1,7 +1,7 @@
 """`python -m tests.stress`: attacks the package at length and counts what broke; the same command resumes.
 
-Outcomes are kept in results/runs/stress/, by the commit; the log there has the traceback of every broken promise. The
-page of counts goes to results/reliability.md once every attack has been made.
+Outcomes are stored by commit in results/runs/stress/; the log there has the traceback of every broken promise. The
+page of counts is written to results/reliability.md once every attack has been made.
 """
 
 import logging
@@ -23,7 +23,7 @@ from tests.stress.kinds import KINDS, Kind
 from tests.stress.worker import BROKEN
 
 _log = logging.getLogger("stress")
-Outcomes = dict[str, dict[int, Outcome]]  # by kind and number
+Outcomes = dict[str, dict[int, Outcome]]  # kind → number → outcome
 
 
 def main(argv: list[str]) -> int:
@@ -60,7 +60,7 @@ def _read(kept: JsonLines) -> Outcomes:
 
 
 def _attack(names: list[str], found: Outcomes, kept: JsonLines, jobs: int) -> None:
-    """Makes the attacks of these kinds that were not made yet, several batches at a time."""
+    """Makes the remaining attacks of these kinds, several batches in parallel."""
     batches = [(name, batch) for name in names for batch in _batches(KINDS[name], found[name])]
     keeping = Lock()
 
@@ -95,7 +95,7 @@ def _broken(outcomes: dict[int, Outcome]) -> int:
 
 
 def page(found: Outcomes, command: str, commit: str) -> Page:
-    """Counts by kind, and what came of the attacks."""
+    """Counts by kind, and the outcomes of the attacks."""
     rows = []
     for name, kind in KINDS.items():
         counts = Counter(outcome.outcome for outcome in found[name].values() if not outcome.broken)

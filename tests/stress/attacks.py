@@ -1,4 +1,4 @@
-"""Makes attacks in processes that may die or hang, and keeps their outcomes."""
+"""Makes attacks in processes that may die or hang, and stores their outcomes."""
 
 import json
 import os
@@ -11,13 +11,13 @@ from typing import NamedTuple
 from tests import ROOT
 from tests.stress.worker import BROKEN
 
-PATIENCE = 900  # seconds without an answer after which a process counts as hanging
+PATIENCE = 900  # a process that gives no answer for so many seconds counts as hanging
 
 
 class Outcome(NamedTuple):
     number: int
     outcome: str
-    report: str  # of a broken promise: its traceback
+    report: str  # traceback of a broken promise
 
     @property
     def broken(self) -> bool:
@@ -25,7 +25,7 @@ class Outcome(NamedTuple):
 
 
 def made(kind: str, numbers: Sequence[int]) -> Iterator[Outcome]:
-    """Makes the attacks in a process of their own; if it dies or hangs, that is the outcome of the next attack."""
+    """Makes the attacks in a separate process; if it dies or hangs, that is the outcome of the current attack."""
     remaining = list(numbers)
     while remaining:
         for outcome in _answers(kind, remaining):

@@ -1,4 +1,4 @@
-"""Command lines with something wrong in them: each command works, or says in one line what is wrong."""
+"""Command lines with a mistake: each command works, or says in one line what is wrong."""
 
 import importlib
 import random
@@ -21,7 +21,7 @@ _FLAGS = ("--nonsense", "--sed", "--set", "--seed", "--out", "--resume", "--conf
 
 
 def attack(number: int, room: Path) -> str:
-    """Quick commands are changed anywhere and may run; of the others, which run for long, one flag is always wrong."""
+    """Quick commands are changed anywhere and may run; long ones always get a wrong flag."""
     draw, name = random.Random(f"command {number}"), COMMANDS[number % len(COMMANDS)]
     module, folder = importlib.import_module(f"rl.{name}"), room / f"line-{number}"
     folder.mkdir()
@@ -63,7 +63,7 @@ def _changed(argv: list[str], draw: random.Random) -> list[str]:
 
 
 def _wrong(draw: random.Random) -> list[str]:
-    """A flag of the command, or one that it does not know, with a value that no flag takes; among sound arguments."""
+    """A flag, known or unknown, with a value that no flag accepts, among valid arguments."""
     wrong = [draw.choice(["--nonsense", "--sed", "--seeds", "--jobs"]), draw.choice(["x y", "-", "1e999", "0-", ""])]
     argv = [draw.choice(["CartPole-v1", *_NASTY]) for _ in range(draw.randrange(3))]
     argv[draw.randint(0, len(argv)) :] = wrong

@@ -1,4 +1,4 @@
-"""Commands in this process, as `python -m` runs them."""
+"""Runs commands in this process, as `python -m` does."""
 
 import contextlib
 import io
@@ -14,7 +14,7 @@ _STOPS = (signal.SIGINT, signal.SIGTERM)
 
 
 class Said(NamedTuple):
-    """What a command that has ended said. Exceptions that no command says in one line leave `run`."""
+    """The output of a command that has ended. Exceptions not reported in one line propagate from `run`."""
 
     status: int
     out: str
@@ -39,7 +39,7 @@ def run(module: ModuleType, argv: list[str], folder: Path) -> Said:
 
 
 def outcome(said: Said) -> str:
-    """Asserts that a command succeeded, or said in one line why not."""
+    """Asserts that a command succeeded or said in one line why not."""
     assert said.status in (0, 1, 2), said
     if said.status == 0:
         return "done"

@@ -1,4 +1,4 @@
-"""Random damage to the bytes of a file, as disks, transfers and editors cause it."""
+"""Random damage to a file's bytes, as caused by disks, transfers and editors."""
 
 import random
 
@@ -10,7 +10,7 @@ _STRANGE = (
 
 
 def damaged(content: bytes, draw: random.Random) -> bytes:
-    """The content after one to three changes; never the same as before."""
+    """The content after one to three changes; always different from before."""
     changed = content
     while changed == content:
         for _ in range(draw.choice([1, 1, 2, 3])):

@@ -1,4 +1,4 @@
-"""Files whose bytes were damaged: each command does its work, or refuses in one line and changes nothing."""
+"""Files with damaged bytes: each command works, or refuses in one line and changes nothing."""
 
 import random
 import shutil
@@ -30,13 +30,13 @@ _RECIPES = sorted((ROOT / "configs").rglob("*.yaml"))
 
 @cache
 def finished_run(room: Path) -> Path:
-    """A run of A2C."""
+    """A finished A2C run."""
     assert commands.run(rl.train, [*TRAININGS[0].argv(room), "--out", str(room / "finished")], room).status == 0
     return run_of(room / "finished")
 
 
 def checkpoint_bytes(number: int, room: Path) -> str:
-    """The checksum of a checkpoint finds every change."""
+    """A checkpoint's checksum detects every change."""
     file = room / "damaged.pt"
     file.write_bytes(damaged(_checkpoint(room).read_bytes(), random.Random(f"checkpoint {number}")))
     try:
@@ -51,7 +51,7 @@ def _checkpoint(room: Path) -> Path:
 
 
 def demonstration_bytes(number: int, room: Path) -> str:
-    """The checksum of demonstrations finds every change; a file without one, as others write them, is checked."""
+    """The checksum of demonstrations detects every change; a file without one, from another tool, is validated."""
     file = room / "damaged.npz"
     content = Path(recorded(room)["demonstrations"]).read_bytes()
     file.write_bytes(damaged(content, random.Random(f"demonstrations {number}")))
@@ -67,7 +67,7 @@ def demonstration_bytes(number: int, room: Path) -> str:
 
 
 def run_files(number: int, room: Path) -> str:
-    """A file of a finished run is damaged, and the run is resumed, evaluated or drawn."""
+    """Damages a file of a finished run, then resumes, evaluates or draws the run."""
     draw, copy = random.Random(f"run {number}"), room / f"copy-{number}"
     shutil.copytree(finished_run(room), copy)
     file = copy / draw.choice(_RUN_FILES)
@@ -80,7 +80,7 @@ def run_files(number: int, room: Path) -> str:
         (rl.evaluate, [str(copy), "--episodes", "1"]),
         (rl.plot, [str(copy), "--out", str(copy / "figure")]),
     )
-    command, argv = draw.choices(uses, [4, 4, 1])[0]  # drawing takes long
+    command, argv = draw.choices(uses, [4, 4, 1])[0]  # drawing is slow
     said = commands.outcome(commands.run(command, argv, room))
     if said == REFUSED:
         assert all(path.read_bytes() == content for path, content in held.items())
@@ -91,7 +91,7 @@ def run_files(number: int, room: Path) -> str:
 
 
 def settings_files(number: int, room: Path) -> str:
-    """A recipe is damaged: its settings are read, or it is refused."""
+    """Damages a recipe: its settings are read, or it is refused."""
     draw, file = random.Random(f"settings {number}"), room / "damaged.yaml"
     recipe = draw.choice(_RECIPES)
     file.write_bytes(damaged(recipe.read_bytes(), draw))

@@ -1,6 +1,6 @@
-"""Commands in forked processes, with a fault at a chosen moment: a kill, a signal, a disk that is full.
+"""Commands in forked processes, with a fault at a chosen moment: a kill, a signal, a full disk.
 
-Forking saves the seconds that imports take. Only the workers of the stress tests fork: they have one thread.
+Forking saves the seconds of imports. Only workers of the stress tests fork: they have a single thread.
 """
 
 import os
@@ -18,12 +18,12 @@ import rl.train
 from rl.run import files, terminal
 
 Action = Callable[[], None]
-TRACEBACK = 70  # exit status of a process that ended in one
+TRACEBACK = 70  # exit status of a process that ended with a traceback
 _PATH_EVENTS = ("open", "os.mkdir", "os.rename", "os.remove", "os.truncate")
 
 
 class Done(NamedTuple):
-    """A command that has ended. status: minus the number of the signal that killed it; moments: as its fault counts."""
+    """A command that has ended. status: negative signal number if killed; moments: as counted by its fault."""
 
     status: int
     out: str
@@ -32,13 +32,13 @@ class Done(NamedTuple):
 
 
 class Fault:
-    """Nothing. A subclass acts at the moment of this number, counted from 1; 0: never, it only counts."""
+    """No fault. A subclass acts at the moment with this number, counted from 1; 0: never, only counts."""
 
     def __init__(self, number: int = 0, action: Action = lambda: None) -> None:
         self.seen, self.number, self.action = 0, number, action
 
     def arm(self, room: Path) -> None:
-        """Called in the process that trains into this room."""
+        """Called in the process that trains in this room."""
 
     def count(self) -> None:
         self.seen += 1
@@ -47,7 +47,7 @@ class Fault:
 
 
 class AtFileOperation(Fault):
-    """Before the process opens, makes, renames or deletes in the room; and in the middle of writing rows."""
+    """Before the process opens, creates, renames or deletes a file in the room; and while it writes rows."""
 
     def arm(self, room: Path) -> None:
         inside, write = str(room), files._Appended.write
@@ -67,7 +67,7 @@ class AtFileOperation(Fault):
 
 
 class AtCall(Fault):
-    """When a Python function is called."""
+    """At a call of a Python function."""
 
     def arm(self, room: Path) -> None:
         def profile(frame: FrameType, event: str, argument: object) -> None:
@@ -78,19 +78,19 @@ class AtCall(Fault):
 
 
 class FullDisk(Fault):
-    """No file grows beyond so many bytes."""
+    """No file grows beyond `number` bytes."""
 
     def arm(self, room: Path) -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (self.number, resource.RLIM_INFINITY))
 
 
 def send(number: int) -> Action:
-    """This process gets a signal."""
+    """Sends a signal to this process."""
     return lambda: os.kill(os.getpid(), number)
 
 
 def train(argv: list[str], room: Path, fault: Fault) -> Done:
-    """Runs `rl.train` in a forked process. room: where its files go, temporary ones too."""
+    """Runs `rl.train` in a forked process. room: for its files, including temporary ones."""
     pipes = [os.pipe() for _ in range(3)]
     pid = os.fork()
     if pid == 0:
@@ -102,7 +102,7 @@ def train(argv: list[str], room: Path, fault: Fault) -> Done:
     for _, writing in pipes:
         os.close(writing)
     texts = []
-    for reading, _ in pipes:  # less than a pipe holds
+    for reading, _ in pipes:  # less than a pipe can hold
         with open(reading, encoding="utf-8") as file:
             texts.append(file.read())
     status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
@@ -112,7 +112,7 @@ def train(argv: list[str], room: Path, fault: Fault) -> Done:
 def _in_child(argv: list[str], room: Path, fault: Fault) -> int:
     try:
         kept_open = [os.fdopen(number, "w", encoding="utf-8", closefd=False) for number in (1, 2)]
-        sys.stdout, sys.stderr = kept_open  # which the command wraps
+        sys.stdout, sys.stderr = kept_open  # the command wraps these
         tempfile.tempdir, sys.argv = str(room), ["rl.train", *argv]
         signal.signal(signal.SIGINT, signal.default_int_handler)
         signal.signal(signal.SIGTERM, signal.SIG_DFL)

@@ -1,4 +1,4 @@
-"""Environments that break their contract in a hundred ways, trained in and evaluated on by every backend and engine.
+"""Environments that break their contract in a hundred ways, for training and evaluation on all backends and engines.
 
 Importing this module registers them: `tests.stress.hostile:Hostile17-v0`.
 """
@@ -38,7 +38,7 @@ class Unprintable:
 
 
 class Grown(np.ndarray):  # type: ignore[type-arg]
-    """An array that fails when it is looked at."""
+    """An array that raises when it is read."""
 
     def __array_finalize__(self, obj: object) -> None:
         pass
@@ -91,7 +91,7 @@ _SPACES = (
     spaces.Box(-np.inf, np.inf, (0,)), spaces.Sequence(OBS), spaces.Box(-1, 1, (10**5,)), spaces.MultiBinary(3),
     spaces.Box(0, 255, (1, 1, 1, 1), np.uint8), spaces.Discrete(2, start=-5), spaces.Graph(OBS, None),
 )  # fmt: skip
-Case = tuple[str, str, object]  # where, what is replaced, and by what
+Case = tuple[str, str, object]  # where, what is replaced, and its replacement
 CASES: list[Case] = [
     *(("reset", "raises", error) for error in _ERRORS),
     *(("step", "raises", error) for error in _ERRORS),
@@ -113,7 +113,7 @@ CASES: list[Case] = [
 
 
 class Hostile(gym.Env):  # type: ignore[type-arg]
-    """Sound but for one thing; what is wrong in a step begins after a while."""
+    """Correct except for one thing; wrong steps start after a while."""
 
     def __init__(self, number: int) -> None:
         self.where, self.what, self.value = CASES[number]
@@ -160,10 +160,10 @@ WAYS = [(backend, engine) for backend in ("sync", "async", "adopted") for engine
 
 
 def attack(number: int, room: Path) -> str:
-    """Training and evaluation end well, or in one line that blames the environment; what was learned is kept."""
+    """Training and evaluation succeed, or fail in one line that blames the environment; what was learned is saved."""
     case, (backend, engine) = number // len(WAYS) % len(CASES), WAYS[number % len(WAYS)]
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of environments that cannot be closed
+        warnings.simplefilter("ignore")  # from environments that cannot be closed
         return _adopted(case, engine) if backend == "adopted" else _command(case, backend, engine, room / str(number))
 
 
@@ -182,7 +182,7 @@ def _command(case: int, backend: str, engine: str, out: Path) -> str:
 
 
 def _adopted(case: int, engine: str) -> str:
-    """A vector environment that a user hands over, whose second environment is hostile."""
+    """A user's vector environment whose second environment is hostile."""
     try:
         agent = A2C(same_step(Hostile(case), Hostile(case)), engine=engine, net_arch=(4,))
     except (ConfigError, EnvironmentUsageError, EnvironmentFailure) as error:

@@ -1,4 +1,4 @@
-"""Trainings that are killed, interrupted, or out of disk, and then completed: nothing is lost, nothing differs."""
+"""Trainings that are killed, interrupted or out of disk space, then completed: nothing is lost or different."""
 
 import random
 from pathlib import Path
@@ -9,7 +9,7 @@ from tests.stress.trainings import TRAININGS, completed, disturbed, remove, undi
 
 
 def kill(number: int, room: Path) -> str:
-    """SIGKILL before a random operation on a file, or in the middle of writing rows; so, too, when it is resumed."""
+    """SIGKILL before a random file operation or while rows are written; again when the run is resumed."""
     draw, training, inside = random.Random(f"kill {number}"), TRAININGS[number % len(TRAININGS)], room / str(number)
     expected = undisturbed(training, room, AtFileOperation)
     fault = AtFileOperation(draw.randint(1, expected.moments), send(SIGKILL))
@@ -25,7 +25,7 @@ def kill(number: int, room: Path) -> str:
 
 
 def signal_(number: int, room: Path) -> str:
-    """SIGINT or SIGTERM when a random Python function is called: its exit status, and at most one line."""
+    """SIGINT or SIGTERM at a random Python call: the right exit status, and at most one line."""
     draw, training, inside = random.Random(f"signal {number}"), TRAININGS[number % len(TRAININGS)], room / str(number)
     expected = undisturbed(training, room, AtCall)
     sent = draw.choice([SIGINT, SIGTERM])
@@ -38,7 +38,7 @@ def signal_(number: int, room: Path) -> str:
 
 
 def full_disk(number: int, room: Path) -> str:
-    """No file grows beyond a random size: one line that names a file; and once there is room, it is completed."""
+    """No file grows beyond a random size: one line that names a file; completed once there is space."""
     draw, training, inside = random.Random(f"disk {number}"), TRAININGS[number % len(TRAININGS)], room / str(number)
     expected = undisturbed(training, room, Fault)
     sizes = [path.stat().st_size for path in expected.run.rglob("*") if path.is_file()]

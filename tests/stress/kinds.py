@@ -1,4 +1,4 @@
-"""The kinds of attack: what each tries, how often the long form and the short form make it."""
+"""The kinds of attack: what each tries, and how many there are in the long and the short form."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -24,9 +24,9 @@ class Kind(NamedTuple):
     attack: Attack
     long: int  # attacks in `make stress`
     short: tuple[int, ...]  # numbers of the attacks in `make test`
-    batch: int  # attacks of a process
-    each: int = 1  # cases of an attack
-    forks: bool = False  # whether it needs a process with one thread
+    batch: int  # attacks per process
+    each: int = 1  # cases per attack
+    forks: bool = False  # whether it needs a single-threaded process
 
 
 _HOSTILE = range(len(hostile.CASES) * len(hostile.WAYS))

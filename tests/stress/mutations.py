@@ -1,4 +1,4 @@
-"""Random changes to nested data, as a file with a right checksum but wrong content holds it."""
+"""Random changes to nested data, for files with a valid checksum but wrong content."""
 
 import random
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ STRANGE = (
 
 
 def paths(content: object, prefix: Path = ()) -> Iterator[Path]:
-    """The place of every value inside dicts, lists and tuples."""
+    """The position of every value inside dicts, lists and tuples."""
     inner = content.items() if isinstance(content, dict) else enumerate(content) if is_list(content) else ()
     for key, value in inner:
         yield (*prefix, key)
@@ -27,7 +27,7 @@ def is_list(value: object) -> bool:
 
 
 def mutated(content: object, path: Path, draw: random.Random) -> object:
-    """A copy with one change at this place: removed, renamed, repeated, replaced, or of another size, type or value."""
+    """A copy with one change at this position: removed, renamed, repeated, replaced, or another size, type or value."""
     key, *rest = path
     copy = dict(content) if isinstance(content, dict) else list(content)
     if rest:
@@ -50,7 +50,7 @@ def mutated(content: object, path: Path, draw: random.Random) -> object:
 
 
 def near(value: object, draw: random.Random) -> object:
-    """A value much like this one, in its type, its shape or its size."""
+    """A value similar to this one in type, shape or size."""
     if isinstance(value, torch.Tensor):
         return near_tensor(value, draw)
     if isinstance(value, np.ndarray):

@@ -1,4 +1,4 @@
-"""Settings drawn by Hypothesis, inside, at and beyond the bounds of every type: an agent is built, or refused."""
+"""Settings drawn by Hypothesis inside, at and beyond the bounds of every type: an agent is built, or refused."""
 
 import types
 from functools import cache
@@ -20,7 +20,7 @@ from rl.run.terminal import MISTAKES
 from tests.stress.messages import in_one_line
 from tests.stress.trainings import needs
 
-EXAMPLES = 100  # of an attack
+EXAMPLES = 100  # per attack
 ENVS = ("CartPole-v1", "Pendulum-v1", "FrozenLake-v1")
 _WORDS = st.sampled_from(
     ["", "null", "x", "a:b", "γ", "[1, 2]", "{a: 1}", "linear(1, 0)", "-1", "1e999", "nan", "9" * 400]
@@ -32,7 +32,7 @@ _RAMPS = st.builds("{}({}, {})".format, st.sampled_from(["linear", "cosine", "ex
 
 
 def values(kind: object) -> st.SearchStrategy[object]:
-    """Values of a type, and a few that are not."""
+    """Values of a type, and a few of other types."""
     return st.one_of(_right(kind), _right(kind), _right(kind), _right(kind), _ANY)
 
 
@@ -55,7 +55,7 @@ def _right(kind: object) -> st.SearchStrategy[object]:
 
 
 def _in_range(kind: object, limits: Range) -> st.SearchStrategy[object]:
-    """Near both bounds, on either side of them; most are small, so that agents can be built."""
+    """Values near both bounds, on either side; most are small, so that agents can be built."""
     if kind is not int:
         return st.lists(_right(get_args(kind)[0]), max_size=4) | st.lists(st.just(4), max_size=limits.most + 2)
     bounds = [limits.least - 1, limits.least, limits.most, limits.most + 1]
@@ -71,7 +71,7 @@ def layers(agent: str) -> st.SearchStrategy[dict[str, object]]:
 
 
 def attack(number: int, room: Path) -> str:
-    """A hundred choices of settings, as flags: the agent learns a step, or one line says what does not fit."""
+    """A hundred choices of settings, as flags: the agent learns for one step, or one line says what does not fit."""
     agent, env_id = registry.NAMES[number % len(registry.NAMES)], ENVS[number // len(registry.NAMES) % len(ENVS)]
     env_id = "CartPole-v1" if needs(agent, room) else env_id
 
@@ -86,7 +86,7 @@ def attack(number: int, room: Path) -> str:
 
     with mock.patch.object(
         memory, "_machine_memory", return_value=2**26
-    ):  # what is larger is refused before it is built
+    ):  # larger ones are refused before they are built
         choose()
     return "built or refused in one line"
 
@@ -95,7 +95,7 @@ def one_choice(agent: str, env_id: str, layer: dict[str, object]) -> None:
     types_ = setting_types(*registry.kinds(agent), RunSettings)
     try:
         chosen = chosen_settings(types_, env_id, agent, None, [f"{key}={value}" for key, value in layer.items()])
-        if chosen.get("backend") == "async":  # processes take a second each
+        if chosen.get("backend") == "async":  # each process takes a second
             chosen["backend"] = "sync"
         built, _ = build(agent, env_id, chosen)
     except MISTAKES as error:
@@ -104,7 +104,7 @@ def one_choice(agent: str, env_id: str, layer: dict[str, object]) -> None:
     try:
         if built.n_steps * built.worlds.num_envs < 10_000:
             built.learn(built.n_steps * built.worlds.num_envs)
-    except FloatingPointError as error:  # a learning rate of 1e30
+    except FloatingPointError as error:  # such as a learning rate of 1e30
         in_one_line(error, "")
     finally:
         built.worlds.close()

@@ -1,4 +1,4 @@
-"""Training for a long time: memory, threads, open files and objects stay as they are."""
+"""Long training: memory, threads, open files and objects do not grow."""
 
 import gc
 import os
@@ -12,12 +12,12 @@ from agents.events import Status
 from rl.run.recorder import Recorder
 
 ENGINES = ("torch", "fused")
-STEPS = 1_000_000  # of an attack
+STEPS = 1_000_000  # per attack
 _WARM_UP = 0.2  # fraction after which nothing may grow
 
 
 class Use(NamedTuple):
-    """What a process holds. peak: of its memory, in KiB (on macOS in bytes)."""
+    """Resources of a process. peak: maximal memory, in KiB (on macOS in bytes)."""
 
     peak: int
     threads: int
@@ -32,7 +32,7 @@ class Use(NamedTuple):
 
 
 def attack(number: int, room: Path, steps: int = STEPS) -> str:
-    """A million steps on one engine, recorded: after the first fifth, nothing grows."""
+    """A million steps on one engine, with recording: after the first fifth, nothing grows."""
     agent = A2C("CartPole-v1", seed=number, engine=ENGINES[number % len(ENGINES)], normalize_observations=True)
     directory = room / f"soak-{number}"
     directory.mkdir()

@@ -1,4 +1,4 @@
-"""Every kind of attack, in short: `make stress` makes many more of each."""
+"""A few attacks of every kind; `make stress` makes many more."""
 
 import sys
 from pathlib import Path
@@ -57,7 +57,7 @@ def test_the_page_counts() -> None:
 
 
 def test_the_long_form_is_long() -> None:
-    """The least numbers that were asked for."""
+    """The minimum numbers required."""
     least = {"kills": 200, "settings": 100_000, "command lines": 300, "soak": 2 * 10**7}
     least |= {name: 2_000 for name in KINDS if name.startswith(("damaged", "wrong"))}
     assert {name: kind for name, kind in least.items() if KINDS[name].long * KINDS[name].each < kind} == {}

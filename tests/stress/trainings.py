@@ -1,4 +1,4 @@
-"""Short trainings of every registered agent, and whether two of them are the same."""
+"""Short trainings of every registered agent, and comparisons of two trainings."""
 
 import json
 import shutil
@@ -33,7 +33,7 @@ def recorded(room: Path) -> dict[str, str]:
 
 
 def needs(agent: str, room: Path) -> dict[str, object]:
-    """The settings without which an agent cannot be built, small enough for the recording."""
+    """The settings that an agent requires, small enough for the recording."""
     values = {**recorded(room), "batch_size": 8}
     return {key: values[key] for key in setting_types(*registry.kinds(agent)) if key in values}
 
@@ -56,7 +56,7 @@ TRAININGS = [Training(agent, *way) for way in _WAYS for agent in registry.NAMES]
 
 
 class Undisturbed(NamedTuple):
-    """A training that nothing happened to. moments: how often a fault could have."""
+    """An undisturbed training. moments: how often a fault could have occurred."""
 
     run: Path
     moments: int
@@ -67,7 +67,7 @@ def undisturbed(training: Training, room: Path, kind: type[Fault]) -> Undisturbe
     inside = room / f"undisturbed-{training}-{kind.__name__}"
     inside.mkdir()
     first = [*training.argv(room), "--out", str(inside / "first"), "--total-timesteps", "8"]
-    train(first, inside, Fault())  # compiles the kernels, which writes files too
+    train(first, inside, Fault())  # compiles the kernels, which also writes files
     done = train([*training.argv(room), "--out", str(inside / "whole")], inside, kind())
     assert (done.status, done.err) == (0, ""), done
     return Undisturbed(run_of(inside / "whole"), done.moments)
@@ -89,7 +89,7 @@ def completed(argv: list[str], inside: Path, expected: Path) -> str:
 
 
 def compare(run: Path, expected: Path) -> None:
-    """Asserts that two runs have the same rows, checkpoint and evaluations, all but the times."""
+    """Asserts that two runs have the same rows, checkpoint and evaluations, except for times."""
     for name in ("metrics.csv", "episodes.csv", "evaluations.csv"):
         rows, others = table(run / name), table(expected / name)
         different = [(row, other) for row, other in zip(rows, others, strict=False) if row != other]
@@ -125,11 +125,11 @@ def assert_equal(one: object, other: object, place: str) -> None:
 
 
 def disturbed(training: Training, room: Path, inside: Path, fault: Fault) -> Done:
-    """Trains into a folder of its own, with a fault."""
+    """Trains into a separate folder, with a fault."""
     inside.mkdir()
     return train([*training.argv(room), "--out", str(inside)], inside, fault)
 
 
 def remove(inside: Path) -> None:
-    """Removes the folder of an attack that was survived."""
+    """Removes the folder of a survived attack."""
     shutil.rmtree(inside)

@@ -14,7 +14,7 @@ BROKEN = "BROKEN"
 
 
 def main() -> None:
-    answers = os.fdopen(os.dup(1), "w", encoding="utf-8")  # what attacks print is not an answer
+    answers = os.fdopen(os.dup(1), "w", encoding="utf-8")  # keeps the attacks' prints out of the answers
     os.dup2(2, 1)
     warnings.simplefilter("error")
     warnings.filterwarnings("ignore", "builtin type .* has no __module__")  # Box2D crashes if its import raises this

@@ -1,4 +1,4 @@
-"""A checkpoint with a right checksum and wrong content either loads or is refused in one line."""
+"""A checkpoint with a valid checksum and wrong content either loads or is refused in one line."""
 
 import random
 import shutil
@@ -18,7 +18,7 @@ from tests.stress.mutations import mutated, paths
 from tests.stress.trainings import needs
 
 MISTAKES = (CheckpointError, ConfigError, EnvironmentUsageError)
-FAILED = (EnvironmentFailure, FloatingPointError)  # commands say them in one line, too
+FAILED = (EnvironmentFailure, FloatingPointError)  # commands report these in one line too
 
 _NORMALIZED = {"normalize_observations": True, "normalize_rewards": True}
 CASES: dict[str, tuple[str, str, dict[str, object]]] = {  # agent, environment, settings
@@ -34,7 +34,7 @@ CASES: dict[str, tuple[str, str, dict[str, object]]] = {  # agent, environment, 
 
 
 def build(case: str, folder: Path) -> Path:
-    """The checkpoint of an agent that has learned a little."""
+    """The checkpoint of an agent after a little training."""
     agent, env_id, settings = CASES[case]
     small = {"net_arch": (4,)} if agent == "stream" else {"net_arch": (4,), "num_envs": 2}
     trained = registry.build(agent, env_id, {**small, **needs(agent, folder), **settings}).learn(160)
@@ -43,7 +43,7 @@ def build(case: str, folder: Path) -> Path:
 
 
 def outcome(file: Path) -> str:
-    """What becomes of a checkpoint: "loaded" and used for everything, "refused", or "failed" when it was used."""
+    """What happens to a checkpoint: "loaded" and usable, "refused", or "failed" in use."""
     try:
         agent = registry.load(file)
     except (*MISTAKES, EnvironmentFailure) as error:
@@ -60,7 +60,7 @@ def outcome(file: Path) -> str:
 
 
 def wrong_content(number: int, room: Path) -> str:
-    """An agent's checkpoint changed in one place, outside or inside its state."""
+    """Changes an agent's checkpoint in one place, inside or outside its state."""
     cases = list(CASES)
     case, draw = cases[number % len(cases)], random.Random(f"checkpoint {number}")
     content = content_of(case, room)
@@ -78,7 +78,7 @@ def content_of(case: str, room: Path) -> dict[str, object]:
 
 
 def written(file: Path, content: object) -> bool:
-    """False if no checkpoint can hold the content."""
+    """False if a checkpoint cannot contain the content."""
     try:
         checkpoint.save(file, content)  # type: ignore[arg-type]
     except CheckpointError:
@@ -87,7 +87,7 @@ def written(file: Path, content: object) -> bool:
 
 
 def wrong_records(number: int, room: Path) -> str:
-    """What a run's recorder keeps in its checkpoint, changed in one place: a refused resume leaves every file."""
+    """Changes the recorder's state in a run's checkpoint in one place: a refused resume changes no file."""
     draw, run, copy = random.Random(f"records {number}"), finished_run(room), room / f"copy-{number}"
     content = checkpoint.load(checkpoint.newest(run / "checkpoints"))
     place = draw.choice([path for path in paths(content) if path[0] == "extra"])

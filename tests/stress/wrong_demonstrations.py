@@ -1,4 +1,4 @@
-"""A file of demonstrations with a right checksum and wrong content either loads, and is learned from, or is refused."""
+"""A file of demonstrations with a valid checksum and wrong content is either loaded and learned from, or refused."""
 
 import io
 import json
@@ -26,7 +26,7 @@ def content_of(file: Path) -> dict[str, object]:
 
 
 def seal(file: Path, content: object) -> bool:
-    """Writes content with a right checksum; False if NumPy cannot hold it."""
+    """Writes content with a valid checksum; False if NumPy cannot store it."""
     if not isinstance(content, dict):
         return False
     arrays = {str(name): value for name, value in content.items() if name != "metadata"}
@@ -49,7 +49,7 @@ def outcome(file: Path, env_id: str) -> str:
         GAIL(agent, demonstrations=str(file), batch_size=8).learn(40)
     except ConfigError as error:
         return in_one_line(error, "refused in one line")
-    except FloatingPointError as error:  # observations of 1e30
+    except FloatingPointError as error:  # such as observations of 1e30
         return in_one_line(error, "failed in one line")
     finally:
         agent.worlds.close()
@@ -57,7 +57,7 @@ def outcome(file: Path, env_id: str) -> str:
 
 
 def wrong_content(number: int, room: Path) -> str:
-    """A recording changed in one place, and learned from by cloning and GAIL."""
+    """Changes a recording in one place, then learns from it by cloning and GAIL."""
     env_id, draw = ENVS[number % len(ENVS)], random.Random(f"demonstrations {number}")
     content = recording(env_id, room)
     if not seal(room / "mutant.npz", mutated(content, draw.choice(list(paths(content))), draw)):

@@ -55,13 +55,13 @@ class Categorical:
     def relative_score(self, action: Tensor) -> Tensor:
         """‖∇_z ln p(a)‖² / E_b ‖∇_z ln p(b)‖² = [(1 − p_a)² + Σ_{j ≠ a} p_j²] / Σ p_j (1 − p_j), z the logits.
 
-        float[...]; 0 where an action is certain. It vanishes as p_a nears 1, where ln p(a) can rise no further.
+        float[...]; 0 if an action is certain. It vanishes as p_a approaches 1, where ln p(a) cannot increase further.
         """
         own, mean = self._squared_scores(action)
         return torch.where(mean > 0, own / mean, 0.0)
 
     def _squared_scores(self, action: Tensor) -> tuple[Tensor, Tensor]:
-        """That of the action and its mean over actions. action: int64[...]."""
+        """‖∇_z ln p(a)‖² and its mean over actions. action: int64[...]."""
         p, others = self.log_p.exp(), -self.log_p.expm1()
         squares = torch.where(nn.functional.one_hot(action, p.shape[-1]).bool(), others, p).square()
         return squares.sum(-1), (p * others).sum(-1)
@@ -96,7 +96,7 @@ class Categorical:
 
 @dataclass(frozen=True, eq=False)
 class MultiCategorical:
-    """Independent categoricals: p(a) = ∏_k p_k(a_k). logits: float[..., Σ sizes], those of all factors.
+    """Independent categoricals: p(a) = ∏_k p_k(a_k). logits: float[..., Σ sizes], concatenated over the factors.
 
     Raises ValueError unless the sizes fit, and as `Categorical` for each factor.
     """
@@ -117,7 +117,7 @@ class MultiCategorical:
         return tuple(Categorical(x, validate=False) for x in split("logits", self.logits, self.sizes, validate=False))
 
     def relative_score(self, action: Tensor) -> Tensor:
-        """As of `Categorical`, over the logits of all factors. action: int64[..., K]."""
+        """Like `Categorical.relative_score`, over the logits of all factors. action: int64[..., K]."""
         scores = [factor._squared_scores(a) for factor, a in zip(self.factors, action.unbind(-1), strict=True)]
         own, mean = (torch.stack(each).sum(0) for each in zip(*scores, strict=True))
         return torch.where(mean > 0, own / mean, 0.0)
@@ -144,7 +144,7 @@ class MultiCategorical:
         return information.product_kl_from_logits(self.logits, other.logits, self.sizes, validate=False)
 
     def js(self, other: Self) -> Tensor:
-        """Over all joint outcomes. Raises ValueError if there are more than 65,536."""
+        """JS over all joint outcomes. Raises ValueError if there are more than 65,536."""
         self._check_sizes(other)
         return information.product_js_from_logits(self.logits, other.logits, self.sizes, validate=False)
 
@@ -178,7 +178,7 @@ class Bernoulli:
         return MultiCategorical(two_actions(self.logits).flatten(-2), (2,) * self.logits.shape[-1], validate=False)
 
     def relative_score(self, action: Tensor) -> Tensor:
-        """As of `Categorical`: Σ (a − p)² / Σ p (1 − p) over the bits. action: int64[..., D]."""
+        """Like `Categorical.relative_score`: Σ (a − p)² / Σ p (1 − p) over the bits. action: int64[..., D]."""
         return self.bits.relative_score(action)
 
     def sample(self, generator: Generator) -> Tensor:
@@ -204,5 +204,5 @@ class Bernoulli:
         return information.bernoulli_kl_from_logits(self.logits, other.logits, validate=False)
 
     def js(self, other: Self) -> Tensor:
-        """Over the 2^D joint outcomes. Raises ValueError if D > 16."""
+        """JS over the 2^D joint outcomes. Raises ValueError if D > 16."""
         return self.bits.js(other.bits)

@@ -75,7 +75,7 @@ def two_actions(logits: Tensor) -> Tensor:
 
 
 def _entropy_values(p: Tensor) -> Tensor:
-    x = p.double().clamp_max(1.0)  # validation admits 1 + rounding
+    x = p.double().clamp_max(1.0)  # validation allows 1 + rounding error
     terms: Tensor = torch.special.xlogy(x, x) + torch.special.xlog1py(1 - x, -x)
     return -terms.sum(-1)
 

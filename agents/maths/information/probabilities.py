@@ -138,7 +138,7 @@ def _check_pair(p: Tensor, q: Tensor) -> None:
 def _entropy_values(p: Tensor) -> Tensor:
     x = p.double()
     terms: Tensor = torch.special.xlogy(x, x)
-    return (-terms.sum(-1)).clamp_min_(0.0)  # validation admits 1 + rounding
+    return (-terms.sum(-1)).clamp_min_(0.0)  # validation allows 1 + rounding error
 
 
 def _cross_entropy_values(p: Tensor, q: Tensor) -> Tensor:

@@ -1,1 +1,1 @@
-"""The benchmark: how fast training is."""
+"""The benchmark of training speed."""

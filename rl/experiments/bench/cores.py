@@ -1,4 +1,4 @@
-"""The benchmark beyond one core: one model in two ranks, environments in processes, and what a run on Ray sends."""
+"""Benchmarks beyond one core: one model on two ranks, environments in processes, and what a run on Ray sends."""
 
 import json
 import logging
@@ -25,14 +25,14 @@ if TYPE_CHECKING:
 
 ENVIRONMENT = "HalfCheetah-v5"
 CASES: Sequence[tuple[Engine, Shape]] = (("fused", Shape(8, 64)), ("torch", Shape(8, 64)), ("fused", Shape(8, 5)))
-WIDTHS = (64, 215, 697, 2226)  # of 10 thousand parameters to 10 million
+WIDTHS = (64, 215, 697, 2226)  # 10 thousand to 10 million parameters
 ONE, ASYNC, RANKS = "one process", "environments in processes", "two ranks"
 _SYSTEMS: Sequence[tuple[str, Backend, int]] = ((ONE, "sync", 1), (ASYNC, "async", 1), (RANKS, "sync", 2))
 Measurements = Mapping[str, Mapping[str, Sequence[Measured]]]
 
 
 def measure(repeats: int, seconds: float) -> tuple[dict[str, dict[str, list[Measured]]], dict[str, list[Measured]]]:
-    """Case → system → measurements, and those of two ranks by the width of the networks; all take turns."""
+    """Case → system → measurements, and width of the networks → measurements of two ranks. All are interleaved."""
     cases: dict[str, dict[str, list[Measured]]] = {}
     widths: dict[str, list[Measured]] = {}
     for _ in range(repeats):
@@ -48,7 +48,7 @@ def measure(repeats: int, seconds: float) -> tuple[dict[str, dict[str, list[Meas
 
 
 def measured(task: Task, ranks: int) -> Measured:
-    """In new processes. Raises RunFailed with the last line of what went wrong."""
+    """Measures in new processes. Raises RunFailed with the last line of their error output."""
     torchrun = [] if ranks == 1 else ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={ranks}"]
     command = [sys.executable, *torchrun, "-m", "rl.experiments.bench.rank", json.dumps(task)]
     done = subprocess.run(command, capture_output=True, text=True)
@@ -58,9 +58,9 @@ def measured(task: Task, ranks: int) -> Measured:
 
 
 def messages(count: int) -> tuple[int, list[float]]:
-    """The bytes of what a run sends at a checkpoint, and the seconds until each of `count` messages is on disk.
+    """Bytes sent per checkpoint, and seconds until each of `count` messages is on disk.
 
-    A Ray task sends them as fast as it can, by the queue that runs use; this process writes them.
+    A Ray task sends them as fast as it can, through the same queue as runs use; this process writes them.
     """
     import ray
     from ray.util.queue import Queue
@@ -130,7 +130,7 @@ def page(
 
 
 def _ratios(system: str, cases: Measurements) -> str:
-    """How fast a system trains, beside one process, over the cases."""
+    """Speed of a system relative to one process, over the cases."""
     rates = [[median(one.rate for one in of[name]) for name in (system, ONE)] for of in cases.values()]
     ratios = [ours / one for ours, one in rates]
     return f"{system} train {min(ratios):.2f} to {max(ratios):.2f} times as fast as one process"

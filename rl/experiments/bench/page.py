@@ -54,7 +54,7 @@ def _median(rates: Mapping[str, Any], name: str) -> float:
 
 
 def _rates(content: Content, name: str) -> dict[str, Any]:
-    """Of a system, for the shapes with which it was timed."""
+    """Rates of a system, for the shapes in which it was timed."""
     shapes = content["shapes"]
     found = {shape: content["rejax"].get(shape) if name == "rejax" else shapes[shape].get(name) for shape in shapes}
     return {shape: rates for shape, rates in found.items() if rates}
@@ -110,7 +110,7 @@ def _shell(content: Content) -> str:
 
 
 def draw(content: Content, path: Path) -> None:
-    """Each system between SB3 and the processor's limit, into `path`.png and `path`.pdf."""
+    """Each system between SB3's rate and the processor's limit, into `path`.png and `path`.pdf."""
     shapes = list(content["shapes"])
     with canvas(6.4, 3.6, font_size=10) as figure:
         axes = figure.subplots()

@@ -1,4 +1,4 @@
-"""The benchmark of PPO: beside Stable-Baselines3's, stepping alone, and the arithmetic of its updates."""
+"""Benchmarks PPO: ours, Stable-Baselines3's, stepping alone, and the arithmetic of the updates."""
 
 from collections.abc import Iterable, Mapping
 from functools import partial
@@ -28,11 +28,11 @@ class Setting(NamedTuple):
 SETTINGS = (
     Setting(Shape(8, 128), Passes(256, 4)),
     Setting(Shape(1, 2048), Passes(64, 10)),
-)  # the second: SB3's defaults
+)  # the second has SB3's defaults
 
 
 def measure(env_ids: Iterable[str], repeats: int, seconds: float) -> dict[tuple[str, Setting], dict[str, Rates]]:
-    """Environment and setting → system → rates; the systems of a row take turns."""
+    """Environment and setting → system → rates; the systems of a row are interleaved."""
     return {
         (env_id, setting): timing.interleaved(_systems(env_id, setting), setting.shape.rows, repeats, seconds, 1)
         for env_id in env_ids

@@ -1,4 +1,4 @@
-"""A process of `python -m rl.bench --of cores`: trains A2C, alone or as a rank of torchrun, and prints how fast."""
+"""A process of `python -m rl.bench --of cores`: trains A2C, alone or as a rank of torchrun, and prints its speed."""
 
 import json
 import os
@@ -15,27 +15,27 @@ from agents.ranks import Ranks, joined
 from agents.settings.actor_critic import Engine
 from envs import Backend
 
-_SUMS = 30  # that are timed by themselves
+_SUMS = 30  # sums over ranks timed on their own
 
 
 class Task(NamedTuple):
     """What to train, and for how long."""
 
     env_id: str
-    envs: int  # of all ranks
+    envs: int  # over all ranks
     steps: int
     engine: Engine
     backend: Backend
-    width: int  # of both layers of both networks
+    width: int  # units per layer, in both networks
     seconds: float
 
 
 class Measured(NamedTuple):
-    """What the first rank prints, as JSON."""
+    """Results printed by the first rank, as JSON."""
 
-    rate: float  # environment steps a second, of all ranks
-    share: float  # of the time of updates that went by in sums over ranks, waiting for the other rank included
-    sum_seconds: float  # of one sum of all parameters, by itself
+    rate: float  # environment steps per second over all ranks
+    share: float  # share of update time spent in sums over ranks, waiting for the other rank included
+    sum_seconds: float  # time of one sum of all parameters, measured on its own
     parameters: int
 
 
@@ -57,7 +57,7 @@ def measure(task: Task, ranks: Ranks) -> Measured:
 
 
 class _Clock:
-    """Counts the seconds that sums and gathers over ranks take, while it is entered."""
+    """While entered, counts the seconds spent in sums and gathers over ranks."""
 
     def __enter__(self) -> "_Clock":
         self.spent = 0.0
@@ -84,7 +84,7 @@ class _Clock:
 
 
 def _seconds(call: Callable[[], object], ranks: Ranks) -> float:
-    """The longest of the ranks' times, so that all of them know the same."""
+    """The slowest rank's time, known to all ranks."""
     start = time.perf_counter()
     call()
     return max(ranks.collect(time.perf_counter() - start))
@@ -103,4 +103,4 @@ if __name__ == "__main__":
         _measured = measure(Task(*json.loads(sys.argv[1])), _ranks)
         if _ranks.index == 0:
             print(json.dumps(_measured), flush=True)
-    os._exit(0)  # on a busy machine gloo's threads now and then abort an interpreter that ends at the same time
+    os._exit(0)  # on a busy machine, gloo's threads can abort an exiting interpreter

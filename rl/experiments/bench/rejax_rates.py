@@ -1,6 +1,6 @@
-"""Steps a second of rejax's PPO with one epoch and one minibatch, which is nearly A2C, on CartPole-v1.
+"""Steps per second of rejax's PPO with one epoch and one minibatch, which is close to A2C, on CartPole-v1.
 
-Run by an interpreter that has rejax (it needs gymnax < 1): `pip install rejax 'gymnax<1' jax`. Compilation is left out.
+Run by an interpreter that has rejax (it needs gymnax < 1): `pip install rejax 'gymnax<1' jax`. Excludes compilation.
 """
 
 import json

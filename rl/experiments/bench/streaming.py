@@ -1,4 +1,4 @@
-"""The benchmark of streaming actor-critic: one environment, one step an update, beside stepping alone."""
+"""Benchmarks streaming actor-critic: one environment, one step per update, beside stepping alone."""
 
 from collections.abc import Iterable, Mapping
 from functools import partial
@@ -18,7 +18,7 @@ _GYMNASIUM, _TORCH = "stepping only, Gymnasium", "torch, λ = 0"
 
 
 def measure(env_ids: Iterable[str], repeats: int, seconds: float) -> dict[str, dict[str, Rates]]:
-    """Environment → system → rates; the systems of an environment take turns."""
+    """Environment → system → rates; the systems of an environment are interleaved."""
     return {env_id: timing.interleaved(_systems(env_id), 1, repeats, seconds) for env_id in env_ids}
 
 

@@ -1,4 +1,4 @@
-"""The systems that are timed, each as a function that trains, or steps, for a number of environment steps."""
+"""The timed systems: each is a function that trains or steps for a number of environment steps."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -25,7 +25,7 @@ _ENV = "CartPole-v1"
 
 
 class Shape(NamedTuple):
-    """Environments in parallel, and steps of each in an update."""
+    """Number of parallel environments, and steps of each per update."""
 
     envs: int
     steps: int
@@ -41,7 +41,7 @@ class Shape(NamedTuple):
 class Passes(NamedTuple):
     """PPO's passes over a rollout."""
 
-    size: int  # of a minibatch
+    size: int  # minibatch size
     epochs: int
 
 
@@ -63,7 +63,7 @@ def stable_baselines_ppo(shape: Shape, passes: Passes, env_id: str = _ENV) -> Ru
 
 
 def ours_ppo(engine: Engine, shape: Shape, passes: Passes, env_id: str = _ENV) -> Run:
-    """Our PPO with the same hyper-parameters."""
+    """Our PPO with the same hyper-parameters as `stable_baselines_ppo`."""
     agent = PPO(
         env_id, num_envs=shape.envs, n_steps=shape.steps, batch_size=passes.size, n_epochs=passes.epochs, engine=engine
     )
@@ -90,7 +90,7 @@ def stable_baselines(shape: Shape, env_id: str = _ENV, seed: int = 0) -> Run:
 
 
 def ours(engine: Engine, shape: Shape, env_id: str = _ENV, backend: Backend = "auto", seed: int = 0) -> Run:
-    """Our A2C with the same hyper-parameters."""
+    """Our A2C with the same hyper-parameters as `stable_baselines`."""
     agent = A2C(env_id, seed=seed, num_envs=shape.envs, n_steps=shape.steps, engine=engine, backend=backend)
 
     def run(steps: int) -> None:
@@ -100,13 +100,13 @@ def ours(engine: Engine, shape: Shape, env_id: str = _ENV, backend: Backend = "a
 
 
 def gymnasium(shape: Shape, env_id: str = _ENV) -> Run:
-    """Gymnasium's synchronous vector environment under random actions drawn beforehand; nothing is learned."""
+    """Gymnasium's synchronous vector environment with random actions drawn in advance; no learning."""
     build = partial(gym.make, env_id, disable_env_checker=True)
     return _stepping(SyncVectorEnv([build] * shape.envs, autoreset_mode=AutoresetMode.SAME_STEP))
 
 
 def native(shape: Shape, env_id: str = _ENV) -> Run:
-    """The same with our compiled worlds, called from Python once a step."""
+    """Like `gymnasium`, with our compiled worlds, called from Python once per step."""
     return _stepping(NativeBackend(env_id, shape.envs))
 
 
@@ -123,14 +123,14 @@ def _stepping(envs: gym.vector.VectorEnv) -> Run:
 
 
 def products(shape: Shape) -> Run:
-    """Only the matrix products of an update, of the same shapes and by the same kernel: the limit of one core."""
+    """Only the matrix products of an update, in the same shapes and with the same kernel: the limit of one core."""
     rows, more = shape.rows, shape.rows + shape.envs
-    forward = [*_forward(rows, 4), *_forward(more, 4)]  # π_θ, and V_φ with the last successors
+    forward = [*_forward(rows, 4), *_forward(more, 4)]  # π_θ, and V_φ including the last successors
     return _multiplying([*forward, *_backward(rows, 4, 2), *_backward(rows, 4, 1)], rows)
 
 
 def ppo_products(shape: Shape, size: int, epochs: int, inputs: int, outputs: int) -> Run:
-    """The same for PPO's acting, its values of the rollout, and its epochs of minibatches."""
+    """Like `products`, for PPO's acting, its values of the rollout, and its epochs of minibatches."""
     rows, forward = shape.rows, list[Product]()
     forward += [product for _ in range(shape.steps) for product in _forward(shape.envs, inputs)]
     forward += _forward(rows + shape.envs, inputs)
@@ -144,7 +144,7 @@ Product = tuple[int, int, int]
 
 
 def _forward(rows: int, inputs: int) -> list[Product]:
-    """The products of a network of two layers of 64 units."""
+    """Matrix products of a network with two layers of 64 units."""
     from agents.fused.vectors import PAD
 
     return [(rows, inputs, 64), (rows, 64, 64), (rows, 64, PAD)]
@@ -155,7 +155,7 @@ def _backward(rows: int, inputs: int, outputs: int) -> list[Product]:
 
 
 def _multiplying(products: Sequence[Product], rows: int) -> Run:
-    """The products of one update on so many rows, again and again."""
+    """Repeats the products of one update, which is on this many rows."""
     from numba import njit
 
     from agents.fused.matmul import matmul
@@ -181,7 +181,7 @@ def _multiplying(products: Sequence[Product], rows: int) -> Run:
 
 
 def in_threads(steps: int) -> float:
-    """Seconds that both cores take for this number of steps of 16 fused seeds of 8 × 5 each, in threads."""
+    """Seconds that both cores need for this many steps of 16 seeds (fused, 8 × 5 each), in threads."""
     runs = [ours("fused", Shape(8, 5), seed=seed) for seed in range(SEEDS)]
     for run in runs:
         run(4000)

@@ -1,4 +1,4 @@
-"""Times systems in interleaved repeats, and whole commands from the shell to their last line."""
+"""Times systems in interleaved repeats, and complete commands from the shell to their last line."""
 
 import json
 import os
@@ -20,7 +20,7 @@ Progress = Callable[[str], None]
 
 
 class Rates(NamedTuple):
-    """Environment steps a second, one a repeat."""
+    """Environment steps per second, one number per repeat."""
 
     each: list[float]
 
@@ -32,9 +32,9 @@ class Rates(NamedTuple):
 def interleaved(
     builders: Mapping[str, Build], unit: int, repeats: int, seconds: float, updates: int = 20
 ) -> dict[str, Rates]:
-    """Times every system once, then again, so that what slows the machine for a while slows them all.
+    """Times every system once, then again, so that a slow phase of the machine affects all of them.
 
-    unit: steps of one update; seconds: of each repeat, about; updates: before it, which may compile.
+    unit: steps per update. seconds: approximate time per repeat. updates: run before timing, to compile.
     """
     runs = {name: build() for name, build in builders.items()}
     steps = {name: _steps_in(run, unit, seconds, updates) for name, run in runs.items()}
@@ -48,7 +48,7 @@ def interleaved(
 
 
 def _steps_in(run: Run, unit: int, seconds: float, updates: int) -> int:
-    """The number of steps that take this long, found by doubling, after updates that may compile."""
+    """The number of steps that takes about this long, found by doubling after the updates that compile."""
     steps = updates * unit
     run(steps)
     while True:
@@ -61,7 +61,7 @@ def _steps_in(run: Run, unit: int, seconds: float, updates: int) -> int:
 
 
 def sixteen_seeds(repeats: int, progress: Progress) -> dict[str, Rates]:
-    """Both cores, 16 seeds of 8 × 5 on CartPole-v1: steps a second of all seeds together."""
+    """Both cores, 16 seeds of 8 × 5 on CartPole-v1: steps per second over all seeds."""
     few, many = 20_000, 1_000_000
     rates: dict[str, list[float]] = {"ours, fused, threads": [], "ours, fused, processes": [], "SB3, processes": []}
     for _ in range(repeats):
@@ -76,7 +76,7 @@ def sixteen_seeds(repeats: int, progress: Progress) -> dict[str, Rates]:
 
 
 def python_environments(shape: Shape, env_id: str, repeats: int, seconds: float) -> dict[str, Rates]:
-    """Times training, and random stepping, of the same environments in Python."""
+    """Times training and random stepping of the same Python environments."""
     return interleaved(
         {
             "random": lambda: systems.gymnasium(shape, env_id),
@@ -89,7 +89,7 @@ def python_environments(shape: Shape, env_id: str, repeats: int, seconds: float)
 
 
 class Whole(NamedTuple):
-    """A command from the shell to its last line."""
+    """A command, timed from the shell to its last line."""
 
     command: str
     seconds: float
@@ -98,7 +98,7 @@ class Whole(NamedTuple):
 
 
 def from_the_shell(arguments: list[str], kernels: Path | None = None) -> Whole:
-    """kernels: the folder of compiled kernels; by default Numba's own."""
+    """kernels: folder of compiled kernels; by default Numba's own."""
     environment = os.environ | ({} if kernels is None else {"NUMBA_CACHE_DIR": str(kernels)})
     with tempfile.TemporaryDirectory() as out:
         start = time.perf_counter()
@@ -114,7 +114,7 @@ def from_the_shell(arguments: list[str], kernels: Path | None = None) -> Whole:
 
 
 def rival(python: str, repeats: int) -> dict[str, Rates]:
-    """rejax's PPO, with settings that come closest to A2C, run by another interpreter that has rejax."""
+    """rejax's PPO, with the settings closest to A2C, run by another interpreter that has rejax."""
     script = Path(__file__).with_name("rejax_rates.py")
     done = subprocess.run([python, str(script), str(repeats)], capture_output=True, text=True)
     if done.returncode:

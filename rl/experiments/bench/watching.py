@@ -1,4 +1,4 @@
-"""The benchmark of watching: how much of a run's time its files, evaluations, best model and logs take."""
+"""Benchmarks watching: the time that a run spends on files, evaluations, the best model and logs."""
 
 import os
 import time
@@ -26,7 +26,7 @@ EPISODES, FILES, GOALS, BEST, LOGS = "episodes of evaluations", "files", "evalua
 
 
 class Length(NamedTuple):
-    """Environment steps of a run, and between two of its evaluations."""
+    """Environment steps of a run and between its evaluations."""
 
     steps: int
     interval: int
@@ -36,7 +36,7 @@ LENGTHS: Mapping[Engine, Length] = {"fused": Length(2_000_000, 100_000), "torch"
 
 
 class Spent(NamedTuple):
-    """Seconds of a run: of training, and of what its hooks did in training's thread."""
+    """Seconds of a run: spent in training, and in hooks on training's thread."""
 
     training: float
     hooks: Mapping[str, float]
@@ -44,12 +44,12 @@ class Spent(NamedTuple):
 
 def measure(repeats: int, of: Mapping[Engine, Length] = LENGTHS) -> dict[Engine, list[Spent]]:
     with TemporaryDirectory() as store:
-        os.environ["TRACKIO_DIR"] = store  # in place of the user's own; trackio reads it once
+        os.environ["TRACKIO_DIR"] = store  # instead of the user's own; trackio reads it only once
         return {engine: [_spent(engine, length) for _ in range(repeats)] for engine, length in of.items()}
 
 
 def logs() -> list[str]:
-    """All that are installed."""
+    """The installed logs."""
     return [name for name in SINKS if is_installed(name)]
 
 
@@ -66,7 +66,7 @@ def _spent(engine: Engine, length: Length) -> Spent:
         evaluations, checkpoints = Evaluations(length.interval), Checkpoints(directory)
         hooks = [recorder, sinks, evaluations, Patience(10**6), StopAt(10**6), checkpoints]
         every = updates_per_row(None, SHAPE.rows)
-        agent.learn(2 * every * SHAPE.rows, hooks, log_interval=every)  # may compile, opens the logs
+        agent.learn(2 * every * SHAPE.rows, hooks, log_interval=every)  # may compile; opens the logs
         sinks.wait()
         for hook, name in zip(hooks, (FILES, LOGS, GOALS, GOALS, GOALS, FILES), strict=True):
             clock.count(hook, name)
@@ -79,14 +79,14 @@ def _spent(engine: Engine, length: Length) -> Spent:
 
 
 class Clock:
-    """Counts the seconds that hooks take at events, each without the hooks that it calls in turn."""
+    """Counts the seconds that hooks spend in events, without the hooks that they call in turn."""
 
     def __init__(self) -> None:
         self.seconds: dict[str, float] = dict.fromkeys((FILES, GOALS, BEST, LOGS), 0.0)
-        self._inside = 0.0  # seconds of hooks that the latest one called
+        self._inside = 0.0  # seconds in hooks called by the current one
 
     def count(self, hook: Hook, name: str, events: tuple[str, ...] = EVENTS) -> None:
-        """Adds what the hook takes at these events to the seconds of this name."""
+        """Adds the hook's time in these events to the seconds under this name."""
         for event in events:
             handler = getattr(hook, event)
             setattr(hook, event, self._timed(getattr(handler, "uncounted", handler), name))

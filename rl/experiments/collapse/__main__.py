@@ -1,7 +1,7 @@
 """`python -m rl.experiments.collapse`: why single-step TD fails at Stable-Baselines3's settings on CartPole-v1.
 
-Trains every condition on 50 seeds and writes results/collapse/. Finished runs are reused. What was fixed before the
-runs: `rl.experiments.collapse`.
+Trains every condition on 50 seeds and writes results/collapse/. Finished runs are reused. The docstring of
+`rl.experiments.collapse` is what was fixed before the runs.
 """
 
 from agents.machine import machine
@@ -21,7 +21,7 @@ def main(argv: list[str]) -> int:
     args = parser.parse_args(argv)
     changed, recipes, mixes = interventions(), healthy(), factorial()
     conditions = [*changed, *recipes, *(mix.condition for mix in mixes)]
-    conditions.sort(key=lambda each: each.scaled != "both")  # the slow ones last
+    conditions.sort(key=lambda each: each.scaled != "both")  # slow ones last
     runs = train_all(conditions, args.seeds, args.out / "collapse.jsonl", args.jobs)
     content = page(changed, recipes, mixes, runs, parser.command(argv), machine())
     path = args.results / "collapse" / "collapse"

@@ -1,4 +1,4 @@
-"""The conditions: the failing baseline with one thing changed, and the recipe's parts in every mix."""
+"""The conditions: the failing baseline with one change each, and every mix of the recipe's parts."""
 
 from collections.abc import Mapping
 from itertools import product
@@ -16,15 +16,15 @@ class Condition(NamedTuple):
     """A line of runs."""
 
     label: str
-    settings: Settings  # over the defaults: those of Stable-Baselines3, but n_steps = 1
+    settings: Settings  # on top of the defaults: Stable-Baselines3's, but n_steps = 1
     scaled: Literal["both", "policy", "critic"] = "both"  # networks whose gradients the clip scales
-    measured: bool = False  # while they train, not only at the end
+    measured: bool = False  # during training too, not only at the end
     seeds: int = 50  # at most
     steps: int = 100_000
 
 
 class Mix(NamedTuple):
-    """Of the recipe's parts."""
+    """A mix of the recipe's parts."""
 
     parts: frozenset[str]
     condition: Condition
@@ -57,7 +57,7 @@ _ONE_CHANGE: dict[str, Settings] = {
     "32 environments": {"num_envs": 32},
 }
 
-PARTS: Mapping[str, str] = {  # of the recipe, and their settings
+PARTS: Mapping[str, str] = {  # part of the recipe → its settings
     "observations normalized": "normalize_observations",
     "rewards normalized": "normalize_rewards",
     "critic × 3": "critic_lr_scale",
@@ -68,7 +68,7 @@ NONE = "none of the parts"
 
 
 def interventions() -> list[Condition]:
-    """The baseline, and the baseline with one thing changed."""
+    """The baseline, and the baseline with one change each."""
     return [
         Condition(BASELINE, {}, measured=True),
         Condition(UNBOUND, {"max_grad_norm": UNCLIPPED}, measured=True),
@@ -87,12 +87,12 @@ def factorial() -> list[Mix]:
         label = f"only {kept[0]}" if len(kept) == 1 else " + ".join(kept) or NONE
         mixes.append(
             Mix(frozenset(kept), Condition(label, settings, measured=not kept, seeds=20))
-        )  # none: the baseline's runs
+        )  # no parts: the baseline's runs
     return mixes
 
 
 def healthy() -> list[Condition]:
-    """The recipe, in fewer environments, and with a clip small enough to bind."""
+    """The recipe, with fewer environments, and with a clip small enough to bind."""
     recipe = recipe_settings(ENV)
     fewer = [Condition(f"{RECIPE}, num_envs {n}", {**recipe, "num_envs": n}) for n in (8, 4, 1)]
     return [Condition(RECIPE, recipe), *fewer, Condition(FORCED, {**recipe, "max_grad_norm": 0.005})]

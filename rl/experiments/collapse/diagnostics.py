@@ -1,4 +1,4 @@
-"""What an agent's networks and gradients look like: measured on transitions of its current policy."""
+"""Diagnostics of an agent's networks and gradients, measured on transitions of its current policy."""
 
 from collections.abc import Callable, Sequence
 from operator import itemgetter
@@ -15,8 +15,8 @@ from agents.rollout import NO_CONTEXT, Array, Choice, Context, Rollout, collect
 from agents.training import ANY_INTERVAL, Hook, Training
 from envs import make
 
-UPDATES = 250  # between two measurements
-STEPS = 32  # of each environment, in the rollout that a measurement is made on
+UPDATES = 250  # between measurements
+STEPS = 32  # of each environment, in a measurement's rollout
 SATURATED = 0.99  # |tanh| of a saturated unit
 
 
@@ -35,13 +35,13 @@ class Episodes(Hook):
 
 
 class Diagnostics(Hook):
-    """Measures the agent every UPDATES updates, and the policy shift in every one.
+    """Measures the agent every UPDATES updates, and the policy shift in every update.
 
-    It comes after the hook `episodes`. Its rollouts have environments and random numbers of their own, so that training
-    is as without it. These environments play on between measurements, so their states are those that the policy visits.
+    Comes after the hook `episodes`. Its rollouts use their own environments and random numbers, so training is the same
+    as without it. These environments continue between measurements, so their states are those that the policy visits.
     """
 
-    interval = 10  # the policy shift is measured in every update at intervals up to 10
+    interval = 10  # at 10 or below, the policy shift is measured in every update
 
     def __init__(self, agent: A2C, episodes: Episodes) -> None:
         self.agent, self.episodes, self.generator = agent, episodes, Generator().manual_seed(agent.seed)
@@ -61,11 +61,11 @@ class Diagnostics(Hook):
     def act(
         self, obs: Array, deterministic: bool = False, generator: Generator | None = None, context: Context = NO_CONTEXT
     ) -> Choice:
-        """The agent's action, drawn with the random numbers of the diagnostics."""
+        """The agent's action, drawn with the diagnostics' generator."""
         return self.agent.act(obs, False, self.generator, context)
 
     def measure(self) -> dict[str, float]:
-        """Numbers by name; those of transitions that the rollout lacks are left out."""
+        """Numbers by name; leaves out those of transitions that do not occur in the rollout."""
         batch, self.obs, _ = collect(self.worlds, self, self.obs, STEPS, 0)
         numbers = self._values(batch) | self._gradients(batch)
         arrays = {name: np.asarray(x) for name, x in numbers.items()}
@@ -74,10 +74,10 @@ class Diagnostics(Hook):
     @torch.no_grad()
     def _values(self, batch: Rollout) -> dict[str, ArrayLike]:
         agent, x = self.agent, self.agent.learner.encoded(batch.obs)
-        delta, target = agent.estimate(_reshaped(batch, lambda x: x.flatten(0, 1)[None]))  # of single steps
+        delta, target = agent.estimate(_reshaped(batch, lambda x: x.flatten(0, 1)[None]))  # single steps
         v, end = target - delta, batch.terminated.reshape(1, -1)
         recent, start = np.array(self.episodes.ret[-20:]), agent.value(agent.learner.encoded(self.starts)).mean()
-        discounted = (1 - agent.gamma**recent) / (1 - agent.gamma)  # return of a reward of 1 a step
+        discounted = (1 - agent.gamma**recent) / (1 - agent.gamma)  # of a reward of 1 per step
         return {
             "return": recent, "bias": float(start) - discounted,
             "delta": delta, "delta_std": delta.std(), "delta_inside": delta[~end], "delta_end": delta[end],
@@ -88,7 +88,7 @@ class Diagnostics(Hook):
         }  # fmt: skip
 
     def _gradients(self, batch: Rollout) -> dict[str, ArrayLike]:
-        """Norms before the clip and the clip's factor, of updates on one step of every environment."""
+        """Norms before clipping, and the clip's factor, for updates on one step of every environment."""
         norms = [gradient_norms(self.agent, _reshaped(batch, itemgetter(slice(t, t + 1)))) for t in range(STEPS)]
         policy, critic = np.array(norms).T
         scale = np.minimum(value_at(self.agent.max_grad_norm, 0.0) / (np.hypot(policy, critic) + 1e-6), 1.0)
@@ -106,12 +106,12 @@ def _reshaped(batch: Rollout, change: Callable[[Tensor], Tensor]) -> Rollout:
 
 
 def gradient_norms(agent: A2C, row: Rollout) -> Sequence[float]:
-    """The L2 norms of the gradients of π_θ and of V_φ, before they are clipped."""
+    """L2 norms of the gradients of π_θ and of V_φ before clipping."""
     parameters = [list(network.parameters()) for network in (agent.policy, agent.value)]
     gradients = iter(torch.autograd.grad(agent.objective(row).loss, [p for group in parameters for p in group]))
     return [float(torch.stack([next(gradients).square().sum() for _ in group]).sum().sqrt()) for group in parameters]
 
 
 def _saturated(net: nn.Sequential, x: Tensor) -> Tensor:
-    """1 where a unit of the last hidden layer is saturated, over all states; empty if its units are not tanh."""
+    """1 where a unit of the last hidden layer is saturated, for all states; empty if the units are not tanh."""
     return (net[:-1](x).abs() > SATURATED).float() if isinstance(net[-2], nn.Tanh) else torch.empty(0)

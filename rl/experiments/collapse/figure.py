@@ -1,4 +1,4 @@
-"""The figure: what failing runs share with those that recover, and which change keeps the baseline from failing."""
+"""The figure: what failing runs share with recovering ones, and which change keeps the baseline from failing."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -50,7 +50,7 @@ def _draw_aligned(axes: "Axes", runs: Mapping[str, Sequence[Run]], name: str) ->
 
 
 def _draw_shares(axes: "Axes", outcomes: Mapping[str, Outcome]) -> None:
-    """Each condition a row, from the most failed runs to the fewest."""
+    """One row per condition, sorted from most to fewest failed runs."""
     order = sorted(outcomes, key=lambda label: -outcomes[label].failed.value)
     for row, label in enumerate(order):
         x = outcomes[label]

@@ -1,4 +1,4 @@
-"""What the runs of a condition amount to: shares with Wilson intervals, the first fall, and runs aligned at it."""
+"""Outcomes of a condition's runs: shares with Wilson intervals, the first fall, and runs aligned at it."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -9,21 +9,21 @@ from numpy.typing import NDArray
 from rl.experiments.collapse.training import CURVE, Run
 from rl.experiments.statistics import Interval, Reached, mean_interval, reached, wilson
 
-FAILED, SUCCEEDED = 50, 475  # final scores below the one, at or above the other
-PEAK, FALL = 75, 0.5  # a fall: the mean of 20 episodes drops below FALL times its earlier maximum, PEAK or more
-GRID = np.arange(-15_000, 30_001, 2_500)  # environment steps from the fall
-_Z = 1.959964  # of the normal distribution's 95 % interval
+FAILED, SUCCEEDED = 50, 475  # failed below 50, succeeded at 475 or more
+PEAK, FALL = 75, 0.5  # fall: the mean of 20 episodes drops below FALL times its earlier maximum ≥ PEAK
+GRID = np.arange(-15_000, 30_001, 2_500)  # environment steps since the fall
+_Z = 1.959964  # quantile for a 95 % normal interval
 
 
 class Outcome(NamedTuple):
-    """Of the runs of one condition."""
+    """Outcome of one condition's runs."""
 
     mean: Interval
     failed: Interval
     succeeded: Interval
     solved: Reached
     fell: int  # runs that fell at least once
-    recovered: int  # and succeeded in the end
+    recovered: int  # of these, runs that succeeded in the end
 
 
 def outcome(runs: Sequence[Run]) -> Outcome:
@@ -55,7 +55,7 @@ def fall(curve: Sequence[float | None]) -> int | None:
 
 
 def middle(runs: Sequence[Run], name: str) -> float:
-    """The median over runs of a quantity at the end of training; NaN if no run has it."""
+    """Median over runs of a quantity at the end of training; NaN if no run has the quantity."""
     known = [run.end[name] for run in runs if name in run.end]
     return float(np.median(known)) if known else float("nan")
 
@@ -65,7 +65,7 @@ def fallen(runs: Sequence[Run]) -> list[Run]:
 
 
 def groups(baseline: Sequence[Run], unclipped: Sequence[Run]) -> dict[str, list[Run]]:
-    """The runs that fell: of the baseline those that failed and those that succeeded, and those without a clip."""
+    """The runs that fell: the baseline's failed and its successful ones, and those without a clip."""
     found = {
         "baseline, failed in the end": [run for run in fallen(baseline) if run.score < FAILED],
         "baseline, succeeded": [run for run in fallen(baseline) if run.score >= SUCCEEDED],
@@ -75,7 +75,7 @@ def groups(baseline: Sequence[Run], unclipped: Sequence[Run]) -> dict[str, list[
 
 
 def aligned(runs: Sequence[Run], name: str) -> NDArray[np.float64]:
-    """A quantity of the diagnostics at GRID around each run's fall: float[R, K], NaN where it is not known."""
+    """A quantity of the diagnostics at GRID around each run's fall: float[R, K], NaN where unknown."""
     rows = []
     for run in runs:
         start = fall(run.curve)
@@ -86,5 +86,5 @@ def aligned(runs: Sequence[Run], name: str) -> NDArray[np.float64]:
 
 
 def medians(x: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The median of each run that has a number. x: float[R, K]."""
+    """The median of each run that has any number. x: float[R, K]."""
     return np.asarray(np.nanmedian(x[np.isfinite(x).any(1)], 1))

@@ -29,10 +29,10 @@ from rl.experiments.statistics import METHOD, Interval, as_plain, mean_interval
 
 Runs = Mapping[str, Sequence[Run]]
 Quartiles = list[float]
-Medians = dict[str, dict[str, dict[str, Quartiles]]]  # by group of runs, window and quantity
+Medians = dict[str, dict[str, dict[str, Quartiles]]]  # group of runs → window → quantity
 
 _LESS, _MORE, _OPEN = "fails less", "fails more", "not decided"
-_TESTS = (  # hypothesis, condition, compared with, how it fails if the hypothesis holds, and the verdict otherwise
+_TESTS = (  # hypothesis, condition, reference, how it fails if the hypothesis holds, and the verdict otherwise
     ("1: saturation is necessary", c.RELU, BASELINE, _LESS, "contradicted"),
     ("3: the clip is a cause", UNBOUND, BASELINE, _LESS, _OPEN),
     ("3: a clip that binds ruins the recipe", c.FORCED, RECIPE, _MORE, _OPEN),
@@ -161,7 +161,7 @@ def bias_after_fall(runs: Sequence[Run]) -> Interval:
 
 
 def _scores(conditions: Sequence[Condition], runs: Runs, outcomes: Mapping[str, Outcome], reference: str) -> str:
-    """A row for each condition. reference: the condition with which the others are compared."""
+    """One row per condition. reference: the condition with which the others are compared."""
     heads = [
         "condition", "settings", "runs", "mean score", "failed", f"minus {reference}", "succeeded", "held 475",
         "median step", "fell", "succeeded after it", "critic saturated",
@@ -195,7 +195,7 @@ def _around_fall(runs: Runs) -> str:
 
 
 def _windows(runs: Runs) -> Medians:
-    """The quartiles over runs of each run's median."""
+    """Quartiles over runs of each run's median."""
     found: Medians = {}
     for label, line in groups(runs[BASELINE], runs[UNBOUND]).items():
         curves = {name: aligned(line, name) for name in _QUANTITIES}
@@ -215,7 +215,7 @@ def _quartiles(x: Quartiles | None) -> str:
 
 
 def _effect(mixes: Sequence[Mix], runs: Runs, part: str) -> list[Interval]:
-    """The shares of runs that failed, and that held 475, over all mixes with the part and over all without it."""
+    """Shares of runs that failed, and that held 475: over all mixes with the part, and over all without it."""
     sides = [[run for kept, mix in mixes if (part in kept) is has for run in runs[mix.label]] for has in (True, False)]
     return [
         share(np.array([hit(run) for run in side]))

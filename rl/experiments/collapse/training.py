@@ -1,4 +1,4 @@
-"""Trains the conditions over seeds, several runs at a time. Each finished run is a line of a file, and is reused."""
+"""Trains the conditions over seeds, several runs in parallel. Stores finished runs as lines of a file; reuses them."""
 
 import json
 from collections.abc import Sequence
@@ -19,15 +19,15 @@ from rl.experiments.collapse.diagnostics import Diagnostics, Episodes
 from rl.experiments.executors.pool import processes
 from rl.run.files import JsonLines
 
-CURVE = 1_000  # environment steps between two points of the learning curve
+CURVE = 1_000  # environment steps between points of the learning curve
 
 
 class Run(NamedTuple):
     score: float  # mean return of 100 deterministic episodes after training
     curve: list[float | None]  # mean return of the last 20 training episodes, every CURVE steps; None before the first
-    solved_at: int | None  # first step at which the last 100 training episodes returned 475 or more in the mean
+    solved_at: int | None  # first step at which the last 100 training episodes had a mean return of 475 or more
     end: dict[str, float]  # the diagnostics after training
-    record: list[dict[str, float]]  # and during training, if the condition is measured
+    record: list[dict[str, float]]  # diagnostics during training, if the condition is measured
 
 
 class Task(NamedTuple):
@@ -36,13 +36,13 @@ class Task(NamedTuple):
 
     @property
     def key(self) -> str:
-        """All that the run depends on."""
+        """Everything that the run depends on."""
         settings = {name: plain(value) for name, value in sorted(self.condition.settings.items())}
         return json.dumps([settings, *self.condition[2:4], self.condition.steps, self.seed])
 
 
 def train_all(conditions: Sequence[Condition], seeds: Sequence[int], file: Path, jobs: int) -> dict[str, list[Run]]:
-    """The runs of each condition, by label, in the order of the seeds. file: where finished runs are kept."""
+    """Label → runs of the condition, in the order of the seeds. file: stores finished runs."""
     tasks = {each.label: [Task(each, seed) for seed in seeds[: each.seeds]] for each in conditions}
     with closing(JsonLines(file)) as kept:
         found = {key: Run(*run) for key, run in cast("list[tuple[str, list[object]]]", kept.values)}  # type: ignore[arg-type]
@@ -58,7 +58,7 @@ def train_all(conditions: Sequence[Condition], seeds: Sequence[int], file: Path,
 
 
 def train(task: Task) -> Run:
-    """One run, on one thread."""
+    """Trains one run, on one thread."""
     condition, seed = task
     agent = build(condition, seed)
     diagnostics = Diagnostics(agent, episodes := Episodes())
@@ -82,14 +82,14 @@ def build(condition: Condition, seed: int) -> A2C:
 
 
 class HalfClipped(A2C):
-    """A2C whose clip scales the gradient of one network only. The other network is that of a twin without a clip.
+    """A2C whose clip scales the gradient of one network only. The other network comes from a twin without a clip.
 
-    Both learn from the agent's rollouts and have equal parameters before each update, so that the factor of the clip is
-    that of A2C: it goes by the norm over both networks.
+    Both learn from the agent's rollouts and have equal parameters before each update. So the factor of the clip is
+    that of A2C, which depends on the norm over both networks.
     """
 
     engines = ("fused", "torch")
-    chunk = None  # updates come one by one
+    chunk = None  # updates are not chunked
     twin: A2C
     scaled: Literal["policy", "critic"]
 
@@ -103,7 +103,7 @@ class HalfClipped(A2C):
 
 
 def _copy(source: A2C, target: A2C, network: str) -> None:
-    """Copies a network's parameters, and the optimizer's state of them."""
+    """Copies a network's parameters and their optimizer state."""
     theirs, ours = (agent.learner.optimizer.inner.state for agent in (source, target))
     for p, q in zip(getattr(source, network).parameters(), getattr(target, network).parameters(), strict=True):
         q.data.copy_(p.data)
@@ -111,7 +111,7 @@ def _copy(source: A2C, target: A2C, network: str) -> None:
 
 
 def learning_curve(step: Sequence[int], ret: Sequence[float], until: int) -> list[float | None]:
-    """The mean return of the last 20 episodes at every CURVE steps; None until 20 have ended."""
+    """The mean return of the last 20 episodes, every CURVE steps; None until 20 episodes have ended."""
     ended = np.searchsorted(step, np.arange(CURVE, until + 1, CURVE), "right")
     return [round(float(np.mean(ret[n - 20 : n])), 1) if n >= 20 else None for n in ended]
 

@@ -1,4 +1,4 @@
-"""How a run trains on a machine without the driver's disk: in a temporary folder, whose run it sends to the driver."""
+"""Trains a run on a machine without the driver's disk, in a temporary folder, and sends the run to the driver."""
 
 import os
 from collections.abc import Callable, Mapping, Sequence
@@ -14,23 +14,23 @@ from rl.experiments.executors.base import Command, Outcome, outcome_of
 from rl.experiments.executors.copies import Changes, Original, apply
 from rl.run.terminal import FAILED
 
-Send = Callable[[str, Changes], None]  # takes the name of a run under the parent of run directories, and its changes
-_OF_A_MACHINE = ("python", "platform")  # versions that may differ
+Send = Callable[[str, Changes], None]  # called with the run's name (path below `out`) and its changes
+_OF_A_MACHINE = ("python", "platform")  # these versions may differ
 
 
 class Parcel(NamedTuple):
-    """A job as it travels to a worker."""
+    """A job as sent to a worker."""
 
     command: Command
     argv: Sequence[str]  # of a new run
     changes: Sequence[str]  # arguments beside --resume
-    run: tuple[str, Changes] | None  # the run to go on with: its name under the parent of run directories, its files
-    files: Mapping[str, Changes]  # that the settings name, by these names
-    versions: Mapping[str, str]  # of the driver
+    run: tuple[str, Changes] | None  # the run to resume: its name (path below `out`) and its files
+    files: Mapping[str, Changes]  # name in the settings → content
+    versions: Mapping[str, str]  # the driver's
 
 
 class Courier(Hook):
-    """Sends a run directory, at first all of it, then what has changed."""
+    """Sends a run directory: everything at first, later only changes."""
 
     def __init__(self, out: Path, send: Send) -> None:
         self._out, self._send = out, send
@@ -40,7 +40,7 @@ class Courier(Hook):
         self.send()
 
     def send(self) -> str:
-        """Returns the name of the run under `out`; empty if there is none yet."""
+        """Sends changes. Returns the run's name under `out`; empty if there is no run yet."""
         if self._run is None:
             self._run = next((Original(config.parent) for config in self._out.glob("*/*/*/config.yaml")), None)
         if self._run is None:
@@ -51,7 +51,7 @@ class Courier(Hook):
 
 
 def train(parcel: Parcel, send: Send) -> Outcome:
-    """Trains the job. The message of the outcome names the run as `send` does, in place of its path here."""
+    """Trains the job. Its message names the run as `send` does, instead of by its path on this machine."""
     ours = {name: version for name, version in versions().items() if name not in _OF_A_MACHINE}
     for name, version in ours.items():
         if version != parcel.versions[name]:
@@ -61,14 +61,14 @@ def train(parcel: Parcel, send: Send) -> Outcome:
         out, place = Path(folder).resolve() / "runs", Path(folder, "files")
         arguments = _unpack(parcel, out, place)
         courier = Courier(out, send)
-        with chdir(place):  # where the settings' relative names lead to the files
+        with chdir(place):  # relative names in the settings resolve here
             status, problem = outcome_of(partial(parcel.command, hooks=[courier]), arguments)
         run = courier.send()
         return status, problem.replace(str(out / run), run) if run else problem
 
 
 def _unpack(parcel: Parcel, out: Path, place: Path) -> list[str]:
-    """Writes the files and the run. Returns the arguments of the command."""
+    """Writes the files and the run to disk. Returns the command's arguments."""
     place.mkdir()
     moved = {name: place / (Path(name).name if Path(name).is_absolute() else name) for name in parcel.files}
     for name, changes in parcel.files.items():

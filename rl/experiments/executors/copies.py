@@ -14,14 +14,14 @@ _APPENDED = (".csv", ".jsonl")  # files that only grow
 
 
 class Original:
-    """A directory that changes."""
+    """A directory whose changes are tracked."""
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
-        self._seen: dict[str, tuple[int, int, int]] = {}  # size, time of change, inode
+        self._seen: dict[str, tuple[int, int, int]] = {}  # size, modification time, inode
 
     def changes(self) -> Changes:
-        """Since the last call; of all files the first time. Hidden files, such as temporary ones, are left out."""
+        """Changes since the last call, at first all files. Skips hidden files, such as temporary ones."""
         changed, names = dict[str, tuple[int, bytes]](), list[str]()
         for path in _files(self.directory):
             name = path.relative_to(self.directory).as_posix()
@@ -39,17 +39,17 @@ class Original:
 
 
 def packed(path: Path) -> Changes:
-    """A file, whose name is then empty, or all files of a directory."""
+    """All files of a directory; or a single file, with an empty name."""
     return ({"": (0, path.read_bytes())}, [""]) if path.is_file() else Original(path).changes()
 
 
 def apply(changes: Changes, directory: Path) -> None:
-    """Brings a copy up to date. A kill in the middle leaves a run that can be resumed.
+    """Updates a copy. If killed midway, it leaves a run that can be resumed.
 
     Raises OSError with the path of the file that could not be written.
     """
     changed, names = changes
-    if _SUMMARY not in names:  # of a run that goes on
+    if _SUMMARY not in names:  # the run continues
         (directory / _SUMMARY).unlink(missing_ok=True)
     for name in sorted(changed, key=_rank):
         (offset, content), path = changed[name], directory / name
@@ -69,7 +69,7 @@ def apply(changes: Changes, directory: Path) -> None:
 
 
 def _rank(name: str) -> int:
-    """The rows that a checkpoint counts come before it; the summary, which marks a run as finished, comes last."""
+    """Order of writing: first the rows that a checkpoint refers to, last the summary, which marks a finished run."""
     return 2 if name == _SUMMARY else int(name.endswith(".pt"))
 
 

@@ -1,4 +1,4 @@
-"""`Local`: processes of this machine, each of which trains one run after another."""
+"""`Local`: trains in processes of this machine, one run after another in each."""
 
 import os
 import sys
@@ -12,9 +12,9 @@ from rl.experiments.executors.base import Job, WorkerLost, check, fault, outcome
 
 
 class Local:
-    """An executor. A process trains many runs, since importing takes longer than a short run.
+    """An executor. A process trains many runs, since imports take longer than a short run.
 
-    A killed process is replaced, and only its run is lost. Ctrl-C in a terminal reaches the processes by itself.
+    A killed process is replaced; only its run is lost. Ctrl-C in a terminal reaches the processes directly.
     """
 
     attempts = 1
@@ -56,6 +56,6 @@ def _process() -> ProcessPoolExecutor:
 
 
 def _be_quiet() -> None:
-    """Silences a worker, whose output would mix with that of the others."""
+    """Silences a worker; several workers' output would be mixed up."""
     sys.stdout = sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
     interrupts.receive()

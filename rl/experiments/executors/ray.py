@@ -1,4 +1,4 @@
-"""`Ray`: every run is a task on a Ray cluster. The workers need not see the driver's disk."""
+"""`Ray`: every run is a task on a Ray cluster. Workers do not need access to the driver's disk."""
 
 import logging
 import signal
@@ -23,19 +23,19 @@ from rl.run.recorder import new_directory
 from rl.run.signals import INTERRUPTED, TERMINATED
 from rl.run.terminal import RunFailed
 
-_ANSWER = 10  # seconds that a cluster gets to answer
+_ANSWER = 10  # seconds to wait for a cluster's answer
 
 
 class Ray:
-    """An executor. While a run trains, its directory is copied to the driver at every checkpoint.
+    """An executor. During training, a run's directory is copied to the driver at every checkpoint.
 
-    A run whose worker or node is lost goes on from that copy, in another task.
+    If a run's worker or node is lost, another task resumes it from that copy.
     """
 
     attempts = 3
 
     def __init__(self, jobs: int, address: str, cpus: int, gpus: int) -> None:
-        """address: auto or host:port. cpus, gpus: of a run. Raises ConfigError if no cluster answers."""
+        """address: auto or host:port. cpus, gpus: per run. Raises ConfigError if no cluster answers."""
         _connect(address)
         _note_what_is_missing(cpus, gpus)
         self.jobs, self._lock, self._interrupted = jobs, Lock(), False
@@ -70,7 +70,7 @@ class Ray:
         check((status, problem.replace(copy.name, str(copy.directory)) if copy.name else problem))
 
     def _outcome(self, token: int) -> Outcome:
-        """Waits for a task. Raises RunFailed, RunInterrupted or WorkerLost if it did not come to its end."""
+        """Waits for a task. Raises RunFailed, RunInterrupted or WorkerLost if it did not end normally."""
         try:
             outcome: Outcome = ray.get(self._running[token])
             return outcome
@@ -83,7 +83,7 @@ class Ray:
             raise WorkerLost(f"{type(error).__name__}: {first}") from None
 
     def _settle(self, token: int) -> None:
-        """Waits until everything that the task sent is written; what comes later, from a node given up, is not."""
+        """Waits until everything sent by the task is written; later messages, from a node given up, are dropped."""
         copy = self._copies[token]
         with suppress(RayError):  # the cluster is lost
             self._mail.put((token, "", None))
@@ -92,7 +92,7 @@ class Ray:
         copy.close()
 
     def _collect(self) -> None:
-        """Writes what the tasks send, in a thread of its own."""
+        """Writes what the tasks send; runs in its own thread."""
         with suppress(RayError):
             while (mail := self._mail.get()) is not None:
                 token, name, changes = mail
@@ -123,19 +123,19 @@ class Ray:
 
 
 class Copy:
-    """The driver's copy of a run, locked while it trains elsewhere."""
+    """The driver's copy of a run, locked during training elsewhere."""
 
     def __init__(self, job: Job) -> None:
-        """Raises ConfigError if another process trains the run."""
+        """Raises ConfigError if another process is training the run."""
         self.directory, self._out = job.unfinished(), job.out
-        self.name = "" if self.directory is None else self.directory.relative_to(job.out).as_posix()  # as workers say
+        self.name = "" if self.directory is None else self.directory.relative_to(job.out).as_posix()  # as for workers
         self._lock = None if self.directory is None else lock(self.directory)
         self.complete, self.problem = Event(), None
 
     problem: str | None  # why the copy is incomplete
 
     def parcel(self, job: Job) -> Parcel:
-        """Raises ConfigError if a file lies where workers cannot find it, OSError if it cannot be read."""
+        """Raises ConfigError if workers could not find a file, OSError if it cannot be read."""
         relative = [name for name in job.files if not Path(name).is_absolute()]
         for name in relative:
             if ".." in Path(name).parts:
@@ -147,7 +147,7 @@ class Copy:
         return Parcel(job.command, job.argv, job.changes, run, carried, versions())
 
     def take(self, name: str, changes: Changes | None) -> None:
-        """What a worker sends; None comes after the last changes."""
+        """Stores a worker's message; None follows the last changes."""
         if changes is None:
             self.complete.set()
         elif self.problem is None:
@@ -168,12 +168,12 @@ class Copy:
 
 
 def _train(parcel: Parcel, mail: Queue, token: int) -> Outcome:
-    """The task."""
+    """Body of the Ray task."""
     return train(parcel, lambda name, changes: mail.put((token, name, changes)))
 
 
 def _connect(address: str) -> None:
-    """Raises ConfigError; Ray itself would try for minutes to reach an address where nothing listens."""
+    """Raises ConfigError early; Ray itself retries for minutes if nothing listens at the address."""
     host, _, port = address.rpartition(":")
     if address != "auto":
         if not host or not port.isdecimal():

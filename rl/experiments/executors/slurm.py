@@ -1,4 +1,4 @@
-"""`Slurm`: every run is a SLURM job. Driver and workers share a disk."""
+"""`Slurm`: every run is a SLURM job. Driver and workers share a file system."""
 
 import os
 import shutil
@@ -15,13 +15,13 @@ from agents.settings.values import ConfigError
 from rl.experiments.executors.base import Job, Outcome, RunInterrupted, WorkerLost, check, fault, outcome_of
 from rl.run.signals import TERMINATED
 
-_SIGNAL = submitit.JobEnvironment._usr_sig()  # of preemption, and shortly before the time limit
+_SIGNAL = submitit.JobEnvironment._usr_sig()  # sent on preemption, and shortly before the time limit
 
 
 def parameters_of(text: str, cpus: int, gpus: int) -> dict[str, object]:
-    """Of submitit, from "partition=gpu,time=120,…": options of sbatch, time in minutes.
+    """submitit's parameters from "partition=gpu,time=120,…": sbatch options, time in minutes.
 
-    Raises ConfigError on another form, or an option that submitit does not know.
+    Raises ConfigError for another form, or an option unknown to submitit.
     """
     parameters: dict[str, object] = {"name": "actor-critic", "cpus_per_task": cpus, "gpus_per_node": gpus}
     known = submitit.SlurmExecutor._valid_parameters()
@@ -38,14 +38,14 @@ def parameters_of(text: str, cpus: int, gpus: int) -> dict[str, object]:
 
 
 class Slurm:
-    """An executor, by submitit. A preempted job saves a checkpoint, returns to the queue, and goes on from there."""
+    """An executor that uses submitit. A preempted job saves a checkpoint, is requeued, and resumes from it."""
 
     attempts = 3
 
     def __init__(self, jobs: int, parameters: Mapping[str, object], cluster: str = "slurm") -> None:
-        """parameters: as `parameters_of` returns them; cluster: "local" for processes of this machine, as in tests.
+        """parameters: from `parameters_of`. cluster: "local" uses processes of this machine, as tests do.
 
-        Raises ConfigError if there is no SLURM here.
+        Raises ConfigError if SLURM is not installed.
         """
         if cluster == "slurm" and shutil.which("sbatch") is None:
             raise ConfigError("--slurm: there is no sbatch here; give the command where the cluster takes jobs")
@@ -86,7 +86,7 @@ class Slurm:
 
 
 class Preemptible:
-    """What a SLURM job calls. Preemption, or the time limit, saves a checkpoint before the job returns to the queue."""
+    """The function of a SLURM job. On preemption or the time limit, saves a checkpoint before the job is requeued."""
 
     def __init__(self, job: Job) -> None:
         self.job = job
@@ -103,9 +103,9 @@ class Preemptible:
         outcome = outcome_of(self.job.command, self.job.arguments)
         signal.signal(_SIGNAL, requeue)
         if preempted and outcome[0] == TERMINATED:
-            os.kill(os.getpid(), _SIGNAL)  # submitit's handler returns the job to the queue, and exits
+            os.kill(os.getpid(), _SIGNAL)  # submitit's handler requeues the job and exits
         return outcome
 
     def checkpoint(self) -> DelayedSubmission:
-        """What submitit calls when the job runs again."""
+        """Called by submitit to requeue the job."""
         return DelayedSubmission(self)

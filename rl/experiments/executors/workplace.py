@@ -1,4 +1,4 @@
-"""`Workplace`: where the runs of a command train, as its flags say."""
+"""`Workplace`: where a command's runs train, from its flags."""
 
 from argparse import Namespace
 from importlib.util import find_spec
@@ -14,14 +14,14 @@ from rl.run.terminal import Parser, at_least
 class Workplace(NamedTuple):
     """The flags that choose an executor."""
 
-    jobs: int = 2  # runs at a time
+    jobs: int = 2  # in parallel
     slurm: str | None = None  # options of sbatch
     address: str | None = None  # of a Ray cluster
     cpus_per_run: int = 1
     gpus_per_run: int = 0
 
     def open(self) -> Executor:
-        """Raises ConfigError if the executor is not installed, or is not to be had here."""
+        """Raises ConfigError if the executor is not installed or not available here."""
         if self.slurm is not None:
             _need("submitit", "--slurm", "slurm")
             from rl.experiments.executors.slurm import Slurm, parameters_of
@@ -48,12 +48,12 @@ def add_workplace(parser: Parser, what: str = "runs") -> None:
     parser.add_argument(
         "--address", metavar="A", help="train on the Ray cluster at auto (of this machine) or host:port"
     )
-    parser.add_argument("--cpus-per-run", type=at_least(1), metavar="C", help="of a cluster's (default 1)")
-    parser.add_argument("--gpus-per-run", type=at_least(0), metavar="G", help="of a cluster's (default 0)")
+    parser.add_argument("--cpus-per-run", type=at_least(1), metavar="C", help="on a cluster (default 1)")
+    parser.add_argument("--gpus-per-run", type=at_least(0), metavar="G", help="on a cluster (default 0)")
 
 
 def workplace(args: Namespace) -> Workplace:
-    """Raises ConfigError if flags exclude each other."""
+    """Raises ConfigError for flags that exclude each other."""
     if args.slurm is not None and args.address is not None:
         raise ConfigError("--slurm and --address name two clusters: give one of them")
     if args.slurm is None and args.address is None:

@@ -1,1 +1,1 @@
-"""Environments of packages that this project does not know, each trained by one command without a recipe."""
+"""Environments of packages unknown to this project, each trained by one command without a recipe."""

@@ -1,4 +1,4 @@
-"""The environments, by the package that pip installs."""
+"""The environments, grouped by pip package."""
 
 from importlib.metadata import PackageNotFoundError, version
 from typing import NamedTuple
@@ -13,15 +13,15 @@ class Foreign(NamedTuple):
 
     @property
     def version(self) -> str:
-        """Of the installed package; '' if it is not installed."""
+        """Version of the installed package; '' if it is not installed."""
         try:
             return version(self.package)
         except PackageNotFoundError:
             return ""
 
 
-_SLOW = ("total_timesteps=1000", "eval_max_steps=600")  # tens of milliseconds a step
-_VECTOR = ("wrappers=[mo_gymnasium.wrappers:LinearReward]",)  # rewards are vectors
+_SLOW = ("total_timesteps=1000", "eval_max_steps=600")  # tens of milliseconds per step
+_VECTOR = ("wrappers=[mo_gymnasium.wrappers:LinearReward]",)  # vector rewards
 
 FOREIGN = (
     Foreign("MinAtar", "minatar.gym:BaseEnv", ("env_kwargs={game: breakout}",)),

@@ -1,4 +1,4 @@
-"""The page of the foreign environments: what became of each, and which beat random actions."""
+"""The page of the foreign environments: the outcome of each, and which beat random actions."""
 
 import json
 import math
@@ -21,11 +21,11 @@ _HEADS = (
     "difference",
     "seconds",
 )
-_TWO_SIDED = 1.96  # standard errors of a 95 % interval
+_TWO_SIDED = 1.96  # half width of a 95 % interval in standard errors
 
 
 def read_rows(path: Path) -> dict[str, Row]:
-    """The rows that an earlier command wrote, by environment; none if there is no file."""
+    """Environment → row of an earlier command; empty if there is no file."""
     file = with_ending(path, ".json")
     if not file.is_file():
         return {}
@@ -39,11 +39,11 @@ def _row(row: dict[str, object]) -> Row:
 
 
 def difference(row: Row) -> Interval | None:
-    """The mean return of ours minus that of random actions, with a 95 % interval by Welch's standard error."""
+    """Our mean return minus that of random actions, with a 95 % interval from Welch's standard error."""
     if row.stochastic is None or row.random is None:
         return None
     value = row.stochastic.mean - row.random.mean
-    error = math.hypot(row.stochastic.std, row.random.std) / math.sqrt(EPISODES - 1)  # std is the population's
+    error = math.hypot(row.stochastic.std, row.random.std) / math.sqrt(EPISODES - 1)  # std divides by N
     return Interval(value, value - _TWO_SIDED * error, value + _TWO_SIDED * error)
 
 

@@ -1,4 +1,4 @@
-"""One foreign environment: `python -m rl.train` in a process of its own, and random actions."""
+"""Trains one foreign environment with `python -m rl.train` in its own process, and evaluates random actions."""
 
 import json
 import os
@@ -18,7 +18,7 @@ from agents.settings.run import RunSettings
 from rl.experiments.foreign.environments import Foreign
 from rl.experiments.parallel import prepare
 
-STEPS, EPISODES, EVALUATED = 3_000, 20, 2_000  # of training; of each evaluation, and its steps at most
+STEPS, EPISODES, EVALUATED = 3_000, 20, 2_000  # training steps; episodes per evaluation; steps of each, at most
 _PATIENCE = 600  # seconds
 _OUTCOMES = {0: "trained", 1: "failed", 2: "refused"}
 
@@ -31,7 +31,7 @@ class Score(NamedTuple):
 
 
 class Row(NamedTuple):
-    """What became of an environment."""
+    """The outcome of one environment."""
 
     package: str
     version: str
@@ -45,7 +45,7 @@ class Row(NamedTuple):
 
 
 def try_out(each: Foreign, out: Path) -> Row:
-    """Trains an environment and evaluates it beside random actions, cut off at the same steps."""
+    """Trains an environment and evaluates it beside random actions, with the same limit on steps."""
     few = [f"total_timesteps={STEPS}", f"eval_episodes={EPISODES}", f"eval_max_steps={EVALUATED}", *each.settings]
     with tempfile.TemporaryDirectory(dir=_made(out)) as folder:
         sets = [word for assignment in few for word in ("--set", assignment)]
@@ -64,7 +64,7 @@ def _made(folder: Path) -> Path:
 
 
 def _run(argv: Sequence[str]) -> tuple[int | None, str]:
-    """Exit status and standard error of a module; None if it does not end."""
+    """Exit status and standard error of a module; the status is None if it times out."""
     with (
         tempfile.TemporaryFile("w+", errors="replace") as errors,
         subprocess.Popen(
@@ -77,17 +77,17 @@ def _run(argv: Sequence[str]) -> tuple[int | None, str]:
         except subprocess.TimeoutExpired:
             return None, ""
         finally:
-            with suppress(ProcessLookupError):  # what the environment started and left
+            with suppress(ProcessLookupError):  # processes that the environment left behind
                 os.killpg(process.pid, signal.SIGKILL)
         errors.seek(0)
         return status, errors.read()
 
 
 def outcome_of(status: int | None, errors: str) -> tuple[str, str]:
-    """Outcome and message. A traceback is one only if the command itself ended with it."""
+    """Outcome and message. Counts as a traceback only if the command itself ended with one."""
     lines = [line.strip() for line in errors.splitlines() if line.strip()]
     said = next((line for line in reversed(lines) if line.startswith("error: ")), "").removeprefix("error: ")
-    said = re.sub(r"; traceback in \S+(?=\))| object at 0x[0-9a-f]+", "", said)  # of this run only
+    said = re.sub(r"; traceback in \S+(?=\))| object at 0x[0-9a-f]+", "", said)  # specific to this run
     if status is None:
         return "no answer", f"after {_PATIENCE} s"
     if status == 0:
@@ -98,7 +98,7 @@ def outcome_of(status: int | None, errors: str) -> tuple[str, str]:
 
 
 def _random(env_id: str, few: Sequence[str]) -> Score | None:
-    """None if the actions have no bounds."""
+    """Score of random actions; None if the actions are unbounded."""
     line = prepare("", "a2c", env_id, (A2CSettings, RunSettings), None, few, None)
     most = cast(int, line.settings["eval_max_steps"])
     played = evaluate_uniform(env_id, EPISODES, variant=line.variant, backend=line.backend, max_steps=most)

@@ -1,1 +1,1 @@
-"""Generative adversarial nets where everything is known."""
+"""Generative adversarial nets whose optima are known."""

@@ -1,4 +1,4 @@
-"""The questions about generative adversarial nets that the toys answer, and the settings in which they do."""
+"""Questions about generative adversarial nets that the toys answer, and their settings."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -39,7 +39,7 @@ class Line(NamedTuple):
 
 
 class Modes(NamedTuple):
-    """A game of perceptrons on two modes, of which only samples are known. Arrays over runs, [R] or [R, bins]."""
+    """Games of perceptrons on two modes, known only through samples. Arrays over runs, [R] or [R, bins]."""
 
     before: Array  # JSD of histograms, in nats
     after: Array
@@ -50,7 +50,7 @@ class Modes(NamedTuple):
 
 
 class Slopes(NamedTuple):
-    """|d loss / dθ| of either generator loss at D*, and C(G), against θ."""
+    """|d loss / dθ| of both generator losses at D*, and C(G), against θ."""
 
     theta: Array
     saturating: Array
@@ -72,7 +72,7 @@ class Findings(NamedTuple):
 
 
 def explore(seeds: Sequence[int], iterations: int | None, say: Callable[[str], object]) -> Findings:
-    """Plays all games. iterations: an upper bound, for a quick look. say: is called with each game's name."""
+    """Plays all games. iterations: upper bound, for a quick look. say: called with each game's name."""
 
     def line(label: str, setting: Setting) -> Line:
         say(label)
@@ -112,7 +112,7 @@ def slopes(theta: Tensor) -> Slopes:
 
 
 def play_modes(seeds: Sequence[int], iterations: int | None, say: Callable[[str], object]) -> Modes:
-    """G: a perceptron of four noise numbers, which has no density that could be written down; D: another."""
+    """G is a perceptron of four noise numbers, whose density has no closed form; D is another perceptron."""
     say("two modes")
     generator = toys.Perceptrons((_PRIOR, _WIDTH, 1), toys.generators(seeds, 0))
     discriminator = toys.Perceptrons((1, _WIDTH, 1), toys.generators(seeds, 1))
@@ -137,6 +137,6 @@ def _at_most(limit: int | None, number: int) -> int:
 
 
 def _shares(x: Tensor) -> Tensor:
-    """The share of each run's samples in each bin, what lies outside in the outermost ones: float64[R, bins]."""
+    """Share of each run's samples in each bin; the outermost bins include everything beyond: float64[R, bins]."""
     counts = [np.histogram(run.clip(BINS[0], BINS[-1]), BINS)[0] for run in x.numpy()]
     return torch.from_numpy(np.array(counts) / x.shape[1])

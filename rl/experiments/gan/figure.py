@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 _COLORS = (BLACK, ORANGE, BLUE, GREEN)
 _STYLES = ("-", "--", "-.", ":")
 _GRAY = "0.75"
-_MOMENTS = (4.0, 2.0, 1.0, 0.0)  # θ; the moments nearest to them are drawn
+_MOMENTS = (4.0, 2.0, 1.0, 0.0)  # θ; the nearest recorded moments are drawn
 
 _LOSSES = {
     "saturating": (ORANGE, "s", "log(1 − D), saturating"),
@@ -79,13 +79,13 @@ def _draw_runs(axes: "Axes", x: Array, runs: Array, label: str, style: int) -> N
 
 
 def _draw_moments(densities: "Axes", discriminators: "Axes", line: Line) -> None:
-    """The first run at some moments, the optimal discriminator in gray behind the learned one."""
+    """The first run at some moments; the optimal discriminator in gray, behind the learned one."""
     trace, x = line.trace, toys.GRID.numpy()
     shown = (x >= -4) & (x <= 8)
     x = x[shown]
     densities.plot(x, _normal(x), color=_GRAY, lw=3, label="data")
     for theta, color, style in zip(_MOMENTS, _COLORS, _STYLES, strict=True):
-        moment = int(np.abs(trace.mean[:, 0] - theta).argmin()) or 1  # at 0, D is ½ still
+        moment = int(np.abs(trace.mean[:, 0] - theta).argmin()) or 1  # at 0, D is still ½
         theta = float(trace.mean[moment, 0])
         densities.plot(x, _normal(x - theta), color=color, ls=style, label=f"θ = {theta:.1f}")
         discriminators.plot(x, _sigmoid(theta * (theta / 2 - x)), color=_GRAY, lw=3)
@@ -145,12 +145,12 @@ def _draw_capacity(axes: "Axes", lines: Sequence[Line]) -> None:
 
 
 def _draw_balance(axes: "Axes", lines: Sequence[Line]) -> None:
-    """Every run as a dot, the mean and its 95 % interval beside them."""
+    """Every run as a dot, beside the mean and its 95 % interval."""
     for form, (color, marker, label) in _LOSSES.items():
         of_form = [line for line in lines if line.setting.form == form]
         k = np.array([line.setting.k for line in of_form]) * (
             1.0 if form == "saturating" else 1.15
-        )  # next to each other
+        )  # dots side by side
         mean, low, high = np.array([mean_interval(line.trace.rms_theta) for line in of_form]).T
         axes.errorbar(k, mean, (mean - low, high - mean), color=color, marker=marker, ms=4, lw=1, label=label)
         for at, line in zip(k, of_form, strict=True):
@@ -172,5 +172,5 @@ def _sigmoid(logit: Array) -> Array:
 
 
 def _once(label: str, runs: int) -> list[str]:
-    """One entry of the legend for the lines of all runs."""
+    """A single legend entry for the lines of all runs."""
     return [label, *["_"] * (runs - 1)]

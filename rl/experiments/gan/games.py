@@ -1,4 +1,4 @@
-"""One game of the toys, from its setting to its trace."""
+"""Plays one game of the toys: from a setting to a trace."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,17 +16,18 @@ from rl.experiments.gan import toys
 
 Array = NDArray[np.float64]
 _DATA, _NOISE, _INITIAL, _HELD_OUT = range(4)  # streams of random numbers
-_RECORDS = 200  # of a trace
+_RECORDS = 200  # at most, per trace
 _HELD_OUT_SAMPLES = 100_000
-NEAR = 0.5  # |θ| from which on the model counts as having arrived
+NEAR = 0.5  # the model has arrived once |θ| is at most this
 
 
 @dataclass(frozen=True)
 class Setting:
-    """Data N(0, 1); the model N(θ, σ²) starts at θ = mean, σ = std. k discriminator steps a generator step.
+    """Data N(0, 1); the model N(θ, σ²) starts at θ = mean, σ = std. k discriminator steps per generator step.
 
-    degree: of the discriminator's polynomial, or None for a perceptron with 16 hidden tanh units; knows_start: D begins
-    as D* of the model's start instead of ½. The discriminator's learning rate falls, exponentially, to its final_share.
+    degree: of the discriminator's polynomial; None for a perceptron with 16 hidden tanh units. knows_start: D starts as
+    the D* of the initial model instead of ½. The discriminator's learning rate decays exponentially to final_share of
+    its initial value.
     """
 
     iterations: int = 1_000
@@ -45,41 +46,41 @@ class Setting:
 
 
 class Trace(NamedTuple):
-    """A game over training: T moments of R runs. V and C by quadrature, not by samples."""
+    """A game over training: T moments of R runs. V and C by quadrature, not from samples."""
 
-    iteration: Array  # [T], from 0, the start
+    iteration: Array  # [T], starts at 0
     mean: Array  # θ, [T, R]
     std: Array  # σ
     value: Array  # V(D, G) of the learned D
     optimum: Array  # C(G)
-    error: Array  # of the logit, relative, see toys.logit_error
+    error: Array  # relative error of the logit, see toys.logit_error
     logit: Array  # of the learned D on the grid, [T, K], first run
-    held_out: Array  # [R], V(D, G) in the end, on held-out samples
+    held_out: Array  # [R], V(D, G) after training, on held-out samples
 
     @property
     def rms_theta(self) -> Array:
-        """Root mean square of θ over the last quarter, [R]: 0 where the model has settled on the data."""
+        """Root mean square of θ over the last quarter, [R]; 0 if the model has settled on the data."""
         last = self.mean[-(len(self.mean) // 4 or 1) :]
         return np.asarray(np.sqrt(np.square(last).mean(0)))
 
     @property
     def gap(self) -> Array:
-        """C(G) − V(D, G), mean over training, [R]: how far the discriminator lags behind the optimum, in nats."""
+        """C(G) − V(D, G), averaged over training, [R]: how far the discriminator lags behind the optimum, in nats."""
         return np.asarray((self.optimum - self.value)[1:].mean(0))
 
     @property
     def arrival(self) -> list[float | None]:
-        """The iteration at which |θ| was first seen to be at most ½, for each run."""
+        """The first recorded iteration with |θ| ≤ ½, for each run; None if there is none."""
         near = np.abs(self.mean) <= NEAR
         return [float(self.iteration[run.argmax()]) if run.any() else None for run in near.T]
 
     def errors_between(self, low: float, high: float) -> Array:
-        """The logit's relative error at the moments at which all runs have low ≤ θ ≤ high, [T', R]."""
+        """The logit's relative error at the moments when all runs have low ≤ θ ≤ high, [T', R]."""
         return np.asarray(self.error[((self.mean >= low) & (self.mean <= high)).all(1)])
 
 
 def play(setting: Setting, seeds: Sequence[int]) -> Trace:
-    """Algorithm 1 with one run a seed. Reproducible; a seed's run does not depend on the other seeds."""
+    """Algorithm 1 with one run per seed. Reproducible; a seed's run does not depend on the other seeds."""
     runs = len(seeds)
     generator = toys.Affine(runs, setting.mean, setting.std, setting.learns_std)
     discriminator = _discriminator(setting, seeds)
@@ -102,7 +103,7 @@ def play(setting: Setting, seeds: Sequence[int]) -> Trace:
 
 
 def play_likelihood(setting: Setting, seeds: Sequence[int]) -> Array:
-    """Maximum likelihood, which needs the model's density: θ after every iteration, [T, R], of steps down −ln q(x)."""
+    """Maximum likelihood, which needs the model's density: gradient descent on −ln q(x). Returns every θ, [T, R]."""
     generator = toys.Affine(len(seeds), setting.mean, setting.std, learns_std=False)
     optimizer = toys.sgd(generator, setting.generator_lr, setting.momentum, len(seeds))
     data, path = toys.normals(seeds, _DATA, setting.minibatch), [generator.mean.detach().clone()]
@@ -119,7 +120,7 @@ def _discriminator(setting: Setting, seeds: Sequence[int]) -> nn.Module:
     if setting.degree is None:
         return toys.Perceptrons((1, 16, 1), toys.generators(seeds, _INITIAL))
     discriminator = toys.Polynomial(len(seeds), setting.degree)
-    if setting.knows_start:  # θ (θ/2 − x), for σ = 1
+    if setting.knows_start:  # logit of D*: θ (θ/2 − x), for σ = 1
         with torch.no_grad():
             discriminator.w[0], discriminator.w[1] = setting.mean**2 / 2, -setting.mean
     return discriminator

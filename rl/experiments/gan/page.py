@@ -11,7 +11,7 @@ from rl.experiments.gan.experiments import Findings, Line
 from rl.experiments.pages import Page, counted, image, paragraph, table
 from rl.experiments.statistics import METHOD, mean_interval, reached
 
-ERROR_RANGE = (1.0, 3.0)  # of θ, where the learned logit is compared with the optimal one
+ERROR_RANGE = (1.0, 3.0)  # of θ; the learned logit is compared with the optimal one in this range
 _THETAS = (0.5, 1.0, 2.0, 4.0, 6.0, 8.0, 10.0)
 
 
@@ -29,7 +29,7 @@ def page(found: Findings, command: str, machine: str) -> Page:
 
 
 def _numbers(found: Findings) -> dict[str, object]:
-    """Settings and results of every game, a number a seed."""
+    """Settings and results of every game, one number per seed."""
     games = {
         name: [_as_json(line) for line in getattr(found, name)]
         for name in ("balanced", "alone", "strong", "slow", "capacity", "balance")
@@ -161,7 +161,7 @@ def _paths(lines: Sequence[Line]) -> str:
 
 
 def _how(lines: Sequence[Line]) -> str:
-    """The settings that all lines share, in words."""
+    """The settings shared by all lines, in words."""
     s = lines[0].setting
     words = {
         "iterations": f"{s.iterations:,} iterations", "k": f"k = {s.k}", "minibatch": f"minibatches of {s.minibatch:,}",
@@ -174,11 +174,11 @@ def _how(lines: Sequence[Line]) -> str:
 
 
 def _mean(values: ArrayLike) -> str:
-    """With its interval over seeds."""
+    """The mean with its interval over seeds."""
     value, low, high = map(_number, mean_interval(values))
     return f"{value} [{low}, {high}]"
 
 
 def _number(x: float) -> str:
-    """Three decimals, or two digits of what would vanish in them."""
+    """Three decimals, or two significant digits for smaller numbers."""
     return f"{x:.3f}" if abs(x) >= 1e-2 or x == 0 else f"{x:.4f}" if abs(x) >= 1e-3 else f"{x:.1e}"

@@ -1,7 +1,7 @@
-"""Data N(0, 1), a generator z ↦ θ + σ z and small discriminators: a game in which everything is known.
+"""Data N(0, 1), a generator z ↦ θ + σ z and small discriminators: a game whose optimum is known.
 
-For σ = 1 the logit of D* is θ (θ/2 − x). Samples are float[R, m]: R runs in parallel, each with its own seed,
-parameters and random numbers, so that ten seeds cost little more than one.
+For σ = 1, the logit of D* is θ (θ/2 − x). Samples are float[R, m]: R runs in parallel, each with its own seed,
+parameters and random numbers, so ten seeds cost little more than one.
 """
 
 import math
@@ -16,8 +16,8 @@ from agents.maths.gan import Form, expected_value, generator_loss, optimal_logit
 from agents.maths.information import gaussian_log_prob
 
 _SPACING = 0.01
-GRID = torch.arange(-10.0, 20.0 + _SPACING / 2, _SPACING, dtype=torch.float64)  # where densities are summed, float64[K]
-_BLOCK = 2**16  # numbers drawn at once
+GRID = torch.arange(-10.0, 20.0 + _SPACING / 2, _SPACING, dtype=torch.float64)  # quadrature points, float64[K]
+_BLOCK = 2**16  # numbers drawn per call
 
 
 class Affine(nn.Module):
@@ -33,7 +33,7 @@ class Affine(nn.Module):
 
 
 class Polynomial(nn.Module):
-    """Logit Σ_j w_j x^j, x float[R, m], from w = 0: D = ½. Degree 1 holds D* for σ = 1, degree 2 for any σ."""
+    """Logit Σ_j w_j x^j, x float[R, m]; starts at w = 0: D = ½. Degree 1 contains D* for σ = 1, degree 2 for any σ."""
 
     def __init__(self, runs: int, degree: int) -> None:
         super().__init__()
@@ -49,7 +49,7 @@ class Polynomial(nn.Module):
 class Perceptrons(nn.Module):
     """R multilayer perceptrons, tanh between layers: float[R, m, sizes[0]] → float[R, m, sizes[-1]].
 
-    A last dimension of 1 is left out on either side. Weights N(0, 1/fan-in), biases 0.
+    A last dimension of 1 is omitted on either side. Weights N(0, 1/fan-in), biases 0.
     """
 
     def __init__(self, sizes: Sequence[int], generators: Sequence[torch.Generator]) -> None:
@@ -69,26 +69,26 @@ class Perceptrons(nn.Module):
 
 
 def generators(seeds: Sequence[int], stream: int) -> list[torch.Generator]:
-    """A generator a seed, of its child `stream`: no two share a sequence."""
+    """One generator per seed, from its child `stream`; no two share a sequence."""
     states = [np.random.SeedSequence(seed, spawn_key=(stream,)).generate_state(1, np.uint64)[0] for seed in seeds]
     return [torch.Generator().manual_seed(int(state)) for state in states]
 
 
 def normals(seeds: Sequence[int], stream: int, *shape: int) -> Iterator[Tensor]:
-    """Minibatches of N(0, 1) without end, float[R, *shape]; a run's numbers do not depend on the other runs."""
+    """Endless minibatches of N(0, 1), float[R, *shape]; a run's numbers do not depend on the other runs."""
     sources, count = generators(seeds, stream), max(1, _BLOCK // math.prod(shape))
     while True:
         yield from torch.stack([torch.randn(count, *shape, generator=g) for g in sources], 1)
 
 
 def two_modes(seeds: Sequence[int], stream: int, size: int) -> Iterator[Tensor]:
-    """Minibatches of ½ N(−2, ½²) + ½ N(2, ½²), float[R, size]."""
+    """Endless minibatches of ½ N(−2, ½²) + ½ N(2, ½²), float[R, size]."""
     for z in normals(seeds, stream, size, 2):
         yield 2 * z[..., 0].sign() + 0.5 * z[..., 1]
 
 
 def sgd(module: nn.Module, learning_rate: float, momentum: float, runs: int) -> torch.optim.SGD:
-    """Momentum SGD for R runs in parallel. The loss is a mean over runs too, hence the learning rate times R."""
+    """Momentum SGD for R parallel runs. The loss averages over runs, so the learning rate is multiplied by R."""
     return torch.optim.SGD(module.parameters(), lr=learning_rate * runs, momentum=momentum)
 
 
@@ -104,7 +104,7 @@ def data_log_density() -> Tensor:
 
 
 def value_on_grid(logit: Tensor, log_p: Tensor, log_q: Tensor) -> Tensor:
-    """V(D, G) by the trapezoidal rule, exact to rounding for smooth densities that end within the grid: float64[R]."""
+    """V(D, G) by the trapezoidal rule, exact up to rounding for smooth densities inside the grid: float64[R]."""
     return expected_value(logit.double(), log_p.exp() * _SPACING, log_q.exp() * _SPACING, validate=False)
 
 
@@ -114,13 +114,13 @@ def optimum_on_grid(log_p: Tensor, log_q: Tensor) -> Tensor:
 
 
 def logit_error(logit: Tensor, log_p: Tensor, log_q: Tensor) -> Tensor:
-    """‖x̂ − x*‖ / ‖x*‖, x* the logit of D*, in L2 weighted by ½ (p + q): where data or model live. float64[R]."""
+    """‖x̂ − x*‖ / ‖x*‖, where x* is the logit of D*, in L2 weighted by ½ (p + q). float64[R]."""
     best, weight = optimal_logit(log_p, log_q, validate=False), log_p.exp() + log_q.exp()
     return (((logit.double() - best).square() * weight).sum(-1) / (best.square() * weight).sum(-1)).sqrt()
 
 
 def slope_at_optimum(theta: Tensor, form: Form) -> Tensor:
-    """d/dθ E_g[generator_loss] while D is, and stays, D* of that θ: float64[N] → float64[N]."""
+    """d/dθ E_g[generator_loss] with D fixed at D* of that θ: float64[N] → float64[N]."""
     shift = torch.zeros_like(theta).requires_grad_()
     logit = theta.unsqueeze(-1) * (theta.unsqueeze(-1) / 2 - (GRID + shift.unsqueeze(-1)))
     q = normal_log_density(theta.unsqueeze(-1), torch.ones(1, 1)).exp() * _SPACING

@@ -1,16 +1,16 @@
 """The experiments of `python -m rl.imitation`: environments, lines and settings.
 
 The expert of an environment is an A2C with the environment's recipe and the settings in EXPERTS, trained from a seed
-that no line is trained from. It plays ten whole episodes with its most likely actions; cloning, GAIL and a student of
-recorded states learn from nothing else.
+that no line uses. It plays ten complete episodes with its most probable actions. Cloning, GAIL and students that
+learn from recorded states have no other data.
 """
 
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 EXPERT_SEED = 100
-EPISODES, EPISODES_SEED = 10, 1000  # of the demonstrations; no run has this seed
-BOUND = 0.95  # of the expert's return
+EPISODES, EPISODES_SEED = 10, 1000  # of the demonstrations; no run uses this seed
+BOUND = 0.95  # share of the expert's return
 
 EXPERTS: dict[str, tuple[str, ...]] = {
     "CartPole-v1": (),
@@ -21,7 +21,7 @@ EXPERTS: dict[str, tuple[str, ...]] = {
         "total_timesteps=2000000", "num_envs=16", "n_steps=16", "gamma=0.999", "gae_lambda=0.95", "ent_coef=0",
         "learning_rate=linear(2e-3,0)", "max_policy_shift=0.01", "normalize_advantage=true",
     ),
-}  # settings over the recipe, by environment  # fmt: skip
+}  # environment → settings on top of the recipe  # fmt: skip
 
 
 class LineSpec(NamedTuple):
@@ -29,26 +29,26 @@ class LineSpec(NamedTuple):
 
     label: str
     agent: str
-    settings: tuple[str, ...]  # KEY=VALUE; {expert} stands for its run directory, {demonstrations} for their file
-    recipe: str | None = None  # the agent whose recipe these settings go over; None takes the line's own agent
+    settings: tuple[str, ...]  # KEY=VALUE; {expert}: its run directory, {demonstrations}: their file
+    recipe: str | None = None  # agent whose recipe lies below these settings; None: the line's own agent
 
 
 class Measured(NamedTuple):
-    """A column of metrics.csv whose value at the end of training a table shows."""
+    """A column of metrics.csv whose final value a table shows."""
 
     label: str
-    playing: str | None  # of lines that play
-    recorded: str | None  # of lines that learn from recorded transitions
+    playing: str | None  # name for lines that play
+    recorded: str | None  # name for lines that learn from recorded transitions
 
 
 class Experiment(NamedTuple):
-    """The content of one page."""
+    """Content of one page."""
 
     name: str  # of its files
     title: str
     envs: Sequence[str]
-    lines: Callable[[str], Sequence[LineSpec]]  # of an environment
-    judged: Sequence[str]  # labels of the lines that are meant to reach the bound; empty if no expert is needed
+    lines: Callable[[str], Sequence[LineSpec]]  # lines for an environment
+    judged: Sequence[str]  # labels of the lines that should reach the bound; empty if no expert is needed
     measured: Measured
     tried: str  # how the settings were chosen
 
@@ -57,7 +57,7 @@ CLONING, GAIL = "behavior cloning", "GAIL"
 INDEPENDENT = "independent"
 _FROM = "demonstrations={demonstrations}"
 _CLONE = (_FROM, "total_timesteps=500000", "num_envs=16", "learning_rate=1e-3", "normalize_observations=true")
-_OFTEN = "log_interval=20"  # updates, for smoother curves
+_OFTEN = "log_interval=20"  # in updates; smoother curves
 
 _STUDENT = (
     "teachers=[{expert}]", "net_arch=[16,16]", "num_envs=16", "learning_rate=2e-3", "normalize_observations=true",

@@ -1,4 +1,4 @@
-"""The figure of an experiment: a column for each environment, curves above and every final return below."""
+"""The figure of an experiment: one column per environment, curves above, all final returns below."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -16,12 +16,12 @@ if TYPE_CHECKING:
 
 
 class Curves(NamedTuple):
-    """A row of panels: a metric against steps, of the lines that have it."""
+    """A row of panels: a metric against steps, for the lines that have the metric."""
 
     metric: str
     label: str
     scale: str
-    recorded: bool  # of lines that learn from recorded transitions, or of those that play
+    recorded: bool  # draws lines that learn from recorded transitions, else lines that play
 
 
 _RETURN = Curves("rollout/ep_rew_mean", "training return,\nlast 100 episodes", "linear", recorded=False)
@@ -43,7 +43,7 @@ _CAPTION = (
 
 
 def draw(report: Report, path: Path) -> None:
-    """Into `path`.png and `path`.pdf."""
+    """Draws into `path`.png and `path`.pdf."""
     rows, grouped = _ROWS[report.experiment.name], [_grouped(outcome) for outcome in report.outcomes]
     heights = [1.7] * len(rows) + [0.2 * max(map(len, grouped)) + 0.7]  # inches
     with canvas(7.2, sum(heights) + 0.9, font_size=7) as figure:
@@ -58,14 +58,14 @@ def draw(report: Report, path: Path) -> None:
             axes.set_ylabel(shown.label)
         for axes in panels[-1, 1:]:
             axes.set_yticklabels([])
-        legend(figure, text=lambda label: label.rpartition(": ")[2])  # a row of panels says what stands before it
+        legend(figure, text=lambda label: label.rpartition(": ")[2])  # drops the part that the panels' labels show
         title = f"{report.experiment.title}, {counted(len(report.seeds), 'seed')}"
         figure.suptitle(f"{title}\n{_CAPTION}", fontsize="medium")
         save(figure, path)
 
 
 def _grouped(outcome: Outcome) -> dict[str, Sequence[Result]]:
-    """The runs of each line: of those that play, a gap, and of those that learn from recorded transitions."""
+    """Line → runs: first the lines that play, then a gap, then those that learn from recorded transitions."""
     lines = {line.label: runs for line, runs in zip(outcome.lines, outcome.results, strict=True)}
     recorded = {label: runs for label, runs in lines.items() if from_recorded(runs[0].metrics())}
     playing = {label: runs for label, runs in lines.items() if label not in recorded}
@@ -74,7 +74,7 @@ def _grouped(outcome: Outcome) -> dict[str, Sequence[Result]]:
 
 
 def _draw_curves(axes: "Axes", shown: Curves, runs: Mapping[str, list[Columns]], outcome: Outcome) -> None:
-    """Lines that do not learn as this row shows are left out; the others keep their colors."""
+    """Leaves out lines that learn in another way than this row shows; the others keep their colors."""
     lines = {label: [run for run in each if from_recorded(run) == shown.recorded] for label, each in runs.items()}
     draw_curves(axes, lines, "step", shown.metric)
     if shown is _RETURN:
@@ -86,9 +86,9 @@ def _draw_curves(axes: "Axes", shown: Curves, runs: Mapping[str, list[Columns]],
 
 
 def _draw_scores(axes: "Axes", lines: Mapping[str, Sequence[Result]], outcome: Outcome) -> None:
-    """References are drawn where they lie among the scores.
+    """Draws references only if they lie within the range of the scores.
 
-    Without an expert's band to compare with, the axis covers at least a tenth of the way from random actions.
+    Without an expert's band to compare with, the axis covers at least a tenth of the distance from random actions.
     """
     draw_scores(axes, {label: column(runs) for label, runs in lines.items()}, mean)
     if outcome.expert is not None:

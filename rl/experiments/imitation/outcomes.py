@@ -1,4 +1,4 @@
-"""The outcomes of an experiment: experts, lines, and the scores of a line against its expert."""
+"""Outcomes of an experiment: experts, lines, and a line's scores relative to its expert."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,14 +13,14 @@ from rl.run.results import Columns, Result, column
 
 
 class Expert(NamedTuple):
-    """The agent that the lines of an environment learn from."""
+    """The agent that an environment's lines learn from."""
 
     line: Line
     result: Result
-    file: Path  # the demonstrations
-    returns: Sequence[float]  # of their episodes
+    file: Path  # with the demonstrations
+    returns: Sequence[float]  # returns of the demonstrated episodes
     transitions: int
-    parameters: tuple[int, int]  # of π_θ, and of π_θ and V_φ
+    parameters: tuple[int, int]  # number in π_θ, and in π_θ and V_φ together
 
     @property
     def score(self) -> float:
@@ -29,18 +29,18 @@ class Expert(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """What an experiment found in one environment."""
+    """The results of an experiment in one environment."""
 
     env: str
-    expert: Expert | None  # None where lines are compared with each other
+    expert: Expert | None  # None if lines are compared with each other
     random: float  # mean return of uniformly random actions
     lines: Sequence[Line]
-    results: Sequence[Sequence[Result]]  # for each line, a result for each seed
-    parameters: Sequence[tuple[int, int]]  # for each line, as in `Expert.parameters`
+    results: Sequence[Sequence[Result]]  # results[line][seed]
+    parameters: Sequence[tuple[int, int]]  # of each line, as in `Expert.parameters`
 
 
 class Report(NamedTuple):
-    """What a page is made of."""
+    """Input of a page."""
 
     experiment: Experiment
     command: str
@@ -50,19 +50,19 @@ class Report(NamedTuple):
 
 
 class AgainstExpert(NamedTuple):
-    """A line over its seeds, against its expert."""
+    """A line over its seeds, relative to its expert."""
 
     mean: Interval  # of the deterministic evaluations
     worst: float
     stochastic: Interval
-    ratio: Interval  # of the mean to the expert's return, see `ratio`
-    way: Interval  # share of the way from random actions to the expert
+    ratio: Interval  # mean / expert's return, see `ratio`
+    way: Interval  # share of the distance from random actions to the expert
     reaches: bool  # whether both are at least the bound
-    surely: bool  # whether the lower ends of their intervals are
+    surely: bool  # whether the lower ends of both intervals are
 
 
 def ratio(score: float, expert: float) -> float:
-    """score / expert; of negative returns expert / score, so that it is at least b where score ≥ expert / b.
+    """score / expert; for negative returns expert / score, so that it is at least b if score ≥ expert / b.
 
     ∞ if the expert's return is negative and the score is not.
     """
@@ -88,12 +88,12 @@ def against_expert(runs: Sequence[Result], expert: float, random: float) -> Agai
 
 
 def from_recorded(run: Columns) -> bool:
-    """Whether a run, by its metrics, learned from recorded transitions."""
+    """Whether a run, judged by its metrics, learned from recorded transitions."""
     return "validation/loss" in run
 
 
 def at_the_end(runs: Sequence[Result], measured: Measured) -> float | None:
-    """The mean over the last tenth of training, and over runs; None where it is not measured."""
+    """The mean over the last tenth of training and over runs; None if it is not measured."""
     columns = [run.metrics() for run in runs]
     name = measured.recorded if from_recorded(columns[0]) else measured.playing
     if name is None:
@@ -102,5 +102,5 @@ def at_the_end(runs: Sequence[Result], measured: Measured) -> float | None:
 
 
 def bounds(expert: float, random: float) -> tuple[float, float]:
-    """The mean returns at which `ratio`, and the share of the way from random actions, reach the bound."""
+    """Mean returns at which `ratio`, and the share of the distance from random actions, reach the bound."""
     return expert * BOUND if expert > 0 else expert / BOUND, random + BOUND * (expert - random)

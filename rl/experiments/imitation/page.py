@@ -1,4 +1,4 @@
-"""The page of an experiment: lines that learn from an expert beside that expert, or peers beside independent peers."""
+"""The page of an experiment: lines beside the expert that they learn from, or peers beside independent peers."""
 
 from collections.abc import Callable, Sequence
 
@@ -10,7 +10,7 @@ from rl.experiments.statistics import METHOD, Interval, as_plain, probability_of
 from rl.run.results import Result, column
 
 _ENOUGH = f"{100 * BOUND:g} %"
-_PATHS = ("demonstrations", "teachers")  # settings that say where a run lies
+_PATHS = ("demonstrations", "teachers")  # settings that contain a run's path
 
 _EXPERT_HEADS = (
     "environment", "expert, deterministic", "stochastic", "steps", f"its {EPISODES} episodes", "transitions",
@@ -42,7 +42,7 @@ def page(report: Report) -> Page:
 
 
 def _settings(report: Report) -> str:
-    """A row for each line: its agent, and how its settings differ from the defaults."""
+    """One row per line: its agent, and its settings that differ from the defaults."""
     environments = len(report.outcomes)
     lines = [(each.expert.line, each.env) for each in report.outcomes if each.expert is not None]
     lines += [(line, each.env) for each in report.outcomes for line in each.lines]
@@ -81,7 +81,7 @@ def _numbers(report: Report, outcome: Outcome) -> dict[str, object]:
 
 
 def _divergence(runs: Sequence[Result], report: Report) -> str:
-    """What the experiment measures of a line, to three digits."""
+    """The measured quantity of a line, to three digits."""
     measured = at_the_end(runs, report.experiment.measured)
     return "" if measured is None else f"{measured:.3g}"
 
@@ -149,7 +149,7 @@ def _size(parameters: tuple[int, int]) -> str:
 
 
 def _verdicts_on_experts(report: Report, found: dict[tuple[str, str], AgainstExpert]) -> str:
-    """One sentence for the judged lines of the same verdicts."""
+    """One sentence for each group of judged lines that have the same verdicts."""
     labels: dict[str, list[str]] = {}
     for label in report.experiment.judged:
         reaches = {env: ours.reaches for (env, name), ours in found.items() if name == label}
@@ -219,7 +219,7 @@ def _independent(outcome: Outcome) -> Sequence[Result]:
 
 
 def _over_all_environments(report: Report) -> dict[str, dict[str, Interval]]:
-    """For each line but the independent: its probabilities of being better, mean over environments."""
+    """For every line but the independent ones: probabilities of improvement, averaged over environments."""
     independent = [_independent(outcome) for outcome in report.outcomes]
     return {
         line.label: {

@@ -1,4 +1,4 @@
-"""Trains an experiment from several seeds: experts, their demonstrations, and the lines that learn from them."""
+"""Trains an experiment over several seeds: experts, their demonstrations, and the lines that learn from them."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,14 +16,14 @@ from rl.experiments.parallel import Line, prepare, train_tasks
 from rl.run.results import Result
 from rl.run.terminal import RunFailed
 
-FILE = "imitation.npz"  # in the expert's run directory
+FILE = "imitation.npz"  # written in the expert's run directory
 
 
 def train_experts(envs: Sequence[str], assignments: Sequence[str], out: Path, where: Workplace) -> dict[str, Expert]:
-    """Returns the experts by environment.
+    """Environment → its expert.
 
-    assignments: settings over those of every run. out: parent of run directories.
-    Raises RunFailed if one of them is no better than random actions.
+    assignments: settings on top of those of every run. out: parent of run directories.
+    Raises RunFailed if an expert is no better than random actions.
     """
     lines = [_expert_line(env_id, assignments) for env_id in envs]
     tasks = [(env_id, line, EXPERT_SEED) for env_id, line in zip(envs, lines, strict=True)]
@@ -51,7 +51,7 @@ def _expert(line: Line, result: Result) -> Expert:
 
 
 def recorded(agent: A2C, run: Path) -> Demonstrations:
-    """The demonstrations in a run directory, recorded first unless the same ones are there."""
+    """The demonstrations in a run directory; records them unless the same ones are there."""
     file, env_id = run / FILE, cast(str, agent.env)
     origin = {"run": str(run), "checkpoint": checkpoint.locate(run).name, "step": agent.loop.step}
     if file.is_file():
@@ -69,7 +69,7 @@ def train_lines(
     experiment: Experiment, experts: dict[str, Expert], assignments: Sequence[str], seeds: Sequence[int], out: Path,
     where: Workplace,
 ) -> list[Outcome]:  # fmt: skip
-    """Trains every line in every environment of an experiment, and evaluates random actions there."""
+    """Trains every line of an experiment in every environment, and evaluates random actions there."""
     envs = experiment.envs
     lines = {
         env_id: [_line(env_id, spec, experts.get(env_id), assignments) for spec in experiment.lines(env_id)]
@@ -105,7 +105,7 @@ def _random(env_id: str, line: Line) -> float:
 
 
 def _parameters(agent: A2C) -> tuple[int, int]:
-    """Of π_θ, and of π_θ and V_φ."""
+    """Number of parameters in π_θ, and in π_θ and V_φ together."""
     networks = agent.policy, agent.value
     policy, value = (sum(p.numel() for p in network.parameters()) for network in networks)
     return policy, policy + value

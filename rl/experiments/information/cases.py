@@ -1,4 +1,4 @@
-"""The cases of `python -m rl.information`: the truth in 50 digits, and the answers of this package, torch and SciPy."""
+"""The cases of `python -m rl.information`: 50-digit references, and the answers of this package, torch and SciPy."""
 
 import math
 from collections.abc import Callable
@@ -18,14 +18,14 @@ INF = math.inf
 
 
 class Case(NamedTuple):
-    """One question and the answers to it; None where a library has no function for it."""
+    """One question and its answers; None if a library has no such function."""
 
     question: str
     truth: float
     ours: float
-    torch: float | None  # in the type of the numbers
-    torch64: float | None  # the same numbers, cast to float64
-    scipy: float | None  # in float64
+    torch: float | None  # in the input's type
+    torch64: float | None  # input cast to float64
+    scipy: float | None  # float64
 
 
 def cases() -> list[Case]:
@@ -35,7 +35,7 @@ def cases() -> list[Case]:
 
 
 def shares_of_failures() -> list[Case]:
-    """Over 10⁵ random pairs of neighbors: how many answers are negative, how many are NaN."""
+    """For 10⁵ random pairs of neighbors: the number of negative and of NaN answers."""
     generator = torch.Generator().manual_seed(0)
     a = 2 * torch.randn(100_000, 4, generator=generator)
     b = a + 1e-4 * torch.randn(100_000, 4, generator=generator)
@@ -100,7 +100,7 @@ def _kl_cases() -> list[Case]:
 
 
 def _masked_cases() -> list[Case]:
-    """Derivatives where an action is illegal on both sides."""
+    """Derivatives where an action is illegal in both distributions."""
     a, b = torch.tensor([0.0, 1.0, -INF]), torch.tensor([1.0, 0.0, -INF])
     ours = _gradient(lambda x: information.kl_from_logits(x, b), a)
     theirs = _both(lambda z: _gradient(lambda x: _torch_kl(x, b.to(x)), z)[2], a)
@@ -177,7 +177,7 @@ def _one_distribution() -> list[Case]:
 
 def _torch_kl(a: Tensor, b: Tensor) -> Tensor:
     kl: Tensor = distributions.kl_divergence(
-        distributions.Categorical(logits=a, validate_args=False),  # which would refuse −inf
+        distributions.Categorical(logits=a, validate_args=False),  # otherwise −inf is rejected
         distributions.Categorical(logits=b, validate_args=False),
     )
     return kl
@@ -195,7 +195,7 @@ def _torch_normal_kl(mean_p: Tensor, log_std_p: Tensor, mean_q: Tensor, log_std_
 
 
 def _both(answer: Callable[..., Tensor], *x: Tensor) -> tuple[float, float]:
-    """The answer in the type of x, and in float64."""
+    """The answer in the input's type, and in float64."""
     return float(answer(*x)), float(answer(*(z.double() for z in x)))
 
 

@@ -21,7 +21,7 @@ _LIBRARIES = ("rl.information", "torch", "torch in float64", "SciPy in float64")
 
 
 class Race(NamedTuple):
-    """One question to this package and to torch, timed in turns."""
+    """One question for this package and for torch, timed alternately."""
 
     question: str
     ours: Callable[[], object]
@@ -29,7 +29,7 @@ class Race(NamedTuple):
 
 
 def accuracy_page(command: str, machine: str) -> Page:
-    """A row for each case; an answer that is off by more than 1e-3 of the truth, or NaN, is marked."""
+    """One row per case; answers with an error above 1e-3 of the true value, or NaN, are marked."""
     found = [*cases(), *shares_of_failures()]
     answers = [(case, (case.ours, case.torch, case.torch64, case.scipy)) for case in found]
     rows = [
@@ -61,7 +61,7 @@ def _right(case: Case, answer: float) -> bool:
 
 
 def speed_page(command: str, machine: str) -> Page:
-    """A row for each question, shape and type; a ratio above 1 means that torch is faster."""
+    """One row per question, shape and type; a ratio above 1 means that torch is faster."""
     rows = []
     with torch_threads(1), torch.no_grad():
         for shape, calls in (((80, 2), 200), ((4096, 16), 20)):
@@ -82,7 +82,7 @@ def speed_page(command: str, machine: str) -> Page:
 
 
 def _races(shape: tuple[int, ...], dtype: torch.dtype) -> list[tuple[str, Race, Race]]:
-    """Each question, with and without validation."""
+    """Every question, with and without validation."""
     generator = torch.Generator().manual_seed(0)
     a = torch.randn(shape, generator=generator, dtype=dtype)
     near = a + 1e-3 * torch.randn(shape, generator=generator, dtype=dtype)
@@ -112,13 +112,13 @@ def _races(shape: tuple[int, ...], dtype: torch.dtype) -> list[tuple[str, Race, 
 
 
 def _time(race: Race, calls: int) -> tuple[float, float]:
-    """Median microseconds a call, ours and theirs, from interleaved repeats."""
+    """Median microseconds per call, ours and torch's, from interleaved repeats."""
     times: tuple[list[float], list[float]] = ([], [])
     for repeat in range(_REPEATS + 3):
         for function, record in zip((race.ours, race.theirs), times, strict=True):
             start = time.perf_counter()
             for _ in range(calls):
                 function()
-            if repeat >= 3:  # the first ones warm caches up
+            if repeat >= 3:  # earlier repeats warm up caches
                 record.append((time.perf_counter() - start) / calls * 1e6)
     return statistics.median(times[0]), statistics.median(times[1])

@@ -1,1 +1,1 @@
-"""Our updates beside Stable-Baselines3's."""
+"""Compares our updates with Stable-Baselines3's."""

@@ -1,4 +1,4 @@
-"""Our collection of rollouts beside Stable-Baselines3's: from the same weights, environment seeds and actions."""
+"""Compares our collection of rollouts with Stable-Baselines3's, given equal weights, environment seeds and actions."""
 
 from typing import NamedTuple
 
@@ -21,9 +21,9 @@ from rl.experiments.lockstep.replay import Transition, stacked, transition
 
 
 class Difference(NamedTuple):
-    """Ours beside SB3's: the largest absolute difference over all steps.
+    """Ours minus SB3's: the largest absolute difference over all steps.
 
-    Bootstraps, returns and advantages: relative to the largest return of the rollout.
+    Bootstraps, returns and advantages are relative to the largest return of the rollout.
     """
 
     observations: float = 0.0
@@ -34,7 +34,7 @@ class Difference(NamedTuple):
     truncations: float = 0.0  # likewise
     episodes: float = 0.0  # return, length and step of finished episodes; ∞ if their number differs
     log_probs: float = 0.0
-    bootstraps: float = 0.0  # r + γ V(s′) where an episode was truncated
+    bootstraps: float = 0.0  # r + γ V(s′) at a truncation
     returns: float = 0.0
     advantages: float = 0.0
 
@@ -50,7 +50,7 @@ class Difference(NamedTuple):
 
 
 class Collected(NamedTuple):
-    """A run of SB3, and how far our repetition of its rollouts is from them."""
+    """A run of SB3, and how far our repetition of its rollouts deviates."""
 
     steps: int
     episodes: int
@@ -60,7 +60,7 @@ class Collected(NamedTuple):
 
 
 class Prescribed:
-    """An agent that takes given actions in place of its own."""
+    """An agent that takes prescribed actions instead of its own."""
 
     def __init__(self, agent: A2C, actions: Tensor) -> None:
         """actions: [T, N, …]."""
@@ -73,7 +73,7 @@ class Prescribed:
 
 
 class Collection(BaseCallback):
-    """Repeats each of SB3's rollouts in our worlds, with SB3's actions, and with its weights at that time."""
+    """Repeats each of SB3's rollouts in our worlds, with SB3's actions and its weights at that time."""
 
     model: sb3.A2C
 
@@ -113,7 +113,7 @@ class Collection(BaseCallback):
     def _difference(self, rollout: Rollout, episodes: list[Episode]) -> Difference:
         _, _, reward, next_obs, terminated, truncated = stacked(self._rows)
         agent, buffer = self.agent, self.model.rollout_buffer
-        cut = rollout.truncated & ~rollout.terminated  # what SB3 counts as truncated
+        cut = rollout.truncated & ~rollout.terminated  # SB3's definition of truncated
         size = float(np.abs(buffer.returns).max())
         log_prob = agent.policy.distribution(rollout.behavior).log_prob(rollout.action)
         v_next = agent.value(agent.learner.encoded(rollout.next_obs))
@@ -146,9 +146,9 @@ def _episodes_apart(ours: list[Episode], theirs: list[Episode]) -> float:
 
 
 def collected(settings: A2CSettings, steps: int) -> Collected:
-    """Lets SB3 train for this many steps, and repeats its rollouts in our worlds.
+    """Trains SB3 for this many steps, and repeats its rollouts in our worlds.
 
-    SB3's environments begin with the seeds that ours draw from the seed of the settings.
+    SB3's environments start with the seeds that ours derive from the seed in the settings.
     """
     agent = A2C.build_from(settings.env, setting_values(settings))
     count = agent.worlds.num_envs

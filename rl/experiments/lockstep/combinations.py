@@ -1,4 +1,4 @@
-"""Combinations of settings in which our updates are compared with SB3's, and how they are compared."""
+"""The combinations of settings in which our updates are compared with SB3's, and how."""
 
 from collections.abc import Callable, Mapping, Sequence
 from itertools import combinations, product
@@ -14,7 +14,7 @@ from rl.experiments.lockstep.replay import Difference, lockstep
 
 Settings = dict[str, object]
 LIMIT = 1e-5
-STABLE, DEFAULT = 1e-4, 7e-4  # learning rates; at the first, no training here is chaotic
+STABLE, DEFAULT = 1e-4, 7e-4  # learning rates; at STABLE, no training here is chaotic
 
 FACTORS: Mapping[str, Sequence[tuple[str, Settings]]] = {
     "environment": [(env, {"env": env}) for env in ("CartPole-v1", "Pendulum-v1", "MountainCarContinuous-v0")],
@@ -31,14 +31,14 @@ FACTORS: Mapping[str, Sequence[tuple[str, Settings]]] = {
     "engine": [(engine, {"engine": engine}) for engine in ("torch", "fused")],
 }
 
-Combination = tuple[int, ...]  # which value of each factor
+Combination = tuple[int, ...]  # index of the value of each factor
 Compare = Callable[[Combination, float, int], Difference]
 Task = tuple[Compare, Combination, float, int]
 ALL: list[Combination] = list(product(*(range(len(values)) for values in FACTORS.values())))
 
 
 def covering(strength: int) -> list[Combination]:
-    """Combinations that hold every `strength` values of different factors together at least once. Greedy."""
+    """Combinations that contain every `strength`-tuple of values of different factors at least once. Greedy."""
 
     def covered(chosen: Combination) -> set[tuple[tuple[int, int], ...]]:
         return set(combinations(enumerate(chosen), strength))
@@ -64,7 +64,7 @@ def settings_of(chosen: Combination, learning_rate: float) -> A2CSettings:
 
 
 def in_single(chosen: Combination, learning_rate: float, updates: int) -> Difference:
-    """With SB3 unchanged."""
+    """In single precision, with SB3 unchanged."""
     return lockstep(settings_of(chosen, learning_rate), updates).worst
 
 
@@ -74,7 +74,7 @@ def in_double(chosen: Combination, learning_rate: float, updates: int) -> Differ
 
 
 def nudged(chosen: Combination, learning_rate: float, updates: int) -> Difference:
-    """In double precision, with one weight of ours changed by one rounding error of single precision."""
+    """In double precision, with one of our weights changed by one rounding error of single precision."""
 
     def agent_of(model: Model) -> A2C:
         agent = from_sb3(model, engine="torch")

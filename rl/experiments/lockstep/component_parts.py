@@ -1,4 +1,4 @@
-"""The part of the page of `python -m rl.lockstep` on collection, initialization, sampling and evaluation."""
+"""Collection, initialization, sampling and evaluation on the page of `python -m rl.lockstep`."""
 
 from collections.abc import Mapping, Sequence
 
@@ -22,7 +22,7 @@ from rl.experiments.pages import paragraph, table
 
 
 def component_parts(found: Components) -> list[str]:
-    """Markdown blocks."""
+    """The Markdown blocks."""
     return [
         *_collection(found.collection),
         *_initialization(found.initialization),

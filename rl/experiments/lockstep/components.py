@@ -1,4 +1,4 @@
-"""Collection, initialization, sampling and evaluation beside SB3's: what is measured, and whether it agrees."""
+"""Compares collection, initialization, sampling and evaluation with SB3's, and judges whether they agree."""
 
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Executor
@@ -12,7 +12,7 @@ from rl.experiments.lockstep.combinations import DEFAULT, LIMIT
 from rl.experiments.lockstep.initialization import Initialization
 
 STEPS, SEEDS, DRAWS, EPISODES = 10_000, range(1000), 1_000_000, 100
-SIGNIFICANCE = 0.01  # of all tests of one component together
+SIGNIFICANCE = 0.01  # over all tests of one component
 
 Rollouts = tuple[str, int | None, Backend]  # environment, time limit if changed, backend
 ROLLOUTS: list[Rollouts] = [
@@ -25,7 +25,7 @@ NETWORKS = ("CartPole-v1", "Pendulum-v1")
 POLICIES = {"categorical": sampling.CATEGORICAL, "Gaussian": sampling.GAUSSIAN}
 
 Trained = tuple[str, bool]  # environment, whether observations are normalized
-TRAINED: dict[Trained, int] = {  # for so many steps
+TRAINED: dict[Trained, int] = {  # → training steps
     (env, normalized): steps
     for env, steps in (
         ("CartPole-v1", 20_000), ("Acrobot-v1", 200_000), ("Pendulum-v1", 20_000), ("LunarLander-v3", 50_000),
@@ -37,7 +37,7 @@ TRAINED: dict[Trained, int] = {  # for so many steps
 class Components(NamedTuple):
     collection: Mapping[Rollouts, Collected]
     initialization: Mapping[str, Initialization]
-    sampling: Mapping[str, Mapping[str, sampling.Comparison]]  # by policy, then by sampler
+    sampling: Mapping[str, Mapping[str, sampling.Comparison]]  # policy → sampler → result
     evaluation: Mapping[Trained, evaluation.Comparison]
 
     def agree(self) -> bool:
@@ -64,7 +64,7 @@ class Components(NamedTuple):
 
 
 def passes(p_values: list[float]) -> bool:
-    """Whether no p-value is significant, with Bonferroni's correction."""
+    """Whether no p-value is significant after Bonferroni's correction."""
     return min(p_values) >= SIGNIFICANCE / len(p_values)
 
 
@@ -81,7 +81,7 @@ def initialize(env_id: str) -> Initialization:
 
 
 def sample(policy: str) -> dict[str, sampling.Comparison]:
-    """By sampler."""
+    """Sampler → comparison."""
     of = POLICIES[policy]
     theirs = sampling.sb3_actions(of, DRAWS, 0)
     return {name: sampling.compared(of, draw(of, DRAWS, 0), theirs) for name, draw in sampling.SAMPLERS.items()}
@@ -92,7 +92,7 @@ def evaluate(case: Trained, episodes: int = EPISODES) -> evaluation.Comparison:
 
 
 def measure(pool: Executor) -> Components:
-    """All components; the pool's processes share the work."""
+    """Measures all components; the pool's processes share the work."""
     rollouts, networks = pool.map(collect, ROLLOUTS), pool.map(initialize, NETWORKS)
     samples, evaluations = pool.map(sample, POLICIES), pool.map(evaluate, TRAINED)
     return Components(

@@ -13,7 +13,7 @@ from envs.build import AnyEnv
 
 
 class SeededReset(gym.Wrapper[object, object, object, object]):
-    """The first reset uses this seed, whatever seed it is given; later ones continue the random stream."""
+    """The first reset uses this seed, whatever seed is passed; later resets continue the random stream."""
 
     def __init__(self, env: AnyEnv, seed: int) -> None:
         super().__init__(env)
@@ -25,7 +25,7 @@ class SeededReset(gym.Wrapper[object, object, object, object]):
 
 
 def seeded_envs(env_id: str, seeds: Sequence[int], variant: Variant) -> DummyVecEnv:
-    """SB3's DummyVecEnv of environments in SB3's Monitor; environment i begins with seeds[i].
+    """SB3's DummyVecEnv of environments in SB3's Monitor; environment i starts with seeds[i].
 
     SB3 itself would seed environment i with seed + i.
     """

@@ -1,4 +1,4 @@
-"""Our evaluation beside Stable-Baselines3's `evaluate_policy`, of one model."""
+"""Compares our evaluation of a model with Stable-Baselines3's `evaluate_policy`."""
 
 from collections.abc import Mapping
 from typing import NamedTuple
@@ -15,29 +15,29 @@ from agents.sb3.convert import to_sb3
 from envs.streams import stream_seeds
 from rl.experiments.lockstep.environments import seeded_envs
 
-_ENVS = 20  # that `evaluate` plays in
+_ENVS = 20  # environments that `evaluate` plays in
 
 
 class Comparison(NamedTuple):
-    """The same episodes, played deterministically by both; and others, played stochastically."""
+    """The same deterministic episodes played by both, and different stochastic ones."""
 
     episodes: int
-    shortest: int  # length
+    shortest: int  # length of an episode
     longest: int
-    returns: float  # the largest difference of an episode's returns, relative to the largest return
-    lengths: int  # the largest difference of an episode's lengths
-    p_stochastic: float  # of a two-sample Kolmogorov–Smirnov test of returns
+    returns: float  # largest difference of an episode's returns, relative to the largest return
+    lengths: int  # largest difference of an episode's lengths
+    p_stochastic: float  # two-sample Kolmogorov–Smirnov test of returns
 
 
 def trained(env_id: str, normalize: bool, steps: int, learning_rate: float) -> A2C:
-    """Our agent after some training. normalize: observations."""
+    """Our agent after some training. normalize: whether to normalize observations."""
     return A2C(env_id, n_steps=5, learning_rate=learning_rate, normalize_observations=normalize).learn(steps)
 
 
 def compared(agent: A2C, episodes: int, seed: int) -> Comparison:
-    """episodes: a multiple of 20, so that SB3 too plays the same number in each environment.
+    """episodes: a multiple of 20, so that SB3 also plays equally many in each environment.
 
-    Stochastic episodes of ours begin with other seeds than SB3's.
+    Our stochastic episodes start from other seeds than SB3's.
     """
     ours = evaluate(agent, agent.env, episodes, True, seed)
     theirs = sb3_evaluation(agent, episodes, True, seed)
@@ -56,9 +56,9 @@ def compared(agent: A2C, episodes: int, seed: int) -> Comparison:
 
 
 def sb3_evaluation(agent: A2C, episodes: int, deterministic: bool, seed: int) -> Evaluation:
-    """What `evaluate_policy` finds of the agent as a model of SB3, in the order of `agents.evaluation.evaluate`.
+    """What `evaluate_policy` returns for the agent as an SB3 model, in the order of `agents.evaluation.evaluate`.
 
-    SB3's environments begin with the seeds of `evaluate`. Episode k is the ⌊k/20⌋-th of environment k mod 20.
+    SB3's environments start with the seeds of `evaluate`. Episode k is the ⌊k/20⌋-th of environment k mod 20.
     """
     model = to_sb3(agent)
     seeds = stream_seeds(stream_seeds(seed, "evaluation", 1)[0], "environments", _ENVS)

@@ -1,4 +1,4 @@
-"""Our initial networks beside Stable-Baselines3's, over many seeds, without environments."""
+"""Compares our initial networks with Stable-Baselines3's over many seeds, without environments."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -17,19 +17,19 @@ from agents.settings.a2c import A2CSettings
 from envs.streams import stream_generator
 
 GAINS = {"π 1": 2**0.5, "π 2": 2**0.5, "π head": 0.01, "V 1": 2**0.5, "V 2": 2**0.5, "V head": 1.0}  # SB3's
-_OBSERVATIONS = 16  # per seed, on which the networks are compared
+_OBSERVATIONS = 16  # per seed, to compare the networks' outputs
 
 
 class Layer(NamedTuple):
-    """The weights of one layer over all seeds: p-values of two-sample Kolmogorov–Smirnov tests between ours and SB3's.
+    """The weights of one layer over all seeds: p-values of two-sample Kolmogorov–Smirnov tests, ours against SB3's.
 
-    Each test compares one number a seed, so its samples are independent.
+    Each test uses one number per seed, so its samples are independent.
     """
 
     p_weight: float  # of the first weight
     p_fourth: float  # of Σ w⁴, which tells an orthogonal matrix from independent weights
-    ours: float  # largest |σ / gain − 1| of singular values σ of ours
-    theirs: float  # of SB3's
+    ours: float  # largest |σ / gain − 1| of our singular values σ
+    theirs: float  # the same for SB3
 
     @property
     def p(self) -> float:
@@ -37,17 +37,17 @@ class Layer(NamedTuple):
 
 
 class Initialization(NamedTuple):
-    """Ours beside SB3's over all seeds."""
+    """Ours compared with SB3's, over all seeds."""
 
     layers: dict[str, Layer]
-    biases: float  # the largest |bias| of either
-    log_stds: float  # the largest difference of ln σ; 0 without
-    log_probs: float  # the largest difference, from SB3's weights
+    biases: float  # largest |bias| of either
+    log_stds: float  # largest difference of ln σ; 0 without σ
+    log_probs: float  # largest difference, with SB3's weights
     values: float  # likewise
 
 
 def initialized(env_id: str, seeds: Sequence[int]) -> Initialization:
-    """Compares the networks that both build for an environment's spaces from each of these seeds."""
+    """Compares the networks that both sides build for an environment's spaces from each of these seeds."""
     env, settings = gym.make(env_id), A2CSettings(env_id)
     samples: dict[str, list[tuple[Tensor, Tensor]]] = {name: [] for name in GAINS}
     biases = log_stds = log_probs = values = 0.0
@@ -75,7 +75,7 @@ def _ours(settings: A2CSettings, env: gym.Env[object, object], seed: int) -> tup
 
 
 def _theirs(env: gym.Env[object, object], seed: int) -> ActorCriticPolicy:
-    """As `stable_baselines3.A2C("MlpPolicy", …, seed=seed)` builds it."""
+    """The policy that `stable_baselines3.A2C("MlpPolicy", …, seed=seed)` builds."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return ActorCriticPolicy(env.observation_space, env.action_space, lambda _: 7e-4)
@@ -83,7 +83,7 @@ def _theirs(env: gym.Env[object, object], seed: int) -> ActorCriticPolicy:
 
 @torch.no_grad()
 def _outputs_apart(policy: Policy, value: Value, theirs: ActorCriticPolicy, generator: torch.Generator) -> list[float]:
-    """Copies SB3's weights into ours. Returns the largest differences of log-probabilities and of values."""
+    """Copies SB3's weights into our networks. Returns the largest differences of log-probabilities and of values."""
     pairs = parameters(policy, value, theirs)
     for own, other in pairs:
         own.copy_(other)
@@ -95,7 +95,7 @@ def _outputs_apart(policy: Policy, value: Value, theirs: ActorCriticPolicy, gene
 
 
 def _layer(pairs: Sequence[tuple[Tensor, Tensor]], gain: float) -> Layer:
-    """pairs: weights of ours and of SB3's, one pair a seed."""
+    """pairs: our weights and SB3's, one pair per seed."""
     ours, theirs = (torch.stack(weights).double() for weights in zip(*pairs, strict=True))
     return Layer(
         _p_value(ours[:, 0, 0], theirs[:, 0, 0]),

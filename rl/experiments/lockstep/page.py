@@ -17,8 +17,8 @@ def page(
     command: str, machine: str, updates: int, stable: Mapping[Combination, tuple[Difference, Difference]],
     default: Mapping[Combination, tuple[Difference, Difference, Difference]], components: Components,
 ) -> Page:  # fmt: skip
-    """stable: differences in single and in double precision, at the lower learning rate. default: those at the default
-    learning rate, and in double precision with one weight changed."""
+    """stable: differences in single and in double precision, at the lower learning rate. default: the same at the
+    default learning rate, and in double precision with one weight changed."""
     single, double = zip(*stable.values(), strict=True)
     heads = [f"{precision}: {what}" for precision in ("single", "double") for what in _COLUMNS]
     parts = [
@@ -71,7 +71,7 @@ def _within(values: Sequence[float]) -> str:
 
 
 def _most(found: Mapping[Combination, tuple[Difference, Difference, Difference]], which: int) -> str:
-    """The largest difference of parameters of one of the three measurements."""
+    """The largest difference of parameters in one of the three measurements."""
     return f"{max(each[which].parameters for each in found.values()):.0e}"
 
 

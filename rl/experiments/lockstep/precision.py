@@ -1,4 +1,4 @@
-"""float64 for our agent, for SB3's networks, and for what SB3 casts to float32."""
+"""float64 for our agent and SB3's networks, also where SB3 casts to float32."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,7 +14,7 @@ from agents.sb3.model import Model
 
 @contextmanager
 def double_precision() -> Iterator[None]:
-    """Makes float64 torch's default, for our agent and for SB3's networks."""
+    """Makes float64 torch's default type, which our agent and SB3's networks use."""
     before = torch.get_default_dtype()
     torch.set_default_dtype(torch.float64)
     try:
@@ -24,7 +24,7 @@ def double_precision() -> Iterator[None]:
 
 
 def keep_double(model: Model) -> None:
-    """Keeps float64 where SB3 casts to float32 (observations, rewards, returns). For an untrained model."""
+    """Keeps float64 where SB3 casts to float32 (observations, rewards, returns). model: untrained."""
     buffer = model.rollout_buffer
     model.rollout_buffer = _DoubleBuffer(
         buffer.buffer_size, buffer.observation_space, buffer.action_space, buffer.device, buffer.gae_lambda,

@@ -1,4 +1,4 @@
-"""Our update beside Stable-Baselines3's, on the transitions that it collected."""
+"""Compares our update with Stable-Baselines3's, on the transitions that SB3 collected."""
 
 from collections.abc import Callable, Generator, Sequence
 from typing import NamedTuple
@@ -25,10 +25,10 @@ from rl.experiments.lockstep.precision import keep_double
 
 
 class Difference(NamedTuple):
-    """Ours beside SB3's in one update, or the largest over many.
+    """Our difference from SB3 in one update, or the largest over many updates.
 
-    Parameters and what the optimizer remembers: absolute. Returns and advantages: relative to the largest return of
-    the rollout. Losses and the gradient's norm: relative to SB3's; PPO's policy loss: absolute.
+    Absolute: parameters, optimizer state, and PPO's policy loss. Relative to the rollout's largest return: returns and
+    advantages. Relative to SB3's: other losses and the gradient norm.
     """
 
     returns: float = 0.0
@@ -47,12 +47,12 @@ class Difference(NamedTuple):
 
     @property
     def losses(self) -> float:
-        """The largest of the losses and the gradient's norm."""
+        """The largest of the losses and the gradient norm."""
         return max(self.policy_loss, self.value_loss, self.entropy, self.gradient_norm)
 
 
 class Transition(NamedTuple):
-    """One step of N environments, as SB3 takes it; the fields are those of `agents.rollout.Rollout`."""
+    """One step of N environments in SB3; the fields are those of `agents.rollout.Rollout`."""
 
     obs: Array
     action: Array  # as sampled
@@ -63,7 +63,7 @@ class Transition(NamedTuple):
 
 
 def transition(callback: BaseCallback) -> Transition:
-    """SB3's latest step, as its callback sees it in `_on_step`."""
+    """SB3's latest step, as seen by a callback in `_on_step`."""
     model, seen = callback.model, callback.locals
     action = seen["actions"].astype(np.float32) if seen["actions"].dtype.kind == "f" else seen["actions"]
     next_obs, truncated = seen["new_obs"].copy(), np.zeros(model.n_envs, bool)
@@ -71,7 +71,7 @@ def transition(callback: BaseCallback) -> Transition:
         next_obs[i] = seen["infos"][i]["terminal_observation"]
         truncated[i] = seen["infos"][i]["TimeLimit.truncated"]
     row = (model._last_obs, action, seen["rewards"], next_obs, seen["dones"] & ~truncated, truncated)
-    return Transition(*(np.array(part, copy=True) for part in row))  # SB3 adds to its rewards in place
+    return Transition(*(np.array(part, copy=True) for part in row))  # SB3 modifies its rewards in place
 
 
 def stacked(rows: Sequence[Transition]) -> list[Tensor]:
@@ -82,8 +82,7 @@ def stacked(rows: Sequence[Transition]) -> list[Tensor]:
 class Replay(BaseCallback):
     """Repeats each of SB3's updates with our agent, on the transitions that SB3 collected.
 
-    Taken over are observations, actions, rewards, true successors, terminations and truncations, nothing that SB3
-    computed from them.
+    Uses observations, actions, rewards, true successors, terminations and truncations; nothing that SB3 computed.
     """
 
     model: Model
@@ -93,7 +92,7 @@ class Replay(BaseCallback):
         self.agent, self.total_timesteps = agent, total_timesteps
         self.worst, self.updates, self.truncations = Difference(), 0, 0
         self._rows: list[Transition] = []
-        self._squares: list[Tensor] = []  # of SB3's gradients, before they are clipped; parameter after parameter
+        self._squares: list[Tensor] = []  # SB3's squared gradients before clipping, one entry per parameter
 
     def _on_training_start(self) -> None:
         def note(p: Tensor) -> None:
@@ -112,7 +111,7 @@ class Replay(BaseCallback):
         self._theirs = buffer.advantages.copy(), buffer.returns.copy()  # [T, N]; the update reorders them
 
     def _on_rollout_start(self) -> None:
-        if self._rows:  # SB3 has learned from them
+        if self._rows:  # SB3 has learned from these
             self._repeat()
 
     def _on_training_end(self) -> None:
@@ -146,7 +145,7 @@ class Replay(BaseCallback):
         logged = self.logger.name_to_value
         count = len(list(self.model.policy.parameters()))
         norm = float(torch.stack(self._squares).reshape(-1, count).sum(1).sqrt().mean())
-        if isinstance(self.model, sb3.PPO):  # of normalized advantages: terms of size 1 that cancel
+        if isinstance(self.model, sb3.PPO):  # with normalized advantages, terms of size 1 cancel
             policy_loss = abs(ours["train/policy_loss"] - logged["train/policy_gradient_loss"])
         else:
             policy_loss = _relative(ours["train/policy_loss"], logged["train/policy_loss"])
@@ -178,9 +177,9 @@ def _apart(x: Tensor, y: Tensor) -> float:
 
 
 def lockstep(settings: A2CSettings, updates: int, agent_of: Callable[[Model], A2C] | None = None) -> Replay:
-    """Lets SB3 train for this many updates while our agent repeats them from the same weights.
+    """Trains SB3 for this many updates while our agent repeats them from the same weights.
 
-    agent_of: makes the agent from the untrained model; by default `from_sb3`, with the engine of the settings.
+    agent_of: builds the agent from the untrained model; by default `from_sb3`, with the engine in the settings.
     In `double_precision()`, both compute in float64.
     """
     model = build(settings)
@@ -197,7 +196,7 @@ def lockstep(settings: A2CSettings, updates: int, agent_of: Callable[[Model], A2
 
 
 def take_in_order(buffer: RolloutBuffer, shuffle: Shuffle) -> None:
-    """Lets SB3 take its minibatches in the order of ours. Its rows are environment after environment."""
+    """Makes SB3 use our order of minibatches. Its buffer is ordered by environment."""
     own, get = Shuffle(0), buffer.get
     own.load_state_dict(shuffle.state_dict())
 

@@ -1,4 +1,4 @@
-"""Our sampled actions beside Stable-Baselines3's, from policies whose distribution is the same in every state."""
+"""Compares our sampled actions with Stable-Baselines3's, for policies whose distribution is the same in every state."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple, cast
@@ -17,7 +17,7 @@ from agents.a2c import A2C
 from agents.settings.actor_critic import Engine
 from envs.spaces import Array
 
-_AT_ONCE = 10_000  # actions
+_AT_ONCE = 10_000  # actions per call
 _OBSERVATIONS = spaces.Box(-1.0, 1.0, (1,))
 
 
@@ -25,7 +25,7 @@ class Distribution(NamedTuple):
     """A policy's distribution, in every state."""
 
     actions: spaces.Discrete | spaces.Box
-    output: Sequence[float]  # of the network: logits or means
+    output: Sequence[float]  # the network's output: logits or means
     log_std: Sequence[float] = ()
 
 
@@ -34,19 +34,19 @@ GAUSSIAN = Distribution(spaces.Box(-np.inf, np.inf, (2,)), (0.3, -1.5), (-0.7, 0
 
 
 class Comparison(NamedTuple):
-    """Actions beside others: of several components, the smallest p-value and the largest difference.
+    """Our actions beside others: smallest p-value and largest difference over the components.
 
-    Categorical: χ² tests, and the difference of the actions' frequencies. Gaussian: Kolmogorov–Smirnov tests, and the
-    difference of the cumulative distributions.
+    Categorical: χ² tests, and differences of frequencies. Gaussian: Kolmogorov–Smirnov tests, and differences of
+    cumulative distributions.
     """
 
-    p_others: float  # of a two-sample test against the others
-    p_exact: float  # of a test against the distribution itself
-    apart: float  # from the others
+    p_others: float  # two-sample test against the others
+    p_exact: float  # test against the exact distribution
+    apart: float  # distance from the others
 
 
 class ActionSink(VectorEnv):
-    """Environments without observations, rewards and ends, which keep the actions that they are given."""
+    """Environments without observations, rewards and ends that record the actions they receive."""
 
     def __init__(self, actions: spaces.Discrete | spaces.Box) -> None:
         self.metadata = {"autoreset_mode": AutoresetMode.SAME_STEP}
@@ -75,7 +75,7 @@ Sampler = Callable[[Distribution, int, int], Array]
 
 @torch.no_grad()
 def sb3_actions(of: Distribution, draws: int, seed: int) -> Array:
-    """Drawn by SB3's policy, whose generator is torch's. Returns int[draws] or float[draws, A]."""
+    """Actions drawn by SB3's policy with torch's generator. Returns int[draws] or float[draws, A]."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         policy = ActorCriticPolicy(_OBSERVATIONS, of.actions, lambda _: 7e-4)
@@ -85,7 +85,7 @@ def sb3_actions(of: Distribution, draws: int, seed: int) -> Array:
 
 
 def acting(engine: Engine) -> Sampler:
-    """Actions drawn by `act` of our engine, as in evaluation. The returned function is as `sb3_actions`."""
+    """Actions drawn by our engine's `act`, as in evaluation. Returns a function like `sb3_actions`."""
 
     def sampler(of: Distribution, draws: int, seed: int) -> Array:
         agent = _agent(of, ActionSink(of.actions), engine, seed)
@@ -95,13 +95,13 @@ def acting(engine: Engine) -> Sampler:
 
 
 def fused_training(of: Distribution, draws: int, seed: int) -> Array:
-    """Drawn by the fused engine in training, at a learning rate of 0. As `sb3_actions`."""
+    """Actions drawn by the fused engine in training, at a learning rate of 0. Like `sb3_actions`."""
     sink = ActionSink(of.actions)
     _agent(of, sink, "fused", seed).learn(draws)
     return np.concatenate(sink.taken)
 
 
-SAMPLERS: Mapping[str, Sampler] = {  # the torch engine trains on the actions of `act`
+SAMPLERS: Mapping[str, Sampler] = {  # the torch engine trains with actions from `act`
     "torch": acting("torch"),
     "fused, evaluation": acting("fused"),
     "fused, training": fused_training,

@@ -1,1 +1,1 @@
-"""A report on runs that one can send to somebody: one HTML file, without network."""
+"""A report on runs to send to somebody: a single HTML file that works offline."""

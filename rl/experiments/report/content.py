@@ -1,4 +1,4 @@
-"""What a report shows, as plain data that JSON holds: curves, final scores, settings, versions and a film."""
+"""The content of a report as plain JSON data: curves, final scores, settings, versions and a film."""
 
 import base64
 import json
@@ -14,11 +14,11 @@ from rl.run.results import Result, column
 Lines = Mapping[str, Sequence[Result]]
 _SCORES = {"deterministic": "eval_mean", "stochastic": "eval_stochastic_mean"}
 _FILMS = {".mp4": "video/mp4", ".gif": "image/gif"}
-_IDENTITY = ("env", "agent", "seed")  # settings that the heading names
+_IDENTITY = ("env", "agent", "seed")  # settings in the heading
 
 
 def content(env_id: str, lines: Lines, film: Path | None = None) -> Plain:
-    """The report on lines of runs, finished or not. film: MP4 or GIF; by default the newest in the runs.
+    """The report on lines of runs, finished or not. film: MP4 or GIF; by default the newest one in the runs.
 
     Raises ConfigError if a table is damaged.
     """
@@ -66,7 +66,7 @@ def _mean_and_std(summary: Mapping[str, float], key: str) -> str:
 
 
 def _scores(lines: Lines) -> list[Plain]:
-    """Final returns of every finished run, their mean and its interval, in either mode."""
+    """Final returns of every finished run, their mean and its interval, for both modes."""
     found = list[Plain]()
     for mode, key in _SCORES.items():
         rows = list[Plain]()
@@ -82,7 +82,7 @@ def _scores(lines: Lines) -> list[Plain]:
 
 
 def _changed(settings: Mapping[str, Mapping[str, object]]) -> list[Plain]:
-    """The settings in which some line differs from the defaults of its agent; a setting that it lacks is empty."""
+    """Settings in which some line differs from its agent's defaults; empty where a line lacks the setting."""
     defaults = {name: default_settings(each.get("agent")) for name, each in settings.items()}
     names = dict.fromkeys(key for each in settings.values() for key in each if key not in _IDENTITY)
     rows = list[Plain]()
@@ -106,7 +106,7 @@ def _versions(directory: Path) -> object:
 
 
 def _newest_film(runs: Sequence[Result]) -> Path | None:
-    """Of the runs and their films/."""
+    """The newest film among the runs and their films/."""
     found = [
         file for run in runs for folder in (run.directory, run.directory / "films")
         for ending in _FILMS for file in folder.glob(f"*{ending}")
@@ -115,7 +115,7 @@ def _newest_film(runs: Sequence[Result]) -> Path | None:
 
 
 def _film(path: Path | None) -> Plain | None:
-    """The film as part of the page. Raises ConfigError unless it is MP4 or GIF."""
+    """The film embedded as data. Raises ConfigError unless it is MP4 or GIF."""
     if path is None:
         return None
     if path.suffix not in _FILMS:

@@ -1,4 +1,4 @@
-"""The curves of a report: a panel for each metric, with a curve or a mean and its band for each line of runs."""
+"""Curves of a report: one panel per metric, with a curve, or a mean and its band, for each line of runs."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -11,12 +11,12 @@ from rl.experiments.statistics import mean_interval, on_grid
 from rl.run.glossary import METRICS, Metric
 from rl.run.results import Columns, read_begun
 
-Plain = dict[str, object]  # as JSON holds it
+Plain = dict[str, object]  # JSON-compatible
 Floats = NDArray[np.float64]
 
-_POINTS = 500  # of the curve of one run: each is the mean of equally many rows
-_GRID = 100  # of a mean over runs
-_DOTS = 1_500  # episodes, evenly chosen
+_POINTS = 500  # per curve of a run: each is the mean of equally many rows
+_GRID = 100  # points of a mean over runs
+_DOTS = 1_500  # episodes shown, evenly spaced
 _RETURN = "rollout/ep_rew_mean"
 _FIRST = (
     _RETURN, "eval_mean", "eval_stochastic_mean", "train/loss", "validation/loss", "train/policy_shift_kl",
@@ -29,7 +29,7 @@ _LEFT_OUT = (
 
 
 class Tables(NamedTuple):
-    """The tables of a run; {} for one without rows."""
+    """The tables of a run; {} for a table without rows."""
 
     metrics: Columns
     episodes: Columns
@@ -42,11 +42,11 @@ class Tables(NamedTuple):
 
     @property
     def step(self) -> int:
-        """Of the last row."""
+        """The last row's step."""
         return int(self.metrics["step"][-1]) if self.metrics else 0
 
     def series(self, metric: str) -> tuple[Floats, Floats] | None:
-        """Steps and values where the metric was measured; None if it never was."""
+        """Steps and values where the metric was measured; None if it was never measured."""
         for table in (self.metrics, self.evaluations):
             if metric in table and np.isfinite(table[metric]).any():
                 known = np.isfinite(table[metric])
@@ -55,7 +55,7 @@ class Tables(NamedTuple):
 
 
 def panels(lines: Mapping[str, Sequence[Tables]]) -> Iterator[Plain]:
-    """Of every metric that some run measured and that changed; first those that one looks at first."""
+    """Panels of all metrics that some run measured and that changed; the most important come first."""
     every = [tables for runs in lines.values() for tables in runs]
     names = dict.fromkeys(name for tables in every for table in (tables.metrics, tables.evaluations) for name in table)
     ordered = [*(name for name in _FIRST if name in names), *(name for name in names if name not in _FIRST)]
@@ -75,7 +75,7 @@ def panels(lines: Mapping[str, Sequence[Tables]]) -> Iterator[Plain]:
 
 
 def _curves(line: int, runs: Sequence[Tables], name: str) -> Iterator[Plain]:
-    """The mean over runs with its interval; or every run, where it is one or they have no step in common."""
+    """The mean over runs with its interval; every run, if there is only one or they share no step."""
     series = [found for tables in runs if (found := tables.series(name)) is not None]
     if len(series) > 1:
         try:
@@ -91,7 +91,7 @@ def _curves(line: int, runs: Sequence[Tables], name: str) -> Iterator[Plain]:
 
 
 def _thinned(values: Floats) -> Floats:
-    """At most `_POINTS` means of equally many values, the last of fewer."""
+    """Means of equally many consecutive values, at most `_POINTS`; the last mean may have fewer values."""
     size = -(-len(values) // _POINTS)
     return np.add.reduceat(values, starts := np.arange(0, len(values), size)) / np.diff([*starts, len(values)])
 
@@ -103,5 +103,5 @@ def _dots(line: int, tables: Tables) -> Plain:
 
 
 def short(values: Floats) -> list[float | None]:
-    """To six significant digits; None for what is not finite."""
+    """Rounds to six significant digits; non-finite values become None."""
     return [float(f"{value:.6g}") if np.isfinite(value) else None for value in values.tolist()]

@@ -1,16 +1,16 @@
-"""The report as one HTML file: its data as JSON, a script that draws it, a style for light and dark."""
+"""The report as one HTML file: JSON data, a script that draws it, and styles for light and dark mode."""
 
 import json
 from collections.abc import Mapping
 from pathlib import Path
 
 _FOLDER, _PARTS = Path(__file__).parent, ("report.css", "chart.js", "report.js")
-_REFRESH = 3  # seconds between two looks at the runs, where the page is served
+_REFRESH = 3  # seconds between reloads of a served page
 
 
 def html(content: Mapping[str, object], live: bool = False) -> str:
     """live: whether the page asks its server for new data."""
-    data = json.dumps(content, allow_nan=False, separators=(",", ":")).replace("<", "\\u003c")  # no </script>
+    data = json.dumps(content, allow_nan=False, separators=(",", ":")).replace("<", "\\u003c")  # hides </script>
     style, chart, report = ((_FOLDER / name).read_text(encoding="utf-8") for name in _PARTS)
     connect = "'self'" if live else "'none'"
     return f"""<!doctype html>

@@ -1,4 +1,4 @@
-"""Serves a report to this machine while runs train."""
+"""Serves a report on this machine while runs train."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -18,13 +18,13 @@ def _until_closed(handler: BaseHTTPRequestHandler) -> None:
 
 
 def server(content: Callable[[], Mapping[str, object]], port: int) -> ThreadingHTTPServer:
-    """A server on the loopback address: / is the page, /data its newest content. port: 0 takes a free one.
+    """A server on the loopback address: / is the page, /data its newest content. port: 0 chooses a free one.
 
-    Raises OSError if the port cannot be had.
+    Raises OSError if the port is not available.
     """
 
     def hosts() -> tuple[str, ...]:
-        """What the server is called on this machine: a page from elsewhere can be led here by another name."""
+        """Allowed Host headers; others are refused, since a foreign page could reach this server under another name."""
         return tuple(f"{name}:{serving.server_port}" for name in (_HOST, "localhost"))
 
     class Handler(BaseHTTPRequestHandler):

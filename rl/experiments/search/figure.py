@@ -10,7 +10,7 @@ _BARS = 10  # settings
 
 
 def draw(found: Findings, path: Path) -> None:
-    """Writes `path`.png and .pdf. Left: the score of every trial and the best so far; right: PED-ANOVA."""
+    """Writes `path`.png and .pdf. Left: every trial's score and the best so far. Right: importances by PED-ANOVA."""
     from matplotlib.ticker import MaxNLocator
 
     shares = list(found.importances.items())[:_BARS]

@@ -1,4 +1,4 @@
-"""The findings of a search: a page of the best trials, with the numbers of all; and the best one as a recipe."""
+"""Findings of a search: a page with the best trials and the numbers of all, and the best trial as a recipe."""
 
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
@@ -11,36 +11,36 @@ from rl.experiments.search.space import Space
 from rl.experiments.search.stopping import Stopping
 from rl.experiments.search.study import Tried
 
-_SHOWN = 10  # trials of the table
+_SHOWN = 10  # rows of the table of trials
 _ENDS = ("finished", "stopped", "failed")
 
 
 class Findings(NamedTuple):
-    """A search that has ended, or its state so far."""
+    """A finished search, or its current state."""
 
     env: str
     command: str
     machine: str
-    stopping: Stopping  # with the tuning seeds
-    base: Mapping[str, object]  # settings of every trial
+    stopping: Stopping  # includes the tuning seeds
+    base: Mapping[str, object]  # settings shared by all trials
     space: Space
     defaults: Mapping[str, object]  # of every setting
     trials: Sequence[Tried]
-    importances: Mapping[str, float]  # by draw
+    importances: Mapping[str, float]  # draw → importance
 
     @property
     def best(self) -> list[Tried]:
-        """Finished trials, the highest score first."""
+        """Finished trials, highest score first."""
         finished = [trial for trial in self.trials if trial.end == "finished"]
         return sorted(finished, key=lambda trial: -(trial.score or 0.0))
 
     def settings(self, trial: Tried) -> dict[str, object]:
-        """All of them, plain."""
+        """All settings of a trial, as plain data."""
         return {key: plain(trial.settings.get(key, value)) for key, value in self.base.items()}
 
 
 def page(found: Findings, name: str) -> Page:
-    """How the search went, its best trials, and which settings mattered. name: of the figure."""
+    """How the search went, its best trials, and which settings mattered. name: the figure's."""
     counts = {end: sum(trial.end == end for trial in found.trials) for end in _ENDS}
     fixed = changed(found.base, found.defaults, set(found.base) - set(found.space))
     best, failed = found.best[0], f"{counts['failed']} failed (see below)" if counts["failed"] else "none failed"
@@ -96,7 +96,7 @@ def _numbers(found: Findings) -> dict[str, object]:
 
 
 def recipe(found: Findings) -> dict[str, object]:
-    """The settings of the best trial that differ from the defaults, without those of evaluation and records."""
+    """The best trial's settings that differ from the defaults, without those of evaluation and recording."""
     of_runs = setting_types(RunSettings)
     settings = {key: value for key, value in found.settings(found.best[0]).items() if key not in of_runs}
     different = {key: value for key, value in settings.items() if value != plain(found.defaults[key])}

@@ -1,8 +1,8 @@
 """Search spaces: from YAML such as `gamma: one_of(0.9, 0.99)` to draws of settings, and from settings back to draws.
 
-A setting is drawn from `log(low, high)`, log-uniform; `uniform(low, high)`; `one_of(a, b, …)`, whose alternatives are
-values or draws; or `linear(initial, final)`, a schedule whose ends are numbers or draws. A draw written twice in one
-setting is one draw. Whole-number settings draw whole numbers; others keep four significant digits.
+A form is `log(low, high)`, log-uniform; `uniform(low, high)`; `one_of(a, b, …)`, whose alternatives are values or
+forms; or `linear(initial, final)`, a schedule whose ends are numbers or forms. If a setting repeats a form, both are
+one draw. Integer settings draw integers; others keep four significant digits.
 """
 
 import re
@@ -23,7 +23,7 @@ _CALL = re.compile(r"(\w+)\((.*)\)", re.DOTALL)
 _FORMS = "log(low, high), uniform(low, high), one_of(a, b, …) or linear(initial, final)"
 _NEVER = ("seed", "total_timesteps")
 _OPEN, _CLOSED = "([{", ")]}"
-Parameters = dict[str, float | str]  # what was drawn, by the name of the draw
+Parameters = dict[str, float | str]  # name of a draw → value drawn
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class Value:
 
 @dataclass(frozen=True)
 class Range:
-    """A number between two, both included, uniform or log-uniform."""
+    """A number in a closed interval, uniform or log-uniform."""
 
     low: float
     high: float
@@ -68,7 +68,7 @@ class Range:
 class OneOf:
     """One of the alternatives."""
 
-    alternatives: Mapping[str, "Draw"]  # by their text
+    alternatives: Mapping[str, "Draw"]  # text → form
 
     def __str__(self) -> str:
         return f"one_of({', '.join(self.alternatives)})"
@@ -125,9 +125,9 @@ Space = Mapping[str, Draw]
 
 
 def read_space(path: Path, known: Mapping[str, object]) -> Space:
-    """The forms of a YAML file by setting. known: the type of every setting, from `setting_types`.
+    """Setting → form, from a YAML file. known: the type of every setting, from `setting_types`.
 
-    Raises ConfigError in one line on an unknown setting, a form that is none, or a value that the setting cannot take.
+    Raises ConfigError on an unknown setting, an invalid form, or a value that the setting does not accept.
     """
     space: dict[str, Draw] = {}
     for key, text in read_yaml(path).items():
@@ -147,7 +147,7 @@ def read_space(path: Path, known: Mapping[str, object]) -> Space:
 
 
 def parse(text: str, kind: object) -> Draw:
-    """The form, for a setting of this type. Raises ConfigError that says what was expected."""
+    """The form for a setting of this type. Raises ConfigError, which says what was expected."""
     call = _CALL.fullmatch(text.strip())
     if call is None:
         return Value(_converted(text.strip(), kind))
@@ -183,7 +183,7 @@ def _converted(text: str, kind: object) -> object:
 
 
 def _split(text: str) -> list[str]:
-    """At the commas that stand in no bracket."""
+    """Splits at commas outside of brackets."""
     parts, depth = [""], 0
     for character in text:
         depth += (character in _OPEN) - (character in _CLOSED)
@@ -195,14 +195,14 @@ def _split(text: str) -> list[str]:
 
 
 def draw(space: Space, trial: "BaseTrial") -> dict[str, object]:
-    """A value for every setting of the space."""
+    """Draws a value for every setting of the space."""
     return {key: form.draw(trial, key, key) for key, form in space.items()}
 
 
 def propose(space: Space, wanted: Mapping[str, object], defaults: Mapping[str, object]) -> Parameters:
-    """The draws of these values, and of the defaults of the other settings where the space holds them.
+    """The draws that give these values, and the defaults of the other settings if the space contains them.
 
-    Raises ConfigError if the space does not hold a value that is wanted.
+    Raises ConfigError if the space does not contain a wanted value.
     """
     found: Parameters = {}
     for key, value in wanted.items():

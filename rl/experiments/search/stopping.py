@@ -1,4 +1,4 @@
-"""When a trial trains which seed, how far, and when it is stopped early."""
+"""Which seed a trial trains next, how far, and when the trial is stopped early."""
 
 from collections.abc import Sequence
 from statistics import fmean, median
@@ -9,8 +9,8 @@ if TYPE_CHECKING:
 
 Pruner = Literal["median", "halving", "none"]
 PRUNERS: tuple[Pruner, ...] = ("median", "halving", "none")
-_STARTUP = 8  # finished trials before the median rule stops any
-_FACTOR, _RUNGS = 3, 3  # of successive halving: the best third of each of the first rungs goes on to the next
+_STARTUP = 8  # finished trials before the median rule applies
+_FACTOR, _RUNGS = 3, 3  # successive halving: the best third advances from each of the rungs but the last
 
 
 class Leg(NamedTuple):
@@ -21,10 +21,10 @@ class Leg(NamedTuple):
 
 
 class Stopping(NamedTuple):
-    """median: one seed after another, while the mean of their scores is not below the median of earlier trials.
+    """median: one seed after another, as long as the mean of their scores is not below the median of earlier trials.
 
-    halving: all seeds to a ninth of the steps, to a third, to the end, while the mean of their scores is among the best
-    third of the trials that came so far (asynchronous successive halving, Li et al. 2020).
+    halving: all seeds for a ninth of the steps, then a third, then all, as long as the mean of their scores is in the
+    best third of the trials so far (asynchronous successive halving, Li et al. 2020).
     """
 
     pruner: Pruner = "median"
@@ -39,21 +39,21 @@ class Stopping(NamedTuple):
         return [Leg(seed, pause) for pause in pauses for seed in self.seeds]
 
     def standing(self, scores: Sequence[float]) -> list[float]:
-        """The scores of the seeds that count, of all legs': of halving, those of the last rung that is complete."""
+        """The scores of the seeds that count: all of them; with halving, those of the last complete rung."""
         if self.pruner != "halving":
             return list(scores)
         whole = len(scores) - len(scores) % len(self.seeds)
         return list(scores[max(0, whole - len(self.seeds)) : whole])
 
     def report(self, scores: Sequence[float]) -> tuple[float, int] | None:
-        """What Optuna is told after these scores: a mean and the step that it stands for; None if nothing yet."""
+        """What to report to Optuna after these scores: a mean and its step; None while a rung is incomplete."""
         if self.pruner != "halving":
             return fmean(scores), len(scores)
         rung, missing = divmod(len(scores), len(self.seeds))
         return None if missing else (fmean(self.standing(scores)), _FACTOR ** (rung - 1))
 
     def comparable(self, trial: "optuna.trial.FrozenTrial") -> float | None:
-        """A score of the trial after as many steps as the others' scores; None if there is none."""
+        """A score of the trial after as many steps as the others' scores; None if there is no such score."""
         if self.pruner == "halving":
             return trial.intermediate_values.get(1)
         return trial.value if trial.state.name == "COMPLETE" else None
@@ -68,7 +68,7 @@ class Stopping(NamedTuple):
         return optuna.pruners.NopPruner()
 
     def __str__(self) -> str:
-        """Why trials were stopped, for a page."""
+        """The reason for stopping, for a page."""
         return {
             "median": "their mean was below the median of the trials before",
             "halving": "their mean was not among the best third after a ninth or a third of the steps",

@@ -1,4 +1,4 @@
-"""A search on disk: an Optuna study that proposes settings, takes scores, and can be resumed."""
+"""A search on disk: a resumable Optuna study that proposes settings and takes scores."""
 
 import json
 import warnings
@@ -21,21 +21,21 @@ if TYPE_CHECKING:
 
 
 _LOG = "study.log"
-_LOG_LOCK = f"{_LOG}.lock"  # a link, with which Optuna locks the log
-_ENOUGH = 8  # different scores, from which on the importance of settings is told
-_ATTEMPTS = 2  # at a trial whose process was killed
+_LOG_LOCK = f"{_LOG}.lock"  # symbolic link that Optuna uses as a lock
+_ENOUGH = 8  # distinct scores needed to report importances
+_ATTEMPTS = 2  # at a trial whose process is killed
 End = Literal["finished", "stopped", "failed"]
 Sampler = Literal["tpe", "random"]
 SAMPLERS: tuple[Sampler, ...] = ("tpe", "random")
 
 
 class Tried(NamedTuple):
-    """A trial that has ended: finished, stopped early, or failed."""
+    """An ended trial: finished, stopped early, or failed."""
 
     number: int
     end: End
-    scores: list[float]  # of the seeds that were trained, as far as the trial came
-    settings: dict[str, object]  # that are searched, as JSON holds them
+    scores: list[float]  # of the trained seeds, at the last part that counts
+    settings: dict[str, object]  # the searched settings, as plain data
     reason: str  # why it failed
 
     @property
@@ -50,12 +50,12 @@ class Candidate:
 
     trial: "optuna.trial.Trial"
     settings: dict[str, object]
-    folder: str  # of its runs
-    scores: list[float] = field(default_factory=list)  # of its legs
+    folder: str  # for its runs
+    scores: list[float] = field(default_factory=list)  # one per leg
 
 
 class Search:
-    """A search of a space by TPE (Bergstra et al. 2011) or at random, whose trials may be stopped early.
+    """Searches a space by TPE (Bergstra et al. 2011) or at random; trials may be stopped early.
 
     Each trial draws from a generator seeded with its number.
     """
@@ -64,8 +64,8 @@ class Search:
         self, directory: Path, space: Space, about: Mapping[str, object], defaults: Mapping[str, object] | None = None,
         stopping: Stopping = MEDIAN, sampler: Sampler = "tpe",
     ) -> None:  # fmt: skip
-        """about: everything that the scores depend on besides the space. defaults: values of settings that are newer
-        than the search. Raises ConfigError if the directory holds another search, or if Optuna is not installed.
+        """about: everything besides the space that scores depend on. defaults: values of settings added since the
+        search began. Raises ConfigError if the directory contains another search, or if Optuna is not installed.
         """
         if find_spec("optuna") is None:
             raise ConfigError(f"the search needs Optuna: {install_command('tune')}")
@@ -87,7 +87,7 @@ class Search:
         self._lock.close()
 
     def ended(self) -> list[Tried]:
-        """The trials that have ended, in the order of their numbers."""
+        """The ended trials, ordered by number."""
         return [self._tried(trial) for trial in self._trials("COMPLETE", "PRUNED")]
 
     def best(self) -> Tried | None:
@@ -95,7 +95,7 @@ class Search:
         return max(finished, key=lambda trial: fmean(trial.scores), default=None)
 
     def queue(self, parameters: Parameters) -> None:
-        """Queues a trial with these draws before all others, unless it was queued before; missing draws are drawn."""
+        """Queues a trial with these draws before all others unless it was queued before; other parameters are drawn."""
         self._study.enqueue_trial(dict(parameters), skip_if_exists=True)
 
     def retry_interrupted(self) -> None:
@@ -104,7 +104,7 @@ class Search:
             self._retry(trial, trial.user_attrs.get("lost", 0))
 
     def retry_lost(self, candidate: Candidate) -> Tried | None:
-        """Queues a trial whose worker was lost; the second time, the trial fails and is returned."""
+        """Queues a trial whose worker was lost; the second time, fails the trial and returns it."""
         lost = candidate.trial.user_attrs.get("lost", 0) + 1
         if lost == _ATTEMPTS:
             return self.give_up(candidate, "the process that trained it, or another beside it, was killed, twice")
@@ -119,7 +119,7 @@ class Search:
         self._study.enqueue_trial(trial.params, user_attrs=kept)
 
     def ask(self) -> Candidate:
-        """The next trial, with the scores that it had before an interruption."""
+        """The next trial, with its scores from before an interruption."""
         self._study.sampler = _sampler(self._sampler, len(self._study.get_trials(deepcopy=False)))
         trial = self._study.ask()
         settings = draw(self._space, trial)
@@ -130,7 +130,7 @@ class Search:
         return candidate
 
     def end_like_twin(self, candidate: Candidate) -> Tried | None:
-        """Ends the trial with the scores of an earlier one with the same settings, if there is one."""
+        """If an earlier trial has the same settings, ends this one with the same scores."""
         settings = {key: plain(value) for key, value in candidate.settings.items()}
         ended = self._trials("COMPLETE", "PRUNED")
         twin = next((trial for trial in ended if trial.user_attrs.get("settings") == settings), None)
@@ -142,7 +142,7 @@ class Search:
         return self.finish(candidate) if tried.end == "finished" else self.give_up(candidate, tried.reason)
 
     def take_score(self, candidate: Candidate, score: float) -> bool:
-        """Adds the score of the next leg. Returns whether the trial is worth another."""
+        """Adds the score of the next leg. Returns whether the trial should continue."""
         candidate.scores.append(score)
         candidate.trial.set_user_attr("scores", candidate.scores)
         report = self._stopping.report(candidate.scores)
@@ -162,10 +162,10 @@ class Search:
         return self._tried(self._study.tell(candidate.trial, state=optuna.trial.TrialState.PRUNED))
 
     def importances(self) -> dict[str, float]:
-        """How strongly each setting distinguishes the best tenth of the trials, largest first; the sum is 1.
+        """How strongly each setting distinguishes the best tenth of the trials, largest first; sums to 1.
 
-        PED-ANOVA (Watanabe et al. 2023). With halving, scores after the first part, of all trials. Draws that not
-        every trial made are left out.
+        PED-ANOVA (Watanabe et al. 2023). With halving, all trials are compared by their scores after the first part.
+        Parameters that some trial did not draw are left out.
         """
         import optuna
         from optuna.trial import create_trial
@@ -178,7 +178,7 @@ class Search:
         if len({trial.value for trial in compared.trials}) < _ENOUGH:
             return {}
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # about settings that were drawn in one way only
+            warnings.simplefilter("ignore")  # about settings drawn in only one way
             evaluator = optuna.importance.PedAnovaImportanceEvaluator()
             always = set.intersection(*({*trial.params} for trial in compared.trials))
             return optuna.importance.get_param_importances(compared, evaluator=evaluator, params=sorted(always))
@@ -206,7 +206,7 @@ def _load(file: Path, about: Mapping[str, object], defaults: Mapping[str, object
                 super().append_logs(logs)
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    file.with_name(_LOG_LOCK).unlink(missing_ok=True)  # left by a process that was killed
+    file.with_name(_LOG_LOCK).unlink(missing_ok=True)  # left by a killed process
     try:
         study = optuna.create_study(
             storage=optuna.storages.JournalStorage(Journal(str(file))),
@@ -241,7 +241,7 @@ def _sampler(name: Sampler, seed: int) -> "optuna.samplers.BaseSampler":
 
 
 def _described(space: Space, about: Mapping[str, object]) -> dict[str, object]:
-    """Both as they come back from JSON."""
+    """Space and `about` as JSON returns them."""
     about = {key: plain(value) for key, value in about.items()}
     forms = {f"space: {key}": str(form) for key, form in space.items()}
     return cast("dict[str, object]", json.loads(json.dumps({**about, **forms})))

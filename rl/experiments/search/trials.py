@@ -1,4 +1,4 @@
-"""The trials of a search: each trains its legs one after another; several trials run in parallel."""
+"""The trials of a search: each trains its legs in sequence; several trials run in parallel."""
 
 import shutil
 from collections.abc import Callable, Mapping, Sequence
@@ -23,7 +23,7 @@ from rl.run.terminal import RunFailed
 
 
 class Plan(NamedTuple):
-    """The parts of a search that all trials share."""
+    """What all trials of a search share."""
 
     env_id: str
     agent: str
@@ -40,25 +40,25 @@ class Plan(NamedTuple):
 
     @property
     def stopping(self) -> Stopping:
-        """Raises ConfigError if total_timesteps is no number of steps."""
+        """Raises ConfigError if total_timesteps is not a number of steps."""
         return Stopping(self.pruner, self.seeds, cast(int, converted("total_timesteps", self.total_timesteps, Steps)))
 
     def line(self, label: str, settings: Mapping[str, object], pause_at: int | None = None) -> Line:
-        """A trial as a line: its settings over the fixed ones and the defaults; the recipe plays no part."""
+        """A trial as a line: its settings on top of the fixed ones and the defaults; recipes are not used."""
         own = [*self.fixed, *(f"{key}={text_of(value)}" for key, value in settings.items())]
         own += [] if pause_at is None else [f"pause_at={pause_at}"]
         defaults = shipped_file("sb3-defaults.yaml")
         return prepare(label, self.agent, self.env_id, self.kinds, defaults, own, self.total_timesteps)
 
     def about(self) -> dict[str, object]:
-        """Everything that the scores depend on besides the space."""
+        """Everything besides the space that scores depend on."""
         settings = self.line("base", {}).settings
         common = {key: value for key, value in settings.items() if key not in self.space}
         return {"env": self.env_id, "agent": self.agent, "seeds": list(self.seeds), **common}
 
 
 class Trials:
-    """Trains the trials that the search proposes. report: is called with every trial that has ended."""
+    """Trains the trials that the search proposes. report: called with every trial that ends."""
 
     def __init__(self, plan: Plan, search: Search, directory: Path, report: Callable[[Tried], None]) -> None:
         self._plan, self._search, self._directory, self._report = plan, search, directory, report
@@ -66,7 +66,7 @@ class Trials:
         self._in_progress: dict[Future[Result], Candidate] = {}
 
     def train(self, total: int, where: Workplace) -> None:
-        """Until `total` trials have ended. Raises KeyboardInterrupt after Ctrl-C, once all runs are saved."""
+        """Trains until `total` trials have ended. Raises KeyboardInterrupt after Ctrl-C, once all runs are saved."""
         self._search.retry_interrupted()
         try:
             with training(where) as train:
@@ -81,15 +81,15 @@ class Trials:
                 if not self._end_untrained(candidate):
                     self._submit(train, candidate)
             wait(self._in_progress, return_when=FIRST_COMPLETED)
-            for future in [future for future in self._in_progress if future.done()]:  # first started, first
+            for future in [future for future in self._in_progress if future.done()]:  # in order of start
                 candidate = self._in_progress[future]
                 another = self._take(candidate, future)
-                del self._in_progress[future]  # not before its score is taken
+                del self._in_progress[future]  # kept until its score is taken
                 if another:
                     self._submit(train, candidate)
 
     def _end_untrained(self, candidate: Candidate) -> bool:
-        """Ends a trial that need not be trained, since its settings were tried before or exclude each other."""
+        """Ends a trial without training if its settings were tried before or exclude each other."""
         twin = self._search.end_like_twin(candidate)
         if twin is not None:
             self._report(twin)
@@ -110,7 +110,7 @@ class Trials:
         self._in_progress[train(self._plan.env_id, line, seed, self._directory / candidate.folder)] = candidate
 
     def _take(self, candidate: Candidate, future: "Future[Result]") -> bool:
-        """Takes a leg's score. Returns whether another is due; if not, ends the trial and deletes its runs."""
+        """Takes a leg's score. Returns whether another leg follows; if not, ends the trial and deletes its runs."""
         try:
             score = future.result().summary["eval_mean"]
         except RunInterrupted:
@@ -121,7 +121,7 @@ class Trials:
                 self._report(lost)
             return False
         except RunFailed as failure:
-            what, _, _ = str(failure).partition(" (step ")  # what follows is about its run directory
+            what, _, _ = str(failure).partition(" (step ")  # the rest is about its run directory
             end = self._search.give_up(candidate, what)
         else:
             worth_another = self._search.take_score(candidate, score)

@@ -1,1 +1,1 @@
-"""Many environments by one command."""
+"""Suites: many environments trained by one command."""

@@ -1,9 +1,9 @@
-"""The score that a recipe is held to: one that rl-baselines3-zoo publishes, or SB3's with its settings, trained here.
+"""The bar for a recipe: a score published by rl-baselines3-zoo, or SB3 trained here with rl-baselines3-zoo's settings.
 
-MuJoCo's environments are version 5 here and 3 in the published table, and reward otherwise. So the bar is the mean of
-Stable-Baselines3 trained here with the settings of rl-baselines3-zoo in configs/rl-zoo/, for as many steps as our
-recipe where it has fewer. For PPO, whose settings there are for other versions too, this holds where version 5 rewards
-otherwise than version 3: in Ant and Humanoid.
+MuJoCo's environments are version 5 here and version 3 in the published table, and their rewards differ. So the bar
+is the mean of Stable-Baselines3 trained here with the settings of rl-baselines3-zoo in configs/rl-zoo/, for as many
+steps as our recipe if that has fewer. PPO's settings there are for other versions too; its bar is trained here only
+where the rewards of version 5 differ from those of version 3: in Ant and Humanoid.
 """
 
 from collections.abc import Sequence
@@ -20,10 +20,10 @@ from rl.run.results import column
 
 
 class Bar(NamedTuple):
-    """What the mean of our seeds is held to."""
+    """The score that the mean of our seeds must reach."""
 
     score: Interval  # published: a single number
-    spread: float  # published: the standard deviation over episodes; trained here: from the mean to the interval's low
+    spread: float  # published: standard deviation over episodes; trained here: mean minus the interval's lower end
     timesteps: int  # of training
     seeds: int  # trained here; 0 if the score is published
 
@@ -36,7 +36,7 @@ class Trivial(NamedTuple):
 
 
 def baseline_line(env_id: str, assignments: Sequence[str], baseline: str = BASELINE) -> Line | None:
-    """Stable-Baselines3 with rl-zoo's settings; None where the published score is the bar. baseline: of BASELINES."""
+    """Stable-Baselines3 with rl-zoo's settings; None if the published score is the bar. baseline: one of BASELINES."""
     agent, file = BASELINES[baseline], shipped_file(f"rl-zoo/{directory_name(env_id)}.yaml")
     if file is None or (agent in SECTIONS and agent not in read_yaml(file)):
         return None
@@ -46,12 +46,12 @@ def baseline_line(env_id: str, assignments: Sequence[str], baseline: str = BASEL
 
 
 def judged(entry: Entry) -> str:
-    """The evaluation with which rl-zoo's is comparable."""
+    """Which evaluation is comparable with rl-zoo's."""
     return "eval_mean" if entry.published is None or entry.published.deterministic else "eval_stochastic_mean"
 
 
 def bar(entry: Entry) -> Bar | None:
-    """None where nothing is published, or where Stable-Baselines3 is to be trained here and is not."""
+    """None if no score is published, or if Stable-Baselines3 should be trained here and has no finished run."""
     if entry.baseline_settings is None:
         published = entry.published
         return published and Bar(Interval(*[published.mean] * 3), published.std, published.timesteps, 0)
@@ -70,7 +70,7 @@ def trivial(entry: Entry) -> Trivial | None:
 
 
 def empty(entry: Entry) -> Trivial | None:
-    """The trivial policy that the bar does not exceed by more than its spread, so that reaching it is uninformative."""
+    """The trivial policy that the bar exceeds by at most its spread, which makes reaching the bar uninformative."""
     reference, floor = bar(entry), trivial(entry)
     if reference is None or floor is None or reference.score.value > floor.score + reference.spread:
         return None
@@ -78,7 +78,7 @@ def empty(entry: Entry) -> Trivial | None:
 
 
 def normalized_scores(entry: Entry) -> Scores | None:
-    """Scaled so that 0 is random actions and 1 the bar; None without runs or bar, or if the bar is uninformative."""
+    """Scores with 0 for random actions and 1 for the bar; None without runs or bar, or for an uninformative bar."""
     reference = bar(entry)
     if not entry.runs or reference is None or entry.random is None or empty(entry):
         return None
@@ -86,6 +86,6 @@ def normalized_scores(entry: Entry) -> Scores | None:
 
 
 def aggregate(entries: Sequence[Entry]) -> Interval | None:
-    """The interquartile mean of the normalized scores of all seeds in all environments that have them."""
+    """The interquartile mean of the normalized scores over all seeds and environments that have them."""
     known = [task for task in map(normalized_scores, entries) if task is not None]
     return bootstrap(known, iqm) if known else None

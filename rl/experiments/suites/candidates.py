@@ -1,4 +1,4 @@
-"""What a suite may train: its environments, the runs of each, and why some are missing."""
+"""What a suite can train: its environments, the runs of each, and the reasons why some are missing."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -32,7 +32,7 @@ class Runs:
 
     @property
     def missing(self) -> list[str]:
-        """Why a seed is missing, whichever are."""
+        """Why seeds are missing, if any are."""
         idle = [seed for seed in self.absent if seed not in self.failures]
         text = [f"seed {seed} failed: {problem}" for seed, problem in self.failures.items()]
         return text + ([f"seed{'s' if len(idle) > 1 else ''} {spelled(idle)} not finished"] if idle else [])
@@ -46,13 +46,13 @@ class Runs:
 
 @dataclass
 class Candidate:
-    """An environment of the suite: its runs so far, and what is known of it."""
+    """An environment of the suite, with its runs so far."""
 
     env: str
     ours: Runs | None  # None if the suite has no line for it
     baseline: Runs | None = None  # of Stable-Baselines3
     chosen: bool = False  # whether this command trains it
-    obstacle: str = ""  # why it cannot be trained here
+    obstacle: str = ""  # why it cannot be trained here; empty if it can
     random: Evaluation | None = None  # of uniformly random actions
     still: Evaluation | None = None  # of standing still
     published: Published | None = None
@@ -60,7 +60,7 @@ class Candidate:
     seconds: float = 0.0  # estimate for stepping the environment in one run
 
     def entry(self, pages: Sequence[str] = ()) -> Entry:
-        """As the page shows it."""
+        """The candidate as the page shows it."""
         missing = self.ours.missing if self.ours else []
         missing += [f"Stable-Baselines3's {text}" for text in self.baseline.missing] if self.baseline else []
         missing += [self.obstacle] if self.obstacle and (missing or not self.ours) else []

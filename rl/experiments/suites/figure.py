@@ -1,4 +1,4 @@
-"""The figure of a suite: a panel for each environment with every seed, the final scores, and the goal."""
+"""The figure of a suite: one panel per environment with every seed, the final scores, and the goal."""
 
 from collections.abc import Sequence
 from math import ceil, floor, log10
@@ -20,13 +20,13 @@ if TYPE_CHECKING:
 GRAY = "0.45"
 _COLUMNS = 3
 _CAPTION = "curves: training return (stochastic policy), last 100 episodes; diamonds: evaluation after training, mean"
-_MANY_DECADES = 100.0  # returns whose magnitudes differ by more are drawn on a logarithmic axis
+_MANY_DECADES = 100.0  # beyond this ratio of magnitudes, returns get a logarithmic axis
 
 
 def draw(suite: Suite, report: Report, path: Path) -> None:
-    """Draws what is finished into `path`.png and `path`.pdf, and below it the suite's own panel, if it has one.
+    """Draws finished runs into `path`.png and `path`.pdf, and below them the suite's own panel, if any.
 
-    Raises ValueError if nothing is finished.
+    Raises ValueError if no run is finished.
     """
     if not report.finished:
         raise ValueError("no run is finished")
@@ -69,7 +69,7 @@ def _draw_environments(figure: "FigureBase", suite: Suite, report: Report) -> No
 
 
 def _draw_environment(axes: "Axes", entry: Entry) -> None:
-    """Every seed thin, their interquartile mean bold, and at the end both evaluations."""
+    """Every seed as a thin line, the interquartile mean as a bold one, and at the end both evaluations."""
     from matplotlib.ticker import MaxNLocator
 
     curves = [curve for run in entry.runs if (curve := run.metrics())]
@@ -99,7 +99,7 @@ def _draw_curves(axes: "Axes", runs: Sequence[Columns]) -> None:
 
 
 def _set_scale(axes: "Axes") -> None:
-    """A logarithmic axis where all returns are negative and some many times as large as others, as in CliffWalking."""
+    """A logarithmic axis if all returns are negative and of very different size, as in CliffWalking."""
     low, high = axes.dataLim.intervaly
     if high < 0 and low / high > _MANY_DECADES:
         axes.set_yscale("symlog", linthresh=10.0 ** floor(log10(-high)))

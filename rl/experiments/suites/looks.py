@@ -1,4 +1,4 @@
-"""Which recipe was evaluated on which seeds. A recipe that changes after a look at its scores needs new seeds."""
+"""Which recipe was evaluated on which seeds. A recipe that changes after its scores were seen needs new seeds."""
 
 import json
 from collections.abc import Iterable, Sequence
@@ -12,7 +12,7 @@ LOOKS = "looks.json"  # in the folder of a suite's results
 
 
 class Look(NamedTuple):
-    """A recipe whose scores were seen."""
+    """A recipe whose scores have been seen."""
 
     env: str
     recipe: dict[str, object]  # the settings that differ from the defaults
@@ -20,18 +20,18 @@ class Look(NamedTuple):
 
 
 def read_looks(file: Path) -> list[Look]:
-    """The looks in the order in which they were taken; none if there is no file."""
+    """The looks in chronological order; empty if there is no file."""
     return [Look(**look) for look in json.loads(file.read_text(encoding="utf-8"))] if file.is_file() else []
 
 
 def write_looks(file: Path, looks: Iterable[Look]) -> None:
-    """One line for each look."""
+    """Writes one line per look."""
     lines = [json.dumps(look._asdict()) for look in looks]
     write_text(file, "[\n" + ",\n".join(lines) + "\n]\n")
 
 
 def with_look(looks: Sequence[Look], look: Look) -> list[Look]:
-    """A further look at a recipe of this record adds its seeds to it."""
+    """Adds a look; for a recipe already in the record, adds its seeds to that look."""
     known = [i for i, each in enumerate(looks) if (each.env, each.recipe) == (look.env, look.recipe)]
     if not known:
         return [*looks, look]
@@ -41,12 +41,12 @@ def with_look(looks: Sequence[Look], look: Look) -> list[Look]:
 
 
 def looks_at(looks: Iterable[Look], env_id: str, seeds: Iterable[int]) -> list[Look]:
-    """The looks at this environment that share a seed with these."""
+    """Looks at this environment that share a seed with `seeds`."""
     return [look for look in looks if look.env == env_id and not set(seeds).isdisjoint(look.seeds)]
 
 
 def described(looks: Sequence[Look], seeds: Sequence[int], envs: Iterable[str]) -> str:
-    """How many looks there were at these seeds in these environments, and which seeds were looked at before."""
+    """How many looks there were at these seeds in these environments, and which seeds were seen before."""
     counts = {env: len(looks_at(looks, env, seeds)) for env in envs}
     used = [f"{env} ({count} recipes)" for env, count in counts.items() if count > 1]
     text = f"Evaluations on test seeds: on seeds {spelled(seeds)}, one recipe in {sum(n == 1 for n in counts.values())}"

@@ -1,8 +1,8 @@
-"""The scores that rl-baselines3-zoo publishes for Stable-Baselines3's A2C and PPO with tuned hyper-parameters.
+"""Scores published by rl-baselines3-zoo for Stable-Baselines3's A2C and PPO with tuned hyper-parameters.
 
-A score there is one run: its trained model is played for 150,000 steps (Atari: 600,000), and the mean return and its
-standard deviation over episodes are published. Actions are deterministic but for Atari. MuJoCo is version 3 there and
-5 here, LunarLander 2 there and 3 here, Pong without repeated actions there and ALE/Pong-v5 here.
+A published score is one run: its trained model plays for 150,000 steps (Atari: 600,000), and the mean return and its
+standard deviation over episodes are reported. Actions are deterministic except in Atari. MuJoCo is version 3 there
+and 5 here, LunarLander 2 there and 3 here, Pong without repeated actions there and ALE/Pong-v5 here.
 Source: https://github.com/DLR-RM/rl-baselines3-zoo/blob/61a0d1349fa98ff3ee371c70cb4f1f45ec29f5b0/benchmark.md
 """
 
@@ -16,15 +16,16 @@ from rl.experiments.statistics import Scores, normalized
 class Published(NamedTuple):
     """rl-baselines3-zoo's result in one environment."""
 
-    env: str  # its id there
-    mean: float  # return
-    std: float  # over episodes of the one model
-    timesteps: int  # of training
+    env: str  # its id in rl-baselines3-zoo
+    mean: float  # mean return
+    std: float  # over the model's episodes
+    timesteps: int  # training steps
     deterministic: bool = True  # actions of the evaluation
 
     def normalize(self, scores: ArrayLike, random: float | None) -> Scores | None:
-        """Scores scaled so that uniformly random actions score 0 and this result 1. None if the score of random actions
-        is unknown, or if this result is not above it by one standard deviation: the unit would be noise, as in Ant."""
+        """Scores scaled so that uniformly random actions are 0 and this result is 1. None if the score of random
+        actions is unknown, or if this result exceeds it by less than one standard deviation: the unit would be noise,
+        as in Ant."""
         if random is None or self.mean - random <= self.std:
             return None
         return normalized(scores, random, self.mean)
@@ -46,7 +47,7 @@ PUBLISHED = {
     "Ant-v5": Published("Ant-v3", -44.023, 63.206, 1_000_000),
     "Humanoid-v5": Published("Humanoid-v3", 388.321, 92.652, 2_000_000),
     "ALE/Pong-v5": Published("PongNoFrameskip-v4", 17.292, 3.214, 10_000_000, deterministic=False),
-}  # by our id
+}  # our id → result
 
 PUBLISHED_PPO = {
     "CartPole-v1": Published("CartPole-v1", 500.000, 0.000, 100_000),
@@ -63,4 +64,4 @@ PUBLISHED_PPO = {
     "Walker2d-v5": Published("Walker2d-v3", 3478.798, 821.708, 1_000_000),
     "Ant-v5": Published("Ant-v3", 1327.158, 451.577, 1_000_000),
     "ALE/Pong-v5": Published("PongNoFrameskip-v4", 20.989, 0.105, 10_000_000, deterministic=False),
-}  # of PPO; there is none for Humanoid
+}  # PPO; Humanoid has none

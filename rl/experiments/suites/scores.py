@@ -1,4 +1,4 @@
-"""The panel of normalized scores, which puts all environments on one axis."""
+"""The panel of normalized scores, which shows all environments on one axis."""
 
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -16,17 +16,17 @@ from rl.run.figure import BLACK, BLUE, ORANGE, finish
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-_LIMITS = (-1.0, 3.0)  # scores beyond are drawn at the edge
+_LIMITS = (-1.0, 3.0)  # scores beyond these are drawn at the edge
 
 
 def score_panel(report: Report) -> Below | None:
-    """None if no environment has normalized scores."""
+    """The panel; None if no environment has normalized scores."""
     scores = {entry.env: task for entry in report.finished if (task := normalized_scores(entry)) is not None}
     return Below(0.22 * (len(scores) + 1) + 0.8, partial(_draw, scores)) if scores else None
 
 
 def _draw(scores: Mapping[str, Scores], axes: "Axes") -> None:
-    """A row an environment: every seed as a circle, their interquartile mean and its 95 % interval; all at the end."""
+    """One row per environment: every seed as a circle, the interquartile mean and its 95 % interval; last row: all."""
     tasks = list(scores.values())
     everything = np.concatenate(tasks)
     low, high = max(_LIMITS[0], min(0.0, everything.min())), min(_LIMITS[1], max(1.0, everything.max()))
@@ -54,6 +54,6 @@ def _exceeds(scores: Sequence[float] | Scores, low: float, high: float) -> bool:
 
 
 def _draw_row(axes: "Axes", row: float, score: Interval, color: str) -> None:
-    """The bar, and its numbers at the right."""
+    """The interval, and its numbers on the right."""
     draw_interval(axes, row, *score, color)
     axes.annotate(f"{score:.2f}", (1.01, row), xycoords=("axes fraction", "data"), va="center", color=color)

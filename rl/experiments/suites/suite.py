@@ -1,4 +1,4 @@
-"""A suite: environments trained with the suite's settings, each held to a goal, on one page."""
+"""A suite: environments trained with the suite's settings, each compared with a goal, on one page."""
 
 from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class Entry(NamedTuple):
-    """An environment of the suite, and what is known of it."""
+    """An environment of the suite, with everything known about it."""
 
     env: str
     settings: Mapping[str, object] | None  # of its runs; None if the suite has none for it
@@ -41,13 +41,13 @@ class Entry(NamedTuple):
 
 
 class Report(NamedTuple):
-    """What the page and the figure are made of."""
+    """Input of the page and the figure."""
 
     command: str
     machine: str
     seeds: Sequence[int]
     entries: Sequence[Entry]
-    looks: Sequence[Look] = ()  # those of this page among them
+    looks: Sequence[Look] = ()  # including those of this page
 
     @property
     def finished(self) -> list[Entry]:
@@ -70,20 +70,20 @@ class Report(NamedTuple):
         return len(looks_at(self.looks, entry.env, self.seeds)) > 1
 
     def label(self, entry: Entry) -> str:
-        """The environment, and how many of its seeds are finished if some are not."""
+        """The environment, and the number of finished seeds if some are not finished."""
         partly = 0 < len(entry.runs) < len(self.seeds)
         return f"{entry.env} ({len(entry.runs)} of {len(self.seeds)} seeds)" if partly else entry.env
 
 
 class Statistics(NamedTuple):
-    """An environment's runs over its seeds, against the goal."""
+    """An environment's runs over its seeds, compared with the goal."""
 
     mean: Interval  # of the deterministic evaluations
     iqm: Interval
     stochastic: Interval  # mean of the stochastic evaluations
     judged: Interval  # mean of the evaluations that the suite judges
-    goal: Interval | None  # for that mean; None if it is unknown
-    timesteps: int  # of training
+    goal: Interval | None  # for `judged`; None if unknown
+    timesteps: int  # training steps
 
     @property
     def reaches(self) -> bool | None:
@@ -98,18 +98,18 @@ class Below(NamedTuple):
 
 
 class Suite(NamedTuple):
-    """What distinguishes one suite from another."""
+    """What distinguishes a suite from the others."""
 
-    name: str  # of its directory and its files
-    about: str  # in a few words
+    name: str  # of its directory and files
+    about: str  # a few words
     title: str
     envs: Sequence[str]
-    seeds: str  # by default
-    line: Callable[[str, Sequence[str]], Line | None]  # of an environment, with assignments over its settings
-    no_line: str  # why an environment has no line
-    variant: Callable[[Line], Variant]  # of the environment for random actions
-    judged: Callable[[Entry], str]  # the evaluation in `summary.json` that is judged
-    goal: Callable[[Entry], Interval | None]  # for its mean over seeds
+    seeds: str  # default seeds
+    line: Callable[[str, Sequence[str]], Line | None]  # for an environment, with assignments on top
+    no_line: str  # why an environment may have no line
+    variant: Callable[[Line], Variant]  # of the environment, for random actions
+    judged: Callable[[Entry], str]  # name of the judged evaluation in `summary.json`
+    goal: Callable[[Entry], Interval | None]  # for the mean over seeds of the judged evaluation
     goal_label: str  # in the figure
     heads: Sequence[str]  # of the table
     words: int  # how many of its columns hold words
@@ -118,15 +118,15 @@ class Suite(NamedTuple):
     explanation: Callable[[Report], str]  # how to read the table
     remarks: Callable[[Report, Mapping[str, Statistics]], list[str]]  # below the table
     numbers: Callable[[Entry, Statistics | None], Mapping[str, object]]  # of an environment
-    overall: Callable[[Report], Mapping[str, object]]  # numbers of all environments together
+    overall: Callable[[Report], Mapping[str, object]]  # numbers over all environments
     below: Callable[[Report], Below | None] | None = None  # a panel below the environments
-    still: bool = False  # whether standing still is evaluated too
-    baseline: Callable[[str, Sequence[str]], Line | None] | None = None  # as `line`, of Stable-Baselines3
+    still: bool = False  # whether to evaluate standing still
+    baseline: Callable[[str, Sequence[str]], Line | None] | None = None  # like `line`, for Stable-Baselines3
     published: Mapping[str, Published] = MappingProxyType({})  # environment → rl-baselines3-zoo's result
 
 
 def statistics(suite: Suite, entry: Entry) -> Statistics:
-    """Raises ValueError if no run of it is finished."""
+    """Raises ValueError if the environment has no finished run."""
     return Statistics(
         mean=mean_interval(entry.column("eval_mean")),
         iqm=bootstrap([entry.column("eval_mean")], iqm),
@@ -138,7 +138,7 @@ def statistics(suite: Suite, entry: Entry) -> Statistics:
 
 
 def page(suite: Suite, report: Report) -> Page:
-    """A row for each environment, and below the table what there is to say of all."""
+    """A table with one row per environment, and remarks below."""
     found = {entry.env: statistics(suite, entry) for entry in report.finished}
     rows = [suite.cells(report, entry, found.get(entry.env)) for entry in report.entries]
     environments = [
@@ -165,7 +165,7 @@ def page(suite: Suite, report: Report) -> Page:
 
 
 def shortfalls(found: Mapping[str, Statistics], number: Callable[[float], str]) -> tuple[int, int, str]:
-    """Returns how many environments reach the goal, of how many that have one, and a sentence on the others."""
+    """The number of environments that reach the goal, the number that have one, and a sentence about the others."""
     judged = {env: (ours, ours.goal) for env, ours in found.items() if ours.goal is not None}
     behind = [
         f"{env} ({number(ours.judged.value)} against {number(goal.value)}; the intervals "

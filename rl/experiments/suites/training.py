@@ -1,4 +1,4 @@
-"""Trains a suite from several seeds, the longest runs first, and rewrites its page after every environment."""
+"""Trains a suite over several seeds, longest runs first, and rewrites its page after every environment."""
 
 import time
 from collections import Counter
@@ -24,18 +24,18 @@ from rl.experiments.suites.looks import LOOKS, Look, looks_at, read_looks, with_
 from rl.experiments.suites.suite import Report, Suite, page
 from rl.run.terminal import RunFailed
 
-_BASELINE_SEEDS = 5  # Stable-Baselines3 is trained from the first seeds of the suite only
+_BASELINE_SEEDS = 5  # Stable-Baselines3 uses only the suite's first seeds
 
 
 def run(
     suite: Suite, command: str, only: Sequence[str], assignments: Sequence[str], seeds: Sequence[int], out: Path,
     results: Path, where: Workplace,
 ) -> None:  # fmt: skip
-    """Trains the missing runs of the suite, and writes its page into a directory of its name.
+    """Trains the missing runs of the suite, and writes its page into a directory with the suite's name.
 
-    command: for the page. only: environments to train; all of the suite if it is empty. assignments: settings over
-    those of every environment. out: parent of run directories. results: parent of the directory.
-    Raises RunFailed if a run failed, after the others ended and the page was written.
+    command: shown on the page. only: environments to train; all if empty. assignments: settings on top of those of
+    every environment. out: parent of run directories. results: parent of the page's directory. If a run fails, the
+    others finish and the page is written; then RunFailed is raised.
     """
     path = results / suite.name / suite.name
     candidates, on = survey(suite, only, assignments, seeds, out, path.with_name(f"{suite.name}.json")), machine()
@@ -66,7 +66,7 @@ def run(
 
 
 def _looked(candidates: Sequence[Candidate], looks: list[Look]) -> list[Look]:
-    """The record with the runs that are finished."""
+    """The record of looks, with the finished runs added."""
     for each in candidates:
         if each.ours and each.ours.done:
             seen = [seed for seed in each.ours.seeds if seed in each.ours.done]
@@ -75,7 +75,7 @@ def _looked(candidates: Sequence[Candidate], looks: list[Look]) -> list[Look]:
 
 
 def _used_up(candidates: Sequence[Candidate], looks: Sequence[Look]) -> list[str]:
-    """The environments that are to be trained on seeds on which another recipe was evaluated."""
+    """Environments to be trained on seeds on which another recipe was evaluated, as notes."""
     return [
         f"{each.env}: another recipe was evaluated on these seeds; a changed recipe needs new ones"
         for each in candidates
@@ -85,7 +85,7 @@ def _used_up(candidates: Sequence[Candidate], looks: Sequence[Look]) -> list[str
 
 
 def _pages(results: Path, env_id: str) -> list[str]:
-    """Searches and comparisons of an environment, from a directory beside its own."""
+    """The environment's pages of searches and comparisons, relative to the suite's directory."""
     name = directory_name(env_id)
     return [f"../{name}/{page.name}" for page in sorted((results / name).glob("*.md"))]
 
@@ -93,7 +93,7 @@ def _pages(results: Path, env_id: str) -> list[str]:
 def survey(
     suite: Suite, only: Sequence[str], assignments: Sequence[str], seeds: Sequence[int], out: Path, before: Path
 ) -> list[Candidate]:
-    """Every environment of the suite, with its finished runs. only: which to train; all if it is empty.
+    """Every environment of the suite, with its finished runs. only: environments to train; all if empty.
 
     before: the numbers of the page before, whose runs stand for those of environments that are not trained.
     Raises ConfigError if one of `only` is not in the suite, or if there is nothing to train and nothing trained.
@@ -123,7 +123,7 @@ def _keep(candidate: Candidate, before: Path) -> None:
 
 
 def left_out(candidates: Sequence[Candidate], only: Sequence[str]) -> list[str]:
-    """The environments that were asked for and cannot be trained, each with the reason."""
+    """The requested environments that cannot be trained, each with the reason."""
     asked = [candidate for candidate in candidates if not only or candidate.env in only]
     return [f"{candidate.env} is left out: {candidate.obstacle}" for candidate in asked if candidate.obstacle]
 
@@ -143,10 +143,10 @@ def _runs(env_id: str, line: Line, seeds: Sequence[int], out: Path) -> Runs:
 
 
 def _play(suite: Suite, candidate: Candidate, line: Line) -> None:
-    """Fills in what trivial policies score, how long a run may take, and why it cannot be trained here."""
+    """Determines the scores of trivial policies, how long a run may take, and whether it can be trained here."""
     variant = suite.variant(line)
     try:
-        evaluate_uniform(candidate.env, 1, variant=variant)  # imports and compiles
+        evaluate_uniform(candidate.env, 1, variant=variant)  # warm-up: imports and compiles
         start = time.perf_counter()
         played = evaluate_uniform(candidate.env, variant=variant)
     except UnknownEnvironment as error:
@@ -161,10 +161,10 @@ def _play(suite: Suite, candidate: Candidate, line: Line) -> None:
 
 
 def train(candidates: Sequence[Candidate], out: Path, where: Workplace, write: Callable[[], object]) -> None:
-    """Trains the missing runs, and calls `write` whenever an environment is complete while others are not.
+    """Trains the missing runs; calls `write` whenever an environment is complete while others are not.
 
-    The slowest environments come first, and Stable-Baselines3, which is slower, before ours, so that no process idles
-    while another still trains a long run.
+    The slowest environments come first, and Stable-Baselines3, which is slower than ours, comes before ours, so that
+    no process idles while another one trains a long run.
     """
     order = sorted((each for each in candidates if each.chosen), key=lambda each: each.seconds, reverse=True)
     tasks = [
@@ -186,7 +186,7 @@ def train(candidates: Sequence[Candidate], out: Path, where: Workplace, write: C
 
 
 def _write(suite: Suite, report: Report, path: Path) -> None:
-    """The page, its numbers, the record of looks, and the figure once there is something to draw."""
+    """Writes the page, its numbers, the record of looks, and the figure if there is something to draw."""
     page(suite, report).write(path)
     write_curves(path.with_name(CURVES), {entry.env: entry.runs for entry in report.finished})
     write_looks(path.with_name(LOOKS), report.looks)

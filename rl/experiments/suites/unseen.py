@@ -1,4 +1,4 @@
-"""The suite of environments without a recipe, trained at the defaults, each held to random actions and a margin."""
+"""The suite of environments without a recipe: trained with the defaults, compared with random actions plus a margin."""
 
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
@@ -23,16 +23,16 @@ _JUDGED = "eval_stochastic_mean"
 
 
 class Task(NamedTuple):
-    """What one environment asks for, and what counts as an improvement."""
+    """The task of an environment, and what counts as an improvement."""
 
-    asks: str  # what the environment asks for, in a few words
+    asks: str  # the task, in a few words
     margin: float  # over the mean return of random actions
-    reason: str  # for the margin
+    reason: str  # why this margin
     settings: tuple[str, ...] = ()  # KEY=VALUE
 
 
 def _newest(*ids: str) -> str:
-    """The first of these that this Gymnasium has."""
+    """The first of these ids that the installed Gymnasium has."""
     return next((env_id for env_id in ids if env_id in gym.registry), ids[0])
 
 
@@ -55,14 +55,14 @@ TASKS = {
     ),
     "minigrid:MiniGrid-Empty-5x5-v0": Task(
         "images of 7 × 7 × 3", 0.2, "a quarter of the way to 0.955, the shortest path",
-        ("wrappers=[minigrid.wrappers:ImgObsWrapper]",),  # its own observations hold text
+        ("wrappers=[minigrid.wrappers:ImgObsWrapper]",),  # its default observations contain text
     ),
     "flappy_bird_gymnasium:FlappyBird-v0": Task(
         "180 distances, no time limit", 4.0, "a quarter of the way to about 8, one pipe passed"
     ),
     "InvertedPendulum-v5": Task("continuous actions", 240.0, "a quarter of the way to 950, its reward threshold"),
     "Reacher-v5": Task("continuous actions", 10.0, "a quarter of the way to -3.75, its reward threshold"),
-    "gymnasium:LunarLander-v3": Task(  # by its module, since the bare id finds the recipe for discrete actions
+    "gymnasium:LunarLander-v3": Task(  # with its module: the bare id would find the recipe for discrete actions
         "continuous actions by env_kwargs", 105.0, "a quarter of the way to 200, its reward threshold",
         ("env_kwargs={continuous: true}",),
     ),
@@ -70,7 +70,7 @@ TASKS = {
 
 
 def goal(entry: Entry) -> Interval | None:
-    """The mean return of random actions plus the margin; None where that mean is unknown."""
+    """The mean return of random actions plus the margin; None if that mean is unknown."""
     return None if entry.random_mean is None else Interval(*[entry.random_mean + TASKS[entry.env].margin] * 3)
 
 
@@ -120,7 +120,7 @@ def _cells(report: Report, entry: Entry, ours: Statistics | None) -> list[str]:
 
 
 def _number(x: float, size: float | None = None) -> str:
-    """With the decimals that a number of this size needs, by default its own."""
+    """A number with the decimals that suit `size`, by default its own size."""
     size = abs(x) if size is None else size
     return f"{x:,.{2 if size < 10 else 1 if size < 1000 else 0}f}"
 
@@ -139,7 +139,7 @@ def _remarks(report: Report, found: Mapping[str, Statistics]) -> list[str]:
 
 
 def _unsure(found: Mapping[str, Statistics]) -> str:
-    """Where the mean reaches the goal and the interval does not lie above it."""
+    """Environments whose mean reaches the goal, but whose interval does not lie above it."""
     unsure = [env for env, x in found.items() if x.reaches and x.goal is not None and x.judged.low < x.goal.value]
     return f" The interval reaches below random actions plus the margin in {', '.join(unsure)}." if unsure else ""
 
@@ -160,7 +160,7 @@ def _without_end(finished: Sequence[Entry]) -> str:
 
 
 def line(env_id: str, assignments: Sequence[str]) -> Line | None:
-    """None where a recipe ships, which `rl.train` would take."""
+    """None if a recipe exists, since `rl.train` would use it."""
     if recipe_file(env_id) is not None:
         return None
     own = [*TASKS[env_id].settings, *assignments]

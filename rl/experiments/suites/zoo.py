@@ -1,4 +1,4 @@
-"""The suite of all recipes, each held to the score of Stable-Baselines3 with rl-baselines3-zoo's settings."""
+"""The suite of all recipes, each compared with Stable-Baselines3 with rl-baselines3-zoo's settings."""
 
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -31,13 +31,13 @@ _COSTS = ("environment", "our steps", "the bar's steps", "share", "rl-zoo's step
 
 
 def goal(entry: Entry) -> Interval | None:
-    """The bar's score."""
+    """The bar's score, if there is a bar."""
     reference = bar(entry)
     return reference and reference.score
 
 
 def share(entry: Entry, ours: Statistics) -> float | None:
-    """Of the bar's steps of training; None without a bar."""
+    """Our training steps divided by the bar's; None without a bar."""
     reference = bar(entry)
     return reference and ours.timesteps / reference.timesteps
 
@@ -111,7 +111,7 @@ def _cells(report: Report, entry: Entry, ours: Statistics | None) -> list[str]:
 
 
 def _published(entry: Entry) -> str:
-    """Mean and standard deviation, and the environment's id there if it is another."""
+    """Mean and standard deviation, with the environment's id in rl-zoo if it differs."""
     if entry.published is None:
         return ""
     other = f" ({entry.published.env})" if entry.published.env != entry.env else ""
@@ -119,7 +119,7 @@ def _published(entry: Entry) -> str:
 
 
 def _verdict(report: Report, entry: Entry, ours: Statistics) -> str:
-    """Against the bar, and what weakens it."""
+    """The result against the bar, and its caveats."""
     floor, nothing = trivial(entry), empty(entry)
     text = {True: "≥", False: "falls short", None: "no bar yet"}[ours.reaches]
     text += "" if judged(entry) == "eval_mean" else " (stochastic)"
@@ -160,7 +160,7 @@ def _normalization(entries: Sequence[Entry]) -> str:
 
 
 def _line(agent: str, env_id: str, assignments: Sequence[str]) -> Line | None:
-    """None where no recipe of A2C ships; another agent has its defaults then."""
+    """None for A2C without a recipe; other agents use their defaults if the recipe has no section for them."""
     recipe, kinds = recipe_file(env_id, agent), (*registry.kinds(agent), RunSettings)
     if agent == "a2c" and recipe is None:
         return None
@@ -168,17 +168,17 @@ def _line(agent: str, env_id: str, assignments: Sequence[str]) -> Line | None:
 
 
 def _registered(line: Line) -> Variant:
-    """With the registered time limit, which published scores have."""
+    """The variant with the registered time limit, as in the published scores."""
     return line.variant._replace(max_episode_steps=None)
 
 
 def _algorithm(agent: str) -> str:
-    """Stable-Baselines3's, to which the agent is held."""
+    """Stable-Baselines3's algorithm with which the agent is compared."""
     return "PPO" if agent == "ppo" else "A2C"
 
 
 def zoo(agent: str = "a2c") -> Suite:
-    """With the agent's section of each recipe, beside Stable-Baselines3's PPO if it is PPO, and else its A2C."""
+    """The zoo with each recipe's section for the agent, beside SB3's PPO if the agent is PPO, else SB3's A2C."""
     other = "" if agent == "a2c" else f"-{directory_name(agent)}"
     theirs = f"Stable-Baselines3's {_algorithm(agent)} with the settings of rl-baselines3-zoo"
     baseline = "sb3-ppo" if agent == "ppo" else BASELINE

@@ -1,1 +1,1 @@
-"""Where metrics go beside the CSV files: TensorBoard, Weights & Biases, MLflow, trackio. A file each."""
+"""Where metrics go besides the CSV files: TensorBoard, Weights & Biases, MLflow, trackio; one file each."""

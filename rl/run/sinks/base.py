@@ -1,4 +1,4 @@
-"""`Sink`: what a service that receives metrics offers; and the tags under which it receives them."""
+"""`Sink`: the interface of a service that receives metrics, and the tags that it receives."""
 
 import math
 from collections.abc import Iterable, Iterator, Mapping
@@ -23,31 +23,31 @@ _OF_SB3 = {  # Stable-Baselines3's tag → ours, and the factor between them
 
 
 class Described(NamedTuple):
-    """A run, as a sink shows it."""
+    """A run as sinks see it."""
 
     directory: Path
     env: str
     agent: str
     seed: int
     settings: Mapping[str, object]
-    step: int = 0  # of a resumed run: the environment steps taken before
+    step: int = 0  # of a resumed run: the step of its checkpoint
 
     @property
     def name(self) -> str:
         return f"{self.env}/{self.agent}/{self.directory.name}"
 
 
-ROWS, EVALUATIONS = "time/total_timesteps", "eval/mean_reward"  # tags that every row, or evaluation, has
+ROWS, EVALUATIONS = "time/total_timesteps", "eval/mean_reward"  # tags present in every row, or in every evaluation
 
 
 class Sink(Protocol):
-    """Receives what a run measures. It is built in a process of its own, and every call may raise."""
+    """Receives a run's measurements. It lives in its own process; every call may raise."""
 
     @property
     def held(self) -> Mapping[str, int]:
-        """Of a resumed run: the last step of ROWS and of EVALUATIONS in its log; a tag is missing if the log has none.
+        """For a resumed run, the last step of ROWS and of EVALUATIONS in the sink's log; a missing tag means none.
 
-        The sink gets everything after them, from the run's files where it was measured before.
+        The sink receives everything later, re-sent from the run's files if it was measured before the interruption.
         """
 
     def log(self, step: int, scalars: Mapping[str, float]) -> None:
@@ -56,24 +56,24 @@ class Sink(Protocol):
     def show(self, step: int, tag: str, pixels: Pixels) -> None: ...
 
     def finish(self, summary: Mapping[str, float]) -> None:
-        """The run has finished. summary: the numbers of summary.json."""
+        """Called when the run has finished. summary: the numbers in summary.json."""
 
     def close(self) -> None:
-        """Writes what is left."""
+        """Writes everything still buffered."""
 
 
 def tagged(log: Log) -> dict[str, float]:
-    """Our tags, and Stable-Baselines3's where it has others; without what was not measured."""
+    """The measured values under our tags, and also under Stable-Baselines3's where those differ."""
     ours = {tag: value for tag, value in log.scalars.items() if math.isfinite(value)}
     theirs = {tag: factor * ours[name] for tag, (name, factor) in _OF_SB3.items() if name in ours}
-    if "train/clip_fraction" in ours:  # of PPO
+    if "train/clip_fraction" in ours:  # PPO
         theirs["train/policy_gradient_loss"] = ours["train/policy_loss"]
     counts = {"time/total_timesteps": log.step, "time/iterations": log.iteration, "train/n_updates": log.iteration}
     return {**ours, **theirs, **counts}
 
 
 def evaluation_tags(evaluated: Evaluated) -> dict[str, float]:
-    """Stable-Baselines3's tags of the deterministic evaluation, and ours of both."""
+    """The deterministic evaluation under Stable-Baselines3's tags, and the stochastic one under our own."""
     tags = {"eval/mean_ep_length": float(evaluated.deterministic.lengths.mean())}
     for prefix, one in (("eval/", evaluated.deterministic), ("eval/stochastic_", evaluated.stochastic)):
         tags |= {f"{prefix}mean_reward": one.mean, f"{prefix}std_reward": one.std}
@@ -81,7 +81,7 @@ def evaluation_tags(evaluated: Evaluated) -> dict[str, float]:
 
 
 def last_steps(rows: Iterable[tuple[int, Iterable[str]]]) -> dict[str, int]:
-    """`Sink.held` of a log with these rows, each a step and its tags."""
+    """`Sink.held` for a log with these rows of (step, tags)."""
     held: dict[str, int] = {}
     for step, tags in rows:
         held |= {tag: max(step, held.get(tag, -1)) for tag in {ROWS, EVALUATIONS}.intersection(tags)}
@@ -90,7 +90,7 @@ def last_steps(rows: Iterable[tuple[int, Iterable[str]]]) -> dict[str, int]:
 
 @contextmanager
 def as_gif(film: Pixels) -> Iterator[Path]:
-    """A film as a file, which is deleted afterwards."""
+    """Writes a film to a temporary GIF."""
     first, *others = map(Image.fromarray, film)
     with TemporaryDirectory() as folder:
         path = Path(folder) / "film.gif"

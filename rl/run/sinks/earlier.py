@@ -1,4 +1,4 @@
-"""What a resumed run has measured before: rows of its CSV files, for logs that a kill has cut short."""
+"""A resumed run's earlier rows, from its CSV files, for logs that a kill has cut short."""
 
 from collections.abc import Iterator
 
@@ -20,7 +20,7 @@ _EVALUATION_TAGS = {
 
 
 def entries(run: Described) -> list[Entry]:
-    """Up to the step at which the run is resumed, in the order of steps."""
+    """Rows up to the step at which the run resumes, ordered by step."""
     found = [*_rows(_columns(run, "metrics.csv")), *_evaluations(_columns(run, "evaluations.csv"))]
     return sorted((entry for entry in found if entry[1] <= run.step), key=lambda entry: entry[1])
 

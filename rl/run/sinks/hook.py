@@ -1,6 +1,6 @@
-"""`Sinks`: the hook that passes what a run measures to its sinks, in a process that training never waits for.
+"""`Sinks`: a hook that passes a run's measurements to its sinks, in a separate process that never delays training.
 
-A kill of that process loses what it has not written yet; a resumed run sends it again, from its CSV files.
+If that process is killed, a resumed run sends what was not written again, from its CSV files.
 """
 
 import importlib.util
@@ -24,7 +24,7 @@ from rl.run.sinks.process import SINKS, Finished, Message, Picture, Scalars, war
 
 
 def check_sinks(names: Sequence[str]) -> None:
-    """Raises ConfigError unless every sink is known, named once, and its package installed."""
+    """Raises ConfigError unless every sink is known, named once, and has its package installed."""
     for name in names:
         if name not in SINKS:
             raise ConfigError(f"log takes {', '.join(SINKS)}, got {name!r}")
@@ -35,16 +35,16 @@ def check_sinks(names: Sequence[str]) -> None:
 
 
 def is_installed(name: str) -> bool:
-    """Whether the package that a sink needs is there."""
+    """Whether the package that a sink needs is installed."""
     package = SINKS[name][1]
     try:
         return importlib.util.find_spec(package) is not None
-    except ValueError:  # imported, and blocked or without a file
+    except ValueError:  # already imported, and blocked or without a file
         return sys.modules.get(package) is not None
 
 
 class Sinks(Hook):
-    """Passes rows of metrics, evaluations and pictures to sinks. One that fails is warned of once and left out.
+    """Passes metrics, evaluations and pictures to sinks. A sink that fails gets one warning and is dropped.
 
     `close` must be called at the end.
     """
@@ -56,7 +56,7 @@ class Sinks(Hook):
         check_sinks(names)
         self._names = names
         self._run = run._replace(settings={name: plain(value) for name, value in run.settings.items()})
-        self._link: Link | None = None  # until there is something to pass on
+        self._link: Link | None = None  # started with the first message
 
     def on_log(self, training: Training, log: Log) -> None:
         self._put(Scalars(ROWS, log.step, tagged(log)))
@@ -69,18 +69,18 @@ class Sinks(Hook):
             self._put(Picture(image.step, image.name, _pixels(image.picture)))
 
     def finish(self, step: int, figure: Path, summary: Mapping[str, object]) -> None:
-        """The run has finished. figure: its learning curve; summary: what summary.json holds."""
+        """Called when the run has finished. figure: its learning curve; summary: the content of summary.json."""
         self._put(Picture(step, "figures/learning_curve", figure.absolute()))
         numbers = {key: float(x) for key, x in summary.items() if isinstance(x, int | float) and math.isfinite(x)}
         self._put(Finished(numbers))
 
     def wait(self) -> None:
-        """Waits until the sinks have everything that they were given."""
+        """Blocks until the sinks have received everything sent so far."""
         if self._link is not None:
             self._link.wait()
 
     def close(self) -> None:
-        """Waits until the sinks have written everything, a minute at most."""
+        """Waits up to a minute for the sinks to write everything."""
         if self._link is not None:
             self._link.close()
             self._link = None
@@ -89,7 +89,7 @@ class Sinks(Hook):
         if self._names and self._link is None:
             try:
                 self._link = Link(self._names, self._run)
-            except OSError as error:  # no memory, or too many processes
+            except OSError as error:  # no memory, or process limit reached
                 warn(", ".join(self._names), f"their process cannot start: {error}")
                 self._names = ()
         if self._link is not None:

@@ -1,4 +1,4 @@
-"""`Link`: the run's end of the process that the sinks work in."""
+"""`Link`: the run's end of the pipe to the sinks' process."""
 
 import json
 import pickle
@@ -13,15 +13,15 @@ from typing import IO, cast
 from rl.run.sinks.base import Described
 from rl.run.sinks.process import Message, Ping, warn
 
-_GRACE = 60  # seconds that the sinks get at the end to write what is left
+_GRACE = 60  # seconds that the sinks get to finish writing
 _START = "import sys, json; sys.path[:] = json.loads(sys.argv[1]); from rl.run.sinks.process import main; main()"
 
 
 class Link:
-    """Starts the process, and passes messages on in a thread, since a pipe may be full.
+    """Starts the process and sends it messages from a thread, since writing to a full pipe blocks.
 
-    The process has a session of its own, so that Ctrl-C reaches the run alone; it ends once the run has closed the link
-    or was killed, and has written what it received until then.
+    The process has its own session, so that Ctrl-C reaches only the run. It ends once the run has closed the link or
+    was killed, after writing everything received until then.
     """
 
     def __init__(self, names: Sequence[str], run: Described) -> None:
@@ -46,7 +46,7 @@ class Link:
         cast(IO[bytes], self._process.stdout).read(1)  # b"" if the process has ended
 
     def close(self) -> None:
-        """Waits until the sinks have written everything, a minute at most."""
+        """Waits up to a minute for the sinks to write everything."""
         self._messages.put(None)
         try:
             if self._process.wait(_GRACE):
@@ -59,7 +59,7 @@ class Link:
 
     def _pass_on(self) -> None:
         pipe = cast(IO[bytes], self._process.stdin)
-        with suppress(OSError):  # the process died, as `close` says
+        with suppress(OSError):  # the process died; `close` warns of it
             while (message := self._messages.get()) is not None:
                 pipe.write(pickle.dumps(message))
                 pipe.flush()

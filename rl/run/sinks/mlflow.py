@@ -11,17 +11,17 @@ from mlflow.entities import Metric, Param
 from agents.settings.values import text_of
 from rl.run.sinks.base import EVALUATIONS, ROWS, Described, Pixels, as_gif
 
-logging.getLogger("mlflow").setLevel(logging.WARNING)  # it would speak between our lines
+logging.getLogger("mlflow").setLevel(logging.WARNING)  # keeps its messages out of our output
 
-_NAME = "actor_critic.run"  # the tag by which a resumed run is found
-_BATCH = 100  # settings in a request
-_METRICS = 1000  # in a request
-_WAIT = 1.0  # seconds: rows wait so long for others, since a request costs more than its rows
-_LONGEST = 500  # characters of a setting
+_NAME = "actor_critic.run"  # tag that identifies a run when it is resumed
+_BATCH = 100  # settings per request
+_METRICS = 1000  # metrics per request
+_WAIT = 1.0  # seconds between requests: a request costs more than its rows
+_LONGEST = 500  # characters per setting
 
 
 class MLflow:
-    """A resumed run goes on in the same MLflow run."""
+    """A resumed run continues the same MLflow run."""
 
     def __init__(self, run: Described) -> None:
         store, elsewhere = (run.directory / "mlflow").absolute(), os.environ.get("MLFLOW_TRACKING_URI")

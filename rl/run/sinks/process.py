@@ -1,4 +1,4 @@
-"""The process that the sinks work in: opens them, passes messages on, closes them."""
+"""The sinks' process: opens the sinks, passes messages to them, closes them."""
 
 import os
 import pickle
@@ -17,7 +17,7 @@ from rl.run.sinks.base import Described, Pixels, Sink
 from rl.run.sinks.earlier import Entry, entries
 from rl.run.streams import protect_streams
 
-SINKS = {  # name → module:Class, and the package that it needs
+SINKS = {  # name → module:Class, and the package required
     "tensorboard": ("rl.run.sinks.tensorboard:TensorBoard", "tensorboard"),
     "wandb": ("rl.run.sinks.wandb:WeightsAndBiases", "wandb"),
     "mlflow": ("rl.run.sinks.mlflow:MLflow", "mlflow"),
@@ -33,13 +33,13 @@ class Scalars(NamedTuple):
     scalars: Mapping[str, float]
 
     def tell(self, sink: Sink) -> None:
-        """Logs what the sink does not hold."""
+        """Logs the row unless the sink has it."""
         if self.step > sink.held.get(self.kind, -1):
             sink.log(self.step, self.scalars)
 
 
 class Picture(NamedTuple):
-    """A picture or a film; a path stands for the picture in that file."""
+    """A picture or a film; a path means the picture in that file."""
 
     step: int
     tag: str
@@ -62,19 +62,19 @@ class Finished(NamedTuple):
 
 
 class Ping(NamedTuple):
-    """Asks for an answer once everything before it has been passed on."""
+    """Asks for an answer once everything before it has been processed."""
 
 
 Message = Scalars | Picture | Finished | Ping
 
 
 def main() -> None:
-    """Reads the names of the sinks, the run and messages from standard input, until that is closed."""
-    for each in (signal.SIGINT, signal.SIGTERM):  # the run ends first, and closes the input
+    """Reads the sinks' names, the run and the messages from standard input until it is closed."""
+    for each in (signal.SIGINT, signal.SIGTERM):  # the run handles them, and then closes the input
         signal.signal(each, signal.SIG_IGN)
     protect_streams()
     source, answers = sys.stdin.buffer, os.fdopen(os.dup(1), "wb", buffering=0)
-    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # a package that prints must not answer
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # keeps a package's prints out of the answers
     names, run = pickle.load(source)
     try:
         with after_others(run.directory):
@@ -87,12 +87,12 @@ def _messages(source: BinaryIO) -> Iterator[Message]:
     while True:
         try:
             yield pickle.load(source)
-        except (EOFError, pickle.UnpicklingError):  # the end, or a message that a kill cut off
+        except (EOFError, pickle.UnpicklingError):  # end of input, or a message cut off by a kill
             return
 
 
 def work(names: Iterable[str], run: Described, messages: Iterable[Message], answers: BinaryIO) -> None:
-    """Passes everything on. A sink that raises is warned of once, and left out."""
+    """Passes every message to every sink. A sink that raises gets one warning and is dropped."""
     sinks = dict[str, Sink]()
     for name in names:
         try:
@@ -137,6 +137,6 @@ def _tell(sinks: dict[str, Sink], message: Scalars | Picture | Finished) -> None
 
 
 def warn(name: str, error: object) -> None:
-    """One line that names the sink."""
+    """Prints one line that names the sink."""
     reason = " ".join(str(error).split())[:200] or type(error).__name__
     print(f"warning: log={name}: {reason}; it receives nothing more, the CSV files are complete", file=sys.stderr)

@@ -1,4 +1,4 @@
-"""TensorBoard: event files in the run's tensorboard/, by torch's writer."""
+"""TensorBoard: event files in the run's tensorboard/, with torch's writer."""
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -12,9 +12,9 @@ from rl.run.sinks.base import Described, Pixels, as_gif, last_steps
 
 
 class TensorBoard:
-    """A row is one event, which costs a tenth of an event for each number.
+    """A row is a single event: ten times faster than an event per number.
 
-    A resumed run appends a file that discards what the others hold beyond its step, as after a kill.
+    A resumed run adds a file that discards later steps of the other files, which a killed run may have written.
     """
 
     def __init__(self, run: Described) -> None:
@@ -51,7 +51,7 @@ class TensorBoard:
 
 
 def _rows(directory: Path, until: int) -> Iterator[tuple[int, list[str]]]:
-    """What is left of the files after a resumed run has discarded the steps beyond its own."""
+    """The rows that remain after a resumed run has discarded the steps beyond its own."""
     for file in directory.glob("events.out.tfevents.*"):
         for event in EventFileLoader(str(file)).Load():
             if event.step <= until:

@@ -1,4 +1,4 @@
-"""trackio: its local store, TRACKIO_DIR; `trackio show` opens it."""
+"""trackio: logs to its local store, TRACKIO_DIR; `trackio show` opens it."""
 
 import os
 from collections.abc import Mapping
@@ -11,12 +11,12 @@ from trackio.sqlite_storage import SQLiteStorage
 from agents.settings.values import plain
 from rl.run.sinks.base import Described, Pixels, as_gif, last_steps
 
-for _module in (trackio, trackio.run, trackio.utils):  # it would speak between our lines
+for _module in (trackio, trackio.run, trackio.utils):  # keeps its messages out of our output
     setattr(_module, "print", lambda *_, **__: None)  # noqa: B010 - mypy knows no such attribute
 
 
 class Trackio:
-    """A resumed run has the name of the run, so that it goes on in the same log."""
+    """A resumed run keeps its name, and so continues the same log."""
 
     def __init__(self, run: Described) -> None:
         self._project = os.environ.get("TRACKIO_PROJECT", "actor-critic")

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from itertools import chain
 from pathlib import Path
 
-os.environ.setdefault("WANDB_SILENT", "true")  # read as it is imported; it would speak between our lines
+os.environ.setdefault("WANDB_SILENT", "true")  # read on import; keeps its messages out of our output
 
 import wandb
 from wandb.proto.wandb_internal_pb2 import Record  # type: ignore[attr-defined, unused-ignore]
@@ -16,7 +16,7 @@ from rl.run.sinks.base import Described, Pixels, as_gif, last_steps
 
 
 class WeightsAndBiases:
-    """A resumed run has the id of the run, so that it goes on in the same log."""
+    """A resumed run keeps its id, and so continues the same log."""
 
     def __init__(self, run: Described) -> None:
         offline = os.environ.get("WANDB_MODE", "offline") == "offline"
@@ -51,14 +51,14 @@ class WeightsAndBiases:
 
 
 def rows(file: Path) -> Iterator[tuple[int, set[str]]]:
-    """Step and tags of every row in a file of W&B's, which W&B itself cannot be asked for."""
+    """Step and tags of every row in a W&B file; W&B itself offers no way to read it."""
     for data in _records(file.read_bytes()):
         history = Record.FromString(data).history
         yield history.step.num, {item.key or "/".join(item.nested_key) for item in history.item}
 
 
 def _records(file: bytes) -> Iterator[bytes]:
-    """The file is a log in LevelDB's format: blocks of 32 KiB, of fragments with a header of 7 bytes."""
+    """Records of a file in LevelDB's log format: blocks of 32 KiB with fragments that have a 7-byte header."""
     place, whole = 7, b""
     while place + 7 <= len(file):
         left = 32_768 - place % 32_768
@@ -68,6 +68,6 @@ def _records(file: bytes) -> Iterator[bytes]:
         length, kind = int.from_bytes(file[place + 4 : place + 6], "little"), file[place + 6]
         whole += file[place + 7 : place + 7 + length]
         place += 7 + length
-        if kind in (1, 4):  # whole, or its last fragment
+        if kind in (1, 4):  # a complete record, or its last fragment
             yield whole
             whole = b""

@@ -1,4 +1,4 @@
-"""Files of demonstrations come back as they were written, or are refused in one line."""
+"""Files of demonstrations are read back as written, or refused in one line."""
 
 import json
 import os
@@ -31,7 +31,7 @@ LINE = spaces.Box(-np.inf, np.inf, (3,), np.float32)
 
 
 def demonstrations(lengths: tuple[int, ...] = (2, 3), **fields: object) -> Demonstrations:
-    """Discrete, of 4 choices; episodes terminate and are truncated in turn."""
+    """Discrete actions with 4 choices; episodes alternate between termination and truncation."""
     m = sum(lengths)
     last = np.isin(np.arange(m), np.cumsum(lengths) - 1)
     even = np.repeat(np.arange(len(lengths)) % 2 == 0, lengths)
@@ -45,7 +45,7 @@ def demonstrations(lengths: tuple[int, ...] = (2, 3), **fields: object) -> Demon
 
 
 def arrays_of(d: Demonstrations, **metadata: object) -> Arrays:
-    """As somebody else would write them."""
+    """The arrays as another tool would write them."""
     text = json.dumps({"format": 1, "env_id": d.env_id, "choices": [4], **metadata})
     named = {name: getattr(d, field) for field, name in NAMES.items()}
     return {"metadata": np.array(text)} | {name: array for name, array in named.items() if array is not None}
@@ -68,7 +68,7 @@ def test_round_trip(file: Path) -> None:
     assert file.name == "expert.npz"
     assert same(load(file), demonstrations())
     assert same(load(str(file)), demonstrations())
-    with np.load(file, allow_pickle=False) as arrays:  # NumPy alone
+    with np.load(file, allow_pickle=False) as arrays:  # needs only NumPy
         assert arrays["observations"].tolist() == demonstrations().obs.tolist()
     assert os.listdir(file.parent) == ["expert.npz"]
 
@@ -139,7 +139,7 @@ def test_a_flipped_byte_is_noticed_by_the_digest(file: Path) -> None:
 
 @pytest.mark.parametrize("write", [np.savez, np.savez_compressed])
 def test_a_flipped_byte_never_changes_what_is_read(tmp_path: Path, write: Callable[..., None]) -> None:
-    """Some bytes of a zip archive carry nothing: then the content must be whole."""
+    """Some bytes of a zip archive are unused; after such a flip, the content must be intact."""
     path = tmp_path / "a.npz"
     write(path, **arrays_of(demonstrations()))
     whole, expected = path.read_bytes(), load(path)
@@ -350,7 +350,7 @@ def test_another_action_space(file: Path, space: spaces.Space) -> None:
         (np.zeros((5, 4), np.int64), spaces.MultiBinary((2, 2)), True),
         (np.zeros((5, 4), np.int64), spaces.MultiDiscrete([[2, 2], [2, 5]], start=[[1, 1], [1, 1]]), True),
         (np.zeros((5, 4), np.float32), spaces.Box(-1, 1, (2, 2)), True),
-        (np.full((5, 1), 9, np.float32), spaces.Box(-1, 1, ()), True),  # as the policy drew it: the environment clips
+        (np.full((5, 1), 9, np.float32), spaces.Box(-1, 1, ()), True),  # as the policy sampled it, not clipped
         (np.zeros((5, 4), np.float32), spaces.Box(-1, 1, (2,)), False),
         (np.zeros((5, 4), np.float32), spaces.MultiBinary(4), False),
     ],
@@ -457,7 +457,7 @@ def played(env: gym.Env, buffer: Callable[..., object], seed: int) -> object:  #
     )
 
 
-@pytest.mark.filterwarnings("ignore:.*is set to None:UserWarning")  # of what a published data set should tell
+@pytest.mark.filterwarnings("ignore:.*is set to None:UserWarning")  # about missing metadata
 def test_a_data_set_of_minari_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MINARI_DATASETS_PATH", str(tmp_path))
     env = gym.make("Pendulum-v1", max_episode_steps=10)

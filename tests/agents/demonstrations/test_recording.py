@@ -1,4 +1,4 @@
-"""Demonstrations are the transitions of the episodes that evaluation plays; and the command that records them."""
+"""Demonstrations are the transitions of the evaluation's episodes; and the command that records them."""
 
 import re
 import subprocess
@@ -23,7 +23,7 @@ from tests.conftest import Command
 from tests.matrix import ACTIONS, OBSERVATIONS, Match
 from tests.toys import Counter, Failing, Idle, Numbered, Shaped, numbered, same_step
 
-pytestmark = pytest.mark.filterwarnings("ignore:.*share an object, therefore:UserWarning")  # as the probes do
+pytestmark = pytest.mark.filterwarnings("ignore:.*share an object, therefore:UserWarning")  # in the probes
 AGENTS = {
     "discrete, normalized": ("CartPole-v1", {"normalize_observations": True}),
     "continuous": ("Pendulum-v1", {"max_episode_steps": 20}),
@@ -69,7 +69,7 @@ def test_rows_are_full_transitions_of_the_agent(case: str) -> None:
     np.testing.assert_array_equal(d.obs[1:][~ended[:-1]], d.next_obs[:-1][~ended[:-1]])
     assert d.obs.dtype == agent.obs_space.dtype
     assert d.obs.shape[1:] == agent.obs_space.shape
-    for start, stop in d.episodes:  # what it does on these observations, one after the other
+    for start, stop in d.episodes:  # the actor's actions on these observations, one after another
         state = None
         for row in range(start, stop):
             legal = None if d.legal is None else d.legal[row : row + 1]
@@ -108,7 +108,7 @@ def test_without_a_time_limit_an_episode_is_cut_off_and_truncated(monkeypatch: p
     d = record(Idle(), same_step(Counter(None), Counter(2)), 4)
     assert [stop - start for start, stop in d.episodes] == [3, 2, 3, 2]
     assert np.flatnonzero(d.truncated).tolist() == [2, 7]
-    assert d.next_obs[2, 0] == 3  # not what the environment shows after its reset
+    assert d.next_obs[2, 0] == 3  # not the observation after the reset
     assert d.metadata["cut_off_after"] == 3
 
 
@@ -248,7 +248,7 @@ def demos(command: Command) -> Command:
 
 @pytest.fixture
 def run(tmp_path: Path) -> Path:
-    """A run directory, as far as the command looks into it."""
+    """A run directory with everything that the command reads."""
     agent = A2C("CartPole-v1", num_envs=2, seed=3, engine="torch").learn(20)
     agent.save(tmp_path / "run/checkpoints/step-000000000020.pt")
     return tmp_path / "run"

@@ -1,4 +1,4 @@
-"""Changes to a built agent take effect on both engines: where the kernels do not see one, torch goes on and says so."""
+"""Changes to a built agent take effect on both engines; if the kernels do not see one, torch takes over and says so."""
 
 import copy
 import warnings

@@ -1,4 +1,4 @@
-"""The fused engine is the torch engine: kernels against torch, one update, many, and whole runs."""
+"""The fused engine equals the torch engine: kernels, one update, many updates, and complete runs."""
 
 import math
 from itertools import pairwise
@@ -49,7 +49,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     },
     "wide": {"net_arch": (130,), "max_grad_norm": 100.0, "vf_coef": 0.25},
 }  # fmt: skip
-SHARED: dict[str, dict[str, Any]] = {  # kernels of their own; in double precision, test_heads.py trains some always
+SHARED: dict[str, dict[str, Any]] = {  # kernels of their own; in double precision, test_heads.py always trains some
     "shared layers": {"shared_layers": "all", "net_arch": (33, 20), "n_steps": 3, "gae_lambda": 0.9, "ent_coef": 0.01},
     "one shared layer, normalized": {
         "shared_layers": "all", "net_arch": (7,), "layer_norm": True, "max_policy_shift": 1e-7, "critic_lr_scale": 3.0,
@@ -63,7 +63,7 @@ def parameters(agent: A2C) -> Tensor:
 
 
 def remembered(agent: A2C) -> Tensor:
-    """All that the optimizer, the adaptive coefficients and the normalizers remember."""
+    """All state of the optimizer, the adaptive coefficients and the normalizers."""
     groups = agent.learner.optimizer.inner.param_groups
     states = [agent.learner.optimizer.inner.state[p] for group in groups for p in group["params"]]
     numbers = [torch.as_tensor(value, dtype=torch.float64).flatten() for s in states for _, value in sorted(s.items())]
@@ -75,7 +75,7 @@ def remembered(agent: A2C) -> Tensor:
 
 
 def side_by_side(env_id: str, updates: int, **settings: Any) -> tuple[float, float, dict[str, float]]:
-    """Both engines on the same rollouts: the largest difference of parameters, that of the optimizer, of metrics."""
+    """Both engines on the same rollouts: largest differences of parameters, of optimizer state, and of metrics."""
     chosen = {"learning_rate": 1e-4, "num_envs": 4} | settings
     fused, reference = (A2C(env_id, engine=engine, **chosen) for engine in ("fused", "torch"))
     obs, _ = reference.worlds.reset()
@@ -102,7 +102,7 @@ def test_one_update(env_id: str, settings: dict[str, Any]) -> None:
 @pytest.mark.parametrize("env_id", ENVS[:2])
 @pytest.mark.parametrize("settings", VARIANTS.values(), ids=VARIANTS)
 def test_many_updates(env_id: str, settings: dict[str, Any], long: bool) -> None:
-    """At a learning rate at which training is not chaotic; see results/lockstep.md."""
+    """Uses a learning rate at which training is not chaotic; see results/lockstep.md."""
     assert side_by_side(env_id, 1_000 if long else 200, **settings)[0] <= 1e-4
 
 
@@ -138,7 +138,7 @@ def test_schedules_are_computed_alike(shape: type[Ramp]) -> None:
 
 
 def test_every_schedule_that_the_settings_declare_reaches_the_kernels() -> None:
-    """A coefficient is declared in A2CSettings alone: the record that the kernels read follows the annotations."""
+    """A coefficient is declared only in A2CSettings: the record that the kernels read follows the annotations."""
     declared = [name for name, kind in get_type_hints(A2CSettings).items() if kind in (Schedule, Schedule | None)]
     assert list(COEFFICIENTS.names or ()) == declared
     schedules = {name: Linear(0.05 * k, 0.02 * k) for k, name in enumerate(declared, 1)}
@@ -152,7 +152,7 @@ def test_every_schedule_that_the_settings_declare_reaches_the_kernels() -> None:
 
 
 def run_of(settings: dict[str, Any], calls: list[int], interval: int | None = None) -> tuple[Tensor, list[Any]]:
-    """Trains in so many calls; a hook of this interval, or of none, notes episodes and losses."""
+    """Trains in one call per entry of `calls`; a hook with this interval (or none) records episodes and losses."""
     agent, seen = A2C(engine="fused", **settings), list[Any]()
 
     def note(status: Status) -> None:
@@ -217,7 +217,7 @@ def test_the_shift_is_measured_where_the_hooks_look(engine: str) -> None:
 
 
 def test_replaced_memory_is_taken_up() -> None:
-    """Whoever assigns parameters or loads an optimizer's state gets what was meant."""
+    """Assigning parameters or loading an optimizer state has the intended effect."""
     agent, other = A2C("CartPole-v1", engine="fused").learn(80), A2C("CartPole-v1", engine="fused", seed=1).learn(800)
     agent.load_state_dict(other.state_dict())
     for mine, theirs in zip(agent.policy.parameters(), other.policy.parameters(), strict=True):
@@ -248,7 +248,7 @@ def test_a_step_into_infinity_is_reported() -> None:
 
 
 def test_learning_curves_of_both_engines_agree_step_by_step_at_first() -> None:
-    """The same random numbers make the same episodes, until rounding has grown."""
+    """Equal random numbers give equal episodes until rounding errors have grown."""
     episodes: dict[str, list[Any]] = {"fused": [], "torch": []}
     for engine, seen in episodes.items():
         A2C("CartPole-v1", engine=engine).learn(2400, [lambda status, seen=seen: seen.extend(status.episodes)])

@@ -1,4 +1,4 @@
-"""Every kind of action in kernels, held to torch: updates on the same rollouts, whole runs, and resumed ones."""
+"""Kernels for every kind of action, compared with torch: updates on equal rollouts, complete and resumed runs."""
 
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from tests.agents.test_resume import saved
 
 
 class Noisy(gym.Env):
-    """Random observations, rewards, ends and, if `masked`, masks."""
+    """Random observations, rewards and ends; also random masks if `masked`."""
 
     observation_space = spaces.Dict(place=spaces.Box(-9, 9, (3,), np.float32), kind=spaces.Discrete(2))
     action_space: spaces.Space = spaces.MultiDiscrete([2, 3])
@@ -105,7 +105,7 @@ CASES += [
 
 @pytest.mark.parametrize(("name", "env", "settings"), CASES)
 def test_updates_are_those_of_torch(name: str, env: type[Noisy], settings: dict[str, Any]) -> None:
-    """In double precision nothing differs but the order of sums."""
+    """In double precision, only the order of sums differs."""
     with double_precision():
         fused, reference = (built(name, env, engine, **settings) for engine in ("fused", "torch"))
         obs, _ = reference.worlds.reset()
@@ -120,7 +120,7 @@ def test_updates_are_those_of_torch(name: str, env: type[Noisy], settings: dict[
 
 @pytest.mark.parametrize("env", HEADS)
 def test_runs_are_those_of_torch(env: type[Noisy]) -> None:
-    """Actions come from the same random numbers, and no illegal one is taken."""
+    """Both engines use the same random numbers, and never take an illegal action."""
     with double_precision():
         fused, reference = (built("a2c", env, engine).learn(240) for engine in ("fused", "torch"))
         assert (fused.engine_in_use, reference.engine_in_use) == ("fused", "torch")
@@ -129,7 +129,7 @@ def test_runs_are_those_of_torch(env: type[Noisy]) -> None:
 
 @pytest.mark.parametrize("env", [MaskedFactors, Bits])
 def test_a_resumed_run_is_the_undisturbed_one(env: type[Noisy], tmp_path: Path) -> None:
-    """Byte for byte; and the other engine goes on from the same checkpoint."""
+    """Byte for byte; the other engine can also resume from the same checkpoint."""
     whole = built("a2c", env, "fused").learn(240)
     built("a2c", env, "fused").learn(108).save(tmp_path / "part")
     resumed, other = A2C.load(tmp_path / "part"), A2C.load(tmp_path / "part", engine="torch")
@@ -141,7 +141,7 @@ def test_a_resumed_run_is_the_undisturbed_one(env: type[Noisy], tmp_path: Path) 
 
 
 def test_squashed_actions_are_those_of_torch() -> None:
-    """At σ = e² most actions lie at a bound, and every one counts as inside."""
+    """At σ = e², most actions are at a bound; each must count as inside."""
     with double_precision():
         fused, reference = (built("a2c", Bounded, engine, **SHARED, log_std_init=2.0) for engine in ("fused", "torch"))
         obs, _ = reference.worlds.reset()

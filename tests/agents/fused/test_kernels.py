@@ -1,4 +1,4 @@
-"""Kernels of the fused engine, one by one, against NumPy and the information module."""
+"""Single kernels of the fused engine, compared with NumPy and the information module."""
 
 import numpy as np
 import pytest
@@ -58,7 +58,7 @@ def test_policy_shift_is_that_of_the_information_module(gap: float, actions: int
 def test_optimizers_are_those_of_torch_and_leave_no_denormal_numbers(
     optimizer: str, dtype: type, tolerance: float
 ) -> None:
-    """Gradients of all sizes for ten steps, then none for so long that torch's means become denormal."""
+    """Gradients of all sizes for ten steps, then zeros until torch's running means become denormal."""
     sizes = np.geomspace(1e-18, 10, 400)
     gradients = [(sizes * RNG.choice([-1, 1], 400)).astype(dtype) for _ in range(10)]
     theta, square_avg, grad_avg = np.ones(400, dtype), np.zeros(400, dtype), np.zeros(400, dtype)

@@ -1,4 +1,4 @@
-"""Noise that is drawn many steps at a time."""
+"""Noise drawn many steps at a time."""
 
 import numpy as np
 import pytest

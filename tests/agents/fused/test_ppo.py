@@ -1,4 +1,4 @@
-"""PPO's kernels are PPO in torch: updates on the same rollouts, and whole runs on native worlds."""
+"""PPO's kernels equal PPO in torch: updates on the same rollouts, and complete runs on native worlds."""
 
 import math
 from typing import Any
@@ -42,7 +42,7 @@ def test_in_double_precision_nothing_differs_but_the_order_of_sums(env_id: str, 
 
 
 def test_a_whole_run_is_the_run_of_torch() -> None:
-    """Discrete actions come from the same random numbers, minibatches from the same order."""
+    """Discrete actions use the same random numbers, minibatches the same order."""
     with double_precision():
         fused, reference = (PPO("CartPole-v1", engine=engine, **SMALL) for engine in ("fused", "torch"))
         for agent in (fused, reference):

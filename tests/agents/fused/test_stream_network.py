@@ -1,4 +1,4 @@
-"""The forward pass, the gradient and the traces of one network's kernels, beside torch's autograd."""
+"""Kernels for one network's forward pass, gradient and traces, compared with torch's autograd."""
 
 import numpy as np
 import pytest
@@ -18,7 +18,7 @@ OUTPUTS = 3
 
 
 def bound_network(hidden: Hidden, inputs: int = 5) -> tuple[nn.Sequential, StreamNet]:
-    """A network of torch's default type, and its kernels' view of it."""
+    """A network in torch's default dtype, and the kernels' view of it."""
     net = hidden_mlp(inputs, hidden, OUTPUTS, 1.0, torch.Generator().manual_seed(0)).to(torch.get_default_dtype())
     with torch.no_grad():
         for p in net.parameters():

@@ -1,4 +1,4 @@
-"""Distillation and mutual learning around PPO: with one epoch of one minibatch they are those around A2C."""
+"""Distillation and mutual learning with PPO: with one epoch of one minibatch, they equal those with A2C."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -52,7 +52,7 @@ def test_one_epoch_of_one_minibatch_is_the_same_around_an_a2c(case: str, env_id:
 def test_the_student_becomes_its_teacher_in_epochs_of_minibatches(tmp_path: Path) -> None:
     teacher = A2C("CartPole-v1", seed=5, net_arch=(8,))
     with torch.no_grad():
-        teacher.policy.net[-1].weight.mul_(2000)  # nearly uniform at first
+        teacher.policy.net[-1].weight.mul_(2000)  # nearly uniform before
     student = PPO("CartPole-v1", net_arch=(32,), num_envs=4, n_steps=64, n_epochs=4, batch_size=32, learning_rate=3e-3)
     distill = DistillPPO(student, teachers=(str(teacher.save(tmp_path / "teacher")),), batch_size=32)
     kl: list[float] = []

@@ -1,4 +1,4 @@
-"""What all algorithms around an A2C must do: go on exactly, in Python and on the command line; fail in one line."""
+"""Requirements for all algorithms around an A2C: exact resume, in Python and on the command line; one-line errors."""
 
 import ast
 import json
@@ -34,12 +34,12 @@ from tests.runs import run_of, table
 
 AROUND = ("clone", "gail", "gail-ppo", "distill", "distill-ppo", "mutual", "mutual-ppo")
 FEW = {"net_arch": (8,), "num_envs": 4, "n_steps": 2}
-Given = dict[str, dict[str, object]]  # case → the settings that it needs
+Given = dict[str, dict[str, object]]  # case → the settings that it requires
 
 
 @pytest.fixture
 def given(tmp_path: Path) -> Given:
-    """The settings that each needs in CartPole: small batches, so that many updates and epochs pass in few steps."""
+    """Settings for each case in CartPole: small batches, so that few steps contain many updates and epochs."""
     rows = np.random.default_rng(0).normal(0, 1, (120, 4)).astype(np.float32)
     file = made(tmp_path / "d", "CartPole-v1", rows, (rows[:, 2] > 0).astype(np.int64), length=6)
     teacher = str(A2C("CartPole-v1", seed=9, **FEW).save(tmp_path / "teacher"))
@@ -69,7 +69,7 @@ def parameters(agent: Agent) -> list[torch.Tensor]:
 
 @pytest.mark.parametrize("case", ["clone", "gail", "distill", "mutual", "distill offline", "clone to its end"])
 def test_training_goes_on_exactly(case: str, given: Given, tmp_path: Path) -> None:
-    """N steps are N/2, a checkpoint, and N/2: the same parameters, and from then on the same metrics."""
+    """N steps equal N/2 steps, a checkpoint, and N/2 steps: same parameters, and same metrics from there on."""
     whole, half = built(case, given), built(case, given)
     rows: list[dict[str, float]] = []
     again: list[dict[str, float]] = []
@@ -96,10 +96,10 @@ def flags(settings: Mapping[str, object]) -> list[str]:
 
 @pytest.mark.parametrize("name", AROUND)
 def test_a_run(name: str, given: Given, command: Command, tmp_path: Path) -> None:
-    """As a whole; killed between two checkpoints and resumed; evaluated; drawn."""
+    """Runs at once; killed between two checkpoints and resumed; evaluated; drawn."""
     steps = ["--total-timesteps", 800, "--set", "checkpoint_interval=200", "--set", "log_interval=7"]
     argv = ["CartPole-v1", "--agent", name, *steps, *flags({"eval_episodes": 3, **FEW, **given[name]})]
-    argv += [] if name != "gail" else ["--config", os.devnull]  # in place of the recipe
+    argv += [] if name != "gail" else ["--config", os.devnull]  # instead of the recipe
     assert command(rl.train, *argv, "--out", tmp_path / "a")[0] == 0
     run = run_of(tmp_path / "a")
     assert run.parent.name == name
@@ -134,7 +134,7 @@ def test_a_run(name: str, given: Given, command: Command, tmp_path: Path) -> Non
 @pytest.mark.slow
 @pytest.mark.usefixtures("in_process")
 def test_they_are_compared_and_drawn(given: Given, command: Command, tmp_path: Path) -> None:
-    """Lines of different agents, each with settings of its own: a table, and a figure of all runs."""
+    """Lines of different agents with their own settings give a table, and a figure of all runs."""
     lines = [
         part for name in ("gail", "clone") for part in ("--line", name, f"agent={name}", *flags(given[name])[1::2])
     ]
@@ -200,7 +200,7 @@ MISTAKES = [
 
 @pytest.fixture(scope="module")
 def mistaken(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with files that are not what they should be, and some that are."""
+    """A folder with valid files and with files that are not what they should be."""
     folder = tmp_path_factory.mktemp("mistaken")
     rows = np.zeros((60, 4), np.float32)
     made(folder / "d", "CartPole-v1", rows, np.zeros(60, np.int64), length=6)
@@ -217,7 +217,7 @@ def mistaken(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_mistakes(
     argv: list[str], words: str, command: Command, mistaken: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Exit status 2, one line that says what to do, and nothing written: all of it before anything trains."""
+    """Exit status 2 and a one-line instruction, before anything is trained or written."""
     monkeypatch.chdir(mistaken)
     before = sorted(mistaken.iterdir())
     status, out, err = command(rl.train, "CartPole-v1", *argv)
@@ -247,7 +247,7 @@ def test_resume_notices_other_demonstrations(given: Given, command: Command, tmp
     ("world", "words"), [("NanReward", "non-finite reward"), ("RaiseInStep", "raised RuntimeError")]
 )
 def test_a_failing_environment(name: str, world: str, words: str, command: Command, tmp_path: Path) -> None:
-    """Exit status 1, one line, and what was learned is kept and goes on."""
+    """Exit status 1 and one line; what was learned is saved and can be resumed."""
     env_id = f"tests.broken:{world}-v0"
     teacher = A2C(env_id, **FEW).save(tmp_path / "t")
     file = made(tmp_path / "d", f"{world}-v0", np.zeros((20, 2), np.float32), np.zeros(20, np.int64))
@@ -274,8 +274,8 @@ WORLDS = [  # observations, actions, settings
 
 @pytest.mark.parametrize(("seen", "acted", "own"), WORLDS)
 def test_any_spaces(seen: str, acted: str, own: dict[str, object], tmp_path: Path) -> None:
-    """An environment object of these spaces, recorded, cloned, imitated and distilled; a clone and a teacher's student
-    become more like what they learn from."""
+    """An environment object with these spaces is recorded, cloned, imitated and distilled; the clone and the student
+    approach what they learn from."""
     world = Match(OBSERVATIONS[seen], ACTIONS[acted])
     settings: dict[str, object] = {
         "net_arch": (8,),
@@ -321,7 +321,7 @@ LEARNERS = [path for path in sorted((ROOT / "agents/imitation").glob("*.py")) if
 
 @pytest.mark.parametrize("path", LEARNERS, ids=lambda path: path.stem)
 def test_no_second_formula(path: Path) -> None:
-    """Logarithms, softmax and divergences are those of rl.information, which are accurate where torch's are not."""
+    """Logarithms, softmax and divergences come from rl.information, which is accurate where torch is not."""
     calls = [node.func for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if isinstance(node, ast.Call)]
     owned = [(ast.unparse(f.value), f.attr) for f in calls if isinstance(f, ast.Attribute) and f.attr in FORMULAS]
     assert [f"{owner}.{name}" for owner, name in owned if owner != "information"] == []

@@ -1,4 +1,4 @@
-"""Behavior cloning: maximum likelihood in closed form, held-out episodes, early stopping, beginning from a clone."""
+"""Behavior cloning: maximum likelihood in closed form, held-out episodes, early stopping, warm start from a clone."""
 
 from pathlib import Path
 
@@ -19,19 +19,19 @@ LINEAR = {"net_arch": (), "num_envs": 4, "use_rms_prop": False, "learning_rate":
 
 
 def contexts(path: Path, ones: dict[float, int], repeats: int) -> str:
-    """Each context `repeats` times; ones: context → number of those with action 1."""
+    """Each context `repeats` times; ones: context → how often it has action 1."""
     obs = np.repeat(np.array(list(ones), np.float32), repeats)[:, None]
     action = np.concatenate([np.arange(repeats) < k for k in ones.values()]).astype(np.int64)
     return made(path, "ContextAction-v0", obs, action)
 
 
 def whole(agent: A2C, file: str, rows: int, **own: object) -> Clone:
-    """A clone whose every update uses all transitions."""
+    """A clone that uses all transitions in every update."""
     return Clone(agent, demonstrations=file, batch_size=rows, validation_fraction=0, **own)
 
 
 def test_frequencies_are_recovered(tmp_path: Path) -> None:
-    """The likeliest softmax policy has the frequencies of the actions; its cross-entropy is H(p) + KL(p‖π) = H(p)."""
+    """The most likely softmax policy has the actions' frequencies; its cross-entropy is H(p) + KL(p‖π) = H(p)."""
     file = contexts(tmp_path / "d", {-1.0: 30, 1.0: 10}, 40)
     clone = whole(A2C("ContextAction-v0", **LINEAR), file, 80)
     losses: list[float] = []
@@ -54,7 +54,7 @@ def test_mean_and_deviation_are_recovered(tmp_path: Path) -> None:
 
 
 def test_the_entropy_bonus_keeps_the_policy_broad(tmp_path: Path) -> None:
-    """min H(δ, π) − c H(π) over softmax policies: with c large enough the best is uniform."""
+    """min H(δ, π) − c H(π) over softmax policies: for large c, the optimum is nearly uniform."""
     file = contexts(tmp_path / "d", {-1.0: 36, 1.0: 4}, 40)
     entropies = []
     for ent_coef in (0.0, 0.3, 3.0):
@@ -65,7 +65,7 @@ def test_the_entropy_bonus_keeps_the_policy_broad(tmp_path: Path) -> None:
 
 
 def test_the_loss_is_that_of_the_information_module() -> None:
-    """Value and gradient, in double precision, against torch's own; forbidden actions get no gradient."""
+    """Value and gradient in double precision equal torch's own; forbidden actions get no gradient."""
     draws = torch.Generator().manual_seed(0)
     x = torch.randn(6, 4, generator=draws, dtype=torch.float64).requires_grad_()
     a = torch.randint(2, (6,), generator=draws)
@@ -91,7 +91,7 @@ def test_the_loss_is_that_of_the_information_module() -> None:
 
 
 def test_masks_count(tmp_path: Path) -> None:
-    """Where one action is legal it is certain, and teaches nothing; of two, the frequency is learned."""
+    """A single legal action is certain and teaches nothing; of two legal actions, the frequency is learned."""
     legal = np.repeat([[True, True, False], [False, False, True]], 40, 0)
     action = np.concatenate([np.arange(40) < 10, np.full(40, 2)]).astype(np.int64)
     file = made(tmp_path / "d", "ForbiddenAction-v0", np.zeros((80, 1), np.float32), action, legal=legal)
@@ -105,7 +105,7 @@ def test_masks_count(tmp_path: Path) -> None:
 
 @pytest.fixture
 def noisy(tmp_path: Path) -> str:
-    """30 episodes of 4 steps whose actions follow no rule: only overfitting is left. obs[0] numbers the episode."""
+    """30 episodes of 4 steps with random actions, so that only overfitting is possible. obs[0]: episode number."""
     rng = np.random.default_rng(0)
     obs = rng.normal(0, 1, (120, 4)).astype(np.float32)
     obs[:, 0] = np.arange(120) // 4
@@ -168,7 +168,7 @@ def test_the_order_is_every_transition_once_an_epoch(noisy: str, monkeypatch: py
 
 
 def test_few_steps(noisy: str) -> None:
-    """Fewer transitions than a batch are a smaller batch; the value network stays."""
+    """Fewer transitions than a batch make a smaller batch; the value network does not change."""
     clone = overfitting(noisy)
     value = [x.clone() for x in clone.agent.value.parameters()]
     clone.learn(6)
@@ -198,7 +198,7 @@ def test_an_interrupted_chunk_keeps_its_updates(noisy: str, monkeypatch: pytest.
 
 
 def test_observations_are_normalized_by_the_recorded_statistics(tmp_path: Path) -> None:
-    """Each feature by its own; those of held-out episodes are unseen."""
+    """Each feature by its own statistics, which exclude held-out episodes."""
     obs = np.random.default_rng(0).normal([1, -2, 30, 0], [1, 2, 3, 4], (200, 4)).astype(np.float32)
     file = made(tmp_path / "d", "CartPole-v1", obs, np.zeros(200, np.int64))
     clone = Clone(A2C("CartPole-v1", normalize_observations=True), demonstrations=file, validation_fraction=0.5)
@@ -219,7 +219,7 @@ def test_squashed_policies_learn_actions_inside_their_bounds_only(tmp_path: Path
 
 
 def test_training_begins_from_a_clone(noisy: str, tmp_path: Path, command: Command) -> None:
-    """On the command line: with learning rate 0 the policy is the clone's to the end."""
+    """On the command line, with learning rate 0, the policy stays that of the clone."""
     clone = overfitting(noisy).learn(400)
     path = clone.save(tmp_path / "clone")
     few = ["total_timesteps=80", "num_envs=4", "eval_episodes=1", "learning_rate=0", f"warm_start={path}"]

@@ -1,4 +1,4 @@
-"""Distillation: divergences, temperature and gradients against oracles in double precision; teachers stay."""
+"""Distillation: divergences, temperature and gradients against oracles in double precision; teachers do not change."""
 
 import math
 from pathlib import Path
@@ -24,7 +24,7 @@ FEW = {"net_arch": (8,), "num_envs": 4, "n_steps": 2}
 @pytest.fixture
 def teacher(tmp_path: Path) -> str:
     agent = A2C("CartPole-v1", seed=5, **FEW)
-    with torch.no_grad():  # which untrained is nearly uniform
+    with torch.no_grad():  # untrained, it is nearly uniform
         agent.policy.net[-1].weight.mul_(300)
     return str(agent.save(tmp_path / "teacher"))
 
@@ -38,7 +38,7 @@ def logits(seed: int, size: int = 5) -> torch.Tensor:
 
 
 def by_hand(t: torch.Tensor, s: torch.Tensor, direction: str, temperature: float) -> torch.Tensor:
-    """τ² · mean D at temperature τ, as one writes it down."""
+    """τ² · mean D at temperature τ, from its definition."""
     p, q = (log_softmax(x / temperature, -1) for x in (t, s))
     m = torch.logaddexp(p, q) - math.log(2)
     forward, reverse = (p.exp() * (p - q)).sum(-1), (q.exp() * (q - p)).sum(-1)
@@ -61,7 +61,7 @@ def test_loss_and_gradient(direction: str, temperature: float, teacher: str) -> 
 
 
 def test_temperature_keeps_the_size_of_the_gradient(teacher: str) -> None:
-    """τ → ∞: τ² KL → ½ Var of the logits' difference, over actions (Hinton et al. 2015); without τ² it would vanish."""
+    """τ → ∞: τ² KL → ½ Var of the logits' difference over actions (Hinton et al. 2015); without τ² it would vanish."""
     t, s = logits(0), logits(1).requires_grad_()
     gradients = []
     for temperature in (1e2, 1e4):
@@ -82,7 +82,7 @@ def test_several_teachers_count_equally(teacher: str) -> None:
 
 
 def test_other_actions(teacher: str) -> None:
-    """Several choices: the sum over them. Gaussians: torch's closed form."""
+    """MultiDiscrete: the sum over choices. Gaussians: torch's closed form."""
     one = student(teacher)
     t, s = logits(0), logits(1)
     parts = sum(by_hand(x, y, "forward", 1) for x, y in zip(t.split((2, 3), -1), s.split((2, 3), -1), strict=True))
@@ -120,7 +120,7 @@ def rollout(distill: Distill) -> Rollout:
 
 
 def test_the_losses_add(teacher: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """rl_coef · L_A2C + distill_coef · D; without L_A2C the entropy bonus stands alone. The teacher has no gradient."""
+    """rl_coef · L_A2C + distill_coef · D; without L_A2C, the entropy bonus is added alone. Teachers get no gradient."""
     descended: list[Objective] = []
     for rl_coef in (0.0, 0.3):
         agent = A2C("CartPole-v1", ent_coef=0.1, **FEW)
@@ -147,7 +147,7 @@ def test_the_losses_add(teacher: str, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("recorded", [False, True])
 def test_the_student_becomes_its_teacher(recorded: bool, teacher: str, tmp_path: Path) -> None:
-    """On its own states or on recorded ones, which nobody labelled; the teacher stays as it is."""
+    """On its own states or on recorded, unlabeled ones; the teacher does not change."""
     own: dict[str, object] = {}
     if recorded:
         obs = np.random.default_rng(0).normal(0, 0.5, (400, 4)).astype(np.float32)

@@ -1,4 +1,4 @@
-"""GAIL: rewards as equations of the logit, a discriminator whose optimum is known, and what reaches the inner agent."""
+"""GAIL: rewards as functions of the logit, a discriminator with a known optimum, and what the inner agent receives."""
 
 import math
 from pathlib import Path
@@ -36,7 +36,7 @@ def rollout(obs: torch.Tensor, terminated: torch.Tensor, truncated: torch.Tensor
 
 
 def relabelled(gail: GAIL, batch: Rollout, monkeypatch: pytest.MonkeyPatch) -> Rollout:
-    """What the A2C was given to learn from."""
+    """The rollout that the A2C was given to learn from."""
     seen: list[Rollout] = []
     with monkeypatch.context() as patch:
         patch.setattr(gail.agent, "update", lambda batch, progress: seen.append(batch) or {})
@@ -45,7 +45,7 @@ def relabelled(gail: GAIL, batch: Rollout, monkeypatch: pytest.MonkeyPatch) -> R
 
 
 def test_rewards_are_these_functions_of_the_logit() -> None:
-    """−ln(1 − D) = ln(1 + e^x), ln D = −ln(1 + e^−x), their sum is x: finite however sure the discriminator is."""
+    """−ln(1 − D) = ln(1 + e^x), ln D = −ln(1 + e^−x), and their sum x: finite even for an extreme logit."""
     softplus = [max(x, 0.0) + math.log1p(math.exp(-abs(x))) for x in LOGITS.tolist()]
     positive, negative = imitation_reward(LOGITS, "positive"), imitation_reward(LOGITS, "negative")
     assert positive.tolist() == pytest.approx(softplus)
@@ -55,7 +55,7 @@ def test_rewards_are_these_functions_of_the_logit() -> None:
 
 
 def test_the_discriminator_finds_its_optimum() -> None:
-    """Expert and policy choose among two actions by known probabilities p and q: its logit becomes ln p/q."""
+    """Expert and policy choose between two actions with known probabilities p and q: the logit becomes ln p/q."""
     p, q = torch.tensor([0.8, 0.2]), torch.tensor([0.3, 0.7])
     one, other = torch.eye(2)
     expert, policy = torch.stack([one] * 8 + [other] * 2), torch.stack([one] * 3 + [other] * 7)
@@ -70,7 +70,7 @@ def test_the_discriminator_finds_its_optimum() -> None:
 
 
 def test_gradient_penalty_by_finite_differences() -> None:
-    """mean (‖∇ logit‖ − 1)² between the two, differentiated through the gradient itself."""
+    """mean (‖∇ logit‖ − 1)² between expert and policy; the derivative goes through the gradient."""
     torch.set_default_dtype(torch.float64)
     try:
         one = Discriminator(3, (4,), 1e-3, 1.0, False, Generator().manual_seed(0))
@@ -81,7 +81,7 @@ def test_gradient_penalty_by_finite_differences() -> None:
             return one._gradient_penalty(x, y)
 
         parameters = list(one.network.parameters())
-        gradients = torch.autograd.grad(penalty(), parameters, allow_unused=True)  # the last bias has no say
+        gradients = torch.autograd.grad(penalty(), parameters, allow_unused=True)  # the last bias has no influence
         for parameter, gradient in zip(parameters, gradients, strict=True):
             for i in range(parameter.numel()):
                 flat, h = parameter.data.view(-1), 1e-6
@@ -96,7 +96,7 @@ def test_gradient_penalty_by_finite_differences() -> None:
 
 
 def test_spectral_norm_bounds_every_layer_and_leaves_the_global_generator_alone() -> None:
-    """Also after large steps; asking for rewards changes nothing."""
+    """Also after large steps; computing rewards changes nothing."""
     before = torch.get_rng_state()
     one = Discriminator(3, (16, 16), 0.1, 0.0, True, Generator().manual_seed(0))
     again = Discriminator(3, (16, 16), 0.1, 0.0, True, Generator().manual_seed(0))
@@ -120,7 +120,7 @@ def test_spectral_norm_bounds_every_layer_and_leaves_the_global_generator_alone(
 
 @pytest.mark.parametrize("form", ["positive", "negative", "logit", "constant"])
 def test_rewards_of_a_rollout(form: str, file: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """r(s, a), and γ/(1 − γ) times the absorbing state's where an episode terminates, nowhere else."""
+    """r(s, a), plus γ/(1 − γ) times the absorbing state's reward only where an episode terminates."""
     gail = GAIL(A2C("CartPole-v1", gamma=0.9), demonstrations=file, reward=form, discriminator_batch=4)
     obs = torch.randn(3, 8, 4, generator=Generator().manual_seed(0))
     terminated, truncated = torch.zeros(2, 3, 8, dtype=torch.bool)
@@ -139,7 +139,7 @@ def test_rewards_of_a_rollout(form: str, file: str, monkeypatch: pytest.MonkeyPa
 
 
 def test_the_encoding_of_a_transition() -> None:
-    """Standardized by the expert, far states at ±10; s′ only if asked for, gone where the episode terminated."""
+    """Standardized by the expert's statistics, limited to ±10; s′ only on request, absent after termination."""
     space, actions = spaces.Box(-100, 100, (2,), np.float64), spaces.Box(-1, 1, (1,), np.float32)
     expert = Transitions(torch.tensor([[0.0, 5.0], [4.0, 5.0]], dtype=torch.float64), torch.zeros(2, 1), torch.zeros(2, 2), torch.zeros(2, dtype=torch.bool))  # fmt: skip  # noqa: E501
     transitions = Transitions(
@@ -193,7 +193,7 @@ def test_returns_are_reported_as_the_environment_gives_them(file: str) -> None:
 
 
 def test_the_engines_agree(file: str) -> None:
-    """The same rollouts give the same rewards, whichever engine is inside."""
+    """The same rollouts give the same rewards with either inner engine."""
     rows: dict[str, list[float]] = {"torch": [], "fused": []}
     for engine, seen in rows.items():
         agent = A2C("CartPole-v1", n_steps=8, engine=engine, backend="sync")
@@ -204,7 +204,7 @@ def test_the_engines_agree(file: str) -> None:
 
 
 def test_it_imitates(tmp_path: Path) -> None:
-    """The action that belongs to the context, in an environment whose own reward is never seen."""
+    """Learns the action that matches the context, without ever seeing the environment's reward."""
     obs = np.random.default_rng(0).choice([-1, 1], (200, 1)).astype(np.float32)
     file = made(tmp_path / "d", "ContextAction-v0", obs, (obs[:, 0] > 0).astype(np.int64))
     agent = A2C("ContextAction-v0", n_steps=8, learning_rate=1e-3, engine="torch")
@@ -236,7 +236,7 @@ def test_it_refuses(own: dict[str, object], inner: dict[str, float], words: str,
 
 
 def test_kernels_are_compiled_before_training(file: str) -> None:
-    """What `act` and `update` take, not what chunks of A2C take; so the clock of training does not count it."""
+    """Compiles the kernels of `act` and `update`, not those of A2C's chunks, so that training time excludes it."""
     gail = GAIL(A2C("CartPole-v1", engine="fused"), demonstrations=file)
     gail.compile()
     before = [len(kernel.signatures) for kernel in (chunk.act, chunk.load, chunk.store_learn_act)]
@@ -246,7 +246,7 @@ def test_kernels_are_compiled_before_training(file: str) -> None:
 
 
 def test_the_latest_transitions_are_kept(file: str) -> None:
-    """The discriminator learns from the latest `buffer_size`; those that wait for the next step are in a checkpoint."""
+    """The discriminator learns from the latest `buffer_size` transitions; checkpoints include the pending ones."""
     gail = GAIL(A2C("CartPole-v1"), demonstrations=file, discriminator_batch=20, buffer_size=50, absorbing=False)
     gail.learn(40)
     assert (len(gail.buffer), len(gail.pending)) == (24, 16)
@@ -265,7 +265,7 @@ def test_an_environment_object(tmp_path: Path) -> None:
 
 
 def test_as_many_steps_of_the_discriminator_as_transitions_demand(file: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Two for every 16 transitions, whether they come in rollouts of 64 or of 8."""
+    """Two per 16 transitions, for rollouts of 64 and of 8."""
     counts = []
     for n_steps in (8, 1):
         gail = GAIL(A2C("CartPole-v1", num_envs=8, n_steps=n_steps), demonstrations=file, discriminator_batch=16)

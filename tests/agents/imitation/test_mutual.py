@@ -1,4 +1,4 @@
-"""Mutual learning: peers that are A2Cs of their own, and the KL divergence between them."""
+"""Mutual learning: independent A2Cs as peers, and the KL divergence between them."""
 
 import math
 from pathlib import Path
@@ -30,7 +30,7 @@ def same(a: A2C, b: A2C) -> bool:
 
 
 def spread(mutual: Mutual) -> Mutual:
-    """Untrained policies are nearly uniform: this takes them apart."""
+    """Spreads the policies out: untrained ones are nearly uniform."""
     with torch.no_grad():
         for peer in mutual.peer_agents:
             peer.policy.net[-1].weight.mul_(200)
@@ -43,7 +43,7 @@ def rollout(mutual: Mutual) -> Rollout:
 
 
 def test_without_the_coefficient_peers_are_independent(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Update for update an A2C on the same transitions, normalizers included; the first is the A2C of its seed."""
+    """Each update equals that of an A2C on the same transitions; the first peer equals an A2C trained alone."""
     mutual = Mutual(A2C("CartPole-v1", seed=3, **ALL), peers=3, mutual_coef=0.0)
     alone = [A2C("CartPole-v1", seed=3 + 1_000_000 * k, engine="torch", **ALL) for k in range(3)]
     original = mutual.update
@@ -67,7 +67,7 @@ def test_without_the_coefficient_peers_are_independent(monkeypatch: pytest.Monke
 
 
 def recording(step, peer: A2C, found: list[Gradient]):  # type: ignore[no-untyped-def]
-    """Keeps the gradient of the policy before the step."""
+    """Records the policy's gradient before each step."""
 
     def recorded(loss, *rest):  # type: ignore[no-untyped-def]
         found.append(torch.autograd.grad(loss, list(peer.policy.parameters()), retain_graph=True))
@@ -77,7 +77,7 @@ def recording(step, peer: A2C, found: list[Gradient]):  # type: ignore[no-untype
 
 
 def test_the_loss_of_a_peer(monkeypatch: pytest.MonkeyPatch) -> None:
-    """L_A2C + λ · mean of KL(π_j‖π_k) over the others, at the policies before any of them moved; others are fixed."""
+    """L_A2C + λ · mean KL(π_j‖π_k) over the other peers, with all policies as before the first step; π_j is fixed."""
     mutual = spread(Mutual(A2C("CartPole-v1", **FEW), peers=3, mutual_coef="linear(0.4, 0)"))
     batch, expected = rollout(mutual), []
     for k, peer in enumerate(mutual.peer_agents):
@@ -126,7 +126,7 @@ def test_each_acts_in_its_own_environments() -> None:
 
 @pytest.mark.parametrize("peers", [2, 4])
 def test_diversity(peers: int) -> None:
-    """The generalized JS divergence on the states of each, between 0 (all the same) and ln K."""
+    """The generalized JS divergence on each peer's states, between 0 (all equal) and ln K."""
     mutual = spread(Mutual(A2C("CartPole-v1", **FEW), peers=peers))
     batch = rollout(mutual)
     each = []
@@ -145,7 +145,7 @@ def test_diversity(peers: int) -> None:
 
 
 def test_they_draw_nearer(tmp_path: Path) -> None:
-    """With a large coefficient peers that were far apart agree."""
+    """With a large coefficient, distant peers come to agree."""
     mutual = spread(Mutual(A2C("CartPole-v1", learning_rate=3e-3, **FEW), mutual_coef=10.0))
     seen: list[float] = []
     mutual.learn(24 * 200, [lambda status: seen.append(float(status.metrics["train/peer_kl"]))])
@@ -161,7 +161,7 @@ def test_the_first_is_evaluated() -> None:
 
 @pytest.mark.parametrize("env_id", ["ContinuousTarget-v0", "ForbiddenAction-v0", "ShiftedAction-v0"])
 def test_other_worlds(env_id: str) -> None:
-    """Real actions have no diversity; forbidden actions are forbidden to all; choices may start anywhere."""
+    """Continuous actions have no diversity; forbidden actions are forbidden to all peers; `start` may be any number."""
     seen: list[set[str]] = []
     mutual = Mutual(A2C(env_id, **FEW), mutual_coef=0.5)
     mutual.learn(240, [lambda status: seen.append({k for k, x in status.metrics.items() if math.isfinite(x)})])

@@ -27,7 +27,7 @@ def policies(rows: int, actions: int) -> tuple[Tensor, Tensor]:
 
 
 def jsd(theta: float, sigma: float) -> float:
-    """JSD(N(0, 1) ‖ N(θ, σ²)) with 30 digits."""
+    """JSD(N(0, 1) ‖ N(θ, σ²)) to 30 digits."""
     with mp.workdps(30):
 
         def terms(x: mp.mpf) -> mp.mpf:
@@ -50,7 +50,7 @@ def test_value_is_the_binary_cross_entropy() -> None:
 
 
 def test_losses_at_extremes() -> None:
-    """log D and log(1 − D) are −x or 0 there, and gradients stay finite."""
+    """log D and log(1 − D) are −x or 0 at extreme logits, and gradients stay finite."""
     x = row(1000, -1000, 40, -40, INF, -INF).requires_grad_()
     saturating, non_saturating = (
         gan.generator_loss(x, form, reduction="none") for form in ("saturating", "non-saturating")
@@ -91,7 +91,7 @@ def test_at_its_optimum_the_value_of_categoricals_is_the_closed_form() -> None:
 
 
 def test_no_other_discriminator_is_better() -> None:
-    """Proposition 1: V is concave in the logit's probabilities, stationary at D*; ½ (V + log 4) bounds the JSD."""
+    """Proposition 1: V is concave in the logit's probabilities and stationary at D*; ½ (V + log 4) bounds the JSD."""
     p, q = (x.softmax(-1) for x in policies(50, 6))
     best = gan.optimal_logit(p.log(), q.log()).requires_grad_()
     value = gan.expected_value(best, p, q)
@@ -113,7 +113,7 @@ def test_optimal_logit_where_mass_is_missing() -> None:
 
 @pytest.mark.parametrize("theta", [0.5, 4.0, 8.0])
 def test_slopes_of_the_generator_at_the_optimal_discriminator(theta: float) -> None:
-    """θ E_g[D*] against θ E_g[1 − D*]: far apart the first vanishes, the second does not."""
+    """θ E_g[D*] against θ E_g[1 − D*]: far from the data, the first vanishes, the second does not."""
     d = mp.quad(
         lambda x: mp.npdf(x, theta) / (1 + mp.exp(theta * (x - theta / 2))), [-9, 0, theta / 2, theta, theta + 9]
     )
@@ -174,7 +174,7 @@ def minibatches(seed: int, drawn: Iterator[int] | None = None) -> Iterator[Tenso
 
 @FORMS
 def test_the_steps_are_those_of_the_paper(form: gan.Form) -> None:
-    """Three iterations of two discriminator steps, beside the same in plain torch, with momentum written out."""
+    """Three iterations of two discriminator steps, compared with plain torch with momentum written out."""
     generator, discriminator, *optimizers = game()
     steps = list(
         gan.train(generator, discriminator, minibatches(1), minibatches(2), *optimizers, iterations=3, k=2, form=form)

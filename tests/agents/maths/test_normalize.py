@@ -157,7 +157,7 @@ def test_rewards_are_scaled_then_clipped() -> None:
     assert scale_and_clip(reward, 0.5, None).equal(reward / 2)
     assert scale_and_clip(reward, 0.5, 2.0).tolist() == [[-2.0, -0.5, 0.0], [0.25, 1.0, 2.0]]
     whole = torch.arange(-3.0, 4.0)
-    assert scale_and_clip(whole, 1.0, 1.0).equal(whole.sign())  # what is done to the rewards of Atari
+    assert scale_and_clip(whole, 1.0, 1.0).equal(whole.sign())  # as Atari's rewards are clipped
 
 
 def bounded() -> gym.Env:  # type: ignore[type-arg]
@@ -167,7 +167,7 @@ def bounded() -> gym.Env:  # type: ignore[type-arg]
 @pytest.mark.parametrize("engine", ["torch", "fused"])
 @pytest.mark.parametrize("normalized", [False, True])
 def test_rewards_as_if_the_environment_had_done_it(engine: Engine, normalized: bool) -> None:
-    """The same parameters; but returns are reported, and rollouts keep rewards, as they came."""
+    """Same parameters; but reported returns, and rewards in rollouts, are the original ones."""
     settings = {"num_envs": 2, "n_steps": 3, "max_episode_steps": 20, "engine": engine, "normalize_rewards": normalized}
     returns: list[list[float]] = []
     agents = []

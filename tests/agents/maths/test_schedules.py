@@ -1,4 +1,4 @@
-"""Numbers, and ramps between two of them: their values, their text, and what they do in an update."""
+"""Schedules: numbers and ramps between two numbers; their values, their text, and their effect on an update."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""Networks as the settings describe them: widths, activations, initial weights, feature extractors."""
+"""Networks as set: widths, activations, initial weights, feature extractors."""
 
 import math
 from contextlib import nullcontext
@@ -19,7 +19,7 @@ from tests.toys import Shaped
 
 
 class Widened(nn.Module):
-    """A features extractor as for Stable-Baselines3."""
+    """A features extractor written for Stable-Baselines3."""
 
     def __init__(self, observation_space: gym.Space, features_dim: int = 8) -> None:
         super().__init__()
@@ -63,7 +63,7 @@ def test_refused(settings: dict, words: str) -> None:
 
 @pytest.mark.parametrize("name", get_args(Activation))
 def test_every_activation_of_torch(name: str) -> None:
-    """Its class has the same name, and it learns."""
+    """The module has the class of that name, and it learns."""
     assert ACTIVATIONS[name].__name__.lower() == name.replace("_", "")
     agent = A2C("CartPole-v1", activation=name, num_envs=1, engine="torch").learn(2)
     assert isinstance(agent.policy.net[1], ACTIVATIONS[name])
@@ -85,7 +85,7 @@ def test_activations_that_are_left_out_need_arguments_or_have_parameters_or_nois
     ],
 )
 def test_without_ortho_init_weights_and_biases_are_torch_s_default(space: spaces.Box, settings: dict) -> None:
-    """U(±1/√n): largest size near 1/√n, standard deviation 1/√(3n), no orthogonal rows, the global generator alone."""
+    """U(±1/√n): largest value near 1/√n, standard deviation 1/√(3n), no orthogonal rows, global generator unchanged."""
     env = Shaped(space, spaces.Discrete(2))
     torch.manual_seed(0)
     before = torch.get_rng_state()
@@ -118,7 +118,7 @@ def test_features_extractor_as_a_class_with_arguments(network: object, sharing: 
 
 
 class Looking(Widened):
-    """Keeps what it sees."""
+    """Records its input."""
 
     def __init__(self, observation_space: gym.Space) -> None:
         super().__init__(observation_space)
@@ -135,7 +135,7 @@ class Looking(Widened):
 def test_a_features_extractor_sees_what_it_sees_in_stable_baselines3(
     shape: tuple[int, ...], first: tuple[int, ...]
 ) -> None:
-    """Images channels first, in [0, 1]."""
+    """Images with channels first, scaled to [0, 1]."""
     space = spaces.Box(0, 255, shape, np.uint8)
     agent = A2C(Shaped(space, spaces.Discrete(2)), network=Looking)
     shown = space.sample()
@@ -150,7 +150,7 @@ def test_a_features_extractor_sees_what_it_sees_in_stable_baselines3(
 
 
 def test_ortho_init_reaches_a_features_extractor_as_in_stable_baselines3() -> None:
-    """Its default initialization made the script images of docs/from-sb3 learn more slowly than there."""
+    """With its default initialization, the script images of docs/from-sb3 learned more slowly than with SB3."""
     weights = []
     for ortho_init in (True, False):
         agent = A2C("CartPole-v1", network=Widened, ortho_init=ortho_init)

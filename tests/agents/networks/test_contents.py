@@ -1,4 +1,4 @@
-"""`Contents`: what networks hold, found again where something was replaced."""
+"""`Contents`: what networks contain, collected again after a replacement."""
 
 import copy
 

@@ -1,4 +1,4 @@
-"""Gaussians whose spread depends on the state, and Gaussians within bounds."""
+"""Gaussians with state-dependent spread, and Gaussians within bounds."""
 
 import numpy as np
 import pytest
@@ -31,7 +31,7 @@ def test_the_target_is_learned(kind):
 
     settings = {"num_envs": 16, "n_steps": 4, "learning_rate": 3e-3, "use_rms_prop": False, "max_policy_shift": 0.05}
     settings["engine"] = "torch"
-    initial = -3.0 if "gSDE" in kind else -1.0  # there h(s)² adds 64 terms to σ²
+    initial = -3.0 if "gSDE" in kind else -1.0  # with gSDE, h(s)² adds 64 terms to σ²
     agent = A2C(build, **settings, log_std_init=initial, **KINDS[kind]).learn(16_000)
     assert evaluate(agent, build, 20).mean > 0.9
     assert evaluate(agent, build, 200, deterministic=False).mean > 0.75

@@ -1,4 +1,4 @@
-"""A recurrent policy remembers what it was shown, within an episode and nothing from the one before."""
+"""A recurrent policy remembers what it was shown within an episode, and nothing from earlier episodes."""
 
 import numpy as np
 import pytest
@@ -64,7 +64,7 @@ def test_the_successor_is_seen_with_the_memory_of_the_state_before() -> None:
     rollout, _, _ = collect(agent.worlds, agent, agent.worlds.reset()[0], 3, 0)
     advantage, target = agent.estimate(rollout)
     _, v = policy_and_value(agent.policy, agent.value, agent.learner.inputs(rollout))
-    # λ = 1 and the episode ends with the rollout: the target is the discounted return, whatever V(s′) between
+    # λ = 1 and the episode ends with the rollout: the target is the discounted return, for any V(s′) in between
     expected = torch.stack([rollout.reward[2] * 0.5**k for k in (2, 1, 0)])
     torch.testing.assert_close(target, expected)
     torch.testing.assert_close(advantage, expected - v.detach())
@@ -75,7 +75,7 @@ def test_values_of_successors_are_those_of_the_next_row_where_it_shows_them() ->
     obs, _ = agent.worlds.reset()
     batch, _, _ = collect(agent.worlds, agent, obs, 12, 0)
     shown = batch.next_obs.clone()
-    shown[4, 1] += 1.0  # another than the next row shows
+    shown[4, 1] += 1.0  # different from the next row's
     batch = batch._replace(next_obs=shown)
     inputs = agent.learner.inputs(batch)
     _, v = policy_and_value(agent.policy, agent.value, inputs)

@@ -24,7 +24,7 @@ SMALL: dict[str, Any] = {"net_arch": (8,), "seed": 3}
 
 
 class Dropped(nn.Module):
-    """A layer with dropout, which records the mode and whether a gradient is taken in every pass."""
+    """A layer with dropout that records, in every pass, the mode and whether gradients are enabled."""
 
     features_dim = 16
 
@@ -39,7 +39,7 @@ class Dropped(nn.Module):
 
 
 class Normalized(Dropped):
-    """The same with batch normalization."""
+    """Like `Dropped`, with batch normalization."""
 
     def __init__(self, space: gym.spaces.Box) -> None:
         super().__init__(space)
@@ -50,7 +50,7 @@ class Normalized(Dropped):
 
 
 class Counting(nn.Module):
-    """Counts the passes in training mode."""
+    """Counts passes in training mode."""
 
     features_dim = 4
 
@@ -89,7 +89,7 @@ def test_acting_is_in_evaluation_mode(which: int) -> None:
     assert torch.equal(found[0], found[1])
     single = agent.act(obs[:1], deterministic=True).raw
     torch.testing.assert_close(single, found[0][:1], rtol=1e-5, atol=1e-6)
-    agent.policy.train()  # as a user may have left it
+    agent.policy.train()  # as left by a user
     assert torch.equal(agent.act(obs, deterministic=True).raw, found[0])
     agent.predict(obs[0], deterministic=True)
     evaluate(agent, "CartPole-v1", 2)
@@ -112,7 +112,7 @@ def test_gradients_are_taken_in_training_mode_and_nothing_else(which: int) -> No
 
 @pytest.mark.parametrize("which", range(4))
 def test_dropout_draws_from_the_agent(which: int, tmp_path: Path) -> None:
-    """Training depends on nothing but the seed, leaves the global generator alone, and resumes exactly."""
+    """Training depends only on the seed, does not use the global generator, and resumes exactly."""
     whole, parted = agents()[which], agents()[which]
     generator = torch.get_rng_state()
     whole.learn(128)

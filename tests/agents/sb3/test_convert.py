@@ -54,7 +54,7 @@ def test_the_same_actions_and_values(env_id: str) -> None:
     theirs = model.predict(obs, deterministic=True)[0]
     np.testing.assert_array_equal(agent.predict(obs, deterministic=True)[0], theirs)
     fused = from_sb3(model, engine="fused").predict(obs, deterministic=True)[0]
-    np.testing.assert_allclose(fused, theirs, rtol=0, atol=1e-6)  # it rounds its sums in another order
+    np.testing.assert_allclose(fused, theirs, rtol=0, atol=1e-6)  # which sums in another order
     torch.testing.assert_close(own_values(agent, obs), values(model, obs), rtol=1e-6, atol=1e-6)
     back = to_sb3(agent)
     np.testing.assert_array_equal(back.predict(obs, deterministic=True)[0], theirs)
@@ -156,7 +156,7 @@ def test_training_continues_in_either_library(env_id: str, tmp_path: Path) -> No
 
 
 def test_the_next_update_is_the_same(tmp_path: Path) -> None:
-    """Without the optimizer's state, the step would differ."""
+    """The step would differ if the optimizer's state were not converted."""
     model = sb3.A2C("MlpPolicy", "CartPole-v1", seed=0, device="cpu").learn(500)
     agent = to_sb3(from_sb3(model))
     for other in (model, agent):

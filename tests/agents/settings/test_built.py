@@ -1,4 +1,4 @@
-"""Settings of a built agent: those that may change do so on both engines; the others are read-only."""
+"""Settings of a built agent: some may change, on both engines; the others are read-only."""
 
 from dataclasses import dataclass
 from typing import Any

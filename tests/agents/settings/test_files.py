@@ -1,4 +1,4 @@
-"""Every type of setting, from YAML and from flags; and errors of one line that suggest."""
+"""Every type of setting, from YAML and from flags; and one-line errors with suggestions."""
 
 import dataclasses
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Keywords: the nearest setting, or what to write in place of an argument or attribute of Stable-Baselines3's A2C."""
+"""Unknown keywords: the nearest setting, or what to write instead of an argument of Stable-Baselines3's A2C."""
 
 import inspect
 
@@ -38,7 +38,7 @@ def test_of_a_wrapper() -> None:
 
 @pytest.mark.parametrize("cls", [A2C, PPO, StreamAC, Reinforce])
 def test_settings_are_keywords(cls: type[A2C]) -> None:
-    """Stable-Baselines3 takes the learning rate there; here it was taken for gamma, or the number of environments."""
+    """In Stable-Baselines3, the second argument is the learning rate; here it would be taken for another setting."""
     assert f"{cls.__name__}: write settings as keywords" in error(lambda: cls("CartPole-v1", 7e-4))  # type: ignore[misc]
 
 

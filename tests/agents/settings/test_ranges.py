@@ -1,4 +1,4 @@
-"""Every whole-number setting has a range, declared once and obeyed by flags, files and Python."""
+"""Every integer setting has a range, declared once and enforced for flags, files and Python."""
 
 from pathlib import Path
 from typing import Annotated, get_args, get_origin
@@ -22,7 +22,7 @@ TYPES = {
 
 
 def ranges(kind: object) -> list[tuple[object, Range | None]]:
-    """(type, range) of every whole number and list of them in a type; None if no range is declared."""
+    """(type, range) of every integer and list of integers in a type; None if no range is declared."""
     if get_origin(kind) is Annotated:
         inner, limits = get_args(kind)
         return [(inner, limits), *(ranges(get_args(inner)[0]) if get_args(inner) else [])]

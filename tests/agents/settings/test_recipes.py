@@ -1,4 +1,4 @@
-"""A recipe holds A2C's settings, and other agents' in sections."""
+"""A recipe contains A2C's settings, and those of other agents in sections."""
 
 from pathlib import Path
 

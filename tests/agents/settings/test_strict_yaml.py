@@ -1,4 +1,4 @@
-"""Hostile YAML, in files and in flags, is refused in one line and in no time."""
+"""Malicious YAML, in files and flags, is refused quickly and in one line."""
 
 from pathlib import Path
 
@@ -65,7 +65,7 @@ def test_flags_are_read_as_files_are(text: str, words: str) -> None:
 
 
 def test_python_values_are_bounded_too() -> None:
-    """A dict that holds itself would never end; one as deep as files may be is stored and read back."""
+    """A dict that contains itself would never end; one of the maximal depth for files is stored and read back."""
     endless: dict[str, object] = {}
     endless["again"] = endless
     with pytest.raises(ConfigError, match=f"env_kwargs must be nested at most {MAX_DEPTH} deep"):

@@ -1,4 +1,4 @@
-"""A command that trains, and dies with what it runs on: Ray's workers import this module."""
+"""A command that trains, and faults in what it runs on: Ray's workers import this module."""
 
 import os
 import signal
@@ -11,22 +11,22 @@ import rl.run.summary
 from agents.training import Hook, Training
 from rl.run.training import main
 
-MARKS = "PERIL"  # the environment variable with the folder of what has happened
-POISONED = 99  # the seed of a run that ends every worker it gets
+MARKS = "PERIL"  # environment variable with the folder of marker files
+POISONED = 99  # seed of a run that kills each of its workers
 
 
 def train(argv: list[str], hooks: Sequence[Hook] = ()) -> int:
-    rl.run.summary.learning_curve = no_figure  # in a worker's own process
+    rl.run.summary.learning_curve = no_figure  # inside a worker's process
     return main(argv, [*hooks, Poison(), Peril(Path(os.environ[MARKS]))])
 
 
 def no_figure(directory: Path, *of: object) -> Path:
-    """In place of the figure, which takes longer than a short run."""
+    """Replaces the figure, which takes longer than a short run."""
     return directory / "learning_curve.png"
 
 
 class Peril(Hook):
-    """In the middle of a run: asks for Ctrl-C, or kills one worker of the head node, or asks for the other's end."""
+    """In mid-run: requests Ctrl-C, or kills a worker of the head node, or requests the end of the other node."""
 
     step_interval = 240  # environment steps; between two checkpoints
 
@@ -51,7 +51,7 @@ class Peril(Hook):
 
 
 class Poison(Hook):
-    """Kills every worker of the poisoned run, before its first checkpoint."""
+    """Kills every worker of the poisoned run before its first checkpoint."""
 
     step_interval = 40
 

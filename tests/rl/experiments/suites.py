@@ -1,4 +1,4 @@
-"""What the tests of the suites share: runs and tables."""
+"""Runs and tables shared by the tests of the suites."""
 
 from pathlib import Path
 
@@ -17,7 +17,7 @@ def result(seed: int, mean: float, stochastic: float | None = None, steps: int =
 
 
 def played(mean: float, cut: int = 0) -> Evaluation:
-    """A trivial policy."""
+    """The evaluation of a trivial policy."""
     return Evaluation(np.full(100, mean), np.ones(100, np.int64), deterministic=False, cut=cut)
 
 

@@ -1,4 +1,4 @@
-"""The score that a recipe is held to, published or trained here, and whether reaching it says anything."""
+"""The bar for a recipe, published or trained here, and whether reaching it is informative."""
 
 from typing import cast
 
@@ -41,7 +41,7 @@ def test_mujoco_has_settings_of_rl_zoo_and_nothing_else_has() -> None:
 
 
 def test_ppo_is_held_to_ppo() -> None:
-    """Its bar is trained here where version 5 rewards otherwise than version 3, and nothing of A2C's is taken."""
+    """Its bar is trained here if the rewards of versions 5 and 3 differ; nothing of A2C's is used."""
     suite = zoo("ppo")
     assert suite.baseline is not None
     lines = {env: suite.baseline(env, []) for env in suite.envs}

@@ -1,4 +1,4 @@
-"""The benchmark measures what it says and writes it down; how fast anything is, no test says."""
+"""The benchmark measures and writes what it says; no test makes a claim about speed."""
 
 import subprocess
 import sys
@@ -94,7 +94,7 @@ def test_cores_page() -> None:
 
 @pytest.mark.slow
 def test_watching_is_timed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """With one log: W&B leaves a process behind that later tests would share."""
+    """With one log, since W&B leaves a process behind that later tests would share."""
     monkeypatch.setattr(watching, "logs", lambda: ["tensorboard"])
     monkeypatch.setenv("TRACKIO_DIR", "")  # restored afterwards
     runs = watching.measure(1, {"torch": watching.Length(800, 200)})
@@ -107,7 +107,7 @@ def test_watching_is_timed(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_clock_counts_no_second_twice() -> None:
     clock, inner, outer = watching.Clock(), Hook(), Hook()
-    ticks = iter((0, 1, 4, 10))  # the outer begins, the inner begins and ends, the outer ends
+    ticks = iter((0, 1, 4, 10))  # outer begins, inner begins and ends, outer ends
     inner.on_end = lambda training: None  # type: ignore[method-assign]
     clock.count(inner, watching.BEST)
     outer.on_begin = lambda training: inner.on_end(training)  # type: ignore[method-assign]

@@ -1,4 +1,4 @@
-"""The pieces of the experiment on single-step TD's failures: conditions, measurements, statistics, page."""
+"""Parts of the experiment on single-step TD's failures: conditions, measurements, statistics, page."""
 
 import json
 from pathlib import Path
@@ -74,7 +74,7 @@ def test_every_mix_of_the_recipes_parts() -> None:
 
 @pytest.mark.parametrize("scaled", ["policy", "critic"])
 def test_the_clip_may_scale_one_networks_gradient(scaled: Literal["policy", "critic"]) -> None:
-    """Its network is the one of A2C with the clip, the other that of A2C without; both update after update."""
+    """The clipped network equals that of A2C with the clip, the other one that of A2C without, after every update."""
     half = build(Condition("", {"max_grad_norm": 0.01}, scaled), 0)
     references = [A2C(ENV, seed=0, max_grad_norm=bound) for bound in (0.01, UNCLIPPED)]
     batch, obs, _ = collect(half.worlds, half, half.worlds.reset()[0], 1, 0)

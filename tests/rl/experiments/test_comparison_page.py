@@ -1,4 +1,4 @@
-"""The sentence that ranks lines says which intervals overlap, and where the means disagree."""
+"""The sentence that ranks lines says which intervals overlap and where the means disagree."""
 
 import pytest
 
@@ -24,7 +24,7 @@ def test_ranks(iqms: dict[str, Interval], text: str) -> None:
 
 
 def test_the_mean_disagrees() -> None:
-    """A quarter of failing runs leaves the interquartile mean as it is, not the mean."""
+    """If a quarter of the runs fails, the mean changes, but not the interquartile mean."""
     assert ranked({"a": LOW, "b": MIDDLE}, {"a": MIDDLE, "b": LOW}).endswith("overlaps. Highest mean: a.")
 
 

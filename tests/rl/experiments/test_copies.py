@@ -1,4 +1,4 @@
-"""Run directories that train elsewhere: copies, and what a worker does without the driver's disk."""
+"""Run directories trained on another machine: copies, and what a worker does without the driver's disk."""
 
 from pathlib import Path
 
@@ -48,7 +48,7 @@ def contents(directory: Path) -> dict[str, bytes]:
 
 
 def test_files_travel_and_the_run_comes_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The worker has neither the settings file nor the run that it starts from; both are gone when it trains."""
+    """The worker has neither the settings file nor the run to start from; both are deleted while it trains."""
     monkeypatch.chdir(tmp_path)
     config = tmp_path / "own.yaml"
     config.write_text(SETTINGS)

@@ -1,4 +1,4 @@
-"""The equivalence test decides as its rules say, on scores whose truth is known."""
+"""The equivalence test decides by its rules, on scores whose true distribution is known."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -19,7 +19,7 @@ def compared(
     env: str, shift: Mapping[str, float], seeds: range = A2C.seeds, labels: Sequence[str] = LABELS,
     name: str = "comparison",
 ) -> Compared:  # fmt: skip
-    """Bimodal normalized scores: two fifths fail. shift: of the labels named."""
+    """Bimodal normalized scores: two fifths fail. shift: added to the scores of these labels."""
     rng, worst, best = np.random.default_rng(len(env)), RANDOM[env], PUBLISHED[env].mean
     lines = []
     for label in labels:
@@ -63,7 +63,7 @@ def test_one_pair_that_differs_is_named() -> None:
 
 
 def test_one_unlucky_pair_of_eight_is_no_difference() -> None:
-    """P = 0.62 of fifty a side excludes ½ at 95 % by itself, as one pair in twenty does by luck."""
+    """With fifty runs per side, P = 0.62 alone excludes ½ at 95 %, as one pair in twenty does by chance."""
     even = [Pair(f"task {i}", "1 step", np.arange(50.0), np.arange(50.0)) for i in range(7)]
     unlucky = Pair("task 7", "1 step", np.arange(50.0) + 7, np.arange(50.0))
     p = estimate([unlucky]).p
@@ -79,7 +79,7 @@ def test_nothing_is_judged_by_other_runs(missing: str) -> None:
 
 
 def test_ppo_is_judged_by_its_own_runs(tmp_path: Path) -> None:
-    """From the comparison named `ppo`, at twenty seeds, normalized by rl-zoo's PPO."""
+    """Uses the comparison named `ppo`, with twenty seeds, normalized by rl-zoo's PPO."""
     labels = ("ours, PPO", "SB3, PPO")
     a2c = [compared(env, {}) for env in A2C.environments]
     ppo = [compared(env, {}, PPO.seeds, labels, "ppo") for env in PPO.environments]

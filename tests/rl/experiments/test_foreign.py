@@ -1,4 +1,4 @@
-"""The table of environments of other packages: what counts as trained, refused or failed, and what beats chance."""
+"""The table of other packages' environments: what counts as trained, refused or failed, and what beats chance."""
 
 import json
 import os
@@ -74,7 +74,7 @@ def test_what_a_command_left_running_is_ended(tmp_path: Path, monkeypatch: pytes
     with open(os.open(tmp_path / "held", os.O_RDONLY | os.O_NONBLOCK), "rb") as held:
         assert training._run(["leaves", str(tmp_path / "held")]) == (1, "error: gone\n")
         os.set_blocking(held.fileno(), True)
-        assert held.read() == b""  # at the end of the last process that has it open
+        assert held.read() == b""  # when the last process that has it open ends
 
 
 @pytest.mark.slow

@@ -1,4 +1,4 @@
-"""docs/from-sb3.md and docs/hooks.md name everything of Stable-Baselines3's A2C; its scripts run on both sides."""
+"""docs/from-sb3.md and docs/hooks.md cover all of Stable-Baselines3's A2C; the scripts run in both versions."""
 
 import inspect
 import math

@@ -1,4 +1,4 @@
-"""What the games of rl.gan show, as the command tells it: where Algorithm 1 ends, and what goes wrong."""
+"""What the games of rl.gan show: where Algorithm 1 converges, and what can go wrong."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -16,7 +16,7 @@ from tests.conftest import Command
 
 @pytest.mark.slow
 def test_it_ends_at_minus_log_4_and_its_discriminator_is_the_optimal_one() -> None:
-    """The largest of all recorded moments."""
+    """Checks the largest deviation over all recorded moments."""
     trace = play(WELL_BALANCED, [0])
     assert (trace.mean[0] == 4).all()
     assert (np.abs(trace.mean[-1]) < 0.15).all()
@@ -24,7 +24,7 @@ def test_it_ends_at_minus_log_4_and_its_discriminator_is_the_optimal_one() -> No
     errors = trace.errors_between(1, 3)
     assert len(errors) > 30
     assert errors.max() <= 0.05
-    late = trace.iteration > 100  # D begins at ½
+    late = trace.iteration > 100  # D starts at ½
     assert (trace.optimum - trace.value >= -1e-6).all()
     assert (trace.optimum - trace.value)[late].max() < 2e-3
 
@@ -44,7 +44,7 @@ def test_without_a_discriminator_nothing_says_where_to_go() -> None:
         play(Setting(discriminator_lr=0, knows_start=knows, iterations=300), [0]) for knows in (False, True)
     )
     assert (constant.mean == 4).all()
-    assert frozen.mean[-1, 0] < -0.5  # past the data, and on
+    assert frozen.mean[-1, 0] < -0.5  # beyond the data, and still moving
     likelihood = play_likelihood(Setting(iterations=300), [0])
     assert abs(likelihood[-1, 0]) < 0.2
 

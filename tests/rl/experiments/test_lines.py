@@ -1,4 +1,4 @@
-"""Run directories as lines; `rl.plot`, the function of that name."""
+"""Run directories as lines, and the function `rl.plot`."""
 
 from pathlib import Path
 
@@ -46,7 +46,7 @@ def test_plot_returns_a_figure(tmp_path: Path) -> None:
     assert "1 line" not in figure.get_suptitle()
     assert figure.get_suptitle().startswith("A-v0: 2 runs")
     sizes = {label.get_size() for axes in figure.axes for label in axes.get_xticklabels()}
-    assert sizes == {8.0}  # as in print, though they are drawn later
+    assert sizes == {8.0}  # as in print, although drawn later
 
 
 @pytest.mark.parametrize("begun", ["", "step,roll", "step,rollout/ep_rew_mean\n", None])

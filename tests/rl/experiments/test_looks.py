@@ -1,4 +1,4 @@
-"""The record of which recipe was evaluated on which seeds, and that the committed one is obeyed."""
+"""The record of which recipe was evaluated on which seeds; the committed record is respected."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -69,7 +69,7 @@ def test_a_recipe_that_changed_after_a_look_needs_new_seeds(suite: Suite) -> Non
 
 
 def test_the_record_holds_the_looks_at_the_first_seeds() -> None:
-    """Recipes changed after these looks, so the scores on those seeds no longer count."""
+    """Recipes changed after these looks, so scores on those seeds no longer count."""
     looks = read_looks(RESULTS / "zoo/looks.json")
     counts = {env: len(looks_at(looks, env, range(5))) for env in ZOO.envs}
     assert {env: count for env, count in counts.items() if count > 1} == {

@@ -1,4 +1,4 @@
-"""Pages, their numbers and figures have the names that were given, whatever dots are in them."""
+"""Files of pages, numbers and figures have the given names, even if these contain dots."""
 
 import os
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Many runs side by side: what one of them does to the others."""
+"""Runs in parallel: how one run affects the others."""
 
 import os
 import signal
@@ -74,7 +74,7 @@ def test_a_run_older_than_a_setting_was_trained_with_its_default(tmp_path: Path)
     line = prepare("line", "a2c", "envs.probes:TimeLimit-v0", (A2C, RunSettings), None, own, "400")
     assert finished("envs.probes:TimeLimit-v0", line, 0, tmp_path) is not None
     assert train(["--resume", str(file.parent), "--total-timesteps", "800"]) == 0
-    del settings["n_steps"]  # which was not the default
+    del settings["n_steps"]  # whose value was not the default
     write_yaml(file, settings)
     assert finished("envs.probes:TimeLimit-v0", line, 0, tmp_path) is None
 
@@ -131,7 +131,7 @@ if "--multiprocessing-fork" in sys.orig_argv or "forkserver" in " ".join(sys.ori
 )
 @pytest.mark.skipif(os.name != "posix", reason="needs process groups")
 def test_ctrl_c_while_a_worker_imports(argv: list[str], start: Start, tmp_path: Path) -> None:
-    """One line, not the traceback of every process."""
+    """One line instead of a traceback from every process."""
     (tmp_path / "sitecustomize.py").write_text(SITE)
     mark = tmp_path / "interrupted"
     module, *flags = argv

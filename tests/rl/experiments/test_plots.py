@@ -1,4 +1,4 @@
-"""Figures of many lines: one color each, nothing cut, targets and budgets as they are."""
+"""Figures of many lines: one color each, nothing truncated, correct targets and budgets."""
 
 import json
 from pathlib import Path
@@ -17,7 +17,7 @@ Lines = dict[str, list[Result]]
 
 
 def lines_of(folder: Path, number: int, runs: int, **settings: object) -> Lines:
-    """Runs of 1,000 (1 + i) steps for line i, whose label is long."""
+    """Line i has a long label and runs of 1,000 (1 + i) steps."""
     return {
         f"a line whose settings are long {i}": [
             run_of(folder / f"{i}-{k}", 1_000 * (1 + i), settings) for k in range(runs)
@@ -87,7 +87,7 @@ def test_targets_are_drawn(tmp_path: Path, panel: plots.Panel, setting: str, tar
 
 
 def test_log_axes_end_near_the_curves(tmp_path: Path) -> None:
-    """One run of three without any shift draws the band to 0, not the axis."""
+    """If one run of three has no shift, the band reaches 0, but the axis does not."""
     axes, lines = Figure().subplots(), lines_of(tmp_path, 1, runs=3)
     (runs,) = ([run.metrics() for run in each] for each in lines.values())
     runs[0][plots._SHIFT.metric][:] = 1e-12

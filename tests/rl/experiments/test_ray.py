@@ -1,4 +1,4 @@
-"""Runs on a Ray cluster of two raylets on this machine."""
+"""Runs on a Ray cluster with two raylets on this machine."""
 
 import os
 import signal
@@ -34,7 +34,7 @@ SEEDS = range(13)
 
 class Raylets(NamedTuple):
     cluster: Cluster
-    marks: Path  # of `peril`
+    marks: Path  # written by `peril`
 
 
 @pytest.fixture(scope="module")
@@ -127,7 +127,7 @@ def test_the_driver_says_why_it_cannot_keep_a_run(tmp_path: Path) -> None:
 
 
 def test_two_new_runs_of_one_name_are_two_runs(tmp_path: Path) -> None:
-    """Workers count the seconds of their own clocks, and each sees its own run only."""
+    """Workers name runs by their own clocks, and each sees only its own run."""
     copies = [Copy(job(tmp_path)) for _ in range(2)]
     for i, copy in enumerate(copies):
         copy.take("CartPole-v1/a2c/0-1", ({"config.yaml": (0, b"%d" % i)}, ["config.yaml"]))

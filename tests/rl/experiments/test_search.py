@@ -131,10 +131,10 @@ def test_a_search_goes_on(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="another process is training in"):
         Search(tmp_path, SPACE, {"env": "x"})
     first.close()
-    (tmp_path / "study.log.lock").symlink_to(tmp_path / "study.log")  # as a process leaves it that was killed
+    (tmp_path / "study.log.lock").symlink_to(tmp_path / "study.log")  # left by a killed process
 
     again = Search(tmp_path, SPACE, {"env": "x"})
-    again.queue({"gamma": 0.95, "n_steps": "4"})  # not twice
+    again.queue({"gamma": 0.95, "n_steps": "4"})  # not queued twice
     again.retry_interrupted()
     taken_up = again.ask()
     assert (taken_up.settings, taken_up.folder) == (drawn.settings, drawn.folder)
@@ -154,7 +154,7 @@ def test_a_search_goes_on(tmp_path: Path) -> None:
     ):
         with pytest.raises(ConfigError, match=words):
             Search(tmp_path, space, about)
-    newer = {"env": "x", "limit": None}  # a setting that there was not when the search began
+    newer = {"env": "x", "limit": None}  # a setting added after the search began
     with pytest.raises(ConfigError, match="its limit is not there, now null"):
         Search(tmp_path, SPACE, newer)
     with pytest.raises(ConfigError, match="its limit is null, now 3"):

@@ -1,4 +1,4 @@
-"""SLURM jobs, by submitit's local executor."""
+"""SLURM jobs, with submitit's local executor."""
 
 import os
 import signal
@@ -25,7 +25,7 @@ LINE = prepare("line", "a2c", "CartPole-v1", (A2C, RunSettings), recipe_file("Ca
 
 
 class Preempted(Checkpoints):
-    """Checkpoints of a run to which SLURM sends its signal once, between two of them."""
+    """Checkpoints of a run that receives SLURM's signal once, between two checkpoints."""
 
     def on_update(self, training: Training, status: Status) -> None:
         mark = self.directory.parent / "preempted"
@@ -35,7 +35,7 @@ class Preempted(Checkpoints):
 
 
 def train_preempted(argv: list[str]) -> int:
-    rl.run.parts.Checkpoints = Preempted  # type: ignore[misc]  # in the job's own process
+    rl.run.parts.Checkpoints = Preempted  # type: ignore[misc]  # inside the job's process
     return main(argv)
 
 

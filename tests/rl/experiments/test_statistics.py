@@ -1,4 +1,4 @@
-"""Statistics over runs, beside SciPy and cases worked by hand."""
+"""Statistics over runs, compared with SciPy and with cases worked by hand."""
 
 import numpy as np
 import pytest
@@ -40,8 +40,9 @@ SAMPLES = [*(draw(n) for draw in (_normal, _skewed, _bimodal) for n in (20, 35, 
 
 @pytest.mark.parametrize("sample", SAMPLES, ids=range(len(SAMPLES)))
 def test_ends_match_those_of_scipy_bca(sample: np.ndarray) -> None:
-    """Within 15 % of the width of SciPy's interval. BCa corrects bias and skewness, ours the width, which at 20 runs is
-    t / z √(n / (n − 1)) = 1.10 times that of a percentile interval: 5 % of the width at either end."""
+    """Within 15 % of the width of SciPy's interval. BCa corrects bias and skewness; our interval corrects the width,
+    which at 20 runs is t / z √(n / (n − 1)) = 1.10 times that of a percentile interval: 5 % of the width at either
+    end."""
     expected = stats.bootstrap((sample,), np.mean, method="BCa", n_resamples=10_000, rng=0).confidence_interval
     width = expected.high - expected.low
     value, low, high = mean_interval(sample)
@@ -56,7 +57,7 @@ def test_ends_match_those_of_scipy_bca(sample: np.ndarray) -> None:
     ids=["mean", "iqm"],
 )
 def test_expanded_interval_is_scipys_percentile_interval_at_a_higher_level(ours: object, theirs: object) -> None:
-    """Quantiles Φ(∓ √(n / (n − 1)) t) in place of 2.5 and 97.5 %."""
+    """Quantiles Φ(∓ √(n / (n − 1)) t) instead of 2.5 and 97.5 %."""
     tail = stats.norm.cdf(-np.sqrt(20 / 19) * stats.t.ppf(0.975, 19))
     expected = _percentile((RUNS,), theirs, 1 - 2 * tail)
     value, low, high = bootstrap([RUNS], ours)  # type: ignore[arg-type]
@@ -71,9 +72,9 @@ def _percentile(samples: tuple[np.ndarray, ...], statistic: object, level: float
 
 
 def test_stratified_bootstrap_resamples_within_tasks() -> None:
-    """Tasks at 0 and at 1,000 whose runs agree: pooled resampling would scatter, stratified resampling cannot.
+    """Tasks at 0 and at 1,000, each with equal runs: pooled resampling would scatter, stratified resampling cannot.
 
-    The level of two tasks is that of Welch's t, and w is between those of 8 and of 20 runs.
+    With two tasks, the level is that of Welch's t, and w lies between those of 8 and of 20 runs.
     """
     assert bootstrap([[0.0] * 5, [1000.0] * 3]) == Interval(500.0, 500.0, 500.0)
     other = RUNS[:8] + 500
@@ -134,7 +135,7 @@ def test_probability_of_improvement_of_scores_that_are_not_finite() -> None:
 
 
 def test_interval_of_the_probability_does_not_collapse() -> None:
-    """All 20 runs win: Wilson's interval of 20 trials of 20, at t with 19 degrees of freedom."""
+    """All 20 runs win: Wilson's interval for 20 of 20 trials, with t at 19 degrees of freedom."""
     t2 = stats.t.ppf(0.975, 19) ** 2
     above = probability_of_improvement([RUNS + 500], [RUNS])
     assert above == pytest.approx((1.0, 20 / (20 + t2), 1.0), rel=1e-4)
@@ -145,7 +146,7 @@ def test_interval_of_the_probability_does_not_collapse() -> None:
 
 
 def test_interval_of_the_probability_is_near_brunner_munzel_in_the_middle() -> None:
-    """At P near ½, where its normal approximation is good; and four alike tasks halve the width."""
+    """For P near ½, where its normal approximation is good; four equal tasks halve the width."""
     x, y = _normal(50), _skewed(50)
     wins = (x[:, None] > y) * 1.0
     p, low, high = probability_of_improvement([x], [y])
@@ -160,7 +161,7 @@ def test_performance_profile() -> None:
     tasks = [[0.0, 0.5, 1.0, 2.0], [3.0, 3.0]]
     value, low, high = performance_profile(tasks, [-1.0, 0.5, 2.5, 3.0])
     assert value.tolist() == [1.0, 0.75, 0.5, 0.0]
-    wilson = stats.binomtest(2, 4).proportion_ci(method="wilson")  # of the first task; the other wins 2 of 2
+    wilson = stats.binomtest(2, 4).proportion_ci(method="wilson")  # for the first task; in the other, 2 of 2 win
     other = stats.binomtest(2, 2).proportion_ci(method="wilson")
     below = np.hypot(0.5 - wilson.low, 1 - other.low) / 2
     assert (low[1], high[1]) == pytest.approx((0.75 - below, 0.75 + (wilson.high - 0.5) / 2))
@@ -175,9 +176,9 @@ def test_normalized() -> None:
 
 def test_area_under_curve() -> None:
     assert area_under_curve([0, 1, 3], [0, 2, 2], 3) == pytest.approx((1 + 4) / 3)
-    assert area_under_curve([0, 1, 3], [np.nan, 2, 4], 3) == 3.0  # from where it is known
-    assert area_under_curve([0, 2], [0, 2], 4) == pytest.approx((2 + 4) / 4)  # holds its last height
-    assert area_under_curve([0, 2, 9], [0, 2, 50], 2) == 1.0  # nothing beyond
+    assert area_under_curve([0, 1, 3], [np.nan, 2, 4], 3) == 3.0  # from the first known point
+    assert area_under_curve([0, 2], [0, 2], 4) == pytest.approx((2 + 4) / 4)  # keeps its last height
+    assert area_under_curve([0, 2, 9], [0, 2, 50], 2) == 1.0  # ignores the rest
     assert area_under_curve([5], [7], 5) == 7.0
     assert np.isnan(area_under_curve([1, 2], [np.nan, np.nan], 3))
 

@@ -1,4 +1,4 @@
-"""The figure of a suite. `test_zoo.py` and `test_unseen.py` draw whole ones."""
+"""The figure of a suite. `test_zoo.py` and `test_unseen.py` draw complete figures."""
 
 import pytest
 from matplotlib.figure import Figure

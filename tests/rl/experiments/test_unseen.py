@@ -1,4 +1,4 @@
-"""`python -m rl.compare --suite unseen`: environments without a recipe, held to random actions and a margin."""
+"""`python -m rl.compare --suite unseen`: environments without a recipe, against random actions plus a margin."""
 
 import json
 from pathlib import Path
@@ -24,7 +24,7 @@ RECIPE, PLAY_RANDOMLY = recipe_file, suites.evaluate_uniform
 
 @pytest.fixture
 def three(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A suite of three environments, one without its package."""
+    """A suite of three environments, one of which lacks its package."""
 
     def play_randomly(env_id: str, *episodes: int, **more: object) -> object:
         if env_id == MINIGRID:

@@ -1,4 +1,4 @@
-"""`python -m rl.compare --suite zoo`: every recipe, held to Stable-Baselines3 with the settings of rl-zoo."""
+"""`python -m rl.compare --suite zoo`: every recipe against Stable-Baselines3 with the settings of rl-zoo."""
 
 import json
 from collections.abc import Iterator
@@ -38,7 +38,7 @@ def entry(env: str, *means: float, random: float = 0.0, missing: str = "", **mor
 
 @pytest.fixture
 def four(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A suite of four environments, one without a recipe, one without its package."""
+    """A suite of four environments; one lacks a recipe, one its package."""
 
     def play_randomly(env_id: str, *episodes: int, **more: object) -> object:
         if env_id == "Acrobot-v1":

@@ -1,4 +1,4 @@
-"""The files of a run directory: no links out of it, and rows that cannot be written are noticed."""
+"""Files of a run directory: links to the outside are refused, and failed writes are noticed."""
 
 import errno
 import io
@@ -23,7 +23,7 @@ SHORT = ["--total-timesteps", "2000", "--set", "eval_episodes=2", "--engine", "t
 
 @pytest.mark.parametrize("name", [".lock", "metrics.csv", "learning_curve.png", "checkpoints"])
 def test_resume_refuses_a_link_out_of_the_run(name: str, command: Command, tmp_path: Path) -> None:
-    """Exit status 2, one line; the link's target and the run stay as they are."""
+    """Exit status 2 and one line; the link's target and the run do not change."""
     assert command(rl.train, "CartPole-v1", *SHORT, "--out", tmp_path / "runs")[0] == 0
     run, target = run_of(tmp_path / "runs"), tmp_path / "theirs"
     (run / name).rename(target)

@@ -22,7 +22,7 @@ SHORT = ["--total-timesteps", "160", "--eval-episodes", "1"]
 
 
 def said(command: Command, *argv: str) -> str:
-    """The help text, in lines as long as they are."""
+    """The help text, without line breaks."""
     status, out, err = command(rl.train, *argv)
     assert (status, err) == (0, "")
     return out

@@ -11,7 +11,7 @@ NAME = re.compile(r"(train|rollout|validation|gail|time)/[a-z_]+")
 
 
 def recorded() -> set[str]:
-    """The text in agents/ and rl/run/ that is the name of a metric."""
+    """The strings in agents/ and rl/run/ that are names of metrics."""
     files = [*(ROOT / "agents").rglob("*.py"), *(ROOT / "rl" / "run").glob("*.py")]
     trees = [ast.parse(file.read_text(encoding="utf-8")) for file in files if file.name != "glossary.py"]
     text = [node.value for tree in trees for node in ast.walk(tree) if isinstance(node, ast.Constant)]

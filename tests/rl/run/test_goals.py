@@ -1,4 +1,4 @@
-"""Evaluations during a run, what stops it, and that neither is doubled or lost where a run is interrupted."""
+"""Evaluations during a run and stopping conditions; an interrupted run neither repeats nor loses any."""
 
 import itertools
 import json
@@ -41,7 +41,7 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Figures, which take most of the time of a short run, are empty files."""
+    """Replaces figures, which take most of a short run's time, by empty files."""
 
     def empty(directory: Path, *_: object) -> Path:
         path = directory / "learning_curve.png"
@@ -83,7 +83,7 @@ MOMENTS: dict[str, tuple[object, str]] = {
 
 
 def at_call(count: int, moment: str, act: Callable[[], None], patch: pytest.MonkeyPatch) -> None:
-    """Acts after the call of this number, of the function at this moment."""
+    """Acts after the `count`-th call of the function named `moment`."""
     owner, name = MOMENTS[moment]
     real, calls = getattr(owner, name), itertools.count(1)
 
@@ -116,9 +116,9 @@ def test_ctrl_c_around_an_evaluation_loses_and_doubles_nothing(
 def test_a_kill_around_an_evaluation_loses_and_doubles_nothing(
     pause: float, undisturbed: Path, command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A kill leaves the files as they are at a moment: a copy of the run is resumed in its place.
+    """A kill leaves the files as they are at that moment: a copy of the run is resumed in its place.
 
-    pause: the best is written at once, or waits for the next checkpoint.
+    pause: the best checkpoint is written at once, or waits for the next one.
     """
     monkeypatch.setattr(agents.checkpoints, "PAUSE", pause)
     with monkeypatch.context() as patch:
@@ -149,7 +149,7 @@ def test_a_goal_stops_a_run_which_another_goal_lets_go_on(command: Command, tmp_
     assert (status, err.count("\n")) == (2, 1)
     assert "was stopped by stop_at: an evaluation of" in err
     assert err.endswith("change --stop-at to go on\n")
-    (run / "summary.json").unlink()  # as if killed before it was written
+    (run / "summary.json").unlink()  # as if killed before writing it
     status, out, _ = command(rl.train, "--resume", run)
     assert (status, A2C.load(run).loop.step) == (0, 100), "it is completed, not trained on"
     assert out.splitlines()[-1].startswith("stopped by    stop_at")

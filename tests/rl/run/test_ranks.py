@@ -1,4 +1,4 @@
-"""`rl.train` in several processes, as torchrun starts them: one run directory, that of one process."""
+"""`rl.train` in several processes, started as by torchrun: the run directory equals that of one process."""
 
 import os
 from pathlib import Path
@@ -24,7 +24,7 @@ ARGV = [
 
 @pytest.fixture(scope="module")
 def alone(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The run directory of one process."""
+    """The run directory of a single process."""
     out = tmp_path_factory.mktemp("alone")
     assert main([*ARGV, "--out", str(out)]) == 0
     return next(out.glob("*/*/*"))

@@ -1,4 +1,4 @@
-"""What is kept when training fails, also where the failure is of the run directory itself."""
+"""What is saved when training fails, even if the run directory itself causes the failure."""
 
 import math
 import os
@@ -35,7 +35,7 @@ def test_checkpoints_are_ordered_by_step_beyond_twelve_digits(command: Command, 
 
 
 def test_a_failure_whose_words_are_not_text(command: Command, tmp_path: Path) -> None:
-    """A lone surrogate, as in the name of a file: the checkpoint, the report and the line stand nevertheless."""
+    """A lone surrogate, as in a file name: checkpoint, report and message are written nevertheless."""
     status, _, err = command(rl.train, "tests.broken:Surrogate-v0", *SHORT, "--out", tmp_path)
     assert (status, err.count("\n")) == (1, 1)
     run = run_of(tmp_path)
@@ -61,7 +61,7 @@ def test_the_checkpoint_comes_before_the_report(
 
 @pytest.mark.parametrize("lost", ["metrics.csv", "."])
 def test_files_deleted_in_mid_run(lost: str, command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The next checkpoint notices: one line, and the checkpoint lies beside the run, whose folder stays away."""
+    """The next checkpoint notices it: one line; the checkpoint is beside the run, whose folder is not made again."""
 
     def delete(bar: ProgressBar, training: Training, status: Status) -> None:
         if status.step == 600:
@@ -69,7 +69,7 @@ def test_files_deleted_in_mid_run(lost: str, command: Command, tmp_path: Path, m
             shutil.rmtree(run) if lost == "." else (run / lost).unlink()
 
     monkeypatch.setattr(ProgressBar, "on_update", delete)
-    monkeypatch.setattr(files, "_LAG", math.inf)  # rows before it would notice, too
+    monkeypatch.setattr(files, "_LAG", math.inf)  # otherwise earlier rows would notice it
     argv = ["CartPole-v1", *SHORT, "--set", "checkpoint_interval=1000", "--out", tmp_path]
     status, _, err = command(rl.train, *argv)
     assert (status, err.count("\n")) == (1, 1)
@@ -106,7 +106,7 @@ def test_a_run_killed_while_its_figure_is_drawn_is_completed(
 def test_ctrl_c_in_an_import_of_the_figure_is_no_failure(
     command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Python 3.11 raises RuntimeError from it where a class is made."""
+    """Python 3.11 turns it into RuntimeError during class creation."""
 
     def importing(*_: object) -> Path:
         raise RuntimeError("Error calling __set_name__") from KeyboardInterrupt()

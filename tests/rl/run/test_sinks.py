@@ -1,4 +1,4 @@
-"""Sinks and films: what a run sends elsewhere, which changes nothing in training."""
+"""Sinks and films: what a run sends elsewhere; training is not affected."""
 
 import io
 import re
@@ -81,7 +81,7 @@ def test_tensorboard_reads_back_what_was_logged(tmp_path: Path) -> None:
 
 
 def test_a_resumed_run_doubles_nothing(tmp_path: Path) -> None:
-    """A kill at step 400, after a checkpoint at 200."""
+    """Killed at step 400, after a checkpoint at 200."""
     agent, sinks = new_agent(), Sinks(["tensorboard"], described(tmp_path))
     agent.learn(200, hooks=[sinks], log_interval=10)
     file = agent.save(tmp_path / "agent")
@@ -144,7 +144,7 @@ def test_a_sink_that_fails_is_left_out(
 
 
 class Fatal(Hook):
-    """Ends the process of the sinks, once they have the first row."""
+    """Kills the sinks' process once the sinks have the first row."""
 
     def __init__(self, sinks: Sinks) -> None:
         self.sinks = sinks
@@ -188,7 +188,7 @@ def test_a_process_of_sinks_that_cannot_start_ends_nothing(
 
 
 def test_training_is_the_same_with_sinks_and_films(command: Command, tmp_path: Path) -> None:
-    """A run with all of it, and one without."""
+    """Compares a run with sinks and films to one without."""
     watching = ["--log", "tensorboard", "--record-interval", "200"]
     steps = ("--total-timesteps", "400")
     for name, extra in (("with", watching), ("without", [])):

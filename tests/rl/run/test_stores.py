@@ -1,6 +1,6 @@
-"""Every sink's own store, after two real kills and two resumed runs: nothing is lost, nothing is doubled.
+"""Every sink's own store after two real kills and resumes: nothing is lost, nothing is duplicated.
 
-In `make test-long` alone, which installs W&B, MLflow and trackio: a hundred packages.
+Only in `make test-long`, which installs W&B, MLflow and trackio: a hundred packages.
 """
 
 import os
@@ -81,7 +81,7 @@ def test_tensorboard(run: Path) -> None:
     check(run, *([event.step for event in read.Scalars(tag)] for tag in TAGS))
 
 
-@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of what MLflow imports
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # from MLflow's imports
 def test_mlflow(run: Path) -> None:
     from mlflow import MlflowClient
 

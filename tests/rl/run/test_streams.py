@@ -1,4 +1,4 @@
-"""A command's output never decides its fate: streams of any encoding, closed streams, a reader that has gone."""
+"""A command never fails because of its output: any encoding, closed streams, a reader that has ended."""
 
 import os
 import subprocess
@@ -15,7 +15,7 @@ TRAIN = [sys.executable, "-m", "rl.train", "CartPole-v1", "--total-timesteps", "
 
 
 def shell(text: str, tmp_path: Path, **environment: str) -> subprocess.CompletedProcess[bytes]:
-    """Runs the command with this redirection by a shell."""
+    """Runs the command with this redirection in a shell."""
     argv = ["bash", "-c", f'"$@" {text}', "bash", *TRAIN, str(tmp_path)]
     return subprocess.run(argv, cwd=ROOT, env={**os.environ, **environment}, capture_output=True, check=False)
 
@@ -32,7 +32,7 @@ def test_an_encoding_without_arrows(encoding: str, tmp_path: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("redirection", [">&-", "<&- >&- 2>&-", ">/dev/full 2>/dev/full", "| true"])
 def test_streams_that_take_nothing(redirection: str, tmp_path: Path) -> None:
-    """The run is complete, its files hold rows and no words."""
+    """The run is complete; its files contain rows and no output."""
     done = shell(f"{redirection}; exit ${{PIPESTATUS[0]}}", tmp_path)
     assert (done.returncode, done.stderr) == (0, b"")
     run = run_of(tmp_path)

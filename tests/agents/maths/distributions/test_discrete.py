@@ -1,4 +1,4 @@
-"""Categorical, MultiCategorical and Bernoulli: frequencies, densities, divergences, and what they refuse."""
+"""Categorical, MultiCategorical and Bernoulli: frequencies, densities, divergences, and rejected input."""
 
 import math
 from collections.abc import Callable
@@ -29,7 +29,7 @@ def multi(logits: Tensor) -> MultiCategorical:
     return MultiCategorical(logits, SIZES)
 
 
-KINDS = pytest.mark.parametrize("kind", [Categorical, multi, Bernoulli])  # each by 9 logits
+KINDS = pytest.mark.parametrize("kind", [Categorical, multi, Bernoulli])  # each from 9 logits
 Kind = Callable[[Tensor], Discrete]
 LOSSES: tuple[Callable[[Discrete, Discrete], Tensor], ...] = (
     lambda pi, _: pi.log_prob(pi.sample(seeded())),
@@ -41,7 +41,7 @@ LOSSES: tuple[Callable[[Discrete, Discrete], Tensor], ...] = (
 
 
 def outcomes(pi: Discrete) -> Tensor:
-    """Every action there is, int64[outcomes] or int64[outcomes, K]."""
+    """All possible actions, int64[outcomes] or int64[outcomes, K]."""
     if isinstance(pi, Categorical):
         return torch.arange(pi.logits.shape[-1])
     sizes = pi.sizes if isinstance(pi, MultiCategorical) else (2,) * pi.logits.shape[-1]
@@ -49,7 +49,7 @@ def outcomes(pi: Discrete) -> Tensor:
 
 
 def joint(kind: Kind, logits: Tensor) -> Tensor:
-    """The log-probability of every action, float[outcomes], of one row of logits."""
+    """Log-probabilities of all actions, float[outcomes], for one row of logits."""
     actions = outcomes(kind(logits))
     return kind(logits.expand(len(actions), -1)).log_prob(actions)
 
@@ -66,7 +66,7 @@ def joint(kind: Kind, logits: Tensor) -> Tensor:
     ],
 )
 def test_frequencies(kind: Kind, logits: list[float], dtype: torch.dtype) -> None:
-    """Every joint outcome within 4.5 standard deviations: the factors are right, and independent."""
+    """Every joint outcome within 4.5 standard deviations: factors are correct and independent."""
     x = torch.tensor(logits, dtype=dtype)
     action, every = kind(x.expand(DRAWS, -1)).sample(seeded()), outcomes(kind(x))
     assert (action.dtype, action.shape) == (torch.int64, (DRAWS, *every.shape[1:]))
@@ -94,7 +94,7 @@ def test_illegal_actions_are_never_drawn() -> None:
     assert legal.gather(-1, pi.mode().unsqueeze(-1)).all()
 
 
-@pytest.mark.parametrize("u", [0.0, 1 - 2**-24])  # the least and the greatest that torch.rand gives
+@pytest.mark.parametrize("u", [0.0, 1 - 2**-24])  # smallest and largest value of torch.rand
 def test_illegal_actions_are_not_drawn_by_rounding(u: float, monkeypatch: pytest.MonkeyPatch) -> None:
     legal = torch.ones(1000, dtype=torch.bool).index_fill(0, torch.tensor([0, 999]), False)
     pi = Categorical.masked(normal(500, 1000).float(), legal)
@@ -154,7 +154,7 @@ def test_matches_torch(kind: Kind) -> None:
 
 @KINDS
 def test_against_enumeration(kind: Kind) -> None:
-    """Σ p = 1, H, KL and JS over every outcome, one by one."""
+    """Σ p = 1, H, KL and JS by enumeration of all outcomes."""
     for a, b in 2 * normal(5, 2, 9):
         log_p, log_q = joint(kind, a), joint(kind, b)
         p, q, log_m = log_p.exp(), log_q.exp(), torch.logaddexp(log_p, log_q) - math.log(2)
@@ -179,7 +179,7 @@ def test_extreme_logits(kind: Kind) -> None:
 
 @pytest.mark.parametrize("offset", [1.0, 10.0, 100.0])
 def test_js_of_a_product_is_as_accurate_as_that_of_one_factor(offset: float) -> None:
-    """Neighbors, as after an update: to 1e-6, as Categorical and the KL divergence of products."""
+    """For neighbors, as after an update: to 1e-6, like Categorical and the KL divergence of products."""
     a = (normal(1000, 6) + offset).float()
     b = a + 1e-3 * normal(1000, 6, seed=1).float()
     single = MultiCategorical(a, (2, 4)).js(MultiCategorical(b, (2, 4)))
@@ -265,7 +265,7 @@ def test_relative_score_is_that_of_autograd(kind: Kind) -> None:
 
 
 def test_relative_score_where_an_action_is_nearly_certain() -> None:
-    """It falls like 1 − p_a, where ln p_a can rise by no more, and is 0 where nothing can change."""
+    """It falls like 1 − p_a, where ln p_a cannot rise further, and is 0 where nothing can change."""
     logits = torch.tensor([[30.0, 0.0], [300.0, 0.0], [0.0, -INF]])
     found = Categorical(logits).relative_score(torch.zeros(3, dtype=torch.int64))
     torch.testing.assert_close(found, torch.tensor([math.exp(-30.0), 0.0, 0.0]))

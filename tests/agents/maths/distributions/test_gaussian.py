@@ -1,4 +1,4 @@
-"""DiagonalGaussian and TanhGaussian: moments, densities against torch.distributions and integrals, and extremes."""
+"""DiagonalGaussian and TanhGaussian: moments, densities against torch.distributions and integrals, extreme values."""
 
 import math
 from collections.abc import Callable
@@ -56,7 +56,7 @@ def test_moments() -> None:
 
 
 def test_squashed_quantiles() -> None:
-    """P(a ≤ tanh(μ + zσ)) = Φ(z), whatever the squashing does to mean and variance."""
+    """P(a ≤ tanh(μ + zσ)) = Φ(z), for any effect of squashing on mean and variance."""
     mean, log_std = torch.tensor([[0.8, -2.0]]), torch.tensor([[0.5, -1.0]], requires_grad=True)
     a = TanhGaussian(mean.expand(DRAWS, -1), log_std.expand(DRAWS, -1)).sample(seeded())
     assert not a.requires_grad
@@ -95,7 +95,7 @@ def test_tanh_gaussian_matches_torch() -> None:
     action = pi.sample(seeded())
     torch.testing.assert_close(pi.log_prob(action), torch_tanh_gaussian(mean, log_std).log_prob(action))
     inner = (torch_gaussian(mean, log_std), torch_gaussian(other_mean, other_log_std))
-    torch.testing.assert_close(pi.kl(other), reference.kl_divergence(*inner))  # a bijection changes no KL divergence
+    torch.testing.assert_close(pi.kl(other), reference.kl_divergence(*inner))  # a bijection preserves KL
     assert torch.equal(pi.mode(), mean.tanh())
 
 
@@ -129,7 +129,7 @@ def test_tanh_gaussian_entropy_matches_monte_carlo() -> None:
 
 @KINDS
 def test_gradients(kind: Kind) -> None:
-    """Of every loss, against finite differences; at σ = 1 too, where the quadrature of the entropy changes."""
+    """Gradients of every loss against finite differences; includes σ = 1, where the entropy's quadrature changes."""
     mean, log_std, other_mean, other_log_std = normal(4, 4, 2).unbind(0)
     parameters = [x.clone().requires_grad_() for x in (mean, log_std.index_fill(0, torch.tensor(0), 0.0))]
     action, other = kind(*parameters).sample(seeded()), kind(other_mean, other_log_std)
@@ -149,7 +149,7 @@ def test_gradients(kind: Kind) -> None:
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 @pytest.mark.parametrize("log_std", [-60.0, -20.0, 0.0, 20.0, 60.0])
 def test_extreme_parameters(kind: Kind, log_std: float, dtype: torch.dtype) -> None:
-    """Never NaN, in value or gradient; infinite only where the number or its derivative is beyond the type."""
+    """Value and gradient are never NaN, and infinite only if out of the dtype's range."""
     mean = torch.tensor([[-1e4, -20.0, 0.0, 0.5, 1e4]], dtype=dtype, requires_grad=True)
     scale = torch.full_like(mean, log_std).detach().requires_grad_()
     pi, unit = kind(mean, scale), kind(torch.zeros(1, 5, dtype=dtype), torch.zeros(1, 5, dtype=dtype))
@@ -165,7 +165,7 @@ def test_extreme_parameters(kind: Kind, log_std: float, dtype: torch.dtype) -> N
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_actions_at_the_edge(dtype: torch.dtype) -> None:
-    """Exactly ±1 has the density of the largest number below it, with finite gradients; beyond is refused."""
+    """±1 has the density of the nearest number inside, with finite gradients; larger actions are refused."""
     mean = torch.tensor([[0.5, -1.0]], dtype=dtype, requires_grad=True)
     pi = TanhGaussian(mean, torch.zeros(1, 2, dtype=dtype))
     edge = torch.tensor([[1.0, -1.0]], dtype=dtype)

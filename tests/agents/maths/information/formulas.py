@@ -57,7 +57,7 @@ def entropy_from_logits(x):
 
 
 def compared(a, b):
-    """p, q, ln(q/p) (0 where both are masked)."""
+    """p, q, and ln(q/p) (0 if both are masked)."""
     log_p, log_q = ln_p(a), ln_p(b)
     r = [y - x if max(x, y) > -INF else mp.mpf(0) for x, y in zip(log_p, log_q, strict=True)]
     return exp(log_p), exp(log_q), r
@@ -127,7 +127,7 @@ def product_js_from_logits(a, b, sizes):
 
 
 def bits(function):
-    """The sum over bits: logit x is (0, x), or (−x, 0) if x > 0."""
+    """The sum over bits: a logit x becomes (0, x), or (−x, 0) if x > 0."""
 
     def exact(*arguments):
         pairs = [[[-x, mp.mpf(0)] if x > 0 else [mp.mpf(0), x] for x in logits] for logits in arguments]
@@ -171,7 +171,7 @@ def mutual_information(joint):
     x, y = [total(row) for row in joint], [total(column) for column in zip(*joint, strict=True)]
     flat, independent = [v for row in joint for v in row], [a * b for a in x for b in y]
     value, (log_ratio, _) = kl(flat, independent)
-    off = 2 * (total(x) - 1)  # of rounded tables
+    off = 2 * (total(x) - 1)  # for rounded tables
     width = len(y)
     gradient = [v + off for v in log_ratio]
     return value, [[gradient[i : i + width] for i in range(0, len(flat), width)]]
@@ -183,7 +183,7 @@ def bernoulli_entropy(p):
 
 
 def elementwise(function, slope):
-    """Of x, or of x = log_q − log_p: one output for each input."""
+    """Functions of x, or of x = log_q − log_p, with one output per input."""
 
     def exact(*arguments):
         x = arguments[0] if len(arguments) == 1 else [b - a for a, b in zip(*arguments, strict=True)]

@@ -1,6 +1,6 @@
 """Writes cases.json, from the repository's root: python -m tests.agents.maths.information.make_cases
 
-A row holds a function of rl.information, its arguments, which are exact in the row's dtype, and what it must return, by
+Each row contains a function of rl.information, its arguments (exact in the row's dtype), and the expected result, from
 the defining formula in 50-digit arithmetic. `gradients` are those of Σ c_i · output_i, one list per argument (null: not
 differentiable), with c = 1, 2, 3, …, or 0 where the output is infinite. The gradient at a logit of −inf is 0.
 """
@@ -225,7 +225,7 @@ GROUPS = {
 
 
 def rows():
-    """(function, label, arguments, keywords)."""
+    """Rows of (function, label, arguments, keywords)."""
     for function, cases in GROUPS.items():
         yield from ((function, label, arguments, {}) for label, arguments in cases.items())
     for function, t in product(("softmax", "log_softmax"), (0.1, 0.5, 2.0, 10.0)):
@@ -239,7 +239,7 @@ def rows():
 
 
 def rounded(x, dtype):
-    """Floats to the nearest of the dtype, as exact numbers; indices stay."""
+    """Rounds floats to the nearest number of the dtype, as exact numbers; indices do not change."""
     if isinstance(x, list | tuple):
         return [rounded(v, dtype) for v in x]
     return x if isinstance(x, int) else float(FLOATS[dtype](x))
@@ -265,7 +265,7 @@ def arguments_of(x):
 
 
 def formula(function, inputs, keywords):
-    """In 50-digit arithmetic; a gradient that is other with 80 digits is a 0 that did not cancel to the end."""
+    """Evaluates in 50 digits; a gradient that changes with 80 digits is a 0 that did not cancel completely."""
     value, gradients = FORMULAS[function](*exact(inputs), **keywords)
     with mp.workdps(80):
         _, again = FORMULAS[function](*exact(inputs), **keywords)
@@ -279,7 +279,7 @@ def settled(x, y):
 
 
 def case(function, label, arguments, keywords, dtype):
-    """One row of the table; a gradient of a hundred numbers would fill the file."""
+    """One row of the table; large gradients are left out, since they would dominate the file."""
     inputs = rounded(arguments, dtype)
     value, gradients = formula(function, inputs, keywords)
     row = {"function": function, "case": label, "dtype": dtype, "arguments": arguments_of(inputs)}

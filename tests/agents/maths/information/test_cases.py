@@ -1,6 +1,6 @@
 """Every function of rl.information against 50-digit arithmetic: the table that make_cases.py writes.
 
-And the KL divergence of many random neighbors, against a formula that is exact enough in float64.
+Also the KL divergence of many random neighbors, against a formula that is exact enough in float64.
 """
 
 import json
@@ -21,7 +21,7 @@ TABLE = json.loads(make_cases.PATH.read_text(encoding="utf-8"))
 RELATIVE = {"float32": 1e-6, "float64": 1e-12}
 GRADIENT = {"float32": 1e-6, "float64": 1e-10}
 QUADRATURE = 1e-9
-QUADRATURE_SLOPE = 1e-8  # of its gradient, for which the documentation promises nothing
+QUADRATURE_SLOPE = 1e-8  # for its gradient, which the documentation does not specify
 ZERO = 1e-16  # where every entry of a gradient is 0, because terms near 0.1 cancel that are rounded to 1e-17 in float64
 
 KNOWN_VALUE: dict[str, list[str]] = {}
@@ -41,7 +41,7 @@ def table(known: dict[str, list[str]], rows: list[dict[str, Any]]) -> pytest.Mar
 
 
 def arguments(row: dict[str, Any], differentiable: bool = False) -> list[Tensor]:
-    """Tensors of the row's dtype; whole numbers are indices."""
+    """Tensors of the row's dtype; integers are indices."""
 
     def tensor(x: Any, gradient: Any) -> Tensor:
         array = np.array(x, dtype=object)
@@ -55,7 +55,7 @@ def arguments(row: dict[str, Any], differentiable: bool = False) -> list[Tensor]
 
 
 def exact(x: Any) -> Tensor:
-    """To float64, which holds the 25 digits to 1.1e-16."""
+    """Converts to float64, which holds the 25 digits to 1.1e-16."""
     return torch.from_numpy(np.array(x, dtype=object).astype(np.float64))
 
 
@@ -70,7 +70,7 @@ def largest(x: Tensor) -> float:
 
 
 def spacing(x: Tensor) -> float:
-    """Of subnormal numbers, twice: exp of float32 is that accurate below 1e-38."""
+    """Doubled for subnormal numbers, since float32's exp has that accuracy below 1e-38."""
     limits = torch.finfo(x.dtype)
     return 2 * limits.smallest_normal * limits.eps
 
@@ -98,7 +98,7 @@ def test_gradient(row: dict[str, Any]) -> None:
     output = call(row, inputs)
     torch.testing.assert_close(output.detach(), call(row, arguments(row)), rtol=0, atol=0)
     weights = torch.arange(1.0, output.numel() + 1, dtype=output.dtype).reshape(output.shape)
-    if output.ndim:  # an infinite element has no part in the sum
+    if output.ndim:  # an infinite element is excluded from the sum
         weights = weights.where(output.isfinite(), 0.0)
     differentiable = [x for x in inputs if x.requires_grad]
     gradients = torch.autograd.grad(output, differentiable, weights)
@@ -109,7 +109,7 @@ def test_gradient(row: dict[str, Any]) -> None:
 
 
 def compare(got: Tensor, expected: Tensor | None, row: dict[str, Any]) -> None:
-    """The error relative to the largest entry; numbers too large for the dtype may be infinite."""
+    """Compares relative to the largest entry; numbers too large for the dtype may be infinite."""
     if expected is None:
         assert torch.isfinite(got).all()
         return
@@ -138,7 +138,7 @@ def test_the_table_covers_every_public_function() -> None:
 
 
 def neighbors(n: int, actions: int, dtype: torch.dtype, low: float, high: float) -> tuple[Tensor, Tensor]:
-    """n pairs of logits whose KL is log-uniform, about, from low to high."""
+    """n pairs of logits with approximately log-uniform KL between low and high."""
     generator = torch.Generator().manual_seed(actions)
     uniform = torch.rand(n, 1, generator=generator, dtype=torch.float64)
     step = (2 * low * (high / low) ** uniform).sqrt()
@@ -150,8 +150,8 @@ def neighbors(n: int, actions: int, dtype: torch.dtype, low: float, high: float)
 def by_definition(a: Tensor, b: Tensor) -> np.ndarray:
     """Σ p (eʳ − 1 − r), r = ln(q/p) = δ − ln Σ p e^δ.
 
-    Of float32 logits δ is exact, and an error of ln Σ p e^δ, the same for every action, cancels to first order. What is
-    left is 1e-19 / |r| in long double, and 1e-16 / |r| where there is none.
+    For float32 logits, δ is exact, and an error of ln Σ p e^δ, which is the same for every action, cancels to first
+    order. The remaining error is 1e-19 / |r| with long double, and 1e-16 / |r| without it.
     """
     x, y = (t.double().numpy().astype(np.longdouble) for t in (a, b))
     p = np.exp(x - x.max(-1, keepdims=True))

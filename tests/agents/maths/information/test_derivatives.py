@@ -1,4 +1,4 @@
-"""Derivatives, batches and errors of rl.information; its numbers are in test_cases.py."""
+"""Derivatives, batches and errors of rl.information; for its values, see test_cases.py."""
 
 import inspect
 import math
@@ -21,7 +21,7 @@ def rows(*x: list[float] | float) -> Tensor:
     return torch.tensor(x, dtype=torch.float64)
 
 
-# Two rows each: neighbors, then policies far apart of which one action goes by Bregman's terms.
+# Two rows each: neighbors, and distant policies of which one action uses Bregman's terms.
 P, Q = rows([0.3, -1.2, 0.7], [0.0, -6.0, 1.0]), rows([0.301, -1.2005, 0.7002], [0.0, -1.0, 1.0])
 BITS = rows([0.5, 0.25, 0.125], [0.3, 0.7, 0.9])
 MEAN, LOG_STD = rows([0.1, -0.4], [2.0, 0.3]), rows([-0.5, 0.2], [0.6, -1.0])
@@ -57,7 +57,7 @@ def parameters(name: str) -> list[str]:
 
 
 def differentiable(name: str) -> tuple[Callable[..., Tensor], list[Tensor]]:
-    """The function, unchecked, of those arguments of its example that it differentiates."""
+    """The function, without validation, of those arguments in its example that are differentiable."""
     inputs, keywords = EXAMPLES[name], {"validate": False} if "validate" in parameters(name) else {}
     free = [i for i, x in enumerate(inputs) if isinstance(x, Tensor) and x is not WEIGHTS]
 
@@ -91,7 +91,7 @@ def test_derivatives_of_first_and_second_order(name: str, batch: slice) -> None:
     ids=["torch.func", "torch.autograd"],
 )
 def test_hessian_of_the_divergences_is_the_fisher_matrix(hessian: Callable[..., Tensor], logits: Tensor) -> None:
-    """∂²KL(p‖q) = diag(p) − p pᵀ at q = p, in either argument, and ∂²JS is a quarter of it."""
+    """∂²KL(p‖q) = diag(p) − p pᵀ at q = p, for either argument, and ∂²JS is a quarter of it."""
     p = logits.softmax(-1)
     fisher = p.diag() - torch.outer(p, p)
     for divergence, scale in ((information.kl_from_logits, 1.0), (information.js_from_logits, 0.25)):
@@ -101,7 +101,7 @@ def test_hessian_of_the_divergences_is_the_fisher_matrix(hessian: Callable[..., 
 
 @FLOATS
 def test_second_derivative_of_log_sigmoid_at_extremes(dtype: torch.dtype) -> None:
-    """−σ(x) σ(−x) = −e^{−|x|} / (1 + e^{−|x|})², which 1 − σ(x) would round to 0 from 37 on."""
+    """−σ(x) σ(−x) = −e^{−|x|} / (1 + e^{−|x|})², which 1 − σ(x) would round to 0 for x ≥ 37."""
     x = torch.tensor([0.0, 2.0, -20.0, 40.0, -40.0, 80.0, 1000.0, -1000.0, INF, -INF], dtype=dtype, requires_grad=True)
     (first,) = torch.autograd.grad(information.log_sigmoid(x)[:-1].sum(), x, create_graph=True)
     (second,) = torch.autograd.grad(first.sum(), x)
@@ -200,7 +200,7 @@ def test_broken_numbers_are_refused_where_they_are(name: str, position: int) -> 
     for value in values:
         inputs = [x.clone() if isinstance(x, Tensor) else x for x in EXAMPLES[name]]
         inputs[position].view(2, -1)[1, : len(value)] = torch.tensor(value)
-        if "validate" in parameters(name):  # all but log_tanh_slope, of which every number is an argument
+        if "validate" in parameters(name):  # log_tanh_slope accepts any number
             refused(rf"^{argument}\b.*\[1", name, *inputs)
             getattr(information, name)(*inputs, validate=False)
 

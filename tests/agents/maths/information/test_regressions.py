@@ -1,4 +1,4 @@
-"""What was once wrong with rl.information: each of these holds."""
+"""Regression tests for former errors of rl.information."""
 
 from collections.abc import Callable
 
@@ -57,7 +57,7 @@ def test_it_stays_mended(name: str) -> None:
 
 
 def test_the_gradient_at_the_likely_action_keeps_its_digits() -> None:
-    """∂ ln p_top / ∂x = −S/(1 + S) on the others' side: e^{−20} here, which 1 − p would round to 0 in float32."""
+    """∂ ln p_top / ∂x = −S/(1 + S) for the others: e^{−20} here, which 1 − p would round to 0 in float32."""
     logits = torch.tensor([20.0, 0.0, -1.0], requires_grad=True)
     (gradient,) = torch.autograd.grad(information.log_softmax(logits)[0], logits)
     exact = torch.softmax(logits.detach().double(), -1)

@@ -1,4 +1,4 @@
-"""Rollouts of ours beside Stable-Baselines3's, and the deviations that must not pass for the same."""
+"""Our rollouts compared with Stable-Baselines3's, and deviations that must be detected."""
 
 from collections.abc import Sequence
 from importlib import import_module
@@ -89,7 +89,7 @@ def test_clipping_actions_before_they_are_stored_is_found(monkeypatch: pytest.Mo
     monkeypatch.setattr(collection, "collect", clipped)
     worst = replayed()
     assert min(worst.actions, worst.log_probs) > 0.1
-    assert max(worst.observations, worst.rewards, worst.successors) == 0  # clipped for the environment in any case
+    assert max(worst.observations, worst.rewards, worst.successors) == 0  # clipped for the environment in both cases
 
 
 def test_an_episode_counted_one_step_too_long_is_found(monkeypatch: pytest.MonkeyPatch) -> None:

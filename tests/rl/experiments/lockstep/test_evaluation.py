@@ -1,4 +1,4 @@
-"""Evaluation of one model by ours and by Stable-Baselines3, and the deviations that must not pass for the same."""
+"""Evaluation of one model by our code and by Stable-Baselines3, and deviations that must be detected."""
 
 import numpy as np
 import pytest

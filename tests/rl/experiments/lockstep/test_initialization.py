@@ -1,4 +1,4 @@
-"""Initial networks of ours beside Stable-Baselines3's, and the deviations that must not pass for the same."""
+"""Our initial networks compared with Stable-Baselines3's, and deviations that must be detected."""
 
 import dataclasses
 
@@ -33,7 +33,7 @@ def test_a_thousand_seeds(env_id: str) -> None:
 
 
 def test_an_unorthogonal_layer_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Independent weights with the variance of the orthogonal ones."""
+    """Independent weights with the same variance as orthogonal ones."""
 
     def independent(
         settings: A2CSettings, space: Space, flat: Flat, actions: Actions, generator: Generator

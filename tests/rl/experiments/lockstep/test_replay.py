@@ -1,4 +1,4 @@
-"""Updates of ours beside Stable-Baselines3's at a learning rate of 1e-4, and deviations that must not pass for them."""
+"""Our updates compared with Stable-Baselines3's at a learning rate of 1e-4, and deviations that must be detected."""
 
 from collections.abc import Callable
 
@@ -23,8 +23,8 @@ from rl.experiments.lockstep.replay import Difference, lockstep
 @pytest.mark.slow
 @pytest.mark.parametrize("chosen", covering(2), ids=lambda chosen: "-".join(names(chosen)))
 def test_many_updates_in_double_precision(chosen: tuple[int, ...], long: bool) -> None:
-    """Only the algorithm can differ. Every pair of settings occurs in one of these combinations."""
-    short = names(chosen)[:2] != ["MountainCarContinuous-v0", "1"]  # which truncates after 999 steps
+    """Only the algorithm could differ. Every pair of settings occurs in one of these combinations."""
+    short = names(chosen)[:2] != ["MountainCarContinuous-v0", "1"]  # it truncates after 999 steps
     updates = 300 if short and not long else 1_000
     with double_precision():
         replay = lockstep(settings_of(chosen, STABLE), updates)
@@ -36,7 +36,7 @@ def test_many_updates_in_double_precision(chosen: tuple[int, ...], long: bool) -
 @pytest.mark.slow
 @pytest.mark.parametrize("chosen", covering(2)[:4], ids=lambda chosen: "-".join(names(chosen)))
 def test_a_thousand_updates_with_sb3_as_it_is(chosen: tuple[int, ...]) -> None:
-    """In single precision, where losses that nearly cancel keep fewer digits than parameters."""
+    """In single precision, where losses that nearly cancel keep fewer digits than parameters do."""
     worst = lockstep(settings_of(chosen, STABLE), 1_000).worst
     assert 0 < max(worst.parameters, worst.optimizer, worst.estimates) <= LIMIT, worst
 
@@ -50,7 +50,7 @@ def test_covering_has_every_pair() -> None:
     assert len(rows) < len(covering(3)) < len(ALL) == 576
 
 
-# --- deviations, each of which is in some published implementation ---
+# --- deviations, each found in some published implementation ---
 
 
 class BootstrapsTimeoutsWithOldState(A2C):
@@ -71,7 +71,7 @@ def epsilon_inside_the_root(model: sb3.A2C) -> A2C:
     optimizer = RMSpropTFLike(parameters, alpha=0.99, eps=1e-5)
     for group in optimizer.param_groups:
         for p in group["params"]:
-            optimizer.state[p] = {"step": 0, "square_avg": torch.zeros_like(p)}  # so that ε is all that differs
+            optimizer.state[p] = {"step": 0, "square_avg": torch.zeros_like(p)}  # so that only ε differs
     agent.learner.optimizer._inner = optimizer
     return agent
 
@@ -120,7 +120,7 @@ def test_without_deviation(max_grad_norm: float, engine: Engine) -> None:
 
 
 def test_bootstrapping_timeouts_with_the_old_state_is_found() -> None:
-    """In returns and losses after four timeouts; parameters follow slowly."""
+    """Detected in returns and losses after four timeouts; parameters follow slowly."""
     worst = replayed(old_state)
     assert min(worst.returns, worst.advantages, worst.policy_loss, worst.value_loss) > 50 * LIMIT
 
@@ -132,7 +132,7 @@ def test_epsilon_inside_the_root_is_found() -> None:
 
 def test_a_sum_in_place_of_the_mean_is_found() -> None:
     assert replayed(sum_instead_of_mean).gradient_norm == pytest.approx(19)
-    assert replayed(sum_instead_of_mean, max_grad_norm=1e6).parameters > 100 * LIMIT  # where no clipping hides it
+    assert replayed(sum_instead_of_mean, max_grad_norm=1e6).parameters > 100 * LIMIT  # clipping would hide it
 
 
 def test_clipping_each_network_is_found() -> None:

@@ -1,4 +1,4 @@
-"""Updates of PPO beside Stable-Baselines3's, minibatch for minibatch, and deviations that must not pass for them."""
+"""PPO's updates compared with Stable-Baselines3's for every minibatch, and deviations that must be detected."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -49,7 +49,7 @@ def test_iterations_in_double_precision(env_id: str, settings: dict[str, Any], e
 @pytest.mark.slow
 @pytest.mark.parametrize("engine", ["torch", "fused"])
 def test_a_thousand_minibatches_with_sb3_as_it_is(engine: str) -> None:
-    """In single precision, where losses that nearly cancel keep fewer digits than parameters."""
+    """In single precision, where losses that nearly cancel keep fewer digits than parameters do."""
     worst = compared("Pendulum-v1", 34, engine=engine)  # 34 iterations of 10 epochs of 3 minibatches
     assert 0 < max(worst.parameters, worst.optimizer, worst.estimates) <= 10 * LIMIT, worst
 
@@ -74,7 +74,7 @@ class NormalizesOverTheRollout(PPO):
 
 class ClipsOnTheWrongSide(PPO):
     def loss(self, part: Samples, progress: float = 0.0) -> Loss:
-        """max for min: the sign of the advantage turned, and turned back."""
+        """max instead of min, by flipping the advantage's sign and flipping it back."""
         flipped = super().loss(part._replace(advantage=-part.advantage), progress)
         right = super().loss(part, progress)
         policy = -flipped.metrics["train/policy_loss"]
@@ -130,6 +130,6 @@ def test_a_deviation_is_found(agent_of: Callable[[Model], PPO]) -> None:
 
 
 def test_the_order_of_ours_is_taken_by_sb3() -> None:
-    """Without it, minibatches hold other steps, and parameters differ."""
+    """With SB3's own order, minibatches contain other steps, and parameters differ."""
     orders = [np.concatenate([*Shuffle(7).minibatches(128, 60)]) for _ in range(2)]  # type: ignore[arg-type]
     np.testing.assert_array_equal(*orders)

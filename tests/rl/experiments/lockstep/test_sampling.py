@@ -1,4 +1,4 @@
-"""A million actions of ours beside Stable-Baselines3's, and the deviations that must not pass for the same."""
+"""A million of our actions compared with Stable-Baselines3's, and deviations that must be detected."""
 
 import math
 from functools import cache
