@@ -1,5 +1,6 @@
 """What a suite can train: its environments, the runs of each, and the reasons why some are missing."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -57,6 +58,7 @@ class Candidate:
     still: Evaluation | None = None  # of standing still
     published: Published | None = None
     kept: bool = False  # whether its runs are those of the page before
+    earlier: Sequence[float] = ()  # mean scores of the recipe from the same seeds on earlier pages, oldest first
     seconds: float = 0.0  # estimate for stepping the environment in one run
 
     def entry(self, pages: Sequence[str] = ()) -> Entry:
@@ -76,4 +78,12 @@ class Candidate:
             self.published,
             pages,
             self.kept,
+            self._other_means(),
         )
+
+    def _other_means(self) -> list[float]:
+        """Earlier means, without the last one if it is today's."""
+        if not self.earlier or not self.ours or self.ours.absent:
+            return [*self.earlier]
+        mean = sum(run.summary["eval_mean"] for run in self.ours.finished) / len(self.ours.seeds)
+        return [*self.earlier[:-1], *([] if math.isclose(self.earlier[-1], mean) else self.earlier[-1:])]

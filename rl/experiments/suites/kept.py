@@ -3,7 +3,7 @@
 import csv
 import io
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple, cast
 
@@ -51,17 +51,30 @@ def kept_runs(page: Path, env: str, line: Line, section: str = "") -> dict[int, 
 
     page: its JSON file, which need not exist.
     """
+    row = _row(page, env, line, f"{section}settings")
+    curves = {} if section else _curves(page.with_name(CURVES), env)
+    summaries = cast("list[dict[str, float]]", row.get(f"{section}runs", []))
+    return {int(each["seed"]): Kept(each, curves.get(int(each["seed"]), {})) for each in summaries}
+
+
+def earlier_means(page: Path, env: str, line: Line, seeds: Sequence[int]) -> list[float]:
+    """Mean scores of this recipe from these seeds, on the page and before it, oldest first."""
+    row = _row(page, env, line, "settings")
+    runs = cast("list[dict[str, float]]", row.get("runs", []))
+    if [int(run["seed"]) for run in runs] != [*seeds]:
+        return []
+    return [*cast("list[float]", row.get("earlier_means", [])), float(np.mean([run["eval_mean"] for run in runs]))]
+
+
+def _row(page: Path, env: str, line: Line, settings: str) -> dict[str, object]:
+    """What the page holds of the environment, if its settings are those of the line."""
     if not page.is_file():
         return {}
-    rows = {row["env"]: row for row in json.loads(page.read_text(encoding="utf-8"))["environments"]}
-    row = rows.get(env, {})
-    settings = row.get("baseline_settings" if section else "settings")
+    environments = json.loads(page.read_text(encoding="utf-8"))["environments"]
+    row: dict[str, object] = next((row for row in environments if row["env"] == env), {})
+    saved = cast("dict[str, object] | None", row.get(settings))
     defaults = {name: line.defaults[name] for name in line.settings}  # of settings newer than the page
-    if settings is None or _plain(with_defaults(settings, defaults)) != _plain(line.settings):
-        return {}
-    curves = {} if section else _curves(page.with_name(CURVES), env)
-    summaries = cast("list[dict[str, float]]", row[f"{section}runs"])
-    return {int(each["seed"]): Kept(each, curves.get(int(each["seed"]), {})) for each in summaries}
+    return row if saved is not None and _plain(with_defaults(saved, defaults)) == _plain(line.settings) else {}
 
 
 def _plain(settings: Mapping[str, object]) -> dict[str, object]:

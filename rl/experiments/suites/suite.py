@@ -31,6 +31,7 @@ class Entry(NamedTuple):
     published: Published | None = None  # by rl-baselines3-zoo, if the suite has its scores
     pages: Sequence[str] = ()  # its other results, such as searches, relative to the suite's page
     kept: bool = False  # whether the runs are those of the page before
+    earlier: Sequence[float] = ()  # mean scores of earlier trainings of the recipe from the same seeds, oldest first
 
     @property
     def random_mean(self) -> float | None:
@@ -148,6 +149,7 @@ def page(suite: Suite, report: Report) -> Page:
             "random": entry.random_mean,
             "still": entry.still and entry.still.mean,
             "missing": entry.missing or None,
+            "earlier_means": [*entry.earlier],
             **suite.numbers(entry, found.get(entry.env)),
             "runs": [run.summary for run in entry.runs],
             "baseline_settings": entry.baseline_settings,
@@ -159,7 +161,8 @@ def page(suite: Suite, report: Report) -> Page:
     parts = [paragraph(suite.opening(report, found)), figure, table(suite.heads, rows, suite.words)]
     parts += [paragraph(suite.explanation(report))]
     looks = described(report.looks, report.seeds, found) if found else ""
-    parts += [*suite.remarks(report, found), paragraph(looks), paragraph(_kept(report)), paragraph(_missing(report))]
+    parts += [*suite.remarks(report, found), paragraph(looks), paragraph(_earlier(report))]
+    parts += [paragraph(_kept(report)), paragraph(_missing(report))]
     numbers = {**suite.overall(report), "seeds": list(report.seeds), "environments": environments}
     return Page(suite.title, report.command, report.machine, parts, numbers)
 
@@ -174,6 +177,17 @@ def shortfalls(found: Mapping[str, Statistics], number: Callable[[float], str]) 
         if not ours.reaches
     ]
     return len(judged) - len(behind), len(judged), f" Falls short: {'; '.join(behind)}." if behind else ""
+
+
+def _earlier(report: Report) -> str:
+    means = {entry.env: ", ".join(f"{x:.1f}" for x in entry.earlier) for entry in report.finished if entry.earlier}
+    again = "; ".join(f"{env} ({scores})" for env, scores in means.items())
+    return (
+        f"""Trained again with the same recipe from the same seeds after the code changed, in which rounding differs;
+        earlier means: {again}."""
+        if again
+        else ""
+    )
 
 
 def _kept(report: Report) -> str:

@@ -19,7 +19,7 @@ from rl.experiments.executors.workplace import Workplace
 from rl.experiments.parallel import Line, finished, training
 from rl.experiments.suites.candidates import Candidate, Runs
 from rl.experiments.suites.figure import draw
-from rl.experiments.suites.kept import CURVES, kept_runs, write_curves
+from rl.experiments.suites.kept import CURVES, earlier_means, kept_runs, write_curves
 from rl.experiments.suites.looks import LOOKS, Look, looks_at, read_looks, with_look, write_looks
 from rl.experiments.suites.suite import Report, Suite, page
 from rl.run.terminal import RunFailed
@@ -104,6 +104,8 @@ def survey(
     candidates = [_candidate(suite, env_id, assignments, seeds, out) for env_id in suite.envs]
     for candidate in tqdm(candidates, desc="random actions", unit=" environments", disable=None, leave=False):
         candidate.chosen = candidate.ours is not None and (not only or candidate.env in only)
+        if candidate.ours:
+            candidate.earlier = earlier_means(before, candidate.env, candidate.ours.line, candidate.ours.seeds)
         if not candidate.chosen:
             _keep(candidate, before)
         if candidate.ours and (candidate.chosen or candidate.ours.done):

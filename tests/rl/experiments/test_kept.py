@@ -1,5 +1,6 @@
 """A page that is made again keeps the rows of environments that it does not train."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,7 @@ from agents.settings.a2c import A2CSettings
 from agents.settings.run import RunSettings
 from rl.experiments.parallel import Line, prepare
 from rl.experiments.suites.candidates import Candidate, Runs
-from rl.experiments.suites.kept import CURVES, RETURN, Kept, kept_runs, write_curves
+from rl.experiments.suites.kept import CURVES, RETURN, Kept, earlier_means, kept_runs, write_curves
 from rl.experiments.suites.training import _keep
 from rl.run.results import write_json
 
@@ -50,6 +51,17 @@ def test_another_recipe_environment_or_page_keeps_nothing(page: Path) -> None:
     assert not kept_runs(page, "CartPole-v1", line("gamma=0.9"))
     assert not kept_runs(page, "Acrobot-v1", line())
     assert not kept_runs(page.with_name("other.json"), "CartPole-v1", line())
+
+
+def test_means_of_earlier_trainings_stay_on_the_page(page: Path) -> None:
+    content = json.loads(page.read_text())
+    content["environments"][0] |= {"earlier_means": [1.5], "runs": [{"seed": 0, "eval_mean": 7.0}]}
+    write_json(page, content)
+    assert earlier_means(page, "CartPole-v1", line(), [0]) == [1.5, 7]
+    assert earlier_means(page, "CartPole-v1", line(), [0, 1]) == []
+    for mean, others in ((7.0, [1.5]), (8.0, [1.5, 7])):
+        runs = Runs(line(), [0], {0: Kept({"seed": 0, "eval_mean": mean}, {})})
+        assert Candidate("CartPole-v1", runs, earlier=[1.5, 7]).entry().earlier == others
 
 
 def test_a_run_on_disk_is_not_replaced(page: Path) -> None:
