@@ -211,6 +211,10 @@ def test_one_environment_solves_cartpole() -> None:
         ({"step_rule": "intentional", "step_size": 0.5}, "step_size does nothing with step_rule intentional"),
         ({"attainable_intent": False}, "attainable_intent does nothing with step_rule obgd"),
         ({"value_intent": 0.1}, "value_intent does nothing with step_rule obgd"),
+        (
+            {"step_rule": "intentional", "gamma": 1.0, "trace_decay": 1.0},
+            "step_rule intentional divides by 1 − γλ: set gamma or trace_decay below 1",
+        ),
         ({"policy_overshoot": 0.0}, "policy_overshoot must be positive"),
     ],
 )
