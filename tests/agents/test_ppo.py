@@ -237,3 +237,16 @@ def test_cart_pole_is_learned() -> None:
 def test_settings_out_of_range_are_refused(settings: dict[str, Any], words: str) -> None:
     with pytest.raises(ConfigError, match=words):
         PPO("CartPole-v1", **{**SMALL, **settings})
+
+
+@pytest.mark.parametrize("engine", ["torch", "fused"])
+@pytest.mark.parametrize(("cls", "steps"), [(A2C, 9), (PPO, 13)])
+def test_the_last_rollout_may_leave_a_single_step(cls: type[A2C], steps: int, engine: str) -> None:
+    """Eight steps, then one; or, of PPO, five in minibatches of four."""
+    settings: dict[str, Any] = {"num_envs": 1, "n_steps": 8, "normalize_advantage": True, "engine": engine}
+    settings |= {"batch_size": 4, "n_epochs": 1} if cls is PPO else {}
+    agent = cls("CartPole-v1", net_arch=(8,), **settings)
+    before = parameters(agent)
+    assert agent.learn(steps).loop.step == steps
+    assert torch.isfinite(parameters(agent)).all()
+    assert not torch.equal(parameters(agent), before)
