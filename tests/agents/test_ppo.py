@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from torch import Tensor
+from gymnasium import spaces
+from torch import Tensor, nn
 
 from agents import A2C
 from agents.minibatches import Shuffle, mix
@@ -250,3 +251,25 @@ def test_the_last_rollout_may_leave_a_single_step(cls: type[A2C], steps: int, en
     assert agent.learn(steps).loop.step == steps
     assert torch.isfinite(parameters(agent)).all()
     assert not torch.equal(parameters(agent), before)
+
+
+class Forgetful(nn.Module):
+    """Dropout makes the policy in training differ from the one that acted, already in the first minibatch."""
+
+    def __init__(self, space: spaces.Box) -> None:
+        super().__init__()
+        self.features_dim = 16
+        self.layers = nn.Sequential(nn.Linear(space.shape[0], 16), nn.Dropout(0.9))
+
+    def forward(self, x: Tensor) -> Tensor:
+        features: Tensor = 100 * self.layers(x)
+        return features
+
+
+def test_target_kl_may_allow_no_step() -> None:
+    agent = PPO("CartPole-v1", network=Forgetful, target_kl=1e-9, **SMALL)
+    before, (rollout,) = parameters(agent), rollouts(agent, 1)
+    metrics = agent.update(rollout)
+    assert metrics["train/approx_kl"] > 1e-9
+    assert math.isnan(metrics["train/grad_norm"])
+    assert torch.equal(parameters(agent), before)
