@@ -1,6 +1,5 @@
 """`StreamShared`: one flat memory under a stream's parameters and traces, which torch and the kernels both use."""
 
-import math
 from typing import cast
 
 import numpy as np
@@ -18,6 +17,7 @@ from agents.fused.stream_network import StreamNet
 from agents.fused.stream_steps import RULES
 from agents.fused.units import ACTIVATIONS
 from agents.networks.actor_critic import input_size
+from agents.networks.heads import inverse_softplus
 from agents.stream_learner import StreamLearner, td_error_failure
 from agents.traces import Traces
 
@@ -77,7 +77,7 @@ class StreamShared:
         options["averaging_steps"] = settings.averaging_steps or 0
         options["reward_clip"] = np.inf if settings.reward_clip is None else settings.reward_clip
         options["max_policy_shift"] = np.nan if settings.max_policy_shift is None else settings.max_policy_shift
-        options["std_shift"] = math.log(math.expm1(math.exp(settings.log_std_init)))
+        options["std_shift"] = inverse_softplus(settings.log_std_init)
         for name in stream.CONSTANTS:
             options[name] = getattr(settings, name)
         return options
