@@ -178,3 +178,31 @@ def test_a_step_interval_is_needed() -> None:
         agent_of("fused").learn(10, [Forgetful()])
     with pytest.raises(ConfigError, match=r"^log_interval must be "):
         agent_of("fused").learn(10, log_interval=0)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("interval", 0, "interval must be at least 1, got 0"),
+        ("interval", 2.5, "interval must be a whole number, such as 10_000, got 2.5"),
+        ("step_interval", 1e4, "step_interval must be a whole number, such as 10_000, got 10000.0"),
+        ("step_interval", "100", "step_interval must be a whole number, such as 10_000, got '100'"),
+    ],
+)
+def test_intervals_are_whole_numbers(name: str, value: object, words: str) -> None:
+    """Others ended the fused engine in ZeroDivisionError or TypeError, once training was on its way."""
+
+    class Curious(Hook):
+        step_interval = 10
+
+        def on_update(self, training: Training, status: Status) -> None: ...
+        def on_steps(self, training: Training) -> None: ...
+
+    hook, function = Curious(), lambda status: None
+    for each in (hook, function):
+        setattr(each, name, value)
+    with pytest.raises(ConfigError, match=rf"^Curious.{words}$"):
+        agent_of("torch").learn(10, [hook])
+    if name == "interval":
+        with pytest.raises(ConfigError, match=rf"^<lambda>.{words}$"):
+            agent_of("torch").learn(10, [function])
