@@ -91,7 +91,7 @@ def evaluate(
     agent trains on is reset; its training episodes start over.
     variant, backend: as for `envs.make`; in the agent's training environment, by default those of training. watch: is
     told after every step how many episodes have ended, and how many environment steps have been taken.
-    Raises ValueError if episodes < 1 or the observation spaces differ, and as `envs.make` does.
+    Raises ValueError if episodes < 1 or observations or actions differ in form, and as `envs.make` does.
 
     >>> from agents import A2C
     >>> evaluation = evaluate(A2C("Pendulum-v1"), "Pendulum-v1", episodes=2)
