@@ -5,7 +5,9 @@ from pathlib import Path
 import torch
 from torch import Generator, Tensor
 
+from agents import checkpoint
 from agents.actor_critic import ActorCritic
+from agents.checkpoint import CheckpointError
 from agents.engines import Engine
 from agents.learner import Learner
 from agents.maths.distributions import Distribution
@@ -13,6 +15,7 @@ from agents.maths.returns import explained_variance, gae, td_error
 from agents.maths.schedules import value_at
 from agents.networks.forward import Inputs, Objective, next_value, policy_and_value
 from agents.ranks import Ranks
+from agents.registry import class_of
 from agents.rollout import Metrics, Rollout
 from agents.settings.a2c import A2CSettings
 from agents.settings.values import ConfigError
@@ -111,10 +114,24 @@ class A2C(A2CSettings, ActorCritic):
     # --- the interface ---
 
     def warm_start(self, run: str | Path) -> None:
-        source = A2C.load(run, engine="torch", device="cpu")
+        source = _trained(run)
         source.worlds.close()
         for name in ("net_arch", "activation", "network", "normalize_observations", "squash_output"):
             own, other = getattr(self, name), getattr(source, name)
             if own != other:
                 raise ConfigError(f"warm_start: {name} is {other} in {run} and {own} here; make them equal")
         self.learner.copy_networks(source.learner, f"warm_start: the networks of {run}, trained on {source.env},")
+
+
+def _trained(run: str | Path) -> A2C:
+    """The A2C, or the agent of a subclass such as PPO, that a checkpoint holds or that its agent wraps, on the CPU.
+
+    Raises CheckpointError if it holds another agent.
+    """
+    read = checkpoint.read(run).actor()
+    cls = class_of(read.agent)
+    if not issubclass(cls, A2C):
+        raise CheckpointError(
+            f"{read.path} holds an agent of type {read.agent}, whose networks are not those of an A2C"
+        )
+    return cls.restore(read, engine="torch", changes={"device": "cpu"})

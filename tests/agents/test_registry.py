@@ -13,6 +13,7 @@ from agents.imitation.gail import GAIL
 from agents.imitation.mutual import Mutual
 from agents.ppo import PPO
 from agents.settings.values import ConfigError
+from agents.streaming import StreamAC
 from tests.agents.recorded import made
 
 SMALL = {"net_arch": (8,), "num_envs": 2}
@@ -137,3 +138,17 @@ def test_an_algorithm_around_a_ppo_has_a_class_of_its_own(file: str) -> None:
         Clone(PPO("CartPole-v1"), demonstrations=file)
     with pytest.raises(ConfigError, match="GAIL wraps an A2C, not a PPO: GAILPPO does"):
         GAIL(PPO("CartPole-v1"), demonstrations=file)
+
+
+@pytest.mark.parametrize("cls", [A2C, PPO])
+def test_warm_start_takes_any_algorithm_with_the_networks_of_an_a2c(cls: type[A2C], tmp_path: Path) -> None:
+    small = {"engine": "torch", "backend": "sync", "net_arch": (8,), "num_envs": 2}
+    trained = PPO("CartPole-v1", n_steps=8, batch_size=16, **small).learn(16)
+    agent = cls("CartPole-v1", seed=1, **small)
+    agent.warm_start(trained.save(tmp_path / "ppo"))
+    assert same(agent, trained)
+    stream = StreamAC("CartPole-v1", engine="torch", net_arch=(8,)).save(tmp_path / "stream")
+    with pytest.raises(
+        CheckpointError, match=r"stream\.pt holds an agent of type stream, whose networks are not those"
+    ):
+        agent.warm_start(stream)
