@@ -4,11 +4,13 @@ import math
 
 import numpy as np
 import pytest
+import torch
 
 from agents import A2C
 from agents.hooks import Hook, Image, Log, Status, Training
-from agents.rollout import Episode
+from agents.rollout import Episode, Metrics, Rollout
 from agents.settings.values import ConfigError
+from tests.agents.reinforce import Reinforce
 
 ENGINES = ["fused", "torch"]
 
@@ -206,3 +208,21 @@ def test_intervals_are_whole_numbers(name: str, value: object, words: str) -> No
     if name == "interval":
         with pytest.raises(ConfigError, match=rf"^<lambda>.{words}$"):
             agent_of("torch").learn(10, [function])
+
+
+def test_an_update_may_measure_other_metrics_than_the_one_before() -> None:
+    """Both metrics were logged under the name of the first, and another number of them ended in an error of torch."""
+
+    class Now(Reinforce):
+        measured = 0
+
+        def update(self, batch: Rollout, progress: float = 0.0) -> Metrics:
+            super().update(batch, progress)
+            self.measured += 1
+            if self.measured % 2:
+                return {"train/odd": torch.tensor(float(self.measured))}
+            return {"train/even": torch.tensor(20.0), "train/plain": 4.0}  # type: ignore[dict-item]
+
+    hook = Everything()
+    Now("CartPole-v1", n_steps=8, num_envs=1).learn(40, hooks=[hook], log_interval=4)
+    assert [hook.logs[0].scalars[f"train/{name}"] for name in ("odd", "even", "plain")] == [2.0, 20.0, 4.0]
