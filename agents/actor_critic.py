@@ -30,6 +30,11 @@ class ActorCritic(ActorCriticSettings, Algorithm):
     A subclass defines `new_learner`; `learn_from`, the update that the torch engine makes; and `fused_engine`.
     """
 
+    held: ClassVar[dict[str, str]] = {
+        **Algorithm.held,
+        "learner": "the engine holds it; change what is inside, or load a state_dict",
+    }
+
     learner: BaseLearner
     engines: ClassVar[tuple[str, ...]] = ("torch",)  # that compute what the class defines
 

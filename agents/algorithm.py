@@ -70,7 +70,7 @@ class Algorithm(AgentSettings, Agent):
             )
         if not isinstance(self.env, _OBJECTS):  # the caller closes an object of its own
             own.close()
-        vars(self)["env"], self.worlds = env, worlds  # past the guard of settings
+        vars(self).update(env=env, worlds=worlds)  # past the guard of a built agent
         self.loop.use(worlds)
 
     @abstractmethod
