@@ -18,7 +18,7 @@ from agents.fused.stream_steps import RULES
 from agents.fused.units import ACTIVATIONS
 from agents.networks.actor_critic import input_size
 from agents.networks.heads import inverse_softplus
-from agents.stream_learner import StreamLearner, td_error_failure
+from agents.stream_learner import StreamLearner, policy_failure, td_error_failure
 from agents.traces import Traces
 
 
@@ -51,7 +51,12 @@ class StreamShared:
         return memory._replace(policy=memory.average) if deterministic and self._average else memory
 
     def write_back(self, report: Reports) -> None:
-        """Nothing: all that changes lies in the arrays."""
+        """Raises FloatingPointError if the policy is not finite, of which kernels take no notice.
+
+        All that changes lies in the arrays.
+        """
+        if not bool(torch.isfinite(self._networks[0].theta).all()):
+            raise policy_failure()
 
     def error(self, status: int, report: Reports) -> FloatingPointError:
         return td_error_failure(report["td_error"].item())
