@@ -129,3 +129,9 @@ def test_masks_given_to_predict_are_for_choices():
     parts = A2C(lambda: Shaped(LINE, spaces.MultiDiscrete([2, 2])), num_envs=1, engine="torch")
     masks = [[False, True], [True, False]]  # a row for each choice
     assert parts.predict(np.zeros(1, np.float32), action_masks=masks)[0].tolist() == [1, 0]
+
+
+def test_masks_that_only_steps_give_are_not_overlooked():
+    agent = A2C(lambda: Masked(spaces.Discrete(2), [None, [1, 0]]), num_envs=1, engine="torch")
+    with pytest.raises(EnvironmentUsageError, match="gives an action_mask in its infos: pass action_masks=True"):
+        agent.learn(10)
