@@ -32,6 +32,11 @@ class ActorCritic(ActorCriticSettings, Algorithm):
     A subclass defines `new_learner`, `learn_from` (the torch engine's update) and `fused_engine`.
     """
 
+    held: ClassVar[dict[str, str]] = {
+        **Algorithm.held,
+        "learner": "the engine holds it; change what is inside, or load a state_dict",
+    }
+
     learner: BaseLearner
     engines: ClassVar[tuple[str, ...]] = ("torch",)  # engines that compute what the class defines
 

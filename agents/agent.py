@@ -27,6 +27,7 @@ from agents.settings.values import ConfigError, converted
 from agents.training import AnyHook, check_hooks
 from envs import EnvLike, Worlds, batched
 from envs.absent import absent_form
+from envs.masks import given_masks
 from envs.spaces import Flat, to_env_action
 
 
@@ -155,21 +156,22 @@ class Agent(AgentState, BuiltSettings, NamesOfSB3, metaclass=CheckedKeywords):
     ) -> tuple[Array, Tensor | None]:  # fmt: skip
         """The environment's action for one observation or a batch, and the recurrent state.
 
-        state: returned by the previous call. episode_start: bool[N], where the state is reset to zero.
-        action_masks: bool[N, A], the legal actions. Does not affect the random numbers of training.
-        Raises ValueError if the observation is not finite or not in the environment's space, FloatingPointError if the
-        policy's output is not finite.
+        state: the state that the previous call returned; episode_start: bool[N], where the state is reset to zero;
+        action_masks: bool[N, A], the legal actions. Does not change the random numbers of training.
+        Raises ValueError if the observation is not finite or not in the environment's space, and on masks that do not
+        fit or allow no action; FloatingPointError if the policy's output is not finite.
         """
         obs, single = batched(self.worlds.env_obs_space, observation)
         if obs.dtype.kind == "f" and not np.isfinite(obs).all():
             raise ValueError(f"observation is not finite: {obs.tolist()}")
         if state is not None and episode_start is not None:
             state = state.masked_fill(torch.as_tensor(episode_start, dtype=torch.bool).reshape(-1, 1), 0.0)
-        legal = None if action_masks is None else np.asarray(action_masks, bool).reshape(len(obs), -1)
+        actions = self.worlds.env_action_space
+        legal = None if action_masks is None else given_masks(action_masks, actions, len(obs))
         choice = self.act(obs, deterministic, self.predicting, Context(legal, state))
         if bool((choice.raw.isnan() | choice.raw.isposinf()).any()):  # −inf: an illegal action
             raise FloatingPointError("the policy's output is not finite, since its parameters are not: train it anew")
-        env_action = to_env_action(self.worlds.env_action_space, choice.action.numpy(force=True))
+        env_action = to_env_action(actions, choice.action.numpy(force=True))
         return (env_action[0] if single else env_action), choice.state
 
     @checked

@@ -70,7 +70,7 @@ class Algorithm(AgentSettings, Agent):
             )
         if not isinstance(self.env, _OBJECTS):  # an environment object is closed by the caller
             own.close()
-        vars(self)["env"], self.worlds = env, worlds  # bypasses the check of changed settings
+        vars(self).update(env=env, worlds=worlds)  # past the guard of a built agent
         self.loop.use(worlds)
 
     @abstractmethod

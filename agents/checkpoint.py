@@ -245,17 +245,21 @@ def _to_tensors(value: object) -> object:
         return value
     if kind is str:
         return sys.intern(cast(str, value))
-    if isinstance(value, torch.Tensor):
+    if isinstance(value, torch.Tensor) and value.layout == torch.strided:
         value = value.detach() if value.device.type == "cpu" else value.detach().cpu()
         return value.clone(memory_format=torch.contiguous_format)
-    if isinstance(value, np.generic):
+    if isinstance(value, np.generic) and value.dtype.kind in "biufUS":
         return value.item()
-    if isinstance(value, np.ndarray):
+    if isinstance(value, np.ndarray) and value.dtype.kind in "biufc":
         return {"__ndarray__": torch.from_numpy(value.copy())}
     if isinstance(value, dict | Mapping):
-        return {_to_tensors(key): _to_tensors(item) for key, item in value.items()}
+        items = {_to_tensors(key): _to_tensors(item) for key, item in value.items()}
+        if wrong := [key for key in items if type(key) not in (str, int)]:
+            raise CheckpointError(f"a checkpoint cannot hold a mapping with the key {saved.shown(wrong[0])}; take text")
+        return items
     if isinstance(value, list | tuple):
-        return type(value)(_to_tensors(item) for item in value)
-    if value is None or isinstance(value, bool | int | float | str | bytes):
+        parts = map(_to_tensors, value)
+        return list(parts) if isinstance(value, list) else tuple(parts)
+    if value is None or kind in (bool, bytes):
         return value
-    raise CheckpointError(f"a checkpoint cannot hold a {type(value).__name__}, {value!r}")
+    raise CheckpointError(f"a checkpoint cannot hold a {kind.__name__}, {saved.shown(value)}")

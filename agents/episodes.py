@@ -13,6 +13,7 @@ from agents.agent import Agent
 from agents.machine import torch_threads
 from agents.rollout import Actor, Array, Choice, Context
 from envs import Backend, EnvLike, Variant, Worlds, evaluation_backend, make
+from envs.spaces import factors
 from envs.streams import stream_generator, stream_seeds
 
 _MAX_ENVS = 20
@@ -87,8 +88,8 @@ def episode_player(
     backend = backend if backend is not None else evaluation_backend(origin.backend) if origin else "auto"
     masks = _obeys_masks(agent)
     worlds = make(env, count, start, variant=variant, backend=backend, action_masks=masks, step_timeout=timeout)
-    _check_observations(agent, worlds)
     try:
+        _check_spaces(agent, worlds)
         with torch_threads(1):
             cutoff = cutoff_of(worlds, episodes, max_steps)
             yield EpisodePlayer(worlds, variant, episodes, stream_generator(seed, "evaluation"), cutoff)
@@ -109,11 +110,15 @@ def cutoff_of(worlds: Worlds, episodes: int, max_steps: int | None) -> float:
     return min(share, np.inf if limited else CUTOFF_STEPS)
 
 
-def _check_observations(agent: object, worlds: Worlds) -> None:
-    """Raises ValueError if the agent's observation space differs from that of the worlds."""
+def _check_spaces(agent: object, worlds: Worlds) -> None:
+    """Raises ValueError if the agent has spaces that differ in form from those of the worlds."""
     expected, actual = getattr(agent, "obs_space", None), worlds.obs_space
     if expected is not None and _form(expected) != _form(actual):
         raise ValueError(f"the agent was trained on observations {expected}; {worlds.env_id} gives {actual}")
+    own = getattr(agent, "worlds", None)
+    acted, taken = own.policy_action_space if isinstance(own, Worlds) else None, worlds.policy_action_space
+    if acted is not None and (type(acted), acted.shape, factors(acted)) != (type(taken), taken.shape, factors(taken)):
+        raise ValueError(f"the agent was trained on actions {acted}; {worlds.env_id} takes {taken}")
 
 
 def _obeys_masks(agent: object) -> bool | None:

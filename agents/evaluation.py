@@ -85,13 +85,13 @@ def evaluate(
 ) -> Evaluation:
     """Plays `episodes` complete episodes; the agent's normalizers and generators do not change.
 
-    Environment k mod N plays episode k, so that short episodes are not favored (unlike the first episodes to finish).
-    The same agent, environment and seed give the same result. Without a time limit, an episode is cut off after
-    30,000 steps; with max_steps, also after its share, max_steps // episodes. An environment object that the agent
-    trains on is reset; its training episodes start over.
-    variant, backend: as for `envs.make`; in the agent's training environment, they default to those of training. watch:
-    called after every step with the numbers of finished episodes and of environment steps.
-    Raises ValueError if episodes < 1 or the observation spaces differ, and what `envs.make` raises.
+    Environment k mod N plays episode k, so that short episodes are not favored (taking the first that end would favor
+    them). The same agent, environment and seed give the same result. Without a time limit, an episode is cut off after
+    30,000 steps; with max_steps, also after its share of these, max_steps // episodes. An environment object that the
+    agent trains on is reset; its training episodes start over.
+    variant, backend: as for `envs.make`; in the agent's training environment, by default those of training. watch: is
+    told after every step how many episodes have ended, and how many environment steps have been taken.
+    Raises ValueError if episodes < 1 or observations or actions differ in form, and as `envs.make` does.
 
     >>> from agents import A2C
     >>> evaluation = evaluate(A2C("Pendulum-v1"), "Pendulum-v1", episodes=2)

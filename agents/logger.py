@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from agents.rollout import Episode, Metrics
 from envs import saved
@@ -19,7 +20,7 @@ def rows_of(series: Metrics) -> Tensor:
     """The metrics of U updates as float[U, number of metrics]; of no metrics, float[1, 0]."""
     if not series:
         return torch.zeros(1, 0)
-    return torch.stack([metric.reshape(-1).cpu() for metric in series.values()], -1)
+    return torch.stack([torch.as_tensor(metric).reshape(-1).cpu() for metric in series.values()], -1)
 
 
 class Logger:
@@ -47,9 +48,20 @@ class Logger:
         self.lengths.append(episode.length)
 
     def add(self, series: Metrics) -> None:
-        """series: metrics of one or several updates, float32[U] each."""
-        self._names = self._names or list(series)
-        self._window.append(rows_of(series))
+        """series: of one or several updates, float32[U] each."""
+        rows = rows_of(series)
+        if list(series) != self._names:  # of an algorithm that does not measure the same in every update
+            rows = self._aligned(rows, list(series))
+        self._window.append(rows)
+
+    def _aligned(self, rows: Tensor, names: list[str]) -> Tensor:
+        """Rows of these metrics with the columns of the window, which gets those that it lacks: NaN, not measured."""
+        self._names = [*self._names, *(name for name in names if name not in self._names)]
+        lacking = [functional.pad(part, (0, len(self._names) - part.shape[1]), value=math.nan) for part in self._window]
+        self._window = lacking
+        aligned = torch.full((len(rows), len(self._names)), math.nan, dtype=rows.dtype)
+        aligned[:, [self._names.index(name) for name in names]] = rows
+        return aligned
 
     def record(self, name: str, value: float) -> None:
         """Adds a value to the next row, which averages values of the same name."""

@@ -90,7 +90,8 @@ def tensors_like(value: object, own: Mapping[str, object], where: str) -> dict[s
 def load_optimizer(optimizer: Optimizer, state: object) -> None:
     """Loads the `state_dict` of a torch optimizer, since torch validates nothing.
 
-    Numbers in the parameter groups are loaded; switches (true, false, None) keep the constructor's value.
+    Numbers of the parameter groups are loaded; switches (true, false, None, text) keep the value that the constructor
+    chose.
     """
     given, own = saved.mapping(state, "optimizer", ("state", "param_groups")), optimizer.state_dict()
     groups = saved.sequence(given["param_groups"], "param_groups", len(own["param_groups"]))
@@ -113,13 +114,15 @@ def _group(value: object, own: Mapping[str, object]) -> dict[str, object]:
         raise saved.Misfit(f"parameter group has other parameters: {saved.shown(group.get('params'))}")
     merged = dict(own)
     for name, current in own.items():
-        if name in group and name != "params" and not isinstance(current, bool | None):
+        if name in group and name != "params":
             merged[name] = _number_like(group[name], current, f"parameter group {name}")
     return merged
 
 
 def _number_like(value: object, own: object, where: str) -> object:
-    """A number, or a sequence of the same length, like `own`."""
+    """A number, or a sequence of as many, as `own` is one; `own` itself if it is a switch."""
+    if own is None or isinstance(own, bool | str):
+        return own
     if isinstance(own, tuple | list):
         parts = saved.sequence(value, where, len(own))
         return type(own)(_number_like(part, current, where) for part, current in zip(parts, own, strict=True))

@@ -18,7 +18,7 @@ from agents.networks.forward import Inputs, policy_and_value
 from agents.rollout import Metrics, Rollout
 from agents.settings.ppo import PPOSettings
 from agents.settings.values import ConfigError
-from agents.shift import shortened
+from agents.shift import NOT_MEASURED, shortened
 from envs.streams import stream_seeds
 
 
@@ -120,7 +120,7 @@ class PPO(PPOSettings, A2C):
         optimizer.adapt_entropy_coefficient(means["train/entropy"], progress)
         learner.observe(batch)
         fit = explained_variance(learner.ranks.gather(samples.v), learner.ranks.gather(samples.target))
-        grad_norm = torch.stack(norms).mean()
+        grad_norm = torch.stack(norms).mean() if norms else NOT_MEASURED
         return {**moved, **shift.js(), **means, "train/grad_norm": grad_norm, "train/explained_variance": fit}
 
     def _epoch(

@@ -68,11 +68,16 @@ class Ranks:
         return self.add(share * x if share else torch.zeros_like(x))
 
     def standardized(self, x: Tensor) -> Tensor:
-        """(x − mean) / (s + 1e-8), where s is the sample standard deviation over all ranks' elements."""
+        """(x − mean) / (s + 1e-8), where s is the sample standard deviation over the elements of all ranks.
+
+        A single element stays as it is.
+        """
         n, total = x.numel(), float(x.sum())
         sums = self.add(torch.tensor([n, total], dtype=x.dtype))
         mean = sums[1] / sums[0]
         square = self.add((x - mean).square().sum())
+        if bool(sums[0] == 1):
+            return x
         return (x - mean) / ((square / (sums[0] - 1)).sqrt() + 1e-8)
 
     def highest(self, number: int) -> int:

@@ -28,6 +28,12 @@ def td_error_failure(delta: float) -> FloatingPointError:
     return FloatingPointError(f"the TD error is {delta:g} and was not learned from; normalize the rewards")
 
 
+def policy_failure() -> FloatingPointError:
+    return FloatingPointError(
+        "a step moved the policy infinitely far; lower ent_coef, step_size or policy_intent, or set max_policy_shift"
+    )
+
+
 def traces_of(net: nn.Module, settings: StreamSettings, overshoot: float, intent: float, relative: bool) -> Traces:
     """A network's traces with the step rule of the settings. See `agents.step_rules`."""
     parameters, rule = [*net.parameters()], settings.step_rule

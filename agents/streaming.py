@@ -14,7 +14,7 @@ from agents.networks.forward import Inputs, inputs_of
 from agents.rollout import Metrics, Rollout
 from agents.settings.stream import StreamSettings
 from agents.shift import bounded
-from agents.stream_learner import StreamLearner, td_error_failure
+from agents.stream_learner import StreamLearner, policy_failure, td_error_failure
 
 
 class StreamAC(StreamSettings, ActorCritic):
@@ -69,6 +69,8 @@ class StreamAC(StreamSettings, ActorCritic):
             steps["train/policy_step"] = policy.step(delta, push, self._attainable(pi, batch.action))
 
         kl = bounded(policy.parameters, move, self._shift(acting, inputs), self.max_policy_shift)
+        if not bool(torch.isfinite(kl)):
+            raise policy_failure()
         learner.finish(batch)
         numbers = {"train/td_error": delta, "train/value": v.detach().squeeze(), "train/entropy": entropy.detach()}
         return {"train/policy_shift_kl": kl, **steps, **numbers}

@@ -4,6 +4,8 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import numpy as np
+
 from agents.events import Evaluated, Image, Log, Picture, Status, Stop
 from agents.logger import Logger
 from agents.rollout import Actor, Episode
@@ -69,7 +71,7 @@ class _Calls(Hook):
 
     def on_update(self, training: "Training", status: Status) -> None:
         if self._function(status) is False:
-            training.stop(getattr(self._function, "__name__", type(self._function).__name__), "returned False")
+            training.stop(_name(self._function), "returned False")
 
 
 def check_hooks(hooks: object) -> None:
@@ -80,8 +82,25 @@ def check_hooks(hooks: object) -> None:
             f"{saved.shown(hooks)}; a callback of Stable-Baselines3 becomes such a function or object"
         )
     for hook in hooks:
-        if isinstance(hook, Hook) and _defines(hook, "on_steps") and hook.step_interval < 1:
-            raise ConfigError(f"{type(hook).__name__}.step_interval must be at least 1, got {hook.step_interval}")
+        if not isinstance(hook, Hook) or _defines(hook, "on_update"):
+            _check_interval(hook, "interval", getattr(hook, "interval", 1))
+        if isinstance(hook, Hook) and _defines(hook, "on_steps"):
+            _check_interval(hook, "step_interval", hook.step_interval)
+
+
+def _check_interval(hook: AnyHook, what: str, value: object) -> None:
+    """Raises ConfigError unless it is a whole number, of that type, of at least 1."""
+    if isinstance(value, bool) or not isinstance(value, int | np.integer):
+        wanted = "a whole number, such as 10_000"
+    elif value < 1:
+        wanted = "at least 1"
+    else:
+        return
+    raise ConfigError(f"{_name(hook)}.{what} must be {wanted}, got {saved.shown(value)}")
+
+
+def _name(hook: AnyHook) -> str:
+    return type(hook).__name__ if isinstance(hook, Hook) else getattr(hook, "__name__", type(hook).__name__)
 
 
 def _defines(hook: Hook, event: str) -> bool:

@@ -59,11 +59,34 @@ def legal_actions(infos: dict[str, object], space: Actions, num_envs: int, env_i
             raise _failure(np.array(good), env_id, text)
         rows = np.array(masks)
     legal: NDArray[np.bool_] = rows.astype(bool)
-    starts = np.cumsum([0, *factors(space)[:-1]])
-    some = np.asarray(np.logical_or.reduceat(legal, starts, axis=1).all(1))
+    some = _allows_some(legal, space)
     if not some.all():
         raise _failure(some, env_id, f"an {KEY} that allows no action")
     return legal
+
+
+def given_masks(masks: object, space: Actions, count: int) -> NDArray[np.bool_]:
+    """bool[N, A], from masks that a caller gives for `count` observations. Raises ValueError if no policy can obey."""
+    width = sum(factors(space)) if maskable(space) else 0
+    legal = np.asarray(masks)
+    if not width:
+        raise ValueError(f"action_masks are for Discrete and MultiDiscrete actions; these are {brief(space)}")
+    rows = len(legal) if legal.ndim and count > 1 else count
+    if (rows, legal.size) != (count, count * width) or legal.dtype.kind not in "biuf":
+        raise ValueError(
+            f"action_masks have shape {legal.shape} and type {legal.dtype}; {count} observations need "
+            f"({count}, {width}) and bool"
+        )
+    legal = legal.reshape(count, width).astype(bool)
+    if not _allows_some(legal, space).all():
+        raise ValueError("action_masks allow no action of an observation")
+    return legal
+
+
+def _allows_some(legal: NDArray[np.bool_], space: Actions) -> NDArray[np.bool_]:
+    """bool[N], whether an action of every choice is legal."""
+    starts = np.cumsum([0, *factors(space)[:-1]])
+    return np.asarray(np.logical_or.reduceat(legal, starts, axis=1).all(1))
 
 
 def _failure(good: NDArray[np.bool_], env_id: str, text: str) -> EnvironmentFailure:

@@ -98,15 +98,16 @@ def _nearest(space: object) -> str:
 
 
 def _walk(space: object, path: str) -> Iterator[tuple[str, object]]:
-    """Every space inside that is not a container, with its path, in Gymnasium's order of flattening."""
-    if isinstance(space, spaces.Dict):
-        for key, inner in space.spaces.items():
-            yield from _walk(inner, f"{path}[{key!r}]")
-    elif isinstance(space, spaces.Tuple):
-        for i, inner in enumerate(space.spaces):
-            yield from _walk(inner, f"{path}[{i}]")
-    else:
+    """Every space inside that is not a container, with its path, in the order in which Gymnasium flattens them.
+
+    Also an empty container inside another, which Gymnasium cannot flatten.
+    """
+    if not isinstance(space, spaces.Dict | spaces.Tuple) or (path and not space.spaces):
         yield path, space
+        return
+    inside = space.spaces.items() if isinstance(space, spaces.Dict) else enumerate(space.spaces)
+    for key, inner in inside:
+        yield from _walk(inner, f"{path}[{key!r}]")
 
 
 def leaves(space: Space) -> list[Space]:

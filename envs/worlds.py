@@ -136,7 +136,7 @@ class Worlds(VectorWrapper):
             infos |= {"episode": {"r": self._return.copy(), "l": self._length.copy()}, "_episode": ended}
             self._return[ended] = 0.0
             self._length[ended] = 0
-        if self.masked:
+        if self.masked is not False:
             self._read_masks(infos, None)
         if REPLACED in infos:
             raise self._replacement(obs, cast(Flags, infos[REPLACED]))

@@ -71,5 +71,9 @@ def _constants(learner: BaseLearner) -> Iterator[tuple[str, list[object]]]:
         yield name, _numbers(part)
         if isinstance(part, ObservationNormalizer | RewardNormalizer):
             yield f"{name}.moments", [*map(id, vars(part.moments).values())]
+        if isinstance(part, ObservationNormalizer):
+            yield f"{name}.mask", [id(part.mask)]
+        if isinstance(part, RewardNormalizer):
+            yield f"{name}.returns", [id(part.returns)]
         if isinstance(part, Traces):
             yield f"{name}.rule", [id(part.rule), *_numbers(part.rule)]

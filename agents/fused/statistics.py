@@ -10,7 +10,10 @@ from envs.kernels import kernel
 
 @kernel
 def standardize(values, total, ranks):
-    """x ← (x − mean) / (s + 1e-8), where s is the sample standard deviation. values: [n]; total: Σ n over ranks."""
+    """x ← (x − mean) / (s + 1e-8), where s is the sample standard deviation. values: [n]; total: Σ n over ranks.
+
+    A single value stays as it is.
+    """
     mean, square, count = 0.0, 0.0, len(values)
     for k in range(count):
         mean += values[k]
@@ -18,6 +21,8 @@ def standardize(values, total, ranks):
     for k in range(count):
         square += (values[k] - mean) ** 2
     mean, square, _, _ = pooled(ranks, count, (mean, square, 0.0, 0.0))
+    if total == 1:
+        return
     deviation = math.sqrt(square / (total - 1)) + 1e-8
     for k in range(count):
         values[k] = (values[k] - mean) / deviation

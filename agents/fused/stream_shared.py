@@ -1,6 +1,5 @@
 """`StreamShared`: one flat memory for a stream's parameters and traces, used by both torch and the kernels."""
 
-import math
 from typing import cast
 
 import numpy as np
@@ -18,7 +17,8 @@ from agents.fused.stream_network import StreamNet
 from agents.fused.stream_steps import RULES
 from agents.fused.units import ACTIVATIONS
 from agents.networks.actor_critic import input_size
-from agents.stream_learner import StreamLearner, td_error_failure
+from agents.networks.heads import inverse_softplus
+from agents.stream_learner import StreamLearner, policy_failure, td_error_failure
 from agents.traces import Traces
 
 
@@ -51,7 +51,12 @@ class StreamShared:
         return memory._replace(policy=memory.average) if deterministic and self._average else memory
 
     def write_back(self, report: Reports) -> None:
-        """Does nothing: everything that changes lies in the arrays."""
+        """Raises FloatingPointError if the policy is not finite, of which kernels take no notice.
+
+        All that changes lies in the arrays.
+        """
+        if not bool(torch.isfinite(self._networks[0].theta).all()):
+            raise policy_failure()
 
     def error(self, status: int, report: Reports) -> FloatingPointError:
         return td_error_failure(report["td_error"].item())
@@ -77,7 +82,7 @@ class StreamShared:
         options["averaging_steps"] = settings.averaging_steps or 0
         options["reward_clip"] = np.inf if settings.reward_clip is None else settings.reward_clip
         options["max_policy_shift"] = np.nan if settings.max_policy_shift is None else settings.max_policy_shift
-        options["std_shift"] = math.log(math.expm1(math.exp(settings.log_std_init)))
+        options["std_shift"] = inverse_softplus(settings.log_std_init)
         for name in stream.CONSTANTS:
             options[name] = getattr(settings, name)
         return options

@@ -28,6 +28,10 @@ class AgentWrapper(Agent):
     """
 
     changeable: ClassVar[tuple[str, ...]] = ()
+    held: ClassVar[dict[str, str]] = {
+        **Agent.held,
+        **dict.fromkeys(("env", "seed", "threads", "n_steps"), "it follows from the wrapped agent; build another"),
+    }
 
     agent: A2C
 

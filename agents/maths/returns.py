@@ -33,8 +33,8 @@ def gae(delta: Tensor, ended: Tensor, decay: float) -> Tensor:
 
 
 def standardized(x: Tensor) -> Tensor:
-    """(x − mean) / (s + 1e-8), where s is the sample standard deviation over all elements."""
-    return (x - x.mean()) / (x.std() + 1e-8)
+    """(x − mean) / (s + 1e-8), where s is the sample standard deviation over all elements; a single one stays."""
+    return x if x.numel() == 1 else (x - x.mean()) / (x.std() + 1e-8)
 
 
 def explained_variance(v: Tensor, target: Tensor) -> Tensor:

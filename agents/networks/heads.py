@@ -22,8 +22,9 @@ from agents.settings.values import ConfigError
 from envs import saved
 from envs.spaces import Actions, factors, span
 
-_WIDE = 10.0  # distance of bounds from 0, or from each other, in units of σ, that triggers a hint
-LOG_STD_RANGE = (-20.0, 2.0)  # bounds of a state-dependent log-std, as in Haarnoja et al. 2018
+_WIDE = 10.0  # bounds that many σ from 0, or that close together, get a hint
+_FAR = 40.0  # beyond ±_FAR, softplus is x or e^x in double precision
+LOG_STD_RANGE = (-20.0, 2.0)  # of a state-dependent log-std, as in Haarnoja et al. 2018
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,12 @@ class Head:
                 raise ConfigError(f"{name} is for Box actions; these are {self.actions}")
         if self.state_dependent_std and self.use_sde:
             raise ConfigError("use_sde and state_dependent_std are two ways to the same: choose one")
+        lowest, largest = LOG_STD_RANGE
+        if self.state_dependent_std and not lowest <= self.log_std_init <= largest:
+            raise ConfigError(
+                f"log_std_init must lie between {lowest:g} and {largest:g} with state_dependent_std, which keeps ln σ "
+                f"between them, got {self.log_std_init:g}"
+            )
         if self.squash_output and isinstance(self.actions, spaces.Box):
             width = span(self.actions)
             if not ((width > 0) & np.isfinite(width)).all():
@@ -104,9 +111,8 @@ class Head:
             return out
         if log_std is None:
             mean, offset = out.chunk(2, -1)
-            if self.softplus_std:  # σ = exp(log_std_init) if the network outputs 0
-                shift = math.log(math.expm1(math.exp(self.log_std_init)))
-                return torch.cat([mean, softplus(offset + shift).log()], -1)
+            if self.softplus_std:  # σ = exp(log_std_init) where the network outputs 0
+                return torch.cat([mean, _log_softplus(offset + inverse_softplus(self.log_std_init))], -1)
             return torch.cat([mean, (self.log_std_init + offset).clamp(*LOG_STD_RANGE)], -1)
         if self.use_sde:
             fixed = hidden.detach()  # only W is trained through σ, as in Stable-Baselines3
@@ -128,6 +134,17 @@ class Head:
         bounds = (self.actions.low, self.actions.high)
         low, high = (torch.as_tensor(bound, dtype=raw.dtype, device=raw.device).flatten() for bound in bounds)
         return BoundedGaussian(mean, log_std, low, high, validate=False)
+
+
+def inverse_softplus(log_std: float) -> float:
+    """ln(e^σ − 1), σ = e^log_std: where softplus is σ."""
+    std = math.exp(log_std)
+    return math.log(math.expm1(std)) if std < _FAR else std
+
+
+def _log_softplus(x: Tensor) -> Tensor:
+    """ln ln(1 + e^x), which nears x where e^x is too small for a float."""
+    return torch.where(x < -_FAR, x, softplus(x.clamp_min(-_FAR)).log())
 
 
 class StateDependentNoise:

@@ -18,6 +18,7 @@ Activation = Literal[
 Network = str | Callable[..., nn.Module]
 Engine = Literal["auto", "torch", "fused"]
 Sharing = Literal["auto", "nothing", "features", "all"]
+_LOG_STD_LIMIT = 40  # beyond it, squares of σ or of 1/σ overflow in single precision
 _NETWORKS = ("auto", "mlp", "cnn", "small_cnn")
 
 
@@ -75,6 +76,9 @@ class ActorCriticSettings(AgentSettings):
         if self.sde_sample_freq == 0:
             raise ConfigError("sde_sample_freq must be positive, or −1 for n_steps, got 0")
         self.check_fractions("gamma")
+        if abs(self.log_std_init) > _LOG_STD_LIMIT:
+            limit = f"−{_LOG_STD_LIMIT} and {_LOG_STD_LIMIT}"
+            raise ConfigError(f"log_std_init must lie between {limit}, got {self.log_std_init:g}; σ is e^log_std_init")
 
     def _check_networks(self) -> None:
         if isinstance(self.network, str) and self.network not in _NETWORKS and ":" not in self.network:

@@ -72,6 +72,8 @@ class StreamSettings(ActorCriticSettings):
             (("max_policy_shift",), SMALLEST, "be positive or null"),
         ))  # fmt: skip
         self.check_fractions("trace_decay")
+        if self.step_rule == "intentional" and self.gamma * self.trace_decay == 1:
+            raise ConfigError("step_rule intentional divides by 1 − γλ: set gamma or trace_decay below 1")
         if self.num_envs not in (None, 1) or self.n_steps != 1:
             raise ConfigError(
                 f"stream learns from one step of one environment: num_envs and n_steps must be 1, got {self.num_envs} "

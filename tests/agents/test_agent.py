@@ -148,6 +148,8 @@ def test_an_agent_of_an_environment_object(tmp_path: Path) -> None:
         ({"threads": 1024}, "processors"),
         ({"num_envs": 0}, "num_envs"),
         ({"num_envs": 1, "normalize_advantage": True}, "normalize_advantage needs more than one step"),
+        ({"log_std_init": 40.5}, "log_std_init must lie between −40 and 40, got 40.5; σ is e"),
+        ({"log_std_init": -800}, "log_std_init must lie between −40 and 40, got -800"),
     ],
 )
 def test_settings_out_of_range(settings: dict[str, object], message: str) -> None:

@@ -4,7 +4,9 @@ import os
 import pickle
 import zipfile
 from contextlib import suppress
+from enum import IntEnum
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pytest
@@ -21,6 +23,10 @@ CONTENT: dict[str, object] = {
     "arrays": (np.arange(8, dtype=np.uint32), np.array([True, False]), np.array(3.5), np.zeros((0, 2), np.float32)),
     "reversed": np.arange(4)[::-1],
 }
+
+
+class Level(IntEnum):
+    LOW = 1
 
 
 class Exploit:
@@ -69,6 +75,27 @@ def test_round_trip(path: Path) -> None:
 def test_numpy_numbers_come_back(tmp_path: Path, value: np.generic) -> None:
     checkpoint.save(tmp_path / "a.pt", {"x": [value]})
     assert checkpoint.load(tmp_path / "a.pt") == {"x": [value]}
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        Level.LOW, {1.5: 2}, {(1, 2): 3}, {True: 1}, {None: 1}, np.array([None]), np.array(["a"]),
+        np.datetime64("2020-01-01"), torch.zeros(2, 2).to_sparse(),
+    ],
+    ids=str,
+)  # fmt: skip
+def test_what_would_not_load_is_not_saved(tmp_path: Path, value: object) -> None:
+    with pytest.raises(CheckpointError, match="a checkpoint cannot hold a ") as raised:
+        checkpoint.save(tmp_path / "a.pt", {"x": [value]})
+    assert "\n" not in str(raised.value)
+    assert not (tmp_path / "a.pt").exists()
+
+
+def test_sequences_of_other_types_come_back_as_lists_and_tuples(tmp_path: Path) -> None:
+    pair = NamedTuple("pair", [("a", int), ("b", int)])(1, 2)
+    checkpoint.save(tmp_path / "a.pt", {"pair": pair, "size": torch.zeros(2, 3).shape})
+    assert checkpoint.load(tmp_path / "a.pt") == {"pair": (1, 2), "size": (2, 3)}
 
 
 def test_save_makes_directories_and_replaces(tmp_path: Path) -> None:

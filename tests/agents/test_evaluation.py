@@ -10,7 +10,7 @@ from agents import episodes as play
 from agents.a2c import A2C
 from agents.evaluation import evaluate, evaluate_both, evaluate_still, has_uniform, summarize
 from envs import Variant, make
-from tests.toys import Counter, Idle, Numbered, OneOrNineteen, numbered, same_step
+from tests.toys import LINE, Counter, Idle, Numbered, OneOrNineteen, Shaped, numbered, same_step
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*share an object, therefore:UserWarning")  # in the probes
 CHOICE = "envs.probes:ActionReward-v0"
@@ -222,3 +222,28 @@ def test_standing_still_in_classic_control():
     assert 8.5 < evaluate_still("CartPole-v1").mean < 10.0
     assert set(evaluate_still("MountainCar-v0", 10).returns) == {-200.0}
     assert set(evaluate_still("MountainCarContinuous-v0", 10).returns) == {0.0}
+
+
+@pytest.mark.parametrize(
+    ("trained", "other"),
+    [
+        (spaces.Discrete(3), spaces.Box(-1, 1, (1,), np.float32)),
+        (spaces.Box(-1, 1, (1,), np.float32), spaces.Discrete(3)),
+        (spaces.Discrete(3), spaces.Discrete(4)),
+        (spaces.MultiDiscrete([2, 3]), spaces.MultiDiscrete([3, 2])),
+    ],
+)
+def test_other_actions_are_refused_and_what_was_built_is_closed(trained, other):
+    """A choice was taken for a force and clipped, and a force for a choice and cut to a whole number."""
+    agent, built = A2C(lambda: Shaped(LINE, trained), num_envs=1, engine="torch"), []
+
+    def build():
+        env = Counter(2)
+        env.action_space = other
+        built.append(env)
+        return env
+
+    with pytest.raises(ValueError, match=r"^the agent was trained on actions .*; Counter takes "):
+        evaluate(agent, build, 2)
+    assert built
+    assert all(env.closed for env in built)

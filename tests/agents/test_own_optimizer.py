@@ -42,6 +42,7 @@ CASES: list[tuple[Any, dict[str, object] | None]] = [
     (f"{__name__}:Momentum", {"beta": 0.5}),
     (Momentum, None),
     ("torch.optim:AdamW", {"betas": (0.8, 0.99), "weight_decay": 0.1}),
+    ("torch.optim:Adafactor", None),  # its ε is a pair of None and a number
     (None, {"alpha": 0.9, "weight_decay": 0.1}),
 ]
 

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from torch import Tensor
+from gymnasium import spaces
+from torch import Tensor, nn
 
 from agents import A2C
 from agents.minibatches import Shuffle, mix
@@ -237,3 +238,38 @@ def test_cart_pole_is_learned() -> None:
 def test_settings_out_of_range_are_refused(settings: dict[str, Any], words: str) -> None:
     with pytest.raises(ConfigError, match=words):
         PPO("CartPole-v1", **{**SMALL, **settings})
+
+
+@pytest.mark.parametrize("engine", ["torch", "fused"])
+@pytest.mark.parametrize(("cls", "steps"), [(A2C, 9), (PPO, 13)])
+def test_the_last_rollout_may_leave_a_single_step(cls: type[A2C], steps: int, engine: str) -> None:
+    """Eight steps, then one; or, of PPO, five in minibatches of four."""
+    settings: dict[str, Any] = {"num_envs": 1, "n_steps": 8, "normalize_advantage": True, "engine": engine}
+    settings |= {"batch_size": 4, "n_epochs": 1} if cls is PPO else {}
+    agent = cls("CartPole-v1", net_arch=(8,), **settings)
+    before = parameters(agent)
+    assert agent.learn(steps).loop.step == steps
+    assert torch.isfinite(parameters(agent)).all()
+    assert not torch.equal(parameters(agent), before)
+
+
+class Forgetful(nn.Module):
+    """Dropout makes the policy in training differ from the one that acted, already in the first minibatch."""
+
+    def __init__(self, space: spaces.Box) -> None:
+        super().__init__()
+        self.features_dim = 16
+        self.layers = nn.Sequential(nn.Linear(space.shape[0], 16), nn.Dropout(0.9))
+
+    def forward(self, x: Tensor) -> Tensor:
+        features: Tensor = 100 * self.layers(x)
+        return features
+
+
+def test_target_kl_may_allow_no_step() -> None:
+    agent = PPO("CartPole-v1", network=Forgetful, target_kl=1e-9, **SMALL)
+    before, (rollout,) = parameters(agent), rollouts(agent, 1)
+    metrics = agent.update(rollout)
+    assert metrics["train/approx_kl"] > 1e-9
+    assert math.isnan(metrics["train/grad_norm"])
+    assert torch.equal(parameters(agent), before)

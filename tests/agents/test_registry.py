@@ -13,6 +13,7 @@ from agents.imitation.gail import GAIL
 from agents.imitation.mutual import Mutual
 from agents.ppo import PPO
 from agents.settings.values import ConfigError
+from agents.streaming import StreamAC
 from tests.agents.recorded import made
 
 SMALL = {"net_arch": (8,), "num_envs": 2}
@@ -144,3 +145,9 @@ def test_an_algorithm_around_a_ppo_has_a_class_of_its_own(file: str) -> None:
         Clone(PPO("CartPole-v1"), demonstrations=file)
     with pytest.raises(ConfigError, match="GAIL wraps an A2C, not a PPO: GAILPPO does"):
         GAIL(PPO("CartPole-v1"), demonstrations=file)
+
+
+def test_a_stream_is_no_source_of_a_warm_start(tmp_path: Path) -> None:
+    stream = StreamAC("CartPole-v1", engine="torch", net_arch=(8,)).save(tmp_path / "stream")
+    with pytest.raises(CheckpointError, match=r"stream\.pt holds an agent of type stream, not a2c"):
+        A2C("CartPole-v1", engine="torch", **SMALL).warm_start(stream)

@@ -10,6 +10,7 @@ from gymnasium import spaces
 
 import rl
 from agents import A2C, registry
+from agents.fused.stream_shared import StreamShared
 from agents.rollout import Rollout, collect
 from agents.settings.values import ConfigError
 from agents.streaming import StreamAC
@@ -211,6 +212,10 @@ def test_one_environment_solves_cartpole() -> None:
         ({"step_rule": "intentional", "step_size": 0.5}, "step_size does nothing with step_rule intentional"),
         ({"attainable_intent": False}, "attainable_intent does nothing with step_rule obgd"),
         ({"value_intent": 0.1}, "value_intent does nothing with step_rule obgd"),
+        (
+            {"step_rule": "intentional", "gamma": 1.0, "trace_decay": 1.0},
+            "step_rule intentional divides by 1 − γλ: set gamma or trace_decay below 1",
+        ),
         ({"policy_overshoot": 0.0}, "policy_overshoot must be positive"),
     ],
 )
@@ -304,3 +309,18 @@ def test_engines_agree_on_gaussian_policies(settings: dict[str, object]) -> None
                 torch.testing.assert_close(found[name], value.detach(), rtol=1e-6, atol=1e-9)
     finally:
         torch.set_default_dtype(torch.float32)
+
+
+def test_a_policy_that_is_not_finite_ends_training() -> None:
+    """With Discrete actions it went on to the end, NaN; with a Box, the environment was blamed for its reward."""
+    for env_id in ("CartPole-v1", "Pendulum-v1"):
+        agent = StreamAC(env_id, engine="torch", backend="sync", ent_coef=1e30)
+        with pytest.raises(FloatingPointError, match="moved the policy infinitely far; lower ent_coef, step_size or"):
+            agent.learn(100)
+    shared = StreamShared(StreamAC("CartPole-v1", engine="torch").learner)
+    shared.memory(1, 1)
+    shared.write_back(np.zeros(1, shared.report))
+    with torch.no_grad():
+        shared.learner.policy.net[0].weight[0, 0] = torch.nan
+    with pytest.raises(FloatingPointError, match="moved the policy infinitely far"):
+        shared.write_back(np.zeros(1, shared.report))

@@ -4,11 +4,13 @@ import math
 
 import numpy as np
 import pytest
+import torch
 
 from agents import A2C
 from agents.hooks import Hook, Image, Log, Status, Training
-from agents.rollout import Episode
+from agents.rollout import Episode, Metrics, Rollout
 from agents.settings.values import ConfigError
+from tests.agents.reinforce import Reinforce
 
 ENGINES = ["fused", "torch"]
 
@@ -178,3 +180,49 @@ def test_a_step_interval_is_needed() -> None:
         agent_of("fused").learn(10, [Forgetful()])
     with pytest.raises(ConfigError, match=r"^log_interval must be "):
         agent_of("fused").learn(10, log_interval=0)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("interval", 0, "interval must be at least 1, got 0"),
+        ("interval", 2.5, "interval must be a whole number, such as 10_000, got 2.5"),
+        ("step_interval", 1e4, "step_interval must be a whole number, such as 10_000, got 10000.0"),
+        ("step_interval", "100", "step_interval must be a whole number, such as 10_000, got '100'"),
+    ],
+)
+def test_intervals_are_whole_numbers(name: str, value: object, words: str) -> None:
+    """Others ended the fused engine in ZeroDivisionError or TypeError, once training was on its way."""
+
+    class Curious(Hook):
+        step_interval = 10
+
+        def on_update(self, training: Training, status: Status) -> None: ...
+        def on_steps(self, training: Training) -> None: ...
+
+    hook, function = Curious(), lambda status: None
+    for each in (hook, function):
+        setattr(each, name, value)
+    with pytest.raises(ConfigError, match=rf"^Curious.{words}$"):
+        agent_of("torch").learn(10, [hook])
+    if name == "interval":
+        with pytest.raises(ConfigError, match=rf"^<lambda>.{words}$"):
+            agent_of("torch").learn(10, [function])
+
+
+def test_an_update_may_measure_other_metrics_than_the_one_before() -> None:
+    """Both metrics were logged under the name of the first, and another number of them ended in an error of torch."""
+
+    class Now(Reinforce):
+        measured = 0
+
+        def update(self, batch: Rollout, progress: float = 0.0) -> Metrics:
+            super().update(batch, progress)
+            self.measured += 1
+            if self.measured % 2:
+                return {"train/odd": torch.tensor(float(self.measured))}
+            return {"train/even": torch.tensor(20.0), "train/plain": 4.0}  # type: ignore[dict-item]
+
+    hook = Everything()
+    Now("CartPole-v1", n_steps=8, num_envs=1).learn(40, hooks=[hook], log_interval=4)
+    assert [hook.logs[0].scalars[f"train/{name}"] for name in ("odd", "even", "plain")] == [2.0, 20.0, 4.0]

@@ -229,6 +229,11 @@ WIDE = spaces.Box(np.arange(40), np.arange(40) + 1, dtype=np.int32)
             id="inside",
         ),
         pytest.param(spaces.Dict({}), ["observations without any number"], id="empty"),
+        pytest.param(
+            spaces.Dict(a=LINE, inner=spaces.Dict(b=spaces.Tuple([]))),
+            ["Tuple observations in its part ['inner']['b']", "wrappers=[FilterObservation:filter_keys=[a]]"],
+            id="empty, inside",
+        ),
         pytest.param(spaces.Box(-1, 1, (0, 3), np.float32), ["observations without any number"], id="no rows"),
     ],
 )

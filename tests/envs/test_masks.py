@@ -100,3 +100,38 @@ def test_masks_that_cannot_be_obeyed(masks, words):
 def test_masks_are_for_choices():
     with pytest.raises(UnsupportedSpace, match="Box actions, which no mask can forbid"):
         make(lambda: Shaped(LINE, LINE), 1, action_masks=True)
+
+
+@pytest.mark.parametrize(
+    ("masks", "rows", "words"),
+    [
+        ([True], 1, r"have shape \(1,\) and type bool; 1 observations need \(1, 3\) and bool"),
+        (True, 1, "have shape"),
+        ([True, False, True, True], 1, "have shape"),
+        ([[True, False], [True, True], [False, True]], 2, r"2 observations need \(2, 3\)"),
+        ([False, False, False], 1, "allow no action"),
+        ([[True, True, True], [False, False, False]], 2, "allow no action"),
+        (["a", "b", "c"], 1, "type <U1"),
+    ],
+)
+def test_masks_given_to_predict_must_fit(masks, rows, words):
+    """One value was obeyed as the mask of every action, and without a legal action the first was taken."""
+    agent = A2C(lambda: Shaped(LINE, spaces.Discrete(3)), num_envs=1, action_masks=False, engine="torch")
+    with pytest.raises(ValueError, match=words):
+        agent.predict(np.zeros((rows, 1), np.float32), action_masks=masks)
+    assert agent.predict(np.zeros(1, np.float32), action_masks=[0, 1, 0])[0] == 1
+
+
+def test_masks_given_to_predict_are_for_choices():
+    agent = A2C("Pendulum-v1", num_envs=1, engine="torch")
+    with pytest.raises(ValueError, match="action_masks are for Discrete and MultiDiscrete actions; these are Box"):
+        agent.predict(np.zeros(3, np.float32), action_masks=[True])
+    parts = A2C(lambda: Shaped(LINE, spaces.MultiDiscrete([2, 2])), num_envs=1, engine="torch")
+    masks = [[False, True], [True, False]]  # a row for each choice
+    assert parts.predict(np.zeros(1, np.float32), action_masks=masks)[0].tolist() == [1, 0]
+
+
+def test_masks_that_only_steps_give_are_not_overlooked():
+    agent = A2C(lambda: Masked(spaces.Discrete(2), [None, [1, 0]]), num_envs=1, engine="torch")
+    with pytest.raises(EnvironmentUsageError, match="gives an action_mask in its infos: pass action_masks=True"):
+        agent.learn(10)

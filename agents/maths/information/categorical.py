@@ -181,11 +181,12 @@ def _kl_values(p_logits: Tensor, q_logits: Tensor) -> Tensor:
     """If all pairs are nearly equal, as before and after an update, the identity of `kl_from_logits`; otherwise
     log Σ e^{x_q} − log Σ e^{x_p} − m, and Bregman's terms for rows where this cancels or a logit is masked."""
     delta, rounding = difference(p_logits, q_logits)
-    peak_p, e, total_p = softmax_terms(p_logits)
-    first = delta[:, :1]
-    d = delta - first  # removes a common offset, without rounding
+    _, e, total_p = softmax_terms(p_logits)
+    top = p_logits.argmax(-1, keepdim=True)
+    offset = delta.gather(-1, top)
+    d = delta - offset  # removes a common offset, without rounding where p is not small
     if rounding is not None:
-        d.add_(rounding - rounding[:, :1])
+        d.add_(rounding - rounding.gather(-1, top))
     m = (e * d).sum(-1, keepdim=True).div_(total_p)
     d.sub_(m)
     if not d.numel():
@@ -194,8 +195,7 @@ def _kl_values(p_logits: Tensor, q_logits: Tensor) -> Tensor:
     if low >= -NEAR and high <= NEAR:  # false for NaN, from a masked logit
         return phi_series(d).mul_(e).sum(-1).div_(total_p.squeeze(-1)).log1p_()
     peak_q, _, total_q = softmax_terms(q_logits)
-    m.add_(first)
-    kl = (total_q.log() - total_p.log()).add_(peak_q - peak_p - m)
+    kl = (total_q.log() - total_p.log()).add_(peak_q - q_logits.gather(-1, top) - m)
     accurate = (kl > _CANCELS[p_logits.dtype == torch.float64] * m.abs().clamp_min_(1.0)).squeeze(-1)  # false for NaN
     kl = kl.squeeze(-1)
     if not bool(accurate.all()):

@@ -14,6 +14,7 @@ from agents.maths.information.checks import (
     check_normalized,
     check_numbers,
     check_probabilities,
+    check_vectors,
     finish,
 )
 from agents.maths.information.numerics import closed_form
@@ -29,6 +30,7 @@ def nll_loss(
     targets of the wrong shape, type or range.
     """
     if validate:
+        check_vectors("log_p", log_p)
         check_numbers("log_p", log_p, infinite=True)
         check_normalized("log_p", log_p)
     y = _distribution(log_p, target, validate)

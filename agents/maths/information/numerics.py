@@ -87,7 +87,7 @@ def phi_series(x: Tensor) -> Tensor:
 
 def phi_values(x: Tensor) -> Tensor:
     """φ(x) = eˣ − 1 − x ≥ 0 for every x, to a few units in the last place. Not for autograd: see `phi`."""
-    return torch.where(x.abs() <= NEAR, phi_series(x), x.expm1().sub_(x))
+    return torch.where(x.abs() <= NEAR, phi_series(x), x.expm1().sub_(x.clamp_max(1e3)))  # e^1000 is ∞, less ∞ NaN
 
 
 phi = closed_form(phi_values, lambda x, _: (x.expm1(),))  # φ for autograd
@@ -124,8 +124,8 @@ def difference(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor | None]:
 def softmax_pair(p_logits: Tensor, q_logits: Tensor, masked: bool) -> tuple[Tensor, Tensor, Tensor]:
     """p, q and r = ln(q/p), float64[..., A] each.
 
-    r is 1e9 where only p is masked, −1e9 where only q is masked, 0 where both are. `masked=False` is faster and assumes
-    that no logit is −inf.
+    r is 1e99 where only p is masked, −1e99 where only q is masked, 0 where both are. `masked=False` is faster and
+    assumes that no logit is −inf.
     """
     r, rounding = difference(p_logits, q_logits)
     (peak_p, e_p, total_p), (peak_q, e_q, total_q) = softmax_terms(p_logits), softmax_terms(q_logits)
@@ -136,7 +136,7 @@ def softmax_pair(p_logits: Tensor, q_logits: Tensor, masked: bool) -> tuple[Tens
     r = r - (total_q.log() - total_p.log())
     if masked:
         neither = (p_logits == -math.inf) & (q_logits == -math.inf)
-        r = r.masked_fill(neither, 0.0).clamp(-1e9, 1e9)
+        r = r.masked_fill(neither, 0.0).clamp(-1e99, 1e99)
     return e_p / total_p, e_q / total_q, r
 
 

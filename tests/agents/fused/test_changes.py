@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from agents import A2C, ActorCritic
+from agents.fused.changes import Watch
 from agents.ppo import PPO, Loss, Samples
 from agents.rollout import Metrics, Rollout
 from agents.settings.values import ConfigError
@@ -191,6 +192,19 @@ def test_a_new_layer_learns_and_the_optimizer_forgets_the_old() -> None:
     other = A2C("CartPole-v1", engine="torch", **SMALL)
     other.load_state_dict(agent.state_dict())
     assert torch.equal(parameters(other), parameters(agent))
+
+
+def test_arrays_of_normalizers_that_the_kernels_share_are_watched() -> None:
+    learner = A2C("CartPole-v1", normalize_observations=True, normalize_rewards=True, engine="torch", **SMALL).learner
+    assert learner.obs_norm
+    assert learner.reward_norm
+    watch = Watch(learner)
+    assert watch.change() == ""
+    learner.reward_norm.returns = learner.reward_norm.returns.clone()
+    assert watch.change() == "reward_norm.returns"
+    watch = Watch(learner)
+    learner.obs_norm.mask = torch.tensor([True, False, True, True])
+    assert watch.change() == "obs_norm.mask"
 
 
 @pytest.mark.parametrize("engine", ["torch", "fused"])

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from agents.maths.returns import explained_variance, gae, td_error
+from agents.maths.returns import explained_variance, gae, standardized, td_error
 
 GAMMA = 0.9
 
@@ -123,3 +123,9 @@ def test_three_dimensions_are_refused_even_when_equal() -> None:
         td_error(x, x, x, x)
     with pytest.raises(ValueError, match=r"\[T, N\]"):
         gae(x, x.bool(), 0.9)
+
+
+def test_a_single_element_is_not_standardized() -> None:
+    """It has no standard deviation; Stable-Baselines3's PPO leaves it as it is, too."""
+    torch.testing.assert_close(standardized(torch.tensor([[1.0, 3.0]])), torch.tensor([[-1.0, 1.0]]) / 2**0.5)
+    assert standardized(torch.tensor([[-2.0]])).tolist() == [[-2.0]]

@@ -8,6 +8,7 @@ from gymnasium import spaces
 from agents import A2C
 from agents.maths.distributions import BoundedGaussian, TanhGaussian
 from agents.networks.forward import policy_step
+from agents.networks.heads import Head
 from agents.rollout import NO_CONTEXT, collect
 from agents.settings.values import ConfigError
 from agents.streaming import StreamAC
@@ -119,6 +120,7 @@ def test_noise_stays_for_as_many_steps_as_it_should_and_has_the_policys_spread()
             "with room between them",
         ),
         ({"use_sde": True, "state_dependent_std": True}, LINE, "choose one"),
+        ({"log_std_init": 3, "state_dependent_std": True}, LINE, "log_std_init must lie between -20 and 2 with state"),
         ({"sde_sample_freq": 0}, LINE, "sde_sample_freq"),
         ({"network": "cnn"}, LINE, "network cnn needs images"),
         ({"network": "small_cnn"}, LINE, "network small_cnn needs images"),
@@ -160,3 +162,19 @@ def test_the_wrapper_of_the_hint_makes_the_bounds_fit():
     agent = A2C(lambda: Shaped(LINE, spaces.Box(0, 100, (2,))), num_envs=1, wrappers=(wrapper,))
     assert (agent.worlds.env_action_space.low == -1).all()
     assert "actions" not in agent.describe()
+
+
+@pytest.mark.parametrize("log_std", [-40.0, -1.0, 3.0, 7.0, 40.0])
+def test_a_softplus_starts_at_any_log_std(log_std):
+    head = Head(spaces.Box(-1, 1, (1,)), log_std_init=log_std, softplus_std=True)
+    raw = head.raw(torch.zeros(1, 2), torch.zeros(1, 4), None)
+    assert raw[0, 1].item() == pytest.approx(log_std, rel=1e-5)
+
+
+def test_a_softplus_that_underflows_keeps_its_logarithm_and_gradient():
+    """ln softplus(x) is x to a relative 1e-19 at −120, where softplus(x) is 0 in single precision."""
+    out = torch.tensor([[0.0, -120.0]], requires_grad=True)
+    raw = Head(spaces.Box(-1, 1, (1,)), softplus_std=True).raw(out, torch.zeros(1, 4), None)
+    raw[0, 1].backward()
+    assert raw[0, 1].item() == pytest.approx(-120 + np.log(np.e - 1), rel=1e-6)
+    assert out.grad[0, 1].item() == 1

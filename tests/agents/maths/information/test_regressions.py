@@ -16,6 +16,10 @@ def rises(match: str, *call: object) -> bool:
     return True
 
 
+def close(found: torch.Tensor, wanted: torch.Tensor) -> bool:
+    return torch.allclose(found, wanted, rtol=1e-6, atol=0)
+
+
 EXACT = rows(0.0, 0.0, 0.0, 76 / 1024).float()
 DEFECTS: dict[str, Callable[[], object]] = {
     "p = 1 + 1e-6 is accepted, and NaN": lambda: information.bernoulli_entropy(rows(1 + 1e-6)) == 0,
@@ -23,6 +27,14 @@ DEFECTS: dict[str, Callable[[], object]] = {
     "0 · ∞ at the mean": lambda: information.gaussian_log_prob(*(rows(x).float() for x in (0.0, 0.0, -100.0))) > 0,
     "0 · ∞ at the mean, float64": lambda: information.gaussian_log_prob(rows(0.0), rows(0.0), rows(-800.0)) > 0,
     "∞ − ∞": lambda: not information.kl_k3(rows(-INF), rows(-INF)).isnan(),
+    "∞ − ∞ where p forbids its sample": lambda: information.kl_k3(rows(-INF), rows(0.0)) == INF,
+    "a huge gap beside a mask is cut at 1e9": lambda: close(
+        information.kl_from_logits(rows(0.0, 0.0, -INF), rows(0.0, -1e12, -INF)), rows(5e11)[0]
+    ),
+    "the other differences vanish beside that of a first action masked by large numbers": lambda: close(
+        information.kl_from_logits(rows(-3e38, 0.0, 0.5).float(), rows(-1e9, 1.0, 0.5).float()),
+        information.kl_from_logits(rows(0.0, 0.5).float(), rows(1.0, 0.5).float()),
+    ),
     "a row of low entropy changes the others": lambda: torch.equal(
         information.entropy_from_logits(rows([0.0, -16.0], [0.0, -40.0]))[:1],
         information.entropy_from_logits(rows([0.0, -16.0])),
@@ -46,6 +58,7 @@ DEFECTS: dict[str, Callable[[], object]] = {
     "the row is not named": lambda: rises(
         r"log_p\[1\]", "nll_loss", torch.stack([LOG_P[0][0], P[0]]), torch.tensor([0, 1])
     ),
+    "too few values to unpack": lambda: rises("needs a last dimension", "nll_loss", rows(0.0)[0], torch.tensor(0)),
     "the entry is not named": lambda: rises(r"target\[1\]", "cross_entropy_loss", P, torch.tensor([0, 3])),
     "truth values are indices": lambda: rises("target", "cross_entropy_loss", P, torch.tensor([True, False])),
 }
