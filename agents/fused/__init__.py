@@ -4,13 +4,15 @@ from pathlib import Path
 
 from agents import averages, minibatches, ranks, step_rules, traces
 from agents.maths import adaptation, schedules
+from agents.maths.information import gaussian
 from agents.networks import heads as policy_heads
 from envs import spaces
 from envs.backends import native_physics
 from envs.kernels import register_sources
 
 _COMPILED_IN = (
-    adaptation, averages, minibatches, native_physics, policy_heads, ranks, schedules, spaces, step_rules, traces,
+    adaptation, averages, gaussian, minibatches, native_physics, policy_heads, ranks, schedules, spaces, step_rules,
+    traces,
 )  # fmt: skip
 
 register_sources(

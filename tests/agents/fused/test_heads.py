@@ -89,33 +89,57 @@ def built(name: str, env: type[Noisy], engine: str, **settings: Any) -> ActorCri
 
 CASES = [(name, env, dict[str, Any]()) for name in AGENTS for env in HEADS]
 CASES += [(name, Reals, {"state_dependent_std": True, "log_std_init": 1.999}) for name in ("a2c", "ppo")]
-SQUASHED: dict[str, Any] = {"squash_output": True}
 SHARED: dict[str, Any] = {"squash_output": True, "shared_layers": "all"}  # kernels of their own, so both at once
-CASES += [("stream", Bounded, {**SQUASHED, "log_std_init": log_std}) for log_std in (-0.5, 1.0)]
-CASES += [
-    (name, Bounded, {**SHARED, **own})
-    for name in ("a2c", "ppo")
-    for own in (
-        {"log_std_init": 1.0, "gae_lambda": 0.9},
-        {"log_std_init": -0.5, "net_arch": (33,), "layer_norm": True, "critic_lr_scale": 3.0},
-        {"state_dependent_std": True, "net_arch": (7, 20, 5), "activation": "relu"},
-    )
-]
+SQUASHED: dict[str, list[dict[str, Any]]] = {
+    "stream": [{"squash_output": True, "log_std_init": log_std} for log_std in (-0.5, 1.0)],
+    "a2c": [
+        {**SHARED, "log_std_init": 1.0, "gae_lambda": 0.9},
+        {**SHARED, "log_std_init": -0.5, "net_arch": (33,), "layer_norm": True, "critic_lr_scale": 3.0},
+        {**SHARED, "state_dependent_std": True, "net_arch": (7, 20, 5), "activation": "relu"},
+    ],
+}
+SQUASHED["ppo"] = SQUASHED["a2c"]
 
 
 @pytest.mark.parametrize(("name", "env", "settings"), CASES)
 def test_updates_are_those_of_torch(name: str, env: type[Noisy], settings: dict[str, Any]) -> None:
     """In double precision, only the order of sums differs."""
     with double_precision():
-        fused, reference = (built(name, env, engine, **settings) for engine in ("fused", "torch"))
-        obs, _ = reference.worlds.reset()
-        for u in range(10):
-            rollout, obs, _ = collect(reference.worlds, reference, obs, reference.n_steps, 0)
-            ours, theirs = (agent.update(rollout, u / 10) for agent in (fused, reference))
-            assert ours.keys() == theirs.keys()
-            for key, value in theirs.items():
-                assert float(ours[key]) == pytest.approx(float(value), rel=1e-7, abs=1e-10, nan_ok=True), key
-        assert float((parameters(fused) - parameters(reference)).abs().max()) <= 1e-9
+        makes_updates_of_torch(name, env, settings)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", SQUASHED)
+def test_squashed_and_shared_updates_are_those_of_torch(name: str) -> None:
+    """In one test, because its kernels are compiled once."""
+    with double_precision():
+        for settings in SQUASHED[name]:
+            makes_updates_of_torch(name, Bounded, settings)
+        if name == "a2c":
+            acts_as_torch()
+
+
+def makes_updates_of_torch(name: str, env: type[Noisy], settings: dict[str, Any]) -> None:
+    fused, reference = (built(name, env, engine, **settings) for engine in ("fused", "torch"))
+    obs, _ = reference.worlds.reset()
+    for u in range(10):
+        rollout, obs, _ = collect(reference.worlds, reference, obs, reference.n_steps, 0)
+        ours, theirs = (agent.update(rollout, u / 10) for agent in (fused, reference))
+        assert ours.keys() == theirs.keys()
+        for key, value in theirs.items():
+            assert float(ours[key]) == pytest.approx(float(value), rel=1e-7, abs=1e-10, nan_ok=True), key
+    assert float((parameters(fused) - parameters(reference)).abs().max()) <= 1e-9
+
+
+def acts_as_torch() -> None:
+    """At σ = e² most actions lie at a bound, and every one counts as inside."""
+    fused, reference = (built("a2c", Bounded, engine, **SHARED, log_std_init=2.0) for engine in ("fused", "torch"))
+    obs, _ = reference.worlds.reset()
+    for _ in range(20):
+        ours, theirs = fused.act(obs).action, reference.act(obs).action
+        torch.testing.assert_close(ours, theirs, rtol=1e-12, atol=1e-12)
+        assert Bounded.action_space.contains(ours[0].float().numpy())
+    assert fused.learn(48).engine_in_use == "fused"
 
 
 @pytest.mark.parametrize("env", HEADS)
@@ -138,15 +162,3 @@ def test_a_resumed_run_is_the_undisturbed_one(env: type[Noisy], tmp_path: Path) 
     assert saved(resumed.learn(132), tmp_path / "part") == saved(whole, tmp_path / "whole")
     other.learn(132)
     torch.testing.assert_close(parameters(other), parameters(whole), rtol=0, atol=1e-4)
-
-
-def test_squashed_actions_are_those_of_torch() -> None:
-    """At σ = e², most actions are at a bound; each must count as inside."""
-    with double_precision():
-        fused, reference = (built("a2c", Bounded, engine, **SHARED, log_std_init=2.0) for engine in ("fused", "torch"))
-        obs, _ = reference.worlds.reset()
-        for _ in range(20):
-            ours, theirs = fused.act(obs).action, reference.act(obs).action
-            torch.testing.assert_close(ours, theirs, rtol=1e-12, atol=1e-12)
-            assert Bounded.action_space.contains(ours[0].float().numpy())
-        assert fused.learn(48).engine_in_use == "fused"
