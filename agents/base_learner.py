@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, ClassVar
 import torch
 from torch import Generator, Tensor
 
-from agents.devices import moved
+from agents.devices import moved, prepare
 from agents.maths.distributions import Distribution
 from agents.maths.normalize import ObservationNormalizer, RewardNormalizer, scale_and_clip
 from agents.networks.actor_critic import Policy, Value, encode
@@ -44,6 +44,9 @@ class BaseLearner(ABC):
     ranks: Ranks = ALONE  # ranks that train it together
 
     parts: ClassVar[tuple[str, ...]]  # attributes that training changes, in the checkpoint's order
+
+    def __post_init__(self) -> None:
+        prepare(self.device)
 
     if not TYPE_CHECKING:  # with it, mypy would accept any attribute
 

@@ -25,6 +25,15 @@ def chosen_device(device: str, images: bool) -> torch.device:
     return torch.device("cuda", index)
 
 
+def prepare(device: torch.device) -> None:
+    """Gives torch's thread that differentiates on a CUDA device its context.
+
+    Without it, torch warns ("there was no current CUDA context") if the thread's first work is a matrix product.
+    """
+    if device.type == "cuda":
+        torch.ones((), device=device, requires_grad=True).exp().backward()
+
+
 def moved(x: Tensor, device: torch.device) -> Tensor:
     """x on the device; a transfer to CUDA uses pinned memory and does not block."""
     if x.device == device:

@@ -1,7 +1,7 @@
 """`python -m rl.bench`: times everything, in a quarter of an hour on a quiet machine; `--warm` only compiles.
 
-Writes results/bench/: bench.json, bench.md, bench.png and bench.pdf. `--agent ppo` or `stream` and `--of cores` or
-`watching` write their own pages instead.
+Writes results/bench/: bench.json, bench.md, bench.png and bench.pdf. `--agent ppo` or `stream` and `--of cores`,
+`devices` or `watching` write their own pages instead.
 """
 
 import os
@@ -18,7 +18,7 @@ from tqdm import tqdm
 from agents import A2C
 from agents.machine import machine, torch_threads
 from envs.backends.native import WORLDS
-from rl.experiments.bench import cores, page, ppo, streaming, systems, timing, watching
+from rl.experiments.bench import cores, devices, page, ppo, streaming, systems, timing, watching
 from rl.experiments.bench.systems import Shape
 from rl.experiments.bench.timing import Rates, Whole
 from rl.experiments.pages import Page
@@ -36,7 +36,7 @@ def main(argv: list[str]) -> int:
         "--agent", choices=("a2c", "ppo", "stream"), default="a2c", help="a2c: bench/bench.md; or ppo.md, streaming.md"
     )
     parser.add_argument(
-        "--of", choices=("cores", "watching"), help="another page: bench/cores.md or watching.md, of A2C"
+        "--of", choices=("cores", "devices", "watching"), help="another page: bench/cores.md, devices.md, watching.md"
     )
     parser.add_argument("--repeats", type=at_least(1), default=7, metavar="N", help="interleaved repeats (7)")
     parser.add_argument("--seconds", type=number, default=0.7, metavar="S", help="approximate time per repeat (0.7)")
@@ -48,7 +48,7 @@ def main(argv: list[str]) -> int:
         return DONE
     os.environ |= dict.fromkeys(_ONE_THREAD, "1")  # for the processes started below
     if args.of and args.agent != "a2c":
-        parser.error("--of times A2C: leave out --agent")
+        parser.error("--of is another page than --agent's: leave one of them out")
     if args.of or args.agent != "a2c":
         name, measured = _OTHERS[args.of or args.agent]
         written = measured(args, parser.command(argv))
@@ -83,6 +83,10 @@ def _cores(args: Namespace, command: str) -> Page:
     return cores.page(cases, widths, cores.messages(50), args.repeats, command, machine())
 
 
+def _devices(args: Namespace, command: str) -> Page:
+    return devices.page(*devices.measure(args.repeats, args.seconds), args.repeats, command, machine())
+
+
 def _watching(args: Namespace, command: str) -> Page:
     with torch_threads(1):
         return watching.page(watching.measure(args.repeats), command, machine())
@@ -90,7 +94,7 @@ def _watching(args: Namespace, command: str) -> Page:
 
 _OTHERS = {
     "ppo": ("ppo", _ppo), "stream": ("streaming", _streaming), "cores": ("cores", _cores),
-    "watching": ("watching", _watching),
+    "devices": ("devices", _devices), "watching": ("watching", _watching),
 }  # fmt: skip
 
 

@@ -166,8 +166,11 @@ def _envpool(env_id: str) -> ModuleType:
     """The envpool package. Raises EnvironmentUsageError if it is missing, UnknownEnvironment if it lacks the id."""
     try:
         envpool = importlib.import_module("envpool")
-    except ModuleNotFoundError as error:
-        raise EnvironmentUsageError(f"backend=envpool needs envpool: {install_command('envpool')}") from error
+    except ImportError as error:
+        if isinstance(error, ModuleNotFoundError) and error.name == "envpool":
+            raise EnvironmentUsageError(f"backend=envpool needs envpool: {install_command('envpool')}") from error
+        reason = f"{type(error).__name__}: {error}"
+        raise EnvironmentUsageError(f"envpool cannot be imported: {reason}; install it again") from error
     known = envpool.list_all_envs()
     if env_id not in known:
         hint = nearest(env_id, known)

@@ -430,6 +430,16 @@ def test_envpool_that_is_not_installed_is_named_by_its_extra(monkeypatch):
         make("CartPole-v1", backend="envpool")
 
 
+def test_envpool_that_cannot_be_imported_is_not_called_missing(monkeypatch, tmp_path):
+    (tmp_path / "envpool.py").write_text("import a_module_that_is_not_there")
+    monkeypatch.delitem(sys.modules, "envpool", raising=False)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    with pytest.raises(
+        EnvironmentUsageError, match="cannot be imported: ModuleNotFoundError: No module named 'a_module"
+    ):
+        make("CartPole-v1", backend="envpool")
+
+
 @pytest.mark.parametrize("engine", ["torch", "fused"])
 def test_an_agent_of_envpool_is_evaluated_there_and_goes_on_with_fresh_episodes(engine, tmp_path):
     settings = {"engine": engine, "backend": "envpool", "num_envs": 4, "max_episode_steps": 30}
