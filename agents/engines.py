@@ -8,7 +8,7 @@ from typing import Protocol, cast
 import torch
 from torch import Generator, Tensor
 
-from agents.devices import described
+from agents.devices import described, moved
 from agents.loop import RunChunk
 from agents.maths.distributions import Distribution
 from agents.networks.actor_critic import Policy
@@ -85,14 +85,15 @@ class TorchEngine:
         learner, policy = self.learner, self.learner.policy_for(deterministic)
         if policy.training:
             policy.eval()
-        pi, hidden, state = policy_step(policy, learner.encoded(torch.as_tensor(obs)), context)
+        seen = moved(torch.as_tensor(obs), learner.device)
+        pi, hidden, state = policy_step(policy, learner.encoded(seen), context)
         if deterministic:
             action = pi.mode()
         elif learner.noise is not None and generator is None:
-            action = learner.noise(pi, hidden, cast(Tensor, policy.log_std).cpu(), learner.generator)
+            action = learner.noise(pi, hidden.cpu(), cast(Tensor, policy.log_std).cpu(), learner.generator)
         else:
             action = self._sampled(pi, policy, generator)
-        return Choice(action, pi.raw, state)
+        return Choice(action, pi.raw, state, seen)
 
     def _sampled(self, pi: Distribution, policy: Policy, generator: Generator | None) -> Tensor:
         """Without a generator, every rank draws the numbers of all environments, so they equal those of one process."""

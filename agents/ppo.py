@@ -40,8 +40,9 @@ class Samples(NamedTuple):
         legal, recurrent = self.legal, self.recurrent
         if recurrent is not None:
             recurrent = RecurrentInput(recurrent.state[columns], recurrent.ended[:, columns])
-        x, *others = (part[:, columns] for part in (self.x, *self[3:]))
-        return type(self)(x, None if legal is None else legal[:, columns], recurrent, *others)
+        chosen = columns if isinstance(columns, slice) else torch.from_numpy(columns).to(self.x.device)
+        x, *others = (part[:, chosen] for part in (self.x, *self[3:]))
+        return type(self)(x, None if legal is None else legal[:, chosen], recurrent, *others)
 
 
 class Loss(NamedTuple):

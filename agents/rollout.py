@@ -40,8 +40,8 @@ class Rollout(NamedTuple):
         return self.terminated | self.truncated
 
     def to(self, device: torch.device) -> "Rollout":
-        """The rollout on a device; the same object if it is there. `collect` returns one on the CPU."""
-        if self.obs.device == device:
+        """The rollout on a device; the same object if it is there."""
+        if all(x.device == device for x in self[:7]):
             return self
         states = self.recurrent_states and RecurrentStates(*(moved(x, device) for x in self.recurrent_states))
         return Rollout._make([*(moved(x, device) for x in self[:7]), states, self.measure])
@@ -83,6 +83,7 @@ class Choice(NamedTuple):
     action: Tensor
     raw: Tensor  # parameters of the distribution that the action was drawn from
     state: Tensor | None = None  # float32[N, H], recurrent state after the observation
+    seen: Tensor | None = None  # the observations, on the device where the networks are
 
 
 class Context(NamedTuple):
@@ -112,6 +113,7 @@ def collect(
 ) -> tuple[Rollout, Array, list[Episode]]:
     """Runs N environments for n_steps from obs. Returns the rollout, the next observations, the finished episodes.
 
+    The rollout's observations are on the device where the actor saw them, the rest is on the CPU.
     obs: [N, …]; step: environment steps taken before, for the episodes' dates; state: of a recurrent actor.
     """
     context, states = Context(worlds.legal, state), list[Tensor]()
@@ -128,18 +130,34 @@ def collect(
             episodes += finished_episodes(infos, step + (t + 1) * worlds.total_envs)
         obs = obs_after
     observations, choices, rewards, successors, terminations, truncations = zip(*rows, strict=True)
+    pairs = zip(choices, observations, strict=True)
+    seen = [_tensor(obs) if choice.seen is None else choice.seen for choice, obs in pairs]
     initial = torch.zeros_like(states[0]) if states and state is None else state
     rollout = Rollout(
-        obs=_stack(observations),
+        obs=torch.stack(seen),
         action=torch.stack([choice.action for choice in choices]),
         reward=_stack(rewards).float(),
-        next_obs=_stack(successors),
+        next_obs=torch.stack(_successors(observations, successors, seen)),
         terminated=_stack(terminations),
         truncated=_stack(truncations),
         behavior=torch.stack([choice.raw for choice in choices]),
         recurrent_states=None if initial is None else RecurrentStates(initial, torch.stack(states)),
     )
     return rollout, obs, episodes
+
+
+def _successors(observations: Sequence[Array], successors: Sequence[Array], seen: Sequence[Tensor]) -> list[Tensor]:
+    """The successors of each step, on the device of the observations. Those that were also seen are not moved again."""
+    after = [*zip(observations[1:], seen[1:], strict=True), (None, None)]
+    return [
+        there if here is successor and there is not None else moved(_tensor(successor), seen[0].device)
+        for successor, (here, there) in zip(successors, after, strict=True)
+    ]
+
+
+def _tensor(x: Array) -> Tensor:
+    """The array's own memory, or a copy if torch cannot use that."""
+    return torch.from_numpy(np.require(x, requirements=("C", "W")))
 
 
 def _stack(rows: Sequence[Array]) -> Tensor:

@@ -97,7 +97,7 @@ class GAIL(AgentWrapper):
             raise ConfigError("absorbing needs γ / (1 − γ): set gamma below 1, or absorbing=false")
 
     def update(self, batch: Rollout, progress: float = 0.0) -> Metrics:
-        columns = (batch.obs, batch.action, batch.next_obs, batch.terminated)
+        columns = (x.cpu() for x in (batch.obs, batch.action, batch.next_obs, batch.terminated))
         transitions = Transitions(*(x.flatten(0, 1) for x in columns))
         x, terminated = self._encode(transitions), transitions.terminated
         self._train_discriminator(x)

@@ -112,7 +112,7 @@ class ImageEncoder(nn.Module):
         parts = [x[..., self.plain]] if len(self.plain) else []
         for image, cnn in zip(self.images, self.convolutions, strict=True):
             parts.append(cnn(image.frames(x)).reshape(*x.shape[:-1], -1))
-        return torch.cat(parts, -1)
+        return torch.cat(parts, -1) if len(parts) > 1 else parts[0]
 
 
 def _cnn(
@@ -126,7 +126,10 @@ def _cnn(
         layers += [nn.ReLU()]
         channels, height, wide = filters, (height - kernel) // stride + 1, (wide - kernel) // stride + 1
     flat = nn.Linear(channels * height * wide, width, device="meta")
-    return nn.Sequential(*layers, nn.Flatten(), initialized(flat, gain, generator), nn.ReLU())
+    network = nn.Sequential(*layers, nn.Flatten(), initialized(flat, gain, generator), nn.ReLU())
+    for layer in layers:
+        layer.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # a CPU needs half the time
+    return network
 
 
 def _make_orthogonal(module: nn.Module) -> None:
