@@ -35,8 +35,10 @@ def prepare(device: torch.device) -> None:
 
 
 def moved(x: Tensor, device: torch.device) -> Tensor:
-    """x on the device. From pageable memory: copying it to pinned memory first was slower on an H100."""
-    return x if x.device == device else x.to(device)
+    """x on the device; a transfer to CUDA uses pinned memory and does not block."""
+    if x.device == device:
+        return x
+    return x.pin_memory().to(device, non_blocking=True) if device.type == "cuda" and x.is_cpu else x.to(device)
 
 
 def described(device: torch.device) -> str:

@@ -68,8 +68,9 @@ def page(images: Measurements, widths: Measurements, repeats: int, command: str,
         {_answer(images, widths)} Numbers are environment steps per second, medians of {repeats} repeats in which the
         systems took turns. The first table is {GAME} of envpool, four gray frames of 84 × 84 pixels, learned by the
         convolutional network of Mnih et al. 2015, which policy and value share. Stable-Baselines3 has the same
-        environments, network and hyper-parameters. "cpu" uses {os.cpu_count()} threads of torch; envpool steps the
-        environments in threads of its own, and "{ALONE}" is their speed with fixed actions."""
+        environments, network and hyper-parameters. On the CPU both use {os.cpu_count()} threads of torch; with a GPU
+        each has its default: ours one thread, Stable-Baselines3 torch's own number. envpool steps the environments in
+        threads of its own, and "{ALONE}" is their speed with fixed actions."""
     systems = [ALONE, *(f"{name}, {device}" for device in found for name in (OURS, SB3))]
     heads = ["algorithm, environments × steps per update", *systems, *(f"**ours ÷ SB3, {device}**" for device in found)]
     rows = []
@@ -98,8 +99,10 @@ def _answer(images: Measurements, widths: Measurements) -> str:
         return f"From images, ours trains {min(ratios):.2f} to {max(ratios):.2f} times as fast as Stable-Baselines3."
     pays = [width for width, rates in widths.items() if rates["cuda"].median > rates["cpu"].median]
     wide = f"from {pays[0]} units per layer on" if pays else f"at none of the widths up to {[*widths][-1]}"
-    return f"""From images, training is {min(gains):.1f} to {max(gains):.1f} times as fast on the GPU as on the CPU;
-        without images it is faster there {wide}."""
+    beside = [rates[f"{OURS}, cuda"].median / rates[f"{SB3}, cuda"].median for rates in images.values()]
+    return f"""From images, training is {min(gains):.1f} to {max(gains):.1f} times as fast on the GPU as on the CPU, and
+        {min(beside):.2f} to {max(beside):.2f} times as fast as Stable-Baselines3 on the GPU; without images the GPU is
+        faster {wide}."""
 
 
 def _gains(rates: Mapping[str, Rates]) -> list[str]:
@@ -112,7 +115,7 @@ def _plain(measured: Measurements) -> dict[str, dict[str, list[float]]]:
 
 def _ours(case: Case, device: str) -> Run:
     settings: dict[str, Any] = {"num_envs": case.shape.envs, "n_steps": case.shape.steps, "net_arch": ()}
-    settings |= {"backend": "envpool", "env_kwargs": FRAMES, "device": device, "threads": os.cpu_count()}
+    settings |= {"backend": "envpool", "env_kwargs": FRAMES, "device": device, "threads": _threads(device)}
     if case.passes is None:
         return _training(A2C(GAME, **settings))
     return _training(PPO(GAME, batch_size=case.passes.size, n_epochs=case.passes.epochs, **settings))
@@ -121,8 +124,12 @@ def _ours(case: Case, device: str) -> Run:
 def _wide(width: int, device: str) -> Run:
     return _training(PPO(
         MASS, num_envs=WIDE.envs, n_steps=WIDE.steps, batch_size=PASSES.size, n_epochs=PASSES.epochs, engine="torch",
-        net_arch=(width, width), device=device, threads=os.cpu_count() or 1,
+        net_arch=(width, width), device=device, threads=_threads(device),
     ))  # fmt: skip
+
+
+def _threads(device: str) -> int:
+    return os.cpu_count() or 1 if device == "cpu" else 1
 
 
 def _training(agent: ActorCritic) -> Run:
