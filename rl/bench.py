@@ -13,9 +13,11 @@ from pathlib import Path
 from typing import NoReturn
 
 import gymnasium as gym
+import torch
 from tqdm import tqdm
 
 from agents import A2C
+from agents.devices import described
 from agents.machine import machine, torch_threads
 from envs.backends.native import WORLDS
 from rl.experiments.bench import cores, devices, page, ppo, streaming, systems, timing, watching
@@ -84,7 +86,9 @@ def _cores(args: Namespace, command: str) -> Page:
 
 
 def _devices(args: Namespace, command: str) -> Page:
-    return devices.page(*devices.measure(args.repeats, args.seconds), args.repeats, command, machine())
+    gpu = f", and {described(torch.device('cuda', 0))}" if torch.cuda.is_available() else ""
+    measured = devices.measure(args.repeats, args.seconds)
+    return devices.page(*measured, args.repeats, command, machine() + gpu)
 
 
 def _watching(args: Namespace, command: str) -> Page:

@@ -44,6 +44,7 @@ _OTHERS = {
     "bench/ppo.md": "How fast does PPO train?",
     "bench/streaming.md": "How fast does streaming actor-critic train?",
     "bench/cores.md": "What is gained or lost beyond one process: two ranks, environments in processes, Ray?",
+    "bench/devices.md": "How fast is training on a GPU, from images and with wide layers?",
     "bench/watching.md": "How much time do evaluations, checkpoints and logs take?",
     "information/accuracy.md": "How accurate are the entropies and divergences, beside torch and SciPy?",
     "information/speed.md": "How fast are they, beside torch?",

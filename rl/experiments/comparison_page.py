@@ -55,6 +55,7 @@ QUESTIONS = {
     "trust-region": """PPO with its clipped objective, and with four bounds on the KL divergence instead of the clip.
         The divergence is computed exactly or estimated from samples; an update that exceeds the bound stops, or its
         last step is shortened, or a penalty in the loss keeps it near a target.""",
+    "gpu": "PPO that learns from images, trained on a GPU.",
     "streaming": "Streaming actor-critic, which has one environment and updates after every step, beside A2C.",
     "streaming-parts": "Streaming actor-critic with one part changed or left out.",
 }  # comparison → its question
@@ -122,6 +123,8 @@ def ranked(iqms: Mapping[str, Interval], means: Mapping[str, Interval]) -> str:
     """Says which lines have the highest interquartile mean, whose intervals overlap, and where the mean disagrees."""
     best, others = _highest(iqms), [label for label in iqms if label not in _highest(iqms)]
     near = [label for label in others if any(iqms[label].overlaps(iqms[one]) for one in best)]
+    if len(iqms) == 1:
+        return ""
     if not others:
         text = "All lines have the same interquartile mean."
     elif not near:

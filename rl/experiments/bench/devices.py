@@ -9,7 +9,6 @@ import torch
 
 from agents import A2C
 from agents.actor_critic import ActorCritic
-from agents.devices import described
 from agents.machine import torch_threads
 from agents.ppo import PPO
 from envs import Variant, Worlds, make
@@ -63,14 +62,17 @@ def measure(repeats: int, seconds: float, cases: Sequence[Case] = CASES) -> tupl
 def page(images: Measurements, widths: Measurements, repeats: int, command: str, machine: str) -> Page:
     """The page; its columns for CUDA are there if it was measured."""
     found = [device for device in ("cpu", "cuda") if device in next(iter(widths.values()))]
-    gpu = f", and {described(torch.device('cuda', 0))}" if "cuda" in found else ""
-    question = f"""How fast is training from images and with wide layers{", and what does a GPU bring" if gpu else ""}?
+    brings, threads = "", ""
+    if "cuda" in found:
+        brings = ", and what does a GPU bring"
+        threads = "; with a GPU each has its default: ours one thread, Stable-Baselines3 torch's own number"
+    question = f"""How fast is training from images and with wide layers{brings}?
         {_answer(images, widths)} Numbers are environment steps per second, medians of {repeats} repeats in which the
         systems took turns. The first table is {GAME} of envpool, four gray frames of 84 × 84 pixels, learned by the
         convolutional network of Mnih et al. 2015, which policy and value share. Stable-Baselines3 has the same
-        environments, network and hyper-parameters. On the CPU both use {os.cpu_count()} threads of torch; with a GPU
-        each has its default: ours one thread, Stable-Baselines3 torch's own number. envpool steps the environments in
-        threads of its own, and "{ALONE}" is their speed with fixed actions."""
+        environments, network and hyper-parameters. On the CPU both use {os.cpu_count()} threads of
+        torch{threads}. envpool steps the environments in threads of its own, and "{ALONE}" is their speed with fixed
+        actions."""
     systems = [ALONE, *(f"{name}, {device}" for device in found for name in (OURS, SB3))]
     heads = ["algorithm, environments × steps per update", *systems, *(f"**ours ÷ SB3, {device}**" for device in found)]
     rows = []
@@ -86,9 +88,9 @@ def page(images: Measurements, widths: Measurements, repeats: int, command: str,
     numbers = {"repeats": repeats, "images": _plain(images), "widths": _plain(widths)}
     parts = [
         paragraph(question), table(heads, rows), paragraph(about),
-        table(["units per layer", *found, *(["**cuda ÷ cpu**"] if gpu else [])], wide),
+        table(["units per layer", *found, *(["**cuda ÷ cpu**"] if brings else [])], wide),
     ]  # fmt: skip
-    return Page("Devices", command, machine + gpu, parts, numbers)
+    return Page("Devices", command, machine, parts, numbers)
 
 
 def _answer(images: Measurements, widths: Measurements) -> str:

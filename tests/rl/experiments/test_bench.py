@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from agents.hooks import Hook
-from rl.experiments.bench import cores, page, ppo, streaming, systems, timing, watching
+from rl.experiments.bench import cores, devices, page, ppo, streaming, systems, timing, watching
 from rl.experiments.bench.rank import Measured, Task
 from rl.experiments.bench.systems import Shape
 from rl.run.terminal import RunFailed
@@ -90,6 +90,36 @@ def test_cores_page() -> None:
         "Two ranks train 1.80 to 1.80 times as fast as one process; environments in processes train 1.00"
         in " ".join(text.split())
     )
+
+
+def rates_of(**medians: float) -> dict[str, timing.Rates]:
+    return {name.replace("_", ", "): timing.Rates([rate]) for name, rate in medians.items()}
+
+
+@pytest.mark.parametrize("gpu", [False, True])
+def test_devices_page(gpu: bool) -> None:
+    images = rates_of(ours_cpu=1500.0, SB3_cpu=1000.0) | {devices.ALONE: timing.Rates([9000.0])}
+    wide = rates_of(cpu=2000.0)
+    if gpu:
+        images, wide = images | rates_of(ours_cuda=4500.0, SB3_cuda=3000.0), wide | rates_of(cuda=1000.0)
+    text = " ".join(str(devices.page({"A2C, 16 × 5": images}, {"64": wide}, 3, "a command", "a machine")).split())
+    if gpu:
+        assert "3.0 to 3.0 times as fast on the GPU as on the CPU, and 1.50 to 1.50 times as fast" in text
+        assert "the GPU is faster at none of the widths up to 64." in text
+        assert "| A2C, 16 × 5 | 9,000 | 1,500 | 1,000 | 4,500 | 3,000 | 1.50 | 1.50 | " in text
+    else:
+        assert "From images, ours trains 1.50 to 1.50 times as fast as Stable-Baselines3." in text
+        assert "GPU" not in text.split("Numbers are")[0]
+
+
+@pytest.mark.slow
+def test_devices_are_timed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(devices, "WIDTHS", (8,))
+    cases = (devices.Case(systems.Shape(2, 2)), devices.Case(systems.Shape(2, 4), systems.Passes(4, 1)))
+    images, widths = devices.measure(1, 0.1, cases)
+    assert [*images] == ["A2C, 2 × 2", "PPO, 2 × 4"]
+    for rates in (*images.values(), *widths.values()):
+        assert all(rate.median > 0 for rate in rates.values())
 
 
 @pytest.mark.slow
