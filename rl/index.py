@@ -87,18 +87,19 @@ def _files(results: Path) -> list[Path]:
 
 
 def _overview(comparisons: Sequence[Compared]) -> list[str]:
-    """Interquartile means of the deterministic evaluations; one row per environment, one column per line."""
+    """Interquartile means of the deterministic evaluations; one row per line, one column per environment."""
     labels = list(dict.fromkeys(label for each in comparisons for label in each.runs))
     rows = []
-    for each in comparisons:
-        cells = [str(bootstrap([each.scores()[label]], iqm)) if label in each.runs else "" for label in labels]
-        rows.append([f"[{each.env}]({each.env}/comparison.md)", each.budget, *cells])
+    for label in labels:
+        scores = [each.scores().get(label) for each in comparisons]
+        rows.append([label, *(str(bootstrap([of], iqm)) if of else "" for of in scores)])
+    budgets = "; ".join(f"{each.env}: {each.budget}" for each in comparisons)
     note = f"""The interquartile mean over seeds of the deterministic evaluation after training, with its 95 %
         {METHOD} interval. In the lines of 1 step and of 5 steps, ours and SB3 (Stable-Baselines3's A2C) have the same
         hyper-parameters: SB3's defaults, but for the steps per update. The recipe has its own settings and may train
-        for longer, so its column does not compare the two implementations."""
-    heads = ["environment", "budget of a line", *labels]
-    return ["## A2C in four environments", paragraph(note), table(heads, rows, words=2)]
+        for longer, so its row does not compare the two implementations. What each line trains: {budgets}."""
+    heads = ["line", *(f"[{each.env}]({each.env}/comparison.md)" for each in comparisons)]
+    return ["## A2C in four environments", paragraph(note), table(heads, rows)]
 
 
 def _equivalence(design: Design, found: Sequence[Compared], command: str, results: Path) -> list[str]:
