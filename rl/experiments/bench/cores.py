@@ -7,6 +7,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 ENVIRONMENT = "HalfCheetah-v5"
 CASES: Sequence[tuple[Engine, Shape]] = (("fused", Shape(8, 64)), ("torch", Shape(8, 64)), ("fused", Shape(8, 5)))
 WIDTHS = (64, 215, 697, 2226)  # 10 thousand to 10 million parameters
-ONE, ASYNC, RANKS = "one process", "environments in processes", "two ranks"
+ONE, ASYNC, RANKS, APART = "one process", "environments in processes", "two ranks", "two runs side by side"
 _SYSTEMS: Sequence[tuple[str, Backend, int]] = ((ONE, "sync", 1), (ASYNC, "async", 1), (RANKS, "sync", 2))
 Measurements = Mapping[str, Mapping[str, Sequence[Measured]]]
 
@@ -41,6 +42,8 @@ def measure(repeats: int, seconds: float) -> tuple[dict[str, dict[str, list[Meas
             for name, backend, ranks in _SYSTEMS:
                 task = Task(ENVIRONMENT, shape.envs, shape.steps, engine, backend, 64, seconds)
                 of.setdefault(name, []).append(measured(task, ranks))
+            half = Task(ENVIRONMENT, shape.envs // 2, shape.steps, engine, "sync", 64, seconds)
+            of.setdefault(APART, []).append(side_by_side(half))
         for width in WIDTHS:
             task = Task(ENVIRONMENT, 8, 64, "fused", "sync", width, seconds)
             widths.setdefault(str(width), []).append(measured(task, 2))
@@ -55,6 +58,13 @@ def measured(task: Task, ranks: int) -> Measured:
     if done.returncode:
         raise RunFailed(f"{task} failed: {(done.stderr.strip() or 'no message').splitlines()[-1]}")
     return Measured(*json.loads(done.stdout.splitlines()[-1]))
+
+
+def side_by_side(task: Task) -> Measured:
+    """Two runs of the task at the same time that know nothing of each other; their speeds are added."""
+    with ThreadPoolExecutor(2) as pool:
+        both = [*pool.map(measured, [task] * 2, [1] * 2)]
+    return both[0]._replace(rate=sum(one.rate for one in both))
 
 
 def messages(count: int) -> tuple[int, list[float]]:
@@ -98,13 +108,16 @@ def page(
         64-64 units; shapes are environments × steps per update. They are medians of {repeats} repeats, in which the
         systems took turns, each in new processes with one thread per process. Compilation is not counted.
         "{ASYNC.capitalize()}" is `--backend async`, which has a process for each of the eight environments.
-        "{RANKS.capitalize()}" is torchrun with four of the eight environments in each rank."""
+        "{RANKS.capitalize()}" is torchrun with four of the eight environments in each rank. "{APART.capitalize()}"
+        are two runs of four environments each, with the sum of their speeds: what this machine's two cores give if
+        nothing is exchanged."""
     rows = []
     for name, systems in cases.items():
         rates = {system: median(one.rate for one in each) for system, each in systems.items()}
-        cells = [f"{rates[system]:,.0f}" for system in (ONE, ASYNC, RANKS)]
-        rows.append([name, *cells, *(f"{rates[system] / rates[ONE]:.2f}" for system in (ASYNC, RANKS))])
-    heads = ["engine, shape", ONE, ASYNC, RANKS, f"{ASYNC} ÷ {ONE}", f"**{RANKS} ÷ {ONE}**"]
+        cells = [f"{rates[system]:,.0f}" for system in (ONE, ASYNC, RANKS, APART)]
+        rows.append([name, *cells, *(f"{rates[system] / rates[ONE]:.2f}" for system in (ASYNC, RANKS, APART))])
+    others = (f"{ASYNC} ÷ {ONE}", f"**{RANKS} ÷ {ONE}**", f"{APART} ÷ {ONE}")
+    heads = ["engine, shape", ONE, ASYNC, RANKS, APART, *others]
     sums = """What the sums over two ranks cost at 8 × 64, by gloo on this machine's loopback interface: the time of a
         single sum of all gradients by itself, and the share of an update's time, environment steps included, that is
         spent in sums. That share includes the time in which a rank waits for the other one."""
