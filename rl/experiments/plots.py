@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from agents.maths.schedules import Schedule, value_at
 from agents.settings.files import read_yaml
 from agents.settings.values import convert
-from rl.experiments.statistics import METHOD, Statistic, bootstrap, iqm, mean_interval, on_grid, performance_profile
+from rl.experiments.curves import mean_curve, on_grid
+from rl.experiments.statistics import METHOD, Statistic, bootstrap, iqm, performance_profile
 from rl.run.figure import COLORS, SKY, WINE, canvas, count_steps, finish, legend, plain_text, save, styles
 from rl.run.results import Columns, Result, begun, column
 
@@ -174,8 +175,7 @@ def draw_curves(
                 axes.plot(run[x], run[y], ".-", color=color, lw=0.7, label=None if i else name)
             continue
         if bands:
-            middle, low, high = np.array([mean_interval(values, resamples=1_000) for values in curves.T]).T
-            _draw_band(axes, grid, (middle, low, high), color, style, name)
+            _draw_band(axes, grid, mean_curve(curves, resamples=1_000), color, style, name)
         else:
             axes.plot(grid, curves.mean(0), color=color, lw=0.7)
 
