@@ -2,18 +2,16 @@
 
 import io
 import re
-import sys
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple, Protocol, Self, cast
 
-import numpy as np
 import torch
 from torch import nn
 
 from agents import archive
-from agents.decoding import from_tensors
+from agents.encoding import from_tensors, to_tensors
 from agents.settings.values import ConfigError, convert
 from envs import EnvironmentFailure, EnvironmentUsageError, saved
 
@@ -63,8 +61,8 @@ class Checkpoint(NamedTuple):
 
     def detached(self) -> Self:
         """A copy that further training does not change, to be written later."""
-        copied = {name: _to_tensors(getattr(self, name)) for name in ("state", "loop", "extra")}
-        return self._replace(**cast("dict[str, dict[str, object]]", copied))  # type: ignore[arg-type]
+        copied = {name: _encoded(getattr(self, name)) for name in ("state", "loop", "extra")}
+        return self._replace(**copied)  # type: ignore[arg-type]
 
     def write(self, path: str | Path) -> Path:
         """Writes the checkpoint atomically to `path` (.pt is added if missing). Returns the path."""
@@ -168,7 +166,7 @@ def read(run: str | Path, best: bool = False) -> Checkpoint:
 def save(path: Path, content: Mapping[str, object]) -> None:
     """Writes nested dicts, lists, tuples, numbers, text, tensors and NumPy arrays, atomically."""
     buffer = io.BytesIO()
-    torch.save({"mark": _MARK, "format": FORMAT, "content": _to_tensors(dict(content))}, buffer)
+    torch.save({"mark": _MARK, "format": FORMAT, "content": _encoded(content)}, buffer)
     archive.write(path, buffer.getvalue())
 
 
@@ -234,32 +232,8 @@ def in_order(directory: Path) -> list[Path]:
     return [path for _, path in sorted((int(match[1]), path) for match, path in named if match)]
 
 
-def _to_tensors(value: object) -> object:
-    """Converts NumPy arrays to tagged tensors, which torch's safe loader accepts.
-
-    Equal content gives equal files: text is interned, since pickle stores a repeated object once. Tensors are copied to
-    the CPU, since they may be views of an engine's memory.
-    """
-    kind = type(value)
-    if kind is float or kind is int:  # most values; an isinstance check of an abstract class is slower
-        return value
-    if kind is str:
-        return sys.intern(cast(str, value))
-    if isinstance(value, torch.Tensor) and value.layout == torch.strided:
-        value = value.detach() if value.device.type == "cpu" else value.detach().cpu()
-        return value.clone(memory_format=torch.contiguous_format)
-    if isinstance(value, np.generic) and value.dtype.kind in "biufUS":
-        return value.item()
-    if isinstance(value, np.ndarray) and value.dtype.kind in "biufc":
-        return {"__ndarray__": torch.from_numpy(value.copy())}
-    if isinstance(value, dict | Mapping):
-        items = {_to_tensors(key): _to_tensors(item) for key, item in value.items()}
-        if wrong := [key for key in items if type(key) not in (str, int)]:
-            raise CheckpointError(f"a checkpoint cannot hold a mapping with the key {saved.shown(wrong[0])}; take text")
-        return items
-    if isinstance(value, list | tuple):
-        parts = map(_to_tensors, value)
-        return list(parts) if isinstance(value, list) else tuple(parts)
-    if value is None or kind in (bool, bytes):
-        return value
-    raise CheckpointError(f"a checkpoint cannot hold a {kind.__name__}, {saved.shown(value)}")
+def _encoded(content: Mapping[str, object]) -> dict[str, object]:
+    try:
+        return cast("dict[str, object]", to_tensors(content))
+    except saved.Misfit as error:
+        raise CheckpointError(f"a checkpoint cannot hold {error}") from None

@@ -1,6 +1,6 @@
 """Figures of several lines, each with the runs of all its seeds: a comparison, an aggregate over environments."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import cycle
 from pathlib import Path
@@ -13,15 +13,14 @@ from numpy.typing import NDArray
 from agents.maths.schedules import Schedule, value_at
 from agents.settings.files import read_yaml
 from agents.settings.values import convert
-from rl.experiments.statistics import METHOD, Statistic, bootstrap, iqm, mean_interval, on_grid, performance_profile
+from rl.experiments.drawing import Looks, draw_band, draw_curves, draw_scores
+from rl.experiments.statistics import METHOD, performance_profile
 from rl.run.figure import COLORS, SKY, WINE, canvas, count_steps, finish, legend, plain_text, save, styles
 from rl.run.results import Columns, Result, begun, column
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-
-Looks = Iterable[tuple[str, str]]  # color and line style, one pair per line
 
 
 class Panel(NamedTuple):
@@ -150,56 +149,13 @@ def aggregate(tasks: Mapping[str, Sequence[NDArray[np.float64]]], path: Path, ti
     with canvas(4.6, 3.2) as figure:
         axes = figure.subplots()
         for (name, scores), (color, style) in zip(tasks.items(), styles(), strict=False):
-            _draw_band(axes, thresholds, performance_profile(scores, thresholds), color, style, plain_text(name))
+            draw_band(axes, thresholds, performance_profile(scores, thresholds), color, style, plain_text(name))
         finish(
             axes, "normalized score τ (0: random actions, 1: tuned SB3 of rl-baselines3-zoo)", "share of runs above τ"
         )
         legend(figure, columns=3)
         figure.suptitle(f"{title} a line in each; bands: pointwise 95 % Wilson intervals", fontsize="medium")
         save(figure, path)
-
-
-def draw_curves(
-    axes: "Axes", lines: Mapping[str, Sequence[Columns]], x: str, y: str, looks: Looks | None = None, bands: bool = True
-) -> None:
-    """The mean over each line's runs with its interval; or every run, if the runs have no x in common."""
-    points = 2_000 if axes.get_xscale() == "log" else 200
-    for (name, seeds), (color, style) in zip(lines.items(), looks or styles(), strict=False):
-        if any(y not in run for run in seeds):
-            continue
-        try:
-            grid, curves = on_grid(seeds, x, y, points)
-        except ValueError:
-            for i, run in enumerate(seeds):
-                axes.plot(run[x], run[y], ".-", color=color, lw=0.7, label=None if i else name)
-            continue
-        if bands:
-            middle, low, high = np.array([mean_interval(values, resamples=1_000) for values in curves.T]).T
-            _draw_band(axes, grid, (middle, low, high), color, style, name)
-        else:
-            axes.plot(grid, curves.mean(0), color=color, lw=0.7)
-
-
-def draw_scores(
-    axes: "Axes", scores: Mapping[str, Sequence[float]], statistic: Statistic = iqm, looks: Looks | None = None
-) -> None:
-    """One row per line: every run as a dot, and above the dots their statistic with its interval."""
-    for row, (values, (color, _)) in enumerate(zip(scores.values(), looks or styles(), strict=False)):
-        if not values:
-            continue
-        spread = np.linspace(0.08, 0.32, len(values)) if len(values) > 1 else np.array([0.0])
-        axes.plot(values, row + spread, "o", ms=3, mfc="none", mec=color, mew=0.7, clip_on=False)
-        if len(values) > 1:
-            draw_interval(axes, row - 0.15, *bootstrap([values], statistic), color)
-    axes.set_yticks(range(len(scores)), list(scores))
-    axes.set_ylim(len(scores) - 0.4, -0.5)
-    finish(axes)
-    axes.grid(visible=False, axis="y")
-
-
-def draw_interval(axes: "Axes", row: float, center: float, low: float, high: float, color: str) -> None:
-    axes.plot([low, high], [row, row], color=color, lw=2, solid_capstyle="butt")
-    axes.plot(center, row, "|", ms=8, mew=2, color=color)
 
 
 def _draw_panel(
@@ -242,13 +198,6 @@ def _draw_targets(axes: "Axes", lines: Mapping[str, Sequence[Result]], setting: 
         target = cast(Schedule, convert(each[setting], Schedule))
         heights = [value_at(target, p) for p in progress]
         axes.plot(progress * steps, heights, "-.", color="0.4", lw=1, label=f"{name}, {text}")
-
-
-def _draw_band(axes: "Axes", x: NDArray[np.float64], band: Sequence[NDArray[np.float64]], *style: str) -> None:
-    """band: middle, lower and upper end. style: color, line style and label."""
-    color, line, label = style
-    axes.fill_between(x, band[1], band[2], color=color, alpha=0.15, lw=0)
-    axes.plot(x, band[0], color=color, ls=line, lw=1.6 if line == "-" else 1.0, label=label)  # thin dashes on a line
 
 
 def _episodes(lines: Mapping[str, Sequence[Result]]) -> str:

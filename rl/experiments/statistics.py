@@ -5,7 +5,7 @@ Source of iqm, probability of improvement, performance profiles and the stratifi
 better coverage, which `python -m rl.coverage` measures.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from statistics import NormalDist
 from typing import NamedTuple
 
@@ -226,22 +226,6 @@ def reached(at: Sequence[float | None]) -> Reached:
     ordered = sorted(times)
     middle = ordered[(len(ordered) - 1) // 2 : len(ordered) // 2 + 1]
     return Reached(len(below), len(times), float(np.mean(middle)) if middle else float("nan"))
-
-
-def on_grid(runs: Sequence[Mapping[str, Scores]], x: str, y: str, points: int = 200) -> tuple[Scores, Scores]:
-    """Interpolates curves measured at different x onto a common grid: float[K] and float[R, K].
-
-    Linear interpolation. The grid extends from where the last curve starts to where the first one ends, so that
-    every point covers all runs. Raises ValueError if the curves share no x.
-    """
-    known = [(run[x][np.isfinite(run[y])], run[y][np.isfinite(run[y])]) for run in runs]
-    if not known or any(not len(at) for at, _ in known):
-        raise ValueError(f"a run holds no {y}")
-    start, end = max(at[0] for at, _ in known), min(at[-1] for at, _ in known)
-    if start > end:
-        raise ValueError(f"the runs have no {x} in common")
-    grid = np.linspace(start, end, points)
-    return grid, np.array([np.interp(grid, at, height) for at, height in known])
 
 
 def _scores(values: ArrayLike) -> Scores:

@@ -168,7 +168,7 @@ def test_foreign_files_are_refused(tmp_path: Path) -> None:
 def test_code_is_refused_without_running_it(tmp_path: Path) -> None:
     path, target = tmp_path / "a.pt", tmp_path / "target"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(checkpoint, "_to_tensors", lambda content: content)
+        patch.setattr(checkpoint, "to_tensors", lambda content: content)
         checkpoint.save(path, {"x": Exploit(target)})
     refused(path)
     path.write_bytes(pickle.dumps(Exploit(target)))

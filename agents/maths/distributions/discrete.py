@@ -11,8 +11,9 @@ from torch import Generator, Tensor, nn
 from agents.maths import information
 from agents.maths.distributions.base import check_shape
 from agents.maths.information.bernoulli import two_actions
-from agents.maths.information.categorical import entropy_from_log_probabilities, log_probabilities
+from agents.maths.information.categorical import entropy_from_log_probabilities
 from agents.maths.information.checks import check_broadcast, check_logits, check_numbers, check_vectors
+from agents.maths.information.logits import log_probabilities
 from agents.maths.information.products import split
 
 

@@ -16,8 +16,6 @@ from agents.maths.information.categorical import (
     entropy_from_logits,
     js_from_logits,
     kl_from_logits,
-    log_softmax,
-    softmax,
 )
 from agents.maths.information.gaussian import (
     gaussian_entropy,
@@ -26,6 +24,7 @@ from agents.maths.information.gaussian import (
     log_tanh_slope,
     tanh_gaussian_entropy,
 )
+from agents.maths.information.logits import log_softmax, softmax
 from agents.maths.information.losses import cross_entropy_loss, nll_loss
 from agents.maths.information.probabilities import (
     cross_entropy,

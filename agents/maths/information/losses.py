@@ -6,7 +6,6 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from agents.maths.information.categorical import log_softmax
 from agents.maths.information.checks import (
     Reduction,
     check_indices,
@@ -17,6 +16,7 @@ from agents.maths.information.checks import (
     check_vectors,
     finish,
 )
+from agents.maths.information.logits import log_softmax
 from agents.maths.information.numerics import closed_form
 
 

@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from rl.experiments.drawing import draw_curves, draw_scores
 from rl.experiments.imitation.outcomes import Outcome, Report, bounds, from_recorded
 from rl.experiments.pages import counted
-from rl.experiments.plots import draw_curves, draw_scores
 from rl.experiments.statistics import METHOD, mean
 from rl.run.figure import canvas, count_steps, finish, legend, save
 from rl.run.results import Columns, Result, column

@@ -7,7 +7,7 @@ from typing import NamedTuple, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from rl.experiments.statistics import mean_interval, on_grid
+from rl.experiments.curves import mean_curve, on_grid
 from rl.run.glossary import METRICS, Metric
 from rl.run.results import Columns, read_begun
 
@@ -83,7 +83,7 @@ def _curves(line: int, runs: Sequence[Tables], name: str) -> Iterator[Plain]:
         except ValueError:
             pass
         else:
-            middle, low, high = np.array([mean_interval(at, resamples=500) for at in values.T]).T
+            middle, low, high = mean_curve(values, resamples=500)
             yield {"line": line, "x": short(grid), "y": short(middle), "low": short(low), "high": short(high)}
             return
     for x, y in series:

@@ -1,17 +1,16 @@
 """A search on disk: a resumable Optuna study that proposes settings and takes scores."""
 
-import json
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
 from statistics import fmean
-from typing import TYPE_CHECKING, Literal, NamedTuple, cast
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from agents.settings.values import ConfigError, plain, text_of
-from agents.writing import naming
+from agents.settings.values import ConfigError, plain
 from envs.extras import install_command
+from rl.experiments.search import journal
 from rl.experiments.search.space import Parameters, Space, draw
 from rl.experiments.search.stopping import MEDIAN, Stopping
 from rl.run.files import lock
@@ -20,8 +19,6 @@ if TYPE_CHECKING:
     import optuna
 
 
-_LOG = "study.log"
-_LOG_LOCK = f"{_LOG}.lock"  # symbolic link that Optuna uses as a lock
 _ENOUGH = 8  # distinct scores needed to report importances
 _ATTEMPTS = 2  # at a trial whose process is killed
 End = Literal["finished", "stopped", "failed"]
@@ -72,11 +69,9 @@ class Search:
         self._space, self._stopping, self._sampler = space, stopping, sampler
         about, usual = {**about, "pruner": stopping.pruner, "sampler": sampler}, {"pruner": "median", "sampler": "tpe"}
         directory.mkdir(parents=True, exist_ok=True)
-        self._lock = lock(directory, links=(_LOG_LOCK,))
+        self._lock = lock(directory, links=(journal.LOCK,))
         try:
-            self._study = _load(
-                directory / _LOG, _described(space, about), _described({}, {**usual, **(defaults or {})})
-            )
+            self._study = journal.open_study(directory, space, about, {**usual, **(defaults or {})})
             self._study.pruner = stopping.rule()
         except BaseException:
             self.close()
@@ -196,40 +191,6 @@ class Search:
         return self._study.get_trials(deepcopy=False, states=[optuna.trial.TrialState[name] for name in states])
 
 
-def _load(file: Path, about: Mapping[str, object], defaults: Mapping[str, object]) -> "optuna.Study":
-    import optuna
-    from optuna.storages.journal import JournalFileBackend
-
-    class Journal(JournalFileBackend):
-        def append_logs(self, logs: list[dict[str, object]]) -> None:
-            with naming(file):
-                super().append_logs(logs)
-
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    file.with_name(_LOG_LOCK).unlink(missing_ok=True)  # left by a killed process
-    try:
-        study = optuna.create_study(
-            storage=optuna.storages.JournalStorage(Journal(str(file))),
-            study_name="search",
-            direction="maximize",
-            load_if_exists=True,
-        )
-    except (ValueError, LookupError) as error:
-        raise ConfigError(f"{file} cannot be read ({error}); delete it to begin anew") from None
-    before = study.user_attrs.get("about")
-    if before is None:
-        study.set_user_attr("about", dict(about))
-        return study
-    before = {key: defaults[key] for key in about if key in defaults} | before
-    for key in {**about, **before}:
-        was, now = (text_of(each[key]) if key in each else "not there" for each in (before, about))
-        if (key in before, was) != (key in about, now):
-            raise ConfigError(
-                f"{file.parent} holds another search: its {key} is {was}, now {now}; give this one another --name"
-            )
-    return study
-
-
 def _sampler(name: Sampler, seed: int) -> "optuna.samplers.BaseSampler":
     import optuna
 
@@ -238,13 +199,6 @@ def _sampler(name: Sampler, seed: int) -> "optuna.samplers.BaseSampler":
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
         return optuna.samplers.TPESampler(multivariate=True, group=True, constant_liar=True, seed=seed)
-
-
-def _described(space: Space, about: Mapping[str, object]) -> dict[str, object]:
-    """Space and `about` as JSON returns them."""
-    about = {key: plain(value) for key, value in about.items()}
-    forms = {f"space: {key}": str(form) for key, form in space.items()}
-    return cast("dict[str, object]", json.loads(json.dumps({**about, **forms})))
 
 
 def _folder(trial: "optuna.trial.Trial | optuna.trial.FrozenTrial") -> str:

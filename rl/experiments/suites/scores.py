@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from rl.experiments.plots import draw_interval
+from rl.experiments.drawing import draw_interval
 from rl.experiments.statistics import Interval, Scores, bootstrap, iqm
 from rl.experiments.suites.bars import normalized_scores
 from rl.experiments.suites.figure import GRAY

@@ -12,7 +12,6 @@ from rl.experiments.statistics import (
     mean,
     mean_interval,
     normalized,
-    on_grid,
     performance_profile,
     probability_of_improvement,
     reached,
@@ -189,18 +188,6 @@ def test_runs_that_never_reach_the_threshold_count() -> None:
     assert reached([10, None]) == (1, 2, np.inf)
     assert reached([10, 20, None, None]) == (2, 4, np.inf)
     assert reached([None, None]) == (0, 2, np.inf)
-
-
-def test_runs_of_unequal_length_and_steps() -> None:
-    short = {"x": np.array([0.0, 10.0, 20.0]), "y": np.array([np.nan, 1.0, 3.0])}
-    long = {"x": np.array([5.0, 15.0, 45.0]), "y": np.array([0.0, 2.0, 2.0])}
-    grid, curves = on_grid([short, long], "x", "y", points=3)
-    assert grid.tolist() == [10.0, 15.0, 20.0]  # where both are known
-    assert curves.tolist() == [[1.0, 2.0, 3.0], [1.0, 2.0, 2.0]]
-    with pytest.raises(ValueError, match="no x in common"):
-        on_grid([short, {"x": np.array([30.0, 40.0]), "y": np.array([1.0, 2.0])}], "x", "y")
-    with pytest.raises(ValueError, match="holds no y"):
-        on_grid([{"x": np.array([30.0]), "y": np.array([np.nan])}], "x", "y")
 
 
 def test_an_unknown_score_has_no_interval() -> None:
