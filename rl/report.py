@@ -28,7 +28,7 @@ def main(argv: list[str]) -> int:
     args = parser.parse_args(argv)
 
     def newest() -> Plain:
-        return content(*lines_of(args.runs), args.film)
+        return content(lines_of(args.runs), args.film)
 
     if args.serve is not None:
         newest()  # raises on a mistake before the server starts
@@ -39,6 +39,8 @@ def main(argv: list[str]) -> int:
     args.out.parent.mkdir(parents=True, exist_ok=True)
     found = newest()
     write_text(args.out, html(found))
+    if found["note"]:
+        print(found["note"])
     print(f"{found['title']}, {found['subtitle']}: written to {args.out}, {args.out.stat().st_size:,} bytes")
     return DONE
 

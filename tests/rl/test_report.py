@@ -39,7 +39,7 @@ def runs(tmp_path: Path) -> Path:
 
 
 def test_curves_are_means_with_their_intervals(runs: Path) -> None:
-    found = json.loads(json.dumps(content(*lines_of([runs])), allow_nan=False))
+    found = json.loads(json.dumps(content(lines_of([runs])), allow_nan=False))
     (panel,) = found["panels"]  # policy shift and entropy are constant
     assert panel["metric"] == "rollout/ep_rew_mean"
     several, single = panel["curves"]
@@ -56,7 +56,7 @@ def test_curves_are_means_with_their_intervals(runs: Path) -> None:
 def test_a_row_that_is_being_written_is_left_out(runs: Path) -> None:
     with (runs / "3" / "metrics.csv").open("a", encoding="utf-8") as file:
         file.write("400,1.5")
-    assert content(*lines_of([runs / "3"]))["runs"][0]["step"] == 300  # type: ignore[index]
+    assert content(lines_of([runs / "3"]))["runs"][0]["step"] == 300  # type: ignore[index]
 
 
 def test_the_command_writes_one_file(runs: Path, command: Command, tmp_path: Path) -> None:
@@ -88,7 +88,7 @@ def test_mistakes_are_one_line(runs: Path, argv: list[str], words: str, command:
 
 @pytest.fixture
 def port(runs: Path) -> Iterator[int]:
-    with server(lambda: content(*lines_of([runs])), 0) as serving:
+    with server(lambda: content(lines_of([runs])), 0) as serving:
         thread = threading.Thread(target=serving.serve_forever)
         thread.start()
         yield serving.server_port
@@ -140,7 +140,7 @@ def browser(tmp_path: Path) -> Iterator[Browser]:
 def test_the_page_in_a_browser(browser: Browser, runs: Path, tmp_path: Path, port: int) -> None:
     """Curves are drawn, hovering shows values, dragging zooms, both themes and a phone work; no external requests."""
     file = tmp_path / "report.html"
-    file.write_text(html(content(*lines_of([runs]))), encoding="utf-8")
+    file.write_text(html(content(lines_of([runs]))), encoding="utf-8")
     papers = []
     for dark, width in ((False, 1280), (True, 390)):
         browser.show(file.as_uri(), width, dark=dark, phone=width == 390)
