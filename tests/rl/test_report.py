@@ -8,6 +8,7 @@ import struct
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from signal import SIGINT, SIGTERM
 
 import pytest
 
@@ -18,7 +19,7 @@ from rl.experiments.report.page import html
 from rl.experiments.report.serving import server
 from rl.experiments.statistics import mean_interval
 from tests.browser import CHROMIUM, Browser
-from tests.conftest import Command
+from tests.conftest import Command, Start
 from tests.runs import unfinished_run
 
 TAG = "</script><script>document.title = 'taken'</script>"
@@ -94,6 +95,17 @@ def port(runs: Path) -> Iterator[int]:
         yield serving.server_port
         serving.shutdown()
         thread.join()
+
+
+@pytest.mark.parametrize(("number", "status", "said"), [(SIGINT, 0, ""), (SIGTERM, 143, "terminated\n")])
+def test_a_served_report_ends_with_the_status_of_the_signal(
+    runs: Path, number: int, status: int, said: str, start: Start
+) -> None:
+    """Ctrl-C is the usual end."""
+    process = start("rl.report", runs, "--serve", 0)
+    process.wait_for("until Ctrl-C")
+    process.send_signal(number)
+    assert (process.communicate()[1], process.returncode) == (said, status)
 
 
 def test_a_page_that_is_closed_leaves_no_traceback(capfd: pytest.CaptureFixture[str]) -> None:
