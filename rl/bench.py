@@ -51,6 +51,8 @@ def main(argv: list[str]) -> int:
     os.environ |= dict.fromkeys(_ONE_THREAD, "1")  # for the processes started below
     if args.of and args.agent != "a2c":
         parser.error("--of is another page than --agent's: leave one of them out")
+    if args.jax and (args.of or args.agent != "a2c"):
+        parser.error(f"--jax is for the page of a2c: leave it out beside {'--of' if args.of else '--agent'}")
     if args.of or args.agent != "a2c":
         name, measured = _OTHERS[args.of or args.agent]
         written = measured(args, parser.command(argv))

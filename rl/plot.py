@@ -1,7 +1,7 @@
 """`python -m rl.plot RUN…`: draws runs of one environment, finished or not, ours and Stable-Baselines3's.
 
-Runs that differ only in the seed form one line, with its mean and interval. Importing this module leaves
-`rl.plot(RUN, …)` callable; it returns the figure.
+Runs that differ only in the seed form one line, with its mean and interval. Of runs with the same seed and settings,
+the newest finished one counts. Importing this module leaves `rl.plot(RUN, …)` callable; it returns the figure.
 """
 
 from pathlib import Path
@@ -20,13 +20,15 @@ def main(argv: list[str]) -> int:
     parser.add_argument("runs", nargs="+", type=Path, metavar="RUN", help="a run directory, or a folder of them")
     parser.add_argument("--out", type=file_path, default=Path("runs"), metavar="NAME", help="NAME.png, NAME.pdf (runs)")
     args = parser.parse_args(argv)
-    env_id, lines = lines_of(args.runs)
+    found = lines_of(args.runs)
     path = args.out.with_suffix("") if args.out.suffix in (".png", ".pdf") else args.out
     path.parent.mkdir(parents=True, exist_ok=True)
-    with figure_of(env_id, lines) as figure:
+    with figure_of(found.env_id, found.lines) as figure:
         save(figure, path)
-    for label, results in lines.items():
+    for label, results in found.lines.items():
         print(f"{label}: {counted(len(results), 'run')}")
+    if found.note:
+        print(found.note)
     print(f"written to {path}.png and {path}.pdf")
     return DONE
 

@@ -1,6 +1,6 @@
 """`python -m rl.report RUN…`: one self-contained HTML file about runs; with --serve, a live page while they train."""
 
-from contextlib import suppress
+from collections.abc import Callable
 from pathlib import Path
 
 from agents.writing import write_text
@@ -9,6 +9,7 @@ from rl.experiments.report.content import content
 from rl.experiments.report.curves import Plain
 from rl.experiments.report.page import html
 from rl.experiments.report.serving import server
+from rl.run.signals import Terminated
 from rl.run.terminal import DONE, Parser, at_least, file_path, run
 
 
@@ -28,18 +29,30 @@ def main(argv: list[str]) -> int:
     args = parser.parse_args(argv)
 
     def newest() -> Plain:
-        return content(*lines_of(args.runs), args.film)
+        return content(lines_of(args.runs), args.film)
 
     if args.serve is not None:
         newest()  # raises on a mistake before the server starts
-        with server(newest, args.serve) as serving, suppress(KeyboardInterrupt):
-            print(f"http://127.0.0.1:{serving.server_port}/ until Ctrl-C", flush=True)
-            serving.serve_forever()
-        return DONE
+        return _serve(newest, args.serve)
     args.out.parent.mkdir(parents=True, exist_ok=True)
     found = newest()
     write_text(args.out, html(found))
+    if found["note"]:
+        print(found["note"])
     print(f"{found['title']}, {found['subtitle']}: written to {args.out}, {args.out.stat().st_size:,} bytes")
+    return DONE
+
+
+def _serve(newest: Callable[[], Plain], port: int) -> int:
+    """Serves until Ctrl-C, which is the usual end. Raises Terminated after SIGTERM."""
+    with server(newest, port) as serving:
+        try:
+            print(f"http://127.0.0.1:{serving.server_port}/ until Ctrl-C", flush=True)
+            serving.serve_forever()
+        except Terminated:
+            raise
+        except KeyboardInterrupt:
+            return DONE
     return DONE
 
 

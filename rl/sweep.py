@@ -6,6 +6,7 @@ The search is stored in OUT/ENV/sweep-NAME/; the same command resumes it, and a 
 The page and its numbers are RESULTS/ENV/NAME.md and .json.
 """
 
+import os
 from argparse import Namespace
 from collections.abc import Mapping
 from contextlib import closing
@@ -23,6 +24,7 @@ from agents.settings.values import ConfigError, plain, text_of
 from envs import evaluation_backend, make
 from envs.names import full_id
 from rl.experiments.executors.workplace import add_workplace, workplace
+from rl.experiments.pages import check_name
 from rl.experiments.parallel import budget
 from rl.experiments.search.figure import draw
 from rl.experiments.search.findings import Findings, page, recipe
@@ -37,7 +39,8 @@ from rl.run.terminal import DONE, Parser, RunFailed, at_least, file_name, run
 def main(argv: list[str]) -> int:
     parser = _parser()
     args, command = parser.parse_args(argv), parser.command(argv)
-    plan = _plan(args)
+    check_name(_page_path(args), parser.prog)
+    plan, file = _plan(args), _recipe_path(args)
     defaults = setting_defaults(*plan.kinds)
     proposals = [_proposal(plan, texts) for texts in args.proposals]
     directory = args.out / directory_name(args.env) / f"sweep-{args.name}"
@@ -63,7 +66,7 @@ def main(argv: list[str]) -> int:
             search.ended(),
             search.importances(),
         )
-    _write(found, args)
+    _write(found, args, file)
     return DONE
 
 
@@ -124,6 +127,29 @@ def _plan(args: Namespace) -> Plan:
     return plan
 
 
+def _page_path(args: Namespace) -> Path:
+    """The path of the page and its figure, without their endings."""
+    folder: Path = args.results / directory_name(args.env)
+    return folder / args.name
+
+
+def _recipe_path(args: Namespace) -> Path | None:
+    """Where to write the best trial. Raises ConfigError, before anything is trained, if it cannot be written there."""
+    if args.write is None:
+        return None
+    file: Path = Path("configs", f"{directory_name(args.env)}.yaml") if args.write == Path() else args.write
+    folder = next(path for path in file.parents if path.exists())  # folders that do not exist are made
+    if not folder.is_dir():
+        raise ConfigError(f"--write {file}: {folder} is not a folder")
+    if file.is_dir():
+        raise ConfigError(f"--write takes the path of a file, and {file} is a folder")
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise ConfigError(f"--write {file}: nothing can be written in {folder}")
+    if file.exists():
+        read_yaml(file)  # its other settings are kept
+    return file
+
+
 def _shipped_space(agent: str) -> Path:
     path = shipped_file(f"search/{agent}.yaml") or shipped_file("search/default.yaml")
     if path is None:
@@ -151,17 +177,16 @@ def _say(search: Search, tried: Tried, defaults: Mapping[str, object]) -> None:
     print(f"trial {tried.number:3}  {end}  {scores}  {leader}  {' '.join(changed)}", flush=True)
 
 
-def _write(found: Findings, args: Namespace) -> None:
-    """Writes the page, its numbers and, with --write, the recipe."""
+def _write(found: Findings, args: Namespace, file: Path | None) -> None:
+    """Writes the page, its numbers and, into the file, the recipe."""
     if not found.best:
         last = next((trial.reason for trial in reversed(found.trials) if trial.reason), "stopped early")
         raise RunFailed(f"none of {len(found.trials)} trials finished; the last: {last}")
-    path = args.results / directory_name(args.env) / args.name
+    path = _page_path(args)
     page(found, args.name).write(path)
     draw(found, path)
     print(f"\n{page(found, args.name)}\nwritten to {path.parent}")
-    if args.write is not None:
-        file = Path("configs", f"{directory_name(args.env)}.yaml") if args.write == Path() else args.write
+    if file is not None:
         file.parent.mkdir(parents=True, exist_ok=True)
         before = read_yaml(file) if file.exists() else {}
         comment = _comment(file, args.agent, f"Found by `{found.command}`")

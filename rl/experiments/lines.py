@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from agents import registry
 from agents.settings.files import read_yaml
@@ -21,15 +21,30 @@ if TYPE_CHECKING:
 _LONGEST = 60  # characters of a label
 
 
+class Found(NamedTuple):
+    """Runs of one environment."""
+
+    env_id: str
+    lines: dict[str, list[Result]]  # by label; every run of a line has another seed
+    repeated: list[Path]  # runs left out, since another has the same seed and settings
+
+    @property
+    def note(self) -> str:
+        """A line that names the runs left out; empty if there are none."""
+        names = ", ".join(map(str, self.repeated))
+        return f"left out, since another run has the same seed and settings: {names}" if names else ""
+
+
 def plot(*runs: str | Path) -> "Figure":
     """The figure of `python -m rl.plot`, for a notebook.
 
     runs: run directories of one environment, or folders of them; finished or not. Runs that differ only in the seed
-    make one line, with its mean and interval. Raises ConfigError as `lines_of` does, or if there is nothing to draw.
+    make one line, with its mean and interval; of runs with the same seed too, only the newest finished one counts.
+    Raises ConfigError as `lines_of` does, or if there is nothing to draw.
     """
     if not runs:
         raise ConfigError("plot takes run directories, such as results/runs/CartPole-v1")
-    env_id, lines = lines_of([*map(Path, runs)])
+    env_id, lines, _ = lines_of([*map(Path, runs)])
     with figure_of(env_id, lines) as figure:
         figure.draw_without_rendering()  # lays out the axes' text while the font size applies
     return figure
@@ -47,16 +62,18 @@ def figure_of(env_id: str, lines: Mapping[str, Sequence[Result]]) -> "Iterator[F
         raise ConfigError(f"nothing to draw yet: {error}") from None
 
 
-def lines_of(given: Sequence[Path]) -> tuple[str, dict[str, list[Result]]]:
-    """The environment and the runs by label, from run directories and from folders that contain some.
+def lines_of(given: Sequence[Path]) -> Found:
+    """The runs by label, from run directories and from folders that contain some.
 
-    Raises ConfigError if there are no runs, or runs of several environments.
+    Of runs with the same seed and settings, the newest finished one counts, or else the newest one. Raises ConfigError
+    if there are no runs, or runs of several environments.
     """
     found = {directory: settings_of(directory) for directory in _directories(given)}
     environments = sorted({str(settings.get("env")) for settings in found.values()})
     if len(environments) > 1:
         raise ConfigError(f"the runs are of {' and '.join(environments)}; take one environment at a time")
-    return environments[0], _lines(found)
+    repeated = _repeated(found)
+    return Found(environments[0], _lines({run: found[run] for run in found if run not in repeated}), repeated)
 
 
 def described(lines: Mapping[str, Sequence[Result]]) -> str:
@@ -89,6 +106,15 @@ def _directories(given: Sequence[Path]) -> list[Path]:
         for directory in sorted(each for each in inside if inside.isdisjoint(each.parents)):
             found.setdefault(directory.resolve(), directory)
     return list(found.values())
+
+
+def _repeated(found: Mapping[Path, dict[str, object]]) -> list[Path]:
+    """The runs that do not count, see `lines_of`. A run's name contains the time at which it began."""
+    kept = list[Path]()
+    for run in sorted(found, key=lambda run: (is_finished(run), run.name), reverse=True):
+        if not any(found[run].get("seed") == found[other].get("seed") and found[run] == found[other] for other in kept):
+            kept.append(run)
+    return [run for run in found if run not in kept]
 
 
 def _lines(found: Mapping[Path, dict[str, object]]) -> dict[str, list[Result]]:

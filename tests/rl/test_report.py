@@ -8,6 +8,7 @@ import struct
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from signal import SIGINT, SIGTERM
 
 import pytest
 
@@ -18,7 +19,7 @@ from rl.experiments.report.page import html
 from rl.experiments.report.serving import server
 from rl.experiments.statistics import mean_interval
 from tests.browser import CHROMIUM, Browser
-from tests.conftest import Command
+from tests.conftest import Command, Start
 from tests.runs import unfinished_run
 
 TAG = "</script><script>document.title = 'taken'</script>"
@@ -39,7 +40,7 @@ def runs(tmp_path: Path) -> Path:
 
 
 def test_curves_are_means_with_their_intervals(runs: Path) -> None:
-    found = json.loads(json.dumps(content(*lines_of([runs])), allow_nan=False))
+    found = json.loads(json.dumps(content(lines_of([runs])), allow_nan=False))
     (panel,) = found["panels"]  # policy shift and entropy are constant
     assert panel["metric"] == "rollout/ep_rew_mean"
     several, single = panel["curves"]
@@ -56,7 +57,7 @@ def test_curves_are_means_with_their_intervals(runs: Path) -> None:
 def test_a_row_that_is_being_written_is_left_out(runs: Path) -> None:
     with (runs / "3" / "metrics.csv").open("a", encoding="utf-8") as file:
         file.write("400,1.5")
-    assert content(*lines_of([runs / "3"]))["runs"][0]["step"] == 300  # type: ignore[index]
+    assert content(lines_of([runs / "3"]))["runs"][0]["step"] == 300  # type: ignore[index]
 
 
 def test_the_command_writes_one_file(runs: Path, command: Command, tmp_path: Path) -> None:
@@ -88,12 +89,23 @@ def test_mistakes_are_one_line(runs: Path, argv: list[str], words: str, command:
 
 @pytest.fixture
 def port(runs: Path) -> Iterator[int]:
-    with server(lambda: content(*lines_of([runs])), 0) as serving:
+    with server(lambda: content(lines_of([runs])), 0) as serving:
         thread = threading.Thread(target=serving.serve_forever)
         thread.start()
         yield serving.server_port
         serving.shutdown()
         thread.join()
+
+
+@pytest.mark.parametrize(("number", "status", "said"), [(SIGINT, 0, ""), (SIGTERM, 143, "terminated\n")])
+def test_a_served_report_ends_with_the_status_of_the_signal(
+    runs: Path, number: int, status: int, said: str, start: Start
+) -> None:
+    """Ctrl-C is the usual end."""
+    process = start("rl.report", runs, "--serve", 0)
+    process.wait_for("until Ctrl-C")
+    process.send_signal(number)
+    assert (process.communicate()[1], process.returncode) == (said, status)
 
 
 def test_a_page_that_is_closed_leaves_no_traceback(capfd: pytest.CaptureFixture[str]) -> None:
@@ -140,7 +152,7 @@ def browser(tmp_path: Path) -> Iterator[Browser]:
 def test_the_page_in_a_browser(browser: Browser, runs: Path, tmp_path: Path, port: int) -> None:
     """Curves are drawn, hovering shows values, dragging zooms, both themes and a phone work; no external requests."""
     file = tmp_path / "report.html"
-    file.write_text(html(content(*lines_of([runs]))), encoding="utf-8")
+    file.write_text(html(content(lines_of([runs]))), encoding="utf-8")
     papers = []
     for dark, width in ((False, 1280), (True, 390)):
         browser.show(file.as_uri(), width, dark=dark, phone=width == 390)

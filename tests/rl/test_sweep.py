@@ -192,6 +192,26 @@ def test_usage_errors(argv: list[str], words: str, sweep: Command, tmp_path: Pat
     assert [path.name for path in tmp_path.iterdir()] == ["space.yaml"]
 
 
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("", "--write takes the path of a file, and {} is a folder"),
+        ("space.yaml/best.yaml", "space.yaml is not a folder"),
+        ("space.yaml", "space.yaml is not YAML"),
+    ],
+)
+def test_a_recipe_that_cannot_be_written_is_refused_before_the_first_trial(
+    name: str, words: str, sweep: Command, tmp_path: Path
+) -> None:
+    space = tmp_path.parent / f"{tmp_path.name}.yaml"
+    space.write_text(SPACE)
+    (tmp_path / "space.yaml").write_text("{")
+    status, out, err = sweep("--trials", "1", "--space", space, "--write", tmp_path / name)
+    assert (status, out, err.count("\n")) == (2, "", 1)
+    assert words.format(tmp_path) in err
+    assert [path.name for path in tmp_path.iterdir()] == ["space.yaml"]
+
+
 def test_another_agent_is_searched_into_its_section(
     sweep: Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from agents.settings.values import ConfigError, text_of
-from rl.experiments.lines import default_settings, described, settings_of
+from rl.experiments.lines import Found, default_settings, described, settings_of
 from rl.experiments.report.curves import Plain, Tables, panels
 from rl.experiments.statistics import METHOD, decimals, mean_interval, shown
 from rl.run.results import Result, column
@@ -17,19 +17,21 @@ _FILMS = {".mp4": "video/mp4", ".gif": "image/gif"}
 _IDENTITY = ("env", "agent", "seed")  # settings in the heading
 
 
-def content(env_id: str, lines: Lines, film: Path | None = None) -> Plain:
+def content(found: Found, film: Path | None = None) -> Plain:
     """The report on lines of runs, finished or not. film: MP4 or GIF; by default the newest one in the runs.
 
     Raises ConfigError if a table is damaged.
     """
+    lines = found.lines
     tables = {name: [Tables.read(run.directory) for run in runs] for name, runs in lines.items()}
     settings = {name: settings_of(runs[0].directory) for name, runs in lines.items()}
     every = [run for runs in lines.values() for run in runs]
     agents = dict.fromkeys(str(each.get("agent", "a2c")) for each in settings.values())
     return {
-        "title": env_id,
+        "title": found.env_id,
         "subtitle": f"{', '.join(agents)}: {described(lines)}",
         "caption": f"Curves: mean over runs. Bands: 95 % {METHOD} intervals." if len(every) > len(lines) else "",
+        "note": found.note,
         "lines": [*lines],
         "runs": [
             _row(i, run, read)

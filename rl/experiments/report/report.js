@@ -100,6 +100,7 @@ function render() {
     ...film(),
     element("h2", {}, "Runs"),
     table(["run", "seed", "state", "steps", "deterministic", "stochastic", "training time"], runs),
+    data.note ? element("p", { class: "soft" }, data.note) : null,
     element("h2", {}, "Settings that differ from the defaults"),
     settings.length ? table(["setting", ...lines, "default"], settings) : element("p", {}, "None."),
     element("h2", {}, "Versions"),

@@ -6,11 +6,13 @@ from pathlib import Path
 
 import pytest
 
+import rl.bench
 from agents.hooks import Hook
 from rl.experiments.bench import cores, devices, page, ppo, streaming, systems, timing, watching
 from rl.experiments.bench.rank import Measured, Task
 from rl.experiments.bench.systems import Shape
 from rl.run.terminal import RunFailed
+from tests.conftest import Command
 
 
 def rates(*each: float) -> dict[str, object]:
@@ -37,6 +39,13 @@ CONTENT = {
     ],
     "repeats": 3,
 }  # fmt: skip
+
+
+@pytest.mark.parametrize("page_of", [("--of", "cores"), ("--agent", "ppo"), ("--agent", "stream")])
+def test_jax_is_refused_where_no_page_holds_rejax(page_of: tuple[str, str], command: Command) -> None:
+    status, out, err = command(rl.bench, *page_of, "--jax", "python")
+    assert (status, out, err.count("\n")) == (2, "", 1)
+    assert f"--jax is for the page of a2c: leave it out beside {page_of[0]}" in err
 
 
 def test_tables() -> None:

@@ -5,16 +5,19 @@ from pathlib import Path
 import pytest
 
 import rl.plot
+import rl.report
 from agents.settings.values import ConfigError
 from rl.experiments.lines import lines_of
 from rl.experiments.report.content import content
+from rl.run.results import write_json
+from tests.conftest import Command
 from tests.runs import unfinished_run
 
 
 def test_a_line_of_older_runs_is_named_by_what_they_hold(tmp_path: Path) -> None:
     unfinished_run(tmp_path / "0")
     unfinished_run(tmp_path / "1", n_steps=5)
-    env_id, lines = lines_of([tmp_path])
+    env_id, lines, _ = lines_of([tmp_path])
     assert (env_id, list(lines)) == ("A-v0", ["defaults", "n_steps 5"])
 
 
@@ -34,8 +37,33 @@ def test_a_run_is_one_run_however_it_is_named_and_whatever_it_holds(
     (run / "wandb" / "run-1" / "files").mkdir(parents=True)
     (run / "wandb" / "run-1" / "files" / "config.yaml").write_text("gamma: {value: 0.9}\n", encoding="utf-8")
     monkeypatch.chdir(tmp_path)
-    env_id, lines = lines_of([tmp_path, Path("0"), Path("..") / tmp_path.name])
+    env_id, lines, _ = lines_of([tmp_path, Path("0"), Path("..") / tmp_path.name])
     assert (env_id, [[result.directory for result in runs] for runs in lines.values()]) == ("A-v0", [[run]])
+
+
+def finished_run(directory: Path, **settings: object) -> Path:
+    run = unfinished_run(directory, **settings)
+    names = ("seed", "total_timesteps", "eval_episodes", "eval_mean", "eval_std")
+    names = (*names, "eval_stochastic_mean", "eval_stochastic_std")
+    write_json(run / "summary.json", dict.fromkeys(names, 0))
+    return run
+
+
+def test_a_seed_that_was_trained_twice_counts_once(tmp_path: Path, command: Command) -> None:
+    """The newest finished run counts, or else the newest one; the output and the report name the others."""
+    begin = "0-20260101-00000"
+    old, new = (finished_run(tmp_path / f"{begin}{second}") for second in (1, 2))
+    later, other = unfinished_run(tmp_path / f"{begin}3"), finished_run(tmp_path / "1-20260101-000000", seed=1)
+    early, late = (unfinished_run(tmp_path / f"5 steps, {i}", n_steps=5) for i in range(2))
+    found = lines_of([tmp_path])
+    assert [[run.directory for run in runs] for runs in found.lines.values()] == [[new, other], [late]]
+    assert found.repeated == [old, later, early]
+    note = f"left out, since another run has the same seed and settings: {old}, {later}, {early}"
+    status, out, _ = command(rl.plot, tmp_path, "--out", tmp_path / "figure")
+    assert (status, out.splitlines()[:3]) == (0, ["defaults: 2 runs", "n_steps 5: 1 run", note])
+    status, out, _ = command(rl.report, tmp_path, "--out", tmp_path / "report.html")
+    assert (status, out.splitlines()[0]) == (0, note)
+    assert content(found)["note"] == note
 
 
 def test_plot_returns_a_figure(tmp_path: Path) -> None:
@@ -62,7 +90,7 @@ def test_a_run_without_rows_hides_no_other(begun: str | None, tmp_path: Path) ->
     (curve,), (band,) = axes.get_lines(), axes.collections
     assert curve.get_xydata()[[0, -1]].tolist() == [[100, 100 / 3], [300, 100]]
     assert band.get_paths()
-    panels = content(*lines_of([tmp_path]))["panels"]
+    panels = content(lines_of([tmp_path]))["panels"]
     assert [panel["metric"] for panel in panels] == ["rollout/ep_rew_mean"]  # type: ignore[attr-defined]
 
 
