@@ -10,9 +10,9 @@ import numpy as np
 
 from agents.fused.heads import current, output_gradient, shifts, stored
 from agents.fused.network import backward, forward, last_output, units_of
-from agents.fused.norms import scale_and_clip
+from agents.fused.norms import normalize_rewards_of, observe, scale_and_clip
 from agents.fused.optimizers import descend, sum_of_squares
-from agents.fused.ranks import add_with, count_of, normalize_rewards_of, observe, sums
+from agents.fused.ranks import add_with, count_of, sums
 from agents.fused.statistics import errors_and_targets, explained_variance, standardize
 from agents.fused.trunk import backward_trunk, collect, features
 from agents.maths import adaptation, schedules

@@ -1,8 +1,12 @@
-"""Running moments, observation and reward normalizers: `agents.maths.normalize`, compiled. norms: `memory.Norms`."""
+"""Running moments, observation and reward normalizers: `agents.maths.normalize`, compiled. norms: `memory.Norms`.
+
+ranks: see `agents.fused.ranks`.
+"""
 
 import math
 
-from envs.kernels import kernel
+from agents.fused.ranks import call_gather, is_alone
+from envs.kernels import kernel, overload_of
 
 
 @kernel
@@ -68,3 +72,63 @@ def normalize_rewards(norms, gamma, bound, steps, reward, everywhere, terminated
     for t in range(steps):
         for i in range(reward.shape[1]):
             reward[t, i] = min(max(reward[t, i] / deviation, -bound), bound)
+
+
+def normalize_rewards_of(ranks, batch, norms, gamma, bound, steps):
+    """`normalize_rewards` for the batch, with statistics of all environments."""
+
+
+def observe(ranks, count, mean, m2, x):
+    """Adds the rows x of all ranks, float64[B, D] each, to running moments."""
+
+
+@kernel
+def _everywhere(ranks, batch):
+    steps, envs = batch.reward.shape
+    for t in range(steps):
+        for i in range(envs):
+            ranks.own_rewards[t, i, 0] = batch.reward[t, i]
+            ranks.own_rewards[t, i, 1], ranks.own_rewards[t, i, 2] = batch.terminated[t, i], batch.truncated[t, i]
+    call_gather(ranks.own_rewards, ranks.rewards)
+    for k in range(ranks.world_size):
+        for t in range(steps):
+            for i in range(envs):
+                row = ranks.rewards[k, t, i]
+                ranks.reward[t, k * envs + i] = row[0]
+                ranks.terminated[t, k * envs + i], ranks.truncated[t, k * envs + i] = row[1] > 0, row[2] > 0
+
+
+@overload_of(normalize_rewards_of)
+def _normalize_rewards_of(ranks, batch, norms, gamma, bound, steps):
+    def alone(ranks, batch, norms, gamma, bound, steps):
+        normalize_rewards(norms, gamma, bound, steps, batch.reward, batch.reward, batch.terminated, batch.truncated)
+
+    def together(ranks, batch, norms, gamma, bound, steps):
+        _everywhere(ranks, batch)
+        normalize_rewards(norms, gamma, bound, steps, batch.reward, ranks.reward, ranks.terminated, ranks.truncated)
+
+    return alone if is_alone(ranks) else together
+
+
+@kernel
+def _observe_everywhere(ranks, count, mean, m2, x):
+    rows, features = len(x), ranks.features
+    for k in range(x.shape[1]):
+        features[0, k] = features[1, k] = 0.0
+        for r in range(rows):
+            features[0, k] += x[r, k]
+        features[0, k] /= rows
+        for r in range(rows):
+            features[1, k] += (x[r, k] - features[0, k]) ** 2
+    call_gather(features, ranks.all_features)
+    for other in range(ranks.world_size):
+        for k in range(x.shape[1]):
+            merge(count[0], mean, m2, k, rows, ranks.all_features[other, 0, k], ranks.all_features[other, 1, k])
+        count[0] += rows
+
+
+@overload_of(observe)
+def _observe(ranks, count, mean, m2, x):
+    if is_alone(ranks):
+        return lambda ranks, count, mean, m2, x: merge_moments(count, mean, m2, x)
+    return lambda ranks, count, mean, m2, x: _observe_everywhere(ranks, count, mean, m2, x)

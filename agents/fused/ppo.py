@@ -20,8 +20,9 @@ from agents.fused.learn import (
     shorten,
 )
 from agents.fused.network import backward, copy_row, forward, last_output, units_of
+from agents.fused.norms import observe
 from agents.fused.optimizers import descend, sum_of_squares
-from agents.fused.ranks import NO_MOMENTS, add_with, keep_own, observe, pooled
+from agents.fused.ranks import NO_MOMENTS, add_with, keep_own, pooled
 from agents.fused.statistics import errors_and_targets, explained_variance, standardize
 from agents.fused.trunk import backward_trunk, collect, features
 from envs.kernels import allocating_kernel, inlined, kernel

@@ -11,7 +11,6 @@ from numba import njit, objmode, types
 from numpy.typing import NDArray
 
 from agents.fused.arrays import Doubles
-from agents.fused.norms import merge, merge_moments, normalize_rewards
 from agents.ranks import Ranks, current
 from envs.kernels import kernel, overload_of
 
@@ -70,12 +69,12 @@ def _call_sum_both(x, y):
 
 
 @njit
-def _call_gather(own, everywhere):
+def call_gather(own, everywhere):
     with objmode():
         _gather(own, everywhere)
 
 
-def _alone(ranks: types.Type) -> bool:
+def is_alone(ranks: types.Type) -> bool:
     return isinstance(ranks, types.BaseTuple) and len(ranks) == 0
 
 
@@ -102,17 +101,9 @@ def keep_own(ranks, order, envs):
     """Moves this rank's rows in `order` (t · N + i) to the front, as t · envs + i − first; returns their number."""
 
 
-def normalize_rewards_of(ranks, batch, norms, gamma, bound, steps):
-    """`agents.fused.norms.normalize_rewards` for the batch, with statistics of all environments."""
-
-
-def observe(ranks, count, mean, m2, x):
-    """Adds the rows x of all ranks, float64[B, D] each, to running moments."""
-
-
 @overload_of(count_of)
 def _count_of(ranks):
-    return (lambda ranks: 1) if _alone(ranks) else (lambda ranks: ranks.world_size)
+    return (lambda ranks: 1) if is_alone(ranks) else (lambda ranks: ranks.world_size)
 
 
 @kernel
@@ -162,7 +153,7 @@ def _add_with(ranks, x, numbers, count, moments):
         _call_sum_both(x, ranks.table)
         return _read(ranks.table)
 
-    return (lambda ranks, x, numbers, count, moments: (numbers, moments)) if _alone(ranks) else together
+    return (lambda ranks, x, numbers, count, moments: (numbers, moments)) if is_alone(ranks) else together
 
 
 @overload_of(sums)
@@ -172,7 +163,7 @@ def _sums(ranks, numbers):
         _call_sum(ranks.table)
         return _read(ranks.table)[0]
 
-    return (lambda ranks, numbers: numbers) if _alone(ranks) else together
+    return (lambda ranks, numbers: numbers) if is_alone(ranks) else together
 
 
 @overload_of(pooled)
@@ -182,7 +173,7 @@ def _pooled_of(ranks, count, moments):
         _call_sum(ranks.table)
         return _read(ranks.table)[1]
 
-    return (lambda ranks, count, moments: moments) if _alone(ranks) else together
+    return (lambda ranks, count, moments: moments) if is_alone(ranks) else together
 
 
 @kernel
@@ -198,58 +189,6 @@ def _keep_own(order, envs, rank, world_size):
 
 @overload_of(keep_own)
 def _keep_own_of(ranks, order, envs):
-    if _alone(ranks):
+    if is_alone(ranks):
         return lambda ranks, order, envs: len(order)
     return lambda ranks, order, envs: _keep_own(order, envs, ranks.rank, ranks.world_size)
-
-
-@kernel
-def _everywhere(ranks, batch):
-    steps, envs = batch.reward.shape
-    for t in range(steps):
-        for i in range(envs):
-            ranks.own_rewards[t, i, 0] = batch.reward[t, i]
-            ranks.own_rewards[t, i, 1], ranks.own_rewards[t, i, 2] = batch.terminated[t, i], batch.truncated[t, i]
-    _call_gather(ranks.own_rewards, ranks.rewards)
-    for k in range(ranks.world_size):
-        for t in range(steps):
-            for i in range(envs):
-                row = ranks.rewards[k, t, i]
-                ranks.reward[t, k * envs + i] = row[0]
-                ranks.terminated[t, k * envs + i], ranks.truncated[t, k * envs + i] = row[1] > 0, row[2] > 0
-
-
-@overload_of(normalize_rewards_of)
-def _normalize_rewards_of(ranks, batch, norms, gamma, bound, steps):
-    def alone(ranks, batch, norms, gamma, bound, steps):
-        normalize_rewards(norms, gamma, bound, steps, batch.reward, batch.reward, batch.terminated, batch.truncated)
-
-    def together(ranks, batch, norms, gamma, bound, steps):
-        _everywhere(ranks, batch)
-        normalize_rewards(norms, gamma, bound, steps, batch.reward, ranks.reward, ranks.terminated, ranks.truncated)
-
-    return alone if _alone(ranks) else together
-
-
-@kernel
-def _observe_everywhere(ranks, count, mean, m2, x):
-    rows, features = len(x), ranks.features
-    for k in range(x.shape[1]):
-        features[0, k] = features[1, k] = 0.0
-        for r in range(rows):
-            features[0, k] += x[r, k]
-        features[0, k] /= rows
-        for r in range(rows):
-            features[1, k] += (x[r, k] - features[0, k]) ** 2
-    _call_gather(features, ranks.all_features)
-    for other in range(ranks.world_size):
-        for k in range(x.shape[1]):
-            merge(count[0], mean, m2, k, rows, ranks.all_features[other, 0, k], ranks.all_features[other, 1, k])
-        count[0] += rows
-
-
-@overload_of(observe)
-def _observe(ranks, count, mean, m2, x):
-    if _alone(ranks):
-        return lambda ranks, count, mean, m2, x: merge_moments(count, mean, m2, x)
-    return lambda ranks, count, mean, m2, x: _observe_everywhere(ranks, count, mean, m2, x)

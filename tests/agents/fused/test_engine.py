@@ -19,6 +19,7 @@ from agents.maths.schedules import Cosine, Exponential, Linear, Ramp, Schedule, 
 from agents.rollout import collect
 from agents.settings.a2c import A2CSettings
 from rl.experiments.lockstep.precision import double_precision
+from tests.agents.fused.updates import both_update, parameters, remembered
 
 RNG = np.random.default_rng(0)
 VARIANTS: dict[str, dict[str, Any]] = {
@@ -58,35 +59,15 @@ SHARED: dict[str, dict[str, Any]] = {  # kernels of their own; in double precisi
 ENVS = ("CartPole-v1", "Pendulum-v1", "FrozenLake-v1")
 
 
-def parameters(agent: A2C) -> Tensor:
-    return torch.cat([p.detach().flatten() for p in (*agent.policy.parameters(), *agent.value.parameters())])
-
-
-def remembered(agent: A2C) -> Tensor:
-    """All state of the optimizer, the adaptive coefficients and the normalizers."""
-    groups = agent.learner.optimizer.inner.param_groups
-    states = [agent.learner.optimizer.inner.state[p] for group in groups for p in group["params"]]
-    numbers = [torch.as_tensor(value, dtype=torch.float64).flatten() for s in states for _, value in sorted(s.items())]
-    descent = agent.learner.optimizer
-    own = [descent.step_factor.value, descent.entropy_factor.value, descent.mean_shift, float(descent.shifts)]
-    norms = [norm.moments for norm in (agent.learner.obs_norm, agent.learner.reward_norm) if norm]
-    moments = [x.flatten() for norm in norms for x in (norm.count, norm.mean, norm.m2 / norm.count)]
-    return torch.cat([*numbers, *moments, torch.tensor(own)])
-
-
 def side_by_side(env_id: str, updates: int, **settings: Any) -> tuple[float, float, dict[str, float]]:
     """Both engines on the same rollouts: largest differences of parameters, of optimizer state, and of metrics."""
     chosen = {"learning_rate": 1e-4, "num_envs": 4} | settings
     fused, reference = (A2C(env_id, engine=engine, **chosen) for engine in ("fused", "torch"))
-    obs, _ = reference.worlds.reset()
     apart, metrics = 0.0, dict[str, float]()
-    for u in range(updates):
-        rollout, obs, _ = collect(reference.worlds, reference, obs, reference.n_steps, 0)
-        ours, theirs = (agent.update(rollout, u / updates) for agent in (fused, reference))
-        assert ours.keys() == theirs.keys()
+    for ours, theirs in both_update(fused, reference, updates):
         apart = max(apart, float((parameters(fused) - parameters(reference)).abs().max()))
         for name, value in theirs.items():
-            gap = abs(float(ours[name]) - float(value)) if math.isfinite(float(value)) else 0.0
+            gap = abs(ours[name] - value) if math.isfinite(value) else 0.0
             metrics[name] = max(metrics.get(name, 0.0), gap)
     memory = float((remembered(fused) - remembered(reference)).abs().max())
     return apart / float(parameters(reference).abs().max()), memory, metrics

@@ -10,10 +10,9 @@ import torch
 from gymnasium import spaces
 
 from agents import A2C, ActorCritic, registry
-from agents.rollout import collect
 from envs.spaces import factors
 from rl.experiments.lockstep.precision import double_precision
-from tests.agents.fused.test_engine import parameters
+from tests.agents.fused.updates import make_equal_updates, parameters
 from tests.agents.test_resume import saved
 
 
@@ -121,14 +120,7 @@ def test_squashed_and_shared_updates_are_those_of_torch(name: str) -> None:
 
 def makes_updates_of_torch(name: str, env: type[Noisy], settings: dict[str, Any]) -> None:
     fused, reference = (built(name, env, engine, **settings) for engine in ("fused", "torch"))
-    obs, _ = reference.worlds.reset()
-    for u in range(10):
-        rollout, obs, _ = collect(reference.worlds, reference, obs, reference.n_steps, 0)
-        ours, theirs = (agent.update(rollout, u / 10) for agent in (fused, reference))
-        assert ours.keys() == theirs.keys()
-        for key, value in theirs.items():
-            assert float(ours[key]) == pytest.approx(float(value), rel=1e-7, abs=1e-10, nan_ok=True), key
-    assert float((parameters(fused) - parameters(reference)).abs().max()) <= 1e-9
+    make_equal_updates(fused, reference, updates=10, tolerance=1e-9)
 
 
 def acts_as_torch() -> None:

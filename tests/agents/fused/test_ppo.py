@@ -1,15 +1,13 @@
 """PPO's kernels equal PPO in torch: updates on the same rollouts, and complete runs on native worlds."""
 
-import math
 from typing import Any
 
 import numpy as np
 import pytest
 
 from agents.ppo import PPO
-from agents.rollout import collect
 from rl.experiments.lockstep.precision import double_precision
-from tests.agents.fused.test_engine import parameters, remembered
+from tests.agents.fused.updates import make_equal_updates, parameters, remembered
 
 SMALL = {"num_envs": 4, "n_steps": 32, "batch_size": 60, "n_epochs": 3}
 VARIANTS: dict[str, dict[str, Any]] = {
@@ -28,15 +26,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
 def test_in_double_precision_nothing_differs_but_the_order_of_sums(env_id: str, settings: dict[str, Any]) -> None:
     with double_precision():
         fused, reference = (PPO(env_id, engine=engine, **{**SMALL, **settings}) for engine in ("fused", "torch"))
-        obs, _ = reference.worlds.reset()
-        for u in range(8):
-            rollout, obs, _ = collect(reference.worlds, reference, obs, reference.n_steps, 0)
-            ours, theirs = (agent.update(rollout, u / 8) for agent in (fused, reference))
-            assert ours.keys() == theirs.keys()
-            for name, value in theirs.items():
-                if math.isfinite(float(value)):
-                    assert float(ours[name]) == pytest.approx(float(value), rel=1e-7, abs=1e-10), name
-        assert float((parameters(fused) - parameters(reference)).abs().max()) <= 1e-10
+        make_equal_updates(fused, reference, updates=8, tolerance=1e-10)
         assert float((remembered(fused) - remembered(reference)).abs().max()) <= 1e-7
     np.testing.assert_array_equal(fused.shuffle.state, reference.shuffle.state)
 
