@@ -130,7 +130,7 @@ def _plan(args: Namespace) -> Plan:
 def _page_path(args: Namespace) -> Path:
     """The path of the page and its figure, without their endings."""
     folder: Path = args.results / directory_name(args.env)
-    return folder / args.name
+    return folder / str(args.name)
 
 
 def _recipe_path(args: Namespace) -> Path | None:
