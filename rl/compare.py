@@ -20,7 +20,7 @@ from rl.experiments import plots
 from rl.experiments.comparison import PRESETS, check_line, chosen_lines, chosen_presets
 from rl.experiments.comparison_page import Comparison, comparison_page, sweep_page
 from rl.experiments.executors.workplace import add_workplace, workplace
-from rl.experiments.pages import counted
+from rl.experiments.pages import check_name, counted
 from rl.experiments.parallel import train_all
 from rl.experiments.suites import training as suites
 from rl.experiments.suites.unseen import UNSEEN
@@ -96,14 +96,16 @@ def _compare(args: Namespace, command: str) -> int:
         raise ConfigError("--only chooses environments of a suite; give it with --suite")
     if args.agent:
         raise ConfigError("--agent chooses the agent of --suite zoo; here, give --line LABEL agent=NAME")
-    name, presets, seeds = args.name or "comparison", chosen_presets(args), args.seeds or list(range(20))
+    name, seeds = args.name or "comparison", args.seeds or list(range(20))
+    path = args.results / directory_name(args.env) / name
+    check_name(path, "rl.compare")
+    presets = chosen_presets(args)
     lines = chosen_lines(args, presets)
     thresholds = [check_line(args.env, line) for line in lines]
     threshold = thresholds[0] if args.threshold is None else args.threshold
     played = evaluate_uniform(args.env, variant=lines[0].variant, backend=evaluation_backend(lines[0].backend))
     random = None if played is None else played.mean
     results = train_all(args.env, lines, seeds, args.out, workplace(args))
-    path = args.results / directory_name(args.env) / name
     title = f"{args.env}: {name}, {counted(len(seeds), 'seed')}"
     comparison = Comparison(title, name, command, machine(), lines, results, threshold, random)
     page = comparison_page(comparison) if presets else sweep_page(comparison)

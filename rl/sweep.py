@@ -24,6 +24,7 @@ from agents.settings.values import ConfigError, plain, text_of
 from envs import evaluation_backend, make
 from envs.names import full_id
 from rl.experiments.executors.workplace import add_workplace, workplace
+from rl.experiments.pages import check_name
 from rl.experiments.parallel import budget
 from rl.experiments.search.figure import draw
 from rl.experiments.search.findings import Findings, page, recipe
@@ -38,6 +39,7 @@ from rl.run.terminal import DONE, Parser, RunFailed, at_least, file_name, run
 def main(argv: list[str]) -> int:
     parser = _parser()
     args, command = parser.parse_args(argv), parser.command(argv)
+    check_name(_page_path(args), parser.prog)
     plan, file = _plan(args), _recipe_path(args)
     defaults = setting_defaults(*plan.kinds)
     proposals = [_proposal(plan, texts) for texts in args.proposals]
@@ -125,6 +127,12 @@ def _plan(args: Namespace) -> Plan:
     return plan
 
 
+def _page_path(args: Namespace) -> Path:
+    """The path of the page and its figure, without their endings."""
+    path: Path = args.results / directory_name(args.env) / args.name
+    return path
+
+
 def _recipe_path(args: Namespace) -> Path | None:
     """Where to write the best trial. Raises ConfigError, before anything is trained, if it cannot be written there."""
     if args.write is None:
@@ -174,7 +182,7 @@ def _write(found: Findings, args: Namespace, file: Path | None) -> None:
     if not found.best:
         last = next((trial.reason for trial in reversed(found.trials) if trial.reason), "stopped early")
         raise RunFailed(f"none of {len(found.trials)} trials finished; the last: {last}")
-    path = args.results / directory_name(args.env) / args.name
+    path = _page_path(args)
     page(found, args.name).write(path)
     draw(found, path)
     print(f"\n{page(found, args.name)}\nwritten to {path.parent}")

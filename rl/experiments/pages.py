@@ -1,11 +1,12 @@
 """Results pages: Markdown, a JSON file with every number in it, and a figure shown on the page."""
 
+import json
 import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from agents.settings.values import plain
+from agents.settings.values import ConfigError, plain
 from agents.writing import write_text
 from rl.run.results import with_ending, write_json
 
@@ -29,6 +30,19 @@ class Page(NamedTuple):
         if self.numbers:
             write_json(with_ending(path, ".json"), {"command": self.command, "machine": self.machine, **self.numbers})
         write_text(with_ending(path, ".md"), str(self))
+
+
+def check_name(path: Path, prog: str) -> None:
+    """Raises ConfigError if `path` already is a page of another command. prog: the command that wants to write it."""
+    file = with_ending(path, ".json")
+    try:
+        content = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return
+    command = content.get("command") if isinstance(content, dict) else None
+    writer = str(command).removeprefix("python -m ").partition(" ")[0]
+    if command and writer != prog:
+        raise ConfigError(f"{file} was written by {writer}: choose another --name, or delete it")
 
 
 def paragraph(text: str) -> str:
