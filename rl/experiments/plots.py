@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from agents.maths.schedules import Schedule, value_at
 from agents.settings.files import read_yaml
 from agents.settings.values import convert
-from rl.experiments.statistics import METHOD, Statistic, bootstrap, iqm, mean_interval, on_grid, performance_profile
+from rl.experiments.curves import on_grid
+from rl.experiments.statistics import METHOD, Statistic, bootstrap, iqm, mean_interval, performance_profile
 from rl.run.figure import COLORS, SKY, WINE, canvas, count_steps, finish, legend, plain_text, save, styles
 from rl.run.results import Columns, Result, begun, column
 

@@ -2,7 +2,8 @@
 
 from collections.abc import Callable, Sequence
 
-from rl.experiments.comparison_page import height_along, line_statistics
+from rl.experiments.comparison_page import line_statistics
+from rl.experiments.curves import height_along
 from rl.experiments.imitation.experiments import BOUND, EPISODES, EXPERT_SEED, INDEPENDENT
 from rl.experiments.imitation.outcomes import AgainstExpert, Expert, Outcome, Report, against_expert, at_the_end, bounds
 from rl.experiments.pages import Page, changed, counted, image, paragraph, table
@@ -141,7 +142,7 @@ def _verdict(ours: AgainstExpert) -> str:
 
 
 def _percent(x: Interval) -> str:
-    return str(Interval(*(100 * each for each in x)))
+    return str(type(x)(*(100 * each for each in x)))
 
 
 def _size(parameters: tuple[int, int]) -> str:

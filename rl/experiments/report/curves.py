@@ -7,7 +7,8 @@ from typing import NamedTuple, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from rl.experiments.statistics import mean_interval, on_grid
+from rl.experiments.curves import on_grid
+from rl.experiments.statistics import mean_interval
 from rl.run.glossary import METRICS, Metric
 from rl.run.results import Columns, read_begun
 

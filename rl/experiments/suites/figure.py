@@ -6,8 +6,9 @@ from pathlib import Path
 from textwrap import fill
 from typing import TYPE_CHECKING
 
+from rl.experiments.curves import on_grid
 from rl.experiments.pages import counted
-from rl.experiments.statistics import METHOD, iqm, mean_interval, on_grid
+from rl.experiments.statistics import METHOD, iqm, mean_interval
 from rl.experiments.suites.kept import RETURN
 from rl.experiments.suites.suite import Entry, Report, Suite
 from rl.run.figure import BLACK, BLUE, GREEN, ORANGE, canvas, finish, legend, save
