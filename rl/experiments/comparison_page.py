@@ -149,12 +149,13 @@ def _page(comparison: Comparison, statistics: Sequence[LineStatistics], parts: S
 def _introduction(comparison: Comparison) -> str:
     runs, budgets = comparison.results[0], _budgets(comparison)
     seeds = counted(len(runs), "seed")
+    episodes = counted(int(runs[0].summary["eval_episodes"]), "episode")
     brackets = f"Brackets are 95 % {METHOD} intervals over {seeds}." if len(runs) > 1 else "One seed has no interval."
     return paragraph(f"""
         {QUESTIONS.get(comparison.name, "")} Each line trains {seeds} for {steps_of(budgets)}
-        steps.{_longer(budgets)} After training, each agent plays {runs[0].summary["eval_episodes"]} episodes with
-        its most likely actions (deterministic) and as many with sampled actions (stochastic). IQM is the interquartile
-        mean over seeds. {brackets} "All along" is the training return averaged over the whole training, which is the
+        steps.{_longer(budgets)} After training, each agent plays {episodes} with its most likely actions
+        (deterministic) and as many with sampled actions (stochastic). IQM is the interquartile mean over seeds.
+        {brackets} "All along" is the training return averaged over the whole training, which is the
         mean height of the learning curve.
         {_threshold(comparison)} Speed is not compared, because runs trained side by side: `python -m rl.bench` measures
         it.""")

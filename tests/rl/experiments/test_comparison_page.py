@@ -41,7 +41,9 @@ def test_one_seed_has_no_interval(tmp_path: Path) -> None:
     page = str(comparison_page(comparison))
     assert "| a | 12.6 | 12.6 | 12.6 | 12.6 | 66.7 |" in page
     assert "| b | a | – | 1.00 [" in page
-    assert "One seed has no interval." in " ".join(page.split())
+    text = " ".join(page.split())
+    assert "each agent plays 1 episode with its most likely actions" in text
+    assert "One seed has no interval." in text
     assert "Highest interquartile mean: b.\n" in page
     assert "| a | none | 12.6 | 12.6 | 12.6 | 12.6 | 66.7 |" in str(sweep_page(comparison))
 
