@@ -1,7 +1,7 @@
 """PPO: several epochs of minibatches on each rollout, within a trust region. One epoch of one minibatch is A2C."""
 
 from collections.abc import Callable, Iterator
-from typing import NamedTuple, Self
+from typing import ClassVar, NamedTuple, Self
 
 import numpy as np
 import torch
@@ -78,6 +78,7 @@ class PPO(PPOSettings, A2C):
 
     name = "ppo"
     engines = ("fused", "torch")
+    held: ClassVar[dict[str, str]] = {**A2C.held, "shuffle": "the engine holds it; load a state_dict into it"}
 
     def build(self, generator: Generator) -> None:
         rows = self.worlds.total_envs * self.n_steps

@@ -5,8 +5,9 @@ the same settings are reused; interrupted ones resume from their checkpoints.
 """
 
 from agents.machine import machine
+from agents.settings.values import ConfigError
 from rl.experiments.executors.workplace import add_workplace, workplace
-from rl.experiments.imitation.experiments import EXPERIMENTS
+from rl.experiments.imitation.experiments import EPISODES_SEED, EXPERIMENTS, EXPERT_SEED
 from rl.experiments.imitation.figure import draw
 from rl.experiments.imitation.outcomes import Report
 from rl.experiments.imitation.page import page
@@ -19,6 +20,9 @@ def main(argv: list[str]) -> int:
     args = parser.parse_args(argv)
     chosen = [experiment for name, experiment in EXPERIMENTS.items() if name in args.only]
     envs = list(dict.fromkeys(env_id for experiment in chosen if experiment.judged for env_id in experiment.envs))
+    taken = [seed for seed in (EXPERT_SEED, EPISODES_SEED) if envs and seed in args.seeds]
+    if taken:
+        raise ConfigError(f"--seeds: {taken[0]} is a seed of the experts, which no line may share: leave it out")
     where = workplace(args)
     experts = train_experts(envs, args.set, args.out, where)
     directory = args.results / "imitation"

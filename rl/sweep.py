@@ -129,8 +129,8 @@ def _plan(args: Namespace) -> Plan:
 
 def _page_path(args: Namespace) -> Path:
     """The path of the page and its figure, without their endings."""
-    folder: Path = args.results / directory_name(args.env)
-    return folder / str(args.name)
+    path: Path = args.results / directory_name(args.env) / args.name
+    return path
 
 
 def _recipe_path(args: Namespace) -> Path | None:

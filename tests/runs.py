@@ -4,6 +4,7 @@ import csv
 from pathlib import Path
 
 from agents.settings.files import write_yaml
+from rl.run.results import write_json
 
 
 def table(path: Path) -> list[list[str]]:
@@ -28,3 +29,12 @@ def unfinished_run(directory: Path, **settings: object) -> Path:
     text = "\n".join(",".join(map(str, row)) for row in [names, *rows])
     (directory / "metrics.csv").write_text(f"{text}\n", encoding="utf-8")
     return directory
+
+
+def finished_run(directory: Path, score: float = 0.0, **settings: object) -> Path:
+    """A run of 300 steps, whose agent then played one episode with each kind of actions."""
+    run = unfinished_run(directory, **settings)
+    scores = {"eval_mean": score, "eval_std": 0.0, "eval_stochastic_mean": score, "eval_stochastic_std": 0.0}
+    counts = {"seed": settings.get("seed", 0), "total_timesteps": 300, "eval_episodes": 1}
+    write_json(run / "summary.json", counts | scores)
+    return run

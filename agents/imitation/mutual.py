@@ -71,10 +71,18 @@ class Mutual(AgentWrapper):
     def act(
         self, obs: Array, deterministic: bool = False, generator: Generator | None = None, context: Context = NO_CONTEXT
     ) -> Choice:
-        """In training, each peer acts in its own environments; with a caller's generator, the first acts in all."""
+        """In training, each peer acts in its own environments; with a caller's generator, the first acts in all.
+
+        Raises ValueError if peers act and the observations cannot be divided among them equally.
+        """
         if generator is not None or deterministic:
             return self.agent.act(obs, deterministic, generator, context)
-        size = len(obs) // self.peers
+        size, rest = divmod(len(obs), self.peers)
+        if rest:
+            raise ValueError(
+                f"act takes equally many observations for each of {self.peers} peers, got {len(obs)}; "
+                "give a generator, and the first peer acts on all"
+            )
         choices = []
         for k, peer in enumerate(self.peer_agents):
             columns = slice(k * size, (k + 1) * size)

@@ -3,17 +3,15 @@
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-import numpy as np
-
-from agents.logger import LATEST
 from rl.experiments.compared import steps_of
+from rl.experiments.curves import first_reached, height_along
 from rl.experiments.pages import Page, changed, counted, image, paragraph, table
 from rl.experiments.parallel import BASELINE, Line
 from rl.experiments.statistics import (
     METHOD,
     Interval,
     Reached,
-    area_under_curve,
+    Single,
     as_plain,
     bootstrap,
     iqm,
@@ -87,22 +85,6 @@ def line_statistics(runs: Sequence[Result], threshold: float | None) -> LineStat
     )
 
 
-def first_reached(run: Result, threshold: float) -> float | None:
-    """The first training step at which the mean return of the last 100 episodes reached the threshold."""
-    episodes = run.episodes()
-    returns = episodes["return"]
-    if len(returns) < LATEST:
-        return None
-    good = np.flatnonzero(np.lib.stride_tricks.sliding_window_view(returns, LATEST).mean(1) >= threshold)
-    return float(episodes["step"][good[0] + LATEST - 1]) if len(good) else None
-
-
-def height_along(run: Result) -> float:
-    """The mean height of the learning curve."""
-    metrics = run.metrics()
-    return area_under_curve(metrics["step"], metrics["rollout/ep_rew_mean"], float(metrics["step"][-1]))
-
-
 def comparison_page(comparison: Comparison) -> Page:
     """One row per line; then one per pair of a line and an SB3 line or, without SB3, of a line and the first one."""
     statistics = [line_statistics(runs, comparison.threshold) for runs in comparison.results]
@@ -127,6 +109,8 @@ def ranked(iqms: Mapping[str, Interval], means: Mapping[str, Interval]) -> str:
         return ""
     if not others:
         text = "All lines have the same interquartile mean."
+    elif any(isinstance(x, Single) for x in iqms.values()):
+        text = f"Highest interquartile mean: {'; '.join(best)}."
     elif not near:
         text = f"Highest interquartile mean: {'; '.join(best)}. No other line's interval overlaps."
     elif near == others:
@@ -164,12 +148,15 @@ def _page(comparison: Comparison, statistics: Sequence[LineStatistics], parts: S
 
 def _introduction(comparison: Comparison) -> str:
     runs, budgets = comparison.results[0], _budgets(comparison)
+    seeds = counted(len(runs), "seed")
+    episodes = counted(int(runs[0].summary["eval_episodes"]), "episode")
+    brackets = f"Brackets are 95 % {METHOD} intervals over {seeds}." if len(runs) > 1 else "One seed has no interval."
     return paragraph(f"""
-        {QUESTIONS.get(comparison.name, "")} Each line trains {counted(len(runs), "seed")} for {steps_of(budgets)}
-        steps.{_longer(budgets)} After training, each agent plays {runs[0].summary["eval_episodes"]} episodes with
-        its most likely actions (deterministic) and as many with sampled actions (stochastic). IQM is the interquartile
-        mean over seeds. Brackets are 95 % {METHOD} intervals over {counted(len(runs), "seed")}. "All along" is the
-        training return averaged over the whole training, which is the mean height of the learning curve.
+        {QUESTIONS.get(comparison.name, "")} Each line trains {seeds} for {steps_of(budgets)}
+        steps.{_longer(budgets)} After training, each agent plays {episodes} with its most likely actions
+        (deterministic) and as many with sampled actions (stochastic). IQM is the interquartile mean over seeds.
+        {brackets} "All along" is the training return averaged over the whole training, which is the
+        mean height of the learning curve.
         {_threshold(comparison)} Speed is not compared, because runs trained side by side: `python -m rl.bench` measures
         it.""")
 
@@ -214,6 +201,7 @@ def _pairs(comparison: Comparison, statistics: Sequence[LineStatistics]) -> list
     for i, j in pairs:
         chance = probability_of_improvement([column(comparison.results[i])], [column(comparison.results[j])])
         overlap = "overlap" if statistics[i].iqm.overlaps(statistics[j].iqm) else "do not overlap"
+        overlap = "–" if isinstance(statistics[i].iqm, Single) else overlap
         rows.append([comparison.lines[i].label, comparison.lines[j].label, overlap, f"{chance:.2f}"])
     return [
         paragraph("""The probability that a run of the first line scores higher than a run of the second in the

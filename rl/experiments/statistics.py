@@ -39,11 +39,21 @@ class Interval(NamedTuple):
 
     def __format__(self, spec: str) -> str:
         """ ".2f" → "0.82 [0.64, 0.97]"; a dash for a value that is unknown."""
-        known = spec and np.isfinite(self.value)
-        return f"{self.value:{spec}} [{self.low:{spec}}, {self.high:{spec}}]" if known else str(self)
+        return self.written(f"{{:{spec}}}".format) if spec and np.isfinite(self.value) else str(self)
+
+    def written(self, number: Callable[[float], str]) -> str:
+        """The estimate and its interval, with the ends in brackets. number: writes a number."""
+        return f"{number(self.value)} [{number(self.low)}, {number(self.high)}]"
 
     def overlaps(self, other: "Interval") -> bool:
         return self.low <= other.high and other.low <= self.high
+
+
+class Single(Interval):
+    """The estimate of one run per task, whose interval is unknown: both ends are the estimate, and are not shown."""
+
+    def written(self, number: Callable[[float], str]) -> str:
+        return number(self.value)
 
 
 class Reached(NamedTuple):
@@ -95,7 +105,8 @@ def bootstrap(
     All tasks must have the same unit.
 
     tasks: float[R] each, where R may differ. The generator's seed is fixed, so results are reproducible. The ends are
-    NaN if a score is not finite. Raises ValueError if there is no task, or a task without runs.
+    NaN if a score is not finite. Returns a `Single` if no task has two runs. Raises ValueError if there is no task, or
+    a task without runs.
     Source: Hesterberg 2015, "What teachers should know about the bootstrap", the expanded percentile interval.
     """
     x = [_scores(task) for task in tasks]
@@ -107,7 +118,8 @@ def bootstrap(
     resampled = [rng.choice(task, (resamples, len(task))) for task in x]
     tail = NormalDist().cdf(-_expanded(x, level))
     low, high = np.quantile(statistic(resampled), [tail, 1 - tail])
-    return Interval(float(statistic(x)), float(low), float(high))
+    kind = Interval if any(len(task) > 1 for task in x) else Single
+    return kind(float(statistic(x)), float(low), float(high))
 
 
 def _expanded(x: Sequence[Scores], level: float) -> float:
@@ -203,20 +215,6 @@ def normalized(scores: ArrayLike, worst: float, reference: float) -> Scores:
     if not reference > worst:
         raise ValueError(f"the reference score {reference} must be above the worst, {worst}")
     return (_scores(scores) - worst) / (reference - worst)
-
-
-def area_under_curve(x: ArrayLike, y: ArrayLike, until: float) -> float:
-    """The mean height of a curve from its first known point to `until`, by the trapezoidal rule; NaN without a point.
-
-    x: float[K], ascending; y: float[K], NaN where unknown. After its end, a curve keeps its last height.
-    """
-    at, height = np.asarray(x, np.float64), np.asarray(y, np.float64)
-    known = np.isfinite(height) & (at <= until)
-    at, height = at[known], height[known]
-    if not len(at):
-        return float("nan")
-    at, height = np.append(at, until), np.append(height, height[-1])
-    return float(np.trapezoid(height, at) / np.ptp(at)) if np.ptp(at) else float(height[0])
 
 
 def reached(at: Sequence[float | None]) -> Reached:

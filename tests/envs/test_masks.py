@@ -6,6 +6,7 @@ import pytest
 import torch
 from gymnasium import spaces
 
+import envs.probes
 from agents import A2C
 from agents.evaluation import UniformPolicy
 from agents.rollout import collect
@@ -13,7 +14,7 @@ from envs import EnvironmentFailure, EnvironmentUsageError, UnsupportedSpace, ma
 from rl import evaluate
 from tests.toys import LINE, Shaped, numbered
 
-FORBIDDEN = "envs.probes:ForbiddenAction-v0"  # raises on a forbidden action
+FORBIDDEN = f"{envs.probes.__name__}:ForbiddenAction-v0"  # raises on a forbidden action
 
 
 class Masked(Shaped):

@@ -13,7 +13,7 @@ import rl.baseline
 import rl.plot
 from agents.settings.files import read_yaml, write_yaml
 from agents.settings.values import ConfigError
-from rl.experiments.comparison_page import first_reached
+from rl.experiments.curves import first_reached
 from rl.run.results import Result, read_columns, read_result
 from tests.conftest import Command
 from tests.full_disk import full_disk

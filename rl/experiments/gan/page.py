@@ -175,8 +175,7 @@ def _how(lines: Sequence[Line]) -> str:
 
 def _mean(values: ArrayLike) -> str:
     """The mean with its interval over seeds."""
-    value, low, high = map(_number, mean_interval(values))
-    return f"{value} [{low}, {high}]"
+    return mean_interval(values).written(_number)
 
 
 def _number(x: float) -> str:

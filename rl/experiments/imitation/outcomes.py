@@ -74,8 +74,8 @@ def ratio(score: float, expert: float) -> float:
 def against_expert(runs: Sequence[Result], expert: float, random: float) -> AgainstExpert:
     """expert, random: mean returns."""
     mean = mean_interval(column(runs))
-    plain = Interval(*(ratio(x, expert) for x in mean))
-    way = Interval(*normalized(mean, random, expert).tolist())
+    plain = type(mean)(*(ratio(x, expert) for x in mean))
+    way = type(mean)(*normalized(mean, random, expert).tolist())
     return AgainstExpert(
         mean=mean,
         worst=min(column(runs)),

@@ -2,7 +2,8 @@
 
 from collections.abc import Callable, Sequence
 
-from rl.experiments.comparison_page import height_along, line_statistics
+from rl.experiments.comparison_page import line_statistics
+from rl.experiments.curves import height_along
 from rl.experiments.imitation.experiments import BOUND, EPISODES, EXPERT_SEED, INDEPENDENT
 from rl.experiments.imitation.outcomes import AgainstExpert, Expert, Outcome, Report, against_expert, at_the_end, bounds
 from rl.experiments.pages import Page, changed, counted, image, paragraph, table
@@ -110,12 +111,12 @@ def _beside_experts(report: Report) -> tuple[list[str], dict[str, object]]:
 
 
 def _about_experts(report: Report) -> str:
-    episodes = report.outcomes[0].results[0][0].summary["eval_episodes"]
+    episodes = counted(int(report.outcomes[0].results[0][0].summary["eval_episodes"]), "episode")
     return paragraph(f"""
         Which lines reach {_ENOUGH} of their expert's return? The expert of an environment is an A2C trained from seed
         {EXPERT_SEED}. It plays {EPISODES} episodes with its most likely actions; lines that learn from recorded
         transitions learn from these episodes alone. Every line has {counted(len(report.seeds), "seed")}, and every
-        trained agent plays {episodes} episodes of evaluation, with its most likely actions (deterministic) unless a
+        trained agent plays {episodes} of evaluation, with its most likely actions (deterministic) unless a
         column says otherwise. Brackets are 95 % {METHOD} intervals over seeds. "% of the expert's" is the mean return
         divided by the expert's return R if R > 0; if R < 0 it is R divided by the mean return, so that {_ENOUGH} is a
         mean return of R / {BOUND:g}. "% of the way from random" is (mean return − random) / (R − random), where random
@@ -141,7 +142,7 @@ def _verdict(ours: AgainstExpert) -> str:
 
 
 def _percent(x: Interval) -> str:
-    return str(Interval(*(100 * each for each in x)))
+    return str(type(x)(*(100 * each for each in x)))
 
 
 def _size(parameters: tuple[int, int]) -> str:
@@ -202,11 +203,12 @@ def _beside_independent_peers(report: Report) -> tuple[list[str], dict[str, obje
 
 def _about_peers(report: Report) -> str:
     summary = report.outcomes[0].results[0][0].summary
+    episodes = counted(int(summary["eval_episodes"]), "episode")
     return paragraph(f"""
         Do peers that imitate each other learn better than independent ones? Every line trains two peers for
         {summary["total_timesteps"]:,} environment steps over both of them, from {counted(len(report.seeds), "seed")};
         independent peers are trained by the same command with `mutual_coef` 0. The first peer plays
-        {summary["eval_episodes"]} episodes of evaluation, with its most likely actions (deterministic) unless a column
+        {episodes} of evaluation, with its most likely actions (deterministic) unless a column
         says otherwise. "All along" is the training return of both peers averaged over the whole training. "Diversity"
         is the generalized Jensen-Shannon divergence of the peers' policies, the mean of the last tenth of training.
         "Better than independent" is the probability that a run scores higher in the deterministic evaluation than a run

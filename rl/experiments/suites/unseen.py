@@ -126,8 +126,8 @@ def _number(x: float, size: float | None = None) -> str:
 
 
 def _interval(x: Interval) -> str:
-    value, low, high = (_number(each, max(map(abs, x))) for each in x)
-    return f"{value} [{low}, {high}]"
+    size = max(map(abs, x))
+    return x.written(lambda each: _number(each, size))
 
 
 def _remarks(report: Report, found: Mapping[str, Statistics]) -> list[str]:

@@ -3,6 +3,7 @@
 import math
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -40,6 +41,16 @@ def spread(mutual: Mutual) -> Mutual:
 def rollout(mutual: Mutual) -> Rollout:
     obs, _ = mutual.worlds.reset()
     return collect(mutual.worlds, mutual, obs, 5, 0)[0]
+
+
+def test_peers_act_on_equally_many_observations() -> None:
+    """The observations that were left over got no action."""
+    mutual = Mutual(A2C("CartPole-v1", **FEW), peers=2)
+    obs = np.zeros((5, 4), np.float32)
+    with pytest.raises(ValueError, match="equally many observations for each of 2 peers, got 5; give a generator"):
+        mutual.act(obs)
+    assert len(mutual.act(obs[:4]).action) == 4
+    assert len(mutual.act(obs, generator=torch.Generator()).action) == 5
 
 
 def test_without_the_coefficient_peers_are_independent(monkeypatch: pytest.MonkeyPatch) -> None:

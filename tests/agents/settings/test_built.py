@@ -106,11 +106,12 @@ def test_algorithms_around_a2c() -> None:
     mutual.other = 1  # type: ignore[attr-defined]
 
 
-@pytest.mark.parametrize("cls", [A2C, Reinforce, Mutual])
+@pytest.mark.parametrize("cls", [A2C, PPO, Reinforce, Mutual])
 def test_parts_that_others_hold_are_read_only(cls: type[Any]) -> None:
     """Another object was taken and not used: the loop went on with the old worlds, the engine with the old learner."""
     agent, other = (cls(A2C("CartPole-v1", engine="torch")) if cls is Mutual else cls("CartPole-v1") for _ in range(2))
-    for name in ("worlds", "obs_space", "loop", *(["learner"] if cls is A2C else [])):
+    more = {A2C: ["learner"], PPO: ["learner", "shuffle"]}.get(cls, [])
+    for name in ("worlds", "obs_space", "loop", *more):
         before = getattr(agent, name)
         with pytest.raises(ConfigError, match=f"^{name} of a built agent cannot be replaced: "):
             setattr(agent, name, getattr(other, name))

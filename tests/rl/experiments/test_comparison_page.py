@@ -1,10 +1,15 @@
 """The sentence that ranks lines says which intervals overlap and where the means disagree."""
 
+from pathlib import Path
+
 import pytest
 
 from rl.experiments.compared import steps_of
-from rl.experiments.comparison_page import ranked
+from rl.experiments.comparison_page import Comparison, comparison_page, ranked, sweep_page
+from rl.experiments.parallel import Line
 from rl.experiments.statistics import Interval
+from rl.run.results import read_result
+from tests.runs import finished_run
 
 LOW, MIDDLE, HIGH = Interval(1, 0, 2), Interval(3, 1.5, 5), Interval(9, 8, 10)
 
@@ -26,6 +31,21 @@ def test_ranks(iqms: dict[str, Interval], text: str) -> None:
 def test_the_mean_disagrees() -> None:
     """If a quarter of the runs fails, the mean changes, but not the interquartile mean."""
     assert ranked({"a": LOW, "b": MIDDLE}, {"a": MIDDLE, "b": LOW}).endswith("overlaps. Highest mean: a.")
+
+
+def test_one_seed_has_no_interval(tmp_path: Path) -> None:
+    settings = {"total_timesteps": 300}
+    lines = [Line(label, "a2c", settings, [], settings) for label in ("a", "b")]
+    results = [[read_result(finished_run(tmp_path / label, score))] for label, score in (("a", 12.6), ("b", 15.0))]
+    comparison = Comparison("title", "name", "command", "machine", lines, results, None, None)
+    page = str(comparison_page(comparison))
+    assert "| a | 12.6 | 12.6 | 12.6 | 12.6 | 66.7 |" in page
+    assert "| b | a | – | 1.00 [" in page
+    text = " ".join(page.split())
+    assert "each agent plays 1 episode with its most likely actions" in text
+    assert "One seed has no interval." in text
+    assert "Highest interquartile mean: b.\n" in page
+    assert "| a | none | 12.6 | 12.6 | 12.6 | 12.6 | 66.7 |" in str(sweep_page(comparison))
 
 
 def test_steps_of_lines() -> None:

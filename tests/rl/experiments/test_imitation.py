@@ -69,6 +69,13 @@ def test_the_command(command: Command, monkeypatch: pytest.MonkeyPatch, tmp_path
     assert (expert / FILE).stat().st_mtime_ns == made, "nor demonstrations played again"
 
 
+@pytest.mark.parametrize("seed", [EXPERT_SEED, EPISODES_SEED])
+def test_lines_do_not_take_the_seeds_of_the_experts(seed: int, command: Command, tmp_path: Path) -> None:
+    status, out, err = command(rl.imitation, "--seeds", f"0,{seed}", "--only", "cloning", "--out", tmp_path)
+    words = f"error: --seeds: {seed} is a seed of the experts, which no line may share: leave it out\n"
+    assert (status, out, err) == (2, "", words)
+
+
 def test_an_expert_must_beat_random_actions(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr("rl.experiments.imitation.training._random", lambda env_id, line: 1000.0)
     with pytest.raises(RunFailed, match=r"CartPole-v1: its expert returns [\d.]+, random actions 1000.0: no expert"):

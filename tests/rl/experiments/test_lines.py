@@ -9,9 +9,8 @@ import rl.report
 from agents.settings.values import ConfigError
 from rl.experiments.lines import lines_of
 from rl.experiments.report.content import content
-from rl.run.results import write_json
 from tests.conftest import Command
-from tests.runs import unfinished_run
+from tests.runs import finished_run, unfinished_run
 
 
 def test_a_line_of_older_runs_is_named_by_what_they_hold(tmp_path: Path) -> None:
@@ -39,14 +38,6 @@ def test_a_run_is_one_run_however_it_is_named_and_whatever_it_holds(
     monkeypatch.chdir(tmp_path)
     env_id, lines, _ = lines_of([tmp_path, Path("0"), Path("..") / tmp_path.name])
     assert (env_id, [[result.directory for result in runs] for runs in lines.values()]) == ("A-v0", [[run]])
-
-
-def finished_run(directory: Path, **settings: object) -> Path:
-    run = unfinished_run(directory, **settings)
-    names = ("seed", "total_timesteps", "eval_episodes", "eval_mean", "eval_std")
-    names = (*names, "eval_stochastic_mean", "eval_stochastic_std")
-    write_json(run / "summary.json", dict.fromkeys(names, 0))
-    return run
 
 
 def test_a_seed_that_was_trained_twice_counts_once(tmp_path: Path, command: Command) -> None:

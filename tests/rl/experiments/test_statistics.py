@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from rl.experiments.curves import area_under_curve
 from rl.experiments.statistics import (
     Interval,
-    area_under_curve,
     bootstrap,
     iqm,
     mean,
@@ -100,6 +100,13 @@ def test_iqm_by_hand() -> None:
     assert float(iqm([np.arange(10.0)])) == 4.5  # drops 0, 1, 8, 9
     assert float(iqm([np.array([1.0, 2.0]), np.array([30.0, -9.0])])) == 1.5  # tasks are pooled
     assert float(iqm([np.array([7.0])])) == 7.0
+
+
+def test_one_run_has_no_interval_to_show() -> None:
+    for one in (mean_interval([12.6]), bootstrap([[12.6]], iqm), bootstrap([[10.0], [15.2]])):
+        assert (str(one), f"{one:.2f}", one.written("{:g}".format)) == ("12.6", "12.60", "12.6")
+    assert str(mean_interval([500.0, 500.0])) == "500.0 [500.0, 500.0]"
+    assert "[" in str(bootstrap([[3.0], RUNS]))
 
 
 def test_edges() -> None:
