@@ -97,7 +97,7 @@ class A2C(A2CSettings, ActorCritic):
 
         v: V_φ at the rollout's observations, float32[T, N], in evaluation mode.
         """
-        v_next = next_value(self.value, v, batch, self.learner.encoded)
+        v_next = next_value(self.value, v, inputs, batch)
         delta = td_error(v, inputs.reward, self.gamma * (~batch.terminated), v_next)
         advantage = gae(delta, batch.ended, self.gamma * self.gae_lambda)
         return advantage, v + advantage

@@ -78,7 +78,7 @@ class Learner(BaseLearner):
 
     def inputs(self, batch: Rollout) -> Inputs:
         """The inputs of an update on a rollout, for the networks and the critic; changes no statistics."""
-        return inputs_of(batch, self.encoded(batch.obs), self._reward(batch))
+        return inputs_of(batch, self.encoded(batch.obs), self.encoded(batch.next_obs), self._reward(batch))
 
     def observe_rewards(self, batch: Rollout) -> None:
         """Updates the reward normalizer; called before `inputs`, so that a reward counts in its own statistics."""

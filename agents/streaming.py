@@ -45,11 +45,11 @@ class StreamAC(StreamSettings, ActorCritic):
         learner = self.learner
         x = learner.encoded(batch.obs)
         learner.observe(batch)
-        inputs = inputs_of(batch, x, learner.reward(batch))
+        inputs = inputs_of(batch, x, learner.encoded(batch.next_obs), learner.reward(batch))
         pi, v, acting, baseline = learner.forward(inputs)
         final = batch.terminated if self.truncation == "bootstrap" else batch.ended
         with torch.no_grad():
-            v_next = self.value(learner.encoded(batch.next_obs))
+            v_next = self.value(inputs.x_next)
             delta = td_error(baseline, inputs.reward, self.gamma * (~final), v_next).squeeze()
         if not bool(torch.isfinite(delta)):
             raise td_error_failure(float(delta))

@@ -1,7 +1,6 @@
 """Forward passes of both networks: one step at a time for acting, a rollout at a time for learning."""
 
 import math
-from collections.abc import Callable
 from typing import NamedTuple, Protocol
 
 import torch
@@ -25,6 +24,7 @@ class Inputs(NamedTuple):
     """A rollout as the networks and the critic see it: computed once per update."""
 
     x: Tensor  # float32[T, N, D], observations
+    x_next: Tensor  # float32[T, N, D], their true successors
     reward: Tensor  # float32[T, N], scaled, clipped and normalized
     legal: Tensor | None  # bool[T, N, A], the legal actions; None if all were
     recurrent: RecurrentInput | None  # of a recurrent network
@@ -59,10 +59,10 @@ class Objective(NamedTuple):
     metrics: dict[str, Tensor]
 
 
-def inputs_of(batch: Rollout, x: Tensor, reward: Tensor) -> Inputs:
-    """x: encoded observations, float32[T, N, D]; reward: float32[T, N], as the critic sees it."""
+def inputs_of(batch: Rollout, x: Tensor, x_next: Tensor, reward: Tensor) -> Inputs:
+    """x, x_next: encoded observations, float32[T, N, D]; reward: float32[T, N], as the critic sees it."""
     recurrent = None if batch.recurrent_states is None else RecurrentInput(batch.recurrent_states.initial, batch.ended)
-    return Inputs(x, reward, legal_actions(batch), recurrent)
+    return Inputs(x, x_next, reward, legal_actions(batch), recurrent)
 
 
 def policy_step(policy: Policy, x: Tensor, context: Context) -> PolicyStep:
@@ -93,18 +93,18 @@ def policy_and_value(policy: Policy, value: Value, inputs: Seen) -> tuple[Distri
     return pi, value.from_features(features) if value.shares_trunk else value(inputs.x, inputs.recurrent)
 
 
-def next_value(value: Value, v: Tensor, batch: Rollout, encoded: Callable[[Tensor], Tensor]) -> Tensor:
+def next_value(value: Value, v: Tensor, inputs: Inputs, batch: Rollout) -> Tensor:
     """V_φ(s′), float32[T, N]. Where s′ is the next row's s, it is the next row's v. v: V_φ(s), float32[T, N].
 
-    A recurrent network evaluates s′ with the state after s. encoded: observations → the networks' input.
+    A recurrent network evaluates s′ with the state after s.
     """
+    x, x_next = inputs.x, inputs.x_next
     memory = batch.recurrent_states
     if len(v) == 1:
-        only: Tensor = value(encoded(batch.next_obs), None if memory is None else single_step(memory.after[0]))
+        only: Tensor = value(x_next, None if memory is None else single_step(memory.after[0]))
         return only
     alone = torch.ones_like(batch.terminated)
-    alone[:-1] = batch.ended[:-1] | (batch.next_obs[:-1] != batch.obs[1:]).reshape(len(v) - 1, len(v[0]), -1).any(-1)
+    alone[:-1] = batch.ended[:-1] | (x_next[:-1] != x[1:]).any(-1)
     v_next = v.roll(-1, 0)
-    alone_after = None if memory is None else single_step(memory.after[alone])
-    v_next[alone] = value(encoded(batch.next_obs[alone])[None], alone_after)[0]
+    v_next[alone] = value(x_next[alone][None], None if memory is None else single_step(memory.after[alone]))[0]
     return v_next

@@ -55,7 +55,8 @@ def test_ours_beside_sb3(compare: Command, command: Command, tmp_path: Path) -> 
 
     assert command(rl.index, "--results", tmp_path / "results")[0] == 0
     index = (tmp_path / "results/README.md").read_text()
-    assert "[CartPole-v1](CartPole-v1/comparison.md) | 2 seeds, 3,000 steps |" in index
+    assert "What each line trains: CartPole-v1: 2 seeds, 3,000 steps." in " ".join(index.split())
+    assert "| line | [CartPole-v1](CartPole-v1/comparison.md) |" in index
     assert "![CartPole-v1, comparison](CartPole-v1/comparison.png)" in index
 
 

@@ -80,10 +80,9 @@ def test_values_of_successors_are_those_of_the_next_row_where_it_shows_them() ->
     inputs = agent.learner.inputs(batch)
     _, v = policy_and_value(agent.policy, agent.value, inputs)
     past = RecurrentInput(batch.recurrent_states.after.flatten(0, 1), torch.zeros(1, 36, dtype=torch.bool))
-    x_next = agent.learner.encoded(batch.next_obs)
-    expected = agent.value(x_next.flatten(0, 1)[None], past).reshape(12, 3)
+    expected = agent.value(inputs.x_next.flatten(0, 1)[None], past).reshape(12, 3)
     assert batch.ended.any()
-    torch.testing.assert_close(next_value(agent.value, v, batch, agent.learner.encoded), expected, rtol=0, atol=1e-6)
+    torch.testing.assert_close(next_value(agent.value, v, inputs, batch), expected, rtol=0, atol=1e-6)
 
 
 def test_resume_is_exact(tmp_path) -> None:
