@@ -12,7 +12,7 @@ from agents.actor_critic import ActorCritic
 from agents.machine import torch_threads
 from agents.ppo import PPO
 from envs import Variant, Worlds, make
-from rl.experiments.bench.systems import Build, Passes, Run, Shape
+from rl.experiments.bench.systems import Build, Passes, Run, Shape, stepping
 from rl.experiments.bench.timing import Rates, interleaved
 from rl.experiments.pages import Page, paragraph, table
 
@@ -48,7 +48,7 @@ def measure(repeats: int, seconds: float, cases: Sequence[Case] = CASES) -> tupl
     """Case → system → rates from images, and width → device → rates of networks with two layers of that width."""
     images, widths = dict[str, Mapping[str, Rates]](), dict[str, Mapping[str, Rates]]()
     for case in cases:
-        systems: dict[str, Build] = {ALONE: partial(_worlds_alone, case.shape)}
+        systems: dict[str, Build] = {ALONE: partial(_alone, case.shape)}
         for device in devices():
             systems[f"{OURS}, {device}"] = partial(_ours, case, device)
             systems[f"{SB3}, {device}"] = partial(_sb3, case, device)
@@ -170,14 +170,5 @@ def _worlds(shape: Shape) -> Worlds:
     return make(GAME, shape.envs, backend="envpool", variant=Variant(env_kwargs=FRAMES))
 
 
-def _worlds_alone(shape: Shape) -> Run:
-    worlds = _worlds(shape)
-    worlds.reset()
-    worlds.action_space.seed(0)
-    actions = [worlds.action_space.sample() for _ in range(100)]
-
-    def run(steps: int) -> None:
-        for k in range(steps // shape.envs):
-            worlds.step(actions[k % 100])
-
-    return run
+def _alone(shape: Shape) -> Run:
+    return stepping(_worlds(shape))

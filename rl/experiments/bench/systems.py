@@ -102,15 +102,16 @@ def ours(engine: Engine, shape: Shape, env_id: str = _ENV, backend: Backend = "a
 def gymnasium(shape: Shape, env_id: str = _ENV) -> Run:
     """Gymnasium's synchronous vector environment with random actions drawn in advance; no learning."""
     build = partial(gym.make, env_id, disable_env_checker=True)
-    return _stepping(SyncVectorEnv([build] * shape.envs, autoreset_mode=AutoresetMode.SAME_STEP))
+    return stepping(SyncVectorEnv([build] * shape.envs, autoreset_mode=AutoresetMode.SAME_STEP))
 
 
 def native(shape: Shape, env_id: str = _ENV) -> Run:
     """Like `gymnasium`, with our compiled worlds, called from Python once per step."""
-    return _stepping(NativeBackend(env_id, shape.envs))
+    return stepping(NativeBackend(env_id, shape.envs))
 
 
-def _stepping(envs: gym.vector.VectorEnv) -> Run:
+def stepping(envs: gym.vector.VectorEnv) -> Run:
+    """Steps environments with random actions drawn in advance; no learning."""
     envs.reset(seed=0)
     envs.action_space.seed(0)
     actions = [envs.action_space.sample() for _ in range(100)]
