@@ -1,7 +1,6 @@
 """Environments in separate processes, and envpool's: their rows equal those of environments stepped in turn."""
 
 import gc
-import multiprocessing
 import os
 import re
 import signal
@@ -131,7 +130,7 @@ def test_an_environment_that_shows_another_shape_is_named():
     worlds.close()
 
 
-def test_a_process_that_is_killed_is_named_and_the_others_end():
+def test_a_process_that_is_killed_is_named_and_the_others_end(alive):
     worlds = make(toys.Counter, ENVS, backend="async")
     worlds.reset()
     worlds.env.processes[1].kill()
@@ -142,7 +141,7 @@ def test_a_process_that_is_killed_is_named_and_the_others_end():
     with pytest.raises(EnvironmentFailure, match="killed by SIGKILL"):
         worlds.reset()
     worlds.close()
-    assert not multiprocessing.active_children()
+    assert not alive()
 
 
 def in_turn(folder, *builds):
@@ -178,11 +177,11 @@ def die():
         ([die], "the environment: its process was killed by SIGKILL when it was built"),
     ],
 )
-def test_what_cannot_be_built_in_processes_is_refused_in_one_line(builds, message, tmp_path):
+def test_what_cannot_be_built_in_processes_is_refused_in_one_line(builds, message, tmp_path, alive):
     with pytest.raises(EnvironmentUsageError, match=message) as refused:
         make(in_turn(tmp_path, *builds), 1, backend="async")
     assert "\n" not in str(refused.value)
-    assert not multiprocessing.active_children()
+    assert not alive()
 
 
 def test_an_environment_that_was_built_elsewhere_is_refused():
@@ -206,40 +205,40 @@ def test_no_environment_is_built_in_this_process(tmp_path):
 
 
 @pytest.mark.parametrize("env_id", ["tests.broken:HangInInit-v0", "tests.broken:HangInReset-v0"])
-def test_an_environment_that_hangs_before_the_first_step_is_named_once_its_time_is_up(env_id):
+def test_an_environment_that_hangs_before_the_first_step_is_named_once_its_time_is_up(env_id, alive):
     with pytest.raises(
         EnvironmentFailure, match=rf"{env_id} has not been built and reset within 0.5 s \(step_timeout\)"
     ):
         make(env_id, 2, backend="async", step_timeout=0.5)
-    assert not multiprocessing.active_children()
+    assert not alive()
 
 
-def test_a_copy_that_hangs_when_it_is_built_is_named_once_its_time_is_up(tmp_path):
+def test_a_copy_that_hangs_when_it_is_built_is_named_once_its_time_is_up(tmp_path, alive):
     """The first environment is fine. The time counts from when all processes have started."""
     build = in_turn(tmp_path, toys.Counter, toys.Counter, hang)
     with pytest.raises(
         EnvironmentFailure, match=r"environment \d \(Counter\) has not answered for 3 s \(step_timeout\)"
     ):
         make(build, 2, backend="async", step_timeout=3)
-    assert not multiprocessing.active_children()
+    assert not alive()
 
 
-def test_a_function_that_cannot_be_sent_is_refused_in_one_line():
+def test_a_function_that_cannot_be_sent_is_refused_in_one_line(alive):
     lock = threading.Lock()
     with pytest.raises(
         EnvironmentUsageError, match=r"cannot send the environment to other processes: .*lock.*backend=sync"
     ):
         make(lambda: (lock, toys.Counter())[1], 2, backend="async")
-    assert not multiprocessing.active_children()
+    assert not alive()
 
 
-def test_processes_end_with_their_worlds():
+def test_processes_end_with_their_worlds(alive):
     worlds = make(toys.Counter, 2, backend="async")
     pids = [process.pid for process in worlds.env.processes]
-    assert len(pids) == len(multiprocessing.active_children()) == 2
+    assert len(pids) == len(alive()) == 2
     del worlds
     gc.collect()
-    assert not multiprocessing.active_children()
+    assert not alive()
 
 
 @pytest.mark.skipif(os.name != "posix", reason="needs SIGINT")
@@ -267,7 +266,7 @@ def test_ctrl_c_while_a_process_hangs(start, tmp_path):
     assert "interrupted at step" in out
 
 
-def test_an_environment_that_hangs_is_named_once_its_time_is_up(monkeypatch):
+def test_an_environment_that_hangs_is_named_once_its_time_is_up(monkeypatch, alive):
     worlds = make("tests.broken:Hang-v0", 2, backend="async", step_timeout=300)
     worlds.reset()
     for _ in range(50):
@@ -278,7 +277,7 @@ def test_an_environment_that_hangs_is_named_once_its_time_is_up(monkeypatch):
     with pytest.raises(EnvironmentFailure, match="not answered"):  # nor to a reset
         worlds.reset()
     worlds.close()
-    assert not multiprocessing.active_children()
+    assert not alive()
 
 
 def test_step_timeout_is_for_processes_only():
@@ -290,7 +289,7 @@ def test_step_timeout_is_for_processes_only():
 
 
 @pytest.mark.parametrize("env_id", ["Hang", "Dies"])
-def test_evaluation_is_guarded_as_training_is(env_id, monkeypatch):
+def test_evaluation_is_guarded_as_training_is(env_id, monkeypatch, alive):
     """Also in separate processes: a crash there is named, and does not end the evaluating process."""
     monkeypatch.setattr(episodes, "_MAX_ENVS", 2)
     agent = A2C(f"tests.broken:{env_id}-v0", num_envs=1, backend="async", engine="torch", step_timeout=3)
@@ -299,7 +298,7 @@ def test_evaluation_is_guarded_as_training_is(env_id, monkeypatch):
     with pytest.raises(EnvironmentFailure, match=rf"environment \d \(tests.broken:{env_id}-v0\).* {words}.*seed \d+"):
         evaluate(agent, agent.env, 14)
     agent.worlds.close()
-    assert not multiprocessing.active_children()
+    assert not alive()
 
 
 def test_a_script_without_a_guard_is_told(tmp_path):

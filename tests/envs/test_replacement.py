@@ -55,7 +55,7 @@ def zeros(worlds):
     ("fail", "timeout", "words"),
     [(die, None, KILLED), (hang, 3, r"environment 1 \(.*\): its process hangs; it was replaced")],
 )
-def test_the_others_go_on_and_the_new_one_begins_an_episode(fail, timeout, words, tmp_path):
+def test_the_others_go_on_and_the_new_one_begins_an_episode(fail, timeout, words, tmp_path, alive):
     build = partial(Fatal, tmp_path, fail)
     worlds = make(build, 2, backend="async", on_crash="restart", step_timeout=timeout)
     worlds.reset()
@@ -78,7 +78,7 @@ def test_the_others_go_on_and_the_new_one_begins_an_episode(fail, timeout, words
     assert worlds.state_dict()["snapshots"] is not None
     assert worlds.reset()[0].tolist() == [[200.0], [200.0]]
     worlds.close()
-    assert not multiprocessing.active_children()
+    assert not alive()
 
 
 class FatalPicture(Picture):
@@ -194,14 +194,14 @@ class FatalTwice(Counter):
         die(self)
 
 
-def test_a_process_that_cannot_be_replaced_is_a_failure(tmp_path):
+def test_a_process_that_cannot_be_replaced_is_a_failure(tmp_path, alive):
     worlds = make(partial(FatalTwice, tmp_path / "mark"), 1, backend="async", on_crash="restart")
     worlds.reset()
     words = r"environment 0 .* SIGKILL and could not be replaced: .*OSError: no display \(step 1 of its episode"
     with pytest.raises(EnvironmentFailure, match=words):
         worlds.step(zeros(worlds))
     worlds.close()
-    assert not multiprocessing.active_children()
+    assert not alive()
 
 
 def test_on_crash_is_for_processes_only():
