@@ -192,7 +192,7 @@ def to_env_action(space: Actions, action: Array) -> Array:
         return choices
     if isinstance(space, spaces.MultiBinary):
         return shaped.astype(space.dtype)
-    bounded: Array = np.clip(shaped, space.low, space.high).astype(space.dtype)
+    bounded: Array = shaped.clip(space.low, space.high).astype(space.dtype, copy=False)
     return bounded
 
 

@@ -17,7 +17,7 @@ from envs.spaces import Array, Flat, is_flat
 
 Number = TypeVar("Number", float, bool)
 _FLAGS = frozenset({bool, np.bool_})
-_NUMBERS = frozenset({int, float, bool, np.int32, np.int64, np.float32, np.float64})  # types that NumPy can stack
+NUMBERS = frozenset({int, float, bool, np.int32, np.int64, np.float32, np.float64})  # types that NumPy can stack
 SCALARIZE = "; a wrapper can make a number of a vector: wrappers=[module:Class]"
 _MISFITS = (TypeError, ValueError, OverflowError, AttributeError, LookupError)
 
@@ -185,7 +185,7 @@ def stacked_infos(infos: Sequence[Infos]) -> Infos | None:
         return None
     for key, value in first.items():
         kind, values = type(value), [info[key] for info in infos]
-        if kind not in _NUMBERS or any(type(value) is not kind for value in values):
+        if kind not in NUMBERS or any(type(value) is not kind for value in values):
             return None
         try:
             merged[key], merged[f"_{key}"] = np.array(values, kind), np.ones(len(infos), bool)

@@ -20,6 +20,7 @@ from envs.backends.guard import (
     restore_all,
     stacked_infos,
 )
+from envs.backends.infos import LazyInfos
 from envs.errors import EnvironmentUsageError
 from envs.replay import Snapshot
 from envs.spaces import Array
@@ -112,6 +113,11 @@ class SyncBackend(BackendEnv, SyncVectorEnv):
 
     def _merged(self, infos: Sequence[Infos], final: Mapping[int, tuple[Array, Infos]]) -> Infos:
         """final: index of an environment whose episode ended → its last observation and info."""
+        if not final and LazyInfos.fits(infos):
+            return LazyInfos(infos, partial(self._merged_now, final={}))
+        return self._merged_now(infos, final)
+
+    def _merged_now(self, infos: Sequence[Infos], final: Mapping[int, tuple[Array, Infos]]) -> Infos:
         merged = None if final else stacked_infos(infos)
         if merged is None:
             merged = {}
