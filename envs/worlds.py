@@ -1,7 +1,7 @@
 """`Worlds`: a vector environment whose every step returns the true successor of every observation."""
 
 from collections.abc import Callable, Sequence
-from typing import Literal, NamedTuple, TypeVar, cast
+from typing import Any, Literal, NamedTuple, TypeVar, cast
 
 import gymnasium as gym
 import numpy as np
@@ -221,7 +221,7 @@ class Worlds(VectorWrapper):
     def _where(self, i: int) -> str:
         return f" (step {int(self._length[i]):,} of its episode, seed {self._began[i]})"
 
-    def _check_finite(self, values: Array, what: str) -> None:
+    def _check_finite(self, values: NDArray[Any], what: str) -> None:
         if not (self._checks_obs or what == "reward") or np.vdot(values, values) <= _LARGEST:
             return  # a sum of squares is a third of the work, and is infinite or NaN if a value is
         finite = np.abs(values) <= _LARGEST if values.dtype == np.float64 else np.isfinite(values)  # false for NaN too
