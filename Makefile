@@ -170,10 +170,10 @@ EXTRAS_bench := box2d,mujoco,bench,ray,tensorboard,wandb,mlflow,trackio
 EXTRAS_docs := docs
 EXTRAS_logs := tensorboard,wandb,mlflow,trackio
 EXTRAS_dev := dev
-# pip compiles modules in one process; compileall uses all processors and skips what is compiled.
+# pip compiles modules in one process; compileall uses all processors, and skips compiled modules and tests.
 define install
 $(BIN)/python -m pip install --quiet --no-compile --constraint constraints.txt --editable $(1)
-@$(BIN)/python -m compileall -qq -j 0 .venv/lib || true  # some packages contain templates that are not valid modules
+@$(BIN)/python -m compileall -qq -j 0 -x '/tests?/' .venv/lib || true  # some packages contain templates that are not valid modules
 endef
 
 .venv/installed: .venv/bin/python pyproject.toml constraints.txt
