@@ -84,11 +84,12 @@ def mean(tasks: Sequence[Scores]) -> Scores:
 def iqm(tasks: Sequence[Scores]) -> Scores:
     """The mean of the middle half of all runs of all tasks: float[..., R] each → float[...].
 
-    Cuts off a quarter at each end, rounded down to whole runs: of 10 runs, the two lowest and the two highest.
+    Cuts off a quarter at each end, rounded down to whole runs: of 10 runs, the two lowest and the two highest. NaN if a
+    score is.
     """
-    pooled = np.sort(np.concatenate(list(tasks), -1), -1)
+    pooled = np.sort(np.concatenate(list(tasks), -1), -1)  # NaN last, where it would be cut off as the highest
     cut = pooled.shape[-1] // 4
-    return np.asarray(pooled[..., cut : pooled.shape[-1] - cut].mean(-1))
+    return np.where(np.isnan(pooled[..., -1]), np.nan, pooled[..., cut : pooled.shape[-1] - cut].mean(-1))
 
 
 def bootstrap(
@@ -124,8 +125,10 @@ def bootstrap(
 
 def _expanded(x: Sequence[Scores], level: float) -> float:
     """w t of `bootstrap`. A task with one run, whose variance is unknown, counts as having none."""
-    runs = np.array([len(task) for task in x if len(task) > 1])
-    v = np.array([task.var(ddof=1) / len(task) for task in x if len(task) > 1])
+    several = [task for task in x if len(task) > 1]
+    largest = max((float(np.abs(task).max()) for task in several), default=0.0) or 1.0  # keeps v² from overflowing
+    runs = np.array([len(task) for task in several])
+    v = np.array([(task / largest).var(ddof=1) / len(task) for task in several])
     if not v.any():
         return 0.0  # all resamples are equal
     w = float(np.sqrt(v.sum() / (v * (runs - 1) / runs).sum()))

@@ -201,3 +201,10 @@ def test_an_unknown_score_has_no_interval() -> None:
     interval = mean_interval([1.0, np.nan])
     assert np.isnan(interval).all()
     assert str(interval) == "–"
+    assert np.isnan(bootstrap([[np.nan, 1.0, 2.0, 3.0]], iqm)).all()  # a NaN is not the highest score
+
+
+@pytest.mark.parametrize("scale", [1e-200, 1e-100, 1e100, 1e200])
+def test_intervals_of_scores_of_any_size(scale: float) -> None:
+    wanted = mean_interval(RUNS)
+    assert mean_interval(RUNS * scale) == pytest.approx(tuple(x * scale for x in wanted), rel=1e-9)
