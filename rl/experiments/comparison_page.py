@@ -16,6 +16,7 @@ from rl.experiments.statistics import (
     bootstrap,
     iqm,
     mean_interval,
+    overlapping,
     probability_of_improvement,
     reached,
     shown,
@@ -200,8 +201,7 @@ def _pairs(comparison: Comparison, statistics: Sequence[LineStatistics]) -> list
     rows = []
     for i, j in pairs:
         chance = probability_of_improvement([column(comparison.results[i])], [column(comparison.results[j])])
-        overlap = "overlap" if statistics[i].iqm.overlaps(statistics[j].iqm) else "do not overlap"
-        overlap = "–" if isinstance(statistics[i].iqm, Single) else overlap
+        overlap = overlapping(statistics[i].iqm, statistics[j].iqm) or "–"
         rows.append([comparison.lines[i].label, comparison.lines[j].label, overlap, f"{chance:.2f}"])
     return [
         paragraph("""The probability that a run of the first line scores higher than a run of the second in the

@@ -56,6 +56,13 @@ class Single(Interval):
         return number(self.value)
 
 
+def overlapping(x: Interval, y: Interval) -> str:
+    """ "overlap" or "do not overlap"; "" if either is of a single run, which has no interval."""
+    if isinstance(x, Single) or isinstance(y, Single):
+        return ""
+    return "overlap" if x.overlaps(y) else "do not overlap"
+
+
 class Reached(NamedTuple):
     """When runs reached a threshold: how many of them, and the median over all, ∞ where not more than half did."""
 
