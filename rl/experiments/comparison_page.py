@@ -14,6 +14,7 @@ from rl.experiments.statistics import (
     Single,
     as_plain,
     bootstrap,
+    caveat,
     iqm,
     mean_interval,
     overlapping,
@@ -151,7 +152,8 @@ def _introduction(comparison: Comparison) -> str:
     runs, budgets = comparison.results[0], _budgets(comparison)
     seeds = counted(len(runs), "seed")
     episodes = counted(int(runs[0].summary["eval_episodes"]), "episode")
-    brackets = f"Brackets are 95 % {METHOD} intervals over {seeds}." if len(runs) > 1 else "One seed has no interval."
+    brackets = f"Brackets are 95 % {METHOD} intervals over {seeds}.{caveat(len(runs))}"
+    brackets = brackets if len(runs) > 1 else "One seed has no interval."
     return paragraph(f"""
         {QUESTIONS.get(comparison.name, "")} Each line trains {seeds} for {steps_of(budgets)}
         steps.{_longer(budgets)} After training, each agent plays {episodes} with its most likely actions

@@ -159,6 +159,13 @@ def mean_interval(values: ArrayLike, level: float = 0.95, resamples: int = 10_00
     return bootstrap([values], mean, level, resamples)
 
 
+def caveat(runs: int) -> str:
+    """A sentence on the interval of `bootstrap` for two to four runs, which no resample can extend; else ""."""
+    share = 100 * (1 - 0.5 ** (runs - 1))
+    few = f" Of {runs} runs, this is their range, and contains the mean of symmetric scores in only {share:g} %."
+    return few if 1 < runs < 5 else ""
+
+
 def probability_of_improvement(x: Sequence[ArrayLike], y: Sequence[ArrayLike], level: float = 0.95) -> Interval:
     """P(X > Y) + ½ P(X = Y) for runs x and y of the same task, averaged over tasks, with its interval.
 

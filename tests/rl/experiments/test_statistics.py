@@ -8,6 +8,7 @@ from rl.experiments.curves import area_under_curve
 from rl.experiments.statistics import (
     Interval,
     bootstrap,
+    caveat,
     iqm,
     mean,
     mean_interval,
@@ -107,6 +108,15 @@ def test_one_run_has_no_interval_to_show() -> None:
         assert (str(one), f"{one:.2f}", one.written("{:g}".format)) == ("12.6", "12.60", "12.6")
     assert str(mean_interval([500.0, 500.0])) == "500.0 [500.0, 500.0]"
     assert "[" in str(bootstrap([[3.0], RUNS]))
+
+
+def test_the_interval_of_few_runs_is_their_range() -> None:
+    """The range of n scores lies below or above their median with probability 2 · 2⁻ⁿ."""
+    for runs, share in ((2, "50 %"), (3, "75 %"), (4, "87.5 %")):
+        assert mean_interval(RUNS[:runs])[1:] == pytest.approx((RUNS[:runs].min(), RUNS[:runs].max()))
+        assert f"Of {runs} runs, this is their range" in caveat(runs)
+        assert f"only {share}." in caveat(runs)
+    assert caveat(0) == caveat(1) == caveat(5) == ""
 
 
 def test_edges() -> None:
