@@ -18,6 +18,7 @@ from rl.experiments.statistics import (
     bootstrap,
     iqm,
     mean_interval,
+    overlapping,
     probability_of_improvement,
     shown,
 )
@@ -164,7 +165,8 @@ def _entry(compared: Compared) -> list[str]:
     for label, own in iqms.items():
         other = iqms.get(label.replace("ours", "SB3", 1)) if label.startswith("ours") else None
         if other and own.value < other.value:
-            behind.append(f"{label} (intervals {'overlap' if own.overlaps(other) else 'do not overlap'})")
+            words = overlapping(own, other)
+            behind.append(f"{label} (intervals {words})" if words else label)
     machine = compared.content.get("machine", "a machine of two cores, not recorded further")
     text = f"""{QUESTIONS.get(name, "")} {compared.budget} a line, on {machine}. The
         [page]({env_id}/{name}.md) has every score with its interval. {ranked(iqms, means)}"""

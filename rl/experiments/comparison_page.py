@@ -14,8 +14,10 @@ from rl.experiments.statistics import (
     Single,
     as_plain,
     bootstrap,
+    caveat,
     iqm,
     mean_interval,
+    overlapping,
     probability_of_improvement,
     reached,
     shown,
@@ -150,7 +152,8 @@ def _introduction(comparison: Comparison) -> str:
     runs, budgets = comparison.results[0], _budgets(comparison)
     seeds = counted(len(runs), "seed")
     episodes = counted(int(runs[0].summary["eval_episodes"]), "episode")
-    brackets = f"Brackets are 95 % {METHOD} intervals over {seeds}." if len(runs) > 1 else "One seed has no interval."
+    brackets = f"Brackets are 95 % {METHOD} intervals over {seeds}.{caveat(len(runs))}"
+    brackets = brackets if len(runs) > 1 else "One seed has no interval."
     return paragraph(f"""
         {QUESTIONS.get(comparison.name, "")} Each line trains {seeds} for {steps_of(budgets)}
         steps.{_longer(budgets)} After training, each agent plays {episodes} with its most likely actions
@@ -200,8 +203,7 @@ def _pairs(comparison: Comparison, statistics: Sequence[LineStatistics]) -> list
     rows = []
     for i, j in pairs:
         chance = probability_of_improvement([column(comparison.results[i])], [column(comparison.results[j])])
-        overlap = "overlap" if statistics[i].iqm.overlaps(statistics[j].iqm) else "do not overlap"
-        overlap = "–" if isinstance(statistics[i].iqm, Single) else overlap
+        overlap = overlapping(statistics[i].iqm, statistics[j].iqm) or "–"
         rows.append([comparison.lines[i].label, comparison.lines[j].label, overlap, f"{chance:.2f}"])
     return [
         paragraph("""The probability that a run of the first line scores higher than a run of the second in the

@@ -106,6 +106,7 @@ def page(found: Sequence[Pair], scores: dict[Path, list[float]], seeds: Sequence
         numbers[pair.name] = {"lines": total, "differing": differing, "before": before, "after": after}
     apart = [pair.name for pair in found if _excludes_zero(pair, scores)]
     verdict = f"The interval excludes 0 for {', '.join(apart)}." if apart else "Every interval contains 0."
+    verdict = verdict if len(seeds) > 1 else "One seed has no interval."
     parts = [
         paragraph(f"""Do scripts that were ported from Stable-Baselines3 score the same? Each script for
         Stable-Baselines3's A2C (NAME_sb3.py) and its port to this package (NAME.py) trained from

@@ -56,6 +56,13 @@ class Single(Interval):
         return number(self.value)
 
 
+def overlapping(x: Interval, y: Interval) -> str:
+    """ "overlap" or "do not overlap"; "" if either is of a single run, which has no interval."""
+    if isinstance(x, Single) or isinstance(y, Single):
+        return ""
+    return "overlap" if x.overlaps(y) else "do not overlap"
+
+
 class Reached(NamedTuple):
     """When runs reached a threshold: how many of them, and the median over all, ∞ where not more than half did."""
 
@@ -84,11 +91,12 @@ def mean(tasks: Sequence[Scores]) -> Scores:
 def iqm(tasks: Sequence[Scores]) -> Scores:
     """The mean of the middle half of all runs of all tasks: float[..., R] each → float[...].
 
-    Cuts off a quarter at each end, rounded down to whole runs: of 10 runs, the two lowest and the two highest.
+    Cuts off a quarter at each end, rounded down to whole runs: of 10 runs, the two lowest and the two highest. NaN if a
+    score is.
     """
-    pooled = np.sort(np.concatenate(list(tasks), -1), -1)
+    pooled = np.sort(np.concatenate(list(tasks), -1), -1)  # NaN last, where it would be cut off as the highest
     cut = pooled.shape[-1] // 4
-    return np.asarray(pooled[..., cut : pooled.shape[-1] - cut].mean(-1))
+    return np.where(np.isnan(pooled[..., -1]), np.nan, pooled[..., cut : pooled.shape[-1] - cut].mean(-1))
 
 
 def bootstrap(
@@ -124,8 +132,10 @@ def bootstrap(
 
 def _expanded(x: Sequence[Scores], level: float) -> float:
     """w t of `bootstrap`. A task with one run, whose variance is unknown, counts as having none."""
-    runs = np.array([len(task) for task in x if len(task) > 1])
-    v = np.array([task.var(ddof=1) / len(task) for task in x if len(task) > 1])
+    several = [task for task in x if len(task) > 1]
+    largest = max((float(np.abs(task).max()) for task in several), default=0.0) or 1.0  # keeps v² from overflowing
+    runs = np.array([len(task) for task in several])
+    v = np.array([(task / largest).var(ddof=1) / len(task) for task in several])
     if not v.any():
         return 0.0  # all resamples are equal
     w = float(np.sqrt(v.sum() / (v * (runs - 1) / runs).sum()))
@@ -147,6 +157,13 @@ def student_t(probability: float, degrees: float) -> float:
 def mean_interval(values: ArrayLike, level: float = 0.95, resamples: int = 10_000) -> Interval:
     """The mean over the runs of one task, with the interval of `bootstrap`."""
     return bootstrap([values], mean, level, resamples)
+
+
+def caveat(runs: int) -> str:
+    """A sentence on the interval of `bootstrap` for two to four runs, which no resample can extend; else ""."""
+    share = 100 * (1 - 0.5 ** (runs - 1))
+    few = f" Of {runs} runs, this is their range, and contains the mean of symmetric scores in only {share:g} %."
+    return few if 1 < runs < 5 else ""
 
 
 def probability_of_improvement(x: Sequence[ArrayLike], y: Sequence[ArrayLike], level: float = 0.95) -> Interval:

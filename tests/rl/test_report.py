@@ -48,6 +48,7 @@ def test_curves_are_means_with_their_intervals(runs: Path) -> None:
     interval = mean_interval([100.0, 200.0], resamples=500)
     assert [several["low"][-1], several["high"][-1]] == pytest.approx([interval.low, interval.high], rel=1e-5)
     assert (single["line"], single["y"]) == (1, [100, 200, 300])
+    assert "intervals. Of 2 runs, this is their range" in found["caption"]
     assert [(run["seed"], run["state"], run["step"]) for run in found["runs"]] == [
         (0, "not finished", 300), (1, "not finished", 300), (0, "not finished", 300),
     ]  # fmt: skip

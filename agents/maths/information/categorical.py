@@ -1,7 +1,7 @@
 """Entropy and divergences of categorical distributions from raw logits.
 
-A logit of −inf makes its action illegal: probability 0, gradient 0. Divergences are computed in float64, where the
-difference of two float32 logits is exact; their gradients are in closed form and differentiable again.
+A logit of −inf makes its action illegal: probability 0, gradient 0. Divergences are computed in float64, from
+differences of logits that lose no digits; their gradients are in closed form and differentiable again.
 """
 
 import math
@@ -140,13 +140,10 @@ def _entropy_values(logits: Tensor) -> Tensor:
 def _kl_values(p_logits: Tensor, q_logits: Tensor) -> Tensor:
     """If all pairs are nearly equal, as before and after an update, the identity of `kl_from_logits`; otherwise
     log Σ e^{x_q} − log Σ e^{x_p} − m, and Bregman's terms for rows where this cancels or a logit is masked."""
-    delta, rounding = difference(p_logits, q_logits)
-    _, e, total_p = softmax_terms(p_logits)
+    peak_p, e, total_p = softmax_terms(p_logits)
     top = p_logits.argmax(-1, keepdim=True)
-    offset = delta.gather(-1, top)
-    d = delta - offset  # removes a common offset, without rounding where p is not small
-    if rounding is not None:
-        d.add_(rounding - rounding.gather(-1, top))
+    at_top = q_logits.gather(-1, top).double()
+    d = difference(p_logits, q_logits, peak_p, at_top)  # without a common offset
     m = (e * d).sum(-1, keepdim=True).div_(total_p)
     d.sub_(m)
     if not d.numel():
@@ -155,7 +152,7 @@ def _kl_values(p_logits: Tensor, q_logits: Tensor) -> Tensor:
     if low >= -NEAR and high <= NEAR:  # false for NaN, from a masked logit
         return phi_series(d).mul_(e).sum(-1).div_(total_p.squeeze(-1)).log1p_()
     peak_q, _, total_q = softmax_terms(q_logits)
-    kl = (total_q.log() - total_p.log()).add_(peak_q - q_logits.gather(-1, top) - m)
+    kl = (total_q.log() - total_p.log()).add_(peak_q - at_top - m)
     accurate = (kl > _CANCELS[p_logits.dtype == torch.float64] * m.abs().clamp_min_(1.0)).squeeze(-1)  # false for NaN
     kl = kl.squeeze(-1)
     if not bool(accurate.all()):
@@ -190,19 +187,20 @@ def _entropy_gradients(logits: Tensor, _: Tensor) -> tuple[Tensor]:
 
 
 def _kl_gradients(p_logits: Tensor, q_logits: Tensor, kl: Tensor) -> tuple[Tensor, Tensor]:
-    """∂KL/∂x_p = p (Σ p δ − δ), δ = x_q − x_p; ∂KL/∂x_q = q − p, or p (eʳ − 1) for small r. 0 at masked logits."""
+    """∂KL/∂x_p = p (Σ p δ − δ), δ = x_q − x_p; ∂KL/∂x_q = q − p, or p (eʳ − 1) for small r. 0 at masked logits.
+
+    r = ln(q/p) is d − KL, which is accurate unless the KL is large.
+    """
     (_, e_p, total_p), (_, e_q, total_q) = softmax_terms(p_logits), softmax_terms(q_logits)
     p, q = e_p / total_p, e_q / total_q
     top = p.argmax(-1, keepdim=True)
     q_legal, finite = q_logits > -math.inf, (kl < math.inf).unsqueeze(-1)
     both = (p_logits > -math.inf) & q_legal & finite
-    delta, rounding = difference(p_logits.where(both, 0.0), q_logits.where(both, 0.0))
-    d = delta - delta.gather(-1, top)
-    if rounding is not None:
-        d = d + (rounding - rounding.gather(-1, top))
+    a, b = p_logits.where(both, 0.0), q_logits.where(both, 0.0)
+    d = difference(a, b, a.gather(-1, top).double(), b.gather(-1, top).double())
     d = (d - (p * d).sum(-1, keepdim=True)).where(both, 0.0)
     r = d - kl.double().where(kl < math.inf, 0.0).unsqueeze(-1)
-    near = both & (r.abs() < 1)
+    near = both & (r.abs() < 1) & (kl < 1).unsqueeze(-1)
     to_q = torch.where(near, p * r.where(near, 0.0).expm1(), q - p)
     return -p * d, to_q.where(q_legal, 0.0)
 

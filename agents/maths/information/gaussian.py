@@ -53,7 +53,8 @@ def gaussian_log_prob(
 ) -> Tensor:  # fmt: skip
     """ln N(x; μ, σ²) = −Σ [½ ((x − μ)/σ)² + ln σ + ½ ln 2π]. All float[..., A], which broadcast. Returns float[...].
 
-    Raises ValueError on NaN, infinity and shapes that do not fit.
+    Computed in the input's dtype. A σ below e⁻⁸⁷ (in float64, e⁻⁷⁰⁸) counts as that in the first term. Raises
+    ValueError on NaN, infinity and shapes that do not fit.
     """
     if validate:
         _check(value=value, mean=mean, log_std=log_std)

@@ -21,14 +21,15 @@ def log_softmax(logits: Tensor, temperature: float = 1.0, *, validate: bool = Tr
     """ln p_i = z_i − log1p(Σ_{j≠top} e^{z_j}), where z = (logits − max(logits)) / τ.
 
     logits: float[..., A]. Returns float[..., A]. Leaving the top action out of the sum keeps its log-probability
-    accurate when it is near 0 (a nearly deterministic policy), where log(1 + tiny) is lost.
+    accurate when it is near 0 (a nearly deterministic policy), where log(1 + tiny) is lost. Computed in float64.
     Raises ValueError on NaN, on +inf, where every action is illegal, and unless τ is positive and finite.
     """
     if validate:
         check_logits("logits", logits)
-    z, top = _below_top(logits, temperature)
+    z, top = _below_top(logits.double(), temperature)
     rest = z.exp().scatter(-1, top, 0.0).sum(-1, keepdim=True)
-    return z.scatter(-1, top, 0.0) - rest.log1p()  # z[top] is 0; a constant 0 keeps 1 − 1 out of the gradient
+    log_p = z.scatter(-1, top, 0.0) - rest.log1p()  # z[top] is 0; a constant 0 keeps 1 − 1 out of the gradient
+    return log_p.to(logits.dtype)
 
 
 def log_probabilities(logits: Tensor) -> Tensor:

@@ -111,10 +111,20 @@ def softmax_terms(logits: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     return peak, e, e.sum(-1, keepdim=True)
 
 
-def difference(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor | None]:
-    """b − a in float64 and its rounding error (Knuth 1969); None for float32 inputs, whose difference is exact."""
+def difference(a: Tensor, b: Tensor, at_a: Tensor, at_b: Tensor) -> Tensor:
+    """(b − at_b) − (a − at_a) in float64, where at_a and at_b are an entry of each row: float64[..., 1].
+
+    Float32 entries are subtracted within their row first: entries of two rows may be apart by far more than float64
+    resolves. With float64 entries, where both ways round, the rounding error is added (Knuth 1969).
+    """
     if a.dtype != torch.float64:
-        return b.to(torch.float64, copy=True).sub_(a), None
+        return (b - at_b) - (a - at_a)
+    (s, rounding), (shift, rounding_of_shift) = _exact_difference(a, b), _exact_difference(at_a, at_b)
+    return (s - shift).add_(rounding.sub_(rounding_of_shift).nan_to_num_(0.0, 0.0, 0.0))
+
+
+def _exact_difference(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
+    """b − a and its rounding error, which is NaN beside an infinite difference."""
     s = b - a
     with torch.no_grad():
         back = s + a
@@ -127,13 +137,8 @@ def softmax_pair(p_logits: Tensor, q_logits: Tensor, masked: bool) -> tuple[Tens
     r is 1e99 where only p is masked, −1e99 where only q is masked, 0 where both are. `masked=False` is faster and
     assumes that no logit is −inf.
     """
-    r, rounding = difference(p_logits, q_logits)
     (peak_p, e_p, total_p), (peak_q, e_q, total_q) = softmax_terms(p_logits), softmax_terms(q_logits)
-    shift, rounding_of_shift = difference(peak_p, peak_q)
-    r = r - shift
-    if rounding is not None and rounding_of_shift is not None:
-        r = r + (rounding - rounding_of_shift).nan_to_num(0.0, 0.0, 0.0)
-    r = r - (total_q.log() - total_p.log())
+    r = difference(p_logits, q_logits, peak_p, peak_q) - (total_q.log() - total_p.log())
     if masked:
         neither = (p_logits == -math.inf) & (q_logits == -math.inf)
         r = r.masked_fill(neither, 0.0).clamp(-1e99, 1e99)

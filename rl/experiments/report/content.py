@@ -8,7 +8,7 @@ from pathlib import Path
 from agents.settings.values import ConfigError, text_of
 from rl.experiments.lines import Found, default_settings, described, settings_of
 from rl.experiments.report.curves import Plain, Tables, panels
-from rl.experiments.statistics import METHOD, decimals, mean_interval, shown
+from rl.experiments.statistics import METHOD, caveat, decimals, mean_interval, shown
 from rl.run.results import Result, column
 
 Lines = Mapping[str, Sequence[Result]]
@@ -26,11 +26,12 @@ def content(found: Found, film: Path | None = None) -> Plain:
     tables = {name: [Tables.read(run.directory) for run in runs] for name, runs in lines.items()}
     settings = {name: settings_of(runs[0].directory) for name, runs in lines.items()}
     every = [run for runs in lines.values() for run in runs]
+    fewest = min((len(runs) for runs in lines.values() if len(runs) > 1), default=0)
     agents = dict.fromkeys(str(each.get("agent", "a2c")) for each in settings.values())
     return {
         "title": found.env_id,
         "subtitle": f"{', '.join(agents)}: {described(lines)}",
-        "caption": f"Curves: mean over runs. Bands: 95 % {METHOD} intervals." if len(every) > len(lines) else "",
+        "caption": f"Curves: mean over runs. Bands: 95 % {METHOD} intervals.{caveat(fewest)}" if fewest else "",
         "note": found.note,
         "lines": [*lines],
         "runs": [

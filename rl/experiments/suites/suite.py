@@ -8,7 +8,7 @@ from agents.evaluation import Evaluation
 from envs import Variant
 from rl.experiments.pages import Page, image, paragraph, spelled, table
 from rl.experiments.parallel import Line
-from rl.experiments.statistics import Interval, bootstrap, iqm, mean_interval
+from rl.experiments.statistics import Interval, bootstrap, iqm, mean_interval, overlapping
 from rl.experiments.suites.looks import Look, described, looks_at
 from rl.experiments.suites.published import Published
 from rl.run.results import Scored, column
@@ -170,12 +170,12 @@ def page(suite: Suite, report: Report) -> Page:
 def shortfalls(found: Mapping[str, Statistics], number: Callable[[float], str]) -> tuple[int, int, str]:
     """The number of environments that reach the goal, the number that have one, and a sentence about the others."""
     judged = {env: (ours, ours.goal) for env, ours in found.items() if ours.goal is not None}
-    behind = [
-        f"{env} ({number(ours.judged.value)} against {number(goal.value)}; the intervals "
-        f"{'overlap' if ours.judged.overlaps(goal) else 'do not overlap'})"
-        for env, (ours, goal) in judged.items()
-        if not ours.reaches
-    ]
+    behind = []
+    for env, (ours, goal) in judged.items():
+        if not ours.reaches:
+            words = overlapping(ours.judged, goal)
+            intervals = f"; the intervals {words}" if words else ""
+            behind.append(f"{env} ({number(ours.judged.value)} against {number(goal.value)}{intervals})")
     return len(judged) - len(behind), len(judged), f" Falls short: {'; '.join(behind)}." if behind else ""
 
 

@@ -11,7 +11,7 @@ from agents.settings.run import RunSettings
 from envs import Variant
 from rl.experiments.pages import counted, paragraph, spelled, table
 from rl.experiments.parallel import BASELINE, Line, prepare
-from rl.experiments.statistics import METHOD, Interval, as_plain, shown
+from rl.experiments.statistics import METHOD, Interval, as_plain, overlapping, shown
 from rl.experiments.suites.bars import aggregate, bar, baseline_line, empty, judged, normalized_scores, trivial
 from rl.experiments.suites.published import PUBLISHED, PUBLISHED_PPO
 from rl.experiments.suites.scores import score_panel
@@ -123,8 +123,8 @@ def _verdict(report: Report, entry: Entry, ours: Statistics) -> str:
     floor, nothing = trivial(entry), empty(entry)
     text = {True: "≥", False: "falls short", None: "no bar yet"}[ours.reaches]
     text += "" if judged(entry) == "eval_mean" else " (stochastic)"
-    near = ours.goal is not None and ours.judged.overlaps(ours.goal) and ours.judged.value != ours.goal.value
-    text += ", intervals overlap" if near else ""
+    near = ours.goal is not None and ours.judged.value != ours.goal.value and overlapping(ours.judged, ours.goal)
+    text += ", intervals overlap" if near == "overlap" else ""
     text += f"; **the bar is uninformative**: {nothing.name} scores {nothing.score:.1f}" if nothing else ""
     text += f"; **below {floor.name}**" if floor and ours.judged.value < floor.score else ""
     return text + ("; **seeds used up**" if report.used_up(entry) else "")

@@ -48,6 +48,17 @@ def test_one_seed_has_no_interval(tmp_path: Path) -> None:
     assert "| a | none | 12.6 | 12.6 | 12.6 | 12.6 | 66.7 |" in str(sweep_page(comparison))
 
 
+def test_two_seeds_have_their_range_for_an_interval(tmp_path: Path) -> None:
+    settings = {"total_timesteps": 300}
+    results = [read_result(finished_run(tmp_path / str(score), score)) for score in (12.0, 18.0)]
+    comparison = Comparison(
+        "title", "name", "command", "machine", [Line("a", "a2c", settings, [], settings)], [results], None, None
+    )
+    text = " ".join(str(comparison_page(comparison)).split())
+    assert "intervals over 2 seeds. Of 2 runs, this is their range, and" in text
+    assert "15.0 [12.0, 18.0]" in text
+
+
 def test_steps_of_lines() -> None:
     assert steps_of({"a": 1000, "b": 1000}) == "1,000"
     assert steps_of({"a": 1000, "b": 2000, "c": 1000}) == "1,000 (b: 2,000)"

@@ -96,6 +96,11 @@ def test_the_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert from_sb3.score_all([pair], [3, 4], tmp_path / "new" / "scores.jsonl") == scores, "they are kept"
     text = str(from_sb3.page([pair], scores, [3, 4], "command"))
     assert "| 2 of 5 | 4.50 | 7.50 | 3.00 [" in text
+    assert "Every interval contains 0" not in text
+    one = {path: each[:1] for path, each in scores.items()}
+    text = " ".join(str(from_sb3.page([pair], one, [3], "command")).split())
+    assert "over seeds. One seed has no interval." in text
+    assert "excludes 0" not in text
     with pytest.raises(ConfigError, match="has no scripts: run this command in a checkout"):
         from_sb3.pairs(tmp_path / "nowhere")
 

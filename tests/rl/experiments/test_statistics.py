@@ -8,6 +8,7 @@ from rl.experiments.curves import area_under_curve
 from rl.experiments.statistics import (
     Interval,
     bootstrap,
+    caveat,
     iqm,
     mean,
     mean_interval,
@@ -109,6 +110,15 @@ def test_one_run_has_no_interval_to_show() -> None:
     assert "[" in str(bootstrap([[3.0], RUNS]))
 
 
+def test_the_interval_of_few_runs_is_their_range() -> None:
+    """The range of n scores lies below or above their median with probability 2 · 2⁻ⁿ."""
+    for runs, share in ((2, "50 %"), (3, "75 %"), (4, "87.5 %")):
+        assert mean_interval(RUNS[:runs])[1:] == pytest.approx((RUNS[:runs].min(), RUNS[:runs].max()))
+        assert f"Of {runs} runs, this is their range" in caveat(runs)
+        assert f"only {share}." in caveat(runs)
+    assert caveat(0) == caveat(1) == caveat(5) == ""
+
+
 def test_edges() -> None:
     assert mean_interval([3.0]) == (3.0, 3.0, 3.0)
     assert bootstrap([[3.0], RUNS]).low < bootstrap([[3.0], RUNS]).value  # the variance of one run is unknown
@@ -201,3 +211,10 @@ def test_an_unknown_score_has_no_interval() -> None:
     interval = mean_interval([1.0, np.nan])
     assert np.isnan(interval).all()
     assert str(interval) == "–"
+    assert np.isnan(bootstrap([[np.nan, 1.0, 2.0, 3.0]], iqm)).all()  # a NaN is not the highest score
+
+
+@pytest.mark.parametrize("scale", [1e-200, 1e-100, 1e100, 1e200])
+def test_intervals_of_scores_of_any_size(scale: float) -> None:
+    wanted = mean_interval(RUNS)
+    assert mean_interval(RUNS * scale) == pytest.approx(tuple(x * scale for x in wanted), rel=1e-9)

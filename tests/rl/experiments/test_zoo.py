@@ -20,7 +20,7 @@ from rl.experiments.suites.bars import aggregate, normalized_scores
 from rl.experiments.suites.candidates import Candidate, Runs
 from rl.experiments.suites.looks import Look
 from rl.experiments.suites.published import PUBLISHED, Published
-from rl.experiments.suites.suite import Entry, Report, page, statistics
+from rl.experiments.suites.suite import Entry, Report, page, shortfalls, statistics
 from rl.experiments.suites.zoo import ZOO, share
 from rl.run.results import Result
 from rl.run.terminal import RunFailed
@@ -253,6 +253,17 @@ def test_numbers() -> None:
     assert overall is not None
     assert overall.value == pytest.approx(330 / 325.751)
     assert aggregate([]) is None
+
+
+def test_one_run_has_no_interval_that_could_overlap() -> None:
+    """Acrobot-v1's falls short of a published score; Ant-v5's lies inside the interval of Stable-Baselines3's two."""
+    ant = entry("Ant-v5", 600.0)._replace(baseline_settings={}, baseline=[result(0, 500.0), result(1, 800.0)])
+    each = [entry("Acrobot-v1", -90.0, random=-500.0), ant]
+    found = {of.env: statistics(ZOO, of) for of in each}
+    expected = " Falls short: Acrobot-v1 (-90.0 against -83.4); Ant-v5 (600.0 against 650.0)."
+    assert shortfalls(found, "{:.1f}".format) == (0, 2, expected)
+    cells = rows(str(page(ZOO, Report("command", "machine", [0], each))).partition(COSTS)[0])
+    assert [row[0] for row in cells.values()] == ["falls short", "falls short"]
 
 
 def test_nothing_to_normalize_by_where_random_actions_are_as_good() -> None:
