@@ -1,18 +1,20 @@
 """`AdoptedBackend`: a vector environment that the caller built."""
 
+from typing import cast
+
 import numpy as np
 from gymnasium import spaces
 from gymnasium.vector import AsyncVectorEnv, AutoresetMode, SyncVectorEnv, VectorEnv, VectorWrapper
 from gymnasium.vector.utils import batch_space
 
-from envs.backends.base import BackendEnv, Infos, StepResult, as_transitions
+from envs.backends.base import BackendEnv, Flags, Infos, StepResult, as_transitions
 from envs.backends.guard import SCALARIZE, GuardedEnv, all_time_limited, capture_all, guarded, restore_all
 from envs.build import AnyEnv, name_of
-from envs.errors import EnvironmentFailure, EnvironmentUsageError
-from envs.observations import flat_rows
+from envs.errors import EnvironmentFailure, EnvironmentUsageError, shown
+from envs.observations import checked, flat_rows
 from envs.replay import Snapshot
 from envs.resets import with_full_reset
-from envs.spaces import Array, check_observation_space, is_flat
+from envs.spaces import Array, Flat, check_observation_space, is_flat
 
 
 class AdoptedBackend(BackendEnv, VectorWrapper):
@@ -25,6 +27,7 @@ class AdoptedBackend(BackendEnv, VectorWrapper):
     def __init__(self, env: VectorEnv) -> None:
         super().__init__(env)
         name, mode = name_of(env), env.metadata.get("autoreset_mode")
+        self._name = name
         if mode not in (AutoresetMode.SAME_STEP, AutoresetMode.SAME_STEP.value):
             raise EnvironmentUsageError(
                 f"{name} resets in mode {getattr(mode, 'name', mode)}; build it with "
@@ -51,24 +54,43 @@ class AdoptedBackend(BackendEnv, VectorWrapper):
         return self._flattened(obs), infos
 
     def step(self, actions: Array) -> StepResult:
-        obs, reward, terminated, truncated, infos = self.env.step(actions)
-        for name, array, kinds in (
-            ("rewards", reward, "biuf"),
-            ("terminated", terminated, "b"),
-            ("truncated", truncated, "b"),
-        ):
-            given = np.asarray(array)
-            if given.dtype.kind not in kinds or given.shape != (self.num_envs,):
-                raise EnvironmentFailure(
-                    f"{name_of(self.env)} returned {name} of shape {given.shape} and type {given.dtype}, which must be "
-                    f"one for each of the {self.num_envs} environments{SCALARIZE if name == 'rewards' else ''}"
-                )
-        if not self._flat and "final_obs" in infos:
-            final = np.empty(self.num_envs, object)
-            for i in np.flatnonzero(terminated | truncated):
-                final[i] = flat_rows(self.env_obs_space, infos["final_obs"][i])[0]
-            infos = infos | {"final_obs": final}
-        return as_transitions((self._flattened(obs), reward, terminated, truncated, infos))
+        answer: object = self.env.step(np.array(actions, copy=True))  # it may change them in place
+        if not isinstance(answer, tuple) or len(answer) != 5:
+            form = "(observations, rewards, terminated, truncated, infos)"
+            raise EnvironmentFailure(f"{self._name} returned {shown(answer)} from step, which must return {form}")
+        obs, reward, terminated, truncated, infos = answer
+        reward = self._column("rewards", reward, "biuf")
+        terminated, truncated = self._column("terminated", terminated, "b"), self._column("truncated", truncated, "b")
+        ended = terminated | truncated
+        if ended.any():
+            infos = infos | {"final_obs": self._last(infos, ended)}
+        return as_transitions(cast(StepResult, (self._flattened(obs), reward, terminated, truncated, infos)))
+
+    def _column(self, name: str, given: object, kinds: str) -> Array:
+        """A copy of one number for each environment, since a vector environment may reuse its array."""
+        column = np.array(given, copy=True)
+        if column.dtype.kind not in kinds or column.shape != (self.num_envs,):
+            raise EnvironmentFailure(
+                f"{self._name} returned {name} of shape {column.shape} and type {column.dtype}, which must be "
+                f"one for each of the {self.num_envs} environments{SCALARIZE if name == 'rewards' else ''}"
+            )
+        return column
+
+    def _last(self, infos: Infos, ended: Flags) -> Array:
+        """The last observation of each episode that ended, flat; None elsewhere. Raises WrongObservation."""
+        if "final_obs" not in infos:
+            raise EnvironmentFailure(
+                f"{self._name} gave no final_obs in its infos when an episode ended; in SAME_STEP mode, it must be the "
+                "last observation of each episode that ended"
+            )
+        given, last = cast(Array, infos["final_obs"]), np.empty(self.num_envs, object)
+        for i in np.flatnonzero(ended):
+            last[i] = (
+                checked(cast(Flat, self.env_obs_space), given[i])
+                if self._flat
+                else flat_rows(self.env_obs_space, given[i])[0]
+            )
+        return last
 
     def capture(self) -> list[Snapshot] | None:
         return None if self._guarded is None else capture_all(self._guarded)
@@ -79,4 +101,7 @@ class AdoptedBackend(BackendEnv, VectorWrapper):
         restore_all(self._guarded, state)
 
     def _flattened(self, obs: Array) -> Array:
-        return obs if self._flat else flat_rows(self.env_obs_space, obs, self.num_envs)
+        """Raises WrongObservation if they are not in their space."""
+        if self._flat:
+            return checked(cast(Flat, self.env_obs_space), obs, count=self.num_envs)
+        return flat_rows(self.env_obs_space, obs, self.num_envs)

@@ -1,0 +1,71 @@
+"""Vector environments that a caller built: their buffers, their answers, and wrappers around them."""
+
+import numpy as np
+import pytest
+
+from agents import A2C
+from agents.rollout import collect
+from envs import EnvironmentFailure, make
+from tests.toys import Float32Vector
+
+
+def idle():
+    return np.zeros(2, np.int64)
+
+
+class Reusing(Float32Vector):
+    """Truncates every second step, returns the same arrays from every step, and overwrites the actions."""
+
+    def reset(self, *, seed=None, options=None):
+        self.truncated = np.zeros(2, bool)
+        return super().reset(seed=seed)
+
+    def step(self, actions):
+        obs, reward, terminated, _, _ = super().step(actions)
+        actions[:] = 7
+        self.truncated[:] = obs[0, 0] % 2 == 0
+        infos = {"final_obs": [row.copy() for row in obs]} if self.truncated.any() else {}
+        return obs, reward, terminated, self.truncated, infos
+
+
+def test_a_rollout_keeps_what_a_vector_environment_overwrites():
+    agent = A2C(Reusing(), n_steps=4, engine="torch")
+    rollout, _, _ = collect(agent.worlds, agent, agent.worlds.reset()[0], 4, 0)
+    assert rollout.truncated[:, 0].tolist() == [False, True, False, True]
+    assert rollout.action.max() <= 1
+
+
+class Answering(Reusing):
+    """Returns what a function makes of a sound answer."""
+
+    def __init__(self, change):
+        self.change = change
+
+    def step(self, actions):
+        return self.change(*super().step(actions))
+
+
+def test_a_vector_environment_may_return_lists():
+    worlds = make(Answering(lambda *sound: (*(part.tolist() for part in sound[:4]), sound[4])))
+    worlds.reset()
+    first, second = worlds.step(idle()), worlds.step(idle())
+    assert [one[3].tolist() for one in (first, second)] == [[False, False], [True, True]]
+    assert (second[0].dtype, second[4]["next_obs"].tolist()) == (np.float32, [[2.0], [2.0]])
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda *sound: sound[:4], "Answering returned .* from step, which must return"),
+        (lambda *sound: (np.zeros((2, 3)), *sound[1:]), r"observation of shape \(2, 3\) and type float64; its space"),
+        (lambda *sound: (np.zeros((2, 0), np.float32), *sound[1:]), r"observation of shape \(2, 0\) and type float32"),
+        (lambda *sound: (*sound[:4], {}), "Answering gave no final_obs in its infos when an episode ended"),
+        (lambda *sound: (*sound[:4], {"final_obs": np.zeros((2, 3))}), r"returned an observation of shape \(3,\)"),
+        (lambda *sound: (*sound[:4], {"final_obs": [None] * 2}), r"returned an observation of shape \(\) and type obj"),
+    ],
+)
+def test_a_vector_environment_that_breaks_its_contract_is_named(change, words):
+    worlds = make(Answering(change))
+    worlds.reset()
+    with pytest.raises(EnvironmentFailure, match=words):
+        worlds.step(idle()), worlds.step(idle())
