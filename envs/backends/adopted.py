@@ -10,7 +10,7 @@ from gymnasium.vector.utils import batch_space
 from envs.backends.base import BackendEnv, Flags, Infos, StepResult, as_transitions
 from envs.backends.guard import SCALARIZE, GuardedEnv, all_time_limited, capture_all, guarded, restore_all
 from envs.build import AnyEnv, name_of
-from envs.errors import EnvironmentFailure, EnvironmentUsageError, shown
+from envs.errors import EnvironmentFailure, EnvironmentUsageError, UnsupportedSpace, shown
 from envs.observations import checked, flat_rows
 from envs.replay import Snapshot
 from envs.resets import with_full_reset
@@ -20,8 +20,9 @@ from envs.spaces import Array, Flat, check_observation_space, is_flat
 class AdoptedBackend(BackendEnv, VectorWrapper):
     """Copies the arrays of a vector environment, flattens its observations and adds the true successors.
 
-    The environments in a SyncVectorEnv become `GuardedEnv`s, since SyncVectorEnv does not copy the last observation
-    before a reset overwrites it. Raises EnvironmentUsageError unless the vector environment is in SAME_STEP mode.
+    The environments in a SyncVectorEnv, also in a wrapped one, become `GuardedEnv`s, since SyncVectorEnv does not copy
+    the last observation before a reset overwrites it. Raises EnvironmentUsageError unless the vector environment is in
+    SAME_STEP mode.
     """
 
     def __init__(self, env: VectorEnv) -> None:
@@ -41,9 +42,11 @@ class AdoptedBackend(BackendEnv, VectorWrapper):
             self.single_observation_space = spaces.flatten_space(self.env_obs_space)
             self.observation_space = batch_space(self.single_observation_space, env.num_envs)
         self._guarded: list[GuardedEnv] | None = None
-        if isinstance(env, SyncVectorEnv):
-            self._guarded = [guarded(with_full_reset(one), i, name_of(one)) for i, one in enumerate(env.envs)]
-            env.envs = list[AnyEnv](self._guarded)
+        inner = env.unwrapped
+        if isinstance(inner, SyncVectorEnv) and _is_supported(inner.single_observation_space):
+            self._guarded = [guarded(with_full_reset(one), i, name_of(one)) for i, one in enumerate(inner.envs)]
+            inner.envs = list[AnyEnv](self._guarded)
+        self._restorable = inner is env  # a wrapper may have state of its own
 
     @property
     def has_time_limit(self) -> bool:
@@ -60,7 +63,8 @@ class AdoptedBackend(BackendEnv, VectorWrapper):
             raise EnvironmentFailure(f"{self._name} returned {shown(answer)} from step, which must return {form}")
         obs, reward, terminated, truncated, infos = answer
         reward = self._column("rewards", reward, "biuf")
-        terminated, truncated = self._column("terminated", terminated, "b"), self._column("truncated", truncated, "b")
+        terminated = cast(Flags, self._column("terminated", terminated, "b"))
+        truncated = cast(Flags, self._column("truncated", truncated, "b"))
         ended = terminated | truncated
         if ended.any():
             infos = infos | {"final_obs": self._last(infos, ended)}
@@ -93,10 +97,10 @@ class AdoptedBackend(BackendEnv, VectorWrapper):
         return last
 
     def capture(self) -> list[Snapshot] | None:
-        return None if self._guarded is None else capture_all(self._guarded)
+        return capture_all(self._guarded) if self._guarded and self._restorable else None
 
     def restore(self, state: object) -> None:
-        if self._guarded is None:
+        if self._guarded is None or not self._restorable:
             raise ValueError(f"the state of {self.backend} cannot be restored")
         restore_all(self._guarded, state)
 
@@ -105,3 +109,12 @@ class AdoptedBackend(BackendEnv, VectorWrapper):
         if self._flat:
             return checked(cast(Flat, self.env_obs_space), obs, count=self.num_envs)
         return flat_rows(self.env_obs_space, obs, self.num_envs)
+
+
+def _is_supported(space: object) -> bool:
+    """Whether observations can be checked; a wrapper may turn others into supported ones."""
+    try:
+        check_observation_space(space, "")
+    except UnsupportedSpace:
+        return False
+    return True

@@ -2,11 +2,15 @@
 
 import numpy as np
 import pytest
+from gymnasium import spaces
+from gymnasium.vector import VectorWrapper
+from gymnasium.vector.utils import batch_space
+from gymnasium.wrappers.vector import RecordEpisodeStatistics
 
 from agents import A2C
 from agents.rollout import collect
 from envs import EnvironmentFailure, make
-from tests.toys import Float32Vector
+from tests.toys import LINE, Float32Vector, ReusedBuffer, Shaped, same_step
 
 
 def idle():
@@ -69,3 +73,36 @@ def test_a_vector_environment_that_breaks_its_contract_is_named(change, words):
     worlds.reset()
     with pytest.raises(EnvironmentFailure, match=words):
         worlds.step(idle()), worlds.step(idle())
+
+
+def test_a_wrapped_vector_environment_of_reused_buffers_gives_true_successors():
+    """The automatic reset overwrote the last observation of the episode."""
+    worlds = make(RecordEpisodeStatistics(same_step(ReusedBuffer(2), ReusedBuffer(2))))
+    worlds.reset()
+    steps = [worlds.step(idle()) for _ in range(3)]
+    assert [float(obs[0, 0]) for obs, *_ in steps] == [1, 100, 101]
+    assert [float(infos["next_obs"][0, 0]) for *_, infos in steps] == [1, 2, 101]
+    assert worlds.resume == "new episodes"  # the wrapper's counters are not restored
+
+
+class Lengths(VectorWrapper):
+    """Shows the lengths of texts."""
+
+    single_observation_space, observation_space = LINE, batch_space(LINE, 2)
+
+    def reset(self, *, seed=None, options=None):
+        texts, infos = self.env.reset(seed=seed, options=options)
+        return self.lengths(texts), infos
+
+    def step(self, actions):
+        texts, *others = self.env.step(actions)
+        return self.lengths(texts), *others
+
+    def lengths(self, texts):
+        return np.array([[len(text)] for text in texts], np.float32)
+
+
+def test_a_wrapper_may_turn_unsupported_observations_into_supported_ones():
+    worlds = make(Lengths(same_step(*(Shaped(spaces.Text(5), spaces.Discrete(2)) for _ in range(2)))))
+    assert (worlds.reset()[0] > 0).all()
+    assert worlds.step(idle())[0].shape == (2, 1)
