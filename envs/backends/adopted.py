@@ -53,8 +53,16 @@ class AdoptedBackend(BackendEnv, VectorWrapper):
         return super().has_time_limit if self._guarded is None else all_time_limited(self._guarded)
 
     def reset(self, *, seed: int | list[int | None] | None = None, options: Infos | None = None) -> tuple[Array, Infos]:
+        chosen = (options or {}).get("reset_mask")  # read first, since Gymnasium removes it
         obs, infos = self.env.reset(seed=seed, options=options)  # type: ignore[arg-type]
-        return self._flattened(obs), infos
+        rows = self._flattened(obs)
+        if chosen is not None and not np.array_equal(rows[~cast(Flags, chosen)], self._shown[~cast(Flags, chosen)]):
+            raise EnvironmentFailure(
+                f"{self._name} reset environments that options['reset_mask'] leaves out: obey it, or limit the length "
+                "of every episode, so that none has to be cut off"
+            )
+        self._shown = np.array(rows, copy=True)
+        return rows, infos
 
     def step(self, actions: Array) -> StepResult:
         answer: object = self.env.step(np.array(actions, copy=True))  # it may change them in place
@@ -68,7 +76,9 @@ class AdoptedBackend(BackendEnv, VectorWrapper):
         ended = terminated | truncated
         if ended.any():
             infos = infos | {"final_obs": self._last(infos, ended)}
-        return as_transitions(cast(StepResult, (self._flattened(obs), reward, terminated, truncated, infos)))
+        result = as_transitions(cast(StepResult, (self._flattened(obs), reward, terminated, truncated, infos)))
+        self._shown = result[0]
+        return result
 
     def _column(self, name: str, given: object, kinds: str) -> Array:
         """A copy of one number for each environment, since a vector environment may reuse its array."""

@@ -8,9 +8,10 @@ from gymnasium.vector.utils import batch_space
 from gymnasium.wrappers.vector import RecordEpisodeStatistics
 
 from agents import A2C
+from agents.evaluation import evaluate
 from agents.rollout import collect
 from envs import EnvironmentFailure, make
-from tests.toys import LINE, Float32Vector, ReusedBuffer, Shaped, same_step
+from tests.toys import LINE, Float32Vector, Idle, ReusedBuffer, Shaped, same_step
 
 
 def idle():
@@ -106,3 +107,29 @@ def test_a_wrapper_may_turn_unsupported_observations_into_supported_ones():
     worlds = make(Lengths(same_step(*(Shaped(spaces.Text(5), spaces.Discrete(2)) for _ in range(2)))))
     assert (worlds.reset()[0] > 0).all()
     assert worlds.step(idle())[0].shape == (2, 1)
+
+
+class Endless(Float32Vector):
+    """Environment 1 ends each episode after 3 steps, environment 0 never. obeys: whether it resets only some."""
+
+    def __init__(self, obeys):
+        self.obeys, self.obs = obeys, np.zeros((2, 1), np.float32)
+
+    def reset(self, *, seed=None, options=None):
+        chosen = (options or {}).get("reset_mask", np.ones(2, bool)) if self.obeys else np.ones(2, bool)
+        self.obs[chosen] = 0
+        return self.obs, {}
+
+    def step(self, actions):
+        self.obs += 1
+        ended, last = self.obs[:, 0] == [np.inf, 3], [*self.obs.copy()]
+        self.obs[ended] = 0
+        return self.obs, np.ones(2), ended, np.zeros(2, bool), {"final_obs": last}
+
+
+def test_an_evaluation_that_cuts_episodes_off_needs_environments_that_can_be_reset_alone():
+    """If the other environment is reset too, its episode is counted together with the next one."""
+    evaluation = evaluate(Idle(), Endless(obeys=True), 4, max_steps=20)
+    assert (evaluation.lengths.tolist(), evaluation.cut) == ([5, 3, 5, 3], 2)
+    with pytest.raises(EnvironmentFailure, match=r"Endless reset environments that options\['reset_mask'\] leaves out"):
+        evaluate(Idle(), Endless(obeys=False), 4, max_steps=20)
