@@ -3,13 +3,11 @@
 import pickle
 from collections.abc import Callable
 
-from envs.backends.base import Infos
+from envs.backends.base import FAILURE, Infos
 from envs.backends.guard import guarded
 from envs.build import AnyEnv
 from envs.errors import EnvironmentFailure, EnvironmentUsageError, reason
 from envs.spaces import Space
-
-FAILURE = "environment_failure"  # key in infos for the message of an EnvironmentFailure
 
 
 class RemoteEnv(AnyEnv):
