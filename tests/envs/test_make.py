@@ -12,7 +12,7 @@ from gymnasium import spaces
 from envs import EnvironmentUsageError, UnknownEnvironment, UnsupportedSpace, Variant, make
 from envs.extras import install_command
 from tests import ROOT
-from tests.toys import LINE, Counter, Shaped, same_step
+from tests.toys import LINE, Counter, Shaped, numbered, same_step
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*share an object, therefore:UserWarning")  # in the probes
 EXTRAS = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
@@ -181,6 +181,14 @@ OldGym.__module__ = "gym.envs.toys"
         pytest.param(Spaceless(), "Spaceless has no observation_space", id="object"),
         pytest.param(Spaceless, "Spaceless has no observation_space", id="function"),
         pytest.param(nothing_to_build, "the function cannot build an environment: OSError: no display", id="raises"),
+        pytest.param(
+            numbered(lambda i: Shaped(spaces.Box(-1, 1, (3 + i,)), LINE)),
+            "environment 1 (Shaped) cannot be stepped beside environment 0: its spaces differ, Box(-1.0, 1.0, (4,)",
+            id="observations differ",
+        ),
+        pytest.param(
+            numbered(lambda i: Shaped(LINE, spaces.Discrete(2 + i))), "its spaces differ", id="actions differ"
+        ),
         pytest.param(lambda size: Counter(size), "missing 1 required positional argument: 'size'", id="arguments"),
     ],
 )
@@ -235,6 +243,11 @@ WIDE = spaces.Box(np.arange(40), np.arange(40) + 1, dtype=np.int32)
             id="empty, inside",
         ),
         pytest.param(spaces.Box(-1, 1, (0, 3), np.float32), ["observations without any number"], id="no rows"),
+        pytest.param(
+            spaces.Dict(a=LINE, b=spaces.Box(-1, 1, (2,), np.dtype(">f4"))),
+            ["Box observations of type >f4 in its part ['b']"],
+            id="byte order",
+        ),
     ],
 )
 @pytest.mark.parametrize("vector", [False, True])
@@ -262,6 +275,29 @@ def test_unsupported_action_spaces_are_named_in_one_line(space, words, vector):
     message = refusal(UnsupportedSpace, same_step(env) if vector else env)
     assert all(word in message for word in words), message
     assert "without" in message or all(word in message for word in ["supported are Discrete", "floating-point Box"])
+
+
+class Box:
+    """A space of the old gym package."""
+
+    shape, dtype = (1,), np.dtype(np.float32)
+
+
+Box.__module__ = "gym.spaces.box"
+
+
+@pytest.mark.parametrize(
+    ("env", "words"),
+    [
+        pytest.param(Shaped(Box(), LINE), "Shaped has observations in a gym.spaces.box.Box", id="observations"),
+        pytest.param(Shaped(LINE, Box()), "Shaped has actions in a gym.spaces.box.Box", id="actions"),
+        pytest.param(Shaped({"a": LINE}, LINE), "Shaped has observations in a dict, {'a': Box", id="a plain dict"),
+    ],
+)
+def test_spaces_of_another_package_are_named(env, words):
+    message = refusal(UnsupportedSpace, env)
+    assert message.startswith(words)
+    assert message.endswith("; take a space of gymnasium.spaces")
 
 
 @pytest.mark.parametrize(
