@@ -135,6 +135,12 @@ def test_a_missing_package_is_named_and_an_extra_that_is_named_exists(package):
         ),
         pytest.param("CartPole-v1", {"variant": Variant(max_episode_steps=0)}, ["positive"], id="no steps"),
         pytest.param(Counter, {"variant": Variant(max_episode_steps=0)}, ["positive"], id="no steps, function"),
+        pytest.param(
+            lambda: gym.wrappers.FlattenObservation(gym.make("CartPole-v1")),
+            {"variant": Variant(max_episode_steps=501)},
+            ["max_episode_steps=501 cannot apply", "inside CartPole-v1's wrappers ends episodes after 500 steps"],
+            id="longer than a limit inside",
+        ),
         pytest.param("CartPole-v1", {"num_envs": 0}, ["num_envs", "0"], id="no environment"),
         pytest.param(Counter(), {"num_envs": 2}, ["num_envs=2", "function"], id="one object for two"),
         pytest.param(
@@ -162,6 +168,10 @@ class Spaceless(gym.Env):
     action_space = LINE
 
 
+class Specified(Counter):
+    spec = {"size": 3}  # noqa: RUF012 - as a user may write it
+
+
 def nothing_to_build():
     raise OSError("no display\nhere")
 
@@ -180,6 +190,7 @@ OldGym.__module__ = "gym.envs.toys"
         pytest.param("tests.envs.test_make:OldGym", "not a gymnasium.Env; Shimmy's GymV26", id="old gym, named"),
         pytest.param(Spaceless(), "Spaceless has no observation_space", id="object"),
         pytest.param(Spaceless, "Spaceless has no observation_space", id="function"),
+        pytest.param(Specified, "Specified has an attribute spec, {'size': 3}, where Gymnasium", id="its own spec"),
         pytest.param(nothing_to_build, "the function cannot build an environment: OSError: no display", id="raises"),
         pytest.param(
             numbered(lambda i: Shaped(spaces.Box(-1, 1, (3 + i,)), LINE)),
