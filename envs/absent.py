@@ -11,6 +11,7 @@ from gymnasium import spaces
 from envs import saved
 from envs.build import AnyEnv
 from envs.errors import EnvironmentUsageError
+from envs.observations import example
 from envs.spaces import Layout, Numbers, StackedBox
 from envs.worlds import Worlds
 
@@ -124,8 +125,7 @@ class AbsentEnv(gym.Env[object, object]):
     def reset(self, *, seed: int | None = None, options: object = None) -> tuple[object, dict[str, object]]:
         """Returns some observation of the space."""
         super().reset(seed=seed)
-        self.observation_space.seed(0)
-        return self.observation_space.sample(), {}
+        return example(self.observation_space), {}
 
     def step(self, action: object) -> NoReturn:
         raise EnvironmentUsageError("the agent was loaded without its environment: pass env= to load, or call set_env")

@@ -9,6 +9,8 @@ from gymnasium.vector import AsyncVectorEnv, AutoresetMode
 
 from agents import A2C
 from envs import EnvironmentFailure, batched, make
+from envs.observations import example
+from tests.matrix import OBSERVATIONS
 from tests.toys import Counter, same_step
 
 LINE = spaces.Box(-1, 1, (2,), np.float32)
@@ -141,3 +143,8 @@ def test_numbers_of_another_type_are_taken_where_nothing_is_lost():
     worlds.reset()
     row = worlds.step(np.zeros(1, np.int64))[4]["next_obs"][0]
     assert row[:15].tolist() == [1, 2, 0, 1, 0, 0, 0, 1, 0, 1, 0, 0, 1, 1, 0]
+
+
+@pytest.mark.parametrize("space", [*OBSERVATIONS.values(), spaces.Box(2, 3, (2,)), spaces.Box(0, 1, (2,), bool)])
+def test_an_example_is_in_its_space(space):
+    assert space.contains(example(space))
