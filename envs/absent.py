@@ -96,7 +96,7 @@ def _discrete(parts: list[object]) -> object:
     return spaces.Discrete(saved.whole(n, "space", 1), start=saved.whole(start, "space", -(2**62)))
 
 
-_KINDS: dict[str, type[gym.Space]] = {  # a subclass before its base
+_KINDS: dict[str, type] = {  # a subclass before its base
     "Dict": spaces.Dict,
     "Tuple": spaces.Tuple,
     "StackedBox": StackedBox,

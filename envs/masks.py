@@ -70,7 +70,7 @@ def completed(infos: dict[str, object], chosen: NDArray[np.bool_], legal: NDArra
 
     chosen: bool[N], the environments that were reset.
     """
-    given = infos.get(f"_{KEY}", np.full(len(chosen), KEY in infos))
+    given = np.asarray(infos.get(f"_{KEY}", np.full(len(chosen), KEY in infos)))
     rows = cast("Sequence[object]", infos.get(KEY, legal))
     return {KEY: [rows[i] if chosen[i] else legal[i] for i in range(len(chosen))], f"_{KEY}": ~chosen | given}
 
