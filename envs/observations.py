@@ -146,6 +146,10 @@ def batched(space: Space, observation: object) -> tuple[Array, bool]:
     single = array.shape == shape
     if not single and array.shape[1:] != shape:
         raise ValueError(f"observation has shape {array.shape}; expected {shape} or (N, {', '.join(map(str, shape))})")
+    if not single and not len(array):
+        raise ValueError(f"observation is an empty batch, of shape {array.shape}")
     if is_flat(space):
+        if array.dtype.kind not in "biuf":
+            raise _wrong(space, "", f"of shape {array.shape} and type {array.dtype}")
         return (array[None] if single else array), single
     return flat_rows(space, observation, None if single else len(array)), single

@@ -11,7 +11,7 @@ from agents import A2C
 from envs import EnvironmentFailure, batched, make
 from envs.observations import example
 from tests.matrix import OBSERVATIONS
-from tests.toys import Counter, same_step
+from tests.toys import Counter, Shaped, same_step
 
 LINE = spaces.Box(-1, 1, (2,), np.float32)
 SPACE = spaces.Dict(
@@ -117,6 +117,23 @@ def test_predict_names_the_part_too(changed, words):
     assert agent.predict(SOUND)[0].shape == ()
     with pytest.raises(ValueError, match=f"^observation{words}"):
         agent.predict({**SOUND, **changed})
+
+
+@pytest.mark.parametrize(
+    ("space", "observation", "words"),
+    [
+        (LINE, ["a", "b"], "observation of shape .* and type <U1; its space is Box"),
+        (LINE, [None, None], "observation of shape .* and type object; its space is Box"),
+        (LINE, [1j, 0.0], "observation of shape .* and type complex128; its space is Box"),
+        (LINE, np.zeros((0, 2)), r"observation is an empty batch, of shape \(0, 2\)"),
+        (SPACE, {name: np.zeros((0, 2)) for name in SOUND}, r"observation is an empty batch, of shape \(0, 2\)"),
+    ],
+)
+def test_predict_refuses_what_no_network_takes(space, observation, words):
+    """A complex number lost its imaginary part; the others raised errors of torch."""
+    agent = A2C(partial(Shaped, space, spaces.Discrete(2)), num_envs=1, features_dim=4, engine="torch")
+    with pytest.raises(ValueError, match=words):
+        agent.predict(observation)
 
 
 def test_a_batch_is_checked_part_by_part():
