@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from functools import partial
-from typing import NoReturn, cast
+from typing import NoReturn, cast, get_args
 
 import gymnasium as gym
 import numpy as np
@@ -11,15 +11,23 @@ from gymnasium import spaces
 from envs import saved
 from envs.build import AnyEnv
 from envs.errors import EnvironmentUsageError
+from envs.observations import example
+from envs.spaces import Layout, Numbers, StackedBox
 from envs.worlds import Worlds
 
 
 def to_plain(space: gym.Space[object]) -> dict[str, object]:
-    """The plain data that a checkpoint stores for a supported space; `from_plain` is the inverse."""
+    """The plain data that a checkpoint stores for a supported space; `from_plain` is the inverse.
+
+    A subclass is stored as the supported class that it derives from.
+    """
+    kind = next(name for name, known in _KINDS.items() if isinstance(space, known))
     if isinstance(space, spaces.Dict):
         parts: object = [[key, to_plain(part)] for key, part in space.spaces.items()]
     elif isinstance(space, spaces.Tuple):
         parts = [to_plain(part) for part in space.spaces]
+    elif isinstance(space, StackedBox):
+        parts = [space.low, space.high, space.layout]
     elif isinstance(space, spaces.Box):
         parts = [space.low, space.high]
     elif isinstance(space, spaces.MultiDiscrete):
@@ -29,7 +37,7 @@ def to_plain(space: gym.Space[object]) -> dict[str, object]:
     else:
         discrete = cast(spaces.Discrete, space)
         parts = [int(discrete.n), int(discrete.start)]
-    return {"kind": type(space).__name__, "parts": parts}
+    return {"kind": kind, "parts": parts}
 
 
 def from_plain(data: object) -> gym.Space[object]:
@@ -46,7 +54,9 @@ def from_plain(data: object) -> gym.Space[object]:
 
 def _pairs(parts: list[object]) -> object:
     pairs = [saved.sequence(pair, "space", 2) for pair in parts]
-    return spaces.Dict([(saved.text(key, "space"), from_plain(part)) for key, part in pairs])
+    if others := [key for key, _ in pairs if type(key) not in (str, int)]:  # such as a member of a StrEnum
+        raise saved.Misfit(f"space has a part {saved.shown(others[0])}")
+    return spaces.Dict([(cast(str, key), from_plain(part)) for key, part in pairs])
 
 
 def _arrays(parts: list[object]) -> tuple[np.ndarray, np.ndarray]:
@@ -59,6 +69,14 @@ def _arrays(parts: list[object]) -> tuple[np.ndarray, np.ndarray]:
 def _box(parts: list[object]) -> object:
     low, high = _arrays(parts)
     return spaces.Box(low, high, dtype=low.dtype.type)
+
+
+def _stacked_box(parts: list[object]) -> object:
+    low, high, layout = saved.sequence(parts, "space", 3)
+    bounds = cast("tuple[Numbers, Numbers]", _arrays([low, high]))
+    if layout not in get_args(Layout):
+        raise saved.Misfit(f"space has the layout {saved.shown(layout)}")
+    return StackedBox(*bounds, cast(Layout, layout))
 
 
 def _multi_discrete(parts: list[object]) -> object:
@@ -78,9 +96,19 @@ def _discrete(parts: list[object]) -> object:
     return spaces.Discrete(saved.whole(n, "space", 1), start=saved.whole(start, "space", -(2**62)))
 
 
+_KINDS: dict[str, type] = {  # a subclass before its base
+    "Dict": spaces.Dict,
+    "Tuple": spaces.Tuple,
+    "StackedBox": StackedBox,
+    "Box": spaces.Box,
+    "MultiDiscrete": spaces.MultiDiscrete,
+    "MultiBinary": spaces.MultiBinary,
+    "Discrete": spaces.Discrete,
+}
 _READERS: dict[str, Callable[[list[object]], object]] = {
     "Dict": _pairs,
     "Tuple": lambda parts: spaces.Tuple([from_plain(part) for part in parts]),
+    "StackedBox": _stacked_box,
     "Box": _box,
     "MultiDiscrete": _multi_discrete,
     "MultiBinary": _multi_binary,
@@ -97,17 +125,24 @@ class AbsentEnv(gym.Env[object, object]):
     def reset(self, *, seed: int | None = None, options: object = None) -> tuple[object, dict[str, object]]:
         """Returns some observation of the space."""
         super().reset(seed=seed)
-        self.observation_space.seed(0)
-        return self.observation_space.sample(), {}
+        return example(self.observation_space), {}
 
     def step(self, action: object) -> NoReturn:
         raise EnvironmentUsageError("the agent was loaded without its environment: pass env= to load, or call set_env")
 
 
-def absent_form(worlds: Worlds) -> dict[str, object]:
-    """What a checkpoint stores for environments that cannot be built by name; `absent` is the inverse."""
-    both = {"observations": worlds.env_obs_space, "actions": worlds.env_action_space}
-    return {name: to_plain(space) for name, space in both.items()} | {"count": worlds.num_envs}
+def absent_form(worlds: Worlds) -> dict[str, object] | None:
+    """What a checkpoint stores for environments that cannot be built by name; `absent` is the inverse.
+
+    None if a checkpoint cannot hold a space: loading then needs the environments.
+    """
+    both = worlds.env_obs_space, worlds.env_action_space
+    observations, actions = map(to_plain, both)
+    try:
+        same = repr((from_plain(observations), from_plain(actions))) == repr(both)
+    except saved.Misfit:
+        return None
+    return {"observations": observations, "actions": actions, "count": worlds.num_envs} if same else None
 
 
 def absent(form: object) -> tuple[Callable[[], AnyEnv], int]:

@@ -6,6 +6,7 @@ from functools import partial
 from typing import NamedTuple
 
 import gymnasium as gym
+from gymnasium.envs.registration import EnvSpec
 from gymnasium.vector import VectorEnv
 from gymnasium.wrappers import AtariPreprocessing, TimeLimit
 
@@ -14,6 +15,7 @@ from envs.extras import install_command
 from envs.frames import stack_frames
 from envs.names import environments_in, full_id, load_module, nearest, parse_wrapper
 from envs.resets import with_full_reset
+from envs.snapshot import layers_of
 
 AnyEnv = gym.Env[object, object]
 EnvLike = str | AnyEnv | VectorEnv | Callable[[], AnyEnv]
@@ -85,7 +87,7 @@ def builder(
 def name_of(env: AnyEnv | VectorEnv) -> str:
     """The environment's registered id, or the name of its class."""
     spec = getattr(env, "spec", None)
-    return str(spec.id) if spec is not None else type(env.unwrapped).__name__
+    return str(spec.id) if isinstance(spec, EnvSpec) else type(env.unwrapped).__name__
 
 
 def _build(env_id: str, variant: Variant) -> AnyEnv:
@@ -178,6 +180,11 @@ def _wrap(env: AnyEnv, variant: Variant, name: str) -> AnyEnv:
             space = getattr(env, attribute, None)
         if space is None:
             raise EnvironmentUsageError(f"{name} has no {attribute}; every gymnasium.Env must set one")
+    if not isinstance(env.spec, EnvSpec | None):
+        raise EnvironmentUsageError(
+            f"{name} has an attribute spec, {shown(env.spec)}, where Gymnasium keeps its EnvSpec or None: rename it"
+        )
+    _check_limit(env, variant.max_episode_steps, name)
     env = with_full_reset(apply_wrappers(env, variant.wrappers))
     return stack_frames(env, variant.frame_stack, name) if variant.frame_stack > 1 else env
 
@@ -196,6 +203,16 @@ def limit_time(env: AnyEnv, max_episode_steps: int | None) -> AnyEnv:
     if max_episode_steps is None:
         return env
     return TimeLimit(env.env if isinstance(env, TimeLimit) else env, max_episode_steps)
+
+
+def _check_limit(env: AnyEnv, max_episode_steps: int | None, name: str) -> None:
+    """Raises EnvironmentUsageError if a limit inside a wrapper, which `limit_time` does not replace, is shorter."""
+    inner = [layer._max_episode_steps for layer in layers_of(env) if isinstance(layer, TimeLimit)]
+    if max_episode_steps is not None and inner and min(inner) < max_episode_steps:
+        raise EnvironmentUsageError(
+            f"max_episode_steps={max_episode_steps} cannot apply: a TimeLimit inside {name}'s wrappers ends episodes "
+            f"after {min(inner)} steps; build the environment without it"
+        )
 
 
 def apply_wrappers(env: AnyEnv, wrappers: tuple[str, ...]) -> AnyEnv:

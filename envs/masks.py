@@ -1,6 +1,6 @@
 """Legal actions in each state: `action_mask` in an environment's infos, as in Gymnasium's Taxi."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import cast
 
 import gymnasium as gym
@@ -65,6 +65,16 @@ def legal_actions(infos: dict[str, object], space: Actions, num_envs: int, env_i
     return legal
 
 
+def completed(infos: dict[str, object], chosen: NDArray[np.bool_], legal: NDArray[np.bool_]) -> dict[str, object]:
+    """Infos with a mask for every environment, from those of a reset of some; legal: bool[N, A], before the reset.
+
+    chosen: bool[N], the environments that were reset.
+    """
+    given = np.asarray(infos.get(f"_{KEY}", np.full(len(chosen), KEY in infos)))
+    rows = cast("Sequence[object]", infos.get(KEY, legal))
+    return {KEY: [rows[i] if chosen[i] else legal[i] for i in range(len(chosen))], f"_{KEY}": ~chosen | given}
+
+
 def given_masks(masks: object, space: Actions, count: int) -> NDArray[np.bool_]:
     """bool[N, A], from masks that a caller gives for `count` observations. Raises ValueError if no policy can obey."""
     width = sum(factors(space)) if maskable(space) else 0
@@ -96,8 +106,12 @@ def _failure(good: NDArray[np.bool_], env_id: str, text: str) -> EnvironmentFail
 
 
 def _row(mask: object) -> NDArray[np.generic]:
-    """The masks of an action's choices, concatenated; empty if they cannot be concatenated."""
+    """The masks of an action's choices, concatenated; empty if they cannot be concatenated.
+
+    A tuple holds a mask for each choice, as in `gymnasium.spaces.MultiDiscrete.sample`.
+    """
     try:
-        return np.concatenate([np.ravel(part) for part in np.atleast_1d(cast("NDArray[np.generic]", mask))])
+        parts = mask if isinstance(mask, tuple) else np.atleast_1d(cast("NDArray[np.generic]", mask))
+        return np.concatenate([np.ravel(part) for part in parts])
     except ValueError:
         return np.empty(0)

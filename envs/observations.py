@@ -85,6 +85,22 @@ def flat_rows(space: Space, observation: object, count: int | None = None) -> Ar
     )
 
 
+def example(space: Space) -> object:
+    """An observation of the space: first choices, and numbers as near to 0 as the bounds allow.
+
+    Gymnasium's `sample` fails for a Box with bounds of ± the largest double.
+    """
+    if isinstance(space, spaces.Dict):
+        return {key: example(part) for key, part in space.spaces.items()}
+    if isinstance(space, spaces.Tuple):
+        return tuple(map(example, space.spaces))
+    if isinstance(space, spaces.Box):
+        return np.asarray(np.minimum(np.maximum(np.zeros(space.shape, space.dtype), space.low), space.high))
+    if isinstance(space, spaces.MultiBinary):
+        return np.zeros(space.shape, space.dtype)
+    return np.array(cast("spaces.Discrete | spaces.MultiDiscrete", space).start, space.dtype)
+
+
 def _leaves(space: Space, observation: object, path: str, count: int | None) -> Iterator[tuple[Leaf, Array]]:
     """The parts that are not containers, validated, in the order of `envs.spaces.leaves`."""
     if isinstance(space, spaces.Dict | spaces.Tuple):
@@ -130,6 +146,10 @@ def batched(space: Space, observation: object) -> tuple[Array, bool]:
     single = array.shape == shape
     if not single and array.shape[1:] != shape:
         raise ValueError(f"observation has shape {array.shape}; expected {shape} or (N, {', '.join(map(str, shape))})")
+    if not single and not len(array):
+        raise ValueError(f"observation is an empty batch, of shape {array.shape}")
     if is_flat(space):
+        if array.dtype.kind not in "biuf":
+            raise _wrong(space, "", f"of shape {array.shape} and type {array.dtype}")
         return (array[None] if single else array), single
     return flat_rows(space, observation, None if single else len(array)), single

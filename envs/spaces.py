@@ -36,8 +36,10 @@ def check_observation_space(space: object, env_id: str) -> Space:
     Raises UnsupportedSpace otherwise, and for a space without numbers or with too many.
     """
     for path, leaf in _walk(space, ""):
-        if not isinstance(leaf, _LEAVES) or leaf.dtype.itemsize > 8:  # torch has no wider types
+        _check_origin(leaf, f"{env_id} has observations")
+        if not isinstance(leaf, _LEAVES) or not _in_torch(leaf.dtype):
             kind = f"{type(leaf).__name__} observations"
+            kind += f" of type {leaf.dtype.str}" if isinstance(leaf, _LEAVES) else ""
             remedy = "wrap it in gymnasium.wrappers.TransformObservation"
             if path:
                 kind += f" in its part {path}"
@@ -49,6 +51,17 @@ def check_observation_space(space: object, env_id: str) -> Space:
         _check_bounds(leaf, f"{env_id} has observations")
     _check_size(space, f"{env_id} has observations")
     return cast(Space, space)
+
+
+def _check_origin(space: object, what: str) -> None:
+    """Raises UnsupportedSpace for a space of another package: those of the old gym look like Gymnasium's."""
+    if not isinstance(space, gym.Space):
+        kind = f"{type(space).__module__}.{type(space).__qualname__}".removeprefix("builtins.")
+        raise UnsupportedSpace(f"{what} in a {kind}, {brief(space)}; take a space of gymnasium.spaces")
+
+
+def _in_torch(dtype: np.dtype[np.generic]) -> bool:
+    return dtype.itemsize <= 8 and dtype.isnative
 
 
 def _filter(space: object, path: str) -> str:
@@ -63,6 +76,7 @@ def check_action_space(space: object, env_id: str) -> Actions:
 
     Raises UnsupportedSpace otherwise; the message suggests a supported space.
     """
+    _check_origin(space, f"{env_id} has actions")
     if isinstance(space, _LEAVES):
         _check_bounds(space, f"{env_id} has actions")
         _check_size(space, f"{env_id} has actions")

@@ -12,7 +12,7 @@ from envs import saved
 from envs.backends.base import REPLACED, BackendEnv, Flags, Infos, StepResult
 from envs.build import EnvLike, Variant
 from envs.errors import EnvironmentFailure, EnvironmentReplaced, EnvironmentUsageError, WrongObservation, reason
-from envs.masks import KEY, check_maskable, legal_actions
+from envs.masks import KEY, check_maskable, completed, legal_actions
 from envs.spaces import Array, Flat, check_action_space, factors, policy_action_space, to_env_action
 
 _LARGEST = float(np.finfo(np.float32).max)  # a larger float64 would overflow to infinity in the networks
@@ -153,7 +153,7 @@ class Worlds(VectorWrapper):
         if self.masked:
             if chosen is not None and not chosen.all():
                 assert self.legal is not None
-                infos = {KEY: np.where(chosen[:, None], np.asarray(infos[KEY]), self.legal)}
+                infos = completed(infos, chosen, self.legal)
             self.legal = self._named(lambda: legal_actions(infos, self.env_action_space, self.num_envs, self.env_id))
         elif self.masked is None and KEY in infos:
             raise EnvironmentUsageError(

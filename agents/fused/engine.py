@@ -22,7 +22,7 @@ from agents.fused.learn import DONE
 from agents.fused.memory import Batch, Reports
 from agents.fused.noise import Noise, draw, draw_for
 from agents.fused.program import Arrays, Program
-from agents.networks.actor_critic import encode
+from agents.networks.actor_critic import encode, input_size
 from agents.rollout import Array, Choice, ChunkPlan, ChunkResult, Context, Episode, Metrics, Rollout, finished_episodes
 from envs import Worlds
 from envs.backends.native import NativeBackend
@@ -192,7 +192,7 @@ class Fused:
         self._compiled.add(worlds)
         envs, steps = worlds.num_envs, self.program.n_steps
         memory = self.program.memory(steps, envs)
-        raw = self._raw(worlds.observation_space.sample())
+        raw = np.zeros((envs, input_size(self.learner.obs_space)))
         noise = zeros(envs, self.program.head.noises)
         with compiling(on_compile):
             compiled_for(self.program.kernels.act, (memory, raw, noise))
@@ -209,7 +209,7 @@ class Fused:
     def compile_update(self, worlds: Worlds, on_compile: Callable[[], None] | None = None) -> None:
         """Loads or compiles the kernels of `act` and `update`, for a caller that collects the rollouts."""
         steps, envs = self.program.n_steps, worlds.num_envs
-        memory, raw = self.program.memory(steps, envs), self._raw(worlds.observation_space.sample())
+        memory, raw = self.program.memory(steps, envs), np.zeros((envs, input_size(self.learner.obs_space)))
         batch, flags = memory.batch, np.empty((steps, envs), np.bool_)
         actions = (batch.discrete, batch.continuous, batch.behavior)
         with compiling(on_compile):

@@ -18,6 +18,7 @@ Flags = NDArray[np.bool_]
 Infos = dict[str, object]
 OnCrash = Literal["fail", "restart"]
 REPLACED = "environment_replaced"  # in infos: bool[N], environments whose process was replaced in this step
+FAILURE = "environment_failure"  # in infos of a process: the message of an EnvironmentFailure
 StepResult = tuple[Array, NDArray[np.float64], Flags, Flags, Infos]
 
 

@@ -1,13 +1,13 @@
 """`GuardedEnv`: a Python environment whose errors name it and whose buffers are copied."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TypeVar, cast
 
 import gymnasium as gym
 import numpy as np
 
 from envs import saved
-from envs.backends.base import Infos
+from envs.backends.base import FAILURE, REPLACED, Infos
 from envs.build import AnyEnv
 from envs.errors import EnvironmentFailure, WrongObservation, close, message_of, shown
 from envs.observations import FlatObservation, checked, copied
@@ -17,6 +17,7 @@ from envs.spaces import Array, Flat, is_flat
 
 Number = TypeVar("Number", float, bool)
 _FLAGS = frozenset({bool, np.bool_})
+_RESERVED = frozenset({"final_obs", "_final_obs", REPLACED, FAILURE})  # infos that only a backend may set
 NUMBERS = frozenset({int, float, bool, np.int32, np.int64, np.float32, np.float64})  # types that NumPy can stack
 SCALARIZE = "; a wrapper can make a number of a vector: wrappers=[module:Class]"
 _MISFITS = (TypeError, ValueError, OverflowError, AttributeError, LookupError)
@@ -36,8 +37,8 @@ class GuardedEnv(gym.Wrapper[object, object, object, object]):
     def reset(self, *, seed: int | None = None, options: Infos | None = None) -> tuple[object, Infos]:
         try:
             if seed is not None:  # some environments sample their spaces: seed those too
-                for layer in layers_of(self.env):
-                    layer.observation_space.seed(seed), layer.action_space.seed(seed)
+                for space in self._spaces():
+                    space.seed(seed)
             answer: object = self.env.reset(seed=seed, options=options)
         except KeyboardInterrupt:
             raise
@@ -47,7 +48,14 @@ class GuardedEnv(gym.Wrapper[object, object, object, object]):
             raise self.failure(
                 f"returned {shown(answer)} from reset, which must return (observation, info), info a dict"
             )
-        return self._copied(answer[0]), answer[1]
+        return self._copied(answer[0]), _without_reserved(answer[1])
+
+    def _spaces(self) -> Iterator[gym.Space[object]]:
+        """The spaces of every layer; an inner one may have none if a wrapper has them."""
+        for layer in layers_of(self.env):
+            for name in ("observation_space", "action_space"):
+                if hasattr(space := getattr(layer, name, None), "seed"):
+                    yield cast("gym.Space[object]", space)
 
     def step(self, action: object) -> tuple[object, float, bool, bool, Infos]:
         try:
@@ -68,17 +76,17 @@ class GuardedEnv(gym.Wrapper[object, object, object, object]):
 
         `float` would accept the text "1.5" as a reward, and `bool` would turn the text "False" into True.
         """
-        if type(answer) is not tuple or len(answer) != 5:
+        if not isinstance(answer, tuple) or len(answer) != 5:
             form = "(observation, reward, terminated, truncated, info)"
             raise self.failure(f"returned {shown(answer)} from step, which must return {form}")
         obs, reward, terminated, truncated, info = answer
         plain = isinstance(reward, float) and type(terminated) in _FLAGS and type(truncated) in _FLAGS
-        if plain and type(info) is dict:
+        if plain and type(info) is dict and _RESERVED.isdisjoint(info):
             return answer
         if not isinstance(info, dict):
             raise self.failure(f"returned the info {shown(info)}, which must be a dict")
         ends = self._of_kind("terminated", terminated, _flag), self._of_kind("truncated", truncated, _flag)
-        return obs, self._of_kind("reward", reward, _number), *ends, info
+        return obs, self._of_kind("reward", reward, _number), *ends, _without_reserved(info)
 
     def _of_kind(self, what: str, value: object, convert: Callable[[object], Number]) -> Number:
         try:
@@ -120,6 +128,10 @@ class GuardedEnv(gym.Wrapper[object, object, object, object]):
     @snapshot.setter
     def snapshot(self, state: object) -> None:
         self._recorded.snapshot = state
+
+
+def _without_reserved(info: Infos) -> Infos:
+    return info if _RESERVED.isdisjoint(info) else {k: v for k, v in info.items() if k not in _RESERVED}
 
 
 def _plain(value: object) -> object:

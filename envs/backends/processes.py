@@ -23,9 +23,9 @@ from gymnasium.vector import AsyncVectorEnv, AutoresetMode
 from gymnasium.vector.async_vector_env import AsyncState, _async_worker
 
 from envs import saved
-from envs.backends.base import REPLACED, BackendEnv, Description, Infos, Request, StepResult, as_transitions
+from envs.backends.base import FAILURE, REPLACED, BackendEnv, Description, Infos, Request, StepResult, as_transitions
 from envs.backends.guard import flattened, merge_info
-from envs.backends.remote import FAILURE, RemoteEnv
+from envs.backends.remote import RemoteEnv
 from envs.backends.replacement import PatientPipe, start
 from envs.backends.scout import describe, how_ended, process_context
 from envs.build import AnyEnv

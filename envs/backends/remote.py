@@ -3,13 +3,12 @@
 import pickle
 from collections.abc import Callable
 
-from envs.backends.base import Infos
+from envs.backends.base import FAILURE, Infos
 from envs.backends.guard import guarded
 from envs.build import AnyEnv
 from envs.errors import EnvironmentFailure, EnvironmentUsageError, reason
+from envs.observations import example
 from envs.spaces import Space
-
-FAILURE = "environment_failure"  # key in infos for the message of an EnvironmentFailure
 
 
 class RemoteEnv(AnyEnv):
@@ -37,13 +36,13 @@ class RemoteEnv(AnyEnv):
         try:
             return self.env.reset(seed=seed, options=options)
         except EnvironmentFailure as failure:
-            return self.observation_space.sample(), {FAILURE: str(failure)}
+            return example(self.observation_space), {FAILURE: str(failure)}
 
     def step(self, action: object) -> tuple[object, float, bool, bool, Infos]:
         try:
             return self.env.step(action)
         except EnvironmentFailure as failure:
-            return self.observation_space.sample(), 0.0, False, False, {FAILURE: str(failure)}
+            return example(self.observation_space), 0.0, False, False, {FAILURE: str(failure)}
 
     def snapshot(self) -> bytes:
         """The state, pickled, since torch would send tensors through shared memory."""

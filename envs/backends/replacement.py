@@ -11,8 +11,8 @@ from gymnasium.vector import AutoresetMode
 from gymnasium.vector.async_vector_env import _async_worker
 from gymnasium.vector.utils import CloudpickleWrapper
 
-from envs.backends.base import Infos
-from envs.backends.remote import FAILURE, RemoteEnv
+from envs.backends.base import FAILURE, Infos
+from envs.backends.remote import RemoteEnv
 from envs.backends.scout import how_ended, process_context
 from envs.errors import EnvironmentFailure
 from envs.spaces import Array

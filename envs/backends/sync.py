@@ -23,7 +23,7 @@ from envs.backends.guard import (
 from envs.backends.infos import LazyInfos
 from envs.errors import EnvironmentUsageError
 from envs.replay import Snapshot
-from envs.spaces import Array
+from envs.spaces import Array, brief
 
 
 class SyncBackend(BackendEnv, SyncVectorEnv):
@@ -44,12 +44,19 @@ class SyncBackend(BackendEnv, SyncVectorEnv):
 
     @classmethod
     def build(cls, request: Request) -> Self:
-        """Raises EnvironmentUsageError if the function returns the same object every time."""
+        """Raises EnvironmentUsageError if the function returns the same object every time, or the spaces differ."""
         first, name = request.first, request.name
         copies = [first, *(request.build() for _ in range(request.count - 1))]
         if len({id(copy.unwrapped) for copy in copies}) < request.count:
             raise EnvironmentUsageError(f"the function returns the same {name} every time; it must build a new one")
-        built = cls([guarded(flattened(copy), i, name) for i, copy in enumerate(copies)])
+        flat = [flattened(copy) for copy in copies]
+        for i, copy in enumerate(flat):
+            if (copy.observation_space, copy.action_space) != (flat[0].observation_space, flat[0].action_space):
+                raise EnvironmentUsageError(
+                    f"environment {i} ({name}) cannot be stepped beside environment 0: its spaces differ, "
+                    f"{brief(copy.observation_space)} and {brief(copy.action_space)}"
+                )
+        built = cls([guarded(copy, i, name) for i, copy in enumerate(flat)])
         built.spec, built.env_obs_space = first.spec, first.observation_space
         return built
 

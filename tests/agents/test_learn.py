@@ -1,5 +1,7 @@
 """`learn`, `load` and `set_env`, called as users of Stable-Baselines3 would."""
 
+from enum import StrEnum
+from functools import partial
 from pathlib import Path
 
 import gymnasium as gym
@@ -14,7 +16,7 @@ from agents.checkpoint import CheckpointError
 from agents.events import Status
 from agents.maths.schedules import Linear
 from agents.settings.values import ConfigError
-from envs import EnvironmentFailure, EnvironmentUsageError
+from envs import EnvironmentFailure, EnvironmentUsageError, batched
 from tests.agents.reinforce import Reinforce
 from tests.toys import Shaped
 
@@ -154,6 +156,48 @@ def test_an_agent_of_an_object_predicts_without_it(
         loaded.learn(30)
     loaded.set_env(env if callable(env) else Shaped(observations, actions))
     assert loaded.learn(30).loop.step == agent.loop.step + 30
+
+
+class Centered(spaces.Box):
+    """A subclass, as environments define them."""
+
+
+class Part(StrEnum):
+    PLACE = "place"
+
+
+@pytest.mark.parametrize(
+    ("space", "settings"),
+    [
+        pytest.param(spaces.Box(0, 255, (7, 7, 3), np.uint8), {"frame_stack": 4}, id="stacked images"),
+        pytest.param(Centered(-1, 1, (3,), np.float32), {}, id="subclass"),
+        pytest.param(spaces.Dict({0: DICT, 1: spaces.Discrete(3)}), {}, id="numbered parts"),
+    ],
+)
+def test_rare_spaces_come_back_without_their_environment(space: spaces.Space, settings: dict, tmp_path: Path) -> None:
+    build = partial(Shaped, space, spaces.Discrete(2))
+    agent = A2C(build, num_envs=1, features_dim=4, engine="torch", **settings)
+    loaded = A2C.load(agent.save(tmp_path / "a"))
+    obs = agent.worlds.env_obs_space.sample()
+    ours, theirs = (each.act(batched(each.worlds.env_obs_space, obs)[0], True).raw for each in (agent, loaded))
+    assert torch.equal(ours, theirs)
+    assert agent.describe()["networks"] == loaded.describe()["networks"]
+
+
+class Titled(spaces.Box):
+    def __repr__(self) -> str:
+        return "Titled"
+
+
+@pytest.mark.parametrize(
+    "space", [spaces.Dict({("a", 1): DICT}), spaces.Dict({Part.PLACE: DICT}), Titled(-1, 1, (2,), np.float32)]
+)
+def test_spaces_that_a_checkpoint_cannot_hold_do_not_prevent_it(space: spaces.Space, tmp_path: Path) -> None:
+    build = partial(Shaped, space, spaces.Discrete(2))
+    path = A2C(build, num_envs=1, engine="torch").save(tmp_path / "a")
+    with pytest.raises(CheckpointError, match="which no file can hold: pass env="):
+        A2C.load(path)
+    assert A2C.load(path, env=build).engine_in_use == "torch"
 
 
 def test_a_checkpoint_from_before_spaces_were_stored_needs_an_environment(tmp_path: Path) -> None:

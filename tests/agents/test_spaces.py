@@ -5,6 +5,7 @@ import pytest
 import torch
 from gymnasium import spaces
 
+import agents.fused.engine as fused_engine
 from agents import A2C
 from agents.maths.schedules import Linear
 from agents.networks.encoders import image_parts
@@ -33,6 +34,37 @@ def test_every_observation_space_with_every_action_space_is_learned(observations
 )
 def test_rare_spaces_are_learned(space, action_space):
     check_learned(space, action_space)
+
+
+VAST = spaces.Box(np.finfo(np.float64).min, np.finfo(np.float64).max, (2,), np.float64)  # `sample` overflows
+
+
+class Still(Shaped):
+    """Shows zeros."""
+
+    def __init__(self):
+        super().__init__(VAST, spaces.Discrete(2))
+
+    def reset(self, *, seed=None, options=None):
+        return np.zeros(2), {}
+
+    def step(self, action):
+        return np.zeros(2), 0.0, False, False, {}
+
+
+def test_bounds_of_the_largest_number_are_learned_within(tmp_path):
+    agent = A2C(Still, num_envs=2, engine="torch").learn(10)
+    loaded = A2C.load(agent.save(tmp_path / "a"))  # without the environment
+    zeros = [each.predict(np.zeros(2), deterministic=True)[0] for each in (agent, loaded)]
+    assert zeros[0] == zeros[1]
+
+
+def test_kernels_are_compiled_for_such_bounds_too(monkeypatch):
+    asked = []
+    monkeypatch.setattr(fused_engine, "compiled_for", lambda kernel, arguments: asked.append(arguments[1]))
+    agent = A2C(Still, num_envs=2, engine="fused")
+    agent.compile()
+    assert (asked[0].shape, asked[0].dtype) == ((2, 2), np.float64)
 
 
 def check_learned(space, action_space):

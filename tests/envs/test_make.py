@@ -12,7 +12,7 @@ from gymnasium import spaces
 from envs import EnvironmentUsageError, UnknownEnvironment, UnsupportedSpace, Variant, make
 from envs.extras import install_command
 from tests import ROOT
-from tests.toys import LINE, Counter, Shaped, same_step
+from tests.toys import LINE, Counter, Shaped, numbered, same_step
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*share an object, therefore:UserWarning")  # in the probes
 EXTRAS = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
@@ -135,6 +135,12 @@ def test_a_missing_package_is_named_and_an_extra_that_is_named_exists(package):
         ),
         pytest.param("CartPole-v1", {"variant": Variant(max_episode_steps=0)}, ["positive"], id="no steps"),
         pytest.param(Counter, {"variant": Variant(max_episode_steps=0)}, ["positive"], id="no steps, function"),
+        pytest.param(
+            lambda: gym.wrappers.FlattenObservation(gym.make("CartPole-v1")),
+            {"variant": Variant(max_episode_steps=501)},
+            ["max_episode_steps=501 cannot apply", "inside CartPole-v1's wrappers ends episodes after 500 steps"],
+            id="longer than a limit inside",
+        ),
         pytest.param("CartPole-v1", {"num_envs": 0}, ["num_envs", "0"], id="no environment"),
         pytest.param(Counter(), {"num_envs": 2}, ["num_envs=2", "function"], id="one object for two"),
         pytest.param(
@@ -162,6 +168,10 @@ class Spaceless(gym.Env):
     action_space = LINE
 
 
+class Specified(Counter):
+    spec = {"size": 3}  # noqa: RUF012 - as a user may write it
+
+
 def nothing_to_build():
     raise OSError("no display\nhere")
 
@@ -180,7 +190,16 @@ OldGym.__module__ = "gym.envs.toys"
         pytest.param("tests.envs.test_make:OldGym", "not a gymnasium.Env; Shimmy's GymV26", id="old gym, named"),
         pytest.param(Spaceless(), "Spaceless has no observation_space", id="object"),
         pytest.param(Spaceless, "Spaceless has no observation_space", id="function"),
+        pytest.param(Specified, "Specified has an attribute spec, {'size': 3}, where Gymnasium", id="its own spec"),
         pytest.param(nothing_to_build, "the function cannot build an environment: OSError: no display", id="raises"),
+        pytest.param(
+            numbered(lambda i: Shaped(spaces.Box(-1, 1, (3 + i,)), LINE)),
+            "environment 1 (Shaped) cannot be stepped beside environment 0: its spaces differ, Box(-1.0, 1.0, (4,)",
+            id="observations differ",
+        ),
+        pytest.param(
+            numbered(lambda i: Shaped(LINE, spaces.Discrete(2 + i))), "its spaces differ", id="actions differ"
+        ),
         pytest.param(lambda size: Counter(size), "missing 1 required positional argument: 'size'", id="arguments"),
     ],
 )
@@ -235,6 +254,11 @@ WIDE = spaces.Box(np.arange(40), np.arange(40) + 1, dtype=np.int32)
             id="empty, inside",
         ),
         pytest.param(spaces.Box(-1, 1, (0, 3), np.float32), ["observations without any number"], id="no rows"),
+        pytest.param(
+            spaces.Dict(a=LINE, b=spaces.Box(-1, 1, (2,), np.dtype(">f4"))),
+            ["Box observations of type >f4 in its part ['b']"],
+            id="byte order",
+        ),
     ],
 )
 @pytest.mark.parametrize("vector", [False, True])
@@ -262,6 +286,29 @@ def test_unsupported_action_spaces_are_named_in_one_line(space, words, vector):
     message = refusal(UnsupportedSpace, same_step(env) if vector else env)
     assert all(word in message for word in words), message
     assert "without" in message or all(word in message for word in ["supported are Discrete", "floating-point Box"])
+
+
+class Box:
+    """A space of the old gym package."""
+
+    shape, dtype = (1,), np.dtype(np.float32)
+
+
+Box.__module__ = "gym.spaces.box"
+
+
+@pytest.mark.parametrize(
+    ("env", "words"),
+    [
+        pytest.param(Shaped(Box(), LINE), "Shaped has observations in a gym.spaces.box.Box", id="observations"),
+        pytest.param(Shaped(LINE, Box()), "Shaped has actions in a gym.spaces.box.Box", id="actions"),
+        pytest.param(Shaped({"a": LINE}, LINE), "Shaped has observations in a dict, {'a': Box", id="a plain dict"),
+    ],
+)
+def test_spaces_of_another_package_are_named(env, words):
+    message = refusal(UnsupportedSpace, env)
+    assert message.startswith(words)
+    assert message.endswith("; take a space of gymnasium.spaces")
 
 
 @pytest.mark.parametrize(

@@ -136,3 +136,30 @@ def test_masks_that_only_steps_give_are_not_overlooked():
     agent = A2C(lambda: Masked(spaces.Discrete(2), [None, [1, 0]]), num_envs=1, engine="torch")
     with pytest.raises(EnvironmentUsageError, match="gives an action_mask in its infos: pass action_masks=True"):
         agent.learn(10)
+
+
+FIRST, SECOND, THIRD = [1, 0, 0, 1, 1], [0, 1, 1, 0, 0], [1, 1, 1, 1, 0]
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        pytest.param(lambda mask: np.array(mask, np.int8), id="array"),
+        pytest.param(list, id="list"),
+        pytest.param(lambda mask: (np.array(mask[:2]), np.array(mask[2:])), id="a mask per choice"),
+    ],
+)
+def test_a_reset_of_some_environments_leaves_the_masks_of_the_others(form):
+    masks = [form(FIRST), form(SECOND), form(THIRD)]
+    build = numbered(lambda i: Masked(spaces.MultiDiscrete([2, 3]), masks[i:] + masks[:i]))
+    worlds = make(build, 2, action_masks=True)
+    worlds.reset()
+    worlds.reset(options={"reset_mask": np.array([False, True])})
+    assert worlds.legal.astype(int).tolist() == [FIRST, THIRD]
+
+
+def test_a_mask_that_is_missing_in_a_reset_of_some_environments_is_named():
+    worlds = make(lambda: Masked(spaces.Discrete(2), [[1, 0], None]), 2, action_masks=True)
+    worlds.reset()
+    with pytest.raises(EnvironmentFailure, match=r"environment 1 \(.*\) gave no action_mask in its infos"):
+        worlds.reset(options={"reset_mask": np.array([False, True])})

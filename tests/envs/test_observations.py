@@ -9,7 +9,9 @@ from gymnasium.vector import AsyncVectorEnv, AutoresetMode
 
 from agents import A2C
 from envs import EnvironmentFailure, batched, make
-from tests.toys import Counter, same_step
+from envs.observations import example
+from tests.matrix import OBSERVATIONS
+from tests.toys import Counter, Shaped, same_step
 
 LINE = spaces.Box(-1, 1, (2,), np.float32)
 SPACE = spaces.Dict(
@@ -117,6 +119,23 @@ def test_predict_names_the_part_too(changed, words):
         agent.predict({**SOUND, **changed})
 
 
+@pytest.mark.parametrize(
+    ("space", "observation", "words"),
+    [
+        (LINE, ["a", "b"], "observation of shape .* and type <U1; its space is Box"),
+        (LINE, [None, None], "observation of shape .* and type object; its space is Box"),
+        (LINE, [1j, 0.0], "observation of shape .* and type complex128; its space is Box"),
+        (LINE, np.zeros((0, 2)), r"observation is an empty batch, of shape \(0, 2\)"),
+        (SPACE, {name: np.zeros((0, 2)) for name in SOUND}, r"observation is an empty batch, of shape \(0, 2\)"),
+    ],
+)
+def test_predict_refuses_what_no_network_takes(space, observation, words):
+    """A complex number lost its imaginary part; the others raised errors of torch."""
+    agent = A2C(partial(Shaped, space, spaces.Discrete(2)), num_envs=1, features_dim=4, engine="torch")
+    with pytest.raises(ValueError, match=words):
+        agent.predict(observation)
+
+
 def test_a_batch_is_checked_part_by_part():
     batch = {
         "bytes": np.zeros((2, 2), np.uint8),
@@ -141,3 +160,8 @@ def test_numbers_of_another_type_are_taken_where_nothing_is_lost():
     worlds.reset()
     row = worlds.step(np.zeros(1, np.int64))[4]["next_obs"][0]
     assert row[:15].tolist() == [1, 2, 0, 1, 0, 0, 0, 1, 0, 1, 0, 0, 1, 1, 0]
+
+
+@pytest.mark.parametrize("space", [*OBSERVATIONS.values(), spaces.Box(2, 3, (2,)), spaces.Box(0, 1, (2,), bool)])
+def test_an_example_is_in_its_space(space):
+    assert space.contains(example(space))

@@ -46,6 +46,11 @@ def test_an_attribute_of_async_vector_environments(name):
     worlds.close()
 
 
+def test_the_steps_of_a_time_limit():
+    """envs/build.py compares them with max_episode_steps."""
+    assert gym.wrappers.TimeLimit(gym.make("CartPole-v1"), 3)._max_episode_steps == 3
+
+
 def test_the_generator_of_a_space():
     """envs/snapshot.py and envs/encoding.py save and restore it."""
     assert hasattr(gym.spaces.Discrete(2), "_np_random")

@@ -1,5 +1,8 @@
 """Environments as third parties write them: return values and infos that the contract does not mention."""
 
+from typing import NamedTuple
+
+import gymnasium as gym
 import numpy as np
 import pytest
 from gymnasium import spaces
@@ -91,6 +94,8 @@ def test_infos_may_differ_between_environments(infos):
         pytest.param({"episode": 7}, id="the number of the episode"),
         pytest.param({"_episode": True}, id="its mask"),
         pytest.param({"next_obs": np.full(1, 9.0, np.float32)}, id="a successor"),
+        pytest.param({"final_obs": np.full(1, 9.0, np.float32)}, id="a last observation"),
+        pytest.param({"environment_replaced": True}, id="a replacement"),
     ],
 )
 def test_infos_of_the_same_names_as_ours_are_not_taken_for_them(info, vector):
@@ -101,3 +106,55 @@ def test_infos_of_the_same_names_as_ours_are_not_taken_for_them(info, vector):
     assert [(episode.ret, episode.length) for episode in episodes] == [(3.0, 3)] * 4
     agent.worlds.reset()
     assert agent.worlds.step(np.zeros(2, np.int64))[4]["next_obs"].tolist() == [[0.0], [0.0]]
+    agent.worlds.step(np.zeros(2, np.int64))
+    assert agent.worlds.step(np.zeros(2, np.int64))[4]["next_obs"].tolist() == [[0.0], [0.0]]  # of the last step
+
+
+class Step(NamedTuple):
+    observation: object
+    reward: float
+    terminated: bool
+    truncated: bool
+    info: dict[str, object]
+
+
+class NamesItsParts(Counter):
+    def step(self, action):
+        return Step(*super().step(action))
+
+
+def test_a_step_may_return_a_named_tuple():
+    worlds = make(NamesItsParts)
+    worlds.reset()
+    assert worlds.step(np.zeros(8, np.int64))[1].tolist() == [1.0] * 8
+
+
+class Core(gym.Env):
+    """Has no spaces: its wrapper defines them."""
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        return 0.0, {}
+
+    def step(self, action):
+        return 1.0, 1.0, False, False, {}
+
+
+class Shell(gym.Wrapper):
+    def __init__(self):
+        super().__init__(Core())
+        self.observation_space, self.action_space = LINE, spaces.Discrete(2)
+
+    def reset(self, *, seed=None, options=None):
+        number, info = super().reset(seed=seed, options=options)
+        return np.array([number], np.float32), info
+
+    def step(self, action):
+        number, *others = super().step(action)
+        return np.array([number], np.float32), *others
+
+
+def test_only_the_outermost_layer_needs_spaces():
+    agent = A2C(Shell, num_envs=2, engine="torch").learn(10)
+    assert agent.loop.step == 10
+    assert agent.worlds.resume == "state"
