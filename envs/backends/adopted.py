@@ -25,6 +25,8 @@ class AdoptedBackend(BackendEnv, VectorWrapper):
     SAME_STEP mode.
     """
 
+    _shown: Array  # the latest observations
+
     def __init__(self, env: VectorEnv) -> None:
         super().__init__(env)
         name, mode = name_of(env), env.metadata.get("autoreset_mode")
