@@ -7,7 +7,7 @@ import json
 import os
 import time
 from collections.abc import Container, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -41,9 +41,11 @@ def lock(directory: Path, links: Container[str] = ()) -> io.FileIO:
     if fcntl is not None:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
+        except (BlockingIOError, PermissionError):  # some network file systems raise the latter
             file.close()
             raise ConfigError(f"another process is training in {directory}") from None
+        except OSError:  # a file system without locks, as some of clusters
+            pass
     for folder in (directory, directory / "checkpoints"):
         delete_leftovers(folder)
     return file
@@ -54,7 +56,8 @@ def after_others(directory: Path) -> Iterator[None]:
     """Runs the block in one process per directory at a time: the sinks of a killed run may still be writing."""
     with _Appended(directory / ".lock-sinks") as file:
         if fcntl is not None:
-            fcntl.flock(file, fcntl.LOCK_EX)
+            with suppress(OSError):  # a file system without locks
+                fcntl.flock(file, fcntl.LOCK_EX)
         yield
 
 
