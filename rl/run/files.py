@@ -101,12 +101,16 @@ class Table:
         self._empty = path.stat().st_size == 0
         self._writer = csv.writer(self._file, lineterminator="\n")
         self._flushed = time.monotonic()
+        self.columns = list[str]()  # once `header` was called
 
     def header(self, columns: list[str]) -> None:
-        """Writes the column names if the file is empty."""
+        """Writes the column names if the file is empty; otherwise its own remain."""
         if self._empty:
             self._writer.writerow(columns)
-            self._empty = False
+            self._empty, self.columns = False, columns
+        elif not self.columns:
+            with self.path.open(encoding="utf-8", errors="replace", newline="") as file:
+                self.columns = next(csv.reader(file), [])
 
     def row(self, values: list[float | int]) -> None:
         self._writer.writerow([_cell(value) for value in values])
@@ -135,7 +139,7 @@ class Table:
     def cut(self, size: int) -> None:
         self._file.truncate(size)
         self._file.seek(0, io.SEEK_END)
-        self._empty = size == 0
+        self._empty, self.columns = size == 0, []
 
     def close(self) -> None:
         self._file.close()
