@@ -48,8 +48,7 @@ def main(argv: list[str], hooks: Sequence[Hook] = ()) -> int:
         except KeyboardInterrupt as stopped:
             ignore()
             run.recorder.close()
-            again = f"python -m rl.train --resume {run.directory}"
-            print(f"interrupted at step {run.agent.loop.step:,}; resume with: {again}")
+            print(f"interrupted at step {run.agent.loop.step:,}; resume with: {run.resuming}")
             return status_of(stopped)
 
 
@@ -127,8 +126,7 @@ def _finish(run: Run, start: float) -> None:
     except Exception as error:
         if isinstance(error.__cause__, KeyboardInterrupt):  # Python 3.11 wraps errors raised during class creation
             raise error.__cause__ from None
-        again = f"python -m rl.train --resume {directory}"
-        raise RunFailed(f"after training: {run.failure(error)}; complete the run with: {again}") from error
+        raise RunFailed(f"after training: {run.failure(error)}; complete the run with: {run.resuming}") from error
     run.sinks.finish(agent.loop.step, results.figure, read_result(directory).summary)
     print(f"evaluation    {results.deterministic}\n              {results.stochastic}")
     print(f"written to    {directory} (figure: {results.figure.name})")
