@@ -71,7 +71,7 @@ class Recorder(Hook):
         """logger: the training loop's. evaluates: whether there are evaluations during training."""
         self.logger, self._threshold = logger, reward_threshold
         self.solved_at: int | None = None
-        self._lock, self._summary = lock(directory), directory / "summary.json"
+        self._directory, self._lock = directory, lock(directory)
         self._metrics = Table(directory / "metrics.csv")
         self._episodes = Table(directory / "episodes.csv")
         self._episodes.header(["step", "return", "length", "time/seconds"])
@@ -128,8 +128,8 @@ class Recorder(Hook):
     def load_state_dict(self, state: Mapping[str, object]) -> None:
         """Restores a checkpoint's state: truncates the files to their length at the checkpoint.
 
-        Deletes the summary, which no longer describes the files. Raises Misfit or CheckpointError, and leaves every
-        file unchanged, if the state does not match the files.
+        Deletes the summary, which no longer describes the files, and the report of an earlier failure. Raises Misfit or
+        CheckpointError, and leaves every file unchanged, if the state does not match the files.
         """
         given = saved.mapping(state, "recorder", self.state_dict())
         solved_at, files = given.pop("solved_at"), given.pop("files")
@@ -139,6 +139,7 @@ class Recorder(Hook):
             table.check_size(size)
         self.solved_at = None if solved_at is None else saved.whole(solved_at, "solved_at")
         self.logger.load_state_dict(given)
-        self._summary.unlink(missing_ok=True)
+        for outdated in ("summary.json", "error.txt"):
+            (self._directory / outdated).unlink(missing_ok=True)
         for table, size in zip(tables, sizes, strict=True):
             table.cut(size)

@@ -39,6 +39,16 @@ def test_metrics_that_the_first_row_lacks_are_left_out(tmp_path: Path, capsys: p
     assert "train/late" not in columns
 
 
+def test_a_resumed_run_no_longer_counts_as_failed(tmp_path: Path) -> None:
+    with closing(Recorder(tmp_path, Logger(), None)) as recorder:
+        state = recorder.state_dict()
+    for name in ("error.txt", "summary.json"):
+        (tmp_path / name).touch()
+    with closing(Recorder(tmp_path, Logger(), None)) as recorder:
+        recorder.load_state_dict(state)
+    assert not {path.name for path in tmp_path.iterdir()} & {"error.txt", "summary.json"}
+
+
 @pytest.mark.parametrize("row", [b"\x00" * 4_000, b"1", b"1,2,3", b"1,x", b"\xff,1"])
 def test_a_damaged_row_is_refused_in_one_line(row: bytes, tmp_path: Path) -> None:
     path = tmp_path / "metrics.csv"
