@@ -14,6 +14,7 @@ from agents.episodes import episode_player
 from agents.evaluation import evaluate
 from agents.maths.distributions import BoundedGaussian, Categorical, DiagonalGaussian
 from agents.rollout import RecurrentStates, Rollout
+from rl.run.film import write_film
 from rl.run.overlay import bars_of
 from rl.run.readings import Reader, Reading
 from tests.conftest import Command
@@ -39,6 +40,13 @@ def test_a_film_shows_the_first_episode_of_the_evaluation(command: Command, tmp_
         pictures.seek(pictures.n_frames - 1)
         assert (first[:, :300] != np.asarray(pictures.convert("RGB"))[:, :300]).any()  # the pole fell
     assert list(film.parent.iterdir()) == [film]
+
+
+@pytest.mark.parametrize("name", ["12:30.mp4", "100%d.gif"])
+def test_names_that_ffmpeg_reads_otherwise(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert write_film(Path(name), [np.zeros((16, 16, 3), np.uint8)] * 2, 10) == 2
+    assert [path.name for path in tmp_path.iterdir()] == [name]
 
 
 def test_a_film_can_be_cut_and_scaled(command: Command, tmp_path: Path) -> None:
