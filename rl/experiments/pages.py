@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from urllib.parse import quote
 from agents.settings.values import ConfigError, plain
 from agents.writing import write_text
 from rl.run.results import with_ending, write_json
@@ -62,7 +63,12 @@ def table(heads: Sequence[str], rows: Iterable[Sequence[str]], words: int = 1) -
 
 
 def image(caption: str, file: str) -> str:
-    return f"![{caption}]({file})"
+    return f"!{link(caption, file)}"
+
+
+def link(text: str, file: str) -> str:
+    """A link to a file, whose name may contain spaces and whatever else ends a link in Markdown."""
+    return f"[{text}]({quote(file, errors='surrogateescape')})"
 
 
 def changed(settings: Mapping[str, object], defaults: Mapping[str, object], keys: Iterable[str] | None = None) -> str:
