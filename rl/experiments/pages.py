@@ -2,11 +2,12 @@
 
 import json
 import textwrap
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
-
 from urllib.parse import quote
+
 from agents.settings.values import ConfigError, plain
 from agents.writing import write_text
 from rl.run.results import with_ending, write_json
@@ -31,6 +32,15 @@ class Page(NamedTuple):
         if self.numbers:
             write_json(with_ending(path, ".json"), {"command": self.command, "machine": self.machine, **self.numbers})
         write_text(with_ending(path, ".md"), str(self))
+
+
+@contextmanager
+def reading(file: Path) -> Iterator[None]:
+    """Raises ConfigError for what a damaged file of a page, read in the block, raises."""
+    try:
+        yield
+    except (ValueError, LookupError, TypeError) as error:
+        raise ConfigError(f"{file} is damaged ({error!r}); restore it, or delete it to begin anew") from None
 
 
 def check_name(path: Path, prog: str) -> None:
