@@ -61,10 +61,15 @@ class Checkpoints(Hook):
         if first:
             if best is not None:
                 self._make_best(best.step, earlier)
-            for old in checkpoint.in_order(path.parent)[: -self.keep] if self.keep else ():
-                old.unlink(missing_ok=True)
+            self._delete_old(path)
         self._best, self._saved = None, agent.loop.seconds
         return path
+
+    def _delete_old(self, latest: Path) -> None:
+        """Deletes all but `keep`. The latest stays, even if steps were counted anew and earlier ones have more."""
+        others = [path for path in checkpoint.in_order(latest.parent) if path != latest]
+        for old in others[: max(0, len(others) + 1 - self.keep)] if self.keep else ():
+            old.unlink(missing_ok=True)
 
     def _make_best(self, step: int, earlier: bool) -> None:
         best = self.directory / checkpoint.BEST

@@ -45,6 +45,8 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--jax", metavar="PYTHON", help="an interpreter that has rejax and gymnax<1")
     parser.add_results("bench/")
     args = parser.parse_args(argv)
+    if args.warm and (args.of or args.agent != "a2c" or args.jax):
+        parser.error("--warm only compiles: leave --agent, --of and --jax out")
     if args.warm:
         _warm()
         return DONE

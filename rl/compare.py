@@ -81,8 +81,8 @@ def _suite(args: Namespace, command: str) -> int:
         raise ConfigError(f"--agent chooses the agent of --suite {ZOO.name}; {args.suite} trains a2c")
     if args.agent not in (None, "a2c"):
         suite = zoo(args.agent)
-    for name in ("agents", "line", "name", "total_timesteps", "threshold"):
-        if getattr(args, name) not in (None, []):
+    for name in ("agents", "line", "name", "total_timesteps", "threshold", "timed"):
+        if getattr(args, name) is not False and getattr(args, name) not in (None, []):
             flag = f"--{name.replace('_', '-')}"
             raise ConfigError(f"{flag} does not go with --suite, which has its own lines; --set changes all of them")
     seeds = args.seeds or parse_seeds(suite.seeds)

@@ -4,19 +4,18 @@ from pathlib import Path
 
 import numpy as np
 
-from agents import checkpoint, registry
+from agents import checkpoint
 from agents.demonstrations import Demonstrations, record, save, target
 from agents.evaluation import Evaluation
 from agents.settings.values import ConfigError
-from rl.run.terminal import DONE, Parser, at_least, name_imports, number, parse_seed, run
+from rl.run.playing import acting
+from rl.run.terminal import DONE, Parser, at_least, number, parse_seed, run
 
 
 def main(argv: list[str]) -> int:
     args = _parser().parse_args(argv)
     file = checkpoint.locate(args.run)
-    read = checkpoint.read(file).actor()
-    name_imports(read)
-    agent = registry.restore(read)
+    agent = acting(checkpoint.read(file), "recorded here; in Python, agents.demonstrations.record takes any")
     seed = agent.seed if args.seed is None else args.seed
     out = target(args.out or (args.run if args.run.is_dir() else file.parent) / "demonstrations.npz")
     print(f"{agent.env}, {file}, step {agent.loop.step:,}, seed {seed}")

@@ -5,13 +5,14 @@ Importing this module leaves `rl.evaluate(agent, env, …)` callable.
 
 from pathlib import Path
 
-from agents import checkpoint, registry
+from agents import checkpoint
 from agents.evaluation import evaluate, evaluate_both
 from agents.settings.files import read_yaml
 from agents.settings.run import RunSettings
 from agents.settings.schema import merge_layers, setting_types
 from rl.run.functions import keep_callable
-from rl.run.terminal import DONE, Parser, at_least, evaluation_bar, name_imports, parse_seed, run
+from rl.run.playing import acting
+from rl.run.terminal import DONE, Parser, at_least, evaluation_bar, parse_seed, run
 
 keep_callable(__name__, evaluate)
 
@@ -32,9 +33,7 @@ def main(argv: list[str]) -> int:
         chosen = merge_layers(setting_types(RunSettings), [(str(args.run / "config.yaml"), layer)])
         settings = RunSettings(**chosen)  # type: ignore[arg-type]
     file = checkpoint.locate(args.run, args.best)
-    read = checkpoint.read(file).actor()
-    name_imports(read)
-    agent = registry.restore(read)
+    agent = acting(checkpoint.read(file), "evaluated here; in Python, rl.evaluate takes any")
     seed = agent.seed if args.seed is None else args.seed
     print(f"{agent.env}, {file}, step {agent.loop.step:,}, seed {seed}")
     episodes = args.episodes or settings.eval_episodes

@@ -11,7 +11,7 @@ from rl.experiments import equivalence, equivalence_page, plots
 from rl.experiments.compared import Compared, read_compared
 from rl.experiments.comparison_page import QUESTIONS, ranked
 from rl.experiments.equivalence import Design
-from rl.experiments.pages import image, paragraph, table
+from rl.experiments.pages import image, link, paragraph, table
 from rl.experiments.statistics import (
     METHOD,
     Scores,
@@ -99,7 +99,7 @@ def _overview(comparisons: Sequence[Compared]) -> list[str]:
         {METHOD} interval. In the lines of 1 step and of 5 steps, ours and SB3 (Stable-Baselines3's A2C) have the same
         hyper-parameters: SB3's defaults, but for the steps per update. The recipe has its own settings and may train
         for longer, so its row does not compare the two implementations. What each line trains: {budgets}."""
-    heads = ["line", *(f"[{each.env}]({each.env}/comparison.md)" for each in comparisons)]
+    heads = ["line", *(link(each.env, f"{each.env}/comparison.md") for each in comparisons)]
     return ["## A2C in four environments", paragraph(note), table(heads, rows)]
 
 
@@ -169,7 +169,7 @@ def _entry(compared: Compared) -> list[str]:
             behind.append(f"{label} (intervals {words})" if words else label)
     machine = compared.content.get("machine", "a machine of two cores, not recorded further")
     text = f"""{QUESTIONS.get(name, "")} {compared.budget} a line, on {machine}. The
-        [page]({env_id}/{name}.md) has every score with its interval. {ranked(iqms, means)}"""
+        {link("page", f"{env_id}/{name}.md")} has every score with its interval. {ranked(iqms, means)}"""
     text += f" Below the corresponding line of Stable-Baselines3: {'; '.join(behind)}." if behind else ""
     rows = [[label, str(x), str(means[label]), shown(min(scores[label]))] for label, x in iqms.items()]
     return [

@@ -22,8 +22,8 @@ def main(argv: list[str]) -> int:
     args = parser.parse_args(argv)
     found = lines_of(args.runs)
     path = args.out.with_suffix("") if args.out.suffix in (".png", ".pdf") else args.out
-    path.parent.mkdir(parents=True, exist_ok=True)
     with figure_of(found.env_id, found.lines) as figure:
+        path.parent.mkdir(parents=True, exist_ok=True)
         save(figure, path)
     for label, results in found.lines.items():
         print(f"{label}: {counted(len(results), 'run')}")

@@ -18,7 +18,7 @@ def main(argv: list[str]) -> int:
         prog="rl.report", description="Write a report on runs of one environment: one HTML file, no network."
     )
     parser.add_argument("runs", nargs="+", type=Path, metavar="RUN", help="a run directory, or a folder of them")
-    parser.add_argument("--out", type=file_path, default=Path("report.html"), metavar="FILE", help="(report.html)")
+    parser.add_argument("--out", type=file_path, metavar="FILE", help="(report.html)")
     parser.add_argument(
         "--film", type=Path, metavar="FILE", help="MP4 or GIF to show (default: the newest in the runs)"
     )
@@ -27,6 +27,9 @@ def main(argv: list[str]) -> int:
         help="serve the report on this machine instead, live, until Ctrl-C (8000; 0: a free port)",
     )  # fmt: skip
     args = parser.parse_args(argv)
+    if args.serve is not None and args.out is not None:
+        parser.error("--serve writes no file: leave --out out")
+    out: Path = args.out or Path("report.html")
 
     def newest() -> Plain:
         return content(lines_of(args.runs), args.film)
@@ -34,12 +37,12 @@ def main(argv: list[str]) -> int:
     if args.serve is not None:
         newest()  # raises on a mistake before the server starts
         return _serve(newest, args.serve)
-    args.out.parent.mkdir(parents=True, exist_ok=True)
     found = newest()
-    write_text(args.out, html(found))
+    out.parent.mkdir(parents=True, exist_ok=True)
+    write_text(out, html(found))
     if found["note"]:
         print(found["note"])
-    print(f"{found['title']}, {found['subtitle']}: written to {args.out}, {args.out.stat().st_size:,} bytes")
+    print(f"{found['title']}, {found['subtitle']}: written to {out}, {out.stat().st_size:,} bytes")
     return DONE
 
 

@@ -4,12 +4,13 @@ from argparse import ArgumentTypeError
 from contextlib import closing
 from pathlib import Path
 
-from agents import checkpoint, registry
+from agents import checkpoint
 from agents.settings.values import ConfigError
 from rl.run.film import check_film, write_film
 from rl.run.overlay import Overlay, Plain
+from rl.run.playing import acting
 from rl.run.rendering import Draw, Played, Showing, frames, frames_per_second, has_display, rendered, show
-from rl.run.terminal import DONE, Parser, at_least, name_imports, number, parse_seed, run
+from rl.run.terminal import DONE, Parser, at_least, number, parse_seed, run
 
 
 def main(argv: list[str]) -> int:
@@ -21,13 +22,8 @@ def main(argv: list[str]) -> int:
             raise ConfigError("there is no display to open a window on; write a film instead: --out film.mp4")
     else:
         check_film(args.out)
-    read = checkpoint.read(args.run, args.best).actor()
-    name_imports(read)
-    if read.env is None:
-        raise ConfigError(
-            f"{read.path}: the agent was trained on an environment object; only one with a name can be watched"
-        )
-    agent = registry.restore(read)
+    read = checkpoint.read(args.run, args.best)
+    agent = acting(read, "watched")
     showing = Showing(
         agent.seed if args.seed is None else args.seed, args.episodes, not args.stochastic, args.max_steps
     )  # fmt: skip

@@ -2,9 +2,11 @@
 
 import json
 import textwrap
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
+from urllib.parse import quote
 
 from agents.settings.values import ConfigError, plain
 from agents.writing import write_text
@@ -30,6 +32,15 @@ class Page(NamedTuple):
         if self.numbers:
             write_json(with_ending(path, ".json"), {"command": self.command, "machine": self.machine, **self.numbers})
         write_text(with_ending(path, ".md"), str(self))
+
+
+@contextmanager
+def reading(file: Path) -> Iterator[None]:
+    """Raises ConfigError for what a damaged file of a page, read in the block, raises."""
+    try:
+        yield
+    except (ValueError, LookupError, TypeError) as error:
+        raise ConfigError(f"{file} is damaged ({error!r}); restore it, or delete it to begin anew") from None
 
 
 def check_name(path: Path, prog: str) -> None:
@@ -62,7 +73,12 @@ def table(heads: Sequence[str], rows: Iterable[Sequence[str]], words: int = 1) -
 
 
 def image(caption: str, file: str) -> str:
-    return f"![{caption}]({file})"
+    return f"!{link(caption, file)}"
+
+
+def link(text: str, file: str) -> str:
+    """A link to a file, whose name may contain spaces and whatever else ends a link in Markdown."""
+    return f"[{text}]({quote(file, errors='surrogateescape')})"
 
 
 def changed(settings: Mapping[str, object], defaults: Mapping[str, object], keys: Iterable[str] | None = None) -> str:

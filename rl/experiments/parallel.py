@@ -17,7 +17,7 @@ from tqdm import tqdm
 from agents import checkpoint
 from agents.settings.files import directory_name, read_yaml
 from agents.settings.recipes import recipe_file
-from agents.settings.run import chosen_settings, updates_per_row
+from agents.settings.run import chosen_settings, parse_assignment, updates_per_row
 from agents.settings.schema import setting_defaults, setting_types, with_defaults
 from agents.settings.values import ConfigError, convert, text_of
 from agents.training import Hook
@@ -66,6 +66,8 @@ def prepare(
     total_timesteps: str | None,
 ) -> Line:  # fmt: skip
     """A line with the file's settings and, on top of them, the assignments. kinds: dataclasses of the settings."""
+    if any(parse_assignment(assignment)[0] == "seed" for assignment in assignments):
+        raise ConfigError(f"{label}: the seeds of its runs are those of --seeds; leave seed out")
     arguments = ["--config", str(file)] if file else []
     arguments += ["--total-timesteps", total_timesteps] if total_timesteps else []
     arguments += [part for assignment in assignments for part in ("--set", assignment)]

@@ -7,7 +7,7 @@ import json
 import os
 import time
 from collections.abc import Container, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -41,9 +41,11 @@ def lock(directory: Path, links: Container[str] = ()) -> io.FileIO:
     if fcntl is not None:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
+        except (BlockingIOError, PermissionError):  # some network file systems raise the latter
             file.close()
             raise ConfigError(f"another process is training in {directory}") from None
+        except OSError:  # a file system without locks, as some of clusters
+            pass
     for folder in (directory, directory / "checkpoints"):
         delete_leftovers(folder)
     return file
@@ -54,7 +56,8 @@ def after_others(directory: Path) -> Iterator[None]:
     """Runs the block in one process per directory at a time: the sinks of a killed run may still be writing."""
     with _Appended(directory / ".lock-sinks") as file:
         if fcntl is not None:
-            fcntl.flock(file, fcntl.LOCK_EX)
+            with suppress(OSError):  # a file system without locks
+                fcntl.flock(file, fcntl.LOCK_EX)
         yield
 
 
@@ -98,12 +101,16 @@ class Table:
         self._empty = path.stat().st_size == 0
         self._writer = csv.writer(self._file, lineterminator="\n")
         self._flushed = time.monotonic()
+        self.columns = list[str]()  # once `header` was called
 
     def header(self, columns: list[str]) -> None:
-        """Writes the column names if the file is empty."""
+        """Writes the column names if the file is empty; otherwise its own remain."""
         if self._empty:
             self._writer.writerow(columns)
-            self._empty = False
+            self._empty, self.columns = False, columns
+        elif not self.columns:
+            with self.path.open(encoding="utf-8", errors="replace", newline="") as file:
+                self.columns = next(csv.reader(file), [])
 
     def row(self, values: list[float | int]) -> None:
         self._writer.writerow([_cell(value) for value in values])
@@ -132,7 +139,7 @@ class Table:
     def cut(self, size: int) -> None:
         self._file.truncate(size)
         self._file.seek(0, io.SEEK_END)
-        self._empty = size == 0
+        self._empty, self.columns = size == 0, []
 
     def close(self) -> None:
         self._file.close()

@@ -34,7 +34,8 @@ def write_film(path: Path, frames: Iterable[Frame], fps: float) -> int:
     """
     check_film(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    with naming(path), TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.") as folder:
+    parent = path.parent.absolute()  # ffmpeg takes "12:30.mp4" for an address, and "/12:30.mp4" for a file
+    with naming(path), TemporaryDirectory(dir=parent, prefix=".film.") as folder:
         movie, is_gif = Path(folder) / "film.mp4", path.suffix == ".gif"
         count = _encode(movie, frames, fps, _LOSSLESS if is_gif else _SMALL)
         (_to_gif(movie) if is_gif else movie).replace(path)

@@ -1,9 +1,12 @@
 """Writes a run directory: settings, versions, metrics, episodes. Never overwrites one; a resumed run appends."""
 
+import math
 from collections.abc import Mapping
 from contextlib import ExitStack
 from datetime import datetime
 from pathlib import Path
+
+from tqdm import tqdm
 
 from agents.evaluation import summarize
 from agents.events import Evaluated, Log
@@ -55,8 +58,9 @@ class Recorder(Hook):
     one row per evaluation during training.
 
     A metric is the mean over those of the row's updates that measured it; for the policy shift, the largest value is
-    recorded too. rollout/* are means over the last 100 episodes. Wall-clock columns, time/*, come last. `solved_at` is
-    the step at which the mean return of the last 100 episodes first reached the environment's reward threshold.
+    recorded too. The first row decides the columns. rollout/* are means over the last 100 episodes. Wall-clock columns,
+    time/*, come last. `solved_at` is the step at which the mean return of the last 100 episodes first reached the
+    environment's reward threshold.
     """
 
     defers_log = True
@@ -67,11 +71,12 @@ class Recorder(Hook):
         """logger: the training loop's. evaluates: whether there are evaluations during training."""
         self.logger, self._threshold = logger, reward_threshold
         self.solved_at: int | None = None
-        self._lock, self._summary = lock(directory), directory / "summary.json"
+        self._directory, self._lock = directory, lock(directory)
         self._metrics = Table(directory / "metrics.csv")
         self._episodes = Table(directory / "episodes.csv")
         self._episodes.header(["step", "return", "length", "time/seconds"])
         self._evaluations = Table(directory / "evaluations.csv") if evaluates else None
+        self._late = list[str]()  # metrics that metrics.csv has no column for
 
     @property
     def _tables(self) -> list[Table]:
@@ -100,8 +105,13 @@ class Recorder(Hook):
             self._write_row(step, iteration, self.logger.row(step, seconds))
 
     def _write_row(self, step: int, iteration: int, scalars: Mapping[str, float]) -> None:
-        self._metrics.header(["step", "iteration", *scalars])
-        self._metrics.row([step, iteration, *scalars.values()])
+        row = {"step": step, "iteration": iteration, **scalars}
+        self._metrics.header([*row])
+        columns = self._metrics.columns
+        if late := [name for name in row if name not in {*columns, *self._late}]:
+            self._late += late
+            tqdm.write(f"note: metrics.csv leaves out {', '.join(late)}: its columns are those of its first row")
+        self._metrics.row([row.get(name, math.nan) for name in columns])
 
     def close(self) -> None:
         """Closes all files, even if the last rows of one cannot be written."""
@@ -118,8 +128,8 @@ class Recorder(Hook):
     def load_state_dict(self, state: Mapping[str, object]) -> None:
         """Restores a checkpoint's state: truncates the files to their length at the checkpoint.
 
-        Deletes the summary, which no longer describes the files. Raises Misfit or CheckpointError, and leaves every
-        file unchanged, if the state does not match the files.
+        Deletes the summary, which no longer describes the files, and the report of an earlier failure. Raises Misfit or
+        CheckpointError, and leaves every file unchanged, if the state does not match the files.
         """
         given = saved.mapping(state, "recorder", self.state_dict())
         solved_at, files = given.pop("solved_at"), given.pop("files")
@@ -129,6 +139,7 @@ class Recorder(Hook):
             table.check_size(size)
         self.solved_at = None if solved_at is None else saved.whole(solved_at, "solved_at")
         self.logger.load_state_dict(given)
-        self._summary.unlink(missing_ok=True)
+        for outdated in ("summary.json", "error.txt"):
+            (self._directory / outdated).unlink(missing_ok=True)
         for table, size in zip(tables, sizes, strict=True):
             table.cut(size)

@@ -1,5 +1,6 @@
 """Reading runs, finished or not, and writing JSON."""
 
+import csv
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -89,7 +90,7 @@ def _whole_lines(path: Path) -> list[str]:
 
 
 def _columns(path: Path, lines: Sequence[str]) -> Columns:
-    names = lines[0].split(",")
+    names = _names(lines[0])
     if names[0] != "step":
         raise ConfigError(f"{path} is damaged: its first column must be step, not {shown(names[0])}")
     rows = [_numbers(line) for line in lines[1:]]
@@ -98,6 +99,14 @@ def _columns(path: Path, lines: Sequence[str]) -> Columns:
             found = shown(lines[number - 1])
             raise ConfigError(f"{path} is damaged: line {number} must hold {len(names)} numbers, not {found}")
     return dict(zip(names, np.array(rows, dtype=np.float64).reshape(len(rows), len(names)).T, strict=True))
+
+
+def _names(line: str) -> list[str]:
+    """The column names in a header; those that contain a comma are quoted."""
+    try:
+        return next(csv.reader([line])) or [""]
+    except csv.Error:
+        return [line]
 
 
 def _numbers(line: str) -> list[float]:

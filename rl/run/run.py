@@ -1,6 +1,7 @@
 """A run during training: its directory, its checkpoints, and what is saved when it fails."""
 
 import math
+import shlex
 import tempfile
 import traceback
 from collections.abc import Sequence
@@ -47,6 +48,11 @@ class Run(NamedTuple):
     def first(self) -> bool:
         """Whether this rank records."""
         return self.agent.loop.ranks.index == 0
+
+    @property
+    def resuming(self) -> str:
+        """The command that resumes the run."""
+        return f"python -m rl.train --resume {shlex.quote(str(self.directory))}"
 
     def save(self) -> None:
         """Writes a checkpoint of the current step and deletes the oldest; all ranks call it together."""
@@ -109,7 +115,7 @@ class Run(NamedTuple):
         ranks = self.agent.loop.ranks
         if not ranks.alone:
             self.recorder.close()
-            again = f"torchrun --nproc-per-node={ranks.count} -m rl.train --resume {self.directory}"
+            again = self.resuming.replace("python", f"torchrun --nproc-per-node={ranks.count}", 1)
             return RunFailed(
                 f"rank {ranks.index} of {ranks.count}: {error}; go on from the newest checkpoint by: {again}"
             )

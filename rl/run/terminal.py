@@ -108,6 +108,7 @@ class Parser(argparse.ArgumentParser):
 
     def __init__(self, prog: str, description: str) -> None:
         super().__init__(prog=prog, description=description, allow_abbrev=False)
+        self._negative_number_matcher = re.compile(r"-\.?\d")  # as in Python 3.14; earlier, -1e3 is a flag
 
     def flags(self) -> list[str]:
         """All flags added so far."""

@@ -16,7 +16,7 @@ from agents.settings.schema import setting_types, setting_values
 from agents.settings.values import ConfigError
 from agents.training import Hook
 from envs.names import full_id
-from rl.run.flags import add_settings, given_settings
+from rl.run.flags import add_settings, flag_of, given_settings
 from rl.run.goals import Goals
 from rl.run.listing import listing
 from rl.run.parts import build, check_watching, checkpoints_of, recorder_of, sinks_of
@@ -27,6 +27,8 @@ from rl.run.run import Run
 from rl.run.signals import ignore, status_of
 from rl.run.summary import write_summary
 from rl.run.terminal import DONE, Interrupt, Parser, RunFailed
+
+_TRUTHS = ("true", "false")
 
 
 def main(argv: list[str], hooks: Sequence[Hook] = ()) -> int:
@@ -48,8 +50,7 @@ def main(argv: list[str], hooks: Sequence[Hook] = ()) -> int:
         except KeyboardInterrupt as stopped:
             ignore()
             run.recorder.close()
-            again = f"python -m rl.train --resume {run.directory}"
-            print(f"interrupted at step {run.agent.loop.step:,}; resume with: {again}")
+            print(f"interrupted at step {run.agent.loop.step:,}; resume with: {run.resuming}")
             return status_of(stopped)
 
 
@@ -79,12 +80,15 @@ def _parser(argv: list[str]) -> Parser:
 def _begin(args: Namespace, interrupt: Interrupt) -> Run:
     """A new run. Its directory is created after everything is checked, so that a mistake leaves nothing behind; a first
     checkpoint is saved at once, so that the run can always be resumed. Defers signals once the directory is created."""
-    if args.env is None:
-        raise ConfigError("name an environment, such as CartPole-v1: python -m rl.train CartPole-v1")
-    name = args.agent or "a2c"
-    file = args.config or recipe_file(args.env, name)
+    name, given = args.agent or "a2c", given_settings(args)
     types = setting_types(*registry.kinds(name), RunSettings)
-    chosen = chosen_settings(types, args.env, name, file, args.set, given_settings(args))
+    if args.env is None:
+        flags = {key: text for key, text in given.items() if types[key] is bool and text.lower() not in _TRUTHS}
+        taken = [f"{flag_of(key)} {text}" for key, text in flags.items()]
+        hint = f"; in {taken[0]!r} it is taken for the flag's value, so put it first" if taken else ""
+        raise ConfigError(f"name an environment, such as CartPole-v1: python -m rl.train CartPole-v1{hint}")
+    file = args.config or recipe_file(args.env, name)
+    chosen = chosen_settings(types, args.env, name, file, args.set, given)
     agent, settings = build(name, args.env, chosen)
     goals = Goals(settings, agent.worlds.reward_threshold)
     check_watching(agent, settings)
@@ -127,8 +131,7 @@ def _finish(run: Run, start: float) -> None:
     except Exception as error:
         if isinstance(error.__cause__, KeyboardInterrupt):  # Python 3.11 wraps errors raised during class creation
             raise error.__cause__ from None
-        again = f"python -m rl.train --resume {directory}"
-        raise RunFailed(f"after training: {run.failure(error)}; complete the run with: {again}") from error
+        raise RunFailed(f"after training: {run.failure(error)}; complete the run with: {run.resuming}") from error
     run.sinks.finish(agent.loop.step, results.figure, read_result(directory).summary)
     print(f"evaluation    {results.deterministic}\n              {results.stochastic}")
     print(f"written to    {directory} (figure: {results.figure.name})")

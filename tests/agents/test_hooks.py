@@ -195,6 +195,13 @@ def test_checkpoints_keep_the_latest(tmp_path: Path) -> None:
         A2C.load(tmp_path / "2", best=True)
 
 
+def test_the_latest_checkpoint_stays_where_steps_are_counted_anew(tmp_path: Path) -> None:
+    agent = agent_of().learn(330, [Checkpoints(tmp_path, 100)])
+    agent.learn(130, [Checkpoints(tmp_path, 100)], reset_num_timesteps=True)
+    kept = [A2C.load(path).loop.step for path in checkpoint.in_order(tmp_path / "checkpoints")]
+    assert kept == [100, 300], "the latest, and the one with the most steps"
+
+
 @pytest.mark.parametrize(
     ("hook", "step", "words"),
     [

@@ -79,6 +79,7 @@ def test_the_command_writes_one_file(runs: Path, command: Command, tmp_path: Pat
     [
         (["--film", "film.avi"], "a film ends in .mp4 or .gif, got film.avi"),
         (["--serve", "70000"], "--serve must be at most 65,535"),
+        (["--serve", "0", "--out", "a.html"], "--serve writes no file: leave --out out"),
         (["--out", "."], "--out takes the path of a file, got '.'"),
     ],
 )

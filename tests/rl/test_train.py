@@ -142,7 +142,11 @@ def test_resume_gives_the_same_metrics(train: Command, tmp_path: Path) -> None:
         (["CartPole-v1", "--lr=1e-3"], "did you mean '--learning-rate'?"),
         (["CartPole-v1", "--gamma", "2"], "gamma must lie between 0 and 1"),
         (["CartPole-v1", "--gamma"], "argument --gamma: expected one argument"),
-        (["--normalize-observations", "CartPole-v1"], "name an environment"),
+        (
+            ["--normalize-observations", "CartPole-v1"],
+            "name an environment, such as CartPole-v1: python -m rl.train CartPole-v1; in '--normalize-observations "
+            "CartPole-v1' it is taken for the flag's value, so put it first",
+        ),
         (["CartPole-v1", "--config", "missing.yaml"], "cannot read missing.yaml"),
         (["CartPole-v1", "--config", "broken.yaml"], "broken.yaml is not YAML"),
         (["CartPole-v1", "--config", "list.yaml"], "must contain settings"),

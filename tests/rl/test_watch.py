@@ -1,7 +1,9 @@
 """Films of trained agents: `python -m rl.watch`."""
 
+from importlib import import_module
 from pathlib import Path
 
+import gymnasium as gym
 import numpy as np
 import pytest
 import torch
@@ -14,6 +16,7 @@ from agents.episodes import episode_player
 from agents.evaluation import evaluate
 from agents.maths.distributions import BoundedGaussian, Categorical, DiagonalGaussian
 from agents.rollout import RecurrentStates, Rollout
+from rl.run.film import write_film
 from rl.run.overlay import bars_of
 from rl.run.readings import Reader, Reading
 from tests.conftest import Command
@@ -39,6 +42,21 @@ def test_a_film_shows_the_first_episode_of_the_evaluation(command: Command, tmp_
         pictures.seek(pictures.n_frames - 1)
         assert (first[:, :300] != np.asarray(pictures.convert("RGB"))[:, :300]).any()  # the pole fell
     assert list(film.parent.iterdir()) == [film]
+
+
+@pytest.mark.parametrize("name", ["12:30.mp4", "100%d.gif"])
+def test_names_that_ffmpeg_reads_otherwise(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert write_film(Path(name), [np.zeros((16, 16, 3), np.uint8)] * 2, 10) == 2
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+
+
+@pytest.mark.parametrize("argv", [["rl.watch", "--out", "a.gif"], ["rl.evaluate"], ["rl.demos", "--episodes", "1"]])
+def test_an_agent_of_an_environment_object_is_refused(argv: list[str], command: Command, tmp_path: Path) -> None:
+    file = A2C(gym.make("CartPole-v1"), engine="torch").save(tmp_path / "agent")
+    status, out, err = command(import_module(argv[0]), file, *argv[1:])
+    assert (status, out, err.count("\n")) == (2, "", 1)
+    assert f"{file}: the agent was trained on an environment object; only one with a name can be" in err
 
 
 def test_a_film_can_be_cut_and_scaled(command: Command, tmp_path: Path) -> None:

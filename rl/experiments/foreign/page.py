@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from rl.experiments.foreign.training import EPISODES, EVALUATED, STEPS, Row, Score
-from rl.experiments.pages import Page, paragraph, table
+from rl.experiments.pages import Page, paragraph, reading, table
 from rl.experiments.statistics import Interval
 from rl.run.results import with_ending
 
@@ -29,8 +29,9 @@ def read_rows(path: Path) -> dict[str, Row]:
     file = with_ending(path, ".json")
     if not file.is_file():
         return {}
-    rows = json.loads(file.read_text(encoding="utf-8"))["environments"]
-    return {row["env"]: _row(row) for row in rows}
+    with reading(file):
+        rows = json.loads(file.read_text(encoding="utf-8"))["environments"]
+        return {row["env"]: _row(row) for row in rows}
 
 
 def _row(row: dict[str, object]) -> Row:

@@ -1,6 +1,7 @@
 """A search's file, study.log: Optuna's journal. A search resumes only if all that its scores depend on is unchanged."""
 
 import json
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
@@ -43,6 +44,7 @@ def _opened(file: Path) -> "optuna.Study":
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     file.with_name(LOCK).unlink(missing_ok=True)  # left by a killed process
+    _cut_incomplete_line(file)
     try:
         return optuna.create_study(
             storage=optuna.storages.JournalStorage(Journal(str(file))),
@@ -52,6 +54,15 @@ def _opened(file: Path) -> "optuna.Study":
         )
     except (ValueError, LookupError) as error:
         raise ConfigError(f"{file} cannot be read ({error}); delete it to begin anew") from None
+
+
+def _cut_incomplete_line(file: Path) -> None:
+    """Removes what a full disk or a power failure left of a line: Optuna would append to it, and then read neither."""
+    if file.is_file():
+        content = file.read_bytes()
+        if content.startswith(b"{") and not content.endswith(b"\n"):
+            with naming(file):
+                os.truncate(file, content.rfind(b"\n") + 1)
 
 
 def _refuse_another(

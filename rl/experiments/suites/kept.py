@@ -11,6 +11,7 @@ import numpy as np
 
 from agents.settings.schema import with_defaults
 from agents.writing import write_text
+from rl.experiments.pages import reading
 from rl.experiments.parallel import Line, resolved
 from rl.run.results import Columns, Scored
 
@@ -70,8 +71,9 @@ def _row(page: Path, env: str, line: Line, settings: str) -> dict[str, object]:
     """What the page holds of the environment, if its settings are those of the line."""
     if not page.is_file():
         return {}
-    environments = json.loads(page.read_text(encoding="utf-8"))["environments"]
-    row: dict[str, object] = next((row for row in environments if row["env"] == env), {})
+    with reading(page):
+        environments = json.loads(page.read_text(encoding="utf-8"))["environments"]
+        row: dict[str, object] = next((row for row in environments if row["env"] == env), {})
     saved = cast("dict[str, object] | None", row.get(settings))
     defaults = {name: line.defaults[name] for name in line.settings}  # of settings newer than the page
     return row if saved is not None and _plain(with_defaults(saved, defaults)) == _plain(line.settings) else {}
@@ -86,7 +88,7 @@ def _curves(file: Path, env: str) -> dict[int, Columns]:
     """By seed."""
     rows: dict[int, list[tuple[float, float]]] = {}
     if file.is_file():
-        with file.open(encoding="utf-8", newline="") as lines:
+        with reading(file), file.open(encoding="utf-8", newline="") as lines:
             for row in csv.DictReader(lines):
                 if row["env"] == env:
                     rows.setdefault(int(row["seed"]), []).append((float(row["step"]), float(row["return"])))

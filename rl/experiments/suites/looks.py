@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from agents.writing import write_text
-from rl.experiments.pages import counted, spelled
+from rl.experiments.pages import counted, reading, spelled
 
 LOOKS = "looks.json"  # in the folder of a suite's results
 
@@ -21,7 +21,8 @@ class Look(NamedTuple):
 
 def read_looks(file: Path) -> list[Look]:
     """The looks in chronological order; empty if there is no file."""
-    return [Look(**look) for look in json.loads(file.read_text(encoding="utf-8"))] if file.is_file() else []
+    with reading(file):
+        return [Look(**look) for look in json.loads(file.read_text(encoding="utf-8"))] if file.is_file() else []
 
 
 def write_looks(file: Path, looks: Iterable[Look]) -> None:

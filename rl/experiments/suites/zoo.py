@@ -9,7 +9,7 @@ from agents.settings.files import directory_name
 from agents.settings.recipes import recipe_file
 from agents.settings.run import RunSettings
 from envs import Variant
-from rl.experiments.pages import counted, paragraph, spelled, table
+from rl.experiments.pages import counted, link, paragraph, spelled, table
 from rl.experiments.parallel import BASELINE, Line, prepare
 from rl.experiments.statistics import METHOD, Interval, as_plain, overlapping, shown
 from rl.experiments.suites.bars import aggregate, bar, baseline_line, empty, judged, normalized_scores, trivial
@@ -139,7 +139,7 @@ def _cost_cells(report: Report, entry: Entry, ours: Statistics) -> list[str]:
 
 def _remarks(report: Report, found: Mapping[str, Statistics]) -> list[str]:
     tried = [
-        f"{entry.env} ({', '.join(f'[{Path(page).stem}]({page})' for page in entry.pages)})"
+        f"{entry.env} ({', '.join(link(Path(page).stem, page) for page in entry.pages)})"
         for entry in report.finished
         if entry.pages and not found[entry.env].reaches
     ]

@@ -8,9 +8,12 @@ import pytest
 
 from agents.settings.a2c import A2CSettings
 from agents.settings.run import RunSettings
+from agents.settings.values import ConfigError
+from rl.experiments.foreign.page import read_rows
 from rl.experiments.parallel import Line, prepare
 from rl.experiments.suites.candidates import Candidate, Runs
 from rl.experiments.suites.kept import CURVES, RETURN, Kept, earlier_means, kept_runs, write_curves
+from rl.experiments.suites.looks import LOOKS, read_looks
 from rl.experiments.suites.training import _keep
 from rl.run.results import write_json
 
@@ -51,6 +54,25 @@ def test_another_recipe_environment_or_page_keeps_nothing(page: Path) -> None:
     assert not kept_runs(page, "CartPole-v1", line("gamma=0.9"))
     assert not kept_runs(page, "Acrobot-v1", line())
     assert not kept_runs(page.with_name("other.json"), "CartPole-v1", line())
+
+
+@pytest.mark.parametrize("text", ["<<<<<<< HEAD\n", "[]", '{"environments": 3}', '{"environments": [3]}'])
+def test_a_damaged_page_is_refused(text: str, page: Path) -> None:
+    (page.parent / LOOKS).write_text(text.replace("[]", "[3]"), encoding="utf-8")
+    page.write_text(text, encoding="utf-8")
+    for read in (
+        lambda: kept_runs(page, "CartPole-v1", line()), lambda: read_looks(page.parent / LOOKS),
+        lambda: read_rows(page.with_suffix("")),
+    ):  # fmt: skip
+        with pytest.raises(ConfigError, match=r"\.json is damaged .*; restore it, or delete it to begin anew"):
+            read()
+
+
+def test_damaged_curves_are_refused(page: Path) -> None:
+    file = page.with_name(CURVES)
+    file.write_text(file.read_text().replace("CartPole-v1,0,1,", "CartPole-v1,zero,1,"), encoding="utf-8")
+    with pytest.raises(ConfigError, match=f"{file} is damaged"):
+        kept_runs(page, "CartPole-v1", line())
 
 
 def test_means_of_earlier_trainings_stay_on_the_page(page: Path) -> None:

@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 
 import rl.compare
 import rl.sweep
-from rl.experiments.pages import Page, check_name, table
+from rl.experiments.pages import Page, check_name, image, table
 from rl.run import figure
 from tests.conftest import Command
 
@@ -34,3 +34,8 @@ def test_a_page_of_another_command_is_not_replaced(tmp_path: Path, command: Comm
 
 def test_a_bar_in_a_label_ends_no_cell() -> None:
     assert table(["line", "score"], [["a|b", "1.0"]]).splitlines()[-1] == r"| a\|b | 1.0 |"
+
+
+def test_a_name_with_spaces_ends_no_link() -> None:
+    assert image("curves", "my search (2).png") == "![curves](my%20search%20%282%29.png)"
+    assert image("curves", "../CartPole-v1/v1.5.png") == "![curves](../CartPole-v1/v1.5.png)"

@@ -1,6 +1,7 @@
 """Search spaces, studies, trials and their report."""
 
 import math
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -117,6 +118,16 @@ def test_a_full_disk_is_named(tmp_path: Path) -> None:
     with full_disk(), pytest.raises(OSError, match=f"'{tmp_path / 'study.log'}'"):
         search.ask()
     search.close()
+
+
+def test_an_incomplete_last_line_does_not_lose_the_search(tmp_path: Path) -> None:
+    for trials in range(3):
+        with closing(Search(tmp_path, SPACE, {})) as search:
+            assert len(search.ended()) == trials
+            search.take_score(candidate := search.ask(), 1.0)
+            search.finish(candidate)
+        with (tmp_path / "study.log").open("ab") as file:
+            file.write(b'{"op_code":4,"wor')
 
 
 def test_a_search_goes_on(tmp_path: Path) -> None:

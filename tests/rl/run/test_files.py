@@ -124,3 +124,13 @@ def test_links_that_the_caller_makes_may_stay(allowed: bool, tmp_path: Path) -> 
     (tmp_path / "theirs").symlink_to(tmp_path / "nowhere")
     with nullcontext() if allowed else pytest.raises(ConfigError, match="theirs is a link"):
         lock(tmp_path, ("theirs",) if allowed else ()).close()
+
+
+def test_a_file_system_without_locks_trains(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def unsupported(*_: object) -> None:
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr("fcntl.flock", unsupported)
+    lock(tmp_path).close()
+    with files.after_others(tmp_path):
+        pass

@@ -1,12 +1,16 @@
 """Reading runs whose files are damaged."""
 
 import json
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
+from agents.logger import Logger
 from agents.settings.values import ConfigError
+from rl.run.recorder import Recorder
 from rl.run.results import read_columns, read_result
 
 
@@ -16,6 +20,33 @@ def test_columns(tmp_path: Path) -> None:
     columns = read_columns(path)
     assert columns["step"].tolist() == [1, 2]
     assert np.isnan(columns["loss"]).tolist() == [False, True]
+
+
+def test_metrics_that_the_first_row_lacks_are_left_out(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """An algorithm need not measure the same in every update; a name may contain a comma."""
+    for k in range(2):  # the second continues the file
+        logger = Logger()
+        with closing(Recorder(tmp_path, logger, None)) as recorder:
+            for step in (1, 2):
+                logger.add({"train/a, b": torch.tensor([0.5])})
+                if k or step > 1:
+                    logger.add({"train/late": torch.ones(1)})
+                recorder.flush(2 * k + step, step, 1.0)
+        assert capsys.readouterr().out.count("note: metrics.csv leaves out train/late") == 1
+    columns = read_columns(tmp_path / "metrics.csv")
+    assert columns["step"].tolist() == [1, 2, 3, 4]
+    assert columns["train/a, b"].tolist() == [0.5] * 4
+    assert "train/late" not in columns
+
+
+def test_a_resumed_run_no_longer_counts_as_failed(tmp_path: Path) -> None:
+    with closing(Recorder(tmp_path, Logger(), None)) as recorder:
+        state = recorder.state_dict()
+    for name in ("error.txt", "summary.json"):
+        (tmp_path / name).touch()
+    with closing(Recorder(tmp_path, Logger(), None)) as recorder:
+        recorder.load_state_dict(state)
+    assert not {path.name for path in tmp_path.iterdir()} & {"error.txt", "summary.json"}
 
 
 @pytest.mark.parametrize("row", [b"\x00" * 4_000, b"1", b"1,2,3", b"1,x", b"\xff,1"])

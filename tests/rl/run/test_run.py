@@ -112,6 +112,6 @@ def test_ctrl_c_in_an_import_of_the_figure_is_no_failure(
         raise RuntimeError("Error calling __set_name__") from KeyboardInterrupt()
 
     monkeypatch.setattr(summary, "learning_curve", importing)
-    status, out, err = command(rl.train, "CartPole-v1", *SHORT, "--out", tmp_path)
+    status, out, err = command(rl.train, "CartPole-v1", *SHORT, "--out", tmp_path / "my runs")
     assert (status, err) == (130, "")
-    assert f"resume with: python -m rl.train --resume {run_of(tmp_path)}" in out
+    assert f"resume with: python -m rl.train --resume '{run_of(tmp_path / 'my runs')}'\n" in out
