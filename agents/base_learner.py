@@ -51,8 +51,8 @@ class BaseLearner(ABC):
     if not TYPE_CHECKING:  # with it, mypy would accept any attribute
 
         def __setattr__(self, name: str, value: object) -> None:
-            """Raises ConfigError on replacing a part, since engine and optimizer hold references to it."""
-            if name in self.parts and name != "generator" and name in vars(self):
+            """Raises ConfigError on replacing an attribute, since engine and optimizer hold references to it."""
+            if name in type(self).__dataclass_fields__ and name != "generator" and name in vars(self):
                 raise ConfigError(
                     f"learner.{name} of a built agent cannot be replaced, since the engine holds it: "
                     "change what is inside, or load a state_dict"

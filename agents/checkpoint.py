@@ -101,7 +101,9 @@ class Checkpoint(NamedTuple):
         except (ConfigError, EnvironmentFailure, EnvironmentUsageError):
             raise
         except KeyError as missing:
-            raise CheckpointError(f"{self.path} is of another version of this package: it lacks {missing}") from None
+            raise CheckpointError(
+                f"{self.path} lacks {missing}: it is of another version of this package, or a new setting needs more"
+            ) from None
         except Exception as error:  # Misfit, or from a user's network or algorithm
             kind = "" if isinstance(error, saved.Misfit) else f"{type(error).__name__}: "
             raise CheckpointError(

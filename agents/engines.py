@@ -134,8 +134,9 @@ def choose(requested: str, torch_engine: Callable[[str], Engine], fused: Callabl
 def replaced_method(*objects: object) -> str:
     """The first method replaced on an object itself, as in agent.update = f; empty if there is none."""
     for each in objects:
-        for name in vars(each).keys() & _methods(cast(Hashable, type(each))):
-            return f"{type(each).__name__}.{name}"
+        methods = _methods(cast(Hashable, type(each)))
+        if not methods.isdisjoint(vars(each)):
+            return f"{type(each).__name__}.{next(name for name in vars(each) if name in methods)}"
     return ""
 
 

@@ -14,7 +14,7 @@ from agents.maths.adaptation import ENTROPY_GAIN, SHIFT_GAIN, SHIFT_HORIZON, Ada
 from agents.maths.schedules import Schedule, highest, value_at, value_if_set
 from agents.networks.actor_critic import Policy, Value
 from agents.networks.contents import Contents
-from agents.parts import load_optimizer
+from agents.parts import load_optimizer, optimizer_state
 from agents.ranks import ALONE, Ranks
 from agents.rmsprop import Adam, Groups, RMSprop, RMSpropTFLike
 from agents.settings.a2c import A2CSettings, OptimizerClass
@@ -183,7 +183,7 @@ class ConstrainedOptimizer:
 
     def state_dict(self) -> dict[str, object]:
         return {
-            "optimizer": self.inner.state_dict(),
+            "optimizer": optimizer_state(self.inner),
             "factors": [self.step_factor.value, self.entropy_factor.value, self.penalty_factor.value],
             "shift": [self.mean_shift, self.shifts],
         }

@@ -3,7 +3,7 @@
 Loaded data may be anything. A part either takes its complete state or raises an exception, such as saved.Misfit.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from typing import Protocol, TypeGuard, cast
 
 import torch
@@ -32,13 +32,18 @@ _NEEDED = {  # state that this package's optimizers need for a parameter once it
     "Adam": {"step", "exp_avg", "exp_avg_sq"},
 }
 _SQUARES = {"square_avg", "exp_avg_sq"}
+_ALIKE = {"RMSpropTFLike": "RMSprop"}  # each goes on with the other's state
 
 
 def state_of(parts: Parts) -> dict[str, object]:
     """Name → state."""
-    return {
-        name: part.get_state() if isinstance(part, Generator) else part.state_dict() for name, part in parts.items()
-    }
+    return {name: _state_of(part) for name, part in parts.items()}
+
+
+def _state_of(part: Generator | Stateful) -> object:
+    if isinstance(part, Generator):
+        return part.get_state()
+    return optimizer_state(part) if isinstance(part, Optimizer) else part.state_dict()
 
 
 def load_state(parts: Parts, state: Mapping[str, object]) -> None:
@@ -87,15 +92,35 @@ def tensors_like(value: object, own: Mapping[str, object], where: str) -> dict[s
     return cast("dict[str, Tensor]", given)
 
 
-def load_optimizer(optimizer: Optimizer, state: object) -> None:
-    """Loads the `state_dict` of a torch optimizer, since torch validates nothing.
+def optimizer_state(optimizer: Optimizer) -> dict[str, object]:
+    """The `state_dict` of a torch optimizer, with its class and the numbers that it was built with."""
+    return {**optimizer.state_dict(), "class": type(optimizer).__name__, "built": _built(optimizer)}
 
-    Numbers of the parameter groups are loaded; switches (true, false, None, text) keep the value that the constructor
-    chose.
+
+def _built(optimizer: Optimizer) -> dict[str, object]:
+    numbers = {key: [*x] if isinstance(x, tuple | list) else x for key, x in optimizer.defaults.items()}
+    return {
+        key: x
+        for key, x in numbers.items()
+        if all(part is None or isinstance(part, int | float) for part in (x if isinstance(x, list) else [x]))
+    }
+
+
+def load_optimizer(optimizer: Optimizer, state: object) -> None:
+    """Loads an `optimizer_state`, since torch validates nothing; the state of another class is not loaded.
+
+    Numbers of the parameter groups are loaded, unless the optimizer was built with another number; switches (true,
+    false, None, text) keep the value that the constructor chose.
     """
-    given, own = saved.mapping(state, "optimizer", ("state", "param_groups")), optimizer.state_dict()
+    given, own, kind = saved.mapping(state, "optimizer"), optimizer.state_dict(), type(optimizer).__name__
+    other, built = saved.text(given.pop("class", kind), "class"), saved.mapping(given.pop("built", {}), "built")
+    given = saved.mapping(given, "optimizer", ("state", "param_groups"))
+    if _ALIKE.get(other, other) != _ALIKE.get(kind, kind):
+        optimizer.state.clear()
+        return
+    chosen = {key for key, x in _built(optimizer).items() if key in built and built[key] != x}
     groups = saved.sequence(given["param_groups"], "param_groups", len(own["param_groups"]))
-    merged = [_group(group, current) for group, current in zip(groups, own["param_groups"], strict=True)]
+    merged = [_group(group, current, chosen) for group, current in zip(groups, own["param_groups"], strict=True)]
     parameters = [p for group in optimizer.param_groups for p in group["params"]]
     states = given["state"]
     if not isinstance(states, Mapping):
@@ -107,14 +132,14 @@ def load_optimizer(optimizer: Optimizer, state: object) -> None:
     optimizer.load_state_dict({"state": dict(states), "param_groups": merged})
 
 
-def _group(value: object, own: Mapping[str, object]) -> dict[str, object]:
-    """A parameter group: `own` with the saved numbers."""
+def _group(value: object, own: Mapping[str, object], chosen: Set[str]) -> dict[str, object]:
+    """A parameter group: `own` with the saved numbers, except for those of the names in `chosen`."""
     group = saved.mapping(value, "parameter group")
     if group.get("params") != own["params"]:
         raise saved.Misfit(f"parameter group has other parameters: {saved.shown(group.get('params'))}")
     merged = dict(own)
     for name, current in own.items():
-        if name in group and name != "params":
+        if name in group and name not in chosen and name != "params":
             merged[name] = _number_like(group[name], current, f"parameter group {name}")
     return merged
 

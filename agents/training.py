@@ -122,12 +122,15 @@ class Training:
             [hook for hook in self._hooks if _defines(hook, event)]
             for event in ("on_episode", "on_update", "on_log", "on_steps")
         )
-        self._intervals = [hook.interval for hook in self._on_update]
-        if not all(hook.defers_log for hook in self._on_log):
-            self._intervals.append(log_interval)
 
     stopped: Stop | None  # what ends training early
     failed = False  # whether training ends with an exception
+
+    @property
+    def _intervals(self) -> list[int]:
+        """The intervals of updates at which hooks must be called; a hook may change its own."""
+        intervals = [hook.interval for hook in self._on_update]
+        return intervals if all(hook.defers_log for hook in self._on_log) else [*intervals, self._log_interval]
 
     @property
     def interval(self) -> int:

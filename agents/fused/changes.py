@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from torch import Generator, nn
 
+from agents.averages import PolicyAverage
 from agents.base_learner import BaseLearner
 from agents.engines import replaced_method
 from agents.maths.normalize import ObservationNormalizer, RewardNormalizer
@@ -29,10 +30,10 @@ class Watch:
         for (name, module), content in zip(self._modules, self._contents, strict=True):
             if _content(module) != content:
                 return name
-            if module._forward_hooks or module._forward_pre_hooks or module._backward_hooks:
+            if _hooked(module):
                 return f"the hooks of {name}"
-            if module._backward_pre_hooks or "forward" in vars(module):
-                return f"the hooks of {name}"
+            if method := replaced_method(module):
+                return f"{method} of {name}"
         for name, p in self._parameters:
             if not p.requires_grad:
                 return f"{name}.requires_grad"
@@ -41,12 +42,17 @@ class Watch:
         for name, constants in _constants(self.learner):
             if constants != self._constants[name]:
                 return name
-        return replaced_method(self.learner, *_parts(self.learner).values())
+        return _change_of_parts(self.learner)
+
+
+def _hooked(module: nn.Module) -> bool:
+    backward = module._backward_hooks or module._backward_pre_hooks
+    return bool(backward or module._forward_hooks or module._forward_pre_hooks)
 
 
 def _content(module: nn.Module) -> list[object]:
-    """A module's children and parameters, by identity, and its numbers, such as a negative slope."""
-    inside = [*module._modules.values(), *module._parameters.values()]
+    """A module's children, parameters and head, by identity, and its numbers, such as a negative slope."""
+    inside = [*module._modules.values(), *module._parameters.values(), vars(module).get("head")]
     return [*map(id, inside), *_numbers(module)]
 
 
@@ -59,6 +65,18 @@ def _parts(learner: BaseLearner) -> dict[str, object]:
     parts: dict[str, object] = {name: getattr(learner, name) for name in learner.parts}
     skipped = (nn.Module, Generator, type(None))
     return {name: part for name, part in parts.items() if not isinstance(part, skipped)}
+
+
+def _change_of_parts(learner: BaseLearner) -> str:
+    """The first replaced method of the learner, its parts and torch's optimizer, or a hook of that optimizer."""
+    parts: list[object] = [*_parts(learner).values()]
+    for part in parts:
+        if isinstance(part, ConstrainedOptimizer):
+            inner = part.inner
+            if inner._optimizer_step_pre_hooks or inner._optimizer_step_post_hooks:
+                return "the hooks of optimizer"
+            parts = [*parts, inner]
+    return replaced_method(learner, *parts)
 
 
 def _constants(learner: BaseLearner) -> Iterator[tuple[str, list[object]]]:
@@ -76,4 +94,6 @@ def _constants(learner: BaseLearner) -> Iterator[tuple[str, list[object]]]:
         if isinstance(part, RewardNormalizer):
             yield f"{name}.returns", [id(part.returns)]
         if isinstance(part, Traces):
-            yield f"{name}.rule", [id(part.rule), *_numbers(part.rule)]
+            yield f"{name}.rule", [id(part.rule), id(part.rule.state), *_numbers(part.rule)]
+        if isinstance(part, PolicyAverage):
+            yield f"{name}.policy", [id(part.policy), id(part.steps)]

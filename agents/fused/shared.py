@@ -72,6 +72,8 @@ class Shared:
             self._bind()
         descent = self.learner.optimizer
         adaptive = self.adaptive[0]
+        if self._kind != RMSPROP_TF_LIKE:
+            adaptive["optimizer_steps"] = self._steps.numpy().max()
         adaptive["step_factor"], adaptive["entropy_factor"] = descent.step_factor.value, descent.entropy_factor.value
         adaptive["penalty_factor"] = descent.penalty_factor.value
         adaptive["mean_shift"], adaptive["shifts"] = descent.mean_shift, descent.shifts
@@ -166,6 +168,8 @@ class Shared:
         self._states = []
         for i, (p, _) in enumerate(self._bound):
             optimizer.state[p] = {"step": int(steps) if self._kind == RMSPROP_TF_LIKE else self._steps[i]}
+            if self._kind != RMSPROP_TF_LIKE:
+                self._states.append((p, "step", cast(Tensor, optimizer.state[p]["step"])))
         for flat, name in _STATE[self._kind].items():
             for p, place in self._places(self._flat[flat]):
                 place.copy_(cast(Tensor, before[p][name])) if name in before[p] else place.fill_(fresh)

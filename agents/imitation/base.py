@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar, Self
+from typing import TYPE_CHECKING, ClassVar, Self
 
 from torch import Generator, nn
 
@@ -55,6 +55,16 @@ class AgentWrapper(Agent):
             agent.use_engines(("torch",), self.obstacle)
         self.prepare()
         self.loop = Loop(self, self.worlds, self.seed)
+
+    if not TYPE_CHECKING:  # as in `BuiltSettings`
+
+        def __setattr__(self, name: str, value: object) -> None:
+            """Raises ConfigError on a setting of the wrapped agent, since nothing reads it here."""
+            cls = type(self)
+            inner, own = cls.wrapped.__dataclass_fields__, cls.__dataclass_fields__
+            if "loop" in vars(self) and name in inner and name not in own and name not in cls.held:
+                raise ConfigError(f"{name} is a setting of the wrapped agent: assign to {cls.__name__}.agent.{name}")
+            super().__setattr__(name, value)
 
     def copy_worlds(self, num_envs: int) -> Worlds:
         """New environments for a copy of the A2C."""

@@ -13,7 +13,7 @@ from torch.nn.utils.parametrizations import spectral_norm
 
 from agents.maths import gan, information
 from agents.networks.actor_critic import encode, input_size, mlp
-from agents.parts import load_module, load_optimizer
+from agents.parts import load_module, load_optimizer, optimizer_state
 from envs.spaces import Actions, Flat, factors
 
 _FAR = 10.0  # standard deviations
@@ -161,7 +161,7 @@ class Discriminator:
         return penalty
 
     def state_dict(self) -> dict[str, object]:
-        return {"network": self.network.state_dict(), "optimizer": self.optimizer.state_dict()}
+        return {"network": self.network.state_dict(), "optimizer": optimizer_state(self.optimizer)}
 
     def load_state_dict(self, state: Mapping[str, object]) -> None:
         load_module(self.network, state["network"])

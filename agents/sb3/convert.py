@@ -80,16 +80,35 @@ def to_sb3(agent: A2C, drop: Collection[str] = ()) -> Model:
     """The inverse of `from_sb3`: an SB3 model with the same predictions, which continues training from the same step.
 
     Its environments are new, in VecNormalize if the agent normalizes. drop: settings to ignore, of those that SB3
-    lacks; further training then differs. Raises ConfigError as `build` does.
+    lacks; further training then differs. Raises ConfigError as `build` does, and if the agent's layers, hooks or
+    optimizer were changed.
     """
     model = build(agent, drop)
     policy = model.policy
+    _check_unchanged(agent, model)
     for ours, other in parameters(agent.policy, agent.value, policy):
         copy(ours, agent.learner.optimizer.inner, other, policy.optimizer)
     for own, their in moments(agent, model.get_vec_normalize_env()):
         moments_to(own, their)
     model.num_timesteps, model._n_updates = agent.loop.step, agent.loop.iteration * epochs_of(model)
     return model
+
+
+def _check_unchanged(agent: A2C, model: Model) -> None:
+    """Raises ConfigError if the networks or the optimizer are no longer those of the settings."""
+    ours, extractor = agent.learner.optimizer.inner.param_groups, model.policy.mlp_extractor
+    (theirs,) = model.policy.optimizer.param_groups
+    for name in ("eps", *_PLAIN):
+        for group in ours if name in theirs else ():
+            if group.get(name, theirs[name]) != theirs[name]:
+                raise ConfigError(f"the optimizer's {name} was changed to {group[name]}, which to_sb3 cannot keep")
+    for net, other in ((agent.policy.net, extractor.policy_net), (agent.value.net, extractor.value_net)):
+        units = [[layer for layer in layers if not isinstance(layer, nn.Linear)] for layers in (net, other)]
+        if len(units[0]) != len(units[1]) or not all(map(_same_function, *units)):
+            raise ConfigError(f"layers of the agent were replaced, which to_sb3 cannot keep: {units[0]}")
+    for name, module in (pair for network in agent.networks for pair in network.named_modules()):
+        if module._forward_hooks or module._forward_pre_hooks:
+            raise ConfigError(f"the agent has hooks of {name or 'a network'}, which to_sb3 cannot keep")
 
 
 def _read(path: str | Path) -> Model:

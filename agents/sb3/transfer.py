@@ -34,8 +34,9 @@ def parameters(policy: Policy, value: Value, other: ActorCriticPolicy) -> list[t
 def copy(
     source: nn.Parameter, source_optimizer: optim.Optimizer, target: nn.Parameter, target_optimizer: optim.Optimizer
 ) -> None:
-    """Copies a parameter and its optimizer state."""
+    """Copies a parameter, whether it is frozen, and its optimizer state."""
     target.copy_(source)
+    target.requires_grad_(source.requires_grad)
     target_optimizer.state[target] = {
         key: value.detach().to(target.device, copy=True) if isinstance(value, torch.Tensor) else value
         for key, value in source_optimizer.state[source].items()

@@ -1,5 +1,6 @@
 """Rejects unknown keywords of a class or function; suggests the nearest one, or advises on Stable-Baselines3's."""
 
+import dataclasses
 from abc import ABCMeta
 from collections.abc import Callable, Collection, Iterable
 from functools import wraps
@@ -53,12 +54,24 @@ class CheckedKeywords(ABCMeta):
             raise ConfigError(f"{cls.__name__} takes no policy: write {cls.__name__}(env, …); {_POLICY}")
         if all(parameter.kind is not Parameter.VAR_KEYWORD for parameter in parameters.values()):
             check_keywords(cls.__name__, kwargs, parameters)
+        _check_defaults(cls)
         settings = getattr(cls, "__dataclass_fields__", {})  # a subclass that replaces a default makes it positional
         if len(args) > 1 and ([*parameters, "env"][1] in settings or len(args) > len(parameters)):
             raise ConfigError(
                 f"{cls.__name__}: write settings as keywords, such as learning_rate=7e-4, got {args[1]!r}"
             )
         return cast(T, type.__call__(cls, *args, **kwargs))
+
+
+def _check_defaults(cls: type) -> None:
+    """Raises ConfigError if a subclass replaces a default but is no dataclass: its constructor would not see that."""
+    for field in dataclasses.fields(cls) if dataclasses.is_dataclass(cls) else ():
+        value = getattr(cls, field.name, field.default)
+        if field.default is not dataclasses.MISSING and value is not field.default and not hasattr(value, "__set__"):
+            raise ConfigError(
+                f"{cls.__name__} has another default of {field.name}, so it must be a dataclass: write "
+                "@dataclass(eq=False) above the class"
+            )
 
 
 def _is_policy(value: object) -> bool:

@@ -79,6 +79,12 @@ def test_an_untrusted_file_that_imports_nothing_is_loaded(tmp_path: Path) -> Non
     assert registry.load(outside, env="CartPole-v1", trust=False).loop.step == 0
 
 
+def test_a_setting_that_needs_what_was_not_saved(tmp_path: Path) -> None:
+    file = saved_with(tmp_path / "a")
+    with pytest.raises(CheckpointError, match=r"a\.pt lacks 'reward_norm': .*, or a new setting needs more"):
+        A2C.load(file, normalize_rewards=True)
+
+
 def test_an_agent_of_ones_own_is_named(tmp_path: Path) -> None:
     file = Reinforce("CartPole-v1", num_envs=2).save(tmp_path / "a")
     assert checkpoint.read(file).imports() == ["tests.agents.reinforce:Reinforce"]

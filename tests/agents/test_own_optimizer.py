@@ -14,6 +14,7 @@ from agents import A2C, checkpoint
 from agents.checkpoint import CheckpointError
 from agents.sb3 import to_sb3
 from agents.settings.values import ConfigError
+from tests.agents.reinforce import Reinforce
 
 SMALL: dict[str, Any] = {"net_arch": (8,), "seed": 5, "num_envs": 2, "n_steps": 4}
 
@@ -132,3 +133,48 @@ def test_a_local_class_is_refused_at_save(tmp_path: Path) -> None:
 def test_it_is_not_converted() -> None:
     with pytest.raises(ConfigError, match=r"optimizer is .*, for which Stable-Baselines3's A2C has no counterpart"):
         to_sb3(A2C("CartPole-v1", optimizer=AdamW))
+
+
+@pytest.mark.parametrize(
+    ("saved", "changed", "name", "value"),
+    [
+        ({}, {"rms_prop_eps": 1e-2}, "eps", 1e-2),
+        ({"use_rms_prop": False}, {"rms_prop_eps": 1e-2}, "eps", 1e-2),
+        ({}, {"optimizer_kwargs": {"weight_decay": 0.3}}, "weight_decay", 0.3),
+        ({"optimizer_kwargs": {"alpha": 0.9}}, {"optimizer_kwargs": None}, "alpha", 0.99),
+        ({"optimizer": AdamW}, {"optimizer_kwargs": {"betas": (0.5, 0.9)}}, "betas", (0.5, 0.9)),
+    ],
+)
+def test_numbers_that_are_changed_at_loading(
+    saved: dict[str, Any], changed: dict[str, Any], name: str, value: object, tmp_path: Path
+) -> None:
+    agent = A2C("CartPole-v1", **SMALL, **saved).learn(64)
+    loaded = A2C.load(agent.save(tmp_path / "a"), **changed).learn(8)
+    assert [group[name] for group in loaded.learner.optimizer.inner.param_groups] == [value, value]
+    assert loaded.engine_in_use == ("torch" if loaded.optimizer or loaded.optimizer_kwargs else "fused")
+    moments = (next(iter(a.learner.optimizer.inner.state.values()))["step"] for a in (agent, loaded))
+    assert [*map(float, moments)] == [8, 9]
+
+
+def test_numbers_that_were_edited_in_training_are_loaded(tmp_path: Path) -> None:
+    agent = A2C("CartPole-v1", optimizer=AdamW, **SMALL).learn(64)
+    for group in agent.learner.optimizer.inner.param_groups:
+        group["weight_decay"] = 0.3
+    loaded = A2C.load(agent.save(tmp_path / "a"), optimizer_kwargs={"betas": [0.5, 0.9]})
+    assert loaded.learner.optimizer.inner.param_groups[1]["weight_decay"] == 0.3
+
+
+@pytest.mark.parametrize("changed", [{"use_rms_prop": False}, {"optimizer": AdamW}, {"optimizer": Momentum}])
+def test_another_optimizer_begins_with_a_state_of_its_own(changed: dict[str, Any], tmp_path: Path) -> None:
+    agent = A2C("CartPole-v1", **SMALL).learn(64)
+    loaded = A2C.load(agent.save(tmp_path / "a"), **changed)
+    assert torch.equal(parameters(loaded), parameters(agent))
+    inner = loaded.learn(8).learner.optimizer.inner
+    assert all("square_avg" not in state for state in inner.state.values())
+    assert all(float(state.get("step", 1)) == 1 for state in inner.state.values())
+
+
+def test_the_learning_rate_of_an_algorithm_of_your_own(tmp_path: Path) -> None:
+    path = Reinforce("CartPole-v1", num_envs=2).learn(128).save(tmp_path / "a")
+    assert Reinforce.load(path, learning_rate=1e-4).optimizer.param_groups[0]["lr"] == 1e-4
+    assert Reinforce.load(path).optimizer.param_groups[0]["lr"] == 5e-3

@@ -8,6 +8,7 @@ import torch
 
 from agents import A2C
 from agents.hooks import Hook, Image, Log, Status, Training
+from agents.logger import Logger
 from agents.rollout import Episode, Metrics, Rollout
 from agents.settings.values import ConfigError
 from tests.agents.reinforce import Reinforce
@@ -170,6 +171,23 @@ def test_a_failure_ends_with_on_end() -> None:
     with pytest.raises(RuntimeError, match="no"):
         agent_of("fused").learn(400, [hook], log_interval=10)
     assert hook.seen[-1] == ("end", 100)
+
+
+def test_a_hook_may_choose_its_interval_when_training_begins() -> None:
+    """The interval of the class counted; a chunk of the fused engine passed over the updates that the hook wanted."""
+
+    class Chooses(Hook):
+        interval = 1000
+
+        def on_begin(self, training: Training) -> None:
+            self.interval = 5
+
+        def on_update(self, training: Training, status: Status) -> None: ...
+
+    hook = Chooses()
+    training = Training(agent_of("torch"), Status(0, 100, 0, 0.0, {}, ()), [hook], 100, Logger())
+    training.begin()
+    assert (training.interval, training.updates_ahead(1)) == (5, 5)
 
 
 def test_a_step_interval_is_needed() -> None:

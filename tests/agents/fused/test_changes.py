@@ -3,6 +3,8 @@
 import copy
 import warnings
 from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -98,9 +100,30 @@ def step_size(agent: ActorCritic) -> None:
     agent.learner.value_traces.rule.overshoot = 9.0
 
 
+def optimizer_hook(agent: ActorCritic) -> None:
+    weight = agent.policy.net[0].weight
+    agent.learner.optimizer.inner.register_step_post_hook(lambda *_: weight.data.mul_(0.9))
+
+
+def step(agent: ActorCritic) -> None:
+    inner = agent.learner.optimizer.inner
+    ours = inner.step
+
+    def twice() -> None:
+        ours()
+        ours()
+
+    inner.step = twice
+
+
+def distribution(agent: ActorCritic) -> None:
+    ours = agent.policy.distribution
+    agent.policy.distribution = lambda raw: ours(0.5 * raw)
+
+
 OF_A2C = [
     freeze, hook, gradient_hook, activation, forward, weight_decay, smoothing, new_layer, objective, descend, update,
-    bound,
+    bound, optimizer_hook, step, distribution,
 ]  # fmt: skip
 OF_STREAMS = [freeze, hook, gradient_hook, activation, forward, update, bound, decay, step_size]
 OF_PPO = [freeze, hook, activation, weight_decay, new_layer, update, loss]
@@ -194,6 +217,39 @@ def test_a_new_layer_learns_and_the_optimizer_forgets_the_old() -> None:
     assert torch.equal(parameters(other), parameters(agent))
 
 
+@pytest.mark.parametrize("in_place", [True, False])
+def test_a_step_count_that_is_reset_counts_from_there(in_place: bool) -> None:
+    """Adam's correction of the bias starts again, as in torch."""
+    more: dict[str, Any] = {"use_rms_prop": False, "n_steps": 16, **SMALL}
+    both = [A2C("CartPole-v1", engine=engine, **more).learn(1280) for engine in ("torch", "fused")]
+    for agent in both:
+        for state in agent.learner.optimizer.inner.state.values():
+            state["exp_avg"].zero_()
+            state["exp_avg_sq"].zero_()
+            if in_place:
+                state["step"].zero_()
+            else:
+                state["step"] = torch.zeros(())
+        agent.learn(128)
+    reference, fused = both
+    assert {float(state["step"]) for state in fused.learner.optimizer.inner.state.values()} == {1.0}
+    torch.testing.assert_close(parameters(fused), parameters(reference), rtol=1e-3, atol=1e-5)
+
+
+def test_what_a_stream_shares_with_the_kernels_is_watched() -> None:
+    learner = StreamAC("CartPole-v1", engine="torch", **SMALL).learner
+    watch = Watch(learner)
+    assert watch.change() == ""
+    learner.value_traces.rule.state = learner.value_traces.rule.state.clone()
+    assert watch.change() == "value_traces.rule"
+    watch = Watch(learner)
+    learner.average.steps = learner.average.steps.clone()
+    assert watch.change() == "average.policy"
+    watch = Watch(learner)
+    learner.policy.head = replace(learner.policy.head, log_std_init=1.0)
+    assert watch.change() == "policy"
+
+
 def test_arrays_of_normalizers_that_the_kernels_share_are_watched() -> None:
     learner = A2C("CartPole-v1", normalize_observations=True, normalize_rewards=True, engine="torch", **SMALL).learner
     assert learner.obs_norm
@@ -212,6 +268,9 @@ def test_what_cannot_take_effect_is_refused(engine: str) -> None:
     agent, stream = (cls("CartPole-v1", engine=engine, normalize_observations=True) for cls in (A2C, StreamAC))
     with pytest.raises(ConfigError, match=r"optimizer of a built agent cannot be replaced.*optimizer=module:Class"):
         agent.learner.optimizer.inner = torch.optim.Adam(agent.policy.parameters())
+    for name in ("begins", "settings"):
+        with pytest.raises(ConfigError, match=f"learner.{name} of a built agent cannot be replaced"):
+            setattr(stream.learner, name, getattr(stream.learner, name))
     for name in ("policy", "value", "optimizer", "obs_norm"):
         with pytest.raises(ConfigError, match=f"learner.{name} of a built agent cannot be replaced"):
             setattr(agent.learner, name, copy.deepcopy(getattr(agent.learner, name)))

@@ -264,6 +264,12 @@ def test_an_environment_object(tmp_path: Path) -> None:
     assert torch.equal(again.buffer, gail.buffer)
 
 
+def test_its_learning_rate_may_change_at_loading(file: str, tmp_path: Path) -> None:
+    agent = A2C("CartPole-v1", n_steps=8, net_arch=(8,), engine="torch")
+    path = GAIL(agent, demonstrations=file, discriminator_batch=64).learn(128).save(tmp_path / "g")
+    assert GAIL.load(path, discriminator_lr=1e-4).discriminator.optimizer.param_groups[0]["lr"] == 1e-4
+
+
 def test_as_many_steps_of_the_discriminator_as_transitions_demand(file: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Two per 16 transitions, for rollouts of 64 and of 8."""
     counts = []

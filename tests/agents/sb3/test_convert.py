@@ -274,6 +274,46 @@ def test_settings_that_sb3_lacks() -> None:
         to_sb3(agent, drop=["gamma"])
 
 
+def _replaces_a_layer(agent: A2C) -> None:
+    agent.value.net[-2] = nn.Softplus()
+
+
+def _adds_a_hook(agent: A2C) -> None:
+    agent.policy.net[0].register_forward_hook(lambda module, inputs, out: out.sin())
+
+
+def _decays_weights(agent: A2C) -> None:
+    agent.learner.optimizer.inner.param_groups[1]["weight_decay"] = 0.3
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (_replaces_a_layer, "layers of the agent were replaced, which to_sb3 cannot keep"),
+        (_adds_a_hook, "the agent has hooks of net.0, which to_sb3 cannot keep"),
+        (_decays_weights, "the optimizer's weight_decay was changed to 0.3, which to_sb3 cannot keep"),
+    ],
+)
+def test_changes_to_a_built_agent_that_sb3_lacks(change: Callable[[A2C], None], words: str) -> None:
+    """Without a word, the model predicted or learned differently."""
+    agent = A2C("CartPole-v1", num_envs=2, engine="torch").learn(16)
+    to_sb3(agent)
+    change(agent)
+    with pytest.raises(ConfigError, match=words):
+        to_sb3(agent)
+
+
+def test_frozen_parameters_stay_frozen_in_either_library() -> None:
+    agent = A2C("CartPole-v1", num_envs=2, engine="torch")
+    agent.policy.net[0].requires_grad_(False)
+    model = to_sb3(agent)
+    before = agent.policy.net[0].weight.clone()
+    model.learn(40)
+    again = from_sb3(model, engine="torch").learn(40)
+    assert torch.equal(again.policy.net[0].weight, before)
+    assert not torch.equal(again.policy.net[2].weight, agent.policy.net[2].weight)
+
+
 def test_environments_that_sb3_cannot_take() -> None:
     vector = gym.make_vec(
         "CartPole-v1", 2, "sync", vector_kwargs={"autoreset_mode": gym.vector.AutoresetMode.SAME_STEP}

@@ -100,6 +100,9 @@ def test_algorithms_around_a2c() -> None:
     mutual = Mutual(A2C("CartPole-v1"), peers=2)
     with pytest.raises(ConfigError, match="mutual_coef of a built agent cannot change"):
         mutual.mutual_coef = 0.5
+    with pytest.raises(ConfigError, match=r"ent_coef is a setting of the wrapped agent: assign to Mutual\.agent\.ent"):
+        mutual.ent_coef = 0.5  # type: ignore[attr-defined]
+    mutual.agent.ent_coef = 0.5
     for name in ("env", "seed", "threads", "n_steps"):
         with pytest.raises(ConfigError, match=f"^{name} of a built agent cannot be replaced: it follows"):
             setattr(mutual, name, getattr(mutual, name))

@@ -1,6 +1,7 @@
 """Unknown keywords: the nearest setting, or what to write instead of an argument of Stable-Baselines3's A2C."""
 
 import inspect
+from dataclasses import dataclass
 
 import gymnasium as gym
 import pytest
@@ -97,6 +98,17 @@ def test_the_error_within_a_property_is_not_hidden() -> None:
 
     with pytest.raises(AttributeError, match="'nothing'"):
         Broken("CartPole-v1").engine_in_use  # noqa: B018
+
+
+def test_another_default_needs_a_dataclass() -> None:
+    """Without the decorator, the agent was built with the default that the class had replaced."""
+
+    class Longer(A2C):
+        n_steps: int = 64
+
+    words = "Longer has another default of n_steps, so it must be a dataclass: write @dataclass(eq=False) above the"
+    assert error(lambda: Longer("CartPole-v1")).startswith(words)
+    assert dataclass(eq=False)(Longer)("CartPole-v1").n_steps == 64
 
 
 def test_signatures_remain() -> None:
