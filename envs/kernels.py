@@ -27,7 +27,7 @@ from numba.core import caching, event
 from numba.extending import overload
 
 _Overload = TypeVar("_Overload", bound=Callable[..., object])
-_STRICT: Any = {"error_model": "numpy", "_nrt": False}
+_STRICT: Any = {"error_model": "numpy", "_nrt": False, "no_cfunc_wrapper": True}
 _FAST: Any = {**_STRICT, "fastmath": {"reassoc", "contract", "arcp", "nsz"}}
 _KEPT = 3  # earlier versions of a package whose folders are kept
 _registered: dict[str, list[Path]] = {}
@@ -75,7 +75,8 @@ def fast_kernel(function: Callable[..., object]) -> Kernel:
 
 def overload_of(function: Callable[..., object], fast: bool = False) -> Callable[[_Overload], _Overload]:
     """`numba.extending.overload` for kernels; fast: with the options of `fast_kernel`."""
-    decorated: Callable[[_Overload], _Overload] = overload(function, jit_options=_FAST if fast else _STRICT)
+    options = {**(_FAST if fast else _STRICT), "no_cpython_wrapper": True}
+    decorated: Callable[[_Overload], _Overload] = overload(function, jit_options=options)
     return decorated
 
 
