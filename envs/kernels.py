@@ -75,7 +75,7 @@ def fast_kernel(function: Callable[..., object]) -> Kernel:
 
 def overload_of(function: Callable[..., object], fast: bool = False) -> Callable[[_Overload], _Overload]:
     """`numba.extending.overload` for kernels; fast: with the options of `fast_kernel`."""
-    options = {**(_FAST if fast else _STRICT), "no_cpython_wrapper": True}
+    options: Any = {**(_FAST if fast else _STRICT), "no_cpython_wrapper": True}
     decorated: Callable[[_Overload], _Overload] = overload(function, jit_options=options)
     return decorated
 
