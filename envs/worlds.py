@@ -222,7 +222,7 @@ class Worlds(VectorWrapper):
         return f" (step {int(self._length[i]):,} of its episode, seed {self._began[i]})"
 
     def _check_finite(self, values: NDArray[Any], what: str) -> None:
-        if not (self._checks_obs or what == "reward") or np.vdot(values, values) <= _LARGEST:
+        if not (self._checks_obs or what == "reward") or float(np.vdot(values, values)) <= _LARGEST:
             return  # a sum of squares is a third of the work, and is infinite or NaN if a value is
         finite = np.abs(values) <= _LARGEST if values.dtype == np.float64 else np.isfinite(values)  # false for NaN too
         if not finite.all():
