@@ -48,7 +48,7 @@ class AdoptedBackend(BackendEnv, VectorWrapper):
         if isinstance(inner, SyncVectorEnv) and _is_supported(inner.single_observation_space):
             self._guarded = [guarded(with_full_reset(one), i, name_of(one)) for i, one in enumerate(inner.envs)]
             inner.envs = list[AnyEnv](self._guarded)
-        self._restorable = inner is env  # a wrapper may have state of its own
+        self._bare = inner is env  # a wrapper may have state of its own, and change what a reset left alone
 
     @property
     def has_time_limit(self) -> bool:
@@ -58,7 +58,8 @@ class AdoptedBackend(BackendEnv, VectorWrapper):
         chosen = (options or {}).get("reset_mask")  # read first, since Gymnasium removes it
         obs, infos = self.env.reset(seed=seed, options=options)  # type: ignore[arg-type]
         rows = self._flattened(obs)
-        if chosen is not None and not np.array_equal(rows[~cast(Flags, chosen)], self._shown[~cast(Flags, chosen)]):
+        others = None if chosen is None else ~cast(Flags, chosen)
+        if self._bare and others is not None and not np.array_equal(rows[others], self._shown[others]):
             raise EnvironmentFailure(
                 f"{self._name} reset environments that options['reset_mask'] leaves out: obey it, or limit the length "
                 "of every episode, so that none has to be cut off"
@@ -109,10 +110,10 @@ class AdoptedBackend(BackendEnv, VectorWrapper):
         return last
 
     def capture(self) -> list[Snapshot] | None:
-        return capture_all(self._guarded) if self._guarded and self._restorable else None
+        return capture_all(self._guarded) if self._guarded and self._bare else None
 
     def restore(self, state: object) -> None:
-        if self._guarded is None or not self._restorable:
+        if self._guarded is None or not self._bare:
             raise ValueError(f"the state of {self.backend} cannot be restored")
         restore_all(self._guarded, state)
 

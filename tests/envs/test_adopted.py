@@ -133,3 +133,22 @@ def test_an_evaluation_that_cuts_episodes_off_needs_environments_that_can_be_res
     assert (evaluation.lengths.tolist(), evaluation.cut) == ([5, 3, 5, 3], 2)
     with pytest.raises(EnvironmentFailure, match=r"Endless reset environments that options\['reset_mask'\] leaves out"):
         evaluate(Idle(), Endless(obeys=False), 4, max_steps=20)
+
+
+class Drifting(VectorWrapper):
+    """Shows other observations at every reset."""
+
+    shift = np.float32(0.0)
+
+    def reset(self, *, seed=None, options=None):
+        self.shift += np.float32(0.1)
+        obs, infos = self.env.reset(seed=seed, options=options)
+        return obs + self.shift, infos
+
+
+def test_a_wrapper_may_change_the_observations_that_a_reset_leaves_out():
+    worlds = make(Drifting(Endless(obeys=True)))
+    worlds.reset()
+    worlds.step(idle())
+    obs, _ = worlds.reset(options={"reset_mask": np.array([True, False])})
+    assert obs[0, 0] < 1 < obs[1, 0]
