@@ -50,10 +50,16 @@ class ActorCritic(ActorCriticSettings, Algorithm):
 
     def build(self, generator: Generator) -> None:
         self.learner = self.new_learner(generator)
-        one = self.worlds.num_envs * self.n_steps == 1
-        if one and any(isinstance(m, nn.BatchNorm1d) for network in self.networks for m in network.modules()):
+        if self.step_rows == 1 and any(
+            isinstance(m, nn.BatchNorm1d) for network in self.networks for m in network.modules()
+        ):
             raise ConfigError("batch normalization needs more than one step per update; take nn.LayerNorm instead")
         self.use_engines(self.engines, f"{type(self).__name__} does not declare it in `engines`")
+
+    @property
+    def step_rows(self) -> int:
+        """Rows of a rollout in a gradient step; the last step of a rollout or of training may have fewer."""
+        return self.worlds.num_envs * self.n_steps
 
     @abstractmethod
     def new_learner(self, generator: Generator) -> BaseLearner:

@@ -90,6 +90,11 @@ class PPO(PPOSettings, A2C):
         self.shuffle = Shuffle(stream_seeds(self.seed, "minibatches", 1)[0])
         super().build(generator)
 
+    @property
+    def step_rows(self) -> int:
+        rows = super().step_rows
+        return rows if self.gru_size is not None else min(self.batch_size, rows)
+
     def fused_engine(self) -> Engine:
         from agents.fused.engine import Fused  # imports Numba
         from agents.fused.ppo_shared import SharedPPO
