@@ -104,8 +104,8 @@ class ActorCritic(ActorCriticSettings, Algorithm):
     def update(self, batch: Rollout, progress: float = 0.0) -> Metrics:
         """One update on a rollout, with the engine in use. progress: the fraction of training done, for schedules.
 
-        Raises FloatingPointError if the gradient or the TD error is not finite (no parameter has changed then), or if
-        the policy moved infinitely far.
+        Raises FloatingPointError if the gradient or the TD error is not finite (its step is not made; PPO may have made
+        earlier ones), or if the policy moved infinitely far.
         """
         return self._engine().update(batch, progress)
 
