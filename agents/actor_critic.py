@@ -50,10 +50,16 @@ class ActorCritic(ActorCriticSettings, Algorithm):
 
     def build(self, generator: Generator) -> None:
         self.learner = self.new_learner(generator)
-        one = self.worlds.num_envs * self.n_steps == 1
-        if one and any(isinstance(m, nn.BatchNorm1d) for network in self.networks for m in network.modules()):
+        if self.step_rows == 1 and any(
+            isinstance(m, nn.BatchNorm1d) for network in self.networks for m in network.modules()
+        ):
             raise ConfigError("batch normalization needs more than one step per update; take nn.LayerNorm instead")
         self.use_engines(self.engines, f"{type(self).__name__} does not declare it in `engines`")
+
+    @property
+    def step_rows(self) -> int:
+        """Rows of a rollout in a gradient step; the last step of a rollout or of training may have fewer."""
+        return self.worlds.num_envs * self.n_steps
 
     @abstractmethod
     def new_learner(self, generator: Generator) -> BaseLearner:
@@ -98,8 +104,8 @@ class ActorCritic(ActorCriticSettings, Algorithm):
     def update(self, batch: Rollout, progress: float = 0.0) -> Metrics:
         """One update on a rollout, with the engine in use. progress: the fraction of training done, for schedules.
 
-        Raises FloatingPointError if the gradient or the TD error is not finite (no parameter has changed then), or if
-        the policy moved infinitely far.
+        Raises FloatingPointError if the gradient or the TD error is not finite (its step is not made; PPO may have made
+        earlier ones), or if the policy moved infinitely far.
         """
         return self._engine().update(batch, progress)
 

@@ -83,7 +83,7 @@ class BaseLearner(ABC):
 
     def training_pass(self, inputs: Seen) -> tuple[Distribution, Tensor]:
         """π_θ and V_φ at observations, differentiable, in training mode."""
-        with training_mode(self.contents, self.generator):
+        with training_mode(self.contents, self.generator, inputs.x.shape[:-1].numel()):
             return policy_and_value(self.policy, self.value, inputs)
 
     def forward(self, inputs: Inputs) -> Forward:

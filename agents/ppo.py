@@ -82,13 +82,18 @@ class PPO(PPOSettings, A2C):
 
     def build(self, generator: Generator) -> None:
         rows = self.worlds.total_envs * self.n_steps
-        if self.normalize_advantage and self.gru_size is None and rows % self.batch_size == 1:
+        if self.normalize_advantage and not self.by_sequence and rows % self.batch_size == 1:
             raise ConfigError(
                 f"normalize_advantage needs more than one step per minibatch, and the last of {rows} steps in "
                 f"minibatches of {self.batch_size} would be alone: change batch_size or n_steps"
             )
         self.shuffle = Shuffle(stream_seeds(self.seed, "minibatches", 1)[0])
         super().build(generator)
+
+    @property
+    def step_rows(self) -> int:
+        rows = super().step_rows
+        return rows if self.by_sequence else min(self.batch_size, rows)
 
     def fused_engine(self) -> Engine:
         from agents.fused.engine import Fused  # imports Numba

@@ -33,7 +33,7 @@ class Examples(NamedTuple):
 
     def training_policy(self, agent: A2C) -> Distribution:
         """π_θ at these observations, in training mode."""
-        with training_mode(Contents(agent.policy), agent.learner.generator):
+        with training_mode(Contents(agent.policy), agent.learner.generator, len(self.obs)):
             return self.policy(agent)
 
 

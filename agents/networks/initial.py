@@ -35,9 +35,8 @@ def sparse(layer: nn.Linear, sparsity: float, generator: Generator) -> nn.Linear
     """w ~ U(±1/√n), n inputs, of which ⌈sparsity · n⌉ have weight 0.
 
     Each unit draws its own zeros; biases are zero. If all n weights are zero (n ≤ 9 at a sparsity of 0.9), the unit
-    starts at zero and still learns.
-    at zero and still learns. Source: Elsayed, Vasan & Mahmood 2024, "Streaming deep reinforcement learning finally
-    works", SparseInit.
+    starts at zero and still learns. Source: Elsayed, Vasan & Mahmood 2024, "Streaming deep reinforcement learning
+    finally works", SparseInit.
     """
     layer = on_cpu(layer)
     inputs = layer.in_features

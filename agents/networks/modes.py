@@ -23,9 +23,10 @@ def has_modes(contents: Contents) -> bool:
 
 
 @contextmanager
-def training_mode(contents: Contents, generator: Generator) -> Iterator[None]:
+def training_mode(contents: Contents, generator: Generator, rows: int) -> Iterator[None]:
     """Training mode inside, evaluation mode afterwards; does nothing if the networks do not depend on the mode.
 
+    rows: number of observations. A single one has no variance, so batch normalization then uses its running statistics.
     Dropout uses torch's global generator, which is seeded from `generator` inside and restored afterwards.
     """
     if not has_modes(contents):
@@ -37,6 +38,9 @@ def training_mode(contents: Contents, generator: Generator) -> Iterator[None]:
         torch.manual_seed(seed)
         for network in contents.networks:
             network.train()
+        for module in contents.modules if rows == 1 else ():
+            if isinstance(module, nn.BatchNorm1d):
+                module.eval()
         try:
             yield
         finally:

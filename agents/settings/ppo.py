@@ -49,8 +49,13 @@ class PPOSettings(A2CSettings):
         ))  # fmt: skip
         if self.shift_excess != "shorten" and self.max_policy_shift is None:
             raise ConfigError("shift_excess does nothing without max_policy_shift: set it, or leave shift_excess out")
-        if self.normalize_advantage and self.gru_size is None and self.batch_size == 1:
+        if self.normalize_advantage and not self.by_sequence and self.batch_size == 1:
             raise ConfigError("normalize_advantage needs more than one step per minibatch: raise batch_size")
+
+    @property
+    def by_sequence(self) -> bool:
+        """Whether minibatches consist of sequences of several steps, so that none has a single row."""
+        return self.gru_size is not None and self.n_steps > 1
 
     @property
     def penalized(self) -> bool:

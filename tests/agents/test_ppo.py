@@ -228,6 +228,8 @@ def test_cart_pole_is_learned() -> None:
     [
         ({"batch_size": 1}, "normalize_advantage needs more than one step per minibatch: raise batch_size"),
         ({"n_steps": 33, "num_envs": 1, "batch_size": 32}, "the last of 33 steps in minibatches of 32 would be alone"),
+        ({"n_steps": 1, "batch_size": 1, "gru_size": 4}, "normalize_advantage needs more than one step per minibatch"),
+        ({"n_steps": 1, "num_envs": 5, "batch_size": 4, "gru_size": 4}, "the last of 5 steps in minibatches of 4"),
         ({"shift_excess": "stop"}, "shift_excess does nothing without max_policy_shift"),
         ({"clip_range": -0.1}, "clip_range must not be negative, got -0.1"),
         ({"kl_coef": -1.0}, "kl_coef must not be negative"),

@@ -147,6 +147,19 @@ def test_one_observation_cannot_be_normalized() -> None:
     for build in (A2C, StreamAC):
         with pytest.raises(ConfigError, match="batch normalization needs more than one step per update"):
             build("CartPole-v1", network=f"{HERE}:Normalized", num_envs=1)
+    with pytest.raises(ConfigError, match="batch normalization needs more than one step per update"):
+        PPO("CartPole-v1", network=f"{HERE}:Normalized", n_steps=8, batch_size=1, normalize_advantage=False)
+
+
+def test_a_single_observation_is_normalized_by_running_statistics() -> None:
+    """In a last rollout of one step, and in a last minibatch of one row."""
+    agent = A2C("CartPole-v1", network=f"{HERE}:Normalized", num_envs=1, n_steps=8, **SMALL).learn(8)
+    before, old = buffers(agent), parameters(agent)
+    assert agent.learn(1).loop.step == 9
+    assert all(torch.equal(x, y) for x, y in zip(buffers(agent), before, strict=True))
+    assert not torch.equal(parameters(agent), old)
+    ppo = PPO("CartPole-v1", network=f"{HERE}:Normalized", n_steps=8, batch_size=4, n_epochs=1, **SMALL).learn(13)
+    assert ppo.loop.step == 13
 
 
 def test_cloning(tmp_path: Path) -> None:
