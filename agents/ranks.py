@@ -20,6 +20,7 @@ from torch import Tensor
 from agents.settings.values import ConfigError
 
 T = TypeVar("T")
+_OF_TORCHRUN = ("RANK", "MASTER_ADDR", "MASTER_PORT")  # variables that it sets beside WORLD_SIZE
 _PATIENCE = timedelta(days=1)  # for a rank that evaluates or compiles; a lost one is noticed at once
 
 
@@ -112,10 +113,19 @@ def current() -> Ranks:
 
 @contextmanager
 def joined() -> Iterator[Ranks]:
-    """Joins the other processes if torchrun started this one; leaves them at the end."""
-    if int(os.environ.get("WORLD_SIZE", "1")) == 1:
+    """Joins the other processes if torchrun started this one; leaves them at the end.
+
+    Raises ConfigError if only WORLD_SIZE is set, as other launchers and images do.
+    """
+    size = os.environ.get("WORLD_SIZE", "1")
+    if size == "1":
         yield ALONE
         return
+    if lacking := [name for name in _OF_TORCHRUN if name not in os.environ]:
+        raise ConfigError(
+            f"WORLD_SIZE={size} asks for several processes, but {lacking[0]} is not set: start them by torchrun, "
+            "or unset WORLD_SIZE to train in one"
+        )
     dist.init_process_group("gloo", timeout=_PATIENCE)
     try:
         yield current()

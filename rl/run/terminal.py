@@ -16,6 +16,7 @@ from typing import Annotated, NoReturn, Self, cast
 from tqdm import tqdm
 
 from agents.checkpoint import Checkpoint, CheckpointError
+from agents.ranks import RankLost
 from agents.settings.ranges import Range, Seed
 from agents.settings.schema import setting_defaults, suggestion
 from agents.settings.values import ConfigError, convert, shown
@@ -35,7 +36,7 @@ class RunFailed(RuntimeError):
 
 
 MISTAKES = (ConfigError, EnvironmentUsageError, CheckpointError)
-FAILURES = (RunFailed, EnvironmentFailure, OSError)
+FAILURES = (RunFailed, RankLost, EnvironmentFailure, OSError)
 ANTICIPATED = (*MISTAKES, *FAILURES)  # reported in one line, without a traceback
 
 

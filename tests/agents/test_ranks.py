@@ -151,3 +151,11 @@ def test_the_state_of_all_environments_is_divided_as_it_was_joined() -> None:
     assert whole["length"] == [1, 2, 1, 2]  # type: ignore[index]
     parts = [share_of(whole, Ranks(k, 2)) for k in range(2)]
     assert [part["obs"].tolist() for part in parts] == [[[0.0] * 3] * 2, [[1.0] * 3] * 2]  # type: ignore[index]
+
+
+def test_world_size_without_torchrun_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("RANK", "MASTER_ADDR", "MASTER_PORT"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with pytest.raises(ConfigError, match="WORLD_SIZE=2 asks for several processes, but RANK is not set"), joined():
+        pass

@@ -8,12 +8,13 @@ from threading import Lock
 from types import FrameType
 
 import submitit
-from submitit.core.utils import DelayedSubmission, UncompletedJobError
+from submitit.core.utils import DelayedSubmission, FailedJobError, FailedSubmissionError, UncompletedJobError
 
 from agents.settings.schema import suggestion
 from agents.settings.values import ConfigError
 from rl.experiments.executors.base import Job, Outcome, RunInterrupted, WorkerLost, check, fault, outcome_of
 from rl.run.signals import TERMINATED
+from rl.run.terminal import RunFailed
 
 _SIGNAL = submitit.JobEnvironment._usr_sig()  # sent on preemption, and shortly before the time limit
 
@@ -33,7 +34,8 @@ def parameters_of(text: str, cpus: int, gpus: int) -> dict[str, object]:
         if key == "time" and not value.isdecimal():
             raise ConfigError(f"--slurm: time is a whole number of minutes, got {value!r}")
         name = "timeout_min" if key == "time" else f"slurm_{key}"
-        parameters[name] = int(value) if value.isdecimal() else value
+        plain = value.isdecimal() and (key == "time" or str(int(value)) == value)  # account=0012 stays as it is
+        parameters[name] = int(value) if plain else value
     return parameters
 
 
@@ -58,10 +60,17 @@ class Slurm:
         with self._lock:
             if self._interrupted:
                 raise RunInterrupted("it was interrupted")
-            submitted = executor.submit(Preemptible(job))
+            try:
+                submitted = executor.submit(Preemptible(job))
+            except (FailedJobError, FailedSubmissionError, OSError) as error:
+                raise RunFailed(f"sbatch: {' '.join(str(error).split())}") from None
             self._running.append(submitted)
         try:
             outcome = submitted.result()
+        except FailedJobError as error:  # an exception in the job; another job would raise it again
+            raise RunFailed(
+                f"SLURM job {submitted.job_id}: {_last_line(error)}; see {submitted.paths.stderr}"
+            ) from None
         except UncompletedJobError:
             if self._interrupted:
                 raise RunInterrupted("it was interrupted") from None
@@ -83,6 +92,13 @@ class Slurm:
                 submitted.cancel()
 
     def close(self) -> None: ...
+
+
+def _last_line(error: FailedJobError) -> str:
+    """The last line of the job's traceback, which submitit puts between rules."""
+    _, _, trace = str(error).partition("-" * 22)
+    lines = (trace or str(error)).partition("-" * 22)[0].split("\n")
+    return next((line.strip() for line in reversed(lines) if line.strip()), "it failed")
 
 
 class Preemptible:

@@ -7,6 +7,8 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+import submitit
+from submitit.core.utils import FailedJobError
 
 import rl.run.parts
 from agents import A2C
@@ -14,10 +16,11 @@ from agents.hooks import Checkpoints, Status, Training
 from agents.settings.recipes import recipe_file
 from agents.settings.run import RunSettings
 from agents.settings.values import ConfigError
-from rl.experiments.executors.base import Job
+from rl.experiments.executors.base import Job, WorkerLost
 from rl.experiments.executors.slurm import Slurm, parameters_of
 from rl.experiments.executors.workplace import Workplace
 from rl.experiments.parallel import _unfinished, finished, prepare
+from rl.run.terminal import RunFailed
 from rl.train import main
 
 SETTINGS = ["num_envs=2", "n_steps=4", "eval_episodes=1", "engine=torch", "checkpoint_interval=80"]
@@ -75,3 +78,36 @@ def test_options_of_sbatch_reach_submitit() -> None:
         "name": "actor-critic", "cpus_per_task": 2, "gpus_per_node": 1, "slurm_partition": "cpu", "timeout_min": 90,
         "slurm_mem": "4GB",
     }  # fmt: skip
+
+
+def test_options_with_leading_zeros_stay_text() -> None:
+    assert parameters_of("account=0012,nodes=12,time=090", 1, 0) == {
+        "name": "actor-critic", "cpus_per_task": 1, "gpus_per_node": 0, "slurm_account": "0012", "slurm_nodes": 12,
+        "timeout_min": 90,
+    }  # fmt: skip
+
+
+def break_down(argv: list[str], hooks: object = ()) -> int:
+    raise ZeroDivisionError("a bug in the environment")
+
+
+def test_a_job_that_raises_is_a_failure_and_not_a_lost_worker(tmp_path: Path) -> None:
+    job = Job(break_down, [], tmp_path, lambda: None)
+    with (
+        closing(Slurm(1, {"timeout_min": 60}, "local")) as executor,
+        pytest.raises(RunFailed, match="ZeroDivisionError: a bug in the environment; see ") as caught,
+    ):
+        executor.run(job)
+    assert not isinstance(caught.value, WorkerLost)
+
+
+def test_a_refusal_of_sbatch_fails_the_run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def refuse(*_: object) -> None:
+        raise FailedJobError("error: invalid partition specified: nowhere")
+
+    monkeypatch.setattr(submitit.AutoExecutor, "submit", refuse)
+    with (
+        closing(Slurm(1, {"timeout_min": 60}, "local")) as executor,
+        pytest.raises(RunFailed, match="invalid partition specified: nowhere"),
+    ):
+        executor.run(Job(break_down, [], tmp_path, lambda: None))

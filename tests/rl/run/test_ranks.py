@@ -10,9 +10,9 @@ import torch
 import rl.run.parts
 from agents import A2C
 from agents.hooks import Checkpoints, Training
-from agents.ranks import current
+from agents.ranks import RankLost, current
 from rl.run.results import read_columns
-from rl.run.terminal import RunFailed
+from rl.run.terminal import ANTICIPATED, RunFailed
 from rl.train import main
 from tests.ranks import on_ranks
 
@@ -70,3 +70,7 @@ def test_when_a_rank_is_killed_the_others_say_how_to_go_on(
     (run,) = tmp_path.glob("*/*/*")
     assert main(["--resume", str(run)]) == 0
     check_equal(run, alone)
+
+
+def test_a_rank_lost_before_training_is_one_line() -> None:
+    assert issubclass(RankLost, ANTICIPATED)
