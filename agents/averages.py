@@ -6,6 +6,7 @@ from copy import deepcopy
 import torch
 
 from agents.networks.actor_critic import Policy
+from agents.networks.contents import Contents
 from agents.parts import load_module
 from envs import saved
 
@@ -23,6 +24,20 @@ class PolicyAverage:
         self.source, self.horizon = source, horizon
         self.policy = deepcopy(source).requires_grad_(False)
         self.steps = torch.zeros(1, dtype=torch.float64)
+        self._contents = Contents(source)
+        self._modules, (self._parameters,) = self._contents.modules, self._contents.parameters
+
+    def current(self) -> Policy:
+        """θ̄, with every module of the source that was replaced, and the parameters that came with it."""
+        modules, (parameters,) = self._contents.modules, self._contents.parameters
+        if modules is not self._modules:
+            pairs = zip(self._parameters, self.policy.parameters(), strict=True)
+            averages = {id(p): average for p, average in pairs}
+            self.policy = deepcopy(self.source).requires_grad_(False)
+            for p, own in zip(parameters, self.policy.parameters(), strict=True):
+                own.copy_(averages.get(id(p), p))
+            self._modules, self._parameters = modules, parameters
+        return self.policy
 
     @torch.no_grad()
     def update(self) -> None:

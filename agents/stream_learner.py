@@ -84,7 +84,7 @@ class StreamLearner(BaseLearner):
 
     def policy_for(self, deterministic: bool) -> Policy:
         """The policy that acts: the averaged one for deterministic actions."""
-        return self.average.policy if deterministic and self.average else self.policy
+        return self.average.current() if deterministic and self.average else self.policy
 
     @property
     def gaussian(self) -> bool:

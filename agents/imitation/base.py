@@ -70,6 +70,12 @@ class AgentWrapper(Agent):
         """New environments for a copy of the A2C."""
         return self.agent.worlds
 
+    def set_env(self, env: EnvLike) -> None:
+        """See `agents.algorithm.Algorithm.set_env`."""
+        self.agent.set_env(env)
+        vars(self).update(env=self.agent.env, worlds=self.agent.worlds)  # past the guard of a built agent
+        self.loop.use(self.worlds)
+
     def prepare(self) -> None:
         """Validates the settings and builds what the algorithm adds. Raises ConfigError for invalid settings."""
 

@@ -17,7 +17,7 @@ from agents.ppo import PPO, Added, Loss
 from agents.rollout import NO_CONTEXT, Array, Choice, Context, Metrics, Rollout
 from agents.settings.ranges import Peers
 from agents.settings.values import ConfigError
-from envs import Worlds, make, saved
+from envs import EnvLike, Worlds, make, saved
 from envs.streams import peer_seed
 
 
@@ -57,6 +57,9 @@ class Mutual(AgentWrapper):
             first.env, num_envs, first.seed, variant=first.variant, backend=first.backend,
             action_masks=first.action_masks, step_timeout=first.step_timeout, on_crash=first.on_crash,
         )  # fmt: skip
+
+    def set_env(self, env: EnvLike) -> None:
+        raise ConfigError("set_env: every peer has environments of its own: pass an environment id as env= to load")
 
     def _peer(self, k: int) -> A2C:
         """An agent with the same settings and its own seed, from `peer_seed`."""

@@ -169,6 +169,22 @@ def test_deterministic_actions_come_from_averaged_parameters(engine: str) -> Non
     np.testing.assert_allclose(action, plain.policy(x).mode()[0].detach().numpy(), rtol=1e-5)
 
 
+def test_deterministic_actions_see_a_replaced_module() -> None:
+    """A new activation takes effect on averaged parameters; a new layer has its own parameters."""
+    agent = StreamAC("Pendulum-v1", seed=0, net_arch=(8,), sparsity=0.0, engine="torch").learn(40)
+    obs, average = np.array([0.5, -0.5, 1.0], np.float32), agent.learner.average
+    assert average is not None
+    (at,) = [i for i, module in enumerate(agent.policy.net) if isinstance(module, torch.nn.LeakyReLU)]
+    before, averaged = agent.predict(obs, deterministic=True)[0], [p.clone() for p in average.policy.parameters()]
+    agent.policy.net[at] = torch.nn.Tanh()
+    assert agent.predict(obs, deterministic=True)[0] != before
+    assert all(map(torch.equal, average.policy.parameters(), averaged))
+    agent.policy.net[0] = torch.nn.Linear(3, 8)
+    agent.predict(obs, deterministic=True)
+    assert torch.equal(average.policy.net[0].weight, agent.policy.net[0].weight)  # type: ignore[arg-type]
+    assert [torch.equal(p, q) for p, q in zip(average.policy.parameters(), averaged, strict=True)].count(False) == 2
+
+
 class Parts(gym.Env[np.ndarray, np.ndarray]):
     """Two simultaneous choices, the first of which must be 2: MultiDiscrete actions."""
 

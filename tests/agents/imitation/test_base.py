@@ -24,7 +24,7 @@ from agents.imitation.clone import Clone
 from agents.imitation.distill import Distill
 from agents.imitation.gail import GAIL
 from agents.settings.run import RunSettings
-from agents.settings.values import text_of
+from agents.settings.values import ConfigError, text_of
 from rl.experiments.parallel import finished, prepare
 from tests import ROOT
 from tests.agents.recorded import made
@@ -325,3 +325,18 @@ def test_no_second_formula(path: Path) -> None:
     calls = [node.func for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if isinstance(node, ast.Call)]
     owned = [(ast.unparse(f.value), f.attr) for f in calls if isinstance(f, ast.Attribute) and f.attr in FORMULAS]
     assert [f"{owner}.{name}" for owner, name in owned if owner != "information"] == []
+
+
+@pytest.mark.parametrize("case", ["clone", "gail", "gail-ppo", "distill", "distill-ppo"])
+def test_set_env(case: str, given: Given) -> None:
+    agent = registry.build(case, "CartPole-v1", {**FEW, **given[case]})
+    old = agent.worlds
+    agent.set_env("CartPole-v1")  # type: ignore[attr-defined]
+    assert agent.worlds is agent.loop.worlds is agent.agent.worlds is not old  # type: ignore[attr-defined]
+    agent.learn(64)
+
+
+def test_set_env_is_refused_by_mutual_learning() -> None:
+    mutual = registry.build("mutual", "CartPole-v1", FEW)
+    with pytest.raises(ConfigError, match=r"^set_env: .* pass an environment id as env= to load"):
+        mutual.set_env("CartPole-v1")  # type: ignore[attr-defined]
