@@ -17,7 +17,7 @@ from agents.settings.schema import setting_types
 from rl.experiments.executors.base import RunInterrupted, WorkerLost
 from rl.experiments.executors.workplace import Workplace
 from rl.experiments.parallel import Line, Train
-from rl.experiments.search.study import Tried
+from rl.experiments.search.study import Candidate, Search, Tried
 from rl.run.results import Result
 from rl.run.signals import INTERRUPTED
 from rl.run.terminal import FAILED, RunFailed
@@ -160,6 +160,21 @@ def test_interrupted_and_nothing_found(sweep: Command, monkeypatch: pytest.Monke
     assert "gamma=0.95" in out.splitlines()[0], "what was under way comes first"
     assert out.count("gamma=0.95 ") + out.count("gamma=0.95\n") == 1
     assert "none of 4 trials finished; the last: " in err
+
+
+def test_killed_between_the_last_score_and_the_end(
+    sweep: Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def killed(search: Search, candidate: Candidate) -> Tried:
+        raise KeyboardInterrupt
+
+    make_up(monkeypatch, lambda line, seed: float(seed))
+    with monkeypatch.context() as patch:
+        patch.setattr(Search, "finish", killed)
+        assert sweep("--trials", "1")[0] == INTERRUPTED
+    assert sweep("--trials", "1")[0] == 0
+    assert [end[0] for end in ends(tmp_path)] == ["finished"]
+    assert not list((tmp_path / "runs/CartPole-v1/sweep-search").glob("trial-*"))
 
 
 @pytest.mark.parametrize(

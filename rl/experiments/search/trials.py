@@ -89,10 +89,14 @@ class Trials:
                     self._submit(train, candidate)
 
     def _end_untrained(self, candidate: Candidate) -> bool:
-        """Ends a trial without training if its settings were tried before or exclude each other."""
+        """Ends a trial without training if its settings were tried before or exclude each other, or if all its scores
+        were taken before the search was killed."""
         twin = self._search.end_like_twin(candidate)
         if twin is not None:
             self._report(twin)
+            return True
+        if len(candidate.scores) == len(self._legs):
+            self._end(candidate, self._search.finish(candidate))
             return True
         complete = {**self._plan.about(), **candidate.settings}
         own = SETTINGS[self._plan.agent]
@@ -131,6 +135,9 @@ class Trials:
                 return True
             else:
                 end = self._search.give_up(candidate)
+        self._end(candidate, end)
+        return False
+
+    def _end(self, candidate: Candidate, end: Tried) -> None:
         shutil.rmtree(self._directory / candidate.folder, ignore_errors=True)
         self._report(end)
-        return False
