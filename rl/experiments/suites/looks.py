@@ -58,7 +58,8 @@ def described(looks: Sequence[Look], seeds: Sequence[int], envs: Iterable[str]) 
     before = [look for look in looks if look not in here]
     if before:
         envs_before = list(dict.fromkeys(look.env for look in before))
-        changed = [env for env in envs_before if sum(look.env == env for look in before) > 1]
+        recipes = {env: [look.recipe for look in looks if look.env == env] for env in envs_before}
+        changed = [env for env, tried in recipes.items() if any(recipe != tried[0] for recipe in tried)]
         text += f" Other evaluations, on seeds {spelled(sorted({seed for look in before for seed in look.seeds}))}:"
         text += f" {counted(len(before), 'recipe')} in {counted(len(envs_before), 'environment')}."
         text += f" After them, recipes changed: {', '.join(changed)}." if changed else ""

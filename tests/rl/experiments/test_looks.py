@@ -41,6 +41,9 @@ def test_what_the_page_says_of_them() -> None:
     assert described([*before, *once], seeds, ["A-v0", "B-v0"]).removeprefix(text) == (
         " Other evaluations, on seeds 0, 1: 3 recipes in 2 environments. After them, recipes changed: A-v0."
     )
+    assert described([before[0], *once], seeds, ["A-v0", "B-v0"]).endswith("After them, recipes changed: A-v0."), (
+        "the recipe of the test seeds is another one"
+    )
     assert described([*once, Look("A-v0", SLOW, [10_002])], seeds, ["A-v0"]) == (
         "Evaluations on test seeds: on seeds 10,000 to 10,002, one recipe in 0 of 1 environment. "
         "More than one recipe was evaluated in A-v0 (2 recipes): these seeds are used up there. "
