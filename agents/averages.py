@@ -27,12 +27,12 @@ class PolicyAverage:
         self._contents = Contents(source)
         self._modules, (self._parameters,) = self._contents.modules, self._contents.parameters
 
+    @torch.no_grad()
     def current(self) -> Policy:
         """θ̄, with every module of the source that was replaced, and the parameters that came with it."""
         modules, (parameters,) = self._contents.modules, self._contents.parameters
         if modules is not self._modules:
-            pairs = zip(self._parameters, self.policy.parameters(), strict=True)
-            averages = {id(p): average for p, average in pairs}
+            averages = dict(zip(map(id, self._parameters), self.policy.parameters(), strict=True))
             self.policy = deepcopy(self.source).requires_grad_(False)
             for p, own in zip(parameters, self.policy.parameters(), strict=True):
                 own.copy_(averages.get(id(p), p))

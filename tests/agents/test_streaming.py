@@ -183,6 +183,8 @@ def test_deterministic_actions_see_a_replaced_module() -> None:
     agent.predict(obs, deterministic=True)
     assert torch.equal(average.policy.net[0].weight, agent.policy.net[0].weight)  # type: ignore[arg-type]
     assert [torch.equal(p, q) for p, q in zip(average.policy.parameters(), averaged, strict=True)].count(False) == 2
+    agent.policy.net[0] = torch.nn.Linear(3, 8)
+    assert not any(p.requires_grad for p in average.current().parameters()), "also outside of predict"
 
 
 class Parts(gym.Env[np.ndarray, np.ndarray]):
