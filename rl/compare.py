@@ -107,7 +107,7 @@ def _compare(args: Namespace, command: str) -> int:
     random = None if played is None else played.mean
     results = train_all(args.env, lines, seeds, args.out, workplace(args))
     title = f"{args.env}: {name}, {counted(len(seeds), 'seed')}"
-    comparison = Comparison(title, name, command, machine(), lines, results, threshold, random)
+    comparison = Comparison(title, name, command, machine(), lines, results, threshold, random, args.timed)
     page = comparison_page(comparison) if presets else sweep_page(comparison)
     page.write(path)
     runs = dict(zip([line.label for line in lines], results, strict=True))

@@ -9,9 +9,10 @@ from agents.settings.values import ConfigError
 from agents.writing import write_text
 from rl.experiments import equivalence, equivalence_page, plots
 from rl.experiments.compared import Compared, read_compared
-from rl.experiments.comparison_page import QUESTIONS, ranked
+from rl.experiments.comparison_page import ranked
 from rl.experiments.equivalence import Design
-from rl.experiments.pages import image, link, paragraph, table
+from rl.experiments.pages import counted, image, link, paragraph, table
+from rl.experiments.questions import question
 from rl.experiments.statistics import (
     METHOD,
     Scores,
@@ -100,7 +101,7 @@ def _overview(comparisons: Sequence[Compared]) -> list[str]:
         hyper-parameters: SB3's defaults, but for the steps per update. The recipe has its own settings and may train
         for longer, so its row does not compare the two implementations. What each line trains: {budgets}."""
     heads = ["line", *(link(each.env, f"{each.env}/comparison.md") for each in comparisons)]
-    return ["## A2C in four environments", paragraph(note), table(heads, rows)]
+    return [f"## A2C in {counted(len(comparisons), 'environment')}", paragraph(note), table(heads, rows)]
 
 
 def _equivalence(design: Design, found: Sequence[Compared], command: str, results: Path) -> list[str]:
@@ -168,7 +169,7 @@ def _entry(compared: Compared) -> list[str]:
             words = overlapping(own, other)
             behind.append(f"{label} (intervals {words})" if words else label)
     machine = compared.content.get("machine", "a machine of two cores, not recorded further")
-    text = f"""{QUESTIONS.get(name, "")} {compared.budget} a line, on {machine}. The
+    text = f"""{question(name, scores)} {compared.budget} a line, on {machine}. The
         {link("page", f"{env_id}/{name}.md")} has every score with its interval. {ranked(iqms, means)}"""
     text += f" Below the corresponding line of Stable-Baselines3: {'; '.join(behind)}." if behind else ""
     rows = [[label, str(x), str(means[label]), shown(min(scores[label]))] for label, x in iqms.items()]

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import NamedTuple, cast
 
 from agents.settings.values import ConfigError
+from rl.experiments.pages import counted
 from rl.experiments.statistics import Scores
 from rl.experiments.suites.published import PUBLISHED, Published
 
@@ -47,7 +48,7 @@ class Compared(NamedTuple):
             str(line["label"]): int(str(cast("dict[str, object]", line["settings"])["total_timesteps"]))
             for line in self.lines
         }
-        return f"{len(next(iter(self.runs.values())))} seeds, {steps_of(steps)} steps"
+        return f"{counted(len(next(iter(self.runs.values()))), 'seed')}, {steps_of(steps)} steps"
 
 
 def steps_of(lines: Mapping[str, int]) -> str:

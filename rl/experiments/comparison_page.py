@@ -7,6 +7,7 @@ from rl.experiments.compared import steps_of
 from rl.experiments.curves import first_reached, height_along
 from rl.experiments.pages import Page, changed, counted, image, paragraph, table
 from rl.experiments.parallel import BASELINE, Line
+from rl.experiments.questions import question
 from rl.experiments.statistics import (
     METHOD,
     Interval,
@@ -36,29 +37,7 @@ class Comparison(NamedTuple):
     results: Sequence[Sequence[Result]]  # results[line][seed]
     threshold: float | None  # training return: the environment's or the user's
     random: float | None  # mean return of uniformly random actions
-
-
-QUESTIONS = {
-    "comparison": """Our A2C and Stable-Baselines3's, updating after every step and after every five steps, with the
-        other defaults of Stable-Baselines3 on both sides; and our recipe, which has its own settings.""",
-    "recipe": "Our recipe alone, trained for its own number of steps.",
-    "engines": """The fused engine and the torch engine, updating after every step and after every five steps, with the
-        other defaults of Stable-Baselines3.""",
-    "learning-rate": "Constant and adaptive learning rates, starting from a good value and from ten times that value.",
-    "entropy": """No entropy bonus; a constant bonus; and a bonus whose coefficient adapts to keep the entropy above a
-        falling target.""",
-    "search-check": """Does a search help? The defaults beside the best of 40 trials, which two tuning seeds scored;
-        both on fresh seeds.""",
-    "search-6-check": """Does a search help? The defaults beside the best of 40 trials, which six tuning seeds scored;
-        both on fresh seeds.""",
-    "ppo": "Our PPO and Stable-Baselines3's, both with the defaults of Stable-Baselines3.",
-    "trust-region": """PPO with its clipped objective, and with four bounds on the KL divergence instead of the clip.
-        The divergence is computed exactly or estimated from samples; an update that exceeds the bound stops, or its
-        last step is shortened, or a penalty in the loss keeps it near a target.""",
-    "gpu": "PPO that learns from images, trained on a GPU.",
-    "streaming": "Streaming actor-critic, which has one environment and updates after every step, beside A2C.",
-    "streaming-parts": "Streaming actor-critic with one part changed or left out.",
-}  # comparison → its question
+    timed: bool = False  # whether the figure shows the return against seconds
 
 
 class LineStatistics(NamedTuple):
@@ -151,17 +130,25 @@ def _page(comparison: Comparison, statistics: Sequence[LineStatistics], parts: S
 def _introduction(comparison: Comparison) -> str:
     runs, budgets = comparison.results[0], _budgets(comparison)
     seeds = counted(len(runs), "seed")
-    episodes = counted(int(runs[0].summary["eval_episodes"]), "episode")
+    of_lines = zip(budgets, comparison.results, strict=True)
+    episodes = steps_of({label: int(of[0].summary["eval_episodes"]) for label, of in of_lines})
+    episodes += " episode" if episodes == "1" else " episodes"
     brackets = f"Brackets are 95 % {METHOD} intervals over {seeds}.{caveat(len(runs))}"
     brackets = brackets if len(runs) > 1 else "One seed has no interval."
     return paragraph(f"""
-        {QUESTIONS.get(comparison.name, "")} Each line trains {seeds} for {steps_of(budgets)}
+        {question(comparison.name, list(budgets))} Each line trains {seeds} for {steps_of(budgets)}
         steps.{_longer(budgets)} After training, each agent plays {episodes} with its most likely actions
         (deterministic) and as many with sampled actions (stochastic). IQM is the interquartile mean over seeds.
         {brackets} "All along" is the training return averaged over the whole training, which is the
         mean height of the learning curve.
-        {_threshold(comparison)} Speed is not compared, because runs trained side by side: `python -m rl.bench` measures
-        it.""")
+        {_threshold(comparison)} {_speed(comparison)}""")
+
+
+def _speed(comparison: Comparison) -> str:
+    if comparison.timed:
+        return """Seconds are those of training, of one process; if other runs trained beside it, they slowed it down.
+            `python -m rl.bench` compares speeds."""
+    return "Speed is not compared, because runs trained side by side: `python -m rl.bench` measures it."
 
 
 def _threshold(comparison: Comparison) -> str:

@@ -48,6 +48,34 @@ def test_one_seed_has_no_interval(tmp_path: Path) -> None:
     assert "| a | none | 12.6 | 12.6 | 12.6 | 12.6 | 66.7 |" in str(sweep_page(comparison))
 
 
+def test_a_comparison_of_a_user_does_not_begin_with_our_sentence(tmp_path: Path) -> None:
+    settings = {"total_timesteps": 300}
+    runs = [read_result(finished_run(tmp_path / "run", 12.0))]
+    for labels, sentence in ((("ours, PPO", "SB3, PPO"), True), (("mine", "theirs"), False)):
+        lines = [Line(label, "ppo", settings, [], settings) for label in labels]
+        page = str(comparison_page(Comparison("title", "ppo", "command", "machine", lines, [runs] * 2, None, None)))
+        assert ("Our PPO and Stable-Baselines3's" in page) is sentence
+
+
+def test_each_line_plays_its_own_number_of_episodes(tmp_path: Path) -> None:
+    settings = {"total_timesteps": 300}
+    lines = [Line(label, "a2c", settings, [], settings) for label in ("a", "b")]
+    results = [[read_result(finished_run(tmp_path / label, 12.0))] for label in "ab"]
+    results[1][0].summary["eval_episodes"] = 7
+    page = str(comparison_page(Comparison("title", "name", "command", "machine", lines, results, None, None)))
+    assert "each agent plays 1 (b: 7) episodes with" in " ".join(page.split())
+
+
+def test_a_figure_with_seconds_is_not_called_one_without(tmp_path: Path) -> None:
+    settings = {"total_timesteps": 300}
+    lines, results = [Line("a", "a2c", settings, [], settings)], [[read_result(finished_run(tmp_path / "run", 12.0))]]
+    for timed in (False, True):
+        comparison = Comparison("title", "name", "command", "machine", lines, results, None, None, timed)
+        page = " ".join(str(comparison_page(comparison)).split())
+        assert ("Speed is not compared" in page) is not timed
+        assert ("Seconds are those of training" in page) is timed
+
+
 def test_two_seeds_have_their_range_for_an_interval(tmp_path: Path) -> None:
     settings = {"total_timesteps": 300}
     results = [read_result(finished_run(tmp_path / str(score), score)) for score in (12.0, 18.0)]
