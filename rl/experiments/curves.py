@@ -40,20 +40,38 @@ def height_along(run: Result) -> float:
     return area_under_curve(metrics["step"], metrics["rollout/ep_rew_mean"], float(metrics["step"][-1]))
 
 
-def on_grid(runs: Sequence[Mapping[str, Scores]], x: str, y: str, points: int = 200) -> tuple[Scores, Scores]:
+def on_grid(
+    runs: Sequence[Mapping[str, Scores]], x: str, y: str, points: int = 200, logarithmic: bool = False
+) -> tuple[Scores, Scores]:
     """Interpolates curves measured at different x onto a common grid: float[K] and float[R, K].
 
-    Linear interpolation. The grid extends from where the last curve starts to where the first one ends, so that
-    every point covers all runs. Raises ValueError if the curves share no x.
+    The grid extends from where the last curve starts to where the first one ends, so that every point covers all runs.
+    Interpolation is linear. Points of a logarithmic grid are far apart at its end, so each gets the mean of its curve
+    up to halfway to the next points. Raises ValueError if the curves share no x.
     """
-    known = [(run[x][np.isfinite(run[y])], run[y][np.isfinite(run[y])]) for run in runs]
-    if not known or any(not len(at) for at, _ in known):
+    known = [(run[x], run[y], np.isfinite(run[y]) & (run[x] > 0 if logarithmic else True)) for run in runs]
+    curves = [(at[use], height[use]) for at, height, use in known]
+    if not curves or any(not len(at) for at, _ in curves):
         raise ValueError(f"a run holds no {y}")
-    start, end = max(at[0] for at, _ in known), min(at[-1] for at, _ in known)
+    start, end = max(at[0] for at, _ in curves), min(at[-1] for at, _ in curves)
     if start > end:
         raise ValueError(f"the runs have no {x} in common")
+    if logarithmic and start < end:
+        grid = np.geomspace(start, end, points)
+        return grid, np.array([_means(at, height, grid) for at, height in curves])
     grid = np.linspace(start, end, points)
-    return grid, np.array([np.interp(grid, at, height) for at, height in known])
+    return grid, np.array([np.interp(grid, at, height) for at, height in curves])
+
+
+def _means(at: Scores, height: Scores, grid: Scores) -> Scores:
+    """The mean of a curve around each point of an ascending grid of positive numbers."""
+    at, first = np.unique(at, return_index=True)  # seconds are rounded, so rows may share them
+    height = height[first]
+    edges = np.concatenate([grid[:1], np.sqrt(grid[1:] * grid[:-1]), grid[-1:]])
+    area = np.concatenate([[0.0], np.cumsum(np.diff(at) * (height[1:] + height[:-1]) / 2)])
+    left = np.searchsorted(at, edges).clip(1, len(at) - 1) - 1
+    until = area[left] + (edges - at[left]) * (height[left] + np.interp(edges, at, height)) / 2
+    return np.diff(until) / np.diff(edges)
 
 
 def mean_curve(curves: Scores, resamples: int) -> tuple[Scores, Scores, Scores]:

@@ -21,12 +21,12 @@ def draw_curves(
     axes: "Axes", lines: Mapping[str, Sequence[Columns]], x: str, y: str, looks: Looks | None = None, bands: bool = True
 ) -> None:
     """The mean over each line's runs with its interval; or every run, if the runs have no x in common."""
-    points = 2_000 if axes.get_xscale() == "log" else 200
+    logarithmic = axes.get_xscale() == "log"
     for (name, seeds), (color, style) in zip(lines.items(), looks or styles(), strict=False):
         if any(y not in run for run in seeds):
             continue
         try:
-            grid, curves = on_grid(seeds, x, y, points)
+            grid, curves = on_grid(seeds, x, y, logarithmic=logarithmic)
         except ValueError:
             for i, run in enumerate(seeds):
                 axes.plot(run[x], run[y], ".-", color=color, lw=0.7, label=None if i else name)

@@ -19,6 +19,15 @@ def test_runs_of_unequal_length_and_steps() -> None:
         on_grid([{"x": np.array([30.0]), "y": np.array([np.nan])}], "x", "y")
 
 
+def test_a_logarithmic_grid_averages_up_to_halfway_to_the_next_points() -> None:
+    ramp = {"x": np.array([0.0, 1.0, 1.0, 2.0, 16.0]), "y": np.array([9.0, 1.0, 7.0, 2.0, 16.0])}
+    grid, (means,) = on_grid([ramp], "x", "y", points=3, logarithmic=True)
+    np.testing.assert_allclose(grid, [1, 4, 16])
+    np.testing.assert_allclose(means, [1.5, 5, 12])  # of y = x over [1, 2], [2, 8] and [8, 16]
+    _, (constant,) = on_grid([{"x": np.arange(900.0), "y": np.full(900, 3.0)}], "x", "y", logarithmic=True)
+    np.testing.assert_allclose(constant, 3)
+
+
 def test_the_mean_of_curves_has_the_interval_of_each_point() -> None:
     curves = np.array([[1.0, 2.0, 3.0], [1.0, 4.0, 8.0]])
     middle, low, high = mean_curve(curves, resamples=100)
