@@ -36,9 +36,11 @@ def make(
     seed: environment i draws from child i of its stream "environments". variant: changes to each environment.
 
     backend: "sync" steps Gymnasium's environments one after another. "native" steps compiled classic-control
-    environments, which go through the same states. "async" steps each in its own process, which pays off if a step
-    takes a millisecond or more; a function is called in that process. "envpool" uses envpool's environments and ids.
-    "auto" is native for an id that has a native environment and changes only the time limit, and sync otherwise.
+    environments, which go through the same states. "mujoco" simulates Gymnasium's MuJoCo environments of version 5 in
+    threads, see `envs.backends.mujoco`. "async" steps each in its own process, which pays off if a step takes a
+    millisecond or more; a function is called in that process. "envpool" uses envpool's environments and ids. "auto" is
+    native for an id that has a native environment and changes only the time limit, mujoco for its ids without
+    wrappers, and sync otherwise.
 
     action_masks: whether to obey the `action_mask` in the environments' infos. None obeys it for an id whose
     environment provides one; for other environments that provide one, it raises EnvironmentUsageError.

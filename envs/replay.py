@@ -37,6 +37,7 @@ class Replay(TypedDict):
 
 
 Snapshot = Layers | Replay | None
+Answer = tuple[object, SupportsFloat, bool, bool, dict[str, object]]  # of a step
 
 
 def decoded(snapshot: object) -> Layers | Replay:
@@ -101,25 +102,36 @@ class Recorded(gym.Wrapper[object, object, object, object]):
         return answer
 
     def _reset_again(self) -> tuple[object, dict[str, object]]:
-        start, self._start = self._start, None  # stays None after an error, when the state is unknown
+        start = self.depart()
         self._last = answer = self.env.reset()
         self._start = start
         self._resets.append(len(self._actions))
         return answer
 
-    def step(self, action: object) -> tuple[object, SupportsFloat, bool, bool, dict[str, object]]:
+    def step(self, action: object) -> Answer:
         if self._start is None:
             return self.env.step(action)
-        start, self._start = self._start, None  # as in `_reset_again`
-        kept = np.array(action)  # before the environment can change it
-        self._last = answer = self.env.step(action)
-        self._actions.append(kept)
+        start, kept = self.depart(), np.array(action)  # a copy before the environment can change it
+        answer = self.env.step(action)
+        self.arrive(start, kept, answer)
+        return answer
+
+    def depart(self) -> Layers | None:
+        """Begins a step. Between this and `arrive`, and after an error, the state is unknown."""
+        start, self._start = self._start, None
+        return start
+
+    def arrive(self, start: Layers | None, action: Array, answer: Answer) -> None:
+        """Ends a step. start: what `depart` returned; action and answer: kept, so they must not change."""
+        if start is None:
+            return
+        self._last = answer
+        self._actions.append(action)
         if len(self._actions) <= LONGEST:
             self._start = start
         else:
             self._actions.clear()
             self._resets.clear()
-        return answer
 
     @property
     def snapshot(self) -> Snapshot:

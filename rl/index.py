@@ -45,7 +45,7 @@ _OTHERS = {
     "bench/bench.md": "How fast does A2C train, beside Stable-Baselines3, Gymnasium and rejax?",
     "bench/ppo.md": "How fast does PPO train?",
     "bench/streaming.md": "How fast does streaming actor-critic train?",
-    "bench/cores.md": "What is gained or lost beyond one process: two ranks, environments in processes, Ray?",
+    "bench/cores.md": "What is gained or lost beyond one thread: threads, ranks, processes, Ray?",
     "bench/devices.md": "How fast is training on a GPU, from images and with wide layers?",
     "bench/watching.md": "How much time do evaluations, checkpoints and logs take?",
     "information/accuracy.md": "How accurate are the entropies and divergences, beside torch and SciPy?",

@@ -122,13 +122,15 @@ def cores() -> list[str]:
     content = read("bench/cores.json")
     message = cast("dict[str, list[float]]", content["message"])
     cases = cast("dict[str, dict[str, list[dict[str, float]]]]", content["cases"])
-    ratio = {
-        name: median(one["rate"] for one in of["two ranks"]) / median(one["rate"] for one in of["one process"])
-        for name, of in cases.items()
-    }
+
+    def ratio(system: str, case: str) -> str:
+        rates = [median(one["rate"] for one in cases[f"fused, {case}"][name]) for name in (system, "one thread")]
+        return f"{rates[0] / rates[1]:.2f}"
+
     return [
-        f"two ranks train {ratio['fused, 8 × 64']:.2f} times as fast as one process at 8 × 64, and "
-        f"{ratio['fused, 8 × 5']:.2f} times at 8 × 5",
+        f"two ranks train {ratio('two ranks', '8 × 64')} times as fast as one process with one thread at 8 × 64, and "
+        f"{ratio('two ranks', '8 × 5')} times at 8 × 5",
+        f"two threads train {ratio('two threads', '8 × 5')} times as fast as one",
         f"A message of {cast(float, message['bytes']) / 1e6:.2f} MB, a checkpoint of 10,000 parameters, takes it "
         f"{1e3 * median(message['seconds']):.1f} ms",
     ]

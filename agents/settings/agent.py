@@ -39,7 +39,7 @@ class AgentSettings:
 
     # Environments
     action_masks: bool | None = None  # obey action_mask in infos; null: if the environment id provides action masks
-    backend: Backend = "auto"  # what steps the environments, see `envs.make`; auto: native if compiled, else sync
+    backend: Backend = "auto"  # what steps the environments, see `envs.make`; auto: native, mujoco or sync
     step_timeout: float | None = None  # seconds for a step, a reset, or to build environments, with backend async
     on_crash: Literal["fail", "restart"] = "fail"  # restart: replace a process that dies or hangs, with backend async
     max_episode_steps: Steps | None = None  # time limit in steps; null: the registered one

@@ -9,6 +9,7 @@ Backend = str  # a name in BACKENDS, or "auto"
 
 BACKENDS = {  # name → module:Class, imported on demand; "auto" takes the first suitable one
     "native": "envs.backends.native:NativeBackend",
+    "mujoco": "envs.backends.mujoco:MujocoBackend",
     "sync": "envs.backends.sync:SyncBackend",
     "async": "envs.backends.processes:ProcessBackend",
     "envpool": "envs.backends.envpool:EnvpoolBackend",

@@ -117,6 +117,11 @@ class GuardedEnv(gym.Wrapper[object, object, object, object]):
             raise self.raised("", error) from error
 
     @property
+    def recorded(self) -> Recorded:
+        """The recorder, for a caller that steps the environment inside in another way."""
+        return self._recorded
+
+    @property
     def stepped(self) -> AnyEnv:
         """The environment inside, for a caller that guards its own steps; skips the recorder if it is inactive."""
         return self._recorded if self._recorded.active else self._recorded.env

@@ -7,8 +7,9 @@ from typing import Self
 import numpy as np
 from gymnasium import spaces
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
+from numpy.typing import NDArray
 
-from envs.backends.base import BackendEnv, Infos, Request, StepResult
+from envs.backends.base import BackendEnv, Flags, Infos, Request, StepResult
 from envs.backends.guard import (
     GuardedEnv,
     all_time_limited,
@@ -99,6 +100,14 @@ class SyncBackend(BackendEnv, SyncVectorEnv):
                 final[i] = obs[i].copy(), info
                 obs[i], info = guard.reset()
             infos.append(info)
+        return self._result(obs, np.array(reward), np.array(terminated), np.array(truncated), infos, final)
+
+    def _result(
+        self, obs: Array, reward: NDArray[np.float64], terminated: Flags, truncated: Flags, infos: Sequence[Infos],
+        final: Mapping[int, tuple[Array, Infos]],
+    ) -> StepResult:  # fmt: skip
+        """final: index of an environment whose episode ended → its last observation and info; the rest is of the
+        next episode."""
         self._env_obs = list(obs)  # used when only some environments are reset
         next_obs = obs
         if final:
@@ -107,7 +116,7 @@ class SyncBackend(BackendEnv, SyncVectorEnv):
                 next_obs[i] = row
         merged = self._merged(infos, final)
         merged["next_obs"] = next_obs
-        return obs, np.array(reward), np.array(terminated), np.array(truncated), merged
+        return obs, reward, terminated, truncated, merged
 
     def capture(self) -> list[Snapshot] | None:
         snapshots = capture_all(self._guarded)
@@ -119,7 +128,6 @@ class SyncBackend(BackendEnv, SyncVectorEnv):
         self._choose_stepped()
 
     def _merged(self, infos: Sequence[Infos], final: Mapping[int, tuple[Array, Infos]]) -> Infos:
-        """final: index of an environment whose episode ended → its last observation and info."""
         if not final and LazyInfos.fits(infos):
             return LazyInfos(infos, partial(self._merged_now, final={}))
         return self._merged_now(infos, final)

@@ -71,7 +71,8 @@ def _means(at: Scores, height: Scores, grid: Scores) -> Scores:
     area = np.concatenate([[0.0], np.cumsum(np.diff(at) * (height[1:] + height[:-1]) / 2)])
     left = np.searchsorted(at, edges).clip(1, len(at) - 1) - 1
     until = area[left] + (edges - at[left]) * (height[left] + np.interp(edges, at, height)) / 2
-    return np.diff(until) / np.diff(edges)
+    means: Scores = np.diff(until) / np.diff(edges)
+    return means
 
 
 def mean_curve(curves: Scores, resamples: int) -> tuple[Scores, Scores, Scores]:

@@ -17,7 +17,7 @@ def test_an_entry_names_the_class_of_this_backend(name):
 
 def test_an_unknown_backend_is_refused_before_anything_is_built():
     with pytest.raises(
-        EnvironmentUsageError, match="backend must be one of auto, native, sync, async, envpool, got 'x'"
+        EnvironmentUsageError, match="backend must be one of auto, native, mujoco, sync, async, envpool, got 'x'"
     ):
         A2C("CartPole-v1", backend="x")
     with pytest.raises(EnvironmentUsageError, match="got 'x'"):

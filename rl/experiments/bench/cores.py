@@ -1,7 +1,8 @@
-"""Benchmarks beyond one core: one model on two ranks, environments in processes, and what a run on Ray sends."""
+"""Benchmarks beyond one core: environments in threads and in processes, two ranks, and what a run on Ray sends."""
 
 import json
 import logging
+import os
 import subprocess
 import sys
 import tempfile
@@ -27,8 +28,12 @@ if TYPE_CHECKING:
 ENVIRONMENT = "HalfCheetah-v5"
 CASES: Sequence[tuple[Engine, Shape]] = (("fused", Shape(8, 64)), ("torch", Shape(8, 64)), ("fused", Shape(8, 5)))
 WIDTHS = (64, 215, 697, 2226)  # 10 thousand to 10 million parameters
-ONE, ASYNC, RANKS, APART = "one process", "environments in processes", "two ranks", "two runs side by side"
-_SYSTEMS: Sequence[tuple[str, Backend, int]] = ((ONE, "sync", 1), (ASYNC, "async", 1), (RANKS, "sync", 2))
+IN_TURN, ONE, THREADS = "stepped in turn", "one thread", "two threads"
+ASYNC, RANKS, APART = "environments in processes", "two ranks", "two runs side by side"
+_SYSTEMS: Sequence[tuple[str, Backend, int, int]] = (  # name, backend, threads of a process, ranks
+    (IN_TURN, "sync", 1, 1), (ONE, "mujoco", 1, 1), (THREADS, "mujoco", 2, 1), (ASYNC, "async", 1, 1),
+    (RANKS, "mujoco", 1, 2),
+)  # fmt: skip
 Measurements = Mapping[str, Mapping[str, Sequence[Measured]]]
 
 
@@ -39,22 +44,23 @@ def measure(repeats: int, seconds: float) -> tuple[dict[str, dict[str, list[Meas
     for _ in range(repeats):
         for engine, shape in CASES:
             of = cases.setdefault(f"{engine}, {shape}", {})
-            for name, backend, ranks in _SYSTEMS:
+            for name, backend, threads, ranks in _SYSTEMS:
                 task = Task(ENVIRONMENT, shape.envs, shape.steps, engine, backend, 64, seconds)
-                of.setdefault(name, []).append(measured(task, ranks))
-            half = Task(ENVIRONMENT, shape.envs // 2, shape.steps, engine, "sync", 64, seconds)
+                of.setdefault(name, []).append(measured(task, ranks, threads))
+            half = Task(ENVIRONMENT, shape.envs // 2, shape.steps, engine, "mujoco", 64, seconds)
             of.setdefault(APART, []).append(side_by_side(half))
         for width in WIDTHS:
-            task = Task(ENVIRONMENT, 8, 64, "fused", "sync", width, seconds)
+            task = Task(ENVIRONMENT, 8, 64, "fused", "mujoco", width, seconds)
             widths.setdefault(str(width), []).append(measured(task, 2))
     return cases, widths
 
 
-def measured(task: Task, ranks: int) -> Measured:
+def measured(task: Task, ranks: int, threads: int = 1) -> Measured:
     """Measures in new processes. Raises RunFailed with the last line of their error output."""
+    environment = {**os.environ, "OMP_NUM_THREADS": str(threads)}
     torchrun = [] if ranks == 1 else ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={ranks}"]
     command = [sys.executable, *torchrun, "-m", "rl.experiments.bench.rank", json.dumps(task)]
-    done = subprocess.run(command, capture_output=True, text=True)
+    done = subprocess.run(command, capture_output=True, text=True, env=environment)
     if done.returncode:
         raise RunFailed(f"{task} failed: {(done.stderr.strip() or 'no message').splitlines()[-1]}")
     return Measured(*json.loads(done.stdout.splitlines()[-1]))
@@ -103,21 +109,22 @@ def page(
     cases: Measurements, widths: Mapping[str, Sequence[Measured]], message: tuple[int, list[float]], repeats: int,
     command: str, machine: str,
 ) -> Page:  # fmt: skip
-    about = f"""What is gained or lost beyond one process? {_ratios(RANKS, cases).capitalize()};
-        {_ratios(ASYNC, cases)}. Numbers are environment steps per second of A2C on {ENVIRONMENT} with two networks of
-        64-64 units; shapes are environments × steps per update. They are medians of {repeats} repeats, in which the
-        systems took turns, each in new processes with one thread per process. Compilation is not counted.
+    about = f"""What is gained or lost beyond one thread? {_ratios(THREADS, cases).capitalize()};
+        {_ratios(RANKS, cases)}; {_ratios(ASYNC, cases)}. Numbers are environment steps per second of A2C on
+        {ENVIRONMENT} with two networks of 64-64 units, and beside them the ratio to one thread; the heads of the
+        columns are environments × steps per update. They are medians of {repeats} repeats, in which the systems took
+        turns, each in new processes. Compilation is not counted. "{IN_TURN.capitalize()}" is `--backend sync`,
+        Gymnasium's environments one after another. "{ONE.capitalize()}" and "{THREADS}" are `--backend mujoco`, the
+        default here, with `OMP_NUM_THREADS` at 1 and 2; only the environments are stepped in threads.
         "{ASYNC.capitalize()}" is `--backend async`, which has a process for each of the eight environments.
-        "{RANKS.capitalize()}" is torchrun with four of the eight environments in each rank. "{APART.capitalize()}"
-        are two runs of four environments each, with the sum of their speeds: what this machine's two cores give if
-        nothing is exchanged."""
+        "{RANKS.capitalize()}" is torchrun with four of the eight environments in each rank, in one thread.
+        "{APART.capitalize()}" are two runs of four environments each, with the sum of their speeds: what this
+        machine's two cores give if nothing is exchanged."""
     rows = []
-    for name, systems in cases.items():
-        rates = {system: median(one.rate for one in each) for system, each in systems.items()}
-        cells = [f"{rates[system]:,.0f}" for system in (ONE, ASYNC, RANKS, APART)]
-        rows.append([name, *cells, *(f"{rates[system] / rates[ONE]:.2f}" for system in (ASYNC, RANKS, APART))])
-    others = (f"{ASYNC} ÷ {ONE}", f"**{RANKS} ÷ {ONE}**", f"{APART} ÷ {ONE}")
-    heads = ["engine, shape", ONE, ASYNC, RANKS, APART, *others]
+    for system in (*(name for name, *_ in _SYSTEMS), APART):
+        rates = [[median(one.rate for one in of[name]) for name in (system, ONE)] for of in cases.values()]
+        rows.append([system, *(cell for rate, one in rates for cell in (f"{rate:,.0f}", f"{rate / one:.2f}"))])
+    heads = ["environments", *(cell for name in cases for cell in (name, f"÷ {ONE}"))]
     sums = """What the sums over two ranks cost at 8 × 64, by gloo on this machine's loopback interface: the time of a
         single sum of all gradients by itself, and the share of an update's time, environment steps included, that is
         spent in sums. That share includes the time in which a rank waits for the other one."""
@@ -143,10 +150,10 @@ def page(
 
 
 def _ratios(system: str, cases: Measurements) -> str:
-    """Speed of a system relative to one process, over the cases."""
+    """Speed of a system relative to one thread, over the cases."""
     rates = [[median(one.rate for one in of[name]) for name in (system, ONE)] for of in cases.values()]
     ratios = [ours / one for ours, one in rates]
-    return f"{system} train {min(ratios):.2f} to {max(ratios):.2f} times as fast as one process"
+    return f"{system} train {min(ratios):.2f} to {max(ratios):.2f} times as fast"
 
 
 def _plain(one: Measured) -> dict[str, float]:

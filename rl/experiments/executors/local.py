@@ -27,7 +27,7 @@ class Local:
     def run(self, job: Job) -> None:
         process = self._idle.get()
         try:
-            process = process or _process()
+            process = process or _process(self.jobs)
             with interrupts.held_back():
                 future = process.submit(outcome_of, job.command, job.arguments)
             outcome = future.result()
@@ -51,11 +51,13 @@ class Local:
                 process.shutdown()
 
 
-def _process() -> ProcessPoolExecutor:
-    return ProcessPoolExecutor(1, get_context("spawn"), _be_quiet)
+def _process(jobs: int) -> ProcessPoolExecutor:
+    threads = max(1, (os.cpu_count() or 1) // jobs)
+    return ProcessPoolExecutor(1, get_context("spawn"), _begin, (threads,))
 
 
-def _be_quiet() -> None:
-    """Silences a worker; several workers' output would be mixed up."""
+def _begin(threads: int) -> None:
+    """Silences a worker, since several workers' output would be mixed up, and leaves cores to the others."""
+    os.environ.setdefault("OMP_NUM_THREADS", str(threads))
     sys.stdout = sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
     interrupts.receive()
