@@ -52,7 +52,8 @@ def test_processes_are_started_for_the_runs_that_there_are(monkeypatch: pytest.M
     """Each takes six file descriptors, of which a shell may allow 1,024."""
     started = list[ThreadPoolExecutor]()
 
-    def start() -> ThreadPoolExecutor:
+    def start(jobs: int) -> ThreadPoolExecutor:
+        assert jobs == 1_000
         started.append(ThreadPoolExecutor(1))
         return started[-1]
 
@@ -61,6 +62,15 @@ def test_processes_are_started_for_the_runs_that_there_are(monkeypatch: pytest.M
         for _ in range(3):
             workers.run(Job(lambda argv: 0, [], tmp_path, lambda: None))
     assert len(started) == 1
+
+
+def test_workers_share_the_cores(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    with local._process(1_000) as process:
+        assert process.submit(os.getenv, "OMP_NUM_THREADS").result() == "1"
+    monkeypatch.setenv("OMP_NUM_THREADS", "3")
+    with local._process(1_000) as process:
+        assert process.submit(os.getenv, "OMP_NUM_THREADS").result() == "3"
 
 
 def test_a_run_older_than_a_setting_was_trained_with_its_default(tmp_path: Path) -> None:
