@@ -19,7 +19,7 @@ from envs.spaces import Array
 
 
 class MujocoBackend(SyncBackend):
-    """Environments that Gymnasium registers, without further wrappers; the rows of `SyncBackend`, bit for bit.
+    """Two or more environments that Gymnasium registers, without further wrappers; the rows of `SyncBackend`, bit for bit.
 
     MuJoCo releases Python's lock, so threads simulate at the same time: as many as OMP_NUM_THREADS says, or else as
     there are cores. Observations and rewards of all environments are computed at once, see
@@ -33,6 +33,7 @@ class MujocoBackend(SyncBackend):
         inner: list[Any] = [env.unwrapped for env in envs]
         self._task = TASKS[_entry_point(inner[0])](inner)
         self._limits: list[Any] = [next((x for x in layers_of(env) if isinstance(x, TimeLimit)), None) for env in envs]
+        self._recorders = [env.recorded for env in envs]
         self._controls = [env.data.ctrl for env in inner]
         self._together = False  # whether `step` may compute for all at once; not before the first reset
         self._alike = True
@@ -45,13 +46,15 @@ class MujocoBackend(SyncBackend):
         if not cls.suits(request):
             names = ", ".join(point.partition(":")[2].removesuffix("Env") for point in TASKS)
             raise EnvironmentUsageError(
-                f"backend=mujoco simulates {names} of version 5, by their ids and without wrappers or windows, not "
-                f"{request.name}; backend=auto finds a backend"
+                f"backend=mujoco simulates two or more of {names} of version 5, by their ids and without wrappers or "
+                f"windows, not {request.count} of {request.name}; backend=auto finds a backend"
             )
         return super().build(request)
 
     @classmethod
     def suits(cls, request: Request) -> bool:
+        if request.count == 1:  # nothing to share, and arrays of one row cost more than numbers
+            return False
         spec = gym.registry.get(request.env) if isinstance(request.env, str) else None
         if spec is None or spec.entry_point not in TASKS or (request.variant.env_kwargs or {}).get("render_mode"):
             return False
@@ -71,15 +74,15 @@ class MujocoBackend(SyncBackend):
     def step(self, actions: Array) -> StepResult:
         if not self._together:
             return super().step(actions)
-        given, recorders = np.array(actions), [env.recorded for env in self._guarded]
-        before, starts = self._task.place(), [recorder.depart() for recorder in recorders]
+        given, before = np.array(actions), self._task.place()
+        starts = [recorder.depart() for recorder in self._recorders]
         for control, action in zip(self._controls, given, strict=True):
             control[:] = action
         self._simulate()
         outcome = self._task.outcome(before, given)
         truncated = self._truncated()
         rows = zip(outcome.obs.copy(), outcome.reward, outcome.terminated.tolist(), truncated.tolist(), strict=True)
-        for recorder, start, action, row in zip(recorders, starts, given, rows, strict=True):
+        for recorder, start, action, row in zip(self._recorders, starts, given, rows, strict=True):
             recorder.arrive(start, action, (*row, {}))
         return self._answer(outcome, truncated)
 

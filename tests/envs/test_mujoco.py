@@ -121,18 +121,19 @@ class Other(gym.Wrapper):
 
 
 @pytest.mark.parametrize(
-    ("env", "variant"),
+    ("env", "count", "variant"),
     [
-        ("InvertedPendulum-v5", Variant()),
-        ("Hopper-v5", Variant(wrappers=("TimeAwareObservation",))),
-        ("Hopper-v5", Variant(frame_stack=2)),
-        (partial(gym.make, "Hopper-v5"), Variant()),
+        ("InvertedPendulum-v5", 2, Variant()),
+        ("Hopper-v5", 2, Variant(wrappers=("TimeAwareObservation",))),
+        ("Hopper-v5", 2, Variant(frame_stack=2)),
+        (partial(gym.make, "Hopper-v5"), 2, Variant()),
+        ("Hopper-v5", 1, Variant()),
     ],
 )
-def test_other_environments_are_stepped_in_turn(env, variant):
-    assert make(env, 2, variant=variant).backend == "sync"
-    with pytest.raises(EnvironmentUsageError, match=r"backend=mujoco simulates HalfCheetah, .*, not (Inv|Hop)"):
-        make(env, 2, variant=variant, backend="mujoco")
+def test_other_environments_are_stepped_in_turn(env, count, variant):
+    assert make(env, count, variant=variant).backend == "sync"
+    with pytest.raises(EnvironmentUsageError, match=r"simulates two or more of HalfCheetah, .*, not \d of (Inv|Hop)"):
+        make(env, count, variant=variant, backend="mujoco")
 
 
 def test_a_changed_registration_is_stepped_in_turn(monkeypatch):
