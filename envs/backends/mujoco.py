@@ -19,7 +19,7 @@ from envs.spaces import Array
 
 
 class MujocoBackend(SyncBackend):
-    """Two or more environments that Gymnasium registers, without further wrappers; the rows of `SyncBackend`, bit for bit.
+    """Two or more of Gymnasium's environments, without further wrappers; the rows of `SyncBackend`, bit for bit.
 
     MuJoCo releases Python's lock, so threads simulate at the same time: as many as OMP_NUM_THREADS says, or else as
     there are cores. Observations and rewards of all environments are computed at once, see
