@@ -8,9 +8,10 @@ from typing import cast
 
 import pytest
 
-FILES = ("README.md", "docs/findings.md", "docs/training.md", "docs/clusters.md")
+FILES = ("README.md", "docs/findings.md", "docs/training.md", "docs/clusters.md", "docs/streaming.md")
 SAID = " ".join(" ".join(Path(file).read_text(encoding="utf-8").replace("**", "").split()) for file in FILES)
 
+_BOUNDS = ("value", "low", "high")
 Rates = dict[str, dict[str, list[float]]]  # case → system → steps per second
 
 
@@ -156,7 +157,28 @@ def devices() -> list[str]:
     ]
 
 
-@pytest.mark.parametrize("claims", [collapse, bench, equivalence, adaptation, zoo, cores, devices])
+def streaming() -> list[str]:
+    """A row per environment and, for CartPole-v1, how many seeds reach 475."""
+
+    def cell(line: dict[str, object]) -> str:
+        value, low, high = (cast("dict[str, dict[str, float]]", line["statistics"])["mean"][x] for x in _BOUNDS)
+        steps = cast("dict[str, int]", line["settings"])["total_timesteps"]
+        return f"{steps:,} | {value:.1f} [{low:.1f}, {high:.1f}]".replace("-", "−")
+
+    rows = []
+    for env in ("CartPole-v1", "Acrobot-v1", "Pendulum-v1", "MountainCar-v0", "MountainCarContinuous-v0"):
+        lines = {line["label"]: line for line in cast("list[dict[str, object]]", read(f"{env}/streaming.json")["lines"])}
+        link = f"[{env}](../results/{env}/streaming.md)"
+        rows.append(f"| {link} | {cell(lines['stream'])} | {cell(lines['A2C, recipe'])} |")
+        if env == "CartPole-v1":
+            scores = [cast("list[dict[str, float]]", lines[x]["runs"]) for x in ("stream", "stream, 15,000 steps")]
+            long, short = (sum(run["eval_mean"] >= 475 for run in runs) for runs in scores)
+            rows.append(f"{short} of 20 seeds score at least 475 on CartPole-v1 after 15,000 steps, {long} after 50,000")
+    lander = cast("list[dict[str, object]]", read("LunarLander-v3/streaming.json")["lines"])
+    return [*rows, *(f"| [LunarLander-v3](../results/LunarLander-v3/streaming.md) | {cell(line)} |" for line in lander)]
+
+
+@pytest.mark.parametrize("claims", [collapse, bench, equivalence, adaptation, zoo, cores, devices, streaming])
 def test_claims(claims: Callable[[], list[str]]) -> None:
     for claim in claims():
         assert claim in SAID, claim
