@@ -1,0 +1,26 @@
+"""Hooks that cannot work are refused before training starts."""
+
+import pytest
+
+from agents import A2C
+from agents.hooks import Hook, Status, Training
+from agents.settings.values import ConfigError
+
+
+def agent() -> A2C:
+    return A2C("CartPole-v1", num_envs=2, n_steps=5, seed=0, engine="torch")
+
+
+class Misspelled(Hook):
+    def on_updates(self, training: Training, status: Status) -> None: ...
+
+
+def test_a_class_is_no_hook() -> None:
+    """It was called like a function, with the Status as its argument."""
+    with pytest.raises(ConfigError, match=r"^hooks must be objects, got the class Misspelled: pass Misspelled\(…\)$"):
+        agent().learn(10, [Misspelled])  # type: ignore[list-item]
+
+
+def test_a_method_that_no_event_calls_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"^Misspelled.on_updates is never called, .*; did you mean 'on_update'\?$"):
+        agent().learn(10, [Misspelled()])
