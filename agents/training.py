@@ -235,5 +235,12 @@ class Training:
             hook.on_checkpoint(self, path)
 
     def end(self) -> None:
+        """Calls every hook's on_end, then raises the first error."""
+        errors = list[BaseException]()
         for hook in self._hooks:
-            hook.on_end(self)
+            try:
+                hook.on_end(self)
+            except BaseException as error:  # a later hook may hold files that only its on_end closes
+                errors.append(error)
+        if errors:
+            raise errors[0]

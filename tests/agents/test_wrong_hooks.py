@@ -24,3 +24,22 @@ def test_a_class_is_no_hook() -> None:
 def test_a_method_that_no_event_calls_is_refused() -> None:
     with pytest.raises(ConfigError, match=r"^Misspelled.on_updates is never called, .*; did you mean 'on_update'\?$"):
         agent().learn(10, [Misspelled()])
+
+
+class Failing(Hook):
+    ended = False
+
+    def on_end(self, training: Training) -> None:
+        self.ended = True
+        raise RuntimeError(self.name)
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+
+def test_every_hook_ends_if_one_fails_to() -> None:
+    """Those after the failing one were not told that training had ended."""
+    hooks = [Failing("first"), Failing("second")]
+    with pytest.raises(RuntimeError, match=r"^first$"):
+        agent().learn(10, hooks)
+    assert [hook.ended for hook in hooks] == [True, True]
