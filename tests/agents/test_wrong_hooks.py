@@ -43,3 +43,16 @@ def test_every_hook_ends_if_one_fails_to() -> None:
     with pytest.raises(RuntimeError, match=r"^first$"):
         agent().learn(10, hooks)
     assert [hook.ended for hook in hooks] == [True, True]
+
+
+def test_learn_in_a_hook_is_refused() -> None:
+    """It trained, and the outer training counted its steps as its own."""
+    trained = agent()
+
+    def nested(status: Status) -> None:
+        trained.learn(10)
+
+    with pytest.raises(ConfigError, match=r"^learn was called in a hook of the same agent: "):
+        trained.learn(10, [nested])
+    assert trained.loop.step == 10
+    assert trained.learn(10).loop.step == 20
