@@ -135,6 +135,7 @@ class Agent(AgentState, BuiltSettings, NamesOfSB3, metaclass=CheckedKeywords):
         total = cast(int, converted("total_timesteps", total_timesteps, Extent))
         every = cast(int, converted("log_interval", log_interval, Interval))
         check_hooks(hooks)
+        self.loop.check_idle()
         self.compile(say_compiling)
         if reset_num_timesteps:
             self.loop.begin_anew()

@@ -13,6 +13,7 @@ from agents.events import Status, Stop
 from agents.logger import Logger
 from agents.ranks import concatenated, current, share_of
 from agents.rollout import Actor, Array, ChunkPlan, ChunkResult, Episode, Metrics, Rollout, collect
+from agents.settings.values import ConfigError
 from agents.training import AnyHook, Training
 from envs import EnvironmentFailure, EnvironmentReplaced, Worlds, saved
 from envs.streams import resumed_seeds
@@ -49,6 +50,7 @@ class Loop:
         self.exact, self.inexact_resumes = True, 0
         self.logger = Logger()
         self._training: Training | None = None  # of the latest call of `run`
+        self._running = False
         self._obs: Array | None = None
         self._state: Tensor | None = None  # recurrent state
         self._between_iterations = True
@@ -59,6 +61,7 @@ class Loop:
         shorter, and a remainder of less than one step of every environment is left out.
         """
         self.begin_episodes()
+        self._running = True
         start = Status(self.step, until, self.iteration, self.seconds, {}, ())
         self._training = training = Training(self.agent, start, hooks, log_interval, self.logger)
         try:
@@ -69,7 +72,15 @@ class Loop:
             training.failed = True
             raise
         finally:
-            training.end()
+            try:
+                training.end()
+            finally:
+                self._running = False
+
+    def check_idle(self) -> None:
+        """Raises ConfigError during `run`, such as in a hook."""
+        if self._running:
+            raise ConfigError("learn was called in a hook of the same agent: call it after learn, or on a deepcopy")
 
     @property
     def stopped(self) -> Stop | None:

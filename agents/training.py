@@ -9,6 +9,7 @@ import numpy as np
 from agents.events import Evaluated, Image, Log, Picture, Status, Stop
 from agents.logger import Logger
 from agents.rollout import Actor, Episode
+from agents.settings.schema import suggestion
 from agents.settings.values import ConfigError
 from envs import saved
 
@@ -82,10 +83,23 @@ def check_hooks(hooks: object) -> None:
             f"{saved.shown(hooks)}; a callback of Stable-Baselines3 becomes such a function or object"
         )
     for hook in hooks:
+        if isinstance(hook, type):
+            raise ConfigError(f"hooks must be objects, got the class {hook.__name__}: pass {hook.__name__}(…)")
+        if isinstance(hook, Hook):
+            _check_events(hook)
         if not isinstance(hook, Hook) or _defines(hook, "on_update"):
             _check_interval(hook, "interval", getattr(hook, "interval", 1))
         if isinstance(hook, Hook) and _defines(hook, "on_steps"):
             _check_interval(hook, "step_interval", hook.step_interval)
+
+
+def _check_events(hook: Hook) -> None:
+    """Raises ConfigError if a method's name begins like an event's but no event calls it."""
+    events = [name for name in dir(Hook) if name.startswith("on_")]
+    for name in dir(type(hook)):
+        if name.startswith("on_") and name not in events and callable(getattr(type(hook), name)):
+            close = suggestion(name, events) or f"; the events are {', '.join(events)}"
+            raise ConfigError(f"{_name(hook)}.{name} is never called, since no event has this name{close}")
 
 
 def _check_interval(hook: AnyHook, what: str, value: object) -> None:
@@ -221,5 +235,12 @@ class Training:
             hook.on_checkpoint(self, path)
 
     def end(self) -> None:
+        """Calls every hook's on_end, then raises the first error."""
+        errors = list[BaseException]()
         for hook in self._hooks:
-            hook.on_end(self)
+            try:
+                hook.on_end(self)
+            except BaseException as error:  # a later hook may hold files that only its on_end closes
+                errors.append(error)
+        if errors:
+            raise errors[0]

@@ -6,6 +6,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
+from PIL import Image
 
 from agents.settings.values import ConfigError
 from agents.writing import naming
@@ -45,22 +46,29 @@ def write_film(path: Path, frames: Iterable[Frame], fps: float) -> int:
 def _encode(path: Path, frames: Iterable[Frame], fps: float, options: tuple[str, ...]) -> int:
     import imageio_ffmpeg
 
-    writer, count = None, 0
+    writer, count, height, width = None, 0, 0, 0
     try:
         for frame in frames:
-            height, width = (size // 2 * 2 for size in frame.shape[:2])  # H.264 needs even sizes
             if writer is None:
+                height, width = (size // 2 * 2 for size in frame.shape[:2])  # H.264 needs even sizes
                 writer = imageio_ffmpeg.write_frames(
                     str(path), (width, height), fps=fps, codec="libx264", quality=None, macro_block_size=1,
                     output_params=list(options),
                 )  # fmt: skip
                 writer.send(None)
-            writer.send(np.ascontiguousarray(frame[:height, :width]))
+            writer.send(np.ascontiguousarray(_fitted(frame, height, width)))
             count += 1
     finally:
         if writer is not None:
             writer.close()
     return count
+
+
+def _fitted(frame: Frame, height: int, width: int) -> Frame:
+    """Crops an odd row and column; scales a frame of another size than the film's."""
+    if [size // 2 * 2 for size in frame.shape[:2]] == [height, width]:
+        return frame[:height, :width]
+    return np.asarray(Image.fromarray(frame).resize((width, height)))
 
 
 def _to_gif(movie: Path) -> Path:

@@ -104,7 +104,7 @@ def _gaussian(pi: DiagonalGaussian | BoundedGaussian, chosen: Tensor, actions: s
     bars = []
     for i, (low, high, a) in enumerate(zip(actions.low.flat, actions.high.flat, chosen.tolist(), strict=True)):
         first, last = (float(low), float(high)) if np.isfinite([low, high]).all() else (-_FREE, _FREE)
-        from_, to, mark = ((x - first) / (last - first) for x in (below[i], above[i], a))
+        from_, to, mark = ((x - first) / ((last - first) or 1.0) for x in (below[i], above[i], a))
         number = f"{middle[i]:+.2f} ± {(above[i] - below[i]) / 2:.2f}"
         bars.append(Bar(str(i), number, from_, to, mark, False))
     return bars

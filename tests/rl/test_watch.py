@@ -127,3 +127,11 @@ def test_bars() -> None:
     assert (bar.low, bar.high, bar.mark) == pytest.approx(((1 - np.tanh(1)) / 2, (1 + np.tanh(1)) / 2, 0.5))
     p = bars_of(Reading(Categorical(torch.tensor([[0.0, np.log(3)]])), torch.tensor([1]), 0, 0), spaces.Discrete(2))
     assert [(bar.label, bar.number, bar.strong) for bar in p] == [("0", "0.25", False), ("1", "0.75", True)]
+
+
+def test_an_action_with_one_legal_value_has_a_bar() -> None:
+    """The width of its range, 0, was divided by."""
+    fixed = spaces.Box(1, 1, (1,), np.float32)
+    pi = DiagonalGaussian(torch.ones(1, 1), torch.zeros(1, 1))
+    (bar,) = bars_of(Reading(pi, torch.tensor([[1.0]]), 0, 0), fixed)
+    assert (bar.low, bar.high, bar.mark) == (-1, 1, 0)
