@@ -138,7 +138,7 @@ bench: .venv/installed-bench  ## time training beside Stable-Baselines3, Gymnasi
 	$(BIN)/python -m rl.bench --repeats 5 --jax $(BIN)/python
 	$(BIN)/python -m rl.bench --agent ppo --repeats 3
 	$(BIN)/python -m rl.bench --agent stream
-	$(BIN)/python -m rl.bench --of cores --repeats 3 --seconds 3
+	$(BIN)/python -m rl.bench --of cores --repeats 8 --seconds 1
 	$(BIN)/python -m rl.bench --of watching --repeats 5
 
 information: .venv/installed-dev  ## measure accuracy and speed of rl.information beside torch and SciPy (a minute, on a quiet machine)

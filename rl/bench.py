@@ -41,20 +41,16 @@ def main(argv: list[str]) -> int:
         "--of", choices=("cores", "devices", "watching"), help="another page: bench/cores.md, devices.md, watching.md"
     )
     parser.add_argument("--repeats", type=at_least(1), default=7, metavar="N", help="interleaved repeats (7)")
-    parser.add_argument("--seconds", type=number, default=0.7, metavar="S", help="approximate time per repeat (0.7)")
+    parser.add_argument("--seconds", type=number, metavar="S", help="approximate time per repeat (0.7)")
     parser.add_argument("--jax", metavar="PYTHON", help="an interpreter that has rejax and gymnax<1")
     parser.add_results("bench/")
     args = parser.parse_args(argv)
-    if args.warm and (args.of or args.agent != "a2c" or args.jax):
-        parser.error("--warm only compiles: leave --agent, --of and --jax out")
+    _check(parser, args)
     if args.warm:
         _warm()
         return DONE
     os.environ |= dict.fromkeys(_ONE_THREAD, "1")  # for the processes started below
-    if args.of and args.agent != "a2c":
-        parser.error("--of is another page than --agent's: leave one of them out")
-    if args.jax and (args.of or args.agent != "a2c"):
-        parser.error(f"--jax is for the page of a2c: leave it out beside {'--of' if args.of else '--agent'}")
+    args.seconds = 0.7 if args.seconds is None else args.seconds
     if args.of or args.agent != "a2c":
         name, measured = _OTHERS[args.of or args.agent]
         written = measured(args, parser.command(argv))
@@ -69,6 +65,18 @@ def main(argv: list[str]) -> int:
     print(written)
     print(f"written to {path.parent}")
     return DONE
+
+
+def _check(parser: Parser, args: Namespace) -> None:
+    """Refuses flags that do not go together."""
+    if args.warm and (args.of or args.agent != "a2c" or args.jax):
+        parser.error("--warm only compiles: leave --agent, --of and --jax out")
+    if args.of and args.agent != "a2c":
+        parser.error("--of is another page than --agent's: leave one of them out")
+    if args.jax and (args.of or args.agent != "a2c"):
+        parser.error(f"--jax is for the page of a2c: leave it out beside {'--of' if args.of else '--agent'}")
+    if args.seconds is not None and args.of == "watching":
+        parser.error("--of watching times whole runs: leave --seconds out")
 
 
 def _ppo(args: Namespace, command: str) -> Page:

@@ -167,13 +167,14 @@ def streaming() -> list[str]:
 
     rows = []
     for env in ("CartPole-v1", "Acrobot-v1", "Pendulum-v1", "MountainCar-v0", "MountainCarContinuous-v0"):
-        lines = {line["label"]: line for line in cast("list[dict[str, object]]", read(f"{env}/streaming.json")["lines"])}
+        found = cast("list[dict[str, object]]", read(f"{env}/streaming.json")["lines"])
+        lines = {line["label"]: line for line in found}
         link = f"[{env}](../results/{env}/streaming.md)"
         rows.append(f"| {link} | {cell(lines['stream'])} | {cell(lines['A2C, recipe'])} |")
         if env == "CartPole-v1":
             scores = [cast("list[dict[str, float]]", lines[x]["runs"]) for x in ("stream", "stream, 15,000 steps")]
             long, short = (sum(run["eval_mean"] >= 475 for run in runs) for runs in scores)
-            rows.append(f"{short} of 20 seeds score at least 475 on CartPole-v1 after 15,000 steps, {long} after 50,000")
+            rows.append(f"{short} of 20 seeds score at least 475 on {env} after 15,000 steps, {long} after 50,000")
     lander = cast("list[dict[str, object]]", read("LunarLander-v3/streaming.json")["lines"])
     return [*rows, *(f"| [LunarLander-v3](../results/LunarLander-v3/streaming.md) | {cell(line)} |" for line in lander)]
 

@@ -48,6 +48,12 @@ def test_jax_is_refused_where_no_page_holds_rejax(page_of: tuple[str, str], comm
     assert f"--jax is for the page of a2c: leave it out beside {page_of[0]}" in err
 
 
+def test_seconds_are_refused_where_whole_runs_are_timed(command: Command) -> None:
+    status, out, err = command(rl.bench, "--of", "watching", "--seconds", "3")
+    assert (status, out) == (2, "")
+    assert "--of watching times whole runs: leave --seconds out" in err
+
+
 def test_tables() -> None:
     text = str(page.page(CONTENT, "python -m rl.bench", "a machine"))
     assert "| ours, fused | 50,000 | 50,000 |" in text
