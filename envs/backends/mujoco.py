@@ -107,17 +107,16 @@ class MujocoBackend(SyncBackend):
         obs, reward, terminated, columns = outcome
         ended = np.flatnonzero(terminated | truncated)
         if not len(ended):
-            self._env_obs = list(obs)  # used when only some environments are reset
-            infos: Infos = {"next_obs": obs}
+            infos: Infos = {}
             for key, column in columns.items():
                 infos[key], infos[f"_{key}"] = column, np.ones(len(obs), bool)
-            return obs, reward, terminated, truncated, infos
+            return self._result(obs, reward, terminated, truncated, infos, {})
         rows: list[Infos] = [{key: column[i] for key, column in columns.items()} for i in range(len(obs))]
         final = {int(i): (obs[i].copy(), rows[i]) for i in ended}
         for i in final:
             first, rows[i] = self._guarded[i].reset()
             obs[i] = cast(Array, first)
-        return self._result(obs, reward, terminated, truncated, rows, final)
+        return self._result(obs, reward, terminated, truncated, self._merged(rows, final), final)
 
     def close_extras(self, **kwargs: Any) -> None:
         if self._pool is not None:

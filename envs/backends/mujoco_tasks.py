@@ -187,12 +187,13 @@ class Humanoid(Swimmer):
             "reward_survive": survive, "reward_forward": forward, "reward_ctrl": -control, "reward_contact": -contact
         }  # fmt: skip
         infos = self.moved(qpos, velocity, rewards)
-        infos |= {f"tendon_{x}": np.array([getattr(e.data, f"ten_{x}") for e in self._envs]) for x in _TENDON}
+        infos |= {
+            f"tendon_{x}": np.array([getattr(e.data, f"ten_{x}") for e in self._envs]) for x in ("length", "velocity")
+        }
         obs = self.observed(qpos, self.velocities(), *(np.array(felt).reshape(len(qpos), -1) for felt in self._felt))
         return Outcome(obs, forward + survive - (control + contact), terminated, infos)
 
 
-_TENDON = ("length", "velocity")
 _MODULES = "gymnasium.envs.mujoco."
 TASKS: dict[str, Callable[[Sequence[Any]], Task]] = {  # entry point of the environment → task
     f"{_MODULES}half_cheetah_v5:HalfCheetahEnv": HalfCheetah,

@@ -100,21 +100,21 @@ class SyncBackend(BackendEnv, SyncVectorEnv):
                 final[i] = obs[i].copy(), info
                 obs[i], info = guard.reset()
             infos.append(info)
-        return self._result(obs, np.array(reward), np.array(terminated), np.array(truncated), infos, final)
+        merged = self._merged(infos, final)
+        return self._result(obs, np.array(reward), np.array(terminated), np.array(truncated), merged, final)
 
     def _result(
-        self, obs: Array, reward: NDArray[np.float64], terminated: Flags, truncated: Flags, infos: Sequence[Infos],
+        self, obs: Array, reward: NDArray[np.float64], terminated: Flags, truncated: Flags, merged: Infos,
         final: Mapping[int, tuple[Array, Infos]],
     ) -> StepResult:  # fmt: skip
-        """final: index of an environment whose episode ended → its last observation and info; the rest is of the
-        next episode."""
+        """final: index of an environment whose episode ended → its last observation and info; obs and merged are of
+        the next episode there."""
         self._env_obs = list(obs)  # used when only some environments are reset
         next_obs = obs
         if final:
             next_obs = obs.copy()
             for i, (row, _) in final.items():
                 next_obs[i] = row
-        merged = self._merged(infos, final)
         merged["next_obs"] = next_obs
         return obs, reward, terminated, truncated, merged
 
