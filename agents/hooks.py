@@ -46,11 +46,14 @@ class Evaluations(Hook):
         self.step_interval = cast(int, converted("step_interval", step_interval, Steps))
         self.episodes = cast(int, converted("episodes", episodes, Episodes))
         self.env, self.max_steps = env, max_steps
-        self.step: int | None = None  # evaluations due up to this step are done; None before training
+        self.spent = 0.0  # seconds spent on evaluations
+        self._start(None)
+
+    def _start(self, step: int | None) -> None:
+        self.step = step  # evaluations due up to this step are done; None before training
         self.best: float | None = None  # largest deterministic mean return
         self.best_step: int | None = None
         self.since_best = 0  # evaluations since the best one
-        self.spent = 0.0  # seconds spent on evaluations
 
     def on_begin(self, training: Training) -> None:
         """Raises ConfigError if the agent trains on an environment object and no other environment is given."""
@@ -61,7 +64,7 @@ class Evaluations(Hook):
                 "or a function that builds one, as env="
             )
         if self.step is None or self.step > training.step:  # a new agent, or the step count restarted
-            self.step = training.step
+            self._start(training.step)
         elif training.step // self.step_interval > self.step // self.step_interval:
             self._evaluate(training)
 

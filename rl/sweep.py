@@ -84,9 +84,7 @@ def _parser() -> Parser:
         "ninth or a third of the steps; none (default median)",
     )  # fmt: skip
     parser.add_argument("--sampler", choices=SAMPLERS, default="tpe", help="what proposes settings (default tpe)")
-    parser.add_argument(
-        "--space", type=Path, metavar="FILE", help="YAML (default: AGENT.yaml or default.yaml of configs/search/)"
-    )
+    parser.add_argument("--space", type=Path, metavar="FILE", help="YAML (default: configs/search/AGENT.yaml)")
     parser.add_set("a setting of every trial, not searched then")
     parser.add_argument(
         "--try", action="append", default=[], nargs="+", metavar="KEY=VALUE", dest="proposals",
@@ -151,9 +149,9 @@ def _recipe_path(args: Namespace) -> Path | None:
 
 
 def _shipped_space(agent: str) -> Path:
-    path = shipped_file(f"search/{agent}.yaml") or shipped_file("search/default.yaml")
+    path = shipped_file(f"search/{agent}.yaml")
     if path is None:
-        raise ConfigError("configs/search/default.yaml is missing; name a space by --space FILE")
+        raise ConfigError(f"configs/search/{agent}.yaml is missing; name a space by --space FILE")
     return path
 
 

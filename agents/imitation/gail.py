@@ -44,9 +44,10 @@ def imitation_reward(logit: Tensor, form: RewardForm) -> Tensor:
 class GAIL(AgentWrapper):
     """The A2C learns from rewards r(s, a) given by a discriminator between expert and policy transitions.
 
-    For every `discriminator_batch` transitions of the policy, the discriminator makes `discriminator_steps` gradient
-    steps on minibatches of that size, from the policy's latest `buffer_size` transitions and from the expert's. Then
-    the A2C updates on the rollout with these rewards. Reported returns are the environment's. `gail/…` is measured on
+    Before an update, if `discriminator_batch` or more transitions of the policy are new, the discriminator makes
+    `discriminator_steps` gradient steps for each full batch of them. A minibatch has `discriminator_batch` transitions
+    of the policy, from its latest `buffer_size`, and as many of the expert. Then the A2C updates on the rollout with
+    the discriminator's rewards. Reported returns are the environment's. `gail/…` is measured on
     held-out episodes of the expert and on policy transitions not yet used for training the discriminator.
     Source: Ho & Ermon 2016, "Generative adversarial imitation learning".
     """
@@ -61,7 +62,7 @@ class GAIL(AgentWrapper):
     next_obs: bool = False  # whether the discriminator also sees s′
     discriminator_batch: Count = 256  # expert transitions in a minibatch, and as many policy transitions
     buffer_size: Count = 4096  # latest policy transitions to train on
-    discriminator_steps: Count = 2  # gradient steps of the discriminator for every discriminator_batch transitions
+    discriminator_steps: Count = 2  # gradient steps of the discriminator for each full batch of new transitions
     discriminator_lr: float = 1e-3  # learning rate of the discriminator's Adam
     discriminator_arch: Widths = (64, 64)  # hidden units of each layer of the discriminator
     gradient_penalty: float = 1.0  # weight of the gradient penalty of the discriminator; 0 disables it

@@ -247,6 +247,15 @@ def test_a_missed_evaluation_is_made_up_for() -> None:
     assert [evaluated.step for evaluated in seen.evaluations] == [100, 100]
 
 
+def test_the_best_of_one_agent_is_not_that_of_the_next() -> None:
+    evaluations = Evaluations(100, episodes=2)
+    agent_of().learn(200, [evaluations])
+    evaluations.best, seen = 1e6, Seen()
+    agent_of().learn(100, [evaluations, seen])
+    assert evaluations.best_step == 100
+    assert [evaluated.best for evaluated in seen.evaluations] == [True]
+
+
 def test_the_environment_that_is_trained_on_is_not_evaluated_on() -> None:
     agent = A2C(gym.make("CartPole-v1"), n_steps=5)
     with pytest.raises(ConfigError, match=r"^Evaluations would end the episodes of the environment object .* as env=$"):

@@ -4,11 +4,13 @@ import math
 from contextlib import closing
 from pathlib import Path
 
+import optuna
 import pytest
 from optuna.trial import FixedTrial
 
 from agents import A2C
 from agents.maths.schedules import Linear, Schedule
+from agents.settings.by_agent import SETTINGS
 from agents.settings.recipes import shipped_file
 from agents.settings.run import RunSettings
 from agents.settings.schema import setting_defaults, setting_types
@@ -23,13 +25,19 @@ RATE = "one_of(log(1e-4, 5e-3), linear(log(1e-4, 5e-3), 0))"
 SPACE: Space = {"gamma": parse("uniform(0.9, 1)", float), "n_steps": parse("one_of(1, 2, 4)", int)}
 
 
-def default_space() -> Space:
-    path = shipped_file("search/default.yaml")
+def default_space(agent: str = "a2c") -> Space:
+    path = shipped_file(f"search/{agent}.yaml")
     assert path is not None
-    return read_space(path, KNOWN)
+    return read_space(path, setting_types(SETTINGS[agent], RunSettings))
 
 
 # --- the space ---
+
+
+@pytest.mark.parametrize("agent", SETTINGS)
+def test_every_agent_has_a_default_space_of_its_settings(agent: str) -> None:
+    drawn = draw(default_space(agent), optuna.create_study().ask())
+    assert drawn.keys() == default_space(agent).keys()
 
 
 def test_default_space_holds_what_it_draws() -> None:
