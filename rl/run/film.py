@@ -39,6 +39,7 @@ def write_film(path: Path, frames: Iterable[Frame], fps: float) -> int:
     with naming(path), TemporaryDirectory(dir=parent, prefix=".film.") as folder:
         movie, is_gif = Path(folder) / "film.mp4", path.suffix == ".gif"
         count = _encode(movie, frames, fps, _LOSSLESS if is_gif else _SMALL)
+        _ffmpeg("-xerror", "-i", movie, "-c", "copy", "-f", "null", "-")  # imageio does not say if ffmpeg failed
         (_to_gif(movie) if is_gif else movie).replace(path)
     return count
 
