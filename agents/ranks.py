@@ -17,9 +17,11 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
+from agents.mailbox import Mailbox, opened
 from agents.settings.values import ConfigError
 
 T = TypeVar("T")
+_mailbox: Mailbox | None = None  # of this process, while `joined`, if all ranks are on one machine
 _OF_TORCHRUN = ("RANK", "MASTER_ADDR", "MASTER_PORT")  # variables that it sets beside WORLD_SIZE
 _PATIENCE = timedelta(days=1)  # for a rank that evaluates or compiles; a lost one is noticed at once
 
@@ -47,9 +49,13 @@ class Ranks:
     def add(self, x: Tensor, *others: Tensor) -> Tensor:
         """Σ over ranks, in place, for all tensors at once. Raises RankLost if a rank is lost."""
         if self.count > 1:
-            with _noticing(self):
-                for work in [dist.all_reduce(each, async_op=True) for each in (x, *others)]:
-                    work.wait()
+            tensors = [each.view(-1) for each in (x, *others)]
+            with _noticing():
+                if _mailbox:
+                    _mailbox.add([each.numpy() for each in tensors])
+                else:
+                    for work in [dist.all_reduce(each, async_op=True) for each in tensors]:
+                        work.wait()
         return x
 
     def gather(self, x: Tensor, dim: int = 1) -> Tensor:
@@ -57,8 +63,12 @@ class Ranks:
         if self.count == 1:
             return x
         parts = [torch.empty_like(x) for _ in range(self.count)]
-        with _noticing(self):
-            dist.all_gather(parts, x.contiguous())
+        with _noticing():
+            if _mailbox:
+                rows = torch.from_numpy(_mailbox.gather(x.contiguous().view(-1).numpy()))
+                parts = [row.view(x.shape) for row in rows]
+            else:
+                dist.all_gather(parts, x.contiguous())
         return torch.cat(parts, dim)
 
     def mean(self, x: Tensor, share: float | None = None) -> Tensor:
@@ -90,7 +100,7 @@ class Ranks:
         if self.count == 1:
             return [value]
         values = cast("list[T]", [None] * self.count)
-        with _noticing(self):
+        with _noticing():
             dist.all_gather_object(values, value)
         return values
 
@@ -112,8 +122,11 @@ def current() -> Ranks:
 
 
 @contextmanager
-def joined() -> Iterator[Ranks]:
+def joined(share_memory: bool = True) -> Iterator[Ranks]:
     """Joins the other processes if torchrun started this one; leaves them at the end.
+
+    share_memory: whether ranks of one machine exchange numbers through memory, where that is possible, or always
+    through the sockets of gloo.
 
     Raises ConfigError if only WORLD_SIZE is set, as other launchers and images do.
     """
@@ -126,18 +139,24 @@ def joined() -> Iterator[Ranks]:
             f"WORLD_SIZE={size} asks for several processes, but {lacking[0]} is not set: start them by torchrun, "
             "or unset WORLD_SIZE to train in one"
         )
+    global _mailbox
     dist.init_process_group("gloo", timeout=_PATIENCE)
+    ranks = current()
+    _mailbox = opened(ranks.index, ranks.count, ranks.collect) if share_memory else None
     try:
-        yield current()
+        yield ranks
     finally:
+        if _mailbox:
+            _mailbox.close()
+        _mailbox = None
         dist.destroy_process_group()
 
 
 @contextmanager
-def _noticing(ranks: Ranks) -> Iterator[None]:
+def _noticing() -> Iterator[None]:
     try:
         yield
-    except RuntimeError as error:  # from gloo, if the connection to another rank was closed
+    except (RuntimeError, ConnectionError) as error:  # RuntimeError: from gloo, if a connection was closed
         raise RankLost("another rank has ended") from error
 
 

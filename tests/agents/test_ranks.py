@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from agents import A2C
+from agents import A2C, ranks
 from agents.agent import Agent
 from agents.events import Status
 from agents.imitation.mutual import Mutual
@@ -113,9 +113,23 @@ def test_a_checkpoint_goes_on_in_any_number_of_processes(tmp_path: Path) -> None
         assert agent.loop.step == 320
 
 
-def test_the_others_notice_within_seconds_that_one_has_ended(tmp_path: Path) -> None:
+def test_ranks_compute_the_same_through_memory_and_through_sockets(tmp_path: Path) -> None:
     def train(rank: int) -> None:
-        with joined():
+        for name, share_memory in (("memory", True), ("sockets", False)):
+            with joined(share_memory):
+                assert (ranks._mailbox is not None) == share_memory
+                torch.save(trained("ppo", "torch", 3), tmp_path / name)
+
+    assert on_ranks(2, train) == [0, 0]
+    memory, sockets = (torch.load(tmp_path / name) for name in ("memory", "sockets"))
+    for part, expected in sockets.items():
+        assert torch.equal(memory[part], expected), part
+
+
+@pytest.mark.parametrize("share_memory", [True, False])
+def test_the_others_notice_within_seconds_that_one_has_ended(share_memory: bool, tmp_path: Path) -> None:
+    def train(rank: int) -> None:
+        with joined(share_memory):
             agent: Agent = A2C("CartPole-v1", num_envs=2, engine="torch")
 
             def die(status: Status) -> None:

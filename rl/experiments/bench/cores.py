@@ -29,29 +29,32 @@ ENVIRONMENT = "HalfCheetah-v5"
 CASES: Sequence[tuple[Engine, Shape]] = (("fused", Shape(8, 64)), ("torch", Shape(8, 64)), ("fused", Shape(8, 5)))
 WIDTHS = (64, 215, 697, 2226)  # 10 thousand to 10 million parameters
 IN_TURN, ONE, THREADS = "stepped in turn", "one thread", "two threads"
-ASYNC, RANKS, APART = "environments in processes", "two ranks", "two runs side by side"
-_SYSTEMS: Sequence[tuple[str, Backend, int, int]] = (  # name, backend, threads of a process, ranks
-    (IN_TURN, "sync", 1, 1), (ONE, "mujoco", 1, 1), (THREADS, "mujoco", 2, 1), (ASYNC, "async", 1, 1),
-    (RANKS, "mujoco", 1, 2),
+ASYNC, RANKS, SOCKETS = "environments in processes", "two ranks", "two ranks, through sockets"
+APART = "two runs side by side"
+_SYSTEMS: Sequence[tuple[str, Backend, int, int, bool]] = (
+    # name, backend, threads of a process, ranks, whether these share memory
+    (IN_TURN, "sync", 1, 1, True), (ONE, "mujoco", 1, 1, True), (THREADS, "mujoco", 2, 1, True),
+    (ASYNC, "async", 1, 1, True), (RANKS, "mujoco", 1, 2, True), (SOCKETS, "mujoco", 1, 2, False),
 )  # fmt: skip
-Measurements = Mapping[str, Mapping[str, Sequence[Measured]]]
+Measurements = Mapping[str, Mapping[str, Sequence[Measured]]]  # case or width → system → a measurement per repeat
 
 
-def measure(repeats: int, seconds: float) -> tuple[dict[str, dict[str, list[Measured]]], dict[str, list[Measured]]]:
-    """Case → system → measurements, and width of the networks → measurements of two ranks. All are interleaved."""
+def measure(repeats: int, seconds: float) -> tuple[Measurements, Measurements]:
+    """Of all systems in each case, and of two ranks by the width of the networks. All are interleaved."""
     cases: dict[str, dict[str, list[Measured]]] = {}
-    widths: dict[str, list[Measured]] = {}
+    widths: dict[str, dict[str, list[Measured]]] = {}
     for _ in range(repeats):
         for engine, shape in CASES:
             of = cases.setdefault(f"{engine}, {shape}", {})
-            for name, backend, threads, ranks in _SYSTEMS:
-                task = Task(ENVIRONMENT, shape.envs, shape.steps, engine, backend, 64, seconds)
+            for name, backend, threads, ranks, share_memory in _SYSTEMS:
+                task = Task(ENVIRONMENT, shape.envs, shape.steps, engine, backend, 64, seconds, share_memory)
                 of.setdefault(name, []).append(measured(task, ranks, threads))
             half = Task(ENVIRONMENT, shape.envs // 2, shape.steps, engine, "mujoco", 64, seconds)
             of.setdefault(APART, []).append(side_by_side(half))
         for width in WIDTHS:
-            task = Task(ENVIRONMENT, 8, 64, "fused", "mujoco", width, seconds)
-            widths.setdefault(str(width), []).append(measured(task, 2))
+            for name, share_memory in ((RANKS, True), (SOCKETS, False)):
+                task = Task(ENVIRONMENT, 8, 64, "fused", "mujoco", width, seconds, share_memory)
+                widths.setdefault(str(width), {}).setdefault(name, []).append(measured(task, 2))
     return cases, widths
 
 
@@ -106,8 +109,8 @@ def _send(queue: "Queue", message: Changes, count: int) -> None:
 
 
 def page(
-    cases: Measurements, widths: Mapping[str, Sequence[Measured]], message: tuple[int, list[float]], repeats: int,
-    command: str, machine: str,
+    cases: Measurements, widths: Measurements, message: tuple[int, list[float]], repeats: int, command: str,
+    machine: str,
 ) -> Page:  # fmt: skip
     about = f"""What is gained or lost beyond one thread? {_ratios(THREADS, cases).capitalize()};
         {_ratios(RANKS, cases)}; {_ratios(ASYNC, cases)}. Numbers are environment steps per second of A2C on
@@ -117,7 +120,8 @@ def page(
         Gymnasium's environments one after another. "{ONE.capitalize()}" and "{THREADS}" are `--backend mujoco`, the
         default here, with `OMP_NUM_THREADS` at 1 and 2; only the environments are stepped in threads.
         "{ASYNC.capitalize()}" is `--backend async`, which has a process for each of the eight environments.
-        "{RANKS.capitalize()}" is torchrun with four of the eight environments in each rank, in one thread.
+        "{RANKS.capitalize()}" is torchrun with four of the eight environments in each rank, in one thread; the ranks
+        exchange numbers through shared memory, or, as ranks on several machines do, through the sockets of gloo.
         "{APART.capitalize()}" are two runs of four environments each, with the sum of their speeds: what this
         machine's two cores give if nothing is exchanged."""
     rows = []
@@ -125,14 +129,17 @@ def page(
         rates = [[median(one.rate for one in of[name]) for name in (system, ONE)] for of in cases.values()]
         rows.append([system, *(cell for rate, one in rates for cell in (f"{rate:,.0f}", f"{rate / one:.2f}"))])
     heads = ["environments", *(cell for name in cases for cell in (name, f"÷ {ONE}"))]
-    sums = """What the sums over two ranks cost at 8 × 64, by gloo on this machine's loopback interface: the time of a
-        single sum of all gradients by itself, and the share of an update's time, environment steps included, that is
-        spent in sums. That share includes the time in which a rank waits for the other one."""
+    sums = """What the sums over two ranks cost at 8 × 64, through shared memory and through the sockets of gloo, here
+        on the loopback interface: the time of a single sum of all gradients by itself, and the share of an update's
+        time, environment steps included, that is spent in sums. That share includes the time in which a rank waits for
+        the other one."""
     costs = []
-    for each in widths.values():
-        size = each[0].parameters
-        alone, share = median(one.sum_seconds for one in each), median(one.share for one in each)
-        costs.append([f"{size:,}", f"{4 * size / 1e6:.2g} MB", f"{1e3 * alone:.2f} ms", f"{100 * share:.0f} %"])
+    for of in widths.values():
+        size = of[RANKS][0].parameters
+        costs.append(
+            [f"{size:,}", f"{4 * size / 1e6:.2g} MB", *(cell for each in of.values() for cell in _costs(each))]
+        )
+    headings = ["parameters", "a sum moves", "one sum alone", "**share of an update**", "sockets: one sum", "share"]
     size, seconds = message
     copies = f"""A run on Ray sends its files to the driver at every checkpoint. Writing such a message, of
         {size / 1e6:.2f} MB here, to this disk takes the driver {1e3 * median(seconds):.1f} ms, Ray's queue included:
@@ -140,12 +147,11 @@ def page(
     numbers = {
         "message": {"bytes": size, "seconds": seconds},
         "cases": {name: {system: [*map(_plain, each)] for system, each in of.items()} for name, of in cases.items()},
-        "widths": {width: [*map(_plain, each)] for width, each in widths.items()},
+        "widths": {
+            width: {system: [*map(_plain, each)] for system, each in of.items()} for width, of in widths.items()
+        },
     }
-    parts = [
-        paragraph(about), table(heads, rows), paragraph(sums),
-        table(["parameters", "a sum moves", "one sum alone", "**share of an update**"], costs), paragraph(copies),
-    ]  # fmt: skip
+    parts = [paragraph(about), table(heads, rows), paragraph(sums), table(headings, costs), paragraph(copies)]
     return Page("Beyond one core", command, machine, parts, numbers)
 
 
@@ -154,6 +160,12 @@ def _ratios(system: str, cases: Measurements) -> str:
     rates = [[median(one.rate for one in of[name]) for name in (system, ONE)] for of in cases.values()]
     ratios = [ours / one for ours, one in rates]
     return f"{system} train {min(ratios):.2f} to {max(ratios):.2f} times as fast"
+
+
+def _costs(each: Sequence[Measured]) -> list[str]:
+    """A single sum, and the share of an update."""
+    alone, share = median(one.sum_seconds for one in each), median(one.share for one in each)
+    return [f"{1e3 * alone:.2f} ms", f"{100 * share:.0f} %"]
 
 
 def _plain(one: Measured) -> dict[str, float]:

@@ -28,6 +28,7 @@ class Task(NamedTuple):
     backend: Backend
     width: int  # units per layer, in both networks
     seconds: float
+    share_memory: bool = True  # between ranks; otherwise sockets
 
 
 class Measured(NamedTuple):
@@ -99,8 +100,9 @@ def _sum_seconds(parameters: int, ranks: Ranks) -> float:
 
 
 if __name__ == "__main__":
-    with joined() as _ranks, torch_threads(1):
-        _measured = measure(Task(*json.loads(sys.argv[1])), _ranks)
+    _task = Task(*json.loads(sys.argv[1]))
+    with joined(_task.share_memory) as _ranks, torch_threads(1):
+        _measured = measure(_task, _ranks)
         if _ranks.index == 0:
             print(json.dumps(_measured), flush=True)
     os._exit(0)  # on a busy machine, gloo's threads can abort an exiting interpreter

@@ -97,12 +97,13 @@ def test_ppo_page() -> None:
 def test_cores_page() -> None:
     one, two = Measured(20_000.0, 0.0, 0.0, 11_085), Measured(36_000.0, 0.04, 2.5e-4, 11_085)
     slow = (cores.IN_TURN, cores.ONE, cores.ASYNC)
-    fast = (cores.THREADS, cores.RANKS, cores.APART)
+    fast = (cores.THREADS, cores.RANKS, cores.SOCKETS, cores.APART)
     cases = {"fused, 8 × 64": {**{name: [one] for name in slow}, **{name: [two] for name in fast}}}
-    text = str(cores.page(cases, {"64": [two]}, (150_000, [0.01]), 1, "python -m rl.bench --of cores", "a machine"))
+    widths = {"64": {cores.RANKS: [two], cores.SOCKETS: [two._replace(share=0.2, sum_seconds=2e-3)]}}
+    text = str(cores.page(cases, widths, (150_000, [0.01]), 1, "python -m rl.bench --of cores", "a machine"))
     assert "| two ranks | 36,000 | 1.80 |" in text
     assert "| environments in processes | 20,000 | 1.00 |" in text
-    assert "| 11,085 | 0.044 MB | 0.25 ms | 4 % |" in text
+    assert "| 11,085 | 0.044 MB | 0.25 ms | 4 % | 2.00 ms | 20 % |" in text
     assert "of 0.15 MB here, to this disk takes the driver 10.0 ms" in " ".join(text.split())
     assert (
         "Two threads train 1.80 to 1.80 times as fast; two ranks train 1.80 to 1.80 times as fast; environments in "
