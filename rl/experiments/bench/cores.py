@@ -129,17 +129,6 @@ def page(
         rates = [[median(one.rate for one in of[name]) for name in (system, ONE)] for of in cases.values()]
         rows.append([system, *(cell for rate, one in rates for cell in (f"{rate:,.0f}", f"{rate / one:.2f}"))])
     heads = ["environments", *(cell for name in cases for cell in (name, f"÷ {ONE}"))]
-    sums = """What the sums over two ranks cost at 8 × 64, through shared memory and through the sockets of gloo, here
-        on the loopback interface: the time of a single sum of all gradients by itself, and the share of an update's
-        time, environment steps included, that is spent in sums. That share includes the time in which a rank waits for
-        the other one."""
-    costs = []
-    for of in widths.values():
-        size = of[RANKS][0].parameters
-        costs.append(
-            [f"{size:,}", f"{4 * size / 1e6:.2g} MB", *(cell for each in of.values() for cell in _costs(each))]
-        )
-    headings = ["parameters", "a sum moves", "one sum alone", "**share of an update**", "sockets: one sum", "share"]
     size, seconds = message
     copies = f"""A run on Ray sends its files to the driver at every checkpoint. Writing such a message, of
         {size / 1e6:.2f} MB here, to this disk takes the driver {1e3 * median(seconds):.1f} ms, Ray's queue included:
@@ -151,7 +140,7 @@ def page(
             width: {system: [*map(_plain, each)] for system, each in of.items()} for width, of in widths.items()
         },
     }
-    parts = [paragraph(about), table(heads, rows), paragraph(sums), table(headings, costs), paragraph(copies)]
+    parts = [paragraph(about), table(heads, rows), *_sums(widths), paragraph(copies)]
     return Page("Beyond one core", command, machine, parts, numbers)
 
 
@@ -160,6 +149,22 @@ def _ratios(system: str, cases: Measurements) -> str:
     rates = [[median(one.rate for one in of[name]) for name in (system, ONE)] for of in cases.values()]
     ratios = [ours / one for ours, one in rates]
     return f"{system} train {min(ratios):.2f} to {max(ratios):.2f} times as fast"
+
+
+def _sums(widths: Measurements) -> list[str]:
+    """What sums over ranks cost."""
+    about = """What the sums over two ranks cost at 8 × 64, through shared memory and through the sockets of gloo, here
+        on the loopback interface: the time of a single sum of all gradients by itself, and the share of an update's
+        time, environment steps included, that is spent in sums. That share includes the time in which a rank waits for
+        the other one."""
+    costs = []
+    for of in widths.values():
+        size = of[RANKS][0].parameters
+        costs.append(
+            [f"{size:,}", f"{4 * size / 1e6:.2g} MB", *(cell for each in of.values() for cell in _costs(each))]
+        )
+    headings = ["parameters", "a sum moves", "one sum alone", "**share of an update**", "sockets: one sum", "share"]
+    return [paragraph(about), table(headings, costs)]
 
 
 def _costs(each: Sequence[Measured]) -> list[str]:
