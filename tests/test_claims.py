@@ -130,7 +130,8 @@ def cores() -> list[str]:
 
     return [
         f"two ranks train {ratio('two ranks', '8 × 64')} times as fast as one process with one thread at 8 × 64, and "
-        f"{ratio('two ranks', '8 × 5')} times at 8 × 5",
+        f"{ratio('two ranks', '8 × 5')} times at 8 × 5 (environments × steps, fused engine); through sockets, "
+        f"{ratio('two ranks, through sockets', '8 × 64')} and {ratio('two ranks, through sockets', '8 × 5')} times",
         f"two threads train {ratio('two threads', '8 × 5')} times as fast as one",
         f"A message of {cast(float, message['bytes']) / 1e6:.2f} MB, a checkpoint of 10,000 parameters, takes it "
         f"{1e3 * median(message['seconds']):.1f} ms",

@@ -155,8 +155,7 @@ def _sums(widths: Measurements) -> list[str]:
     """What sums over ranks cost."""
     about = """What the sums over two ranks cost at 8 × 64, through shared memory and through the sockets of gloo, here
         on the loopback interface: the time of a single sum of all gradients by itself, and the share of an update's
-        time, environment steps included, that is spent in sums. That share includes the time in which a rank waits for
-        the other one."""
+        time, environment steps included, that the first rank spends in sums and in waiting there for the second."""
     costs = []
     for of in widths.values():
         size = of[RANKS][0].parameters
