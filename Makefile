@@ -106,8 +106,12 @@ streaming: .venv/installed-zoo  ## compare streaming actor-critic with A2C, and 
 	done
 	$(BIN)/python -m rl.compare LunarLander-v3 --seeds 10300-10319 --name streaming \
 		--line 'stream, 200,000 steps' agent=stream total_timesteps=200000 --line 'stream, 1,000,000 steps' agent=stream
-	$(BIN)/python -m rl.compare --suite zoo --agent stream --seeds 10000-10004 \
-		--only Hopper-v5 Walker2d-v5 HalfCheetah-v5 Swimmer-v5 Ant-v5 Humanoid-v5
+	for env in Walker2d-v5 HalfCheetah-v5 Swimmer-v5 Ant-v5 Humanoid-v5; do \
+		$(BIN)/python -m rl.compare $$env --seeds 10000-10004 --name streaming --line stream agent=stream \
+			--line 'A2C, recipe' || exit 1; \
+	done
+	$(BIN)/python -m rl.compare Hopper-v5 --seeds 10000-10004 --name streaming --line stream agent=stream \
+		--line 'A2C, recipe' --line 'SB3, PPO' agent=sb3-ppo
 	$(BIN)/python -m rl.index
 
 search: .venv/installed-dev  ## search Acrobot-v1 twice with 40 trials on two raylets, on 2 and on 6 tuning seeds; compare the best with the defaults on fresh seeds (an hour on two cores)

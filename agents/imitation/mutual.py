@@ -140,7 +140,7 @@ class Mutual(AgentWrapper):
             peer.on_reset()
 
     def summary(self) -> str:
-        return f"{self.peers} peers, weight of the KL between them {self.mutual_coef}"
+        return f"{self.peers} peers, each as below; weight of the KL between them {self.mutual_coef}"
 
     def get_extra_state(self) -> dict[str, object]:
         return {"peers": [peer.state_dict() for peer in self.peer_agents[1:]]}
