@@ -8,6 +8,8 @@ from typing import cast
 
 import pytest
 
+from rl.experiments.suites.published import PUBLISHED_PPO
+
 FILES = ("README.md", "docs/findings.md", "docs/training.md", "docs/clusters.md", "docs/streaming.md")
 SAID = " ".join(" ".join(Path(file).read_text(encoding="utf-8").replace("**", "").split()) for file in FILES)
 
@@ -176,6 +178,11 @@ def streaming() -> list[str]:
             scores = [cast("list[dict[str, float]]", lines[x]["runs"]) for x in ("stream", "stream, 15,000 steps")]
             long, short = (sum(run["eval_mean"] >= 475 for run in runs) for runs in scores)
             rows.append(f"{short} of 20 seeds score at least 475 on {env} after 15,000 steps, {long} after 50,000")
+    for env in ("Hopper-v5", "Walker2d-v5", "HalfCheetah-v5", "Swimmer-v5"):
+        ours, recipe = cast("list[dict[str, object]]", read(f"{env}/streaming.json")["lines"])[:2]
+        published = f"{PUBLISHED_PPO[env].mean:.0f} ± {PUBLISHED_PPO[env].std:.0f}"
+        link = f"[{env}](../results/{env}/streaming.md)"
+        rows.append(f"| {link} | {cell(ours)} | {cell(recipe)} | {published} |")
     lander = cast("list[dict[str, object]]", read("LunarLander-v3/streaming.json")["lines"])
     return [*rows, *(f"| [LunarLander-v3](../results/LunarLander-v3/streaming.md) | {cell(line)} |" for line in lander)]
 

@@ -2,8 +2,6 @@
 
 import os
 from ast import literal_eval
-from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -14,20 +12,27 @@ from agents.mailbox import Mailbox, opened
 from tests.ranks import on_ranks
 
 pytestmark = pytest.mark.skipif(not Path("/dev/shm").is_dir(), reason="only Linux has /dev/shm")
-Collect = Callable[[object], list[object]]
 
 
-def of(rank: int, count: int, path: Path) -> Mailbox:
-    """Opened by all ranks before any of them goes on."""
-    if rank == 0:
-        path.with_name("new").touch()
-        os.posix_fallocate(fd := os.open(path.with_name("new"), os.O_RDWR), 0, count * (64 + 2 * mailbox._SLOT))
-        os.close(fd)
-        path.with_name("new").rename(path)
-    while not path.exists():
-        os.sched_yield()
-    box = Mailbox(path, rank, count)
-    box.add([np.ones(1)])
+class Disk:
+    """What ranks tell each other through files before they share memory."""
+
+    def __init__(self, folder: Path, rank: int, count: int) -> None:
+        self.folder, self.rank, self.count, self.calls = folder, rank, count, 0
+
+    def collect(self, value: object) -> list[object]:
+        self.calls += 1
+        files = [self.folder / f"{self.calls}-{rank}" for rank in range(self.count)]
+        files[self.rank].with_suffix(".new").write_text(repr(value))
+        files[self.rank].with_suffix(".new").rename(files[self.rank])
+        while not all(file.exists() for file in files):
+            os.sched_yield()
+        return [literal_eval(file.read_text()) for file in files]
+
+
+def of(rank: int, count: int, folder: Path) -> Mailbox:
+    box = opened(rank, count, Disk(folder, rank, count).collect)
+    assert box
     return box
 
 
@@ -42,8 +47,8 @@ def test_sums_and_rows_of_all_ranks(count: int, slot: int, tmp_path: Path, monke
         return [rng.standard_normal(n).astype(t) for n, t in zip((turn % 9, 1, 200, 33), "fdfd", strict=True)]
 
     def exchange(rank: int) -> None:
-        box = of(rank, count, tmp_path / "box")
-        for turn in range(300):
+        box = of(rank, count, tmp_path)
+        for turn in range(60):
             all_of_them = [arrays(other, turn) for other in range(count)]
             own = arrays(rank, turn)
             box.add(own)
@@ -64,10 +69,10 @@ def test_sums_and_rows_of_all_ranks(count: int, slot: int, tmp_path: Path, monke
 
 def test_a_rank_that_has_ended_is_noticed_unless_its_last_message_has_arrived(tmp_path: Path) -> None:
     def exchange(rank: int) -> None:
-        box = of(rank, 2, tmp_path / "box")
+        box = of(rank, 2, tmp_path)
         x = np.ones(3)
         if rank == 1:
-            box._numbers[rank * 8] = box._sent = 2  # it has sent its last message, and ends
+            box._numbers[rank * 8] = 1  # it has sent its last message, and ends
             os._exit(7)
         while not box._ended(1):
             os.sched_yield()
@@ -82,20 +87,10 @@ def test_a_rank_that_has_ended_is_noticed_unless_its_last_message_has_arrived(tm
 def test_all_ranks_have_one_or_none_has(failing: int | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(mailbox, "_MEMORY", tmp_path)
 
-    def collect(rank: int, calls: list[object], value: object) -> list[object]:
-        """Through files, as it may be for ranks that share a disk."""
-        calls.append(value)
-        part = tmp_path / f"part-{len(calls)}-"
-        Path(f"{part}{rank}.new").write_text(repr(value))
-        Path(f"{part}{rank}.new").rename(f"{part}{rank}")
-        while not all(Path(f"{part}{other}").exists() for other in (0, 1)):
-            os.sched_yield()
-        return [literal_eval(Path(f"{part}{other}").read_text()) for other in (0, 1)]
-
     def open_it(rank: int) -> None:
         if rank == failing:
             monkeypatch.setattr(mailbox, "_MEMORY", tmp_path / "absent")
-        box = opened(rank, 2, partial(collect, rank, []))
+        box = opened(rank, 2, Disk(tmp_path, rank, 2).collect)
         assert (box is None) == (failing is not None)
 
     assert on_ranks(2, open_it) == [0, 0]
