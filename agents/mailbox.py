@@ -25,7 +25,7 @@ Array = NDArray[Any]
 _MEMORY = Path("/dev/shm")
 _SLOT = 1 << 20  # bytes of a message
 _LINE = 64  # bytes in a line of the processor's cache; no two ranks write into one
-_LOOKS = 20_000  # for another rank's message before napping between them; about ten milliseconds
+_AWAKE = 0.01  # seconds in which a waiting rank keeps looking; then it naps between looks
 _NAP = 5e-4  # seconds
 _ORDERED = ("x86_64", "AMD64")  # processors on which others see a rank's writes in their order
 
@@ -86,10 +86,9 @@ class Mailbox:
 
     def _wait(self, rank: int) -> None:
         """Returns once the rank has sent as many messages as this one."""
-        place, looks = rank * _LINE // 8, 0
+        place, start = rank * _LINE // 8, time.monotonic()
         while self._numbers[place] < self._sent:
-            looks += 1
-            if looks < _LOOKS:
+            if time.monotonic() < start + _AWAKE:
                 os.sched_yield()
             elif self._ended(rank) and self._numbers[place] < self._sent:
                 raise ConnectionError(f"rank {rank} has ended")
