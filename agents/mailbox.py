@@ -100,6 +100,7 @@ class Mailbox:
             fcntl.lockf(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, rank)
         except OSError:  # the rank holds it
             return False
+        fcntl.lockf(self._file, fcntl.LOCK_UN, 1, rank)  # so that the others notice too
         return True
 
 
