@@ -107,7 +107,7 @@ streaming: .venv/installed-zoo  ## compare streaming actor-critic with A2C, and 
 	$(BIN)/python -m rl.compare LunarLander-v3 --seeds 10300-10319 --name streaming \
 		--line 'stream, 200,000 steps' agent=stream total_timesteps=200000 --line 'stream, 1,000,000 steps' agent=stream
 	for env in Walker2d-v5 HalfCheetah-v5 Swimmer-v5 Ant-v5 Humanoid-v5; do \
-		$(BIN)/python -m rl.compare $$env --seeds 10000-10004 --name streaming --line stream agent=stream \
+		$(BIN)/python -m rl.compare $$env --seeds 10005-10009 --name streaming --line stream agent=stream \
 			--line 'A2C, recipe' || exit 1; \
 	done
 	$(BIN)/python -m rl.compare Hopper-v5 --seeds 10000-10004 --name streaming --line stream agent=stream \
