@@ -178,7 +178,7 @@ def streaming() -> list[str]:
             scores = [cast("list[dict[str, float]]", lines[x]["runs"]) for x in ("stream", "stream, 15,000 steps")]
             long, short = (sum(run["eval_mean"] >= 475 for run in runs) for runs in scores)
             rows.append(f"{short} of 20 seeds score at least 475 on {env} after 15,000 steps, {long} after 50,000")
-    for env in ("Hopper-v5",):
+    for env in ("Hopper-v5", "Walker2d-v5"):
         ours, recipe = cast("list[dict[str, object]]", read(f"{env}/streaming.json")["lines"])[:2]
         published = f"{PUBLISHED_PPO[env].mean:.0f} ± {PUBLISHED_PPO[env].std:.0f}"
         link = f"[{env}](../results/{env}/streaming.md)"
