@@ -1,7 +1,7 @@
 """`Mailbox`: memory through which the ranks of one machine exchange numbers.
 
-A message through the sockets of gloo takes longer than most updates of the fused engine (results/bench/cores.md). Here, a
-rank that waits keeps looking for the others' messages.
+A message through the sockets of gloo takes longer than most updates of the fused engine (results/bench/cores.md).
+Here, a rank that waits keeps looking for the others' messages.
 """
 
 import mmap
