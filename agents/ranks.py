@@ -142,8 +142,8 @@ def joined(share_memory: bool = True) -> Iterator[Ranks]:
     global _mailbox
     dist.init_process_group("gloo", timeout=_PATIENCE)
     ranks = current()
-    _mailbox = opened(ranks.index, ranks.count, ranks.collect) if share_memory else None
     try:
+        _mailbox = opened(ranks.index, ranks.count, ranks.collect) if share_memory else None
         yield ranks
     finally:
         if _mailbox:

@@ -47,8 +47,8 @@ class GAIL(AgentWrapper):
     Before an update, if `discriminator_batch` or more transitions of the policy are new, the discriminator makes
     `discriminator_steps` gradient steps for each full batch of them. A minibatch has `discriminator_batch` transitions
     of the policy, from its latest `buffer_size`, and as many of the expert. Then the A2C updates on the rollout with
-    the discriminator's rewards. Reported returns are the environment's. `gail/…` is measured on
-    held-out episodes of the expert and on policy transitions not yet used for training the discriminator.
+    the discriminator's rewards. Reported returns are the environment's. `gail/…` is measured on held-out episodes of
+    the expert and on policy transitions not yet used for training the discriminator.
     Source: Ho & Ermon 2016, "Generative adversarial imitation learning".
     """
 
