@@ -35,6 +35,8 @@ class ActorCritic(ActorCriticSettings, Algorithm):
     held: ClassVar[dict[str, str]] = {
         **Algorithm.held,
         "learner": "the engine holds it; change what is inside, or load a state_dict",
+        "policy": "assign to one of its modules, as in agent.policy.net[0] = …, or load a state_dict",
+        "value": "assign to one of its modules, as in agent.value.net[0] = …, or load a state_dict",
     }
 
     learner: BaseLearner

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+import torch
 from torch import Generator, nn
 
 from agents.averages import PolicyAverage
@@ -9,6 +10,7 @@ from agents.base_learner import BaseLearner
 from agents.engines import replaced_method
 from agents.maths.normalize import ObservationNormalizer, RewardNormalizer
 from agents.optimizer import ConstrainedOptimizer
+from agents.settings.values import ConfigError
 from agents.traces import Traces
 
 
@@ -22,11 +24,15 @@ class Watch:
             pair for name, network in networks for pair in network.named_modules(prefix=name)
         ]
         self._parameters = [pair for name, network in networks for pair in network.named_parameters(prefix=name)]
+        self._dtype = torch.get_default_dtype()
         self._contents = [_content(module) for _, module in self._modules]
         self._constants = dict(_constants(learner))
 
     def change(self) -> str:
-        """The first change found, by its name in the learner; empty if there is none."""
+        """The first change found, by its name in the learner; empty if there is none.
+
+        Raises ConfigError if a parameter has another precision.
+        """
         for (name, module), content in zip(self._modules, self._contents, strict=True):
             if _content(module) != content:
                 return name
@@ -35,6 +41,11 @@ class Watch:
             if method := replaced_method(module):
                 return f"{method} of {name}"
         for name, p in self._parameters:
+            if p.dtype != self._dtype:
+                raise ConfigError(
+                    f"{name} is {p.dtype} and was {self._dtype}, which a built agent keeps; for double precision build "
+                    "one after torch.set_default_dtype(torch.float64)"
+                )
             if not p.requires_grad:
                 return f"{name}.requires_grad"
             if p._backward_hooks or p._post_accumulate_grad_hooks:

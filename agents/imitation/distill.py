@@ -60,6 +60,8 @@ class Distill(AgentWrapper):
             return
         if self.rl_coef != 0 or agent.gru_size is not None:
             raise ConfigError("rl_coef and gru_size need the student's own rollouts: leave demonstrations out")
+        if agent.normalize_rewards:
+            raise ConfigError("distillation from recorded states uses no rewards: leave normalize_rewards out")
         demonstrations = load_demonstrations(agent, self.demonstrations)
         self.n_steps = n_steps_for(self.batch_size, self.worlds.num_envs)
         self.epochs = Epochs(self, demonstrations, self.batch_size, self.validation_fraction, self.patience)

@@ -278,3 +278,14 @@ def test_what_cannot_take_effect_is_refused(engine: str) -> None:
     words = "does not see the change of policy.net" if engine == "fused" else "its parameters have no traces"
     with pytest.raises(ConfigError, match=words):
         stream.learn(8)
+
+
+@pytest.mark.parametrize("cls", [A2C, StreamAC])
+def test_other_precision_is_refused(cls: type[ActorCritic]) -> None:
+    """The kernels went on in single precision, and their copy of the parameters replaced those of `double`."""
+    agent = cls("CartPole-v1", engine="fused")
+    agent.value.double()
+    with pytest.raises(ConfigError, match=r"value\.net\.0\.weight is torch\.float64 and was torch\.float32, which"):
+        agent.learn(8)
+    agent.value.float()
+    agent.learn(8)

@@ -187,6 +187,10 @@ MISTAKES = [
     (["--agent", "distill", *(TAUGHT := ["--set", "teachers=[t.pt]"]), "--set", "temperature=0"], "must be positive"),
     (["--agent", "distill", *TAUGHT, "--set", "rl_coef=-1"], "rl_coef must be at least 0, got -1"),
     (["--agent", "distill", *TAUGHT, *GIVEN, "--set", "rl_coef=1"], "rl_coef and gru_size need the student's own"),
+    (
+        ["--agent", "distill", *TAUGHT, *GIVEN, "--set", "normalize_rewards=true"],
+        "recorded states uses no rewards: leave normalize_rewards out",
+    ),
     (["--agent", "mutual", "--set", "peers=0"], "peers must be at least 2, got 0"),
     (["--agent", "mutual", "--set", "mutual_coef=linear(1, -1)"], "mutual_coef must be at least 0"),
     (["--agent", "mutual", "--set", "gru_size=4"], "leave gru_size and use_sde out"),

@@ -113,7 +113,7 @@ def test_algorithms_around_a2c() -> None:
 def test_parts_that_others_hold_are_read_only(cls: type[Any]) -> None:
     """Another object was taken and not used: the loop went on with the old worlds, the engine with the old learner."""
     agent, other = (cls(A2C("CartPole-v1", engine="torch")) if cls is Mutual else cls("CartPole-v1") for _ in range(2))
-    more = {A2C: ["learner"], PPO: ["learner", "shuffle"]}.get(cls, [])
+    more = {A2C: ["learner", "policy", "value"], PPO: ["learner", "shuffle"]}.get(cls, [])
     for name in ("worlds", "obs_space", "loop", *more):
         before = getattr(agent, name)
         with pytest.raises(ConfigError, match=f"^{name} of a built agent cannot be replaced: "):
