@@ -43,11 +43,11 @@ def height_along(run: Result) -> float:
 def on_grid(
     runs: Sequence[Mapping[str, Scores]], x: str, y: str, points: int = 200, logarithmic: bool = False
 ) -> tuple[Scores, Scores]:
-    """Interpolates curves measured at different x onto a common grid: float[K] and float[R, K].
+    """Curves measured at different x on a common grid: float[K] and float[R, K].
 
     The grid extends from where the last curve starts to where the first one ends, so that every point covers all runs.
-    Interpolation is linear. Points of a logarithmic grid are far apart at its end, so each gets the mean of its curve
-    up to halfway to the next points. Raises ValueError if the curves share no x.
+    Each point gets the mean of the curve, interpolated linearly, up to halfway to the next points. Raises ValueError if
+    the curves share no x.
     """
     known = [(run[x], run[y], np.isfinite(run[y]) & (run[x] > 0 if logarithmic else True)) for run in runs]
     curves = [(at[use], height[use]) for at, height, use in known]
@@ -56,18 +56,18 @@ def on_grid(
     start, end = max(at[0] for at, _ in curves), min(at[-1] for at, _ in curves)
     if start > end:
         raise ValueError(f"the runs have no {x} in common")
-    if logarithmic and start < end:
-        grid = np.geomspace(start, end, points)
-        return grid, np.array([_means(at, height, grid) for at, height in curves])
-    grid = np.linspace(start, end, points)
-    return grid, np.array([np.interp(grid, at, height) for at, height in curves])
+    if start == end:
+        return np.array([start]), np.array([[np.interp(start, at, height)] for at, height in curves])
+    grid = (np.geomspace if logarithmic else np.linspace)(start, end, points)
+    between = np.sqrt(grid[1:] * grid[:-1]) if logarithmic else (grid[1:] + grid[:-1]) / 2
+    edges = np.concatenate([grid[:1], between, grid[-1:]])
+    return grid, np.array([_means(at, height, edges) for at, height in curves])
 
 
-def _means(at: Scores, height: Scores, grid: Scores) -> Scores:
-    """The mean of a curve around each point of an ascending grid of positive numbers."""
+def _means(at: Scores, height: Scores, edges: Scores) -> Scores:
+    """The mean of a curve between each edge and the next."""
     at, first = np.unique(at, return_index=True)  # seconds are rounded, so rows may share them
     height = height[first]
-    edges = np.concatenate([grid[:1], np.sqrt(grid[1:] * grid[:-1]), grid[-1:]])
     area = np.concatenate([[0.0], np.cumsum(np.diff(at) * (height[1:] + height[:-1]) / 2)])
     left = np.searchsorted(at, edges).clip(1, len(at) - 1) - 1
     until = area[left] + (edges - at[left]) * (height[left] + np.interp(edges, at, height)) / 2

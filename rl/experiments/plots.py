@@ -126,8 +126,13 @@ def _caption(lines: Mapping[str, Sequence[Result]]) -> str:
 
 
 def _fourth(runs: Mapping[str, Sequence[Columns]]) -> Panel | None:
-    """A quantity that adapts in training and differs between lines, or else the gradient norm, which SB3 lacks."""
+    """A quantity that adapts in training and differs between lines, or else the gradient norm, which SB3 lacks.
+
+    None beside streams, which have neither learning rate nor gradient norm.
+    """
     every = [run for seeds in runs.values() for run in seeds]
+    if not all(_ADAPTED[0].metric in run for run in every):
+        return None
     adapted = (
         panel
         for panel in _ADAPTED

@@ -12,7 +12,7 @@ def test_runs_of_unequal_length_and_steps() -> None:
     long = {"x": np.array([5.0, 15.0, 45.0]), "y": np.array([0.0, 2.0, 2.0])}
     grid, curves = on_grid([short, long], "x", "y", points=3)
     assert grid.tolist() == [10.0, 15.0, 20.0]  # where both are known
-    assert curves.tolist() == [[1.0, 2.0, 3.0], [1.0, 2.0, 2.0]]
+    assert curves.tolist() == [[1.25, 2.0, 2.75], [1.25, 1.875, 2.0]]  # means up to halfway to the next points
     with pytest.raises(ValueError, match="no x in common"):
         on_grid([short, {"x": np.array([30.0, 40.0]), "y": np.array([1.0, 2.0])}], "x", "y")
     with pytest.raises(ValueError, match="holds no y"):

@@ -112,3 +112,5 @@ def test_a_schedule_that_all_lines_share_is_no_panel() -> None:
     assert plots._fourth({"a": [shared], "b": [shared]}) == plots._GRADIENT
     assert plots._fourth({"a": [shared], "b": [{**shared, "train/learning_rate": 2 * falling}]}) == plots._ADAPTED[0]
     assert plots._fourth({"a": [shared]}) == plots._ADAPTED[0]
+    stream = {name: values for name, values in shared.items() if name == "step"}
+    assert plots._fourth({"a": [shared], "stream": [stream]}) is None, "it says nothing about one of them"
