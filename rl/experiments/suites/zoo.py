@@ -83,7 +83,7 @@ def _explanation(report: Report, agent: str) -> str:
         publishes]({_SOURCE}), of one model: mean ± standard deviation over its episodes, deterministic except in Pong.
         Where `configs/rl-zoo/` has those settings, it is instead the mean of Stable-Baselines3 trained here
         {f"from seeds {spelled(theirs)}, " if theirs else ""}and evaluated as ours is, because MuJoCo is version 5 here
-        and 3 there; it trains for as many steps as ours, at most rl-zoo's. With five seeds, such an interval is
+        and 3 there; it trains for as many steps as ours, at most rl-zoo's. With so few seeds, such an interval is
         [too narrow](../statistics/coverage.md). Where rl-zoo's environment is another version, its id stands beside the
         published score. Random actions are uniform. Standing still is the action nearest to zero, or the best constant
         one of discrete actions. Both are means of 100 episodes. The verdict compares the mean over our seeds with the
