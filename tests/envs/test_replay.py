@@ -7,7 +7,7 @@ from gymnasium import spaces
 from agents import checkpoint
 from envs import Variant, make, replay
 from envs.replay import Recorded
-from tests import toys
+from tests import odd, toys
 from tests.envs.test_snapshot import assert_same, play, reloaded
 
 
@@ -50,15 +50,15 @@ def test_box2d_and_mujoco_go_on_exactly(env_id, k, backend, tmp_path):
             ),
             id="statistics",
         ),
-        pytest.param(lambda seed: make(toys.Rebuilt, 3, seed), id="Discrete"),
+        pytest.param(lambda seed: make(odd.Rebuilt, 3, seed), id="Discrete"),
         *(
-            pytest.param(lambda seed, space=space: make(lambda: toys.Rebuilt(space), 3, seed), id=str(space))
+            pytest.param(lambda seed, space=space: make(lambda: odd.Rebuilt(space), 3, seed), id=str(space))
             for space in (
                 spaces.MultiDiscrete([3, 2]), spaces.MultiBinary(3), spaces.Box(-1, 1, (2,)), spaces.Box(-1, 1, ()),
                 spaces.Discrete(3, start=2),
             )
         ),
-        pytest.param(lambda seed: make(toys.same_step(toys.Rebuilt(), toys.Rebuilt()), seed=seed), id="vector"),
+        pytest.param(lambda seed: make(toys.same_step(odd.Rebuilt(), odd.Rebuilt()), seed=seed), id="vector"),
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("span", [0, 7, 2_000])
@@ -83,7 +83,7 @@ def test_a_second_checkpoint_holds_the_same(tmp_path):
 
 
 def test_an_episode_that_went_differently_is_not_resumed(tmp_path):
-    restored, _, _ = interrupted(lambda seed: make(toys.Forgetful, 1, seed), 3, tmp_path)
+    restored, _, _ = interrupted(lambda seed: make(odd.Forgetful, 1, seed), 3, tmp_path)
     assert restored is False
 
 
@@ -107,7 +107,7 @@ def test_a_changed_record_is_not_resumed(change):
     assert np.isfinite(play(fresh, np.full((5, 1), 2))[-1][0]).all()
 
 
-class Lazy(toys.Odd):
+class Lazy(odd.Odd):
     """Builds its engine at the first reset, then keeps it."""
 
     engine = None
@@ -140,14 +140,14 @@ def test_a_box2d_world_that_outlives_a_reset(env_id):
 
 
 def test_options_of_a_reset_are_not_recorded():
-    worlds = make(toys.Rebuilt, 1)
+    worlds = make(odd.Rebuilt, 1)
     worlds.reset(options={"level": 3})
     assert worlds.resume == "new episodes"
 
 
 def test_a_long_episode_is_not_recorded(monkeypatch):
     monkeypatch.setattr(replay, "LONGEST", 2)
-    worlds = make(toys.Rebuilt, 1)
+    worlds = make(odd.Rebuilt, 1)
     worlds.reset()
     said = []
     for _ in range(6):
@@ -156,7 +156,7 @@ def test_a_long_episode_is_not_recorded(monkeypatch):
     assert said == ["replay", "replay", "new episodes", "new episodes", "replay", "replay"]
 
 
-class Interrupted(toys.Rebuilt):
+class Interrupted(odd.Rebuilt):
     """Raises KeyboardInterrupt in the third step."""
 
     def step(self, action):
@@ -189,7 +189,7 @@ def test_plain_data_is_stepped_without_recording():
     assert kinds == {"FrozenLake-v1": False, "LunarLander-v3": True}
 
 
-class Late(toys.Odd):
+class Late(odd.Odd):
     """Plain data until the first step of an episode of three steps."""
 
     engine = None

@@ -7,7 +7,7 @@ import pytest
 from agents import checkpoint
 from envs import Variant, make
 from envs.snapshot import capture, restore
-from tests import toys
+from tests import odd, toys
 
 TAXI = next(env_id for env_id in sorted(gym.registry, reverse=True) if env_id.startswith("Taxi-"))
 LIMIT = 25  # maximal episode length, so that every environment resets
@@ -58,17 +58,17 @@ def test_a_loaded_world_goes_on_exactly(env_id, k, tmp_path):
 @pytest.mark.parametrize(
     "kind",
     [
-        toys.EnumState,
-        toys.TextState,
-        toys.BytesState,
-        toys.ObjectArrayState,
-        toys.ComplexState,
-        toys.DefaultDictState,
-        toys.SharedArrayState,
-        toys.SharedGeneratorState,
-        toys.EnvironmentInside,
-        toys.ListOfFunctions,
-        toys.DictOfSpaces,
+        odd.EnumState,
+        odd.TextState,
+        odd.BytesState,
+        odd.ObjectArrayState,
+        odd.ComplexState,
+        odd.DefaultDictState,
+        odd.SharedArrayState,
+        odd.SharedGeneratorState,
+        odd.EnvironmentInside,
+        odd.ListOfFunctions,
+        odd.DictOfSpaces,
     ],
 )
 def test_unusual_state_goes_on_exactly_or_is_declined(kind, tmp_path):
@@ -79,7 +79,7 @@ def test_unusual_state_goes_on_exactly_or_is_declined(kind, tmp_path):
     expected = play(worlds, actions[2:])
     fresh = make(kind, 1, 1)
     restored = fresh.load_state_dict(reloaded(state, tmp_path / "state.pt"))
-    assert restored is (kind not in (toys.EnumState, toys.EnvironmentInside))
+    assert restored is (kind not in (odd.EnumState, odd.EnvironmentInside))
     if restored:
         assert_same(play(fresh, actions[2:]), expected)
 
@@ -87,9 +87,9 @@ def test_unusual_state_goes_on_exactly_or_is_declined(kind, tmp_path):
 @pytest.mark.parametrize(
     "world",
     [
-        pytest.param(lambda: make(toys.Opaque, 2), id="opaque object"),
-        pytest.param(lambda: make(toys.numbered(lambda i: [toys.BytesState, toys.Opaque][i]()), 2), id="one of two"),
-        pytest.param(lambda: make(toys.same_step(toys.Opaque())), id="vector environment"),
+        pytest.param(lambda: make(odd.Opaque, 2), id="opaque object"),
+        pytest.param(lambda: make(toys.numbered(lambda i: [odd.BytesState, odd.Opaque][i]()), 2), id="one of two"),
+        pytest.param(lambda: make(toys.same_step(odd.Opaque())), id="vector environment"),
         pytest.param(lambda: make(toys.Float32Vector()), id="vector environment of its own making"),
     ],
 )
@@ -102,10 +102,10 @@ def test_a_world_that_cannot_be_captured_says_so(world, tmp_path):
 
 
 def test_a_declined_load_leaves_fresh_episodes():
-    worlds = make(toys.Opaque, 1)
+    worlds = make(odd.Opaque, 1)
     worlds.reset()
     play(worlds, np.zeros((3, 1), np.int64))
-    fresh = make(toys.Opaque, 1)
+    fresh = make(odd.Opaque, 1)
     assert fresh.load_state_dict(worlds.state_dict()) is False
     fresh.reset()
     assert fresh.state_dict() == {"return": [0.0], "length": [0], "legal": None, "snapshots": None}
@@ -133,9 +133,9 @@ def test_restoring_into_other_layers_is_refused():
         ("CartPole-v1", "native", "state"),
         ("CartPole-v1", "sync", "state"),
         ("CartPole-v1", "async", "state"),
-        (toys.Rebuilt, "sync", "replay"),
-        (toys.Rebuilt, "async", "replay"),
-        (toys.Opaque, "sync", "new episodes"),
+        (odd.Rebuilt, "sync", "replay"),
+        (odd.Rebuilt, "async", "replay"),
+        (odd.Opaque, "sync", "new episodes"),
         ("CartPole-v1", "envpool", "new episodes"),
     ],
 )
