@@ -72,7 +72,7 @@ class ActorCriticSettings(AgentSettings):
         ))  # fmt: skip
         self._check_networks()
         if not re.fullmatch(r"auto|cpu|mps|cuda(:\d{1,3})?", self.device):
-            raise ConfigError(f"device must be auto, cpu, cuda, cuda:N or mps, got {self.device!r}")
+            raise ConfigError(f"device must be auto, cpu, cuda or cuda:N, got {self.device!r}")
         if self.sde_sample_freq == 0:
             raise ConfigError("sde_sample_freq must be positive, or −1 for n_steps, got 0")
         self.check_fractions("gamma")

@@ -98,7 +98,7 @@ def test_load_with_other_settings(tmp_path: Path) -> None:
         ({"learning_rat": 1}, ConfigError, "load: unknown setting 'learning_rat'; did you mean 'learning_rate'?"),
         ({"learning_rate": "fast"}, ConfigError, "load: learning_rate must be a number"),
         ({"gamma": 2}, ConfigError, "gamma must lie between 0 and 1"),
-        ({"device": "gpu"}, ConfigError, "device must be auto, cpu, cuda, cuda:N or mps, got 'gpu'"),
+        ({"device": "gpu"}, ConfigError, "device must be auto, cpu, cuda or cuda:N, got 'gpu'"),
         ({"seed": 3}, ConfigError, "goes on with its own random numbers: leave seed out"),
         ({"net_arch": [3]}, CheckpointError, "does not fit a2c"),
     ],
