@@ -1,4 +1,4 @@
-"""`python -m rl.baseline ENV`: trains Stable-Baselines3's A2C or PPO with our settings, into a run directory like ours."""
+"""`python -m rl.baseline ENV`: trains Stable-Baselines3's A2C or PPO, with our settings and run directories."""
 
 from rl.experiments.baseline import main
 from rl.run.terminal import run

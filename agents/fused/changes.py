@@ -41,19 +41,22 @@ class Watch:
             if method := replaced_method(module):
                 return f"{method} of {name}"
         for name, p in self._parameters:
-            if p.dtype != self._dtype:
-                raise ConfigError(
-                    f"{name} is {p.dtype} and was {self._dtype}, which a built agent keeps; for double precision build "
-                    "one after torch.set_default_dtype(torch.float64)"
-                )
-            if not p.requires_grad:
-                return f"{name}.requires_grad"
-            if p._backward_hooks or p._post_accumulate_grad_hooks:
-                return f"the hooks of {name}"
+            if found := self._change_of(name, p):
+                return found
         for name, constants in _constants(self.learner):
             if constants != self._constants[name]:
                 return name
         return _change_of_parts(self.learner)
+
+    def _change_of(self, name: str, p: nn.Parameter) -> str:
+        if p.dtype != self._dtype:
+            raise ConfigError(
+                f"{name} is {p.dtype} and was {self._dtype}, which a built agent keeps; for double precision build "
+                "one after torch.set_default_dtype(torch.float64)"
+            )
+        if not p.requires_grad:
+            return f"{name}.requires_grad"
+        return f"the hooks of {name}" if p._backward_hooks or p._post_accumulate_grad_hooks else ""
 
 
 def _hooked(module: nn.Module) -> bool:
