@@ -7,6 +7,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import ClassVar, Self
 
+from gymnasium import spaces
 from torch import Generator, nn
 
 from agents import checkpoint
@@ -15,11 +16,12 @@ from agents.base_learner import BaseLearner
 from agents.engines import Engine, TorchEngine, choose, replaced_method
 from agents.loop import RunChunk
 from agents.networks.actor_critic import Policy, Value
-from agents.rollout import NO_CONTEXT, Array, Choice, Context, Metrics, Rollout
+from agents.rollout import NO_CONTEXT, Array, Choice, Context, Metrics, Rollout, check_rollout
 from agents.settings.actor_critic import ActorCriticSettings
 from agents.settings.recipes import recipe_settings
 from agents.settings.run import SECTIONS
 from agents.settings.values import ConfigError
+from envs.spaces import factors
 
 _METHODS = (  # that make up an update
     "act", "update", "learn_from", "objective", "policy_loss", "value_loss", "advantages", "samples", "loss",
@@ -107,9 +109,19 @@ class ActorCritic(ActorCriticSettings, Algorithm):
         """One update on a rollout, with the engine in use. progress: the fraction of training done, for schedules.
 
         Raises FloatingPointError if the gradient or the TD error is not finite (its step is not made; PPO may have made
-        earlier ones), or if the policy moved infinitely far.
+        earlier ones), or if the policy moved infinitely far; ConfigError if the rollout is not one of this agent.
         """
+        check_rollout(batch, *self._rollout_shapes)
         return self._engine().update(batch, progress)
+
+    @cached_property
+    def _rollout_shapes(self) -> tuple[tuple[int, ...], tuple[int, ...], int]:
+        """The shapes of an observation and of an action, and the number of a distribution's parameters."""
+        head, observation = self.policy.head, self.obs_space.shape or ()
+        if isinstance(head.actions, spaces.Box):
+            return observation, (head.size,), 2 * head.size
+        action = () if isinstance(head.actions, spaces.Discrete) else (len(factors(head.actions)),)
+        return observation, action, head.size
 
     @property
     def policy(self) -> Policy:

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from torch import Generator, Tensor
 
 from agents.devices import moved
+from agents.settings.values import ConfigError
 from envs import Worlds
 
 Array = NDArray[np.generic]
@@ -45,6 +46,22 @@ class Rollout(NamedTuple):
             return self
         states = self.recurrent_states and RecurrentStates(*(moved(x, device) for x in self.recurrent_states))
         return Rollout._make([*(moved(x, device) for x in self[:7]), states, self.measure])
+
+
+def check_rollout(batch: Rollout, observation: tuple[int, ...], action: tuple[int, ...], parameters: int) -> None:
+    """Raises ConfigError if a field has another shape than T steps of N environments need.
+
+    observation, action: shapes of one; parameters: the number P of the distribution.
+    """
+    rows = batch.reward.shape
+    if len(rows) != 2:
+        raise ConfigError(f"rollout.reward has shape {tuple(rows)}; it needs two dimensions, steps and environments")
+    obs = rows + observation
+    needed = (obs, rows + action, rows, obs, rows, rows, (*rows, parameters))
+    for name, x, shape in zip(batch._fields, batch[:7], needed, strict=False):
+        if x.shape != shape:
+            steps = f"{rows[0]} steps of {rows[1]} environments (see rollout.reward)"
+            raise ConfigError(f"rollout.{name} has shape {tuple(x.shape)}; for {steps} it needs {tuple(shape)}")
 
 
 class Episode(NamedTuple):
@@ -116,6 +133,8 @@ def collect(
     The rollout's observations are on the device where the actor saw them, the rest is on the CPU.
     obs: [N, …]; step: environment steps taken before, for the episodes' dates; state: of a recurrent actor.
     """
+    if n_steps < 1:
+        raise ConfigError(f"n_steps must be at least 1, got {n_steps}")
     context, states = Context(worlds.legal, state), list[Tensor]()
     rows: list[tuple[Array, Choice, Array, Array, Array, Array]] = []
     episodes: list[Episode] = []

@@ -13,6 +13,7 @@ from agents.maths.returns import td_error
 from agents.networks.forward import Inputs, inputs_of
 from agents.rollout import Metrics, Rollout
 from agents.settings.stream import StreamSettings
+from agents.settings.values import ConfigError
 from agents.shift import bounded
 from agents.stream_learner import StreamLearner, policy_failure, td_error_failure
 
@@ -37,6 +38,12 @@ class StreamAC(StreamSettings, ActorCritic):
         from agents.fused.stream_shared import StreamShared
 
         return Fused(self.learner, StreamShared(self.learner))
+
+    def update(self, batch: Rollout, progress: float = 0.0) -> Metrics:
+        """One update. Raises ConfigError unless the rollout has one step."""
+        if batch.reward.numel() != 1:
+            raise ConfigError(f"a stream learns from one step at a time, got {batch.reward.numel()}: collect 1 step")
+        return super().update(batch, progress)
 
     def learn_from(self, batch: Rollout, progress: float = 0.0) -> Metrics:
         """δ = r + γ (1 − terminated) V(s′) − V(s); e_V ← γλ e_V + ∇V(s); e_π ← γλ e_π + ∇ln π(a|s); then

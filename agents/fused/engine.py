@@ -24,9 +24,11 @@ from agents.fused.noise import Noise, draw, draw_for
 from agents.fused.program import Arrays, Program
 from agents.networks.actor_critic import encode, input_size
 from agents.rollout import Array, Choice, ChunkPlan, ChunkResult, Context, Episode, Metrics, Rollout, finished_episodes
+from agents.settings.values import ConfigError
 from envs import Worlds
 from envs.backends.native import NativeBackend
 from envs.kernels import Kernel, compiled_for, compiling
+from envs.spaces import factors
 
 _CHUNK_SECONDS = 0.1  # duration of a chunk if the kernels cannot step the environments
 
@@ -44,6 +46,7 @@ class Fused:
         self._watch = Watch(learner)
         space = learner.obs_space
         self._box = isinstance(space, spaces.Box) and np.issubdtype(space.dtype, np.floating)
+        self._width, self._choices = input_size(space), np.array(factors(learner.policy.head.actions))
         self._compiled: WeakSet[Worlds] = WeakSet()
         self._columns = {f"train/{name}": k for k, name in enumerate(program.metrics) if name}
 
@@ -51,6 +54,8 @@ class Fused:
         """See `A2C.act`. Uses the generator as the torch engine does."""
         generator = generator or self.learner.generator
         raw = self._raw(obs)
+        if raw.shape[1] != self._width:
+            raise ConfigError(f"observations of shape {obs.shape} do not fit {self.learner.obs_space}")
         memory, rows, head = self.program.acting_memory(len(raw), deterministic), len(raw), self.program.head
         if deterministic:
             noise = zeros(rows, head.noises)
@@ -77,6 +82,8 @@ class Fused:
             continuous = rollout.action.reshape(steps * envs, -1).to(number).numpy()
         else:
             discrete = rollout.action.reshape(steps * envs, -1).numpy()
+            if discrete.dtype != np.int64 or (discrete < 0).any() or (discrete >= self._choices).any():
+                raise ConfigError(f"rollout.action must hold int64 from 0 up to {self._choices - 1}")
         behavior = rollout.behavior.flatten(0, 1).to(number).numpy()
         outcome = (rollout.reward.double().numpy(), rollout.terminated.numpy(), rollout.truncated.numpy())
         used = self.program.kernels.load(memory, obs, next_obs, discrete, continuous, behavior, *outcome)
