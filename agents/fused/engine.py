@@ -114,6 +114,7 @@ class Fused:
     def _native(self, memory: Arrays, worlds: Worlds, plan: ChunkPlan, obs: Array, reports: Reports) -> Outcome:
         ranks, rows = self.learner.ranks, plan.updates * plan.n_steps * worlds.num_envs
         ended = Episodes(np.empty(rows), np.empty(rows, np.int64), np.empty(rows, np.int64))
+        memory.batch.legal[:] = True  # after training on other worlds
         noise = draw_for(ranks, self.learner.generator, plan.updates * plan.n_steps, worlds.num_envs, self.program.head)
         status, whole, count = self.program.kernels.run_chunk(
             memory, _world(worlds), noise, plan.updates, plan.n_steps, plan.step, plan.iteration, plan.until,

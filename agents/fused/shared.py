@@ -12,7 +12,7 @@ from torch import Tensor
 
 from agents.fused import chunk
 from agents.fused import memory as layout
-from agents.fused.arrays import Doubles, zeros
+from agents.fused.arrays import Doubles, recent, zeros
 from agents.fused.head_arrays import head_of, work_for
 from agents.fused.learn import GRADIENT_NOT_FINITE
 from agents.fused.memory import Memory, Net, Norms, Parameters, PPOScratch, Reports, Scratch
@@ -53,6 +53,7 @@ class Shared:
         self.metrics = ["" if name in skipped else name for name in self.names]
         self.adaptive = np.zeros(1, layout.ADAPTIVE)
         self._memories: dict[tuple[int, int], Memory] = {}
+        self._acting: dict[int, Memory] = {}
         self._kind = _optimizer_of(learner)
         self._theta, self._grad, self._start = torch.zeros(total), torch.zeros(total), torch.zeros(split)
         self._flat = {name: torch.zeros(total) for name in _STATE[self._kind]}
@@ -108,7 +109,8 @@ class Shared:
 
     def acting_memory(self, envs: int, deterministic: bool) -> Memory:
         """The arrays for acting: the same network for sampled and for deterministic actions."""
-        return self.memory(1, envs)
+        self.refresh()
+        return recent(self._acting, envs, lambda: self._new_memory(1, envs))._replace(options=self.options())
 
     def _new_memory(self, steps: int, envs: int) -> Memory:
         rows = 2 * steps * envs

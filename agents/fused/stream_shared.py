@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from agents.fused import stream
-from agents.fused.arrays import Integers, zeros
+from agents.fused.arrays import Integers, recent, zeros
 from agents.fused.head_arrays import head_of, work_for
 from agents.fused.memory import COLUMN, FAN_IN, WIDTH, Reports, layer_table, new_batch, padded, views
 from agents.fused.program import Kernels
@@ -35,19 +35,23 @@ class StreamShared:
         self._networks = [BoundNetwork(net, traces) for net, traces in pairs]
         average = learner.average
         self._average = BoundNetwork(average.policy.net, None) if average else None
-        self._memories: dict[int, StreamMemory] = {}
+        self._memory: StreamMemory | None = None
+        self._acting: dict[int, StreamMemory] = {}
 
     def memory(self, steps: int, envs: int) -> StreamMemory:
-        """The arrays, with space for acting on N observations."""
+        """The arrays for training, which steps one environment once per update."""
+        self._refresh()
+        self._memory = self._memory or self._new_memory(1)
+        return self._memory._replace(options=self._options())
+
+    def _refresh(self) -> None:
         for network in (*self._networks, *([self._average] if self._average else ())):
             network.refresh()
-        if envs not in self._memories:
-            self._memories[envs] = self._new_memory(envs)
-        return self._memories[envs]._replace(options=self._options())
 
     def acting_memory(self, envs: int, deterministic: bool) -> StreamMemory:
         """The arrays for acting, with the averaged policy for deterministic actions."""
-        memory = self.memory(1, envs)
+        self._refresh()
+        memory = recent(self._acting, envs, lambda: self._new_memory(envs))._replace(options=self._options())
         return memory._replace(policy=memory.average) if deterministic and self._average else memory
 
     def write_back(self, report: Reports) -> None:
