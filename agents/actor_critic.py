@@ -132,6 +132,10 @@ class ActorCritic(ActorCriticSettings, Algorithm):
         return self.learner.value
 
     @property
+    def recurrent(self) -> bool:
+        return self.gru_size is not None
+
+    @property
     def networks(self) -> list[nn.Module]:
         return [self.policy, self.value]
 

@@ -68,6 +68,11 @@ class Agent(AgentState, BuiltSettings, NamesOfSB3, metaclass=CheckedKeywords):
         raise NotImplementedError(f"{type(self).__name__} defines neither update nor chunk")
 
     @property
+    def recurrent(self) -> bool:
+        """Whether `act` needs the state that it returned one step before."""
+        return False
+
+    @property
     def chunk(self) -> RunChunk | None:
         """A function that makes several iterations in one call; None if the loop should collect and update."""
         return None
@@ -101,17 +106,14 @@ class Agent(AgentState, BuiltSettings, NamesOfSB3, metaclass=CheckedKeywords):
         """Title → text: the summary that a run prints before training."""
         worlds = self.worlds
         spaces = " ".join(f"{worlds.env_obs_space} → {worlds.env_action_space}".split())  # NumPy inserts line breaks
-        count = sum(p.numel() for network in self.networks for p in network.parameters())
+        count, ranks = sum(p.numel() for network in self.networks for p in network.parameters()), self.loop.ranks
+        processes = "" if ranks.count == 1 else f", {worlds.num_envs} in each of {ranks.count} processes"
         return {
-            "environment": f"{self.env}, {worlds.total_envs} in parallel ({worlds.backend})" + self._processes(),
+            "environment": f"{self.env}, {worlds.total_envs} in parallel ({worlds.backend}){processes}",
             "spaces": spaces + (", action masks obeyed" if worlds.masked else ""),
             "networks": f"{count:,} parameters",
             "seed": str(self.seed),
         }
-
-    def _processes(self) -> str:
-        count = self.loop.ranks.count
-        return "" if count == 1 else f", {self.worlds.num_envs} in each of {count} processes"
 
     @classmethod
     def settings_classes(cls) -> tuple[type, ...]:
@@ -191,7 +193,7 @@ class Agent(AgentState, BuiltSettings, NamesOfSB3, metaclass=CheckedKeywords):
             wraps=self.wraps,
             engine=self.engine_in_use,
             env=self.env if isinstance(self.env, str) else None,
-            spaces=self._spaces(),
+            spaces=spaces_of(self.worlds),
             absent=None if isinstance(self.env, str) else absent_form(self.worlds),
             settings=plain_settings(self.settings),
             state=self.state_dict(),
@@ -229,8 +231,8 @@ class Agent(AgentState, BuiltSettings, NamesOfSB3, metaclass=CheckedKeywords):
         target, settings, goes_on = restored(read, env, engine, setting_types(*cls.settings_classes()), changes or {})
         agent = cls.build_from(target, settings)
         try:
-            if agent._spaces() != read.spaces:
-                raise CheckpointError(f"{read.path} is for the spaces {read.spaces}; {target} has {agent._spaces()}")
+            if (spaces := spaces_of(agent.worlds)) != read.spaces:
+                raise CheckpointError(f"{read.path} is for the spaces {read.spaces}; {target} has {spaces}")
             read.load_into(agent, goes_on, finite)
         except BaseException:
             agent.worlds.close()
@@ -241,9 +243,6 @@ class Agent(AgentState, BuiltSettings, NamesOfSB3, metaclass=CheckedKeywords):
     def build_from(cls, env: EnvLike, settings: Mapping[str, object]) -> Self:
         """A new agent. settings: name → value; the others have their defaults."""
         return cls(env, **settings)  # type: ignore[call-arg]
-
-    def _spaces(self) -> list[str]:
-        return spaces_of(self.worlds)
 
 
 def spaces_of(worlds: Worlds) -> list[str]:

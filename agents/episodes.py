@@ -97,7 +97,7 @@ def episode_player(
         if not isinstance(env, gym.Env | gym.vector.VectorEnv):  # an environment object is closed by the caller
             worlds.close()
         elif trained is not None and trained.env is env:
-            trained.loop.restart_episodes()
+            trained.loop.use(trained.worlds)
 
 
 def cutoff_of(worlds: Worlds, episodes: int, max_steps: int | None) -> float:

@@ -32,6 +32,8 @@ class Trainable(Actor, Protocol):
     def n_steps(self) -> int: ...
     @property
     def chunk(self) -> RunChunk | None: ...
+    @property
+    def recurrent(self) -> bool: ...
     def update(self, batch: Rollout, progress: float = 0.0) -> Metrics: ...
     def on_reset(self) -> None: ...
 
@@ -53,6 +55,7 @@ class Loop:
         self._running = False
         self._obs: Array | None = None
         self._state: Tensor | None = None  # recurrent state
+        self._uses = worlds.uses  # of the worlds, when they showed these observations
         self._between_iterations = True
         self._in_vain = 0  # replacements of processes since the last update
 
@@ -101,6 +104,7 @@ class Loop:
         else:
             result = chunk(self.worlds, plan._replace(updates=self._updates(plan, training)), self._obs)
         self._obs, self._state, self._between_iterations = result.obs, result.state, result.failure is None
+        self._uses = self.worlds.uses = self.worlds.uses + 1
         self.step += result.updates * n_steps * self.worlds.total_envs
         self.iteration += result.updates
         self.seconds += time.perf_counter() - start
@@ -140,7 +144,7 @@ class Loop:
         self._in_vain = 0 if updates else self._in_vain + 1
         if self._in_vain > _MOST_IN_VAIN:
             raise EnvironmentFailure(f"{failure} {self._in_vain} times without an update between them") from failure
-        if self._state is not None:
+        if self.agent.recurrent:
             self.restart_episodes()
             return
         self._obs, self._between_iterations = failure.obs, True
@@ -163,20 +167,28 @@ class Loop:
         self.restart_episodes([*seeds[self.ranks.own(len(seeds))]])
 
     def begin_episodes(self) -> None:
-        """Resets the environments at the beginning, and after an interrupted iteration."""
+        """Resets the environments at the beginning, after an interrupted iteration, and after others have used them."""
         if self._obs is None or not self._between_iterations:  # an error or Ctrl-C interrupted an iteration
             self.restart_episodes()
+        elif self._used_by_others:  # such as a loop of the user's own, which may have reset them with seeds of its own
+            self.use(self.worlds)
+
+    @property
+    def _used_by_others(self) -> bool:
+        return self.worlds.uses != self._uses or self.worlds.taken
 
     def restart_episodes(self, seeds: list[int | None] | None = None) -> None:
         """Resets every environment, after its episode was interrupted or others have used the environment."""
         self._obs, _ = self.worlds.reset(seed=seeds)
-        self._state = None
+        self._state, self._uses = None, self.worlds.uses
         self.agent.on_reset()
         self._between_iterations = True
 
     def state_dict(self) -> dict[str, object]:
-        """Counters, and the worlds of all ranks; without worlds after an interrupted iteration, when they are ahead."""
-        complete = self._between_iterations and self._obs is not None
+        """Counters, and the worlds of all ranks; without worlds if they are ahead: after an interrupted iteration, or
+        after others have used them.
+        """
+        complete = self._between_iterations and self._obs is not None and not self._used_by_others
         return {
             "step": self.step,
             "iteration": self.iteration,
@@ -202,7 +214,7 @@ class Loop:
             own = {name: share_of(state[name], self.ranks) for name in ("obs", "state", "worlds")}
         self.step, self.iteration = saved.whole(state["step"], "step"), saved.whole(state["iteration"], "iteration")
         self.seconds = saved.number(state["seconds"], "seconds", 0)
-        self.worlds.replaced = saved.whole(state.get("replaced", 0), "replaced")  # added after the format
+        self.worlds.env.replaced = saved.whole(state.get("replaced", 0), "replaced")  # added after the format
         worlds = own["worlds"] if with_worlds else None
         restored = worlds is not None and self.worlds.load_state_dict(saved.mapping(worlds, "worlds"))
         self.exact = restored or (worlds is None and self.step == 0)
@@ -210,6 +222,7 @@ class Loop:
         self.inexact_resumes = earlier + (not self.exact)
         if restored:
             self._obs, self._state = self.worlds.saved_observations(own["obs"]), self._saved_state(own["state"])
+            self._uses = self.worlds.uses
         elif not self.exact:  # new episodes, from unused random streams
             self.use(self.worlds)
 

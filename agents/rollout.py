@@ -155,7 +155,7 @@ def collect(
     rollout = Rollout(
         obs=torch.stack(seen),
         action=torch.stack([choice.action for choice in choices]),
-        reward=_stack(rewards).float(),
+        reward=_stack(rewards).to(torch.get_default_dtype()),
         next_obs=torch.stack(_successors(observations, successors, seen)),
         terminated=_stack(terminations),
         truncated=_stack(truncations),

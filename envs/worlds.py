@@ -2,10 +2,11 @@
 
 from collections.abc import Callable, Sequence
 from typing import Any, Literal, NamedTuple, TypeVar, cast
+from weakref import WeakValueDictionary
 
 import gymnasium as gym
 import numpy as np
-from gymnasium.vector import VectorWrapper
+from gymnasium.vector import VectorEnv, VectorWrapper
 from numpy.typing import NDArray
 
 from envs import saved
@@ -17,6 +18,7 @@ from envs.spaces import Array, Flat, check_action_space, factors, policy_action_
 
 _LARGEST = float(np.finfo(np.float32).max)  # a larger float64 would overflow to infinity in the networks
 Result = TypeVar("Result")
+_USERS: WeakValueDictionary[int, "Worlds"] = WeakValueDictionary()  # id of an environment object → who reset it last
 Resume = Literal["state", "replay", "new episodes"]
 
 
@@ -76,7 +78,7 @@ class Worlds(VectorWrapper):
         self._seeds: list[int] | None = seeds
         self._began: Sequence[int | None] = seeds  # seeds of the current random streams
         self._checks_obs = isinstance(self.obs_space, gym.spaces.Box) and self.obs_space.dtype.kind == "f"
-        self.replaced = 0  # environments replaced because their process died or hung
+        self.uses = 0  # calls of reset and step; a chunk of steps in kernels counts as one
         self._return = np.zeros(self.num_envs)
         self._length = np.zeros(self.num_envs, np.int64)
 
@@ -97,6 +99,16 @@ class Worlds(VectorWrapper):
         return "replay" if isinstance(state, list) and any(isinstance(one, dict) for one in state) else "state"
 
     @property
+    def taken(self) -> bool:
+        """Whether others have reset the environment object since, with worlds of their own."""
+        return isinstance(self.origin.env, gym.Env | VectorEnv) and _USERS.get(id(self.origin.env)) is not self
+
+    @property
+    def replaced(self) -> int:
+        """The number of environments replaced because their process died or hung."""
+        return self.env.replaced
+
+    @property
     def has_time_limit(self) -> bool:
         """Whether every environment is known to truncate its episodes."""
         return self.env.has_time_limit
@@ -107,6 +119,7 @@ class Worlds(VectorWrapper):
         return self._return, self._length
 
     def reset(self, *, seed: int | list[int | None] | None = None, options: Infos | None = None) -> tuple[Array, Infos]:
+        self.uses, _USERS[id(self.origin.env)] = self.uses + 1, self
         seeds, self._seeds = self._seeds if seed is None else seed, None
         if seeds is not None:
             self._began = [seeds + i for i in range(self.num_envs)] if isinstance(seeds, int) else seeds
@@ -122,6 +135,7 @@ class Worlds(VectorWrapper):
 
     def step(self, actions: Array) -> StepResult:
         env_actions = to_env_action(self.env_action_space, actions)
+        self.uses += 1
         self._length += 1
         obs, reward, terminated, truncated, infos = self._named(lambda: self.env.step(env_actions))
         if "_episode" in infos:  # set by a wrapper inside
@@ -145,7 +159,6 @@ class Worlds(VectorWrapper):
     def _replacement(self, obs: Array, replaced: Flags) -> EnvironmentReplaced:
         self._return[replaced] = 0.0
         self._length[replaced] = 0
-        self.replaced += int(replaced.sum())
         return EnvironmentReplaced(obs, replaced)
 
     def _read_masks(self, infos: Infos, chosen: Flags | None) -> None:
@@ -176,7 +189,8 @@ class Worlds(VectorWrapper):
         """
         captured = state.get(self.env.state_key)
         rows = saved.sequence(state["return"], "return")
-        if captured is None or len(rows) != self.num_envs:
+        unmasked = self.masked and state["legal"] is None  # saved without action masks
+        if captured is None or unmasked or len(rows) != self.num_envs:
             return False
         returns = [saved.number(x, "return") for x in rows]
         lengths = [saved.whole(x, "length") for x in saved.sequence(state["length"], "length", self.num_envs)]

@@ -102,6 +102,10 @@ class AgentWrapper(Agent):
         return self.agent.settings | setting_values(self)
 
     @property
+    def recurrent(self) -> bool:
+        return self.agent.recurrent
+
+    @property
     def networks(self) -> list[nn.Module]:
         return self.agent.networks
 

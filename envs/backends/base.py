@@ -75,6 +75,7 @@ class BackendEnv(VectorEnv):
 
     backend: str  # its name in BACKENDS
     env_obs_space: Space  # observation space before flattening
+    replaced: int = 0  # environments replaced because their process died or hung, those before a resume included
 
     bytes_each: ClassVar[int] = 1_000  # minimal memory of an environment
     evaluate_on: ClassVar[str] = "auto"  # another backend with the same environments

@@ -61,7 +61,7 @@ class ProcessBackend(BackendEnv, AsyncVectorEnv):
         self.name, self.spec, self._in_sync, self._timeout = like.name, like.spec, True, timeout
         remote = self._remote = partial(RemoteEnv, build, like.name, (like.flat_space, like.action_space))
         self._seeds: list[int | None] = [None] * num_envs
-        self.parent_pipes, self.processes, self._replaced = [], [], 0
+        self.parent_pipes, self.processes = [], []
         try:
             begin = partial(
                 super().__init__, [partial(remote, i) for i in range(num_envs)], copy=False, worker=_work,
@@ -115,8 +115,8 @@ class ProcessBackend(BackendEnv, AsyncVectorEnv):
         for i, pipe in enumerate(pipes):
             if pipe.lost:
                 name = f"environment {i} ({self.name}): its process {pipe.end(self.processes[i])}"
-                began, self._replaced = self._seeds[i], self._replaced + 1
-                seed = None if began is None else replacement_seed(began, self._replaced)
+                began, self.replaced = self._seeds[i], self.replaced + 1
+                seed = None if began is None else replacement_seed(began, self.replaced)
                 try:
                     self.processes[i], pipes[i], info = start(
                         partial(self._remote, i), i, _work, self._row(i), self.error_queue, seed, self._timeout
