@@ -175,7 +175,7 @@ class ActorCritic(ActorCriticSettings, Algorithm):
 
         Raises ConfigError if the settings ask for the compiled engine.
         """
-        if change := self.active_engine.unseen_change(self._replaced_method()):
+        if change := self.active_engine.unseen_change(self.changed_method(type(self))):
             self.use_engines(("torch",), f"it does not see the change of {change}")
             warnings.warn(
                 f"{self.name} goes on with engine torch: the compiled one does not see the change of {change}",
@@ -183,10 +183,10 @@ class ActorCritic(ActorCriticSettings, Algorithm):
             )
         return self.active_engine
 
-    def _replaced_method(self) -> str:
-        """The first of the update's methods that was replaced, on this agent or its class; empty if there is none."""
+    def changed_method(self, base: type["ActorCritic"]) -> str:
+        """The first of the update's methods that differs from that of a base class; empty if none does."""
         cls = type(self)
-        for name, method in cls._written.items():
+        for name, method in base._written.items():
             if getattr(cls, name) is not method:
                 return f"{cls.__name__}.{name}"
         return replaced_method(self)

@@ -126,7 +126,10 @@ class Learner(BaseLearner):
         return Shift(self.policy, batch.behavior, now, self.ranks)
 
     def observe(self, batch: Rollout) -> None:
-        """Updates the observation normalizer, after the update, so that π_before is the policy that acted."""
+        """Ends an update: then the observation normalizer learns, so that π_before is the policy that acted, and gSDE
+        draws new noise, so that each rollout is sampled from its policy."""
+        if self.noise:
+            self.noise.steps = 0
         if self.obs_norm:
             self.obs_norm.update(self.ranks.gather(encode(self.obs_space, moved(batch.obs, self.device))))
 

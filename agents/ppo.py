@@ -67,6 +67,9 @@ class Added(NamedTuple):
         return self.term(loss, self.policies[:, columns], progress)
 
 
+_OF_A2C = ("objective", "policy_loss")  # methods of A2C that PPO does not call
+
+
 class PPO(PPOSettings, A2C):
     """Policy π_θ and value V_φ, updated by `n_epochs` passes over each rollout, `batch_size` steps at a time.
 
@@ -78,7 +81,18 @@ class PPO(PPOSettings, A2C):
 
     name = "ppo"
     engines = ("fused", "torch")
-    held: ClassVar[dict[str, str]] = {**A2C.held, "shuffle": "the engine holds it; load a state_dict into it"}
+    held: ClassVar[dict[str, str]] = {
+        **A2C.held,
+        "shuffle": "the engine holds it; load a state_dict into it",
+        **dict.fromkeys(_OF_A2C, "PPO does not call it; replace loss"),
+    }
+
+    def __init_subclass__(cls) -> None:
+        """Raises ConfigError on a method of A2C's update that PPO does not call."""
+        super().__init_subclass__()
+        for name in _OF_A2C:
+            if getattr(cls, name) is not getattr(A2C, name):
+                raise ConfigError(f"{cls.__name__}.{name} would never be called: PPO's loss is loss(part, progress)")
 
     def build(self, generator: Generator) -> None:
         rows = self.worlds.total_envs * self.n_steps

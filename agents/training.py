@@ -71,7 +71,8 @@ class _Calls(Hook):
         self._function, self.interval = function, int(getattr(function, "interval", 1))
 
     def on_update(self, training: "Training", status: Status) -> None:
-        if self._function(status) is False:
+        answer = self._function(status)
+        if isinstance(answer, bool | np.bool_) and not answer:
             training.stop(_name(self._function), "returned False")
 
 

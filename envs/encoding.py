@@ -21,7 +21,8 @@ from envs.spaces import Array
 Encoded = tuple[str, object]
 STRUCTURE: Encoded = ("structure", None)
 _STRUCTURES = (gym.Space, EnvSpec, FunctionType, MethodType, BuiltinFunctionType, ModuleType, type)
-_CONTAINERS = ("list", "tuple", "dict", "deque")
+GENERATORS = "generators"  # of a space and of all spaces in it
+_CONTAINERS = ("list", "tuple", "dict", "deque", GENERATORS)
 _MUTABLE = ("array", "text", "rng", "list", "dict", "deque")  # kinds whose objects several attributes may share
 _BIT_GENERATORS: dict[str, type[np.random.BitGenerator]] = {
     "PCG64": np.random.PCG64,
@@ -53,8 +54,8 @@ def encode(value: object, seen: Seen | None = None) -> Encoded:
         return ("plain", value)
     if isinstance(value, np.generic) and value.dtype.kind in "biuf":
         return ("scalar", torch.from_numpy(np.array(value)))
-    if isinstance(value, gym.Space) and value._np_random is not None:
-        return ("space", encode(value._np_random.bit_generator.state))
+    if isinstance(value, gym.Space) and any(space._np_random is not None for space in spaces_in(value)):
+        return (GENERATORS, [encode(space._np_random, seen) for space in spaces_in(value)])
     if type(value) is bytes:
         return ("bytes", list(value))
     if _is_structure(value):
@@ -125,11 +126,21 @@ def _is_fixed(value: object) -> bool:
 
 
 def _structural(parts: list[Encoded]) -> bool:
-    """Whether a container holds only structure. Raises NotPlainData if it mixes structure and state."""
-    skipped = sum(part is STRUCTURE or part[0] == "space" for part in parts)
-    if 0 < skipped < len(parts):
+    """Whether a container holds only structure. Raises NotPlainData if it mixes structure and state, as spaces with
+    generators do."""
+    skipped = sum(part is STRUCTURE for part in parts)
+    if 0 < skipped < len(parts) or any(part[0] == GENERATORS for part in parts):
         raise NotPlainData("a container of structure and state")
     return skipped > 0
+
+
+def spaces_in(space: gym.Space[object]) -> list[gym.Space[object]]:
+    """The space and all spaces in it, in a fixed order."""
+    found = [space]
+    for value in vars(space).values():
+        parts = value.values() if isinstance(value, dict) else value if isinstance(value, list | tuple) else [value]
+        found += [inner for part in parts if isinstance(part, gym.Space) for inner in spaces_in(part)]
+    return found
 
 
 def mutable_objects(value: object) -> list[object]:
@@ -162,7 +173,7 @@ def kind_of(encoded: object) -> str:
 
 
 def decode(encoded: object, shared: list[object]) -> object:
-    """The encoded value; for a space, its generator. shared: the mutable objects decoded so far, in order.
+    """The encoded value; for a space, the list of its generators. shared: the mutable objects decoded so far, in order.
 
     Raises Misfit, TypeError, ValueError, LookupError, AttributeError, OverflowError or RuntimeError if `encode` cannot
     have returned it.
@@ -189,8 +200,9 @@ def _decode_leaf(kind: object, value: object) -> object:
         dtype, items = (decode(part, []) for part in saved.sequence(value, "snapshot", 2))
         if re.fullmatch(r"[<>|=]?[SU]\d{1,4}", saved.text(dtype, "snapshot")):
             return np.array(items, cast(str, dtype))
-    if kind in ("rng", "space"):
-        return _generator(saved.mapping(decode(value, []), "snapshot"))
+    if kind in ("rng", "space"):  # "space": of a checkpoint that holds a space's own generator only
+        generator = _generator(saved.mapping(decode(value, []), "snapshot"))
+        return generator if kind == "rng" else [generator]
     raise saved.Misfit(f"snapshot holds {saved.shown((kind, value))}, which is not the state of an environment")
 
 
@@ -203,7 +215,9 @@ def _decode_container(kind: str, value: object, shared: list[object]) -> object:
     if kind == "deque":
         length, held = saved.sequence(items, "snapshot", 2)
         return deque(saved.sequence(held, "snapshot"), None if length is None else saved.whole(length, "snapshot"))
-    return items if kind == "list" else tuple(items)
+    if kind == GENERATORS and not all(x is None or isinstance(x, np.random.Generator) for x in items):
+        raise saved.Misfit(f"snapshot holds {saved.shown(items)}, which are not generators")
+    return tuple(items) if kind == "tuple" else items
 
 
 def _generator(state: dict[str, object]) -> np.random.Generator:

@@ -7,13 +7,27 @@ class attributes) is not captured.
 """
 
 from types import BuiltinFunctionType, FunctionType
+from typing import cast
 
 import gymnasium as gym
+from numpy.random import Generator
 
 from envs import saved
-from envs.encoding import NOT_PLAIN, STRUCTURE, Encoded, Seen, decode, encode, kind_of, mutable_objects
+from envs.encoding import (
+    GENERATORS,
+    NOT_PLAIN,
+    STRUCTURE,
+    Encoded,
+    Seen,
+    decode,
+    encode,
+    kind_of,
+    mutable_objects,
+    spaces_in,
+)
 
 Layers = list[dict[str, Encoded]]  # for each layer, outermost first: attribute name → encoded value
+_SPACES = (GENERATORS, "space")  # kinds of encoded spaces
 _METHODS = (FunctionType, BuiltinFunctionType, property)
 _ARGUMENTS = ("_saved_kwargs", "_ezpickle_args", "_ezpickle_kwargs")  # constructor arguments kept by Gymnasium
 
@@ -55,8 +69,10 @@ def restore(env: gym.Env[object, object], layers: object) -> None:
             _check_attribute(layer, name, kind, own)
     for layer, attributes in zip(own, decoded, strict=True):
         for name, (kind, value) in attributes.items():
-            if kind == "space":  # the space stays; only its generator is restored
-                getattr(layer, name)._np_random = value
+            if kind in _SPACES:  # the space stays; only the generators are restored, or the first of an older file
+                generators = cast("list[Generator]", value)
+                for space, generator in zip(spaces_in(getattr(layer, name)), generators, strict=False):
+                    space._np_random = generator
             else:
                 setattr(layer, name, value)
 
@@ -79,7 +95,7 @@ def _check_attribute(layer: gym.Env[object, object], name: str, kind: str, own: 
     """Raises Misfit if the name is that of a method, a property or the wrapped environment, which are not state."""
     special = isinstance(getattr(type(layer), name, None), _METHODS) or name.startswith("__")
     current = getattr(layer, name, None)
-    if special or any(current is inner for inner in own) or (kind == "space") > isinstance(current, gym.Space):
+    if special or any(current is inner for inner in own) or (kind in _SPACES) > isinstance(current, gym.Space):
         raise saved.Misfit(f"snapshot: {name} of {type(layer).__name__} is not state")
 
 

@@ -10,7 +10,7 @@ from gymnasium.vector import VectorEnv, VectorWrapper
 from numpy.typing import NDArray
 
 from envs import saved
-from envs.backends.base import REPLACED, BackendEnv, Flags, Infos, StepResult
+from envs.backends.base import REPLACED, BackendEnv, Flags, Infos, StepResult, check_answer
 from envs.build import EnvLike, Variant
 from envs.errors import EnvironmentFailure, EnvironmentReplaced, EnvironmentUsageError, WrongObservation, reason
 from envs.masks import KEY, check_maskable, completed, legal_actions
@@ -75,6 +75,7 @@ class Worlds(VectorWrapper):
             check_maskable(self.env_action_space, env_id)
         self.masked = masked
         self.legal: Flags | None = None
+        self._first = env.fixed_dtypes  # whether the types of the first step are to be checked
         self._seeds: list[int] | None = seeds
         self._began: Sequence[int | None] = seeds  # seeds of the current random streams
         self._checks_obs = isinstance(self.obs_space, gym.spaces.Box) and self.obs_space.dtype.kind == "f"
@@ -125,8 +126,7 @@ class Worlds(VectorWrapper):
             self._began = [seeds + i for i in range(self.num_envs)] if isinstance(seeds, int) else seeds
         options = None if options is None else dict(options)  # Gymnasium removes reset_mask from it
         chosen = cast(Flags, (options or {}).get("reset_mask", np.ones(self.num_envs, bool)))
-        self._return[chosen] = 0.0
-        self._length[chosen] = 0
+        self._return[chosen], self._length[chosen] = 0.0, 0
         obs, infos = self._named(lambda: self.env.reset(seed=cast("int | None", seeds), options=options))
         obs = np.array(obs, copy=True)
         self._check_finite(obs, "observation at reset")
@@ -141,6 +141,8 @@ class Worlds(VectorWrapper):
         if "_episode" in infos:  # set by a wrapper inside
             infos = {key: value for key, value in infos.items() if key not in ("episode", "_episode")}
         next_obs = infos["next_obs"]
+        if self._first:
+            self._first = check_answer(self.env, (obs, reward, terminated, truncated, infos))
         self._return += reward
         self._check_finite(reward, "reward")
         self._check_finite(next_obs, "observation")
@@ -148,8 +150,7 @@ class Worlds(VectorWrapper):
             ended = terminated | truncated
             self._check_finite(obs, "observation at reset")
             infos |= {"episode": {"r": self._return.copy(), "l": self._length.copy()}, "_episode": ended}
-            self._return[ended] = 0.0
-            self._length[ended] = 0
+            self._return[ended], self._length[ended] = 0.0, 0
         if self.masked is not False:
             self._read_masks(infos, None)
         if REPLACED in infos:
@@ -157,8 +158,7 @@ class Worlds(VectorWrapper):
         return obs, reward, terminated, truncated, infos
 
     def _replacement(self, obs: Array, replaced: Flags) -> EnvironmentReplaced:
-        self._return[replaced] = 0.0
-        self._length[replaced] = 0
+        self._return[replaced], self._length[replaced] = 0.0, 0
         return EnvironmentReplaced(obs, replaced)
 
     def _read_masks(self, infos: Infos, chosen: Flags | None) -> None:

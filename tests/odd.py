@@ -147,6 +147,40 @@ class DictOfSpaces(Odd):
         return float(self.total)
 
 
+class SampledDict(Odd):
+    """Draws from spaces inside a Dict, each of which has a generator of its own."""
+
+    def __init__(self):
+        super().__init__()
+        b, c = (spaces.Box(-1, 1, (1,), np.float64) for _ in range(2))
+        self.parts = spaces.Dict(a=spaces.Dict(b=b), c=spaces.Tuple([c]))
+
+    def reset(self, *, seed=None, options=None):
+        if seed is not None:
+            self.parts.seed(seed)
+        return super().reset(seed=seed)
+
+    def advance(self) -> float:
+        drawn = self.parts.sample()
+        return float(drawn["a"]["b"][0] + drawn["c"][0][0])
+
+
+class SampledList(Odd):
+    """Draws from a space in a list."""
+
+    def __init__(self):
+        super().__init__()
+        self.parts = [spaces.Box(-1, 1, (1,), np.float64)]
+
+    def reset(self, *, seed=None, options=None):
+        if seed is not None:
+            self.parts[0].seed(seed)
+        return super().reset(seed=seed)
+
+    def advance(self) -> float:
+        return float(self.parts[0].sample()[0])
+
+
 class Opaque(Odd):
     def __init__(self):
         super().__init__()

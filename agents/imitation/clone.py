@@ -33,7 +33,8 @@ def _check_bounds(demonstrations: Demonstrations, actions: Actions) -> None:
     if not isinstance(actions, spaces.Box):
         return
     action = demonstrations.action.astype(np.float32, copy=False)
-    rows = np.nonzero((action < actions.low.reshape(-1)) | (action > actions.high.reshape(-1)))[0]
+    low, high = (bound.reshape(-1).astype(np.float32) for bound in (actions.low, actions.high))  # as actions are
+    rows = np.nonzero((action < low) | (action > high))[0]
     if len(rows):
         raise ConfigError(f"squash_output: the recorded action in row {rows[0]} lies outside the bounds; leave it off")
 

@@ -148,7 +148,7 @@ def _log_softplus(x: Tensor) -> Tensor:
 
 
 class StateDependentNoise:
-    """a = μ(s) + h(s) E, where E ~ N(0, e^{2 W}) is redrawn every `frequency` steps.
+    """a = μ(s) + h(s) E, where E ~ N(0, e^{2 W}) is redrawn every `frequency` steps of a rollout, and at its start.
 
     h is the last hidden layer. Each action is a sample of the policy's distribution, correlated over time.
     Source: Raffin, Kober & Stulp 2021, "Smooth exploration for robotic reinforcement learning".

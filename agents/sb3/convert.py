@@ -80,9 +80,13 @@ def to_sb3(agent: A2C, drop: Collection[str] = ()) -> Model:
     """The inverse of `from_sb3`: an SB3 model with the same predictions, which continues training from the same step.
 
     Its environments are new, in VecNormalize if the agent normalizes. drop: settings to ignore, of those that SB3
-    lacks; further training then differs. Raises ConfigError as `build` does, and if the agent's layers, hooks or
-    optimizer were changed.
+    lacks; further training then differs. Raises ConfigError as `build` does, and if update, layers, hooks or optimizer
+    of the agent were changed.
     """
+    if not isinstance(agent, A2C):
+        raise ConfigError(f"to_sb3 converts A2C and PPO, not {type(agent).__name__}")
+    if method := agent.changed_method(PPO if isinstance(agent, PPO) else A2C):
+        raise ConfigError(f"{method} is not that of the algorithm in Stable-Baselines3, so to_sb3 cannot keep it")
     model = build(agent, drop)
     policy = model.policy
     _check_unchanged(agent, model)

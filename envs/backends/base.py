@@ -10,7 +10,7 @@ from gymnasium.vector import VectorEnv
 from numpy.typing import NDArray
 
 from envs.build import AnyEnv, Variant, builder, name_of
-from envs.errors import usage_errors
+from envs.errors import EnvironmentUsageError, usage_errors
 from envs.masks import gives_masks, maskable
 from envs.spaces import Array, Space, check_action_space, check_observation_space
 
@@ -123,3 +123,26 @@ def as_transitions(result: StepResult) -> StepResult:
     for i in np.flatnonzero(ended):
         next_obs[i] = cast(Array, infos["final_obs"])[i]
     return obs, np.array(reward, np.float64), terminated, truncated, infos | {"next_obs": next_obs}
+
+
+def check_answer(env: BackendEnv, answer: StepResult) -> bool:
+    """Raises EnvironmentUsageError unless the arrays are those that `BackendEnv.step` promises; returns False.
+
+    Compiled kernels read rewards and flags as memory of these types.
+    """
+    obs, reward, terminated, truncated, infos = answer
+    rows, number, flag = (env.num_envs,), np.dtype(np.float64), np.dtype(bool)
+    shown = (*rows, *(env.single_observation_space.shape or ()))
+    for name, x, dtype, shape in (
+        ("obs", obs, None, shown),
+        ("infos['next_obs']", infos.get("next_obs"), None, shown),
+        ("reward", reward, number, rows),
+        ("terminated", terminated, flag, rows),
+        ("truncated", truncated, flag, rows),
+    ):
+        fits = isinstance(x, np.ndarray) and x.shape == shape and x.flags.c_contiguous
+        if not fits or (dtype is not None and x.dtype != dtype):
+            given = f"{x.dtype}{list(x.shape)}" if isinstance(x, np.ndarray) else type(x).__name__
+            wanted = f"an array {dtype or env.single_observation_space.dtype}{list(shape)} in C order"
+            raise EnvironmentUsageError(f"backend {env.backend}: step must return {name} as {wanted}, got {given}")
+    return False

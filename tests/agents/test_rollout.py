@@ -1,11 +1,16 @@
 """Rows of a rollout are complete transitions."""
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 import torch
 from gymnasium import spaces
 
-from agents.rollout import Choice, Episode, collect
+from agents import A2C
+from agents.rollout import Choice, Episode, Rollout, collect
+from agents.settings.values import ConfigError
+from agents.streaming import StreamAC
 from envs import EnvironmentFailure, make
 from tests.toys import Counter, Failing, Idle, ReusedBuffer, Shaped, Tenth, numbered
 
@@ -104,3 +109,39 @@ def test_a_failing_environment_stops_the_collection_by_its_index(failing):
     worlds, obs = started(numbered(lambda i: Failing("step", 1, **failing) if i == 2 else Counter()), 3)
     with pytest.raises(EnvironmentFailure, match="environment 2"):
         collect(worlds, Idle(), obs, 4, 0)
+
+
+@pytest.mark.parametrize("engine", ["torch", "fused"])
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda r: r._replace(reward=r.reward[:2]), r"rollout\.obs has shape \(4, 3, 4\); for 2 steps of 3 env"),
+        (lambda r: r._replace(reward=r.reward.flatten()), r"rollout\.reward has shape \(12,\); it needs two"),
+        (lambda r: r._replace(obs=r.obs[..., :3]), r"rollout\.obs .* it needs \(4, 3, 4\)"),
+        (lambda r: r._replace(terminated=r.terminated[:2]), r"rollout\.terminated has shape \(2, 3\)"),
+        (lambda r: r._replace(behavior=r.behavior[..., :1]), r"rollout\.behavior .* it needs \(4, 3, 2\)"),
+    ],
+)
+def test_rollouts_of_another_form_are_refused(engine: str, change: Callable[[Rollout], Rollout], words: str) -> None:
+    """Compiled kernels wrote beyond their arrays."""
+    agent = A2C("CartPole-v1", num_envs=3, n_steps=4, net_arch=(8,), engine=engine)
+    rollout, _, _ = collect(agent.worlds, agent, agent.worlds.reset()[0], 4, 0)
+    with pytest.raises(ConfigError, match=words):
+        agent.update(change(rollout))
+    agent.update(rollout)
+
+
+def test_what_a_compiled_agent_cannot_use_is_refused() -> None:
+    agent = A2C("CartPole-v1", num_envs=3, n_steps=4, net_arch=(8,), engine="fused")
+    rollout, _, _ = collect(agent.worlds, agent, agent.worlds.reset()[0], 4, 0)
+    for action in (rollout.action + 5, rollout.action - 5, rollout.action.float()):
+        with pytest.raises(ConfigError, match=r"rollout\.action must hold int64 from 0 up to \[1\]"):
+            agent.update(rollout._replace(action=action))
+    with pytest.raises(ConfigError, match=r"observations of shape \(4, 3\) do not fit Box"):
+        agent.act(np.zeros((4, 3), np.float32))
+    with pytest.raises(ConfigError, match="n_steps must be at least 1, got 0"):
+        collect(agent.worlds, agent, np.zeros((3, 4), np.float32), 0, 0)
+    stream = StreamAC("CartPole-v1", net_arch=(8,))
+    rollout, _, _ = collect(stream.worlds, stream, stream.worlds.reset()[0], 2, 0)
+    with pytest.raises(ConfigError, match="a stream learns from one step at a time, got 2"):
+        stream.update(rollout)

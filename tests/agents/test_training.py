@@ -244,3 +244,9 @@ def test_an_update_may_measure_other_metrics_than_the_one_before() -> None:
     hook = Everything()
     Now("CartPole-v1", n_steps=8, num_envs=1).learn(40, hooks=[hook], log_interval=4)
     assert [hook.logs[0].scalars[f"train/{name}"] for name in ("odd", "even", "plain")] == [2.0, 20.0, 4.0]
+
+
+def test_a_comparison_of_numpy_ends_training() -> None:
+    """NumPy's False is another object than Python's, and was ignored."""
+    agent = A2C("CartPole-v1", num_envs=4, n_steps=8).learn(320, hooks=[lambda status: np.mean([1.0]) < 0.5])
+    assert agent.loop.step == 32

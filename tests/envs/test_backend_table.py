@@ -1,5 +1,6 @@
 """A backend consists of one class and one entry."""
 
+import numpy as np
 import pytest
 import torch
 
@@ -7,6 +8,7 @@ from agents import A2C
 from agents.evaluation import evaluate
 from envs import EnvironmentUsageError, evaluation_backend, make
 from envs.backends import BACKENDS, backend_class
+from tests.envs.constant_backend import ConstantBackend
 
 
 @pytest.mark.parametrize("name", BACKENDS)
@@ -22,6 +24,29 @@ def test_an_unknown_backend_is_refused_before_anything_is_built():
         A2C("CartPole-v1", backend="x")
     with pytest.raises(EnvironmentUsageError, match="got 'x'"):
         make("CartPole-v1", backend="x")
+
+
+@pytest.mark.parametrize(
+    ("place", "array", "words"),
+    [
+        (1, np.ones(3, np.int64), r"reward as an array float64\[3\] in C order, got int64\[3\]"),
+        (1, np.ones(1), r"reward as an array float64\[3\] in C order, got float64\[1\]"),
+        (2, np.ones(3, np.int64), r"terminated as an array bool\[3\] in C order, got int64\[3\]"),
+        (3, [False] * 3, r"truncated as an array bool\[3\] in C order, got list"),
+        (0, np.zeros((3, 2), np.float32), r"obs as an array float32\[3, 1\] in C order, got float32\[3, 2\]"),
+    ],
+)
+def test_a_backend_that_returns_other_arrays_is_told(place, array, words, monkeypatch):
+    """Compiled kernels took their memory for that of the right types."""
+    own = ConstantBackend.step
+
+    def step(self, actions):
+        return tuple(array if i == place else x for i, x in enumerate(own(self, actions)))
+
+    monkeypatch.setattr(ConstantBackend, "step", step)
+    monkeypatch.setitem(BACKENDS, "constant", "tests.envs.constant_backend:ConstantBackend")
+    with pytest.raises(EnvironmentUsageError, match=rf"backend constant: step must return {words}"):
+        A2C("anything", backend="constant", num_envs=3, engine="torch").learn(30)
 
 
 @pytest.mark.parametrize("engine", ["torch", "fused"])

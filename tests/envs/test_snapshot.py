@@ -69,6 +69,8 @@ def test_a_loaded_world_goes_on_exactly(env_id, k, tmp_path):
         odd.EnvironmentInside,
         odd.ListOfFunctions,
         odd.DictOfSpaces,
+        odd.SampledDict,
+        odd.SampledList,
     ],
 )
 def test_unusual_state_goes_on_exactly_or_is_declined(kind, tmp_path):
@@ -79,7 +81,7 @@ def test_unusual_state_goes_on_exactly_or_is_declined(kind, tmp_path):
     expected = play(worlds, actions[2:])
     fresh = make(kind, 1, 1)
     restored = fresh.load_state_dict(reloaded(state, tmp_path / "state.pt"))
-    assert restored is (kind not in (odd.EnumState, odd.EnvironmentInside))
+    assert restored is (kind not in (odd.EnumState, odd.EnvironmentInside, odd.SampledList))
     if restored:
         assert_same(play(fresh, actions[2:]), expected)
 

@@ -106,6 +106,17 @@ def test_noise_stays_for_as_many_steps_as_it_should_and_has_the_policys_spread()
     assert actions[0].mean().item() == pytest.approx(pi.raw[0, 0].item(), abs=0.1 * spread)
 
 
+@pytest.mark.parametrize(("frequency", "steps"), [(64, 16), (-1, 12)])
+def test_noise_is_drawn_anew_for_each_rollout(frequency, steps):
+    """Noise with the scale of W before an update was used after it: std(E / e^W) fell to 0.26."""
+    agent = A2C("Pendulum-v1", num_envs=4, n_steps=8, use_sde=True, sde_sample_freq=frequency, learning_rate=0.03)
+    agent.learn(4 * steps)  # the last rollout may be shorter
+    agent.policy.log_std.data += 3.0
+    agent.act(agent.worlds.reset()[0])
+    scaled = agent.learner.noise.matrices / agent.policy.log_std.exp()
+    assert scaled.std().item() == pytest.approx(1.0, rel=0.1)
+
+
 @pytest.mark.parametrize(
     ("settings", "actions", "words"),
     [

@@ -11,9 +11,12 @@ from torch import nn, optim
 from agents import A2C
 from agents.checkpoint import CheckpointError
 from agents.maths.schedules import Linear
+from agents.networks.forward import Objective
 from agents.ppo import PPO
+from agents.rollout import Rollout
 from agents.sb3 import from_sb3, to_sb3
 from agents.settings.values import ConfigError
+from agents.streaming import StreamAC
 from tests.agents.sb3.test_convert import cartpole
 
 
@@ -106,3 +109,21 @@ def test_changes_to_a_built_agent_that_sb3_lacks(change: Callable[[A2C], None], 
     change(agent)
     with pytest.raises(ConfigError, match=words):
         to_sb3(agent)
+
+
+def test_another_algorithm_is_not_converted() -> None:
+    """The model had Stable-Baselines3's loss instead, without a word."""
+
+    class Anchored(A2C):
+        def objective(self, batch: Rollout, progress: float = 0.0) -> Objective:
+            found = super().objective(batch, progress)
+            return found._replace(loss=3 * found.loss)
+
+    with pytest.raises(ConfigError, match=r"Anchored\.objective is not that of the algorithm in Stable-Baselines3"):
+        to_sb3(Anchored("CartPole-v1", num_envs=1))
+    agent = A2C("CartPole-v1", num_envs=1)
+    agent.value_loss = lambda *given: None  # type: ignore[assignment, method-assign]
+    with pytest.raises(ConfigError, match=r"A2C\.value_loss is not that of the algorithm"):
+        to_sb3(agent)
+    with pytest.raises(ConfigError, match="to_sb3 converts A2C and PPO, not StreamAC"):
+        to_sb3(StreamAC("CartPole-v1"))  # type: ignore[arg-type]

@@ -119,3 +119,29 @@ def test_parts_that_others_hold_are_read_only(cls: type[Any]) -> None:
         with pytest.raises(ConfigError, match=f"^{name} of a built agent cannot be replaced: "):
             setattr(agent, name, getattr(other, name))
         assert getattr(agent, name) is before
+
+
+@pytest.mark.parametrize(
+    ("cls", "name", "words"),
+    [
+        (A2C, "ent_coeff", "A2C has no setting 'ent_coeff'; did you mean 'ent_coef'"),
+        (A2C, "lr", "did you mean 'learning_rate'"),
+        (A2C, "lr_schedule", "A2C has no lr_schedule: write agent.learning_rate"),
+        (A2C, "clip_range", "A2C has no setting 'clip_range'"),
+        (StreamAC, "learning_rate", "StreamAC has no setting 'learning_rate'"),
+    ],
+)
+def test_names_that_nothing_reads_are_refused(cls: type[Any], name: str, words: str) -> None:
+    agent = cls("CartPole-v1", engine="torch")
+    with pytest.raises(ConfigError, match=words):
+        setattr(agent, name, 0.1)
+    agent.notes = "an attribute of your own"
+
+
+def test_methods_that_ppo_does_not_call_are_refused() -> None:
+    def policy_loss(self: PPO, *given: object) -> None: ...
+
+    with pytest.raises(ConfigError, match=r"Mine\.policy_loss would never be called: PPO's loss is loss"):
+        type("Mine", (PPO,), {"policy_loss": policy_loss})
+    with pytest.raises(ConfigError, match="objective of a built agent cannot be replaced: PPO does not call it"):
+        PPO("CartPole-v1", engine="torch").objective = policy_loss  # type: ignore[assignment, method-assign]
