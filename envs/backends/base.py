@@ -140,8 +140,12 @@ def check_answer(env: BackendEnv, answer: StepResult) -> bool:
         ("terminated", terminated, flag, rows),
         ("truncated", truncated, flag, rows),
     ):
-        fits = isinstance(x, np.ndarray) and x.shape == shape and x.flags.c_contiguous
-        if not fits or (dtype is not None and x.dtype != dtype):
+        if (
+            not isinstance(x, np.ndarray)
+            or (dtype is not None and x.dtype != dtype)  # not `in`: NumPy takes None for float64
+            or x.shape != shape
+            or not x.flags.c_contiguous
+        ):
             given = f"{x.dtype}{list(x.shape)}" if isinstance(x, np.ndarray) else type(x).__name__
             wanted = f"an array {dtype or env.single_observation_space.dtype}{list(shape)} in C order"
             raise EnvironmentUsageError(f"backend {env.backend}: step must return {name} as {wanted}, got {given}")
