@@ -25,6 +25,7 @@ from rl.experiments.parallel import train_all
 from rl.experiments.suites import training as suites
 from rl.experiments.suites.unseen import UNSEEN
 from rl.experiments.suites.zoo import ZOO, zoo
+from rl.run.files import check_folder
 from rl.run.terminal import DONE, Parser, file_name, number, parse_seeds, run
 
 SUITES = {suite.name: suite for suite in (ZOO, UNSEEN)}
@@ -99,6 +100,7 @@ def _compare(args: Namespace, command: str) -> int:
     name, seeds = args.name or "comparison", args.seeds or list(range(20))
     path = args.results / directory_name(args.env) / name
     check_name(path, "rl.compare")
+    check_folder(args.out)
     presets = chosen_presets(args)
     lines = chosen_lines(args, presets)
     thresholds = [check_line(args.env, line) for line in lines]

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
+from agents.settings.values import ConfigError
 from agents.writing import write_text
 from rl.experiments.lines import lines_of
 from rl.experiments.report.content import content
@@ -30,6 +31,8 @@ def main(argv: list[str]) -> int:
     if args.serve is not None and args.out is not None:
         parser.error("--serve writes no file: leave --out out")
     out: Path = args.out or Path("report.html")
+    if out.suffix not in (".html", ".htm"):
+        raise ConfigError(f"--out must end in .html, got {out}")
 
     def newest() -> Plain:
         return content(lines_of(args.runs), args.film)

@@ -49,6 +49,17 @@ def hang() -> None:
     threading.Event().wait()
 
 
+class ClosesOutput(Broken):
+    """Closes standard output, as some simulators do to silence themselves."""
+
+    def step(self, action):  # type: ignore[no-untyped-def]
+        sys.stdout.close()
+        return super().step(action)
+
+    def fail(self) -> float:
+        return 1.0
+
+
 class Hang(Broken):
     def fail(self) -> float:
         hang()

@@ -109,6 +109,14 @@ def with_recipe(settings: Mapping[str, object], agent: str, recipe: Mapping[str,
     return {**recipe, **sections_of(settings)}
 
 
+def check_once(assignments: Iterable[str], flag: str) -> None:
+    """Raises ConfigError if a key is assigned twice, since the first value would be ignored."""
+    keys = [parse_assignment(text, flag)[0] for text in assignments]
+    for key in keys:
+        if keys.count(key) > 1:
+            raise ConfigError(f"{flag} gives {key} twice: leave one of them out")
+
+
 def parse_assignment(text: str, flag: str = "--set") -> tuple[str, str]:
     """ "key=value" → (key, value). Raises ConfigError naming the flag if the text has another form."""
     key, equals, value = text.partition("=")

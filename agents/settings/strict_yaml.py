@@ -1,9 +1,13 @@
-"""YAML without aliases, duplicate keys and deep nesting, so that reading settings takes bounded time."""
+"""YAML without aliases, duplicate keys and deep nesting, so that reading settings takes bounded time.
 
+Numbers are decimal: YAML 1.1 would read 010 as 8 and 1:30 as 90.
+"""
+
+import re
 from typing import Protocol
 
 import yaml
-from yaml.nodes import MappingNode, Node
+from yaml.nodes import MappingNode, Node, ScalarNode
 
 MAX_DEPTH = 20  # nesting of lists and mappings
 _LEAKS = (ValueError, TypeError, LookupError, AttributeError, RecursionError)  # raised by PyYAML's constructors
@@ -67,6 +71,9 @@ class _Loader(yaml.SafeLoader):
         super().__init__(text)
         self._depth = 0
 
+    def construct_yaml_int(self, node: ScalarNode) -> int:
+        return int(str(node.value).replace("_", ""))
+
     def compose_node(self, parent: Node | None, index: int) -> Node | None:
         event = self.peek_event()  # type: ignore[no-untyped-call]
         if isinstance(event, yaml.AliasEvent):
@@ -86,6 +93,19 @@ class _Loader(yaml.SafeLoader):
                 raise _refusal(f"key {key!r} given twice", key_node.start_mark)
             keys.add(key)
         return super().construct_mapping(node, deep)
+
+
+_Loader.yaml_implicit_resolvers = {
+    first: [(tag, pattern) for tag, pattern in resolvers if not tag.endswith((":int", ":float"))]
+    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+_Loader.add_implicit_resolver("tag:yaml.org,2002:int", re.compile(r"[-+]?[0-9][0-9_]*$"), list("-+0123456789"))
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float",
+    re.compile(r"[-+]?(?:[0-9][0-9_]*)?\.[0-9_]*(?:[eE][-+][0-9]+)?$|[-+]?\.(?:inf|Inf|INF)$|\.(?:nan|NaN|NAN)$"),
+    list("-+0123456789."),
+)
+_Loader.add_constructor("tag:yaml.org,2002:int", _Loader.construct_yaml_int)
 
 
 def _refusal(problem: str, mark: _Mark | None) -> NotSettings:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from agents import A2C, registry
 from agents.settings.by_agent import SETTINGS
 from agents.settings.recipes import recipe_file
-from agents.settings.run import RunSettings
+from agents.settings.run import RunSettings, check_once
 from agents.settings.schema import setting_types
 from agents.settings.values import ConfigError
 from envs import evaluation_backend, make
@@ -44,6 +44,7 @@ def chosen_presets(args: Namespace) -> list[str]:
 
 def chosen_lines(args: Namespace, presets: list[str]) -> list[Line]:
     """Raises ConfigError if two lines have the same label or the same settings."""
+    check_once(args.set, "--set")
     lines = [_preset_line(args, name) for name in presets] + [_own_line(args, *line) for line in args.line]
     for i, line in enumerate(lines):
         if any(line.label == other.label for other in lines[:i]):
@@ -74,12 +75,19 @@ def _own_line(args: Namespace, label: str, *items: str) -> Line:
     files = [item for item in items if item.endswith((".yaml", ".yml"))]
     if len(files) > 1:
         raise ConfigError(f"--line {label}: one YAML file at most, got {', '.join(files)}")
-    agents = [item.removeprefix("agent=") for item in items if item.startswith("agent=")] or ["a2c"]
-    agent = agents[-1]
+    check_once([item for item in items if item not in files], f"--line {label}")
+    agent = next((item.removeprefix("agent=") for item in items if item.startswith("agent=")), "a2c")
     if ":" not in agent and agent not in (known := (*registry.NAMES, *BASELINES)):
         raise ConfigError(f"--line {label}: agent is module:Class or one of {', '.join(known)}, got {agent!r}")
     file = Path(files[0]) if files else recipe_file(args.env, BASELINES.get(agent, agent))
     own = [item for item in items if item not in files and not item.startswith("agent=")]
+    key = label.partition("=")[0]
+    if (
+        "=" in label
+        and label not in own
+        and key in ("agent", *setting_types(*registry.kinds(BASELINES.get(agent, agent))))
+    ):
+        raise ConfigError(f"--line begins with a label, but {label} is a setting: --line LABEL {label} …")
     return _build(args.env, label, agent, file, [*args.set, *own], args.total_timesteps)
 
 

@@ -10,6 +10,7 @@ from urllib.parse import quote
 
 from agents.settings.values import ConfigError, plain
 from agents.writing import write_text
+from rl.run.files import check_folder
 from rl.run.results import with_ending, write_json
 
 
@@ -44,7 +45,11 @@ def reading(file: Path) -> Iterator[None]:
 
 
 def check_name(path: Path, prog: str) -> None:
-    """Raises ConfigError if `path` already is a page of another command. prog: the command that wants to write it."""
+    """Raises ConfigError if `path` already is a page of another command, or lies in a file instead of a folder.
+
+    prog: the command that wants to write it.
+    """
+    check_folder(path.parent)
     file = with_ending(path, ".json")
     try:
         content = json.loads(file.read_text(encoding="utf-8"))

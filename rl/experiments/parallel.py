@@ -68,6 +68,7 @@ def prepare(
     """A line with the file's settings and, on top of them, the assignments. kinds: dataclasses of the settings."""
     if any(parse_assignment(assignment)[0] == "seed" for assignment in assignments):
         raise ConfigError(f"{label}: the seeds of its runs are those of --seeds; leave seed out")
+    assignments = [f"{key}={value}" for key, value in dict(map(parse_assignment, assignments)).items()]  # the last wins
     arguments = ["--config", str(file)] if file else []
     arguments += ["--total-timesteps", total_timesteps] if total_timesteps else []
     arguments += [part for assignment in assignments for part in ("--set", assignment)]

@@ -51,6 +51,13 @@ def lock(directory: Path, links: Container[str] = ()) -> io.FileIO:
     return file
 
 
+def check_folder(path: Path) -> None:
+    """Raises ConfigError if the path cannot become a folder, because it or one above it is a file."""
+    nearest = next((each for each in (path, *path.parents) if each.exists()), path)
+    if nearest.exists() and not nearest.is_dir():
+        raise ConfigError(f"{nearest} is a file, where a folder is needed: choose another")
+
+
 @contextmanager
 def after_others(directory: Path) -> Iterator[None]:
     """Runs the block in one process per directory at a time: the sinks of a killed run may still be writing."""
@@ -96,7 +103,8 @@ class Table:
     """
 
     def __init__(self, path: Path) -> None:
-        self.path, self._raw = path, _Appended(path)
+        self.path, self._new = path, not path.exists()
+        self._raw = _Appended(path)
         self._file = io.TextIOWrapper(io.BufferedWriter(self._raw), encoding="utf-8", newline="")
         self._empty = path.stat().st_size == 0
         self._writer = csv.writer(self._file, lineterminator="\n")
@@ -127,14 +135,20 @@ class Table:
     def check_size(self, size: int) -> None:
         """Raises CheckpointError unless the file has this size or more, and a row ends at it."""
         if self.size() < size:
+            lost = "missing" if self._new else "shorter than when the checkpoint was written"
             raise CheckpointError(
-                f"{self.path} is shorter than when the checkpoint was written, so the run cannot go on; "
+                f"{self.path} is {lost}, so the run cannot go on; "
                 "--set warm_start=RUN starts a new run from its networks"
             )
         with self.path.open("rb") as file:
             file.seek(max(size - 1, 0))
             if size and file.read(1) != b"\n":
                 raise CheckpointError(f"{self.path} has no row that ends at byte {size:,}, as the checkpoint says")
+
+    def discard(self) -> None:
+        """Deletes the file if this object created it."""
+        if self._new:
+            self.path.unlink(missing_ok=True)
 
     def cut(self, size: int) -> None:
         self._file.truncate(size)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from agents.checkpoint import CheckpointError
 from agents.evaluation import summarize
 from agents.events import Evaluated, Log
 from agents.logger import LATEST, Logger
@@ -135,8 +136,13 @@ class Recorder(Hook):
         solved_at, files = given.pop("solved_at"), given.pop("files")
         tables = self._tables
         sizes = [saved.whole(x, "files") for x in saved.sequence(files, "files", len(tables))]
-        for table, size in zip(tables, sizes, strict=True):
-            table.check_size(size)
+        try:
+            for table, size in zip(tables, sizes, strict=True):
+                table.check_size(size)
+        except CheckpointError:
+            for table in tables:
+                table.discard()
+            raise
         self.solved_at = None if solved_at is None else saved.whole(solved_at, "solved_at")
         self.logger.load_state_dict(given)
         for outdated in ("summary.json", "error.txt"):

@@ -48,7 +48,14 @@ def _protected(stream: TextIO | None) -> TextIO:
     with suppress(OSError):
         stream.flush()
     buffer = io.BufferedWriter(_Lossy(raw.fileno(), "w", closefd=False))
-    return io.TextIOWrapper(buffer, stream.encoding, "backslashreplace", line_buffering=True)
+    return _Kept(buffer, stream.encoding, "backslashreplace", line_buffering=True)
+
+
+class _Kept(io.TextIOWrapper):
+    """Stays open, even if an environment closes standard output."""
+
+    def close(self) -> None:
+        self.flush()
 
 
 class _Lossy(io.FileIO):

@@ -11,11 +11,12 @@ from pathlib import Path
 from agents import registry
 from agents.ranks import Ranks, joined
 from agents.settings.recipes import recipe_file
-from agents.settings.run import RunSettings, chosen_settings
+from agents.settings.run import RunSettings, check_once, chosen_settings
 from agents.settings.schema import setting_types, setting_values
 from agents.settings.values import ConfigError
 from agents.training import Hook
 from envs.names import full_id
+from rl.run.files import check_folder
 from rl.run.flags import add_settings, flag_of, given_settings
 from rl.run.goals import Goals
 from rl.run.listing import listing
@@ -81,6 +82,8 @@ def _begin(args: Namespace, interrupt: Interrupt) -> Run:
     """A new run. Its directory is created after everything is checked, so that a mistake leaves nothing behind; a first
     checkpoint is saved at once, so that the run can always be resumed. Defers signals once the directory is created."""
     name, given = args.agent or "a2c", given_settings(args)
+    check_once(args.set, "--set")
+    check_folder(args.out or Path("results/runs"))
     types = setting_types(*registry.kinds(name), RunSettings)
     if args.env is None:
         flags = {key: text for key, text in given.items() if types[key] is bool and text.lower() not in _TRUTHS}

@@ -1,6 +1,8 @@
 """`python -m rl.compare`: many seeds, resumed where they stopped."""
 
+import fcntl
 import json
+import time
 from pathlib import Path
 
 import pytest
@@ -9,7 +11,8 @@ import rl.compare
 import rl.index
 from rl.compare import _parser
 from rl.experiments.comparison import chosen_lines, chosen_presets
-from tests.conftest import Command
+from tests.conftest import Command, Start
+from tests.runs import run_of
 
 ARGUMENTS = ["CartPole-v1", "--seeds", "0-1", "--set", "total_timesteps=3000", "--set", "eval_episodes=2"]
 FIVE = "configs/sb3-defaults.yaml"
@@ -129,6 +132,10 @@ def test_lines_side_by_side(compare: Command, tmp_path: Path) -> None:
         (["CartPole-v1", "--threshold", "high"], "--threshold must be a number"),
         (["CartPole-v1", "--line", "a", "gama=0.9"], "did you mean 'gamma'?"),
         (["CartPole-v1", "--line", "a", "x.yaml"], "cannot read x.yaml"),
+        (["CartPole-v1", "--line", "gamma=0.9", "n_steps=5"], "--line begins with a label, but gamma=0.9 is a setting"),
+        (["CartPole-v1", "--line", "a", "n_steps=5", "n_steps=6"], "--line a gives n_steps twice"),
+        (["CartPole-v1", "--set", "n_steps=5", "--set", "n_steps=6"], "--set gives n_steps twice"),
+        (["CartPole-v1", "--results", __file__], "is a file, where a folder is needed"),
         (["CartPole-v1", "--line", "a", "x.yaml", "y.yaml"], "--line a: one YAML file at most"),
         (["CartPole-v1", "--max-episode-steps", "9"], "; write --set max_episode_steps=VALUE"),
         (["CartPole-v9"], "did you mean 'CartPole-v1'?"),
@@ -147,3 +154,18 @@ def test_usage_errors(argv: list[str], words: str, compare: Command, tmp_path: P
     assert err.count("\n") == 1
     assert words in err
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.slow
+def test_workers_end_if_their_command_is_killed(start: Start, tmp_path: Path) -> None:
+    """A worker went on, and held the run directory's lock for as long as it trained."""
+    steps = ["--total-timesteps", "100000000", "--set", "engine=torch"]
+    argv = ["CartPole-v1", "--line", "a", "--seeds", "0", "--jobs", "1", *steps, "--out", tmp_path / "runs"]
+    process = start("rl.compare", *argv, "--results", tmp_path / "results")
+    while not list(tmp_path.glob("runs/*/*/*/checkpoints/*.pt")):
+        assert process.poll() is None
+        time.sleep(0.05)
+    process.kill()
+    with (run_of(tmp_path / "runs") / ".lock").open() as held:
+        fcntl.flock(held, fcntl.LOCK_EX)  # waits until the worker has ended
+    assert process._watchdog.is_alive(), "it ended by itself"

@@ -211,4 +211,4 @@ def test_a_full_disk_at_the_start(train: Command) -> None:
 
 def test_unwritable_output(train: Command) -> None:
     status, _, err = train("CartPole-v1", *SHORT, "--engine", "torch", "--out", "/dev/null/x")
-    assert (status, err.count("\n")) == (1, 1)
+    assert (status, err.count("\n")) == (2, 1)

@@ -125,3 +125,14 @@ def test_a_run_older_than_a_setting_goes_on_with_its_default(train: Command, tmp
     status, _, err = train("--resume", str(file.parent), "--total-timesteps", "6000")
     assert status == 2
     assert "n_steps is not what the run was trained with" in err
+
+
+def test_resume_refuses_a_run_whose_episodes_are_missing(train: Command, tmp_path: Path) -> None:
+    """A new, empty table was left behind, as if no episode had ended."""
+    assert train("CartPole-v1", *SHORT)[0] == 0
+    run = run_of(tmp_path)
+    (run / "episodes.csv").unlink()
+    status, _, err = train("--resume", str(run), "--total-timesteps", "3000")
+    assert (status, err.count("\n")) == (2, 1)
+    assert "episodes.csv is missing, so the run cannot go on" in err
+    assert not (run / "episodes.csv").exists()

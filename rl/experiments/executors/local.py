@@ -1,14 +1,23 @@
 """`Local`: trains in processes of this machine, one run after another in each."""
 
 import os
+import signal
 import sys
+from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
+from multiprocessing.connection import wait
 from queue import LifoQueue
+from threading import Lock, Thread
 
 from envs import interrupts
-from rl.experiments.executors.base import Job, WorkerLost, check, fault, outcome_of
+from rl.experiments.executors.base import Job, Outcome, WorkerLost, check, fault, outcome_of
+from rl.run.terminal import FAILED
+
+Command = Callable[[list[str]], int]
+_BUSY = Lock()  # held by a worker while it trains
+_PATIENCE = 60.0  # seconds for the checkpoint of a run whose parent was killed
 
 
 class Local:
@@ -29,7 +38,7 @@ class Local:
         try:
             process = process or _process(self.jobs)
             with interrupts.held_back():
-                future = process.submit(outcome_of, job.command, job.arguments)
+                future = process.submit(_outcome, job.command, job.arguments)
             outcome = future.result()
         except BrokenProcessPool:
             if process is not None:
@@ -61,3 +70,20 @@ def _begin(threads: int) -> None:
     os.environ.setdefault("OMP_NUM_THREADS", str(threads))
     sys.stdout = sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
     interrupts.receive()
+    Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _outcome(command: Command, argv: list[str]) -> Outcome:
+    with _BUSY:
+        return outcome_of(command, argv)
+
+
+def _end_with_parent() -> None:
+    """Ends this worker if its parent was killed: its run saves a checkpoint, and the same command then resumes it."""
+    parent = parent_process()
+    if parent is None:
+        return
+    wait([parent.sentinel])
+    os.kill(os.getpid(), signal.SIGTERM)  # ends an idle worker at once
+    _BUSY.acquire(timeout=_PATIENCE)
+    os._exit(FAILED)

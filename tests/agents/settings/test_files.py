@@ -1,6 +1,7 @@
 """Every type of setting, from YAML and from flags; and one-line errors with suggestions."""
 
 import dataclasses
+import math
 from pathlib import Path
 from typing import Literal
 
@@ -216,7 +217,6 @@ def test_intervals_start_at_zero_which_is_never(field: str) -> None:
         b"\x89PNG\r\n\x1a\n\x00",
         b"\xff\xfe\x00",
         b"note: 2024-13-45",
-        b"n_steps: 0x_",
         b"n_steps: !!int many",
         b"normalize: !!bool maybe",
         b"!!map [1]",
@@ -244,6 +244,18 @@ def test_duplicate_key_is_named(tmp_path: Path) -> None:
     path.write_text("gamma: 1\nn_steps: 2\ngamma: 3\n", encoding="utf-8")
     with pytest.raises(ConfigError, match="key 'gamma' given twice at line 3"):
         read_yaml(path)
+
+
+def test_numbers_are_those_of_the_command_line(tmp_path: Path) -> None:
+    """YAML 1.1 reads 010 as 8, 1:30 as 90, 0b11 as 3 and 0x10 as 16."""
+    path = tmp_path / "run.yaml"
+    path.write_text("a: 010\nb: 1:30\nc: 0b11\nd: 0x10\ne: -1_000\nf: 1.5e-3\ng: .5\nh: -.inf\ni: 2.\nj: 1:30.5\n")
+    read = read_yaml(path)
+    assert read == {
+        "a": 10, "b": "1:30", "c": "0b11", "d": "0x10", "e": -1000, "f": 0.0015, "g": 0.5, "h": -math.inf, "i": 2.0,
+        "j": "1:30.5",
+    }  # fmt: skip
+    assert [type(read[key]) for key in "aefi"] == [int, int, float, float]
 
 
 @pytest.mark.parametrize("content", ["", "# only a comment\n", "---\n"])

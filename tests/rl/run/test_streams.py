@@ -30,6 +30,16 @@ def test_an_encoding_without_arrows(encoding: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+def test_an_environment_that_closes_standard_output(tmp_path: Path) -> None:
+    """It ended the command with a traceback after training, without an evaluation."""
+    argv = [*TRAIN[:3], "tests.broken:ClosesOutput", *TRAIN[4:], str(tmp_path)]
+    done = subprocess.run(argv, cwd=ROOT, capture_output=True, check=False)
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert b"written to" in done.stdout
+    assert (run_of(tmp_path) / "summary.json").exists()
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("redirection", [">&-", "<&- >&- 2>&-", ">/dev/full 2>/dev/full", "| true"])
 def test_streams_that_take_nothing(redirection: str, tmp_path: Path) -> None:
     """The run is complete; its files contain rows and no output."""
