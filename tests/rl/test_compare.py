@@ -135,7 +135,6 @@ def test_lines_side_by_side(compare: Command, tmp_path: Path) -> None:
         (["CartPole-v1", "--line", "gamma=0.9", "n_steps=5"], "--line begins with a label, but gamma=0.9 is a setting"),
         (["CartPole-v1", "--line", "a", "n_steps=5", "n_steps=6"], "--line a gives n_steps twice"),
         (["CartPole-v1", "--set", "n_steps=5", "--set", "n_steps=6"], "--set gives n_steps twice"),
-        (["CartPole-v1", "--results", __file__], "is a file, where a folder is needed"),
         (["CartPole-v1", "--line", "a", "x.yaml", "y.yaml"], "--line a: one YAML file at most"),
         (["CartPole-v1", "--max-episode-steps", "9"], "; write --set max_episode_steps=VALUE"),
         (["CartPole-v9"], "did you mean 'CartPole-v1'?"),
@@ -154,6 +153,14 @@ def test_usage_errors(argv: list[str], words: str, compare: Command, tmp_path: P
     assert err.count("\n") == 1
     assert words in err
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(("flag", "other"), [("--out", "--results"), ("--results", "--out")])
+def test_a_file_in_place_of_a_folder(flag: str, other: str, command: Command, tmp_path: Path) -> None:
+    """Everything was trained before the page could not be written."""
+    status, _, err = command(rl.compare, "CartPole-v1", flag, __file__, other, tmp_path)
+    assert (status, err.count("\n")) == (2, 1)
+    assert "test_compare.py is a file, where a folder is needed" in err
 
 
 @pytest.mark.slow
