@@ -24,14 +24,13 @@ class Watch:
             pair for name, network in networks for pair in network.named_modules(prefix=name)
         ]
         self._parameters = [pair for name, network in networks for pair in network.named_parameters(prefix=name)]
-        self._dtype = torch.get_default_dtype()
         self._contents = [_content(module) for _, module in self._modules]
         self._constants = dict(_constants(learner))
 
     def change(self) -> str:
         """The first change found, by its name in the learner; empty if there is none.
 
-        Raises ConfigError if a parameter has another precision.
+        Raises ConfigError if a parameter has another precision than torch's default, in which kernels compute.
         """
         for (name, module), content in zip(self._modules, self._contents, strict=True):
             if _content(module) != content:
@@ -48,11 +47,12 @@ class Watch:
                 return name
         return _change_of_parts(self.learner)
 
-    def _change_of(self, name: str, p: nn.Parameter) -> str:
-        if p.dtype != self._dtype:
+    @staticmethod
+    def _change_of(name: str, p: nn.Parameter) -> str:
+        if p.dtype != torch.get_default_dtype():
             raise ConfigError(
-                f"{name} is {p.dtype} and was {self._dtype}, which a built agent keeps; for double precision build "
-                "one after torch.set_default_dtype(torch.float64)"
+                f"{name} is {p.dtype}, and torch's default type is {torch.get_default_dtype()}: build and use an "
+                "agent after the same torch.set_default_dtype"
             )
         if not p.requires_grad:
             return f"{name}.requires_grad"

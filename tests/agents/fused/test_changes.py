@@ -285,7 +285,13 @@ def test_other_precision_is_refused(cls: type[ActorCritic]) -> None:
     """The kernels went on in single precision, and their copy of the parameters replaced those of `double`."""
     agent = cls("CartPole-v1", engine="fused")
     agent.value.double()
-    with pytest.raises(ConfigError, match=r"value\.net\.0\.weight is torch\.float64 and was torch\.float32, which"):
+    with pytest.raises(ConfigError, match=r"weight is torch\.float64, and torch's default type is torch\.float32"):
         agent.learn(8)
     agent.value.float()
+    torch.set_default_dtype(torch.float64)
+    try:
+        with pytest.raises(ConfigError, match=r"weight is torch\.float32, and torch's default type is torch\.float64"):
+            agent.learn(8)
+    finally:
+        torch.set_default_dtype(torch.float32)
     agent.learn(8)
