@@ -76,8 +76,10 @@ def chosen_settings(
     layers: list[tuple[str, Mapping[str, object]]] = []
     if file is not None:
         settings = settings_for(agent, file)
+        whose = {"env": read_yaml(file).get("env", env_id)} | settings  # of a section, the environment stands outside
         for key, expected in (("env", env_id), ("agent", agent)):
-            if settings.pop(key, expected) != expected:
+            settings.pop(key, None)
+            if whose.get(key, expected) != expected:
                 raise ConfigError(f"{file}: its {key} is not {expected}; remove the key or choose another file")
         layers.append((str(file), settings))
     layers.append(("--set", dict(map(parse_assignment, assignments))))

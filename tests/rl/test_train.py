@@ -114,6 +114,7 @@ def test_same_seed_same_bytes(train: Command, tmp_path: Path) -> None:
         (["CartPole-v1", "--config", "broken.yaml"], "broken.yaml is not YAML"),
         (["CartPole-v1", "--config", "list.yaml"], "must contain settings"),
         (["CartPole-v1", "--config", "other.yaml"], "its env is not CartPole-v1"),
+        (["CartPole-v1", "--config", "other.yaml", "--agent", "ppo"], "its env is not CartPole-v1"),
         (["tests.broken:TextSpace-v0"], "Text observations in its part ['note']"),
         ([], "name an environment"),
         (["Blackjack-v1", "--set", "use_sde=true"], "use_sde is for Box actions"),
@@ -127,7 +128,7 @@ def test_usage_errors(
     monkeypatch.chdir(tmp_path)
     Path("broken.yaml").write_text("gamma: [0.9\nlr: 1")
     Path("list.yaml").write_text("- 1\n- 2\n")
-    Path("other.yaml").write_text("env: Acrobot-v1\n")
+    Path("other.yaml").write_text("env: Acrobot-v1\nppo: {gamma: 0.6}\n")
     status, out, err = train(*argv)
     assert (status, out) == (2, "")
     assert err.count("\n") == 1
