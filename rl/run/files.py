@@ -103,7 +103,7 @@ class Table:
     """
 
     def __init__(self, path: Path) -> None:
-        self.path, self._new = path, not path.exists()
+        self.path, self._new = path, not path.exists()  # a new table: without a row until one is written
         self._raw = _Appended(path)
         self._file = io.TextIOWrapper(io.BufferedWriter(self._raw), encoding="utf-8", newline="")
         self._empty = path.stat().st_size == 0
@@ -121,6 +121,7 @@ class Table:
                 self.columns = next(csv.reader(file), [])
 
     def row(self, values: list[float | int]) -> None:
+        self._new = False
         self._writer.writerow([_cell(value) for value in values])
         now = time.monotonic()
         if now - self._flushed >= _LAG:
@@ -146,7 +147,7 @@ class Table:
                 raise CheckpointError(f"{self.path} has no row that ends at byte {size:,}, as the checkpoint says")
 
     def discard(self) -> None:
-        """Deletes the file if this object created it."""
+        """Deletes the file if this object created it and wrote no row."""
         if self._new:
             self.path.unlink(missing_ok=True)
 

@@ -162,8 +162,10 @@ def test_fields_of_another_type(field: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("size", "words"), [(3, "no row that ends at byte 3"), (10**6, "is shorter than")])
 def test_a_recorder_that_does_not_fit_its_files_leaves_them(size: int, words: str, tmp_path: Path) -> None:
+    first = Recorder(tmp_path, Logger(), None)
+    state = first.state_dict()
+    first.close()
     recorder = Recorder(tmp_path, Logger(), None)
-    state = recorder.state_dict()
     before = (tmp_path / "episodes.csv").read_bytes()
     with pytest.raises(CheckpointError, match=words):
         recorder.load_state_dict({**state, "files": [0, size]})
