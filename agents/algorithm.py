@@ -61,11 +61,11 @@ class Algorithm(AgentSettings, Agent):
         """
         own = self.worlds
         worlds = self.new_worlds(env, None if isinstance(env, _OBJECTS) else own.total_envs)
-        if (worlds.num_envs, spaces_of(worlds)) != (own.num_envs, spaces_of(self.worlds)):
+        if (worlds.num_envs, spaces_of(worlds)) != (own.num_envs, spaces_of(own)):
             if not isinstance(env, _OBJECTS):
                 worlds.close()
             raise ConfigError(
-                f"set_env: the agent trains on {own.num_envs} with {spaces_of(self.worlds)}, "
+                f"set_env: the agent trains on {own.num_envs} with {spaces_of(own)}, "
                 f"{env} gives {worlds.num_envs} with {spaces_of(worlds)}"
             )
         if not isinstance(self.env, _OBJECTS):  # an environment object is closed by the caller

@@ -142,7 +142,8 @@ class Worlds(VectorWrapper):
             infos = {key: value for key, value in infos.items() if key not in ("episode", "_episode")}
         next_obs = infos["next_obs"]
         if self._first:
-            self._first = check_answer(self.env, (obs, reward, terminated, truncated, infos))
+            self._first = False
+            check_answer(self.env, (obs, reward, terminated, truncated, infos))
         self._return += reward
         self._check_finite(reward, "reward")
         self._check_finite(next_obs, "observation")

@@ -194,7 +194,8 @@ def streaming() -> list[str]:
         if env in ("Hopper-v5", "Ant-v5"):  # in README
             rows.append(f"{score(ours)} in {env}, our A2C's recipe {score(recipe)} after its {steps(recipe):,} steps")
         if env in ("HalfCheetah-v5", "Swimmer-v5"):
-            assert mean(recipe) > mean(ours), "In HalfCheetah-v5 and Swimmer-v5, A2C's mean is higher"
+            assert mean(recipe) > mean(ours)
+            rows.append("In HalfCheetah-v5 and Swimmer-v5, A2C's mean is higher")
     lander = cast("list[dict[str, object]]", read("LunarLander-v3/streaming.json")["lines"])
     return [*rows, *(f"| [LunarLander-v3](../results/LunarLander-v3/streaming.md) | {cell(line)} |" for line in lander)]
 

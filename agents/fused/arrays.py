@@ -1,4 +1,4 @@
-"""Types of the arrays that kernels work on."""
+"""Types of the arrays that kernels work on, and which of them are kept for acting."""
 
 from collections.abc import Callable
 from typing import TypeVar
@@ -10,12 +10,8 @@ from numpy.typing import NDArray
 Floats = NDArray[np.floating]  # torch's default dtype
 Doubles = NDArray[np.float64]
 Integers = NDArray[np.int64]
-
-
-_MOST = 4  # batch sizes to act on whose arrays are kept
-
-
 T = TypeVar("T")
+_MOST = 4  # batch sizes to act on whose arrays are kept
 
 
 def recent(kept: dict[int, T], size: int, build: Callable[[], T]) -> T:

@@ -200,7 +200,7 @@ class Fused:
         self._compiled.add(worlds)
         envs, steps = worlds.num_envs, self.program.n_steps
         memory = self.program.memory(steps, envs)
-        raw = np.zeros((envs, input_size(self.learner.obs_space)))
+        raw = np.zeros((envs, self._width))
         noise = zeros(envs, self.program.head.noises)
         with compiling(on_compile):
             compiled_for(self.program.kernels.act, (memory, raw, noise))
@@ -217,7 +217,7 @@ class Fused:
     def compile_update(self, worlds: Worlds, on_compile: Callable[[], None] | None = None) -> None:
         """Loads or compiles the kernels of `act` and `update`, for a caller that collects the rollouts."""
         steps, envs = self.program.n_steps, worlds.num_envs
-        memory, raw = self.program.memory(steps, envs), np.zeros((envs, input_size(self.learner.obs_space)))
+        memory, raw = self.program.memory(steps, envs), np.zeros((envs, self._width))
         batch, flags = memory.batch, np.empty((steps, envs), np.bool_)
         actions = (batch.discrete, batch.continuous, batch.behavior)
         with compiling(on_compile):

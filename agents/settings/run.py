@@ -75,8 +75,9 @@ def chosen_settings(
     """
     layers: list[tuple[str, Mapping[str, object]]] = []
     if file is not None:
-        settings = settings_for(agent, file)
-        whose = {"env": read_yaml(file).get("env", env_id)} | settings  # of a section, the environment stands outside
+        content = read_yaml(file)
+        settings = _section_for(agent, content, file)
+        whose = {"env": content.get("env", env_id)} | settings  # of a section, the environment stands outside
         for key, expected in (("env", env_id), ("agent", agent)):
             settings.pop(key, None)
             if whose.get(key, expected) != expected:
@@ -90,7 +91,10 @@ def chosen_settings(
 
 def settings_for(agent: str, file: Path) -> dict[str, object]:
     """The agent's section of the file, or the settings outside of sections. Raises what `read_yaml` raises."""
-    settings = read_yaml(file)
+    return _section_for(agent, read_yaml(file), file)
+
+
+def _section_for(agent: str, settings: Mapping[str, object], file: Path) -> dict[str, object]:
     sections = sections_of(settings)
     name = agent.removeprefix("sb3-")  # Stable-Baselines3's PPO uses the section of ours
     chosen = sections.get(name, {key: value for key, value in settings.items() if key not in sections})

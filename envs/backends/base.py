@@ -125,8 +125,8 @@ def as_transitions(result: StepResult) -> StepResult:
     return obs, np.array(reward, np.float64), terminated, truncated, infos | {"next_obs": next_obs}
 
 
-def check_answer(env: BackendEnv, answer: StepResult) -> bool:
-    """Raises EnvironmentUsageError unless the arrays are those that `BackendEnv.step` promises; returns False.
+def check_answer(env: BackendEnv, answer: StepResult) -> None:
+    """Raises EnvironmentUsageError unless the arrays are those that `BackendEnv.step` promises.
 
     Compiled kernels read rewards and flags as memory of these types.
     """
@@ -149,4 +149,3 @@ def check_answer(env: BackendEnv, answer: StepResult) -> bool:
             given = f"{x.dtype}{list(x.shape)}" if isinstance(x, np.ndarray) else type(x).__name__
             wanted = f"an array {dtype or env.single_observation_space.dtype}{list(shape)} in C order"
             raise EnvironmentUsageError(f"backend {env.backend}: step must return {name} as {wanted}, got {given}")
-    return False
