@@ -144,7 +144,8 @@ def test_a_features_extractor_sees_what_it_sees_in_stable_baselines3(
     assert (extractor.space.shape, extractor.seen.shape) == (first, (1, *first))
     image = len(shape) > 1
     expected = np.moveaxis(shown, -1, 0) if shape == (8, 9, 3) else shown
-    assert torch.allclose(extractor.seen * (255 if image else 1), torch.tensor(expected).reshape(1, *first).float())
+    seen = extractor.seen.cpu() * (255 if image else 1)
+    assert torch.allclose(seen, torch.tensor(expected).reshape(1, *first).float())
     with pytest.raises(ConfigError, match="images are scaled") if image else nullcontext():
         A2C(Shaped(space, spaces.Discrete(2)), network=Looking, normalize_observations=True)
 

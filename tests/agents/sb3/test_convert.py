@@ -195,7 +195,7 @@ def test_normalizers_are_converted() -> None:
 @pytest.mark.parametrize("schedule", [3e-4, Linear(1e-3, 1e-4), Linear(1e-3, 1e-4, 0.3), Cosine(1e-3, 0.0)])
 def test_schedules_of_the_learning_rate_both_ways(schedule: Schedule, tmp_path: Path) -> None:
     to_sb3(A2C("CartPole-v1", num_envs=1, learning_rate=schedule)).learn(50).save(tmp_path / "a2c.zip")
-    model = sb3.A2C.load(tmp_path / "a2c.zip")
+    model = sb3.A2C.load(tmp_path / "a2c.zip", device="cpu")
     agent = from_sb3(model, "CartPole-v1")
     assert agent.learning_rate == schedule
     for done in (0.0, 0.1, 0.5, 0.9):
