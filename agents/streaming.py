@@ -31,6 +31,8 @@ class StreamAC(StreamSettings, ActorCritic):
     learner: StreamLearner
 
     def new_learner(self, generator: Generator) -> StreamLearner:
+        if (given := self.worlds.total_envs) > 1:
+            raise ConfigError(f"stream learns from one environment, this vector environment has {given}: a2c takes it")
         return StreamLearner.build(self, self.worlds, generator)
 
     def fused_engine(self) -> Engine:

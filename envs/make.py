@@ -121,4 +121,5 @@ def _refuse_changes(env: VectorEnv, num_envs: int | None, variant: Variant, back
     """Raises EnvironmentUsageError if the arguments would change a vector environment, which is already built."""
     changes = variant.changes | ({} if num_envs in (None, env.num_envs) else {"num_envs": num_envs})
     for name, value in (changes | ({} if backend == "auto" else {"backend": backend})).items():
-        raise EnvironmentUsageError(f"{name}={value} cannot apply to a vector environment: it is already built")
+        built = f"it has {env.num_envs}" if name == "num_envs" else "it is already built"
+        raise EnvironmentUsageError(f"{name}={value} cannot apply to a vector environment: {built}")

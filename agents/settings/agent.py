@@ -34,7 +34,7 @@ class AgentSettings:
 
     # Steps
     seed: Seed = 0  # seed of every random stream
-    num_envs: Envs | None = None  # number of parallel environments; null: 8, or 1 for an environment object
+    num_envs: Envs | None = None  # number of parallel environments; null: 8, or those of an environment object
     n_steps: Count = 1  # steps of each environment per update; 1: single-step TD
 
     # Environments

@@ -7,6 +7,8 @@ from functools import wraps
 from inspect import Parameter, Signature, signature
 from typing import ParamSpec, TypeVar, cast
 
+from gymnasium.vector import VectorEnv
+
 from agents.settings.sb3_names import ARGUMENTS
 from agents.settings.schema import suggestion
 from agents.settings.values import ConfigError
@@ -40,7 +42,10 @@ def checked(function: Callable[P, R]) -> Callable[P, R]:
 
 
 class CheckedKeywords(ABCMeta):
-    """Metaclass of classes whose constructors check their keywords."""
+    """Metaclass of classes whose constructors check their keywords.
+
+    A default `num_envs` gives way to a vector environment, which has a number of its own.
+    """
 
     @property
     def __signature__(cls) -> Signature:
@@ -60,6 +65,8 @@ class CheckedKeywords(ABCMeta):
             raise ConfigError(
                 f"{cls.__name__}: write settings as keywords, such as learning_rate=7e-4, got {args[1]!r}"
             )
+        if "num_envs" in settings and isinstance(args[0] if args else kwargs.get("env"), VectorEnv):
+            kwargs.setdefault("num_envs", None)
         return cast(T, type.__call__(cls, *args, **kwargs))
 
 

@@ -22,7 +22,7 @@ class PPOSettings(A2CSettings):
 
     changeable = ("n_epochs", "clip_range", "clip_range_vf", "target_kl", "kl_coef", "shift_excess")
 
-    num_envs: Envs | None = 1  # number of parallel environments; null: 8, or 1 for an environment object
+    num_envs: Envs | None = 1  # number of parallel environments; null: 8, or those of an environment object
     n_steps: Count = 2048  # steps of each environment per update
     learning_rate: Schedule = 3e-4  # learning rate of the optimizer
     gae_lambda: float = 0.95  # λ of generalized advantage estimation

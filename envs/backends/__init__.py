@@ -1,11 +1,10 @@
 """Backends step N environments. A backend is one class in one file, with an entry in `BACKENDS`."""
 
-import importlib
-
 from envs.backends.base import BackendEnv
 from envs.errors import EnvironmentUsageError
+from envs.names import load_module
 
-Backend = str  # a name in BACKENDS, or "auto"
+Backend = str  # a name in BACKENDS, "auto", "module:Class" or "file.py:Class"
 
 BACKENDS = {  # name → module:Class, imported on demand; "auto" takes the first suitable one
     "native": "envs.backends.native:NativeBackend",
@@ -19,16 +18,33 @@ BACKENDS = {  # name → module:Class, imported on demand; "auto" takes the firs
 def check_backend(name: Backend) -> None:
     """Raises EnvironmentUsageError if there is no backend of this name."""
     if name not in ("auto", *BACKENDS):
-        raise EnvironmentUsageError(f"backend must be one of auto, {', '.join(BACKENDS)}, got {name!r}")
+        backend_class(name)
 
 
-def backend_class(name: str) -> type[BackendEnv]:
-    module, _, attribute = BACKENDS[name].partition(":")
-    found: type[BackendEnv] = getattr(importlib.import_module(module), attribute)
+def backend_class(name: Backend) -> type[BackendEnv]:
+    """The class of an entry of `BACKENDS`, or of "module:Class" or "file.py:Class".
+
+    Raises EnvironmentUsageError if it cannot be imported, or is no subclass of `BackendEnv`.
+    """
+    module, colon, attribute = BACKENDS.get(name, name).rpartition(":")
+    if not colon:
+        known = ", ".join(BACKENDS)
+        raise EnvironmentUsageError(f"backend must be one of auto, {known}, or module:Class, got {name!r}")
+    try:
+        found = getattr(load_module(module), attribute)
+    except (Exception, SystemExit) as error:  # whatever a user's module raises
+        if name in BACKENDS:
+            raise
+        problem = " ".join(f"{type(error).__name__}: {error}".split())
+        raise EnvironmentUsageError(f"backend {name} cannot be imported: {problem}") from error
+    if not (isinstance(found, type) and issubclass(found, BackendEnv)):
+        raise EnvironmentUsageError(f"backend {name} is not a subclass of envs.backends.base.BackendEnv")
     return found
 
 
 def evaluation_backend(name: Backend) -> Backend:
     """The backend on which to evaluate an agent that was trained on this one."""
-    check_backend(name)
-    return name if name == "auto" else backend_class(name).evaluate_on
+    if name == "auto":
+        return name
+    kind = backend_class(name)
+    return name if kind.evaluate_on == kind.backend else kind.evaluate_on

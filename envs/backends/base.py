@@ -6,12 +6,12 @@ from typing import ClassVar, Literal, NamedTuple, Self, cast
 
 import numpy as np
 from gymnasium.envs.registration import EnvSpec
-from gymnasium.vector import VectorEnv
+from gymnasium.vector import AutoresetMode, VectorEnv
+from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
 
 from envs.build import AnyEnv, Variant, builder, name_of
 from envs.errors import EnvironmentUsageError, usage_errors
-from envs.masks import gives_masks, maskable
 from envs.spaces import Array, Space, check_action_space, check_observation_space
 
 Flags = NDArray[np.bool_]
@@ -73,12 +73,12 @@ class BackendEnv(VectorEnv):
     obs itself if no episode ended. A subclass overrides those of the following that do not apply to it.
     """
 
-    backend: str  # its name in BACKENDS
+    backend: str  # its name in messages and in BACKENDS
     env_obs_space: Space  # observation space before flattening
     replaced: int = 0  # environments replaced because their process died or hung, those before a resume included
 
     bytes_each: ClassVar[int] = 1_000  # minimal memory of an environment
-    evaluate_on: ClassVar[str] = "auto"  # another backend with the same environments
+    evaluate_on: ClassVar[str] = "auto"  # another backend with the same environments, or its own name
     takes_timeout: ClassVar[bool] = False  # supports `step_timeout` and `on_crash`
     native: ClassVar[bool] = False  # kernels step the arrays of a `NativeBackend`
     state_key: ClassVar[str] = "snapshots"  # in checkpoints; backends with the same key accept each other's states
@@ -96,10 +96,15 @@ class BackendEnv(VectorEnv):
 
     @classmethod
     def gives_masks(cls, request: Request) -> bool | None:
-        """Whether the environments provide action masks; None if unknown, as for everything but ids."""
-        if not isinstance(request.env, str):
-            return None
-        return maskable(request.first.action_space) and gives_masks(request.build)
+        """Whether the environments provide action masks; None if unknown: a mask in their infos is then an error."""
+        return None
+
+    def set_spaces(self, count: int, observation: Space, action: Space) -> None:
+        """Sets the number of environments, and the spaces of one and of all; observations are not flattened."""
+        self.num_envs, self.metadata = count, {"autoreset_mode": AutoresetMode.SAME_STEP}
+        self.single_observation_space = self.env_obs_space = observation
+        self.single_action_space = action
+        self.observation_space, self.action_space = batch_space(observation, count), batch_space(action, count)
 
     @property
     def has_time_limit(self) -> bool:

@@ -10,8 +10,6 @@ from typing import ClassVar, Protocol, Self, cast
 import numpy as np
 from gymnasium import Space, spaces
 from gymnasium.envs.registration import EnvSpec
-from gymnasium.vector import AutoresetMode
-from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
 
 from envs.backends.base import BackendEnv, Flags, Infos, Request, StepResult
@@ -49,7 +47,7 @@ class EnvpoolBackend(BackendEnv):
     evaluate_on: ClassVar[str] = "envpool"
 
     def __init__(self, env_id: str, num_envs: int, variant: Variant) -> None:
-        self.num_envs, self._id, self._pool = num_envs, env_id, cast("_EnvPool | None", None)
+        self._id, self._pool = env_id, cast("_EnvPool | None", None)
         self._kwargs, envpool = _kwargs(variant), _envpool(env_id)
         limit = {} if variant.max_episode_steps is None else {"max_episode_steps": variant.max_episode_steps}
         try:
@@ -62,12 +60,9 @@ class EnvpoolBackend(BackendEnv):
         if spec.config.max_num_players > 1:
             raise EnvironmentUsageError(f"{env_id!r} of envpool is for {spec.config.max_num_players} players, not one")
         with _quiet():
-            self.single_observation_space = _supported(spec.observation_space, "observations", env_id)
-            self.single_action_space = _supported(spec.action_space, "actions", env_id)
-        self.env_obs_space = self.single_observation_space
-        self.observation_space = batch_space(self.single_observation_space, num_envs)
-        self.action_space = batch_space(self.single_action_space, num_envs)
-        self.metadata = {"autoreset_mode": AutoresetMode.SAME_STEP}
+            observation = _supported(spec.observation_space, "observations", env_id)
+            action = _supported(spec.action_space, "actions", env_id)
+        self.set_spaces(num_envs, observation, action)
         self.limit = int(spec.config.max_episode_steps)
         known_limit = self.limit if self.limit < _NO_LIMIT else None
         self.spec = EnvSpec(env_id, reward_threshold=spec.reward_threshold, max_episode_steps=known_limit)
@@ -77,10 +72,6 @@ class EnvpoolBackend(BackendEnv):
         if not isinstance(request.env, str):
             raise EnvironmentUsageError(f"backend=envpool takes an id, got {request.env!r}; use backend=sync")
         return cls(request.env, request.count, request.variant)
-
-    @classmethod
-    def gives_masks(cls, request: Request) -> bool | None:
-        return None
 
     def reset(self, *, seed: int | list[int | None] | None = None, options: Infos | None = None) -> tuple[Array, Infos]:
         chosen = dict(options or {})

@@ -5,8 +5,6 @@ from typing import ClassVar, Self, cast
 import gymnasium as gym
 import numpy as np
 from gymnasium.utils.seeding import np_random
-from gymnasium.vector import AutoresetMode
-from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
 
 from envs import saved
@@ -41,12 +39,8 @@ class NativeBackend(BackendEnv):
         assert template.spec is not None
         assert template.spec.max_episode_steps is not None
         self.spec = template.spec
-        self.metadata = {**template.metadata, "autoreset_mode": AutoresetMode.SAME_STEP}
-        self.num_envs = num_envs
-        self.single_observation_space = self.env_obs_space = cast(Space, template.observation_space)
-        self.single_action_space = template.action_space
-        self.observation_space = batch_space(self.single_observation_space, num_envs)
-        self.action_space = batch_space(self.single_action_space, num_envs)
+        self.set_spaces(num_envs, cast(Space, template.observation_space), cast(Space, template.action_space))
+        self.metadata = template.metadata | self.metadata
         self.world = WORLDS.index(env_id)
         self.limit = template.spec.max_episode_steps
         self.state = np.zeros((num_envs, _STATE_SIZE))
@@ -73,6 +67,10 @@ class NativeBackend(BackendEnv):
         spec = request.first.spec
         own = spec is not None and str(spec.entry_point).startswith("gymnasium.envs.classic_control")
         return own and spec is not None and not spec.additional_wrappers
+
+    @classmethod
+    def gives_masks(cls, request: Request) -> bool | None:
+        return False
 
     def reset(self, *, seed: int | list[int | None] | None = None, options: Infos | None = None) -> tuple[Array, Infos]:
         chosen = dict(options or {})

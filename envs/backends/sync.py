@@ -23,6 +23,7 @@ from envs.backends.guard import (
 )
 from envs.backends.infos import LazyInfos
 from envs.errors import EnvironmentUsageError
+from envs.masks import gives_masks, maskable
 from envs.replay import Snapshot
 from envs.spaces import Array, brief
 
@@ -64,6 +65,12 @@ class SyncBackend(BackendEnv, SyncVectorEnv):
     @classmethod
     def suits(cls, request: Request) -> bool:
         return True
+
+    @classmethod
+    def gives_masks(cls, request: Request) -> bool | None:
+        if not isinstance(request.env, str):
+            return None
+        return maskable(request.first.action_space) and gives_masks(request.build)
 
     @property
     def has_time_limit(self) -> bool:

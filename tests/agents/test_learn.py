@@ -9,16 +9,17 @@ import numpy as np
 import pytest
 import torch
 from gymnasium import spaces
+from gymnasium.vector import SyncVectorEnv
 from stable_baselines3.common.env_util import make_vec_env
 
-from agents import A2C, checkpoint
+from agents import A2C, PPO, StreamAC, checkpoint
 from agents.checkpoint import CheckpointError
 from agents.events import Status
 from agents.maths.schedules import Linear
 from agents.settings.values import ConfigError
 from envs import EnvironmentFailure, EnvironmentUsageError, batched
 from tests.agents.reinforce import Reinforce
-from tests.toys import Shaped
+from tests.toys import Shaped, same_step
 
 DICT = spaces.Dict({"a": spaces.Box(-1, 2, (3,), np.float32), "b": spaces.MultiDiscrete([2, 3])})
 SPACES = [
@@ -229,3 +230,19 @@ def test_damaged_spaces_are_one_line(form: dict, tmp_path: Path) -> None:
         A2C.load(path)
     assert "\n" not in str(raised.value)
     assert str(path) in str(raised.value)
+
+
+def test_a_vector_environment_has_its_own_number() -> None:
+    """PPO's default, one environment, gives way to it; a number that is given must be the same."""
+
+    def vector() -> SyncVectorEnv:
+        return same_step(*(cartpole() for _ in range(3)))
+
+    for agent in (A2C(vector()), PPO(vector(), n_steps=8, batch_size=8), PPO(env=vector(), num_envs=3)):
+        assert agent.worlds.num_envs == 3
+        agent.learn(48)
+    with pytest.raises(EnvironmentUsageError, match="num_envs=1 cannot apply to a vector environment: it has 3"):
+        PPO(vector(), num_envs=1)
+    with pytest.raises(ConfigError, match="stream learns from one environment, this vector environment has 3"):
+        StreamAC(vector())
+    assert StreamAC(same_step(cartpole())).worlds.num_envs == 1

@@ -4,8 +4,6 @@ from typing import ClassVar, Self
 
 import numpy as np
 from gymnasium import spaces
-from gymnasium.vector import AutoresetMode
-from gymnasium.vector.utils import batch_space
 
 from envs.backends.base import BackendEnv, Infos, Request, StepResult
 from envs.spaces import Array
@@ -16,19 +14,11 @@ class ConstantBackend(BackendEnv):
     evaluate_on: ClassVar[str] = "constant"
 
     def __init__(self, count: int) -> None:
-        self.num_envs, self.metadata = count, {"autoreset_mode": AutoresetMode.SAME_STEP}
-        self.single_observation_space = self.env_obs_space = spaces.Box(-1.0, 1.0, (1,), np.float32)
-        self.single_action_space = spaces.Discrete(2)
-        self.observation_space = batch_space(self.single_observation_space, count)
-        self.action_space = batch_space(self.single_action_space, count)
+        self.set_spaces(count, spaces.Box(-1.0, 1.0, (1,), np.float32), spaces.Discrete(2))
 
     @classmethod
     def build(cls, request: Request) -> Self:
         return cls(request.count)
-
-    @classmethod
-    def gives_masks(cls, request: Request) -> bool | None:
-        return False
 
     def reset(self, *, seed: object = None, options: Infos | None = None) -> tuple[Array, Infos]:
         return np.zeros((self.num_envs, 1), np.float32), {}

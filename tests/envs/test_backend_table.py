@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from agents import A2C
+from agents.checkpoint import CheckpointError
 from agents.evaluation import evaluate
 from envs import EnvironmentUsageError, evaluation_backend, make
 from envs.backends import BACKENDS, backend_class
@@ -19,7 +20,7 @@ def test_an_entry_names_the_class_of_this_backend(name):
 
 def test_an_unknown_backend_is_refused_before_anything_is_built():
     with pytest.raises(
-        EnvironmentUsageError, match="backend must be one of auto, native, mujoco, sync, async, envpool, got 'x'"
+        EnvironmentUsageError, match=r"backend must be one of auto, native, mujoco, .*, or module:Class, got 'x'"
     ):
         A2C("CartPole-v1", backend="x")
     with pytest.raises(EnvironmentUsageError, match="got 'x'"):
@@ -57,3 +58,27 @@ def test_an_agent_trains_on_a_backend_that_is_added(engine, monkeypatch):
     (value,) = agent.value(torch.zeros(1, 1)).tolist()
     assert value == pytest.approx(1.0, abs=0.05)  # the only step of an episode pays 1
     assert evaluate(agent, agent.env, 20).mean == 1.0
+
+
+def test_a_backend_in_a_file_of_one_s_own(tmp_path):
+    own = "tests/envs/constant_backend.py:ConstantBackend"
+    agent = A2C("anything", backend=own, num_envs=3).learn(30)
+    assert evaluation_backend(own) == own
+    assert evaluate(agent, agent.env, 2).mean == 1.0
+    file = agent.save(tmp_path / "agent")
+    assert A2C.load(file).worlds.backend == "constant"
+    with pytest.raises(CheckpointError, match=f"names {own}, which trust=False does not import"):
+        A2C.load(file, trust=False)
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("lacking:Backend", "backend lacking:Backend cannot be imported: ModuleNotFoundError: No module .*"),
+        ("json:Backend", "backend json:Backend cannot be imported: AttributeError: .* no attribute 'Backend'"),
+        ("json:JSONDecoder", "backend json:JSONDecoder is not a subclass of envs.backends.base.BackendEnv"),
+    ],
+)
+def test_a_name_that_names_no_backend_is_told(name, words):
+    with pytest.raises(EnvironmentUsageError, match=f"^{words}$"):
+        A2C("anything", backend=name)
