@@ -4,7 +4,7 @@ from pathlib import Path
 
 from agents.settings.a2c import A2CSettings
 from agents.settings.files import directory_name, read_yaml
-from agents.settings.run import SECTIONS, RunSettings, chosen_settings
+from agents.settings.run import SECTIONS, RunSettings, chosen_settings, only_sections
 from agents.settings.schema import setting_types
 from agents.settings.values import ConfigError
 
@@ -14,10 +14,12 @@ def recipe_file(env_id: str, agent: str = "a2c") -> Path | None:
 
     For any other agent, its settings for all environments. None if there is no file.
     """
-    if agent in SECTIONS:
-        file = recipe_file(env_id)
-        return file if file and agent in read_yaml(file) else None
-    return shipped_file(f"{directory_name(env_id)}.yaml" if agent == "a2c" else f"{agent}.yaml")
+    if agent not in ("a2c", *SECTIONS):
+        return shipped_file(f"{agent}.yaml")
+    file = shipped_file(f"{directory_name(env_id)}.yaml")
+    settings = read_yaml(file) if file else {}
+    there = agent in settings if agent in SECTIONS else not only_sections(settings)
+    return file if there else None
 
 
 def recipe_ids() -> list[str]:

@@ -98,6 +98,8 @@ def _section_for(agent: str, settings: Mapping[str, object], file: Path) -> dict
     sections = sections_of(settings)
     name = agent.removeprefix("sb3-")  # Stable-Baselines3's PPO uses the section of ours
     chosen = sections.get(name, {key: value for key, value in settings.items() if key not in sections})
+    if name not in sections and only_sections(settings):
+        raise ConfigError(f"{file} has settings of {' and '.join(sections)} only, none of {agent}: choose another file")
     if not isinstance(chosen, dict):
         raise ConfigError(f"{file}: {name} must hold settings as `key: value` lines, not {chosen!r}")
     return chosen
@@ -106,6 +108,12 @@ def _section_for(agent: str, settings: Mapping[str, object], file: Path) -> dict
 def sections_of(settings: Mapping[str, object]) -> dict[str, object]:
     """Agent → its section of a file's settings."""
     return {name: settings[name] for name in SECTIONS if name in settings}
+
+
+def only_sections(settings: Mapping[str, object]) -> bool:
+    """Whether a file has sections, and no settings outside of them."""
+    sections = sections_of(settings).keys()
+    return bool(sections) and settings.keys() <= sections | {"env", "agent"}
 
 
 def with_recipe(settings: Mapping[str, object], agent: str, recipe: Mapping[str, object]) -> dict[str, object]:

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from agents import A2C, PPO, StreamAC
+from agents.settings import recipes
 from agents.settings.recipes import recipe_file
 from agents.settings.run import settings_for
 from agents.settings.values import ConfigError
@@ -24,6 +25,24 @@ def test_a_section_holds_settings(tmp_path: Path) -> None:
     file.write_text("stream: 3\n")
     with pytest.raises(ConfigError, match="stream must hold settings as `key: value` lines, not 3"):
         settings_for("stream", file)
+
+
+def test_a_file_without_settings_of_an_agent_is_refused(tmp_path: Path) -> None:
+    """It would be read in vain."""
+    file = tmp_path / "found.yaml"
+    file.write_text("env: CartPole-v1\nppo:\n  gamma: 0.9\n")
+    assert settings_for("sb3-ppo", file) == {"gamma": 0.9}
+    for agent in ("a2c", "stream"):
+        with pytest.raises(ConfigError, match=rf"found.yaml has settings of ppo only, none of {agent}: choose"):
+            settings_for(agent, file)
+
+
+def test_a_file_of_other_sections_is_no_recipe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As `rl.sweep --agent ppo --write` makes it for a new environment."""
+    (tmp_path / "New-v0.yaml").write_text("ppo:\n  gamma: 0.9\n")
+    monkeypatch.setattr(recipes, "shipped_file", lambda name: tmp_path / name if name == "New-v0.yaml" else None)
+    found = {agent: recipe_file("New-v0", agent) for agent in ("a2c", "ppo", "stream")}
+    assert found == {"a2c": None, "ppo": tmp_path / "New-v0.yaml", "stream": None}
 
 
 def test_recipes_of_an_agent_without_a_section() -> None:
