@@ -12,6 +12,7 @@ from agents.ranks import Ranks, current, refuse_several
 from agents.settings.agent import AgentSettings
 from agents.settings.values import ConfigError
 from envs import EnvLike, Worlds, make
+from envs.spaces import brief
 from envs.streams import stream_generator
 
 _OBJECTS = (gym.Env, gym.vector.VectorEnv)
@@ -61,13 +62,12 @@ class Algorithm(AgentSettings, Agent):
         """
         own = self.worlds
         worlds = self.new_worlds(env, None if isinstance(env, _OBJECTS) else own.total_envs)
-        if (worlds.num_envs, spaces_of(worlds)) != (own.num_envs, spaces_of(own)):
+        forms = ((f"{each.num_envs} environments", *spaces_of(each)) for each in (own, worlds))
+        if different := [(brief(here), brief(there)) for here, there in zip(*forms, strict=True) if here != there]:
             if not isinstance(env, _OBJECTS):
                 worlds.close()
-            raise ConfigError(
-                f"set_env: the agent trains on {own.num_envs} with {spaces_of(own)}, "
-                f"{env} gives {worlds.num_envs} with {spaces_of(worlds)}"
-            )
+            here, there = (" and ".join(side) for side in zip(*different, strict=True))
+            raise ConfigError(f"set_env: the agent trains on {here}; {env} has {there}")
         if not isinstance(self.env, _OBJECTS):  # an environment object is closed by the caller
             own.close()
         vars(self).update(env=env, worlds=worlds)  # past the guard of a built agent

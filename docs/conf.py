@@ -24,6 +24,8 @@ suppress_warnings = [
 myst_heading_anchors = 4  # as GitHub makes them
 myst_enable_extensions = ["colon_fence"]
 
+smartquotes = False  # flags keep their two hyphens
+
 autodoc_member_order = "bysource"
 autodoc_typehints = "signature"
 autodoc_preserve_defaults = True

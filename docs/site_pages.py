@@ -93,7 +93,7 @@ def _settings(agent: str, heading: bool) -> Iterator[str]:
     tables = dict[str, list[str]]()
     for name, kind in types.items():
         if name not in known or known[name] != defaults[name]:
-            default = "" if defaults[name] is dataclasses.MISSING else f"`{text_of(defaults[name])}`"
+            default = "" if defaults[name] in (dataclasses.MISSING, "") else f"`{text_of(defaults[name])}`"
             cells = (f"`{name}`", said[name].text, default, expected(kind))
             tables.setdefault(said[name].heading, []).append(" | ".join(cell.replace("|", r"\|") for cell in cells))
     for title, rows in tables.items():

@@ -62,7 +62,8 @@ def main(argv: list[str]) -> int:
     parser = Parser(prog="rl.index", description="Write the index of results, and the aggregate over environments.")
     parser.add_results("the results")
     args, command = parser.parse_args(argv), parser.command(argv)
-    found = [compared for file in _files(args.results) if (compared := read_compared(file)) is not None]
+    files = _files(args.results)
+    found = [compared for file in files if (compared := read_compared(file)) is not None]
     comparisons = [each for each in found if each.name == "comparison"]
     if not comparisons:
         raise ConfigError(f"{args.results} holds no comparison yet: python -m rl.compare CartPole-v1 makes one")
@@ -77,9 +78,16 @@ def main(argv: list[str]) -> int:
     ]
     for each in sorted(found, key=lambda each: each.name != "comparison"):
         parts += _entry(each)
+    parts += _searches([file for file in files if read_compared(file) is None])
     write_text(args.results / "README.md", "\n\n".join(filter(None, parts)) + "\n")
     print(f"written to {args.results / 'README.md'}")
     return DONE
+
+
+def _searches(files: Sequence[Path]) -> list[str]:
+    """The pages of rl.sweep."""
+    pages = [f"{file.parent.name}/{file.stem}" for file in files if file.with_suffix(".md").is_file()]
+    return ["## Searches of settings", "\n".join(f"- {link(page, f'{page}.md')}" for page in pages)] if pages else []
 
 
 def _files(results: Path) -> list[Path]:

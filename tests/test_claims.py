@@ -171,7 +171,8 @@ def streaming() -> list[str]:
 
     def score(line: dict[str, object]) -> str:
         value, low, high = (cast("dict[str, dict[str, float]]", line["statistics"])["mean"][x] for x in _BOUNDS)
-        return f"{value:.1f} [{low:.1f}, {high:.1f}]".replace("-", "−")
+        text = f"{value:.1f} [{low:.1f}, {high:.1f}]".replace("-0.0", "0.0")
+        return text.replace("-", "−")
 
     def cell(line: dict[str, object]) -> str:
         return f"{steps(line):,} | {score(line)}"

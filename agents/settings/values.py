@@ -118,9 +118,11 @@ def _convert_union(value: object, kinds: tuple[object, ...]) -> object:
 
 
 def _convert_collection(value: object, kind: object) -> object:
-    expected = "a list such as [64, 64]" if get_origin(kind) is tuple else "a mapping such as {key: value}"
+    names = kind == tuple[str, ...]
+    expected = f"a list such as {'[a, b]' if names else '[64, 64]'}"
+    expected = expected if get_origin(kind) is tuple else "a mapping such as {key: value}"
     try:
-        parse = parse_names if kind == tuple[str, ...] else parse_text
+        parse = parse_names if names else parse_text
         parsed = parse(value) if isinstance(value, str) else value
     except NotSettings as error:
         raise ConfigError(f"{expected} ({error})") from None

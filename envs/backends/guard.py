@@ -9,7 +9,7 @@ import numpy as np
 from envs import saved
 from envs.backends.base import FAILURE, REPLACED, Infos
 from envs.build import AnyEnv
-from envs.errors import EnvironmentFailure, WrongObservation, close, message_of, shown
+from envs.errors import EnvironmentFailure, EnvironmentUsageError, WrongObservation, close, message_of, shown
 from envs.observations import FlatObservation, checked, copied
 from envs.replay import Recorded, Snapshot
 from envs.snapshot import layers_of
@@ -98,6 +98,8 @@ class GuardedEnv(gym.Wrapper[object, object, object, object]):
     def raised(self, where: str, error: BaseException) -> EnvironmentFailure:
         if isinstance(error, WrongObservation):
             return self.failure(f"returned an {error}")
+        if isinstance(error, EnvironmentUsageError):  # from an AbsentEnv
+            return EnvironmentFailure(str(error))
         return self.failure(f"raised {type(error).__name__} in {where}: {message_of(error)}")
 
     def failure(self, text: str) -> EnvironmentFailure:

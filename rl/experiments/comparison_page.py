@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from rl.experiments.compared import steps_of
 from rl.experiments.curves import first_reached, height_along
-from rl.experiments.pages import Page, changed, counted, image, paragraph, table
+from rl.experiments.pages import Page, changed, counted, image, in_common, paragraph, table
 from rl.experiments.parallel import BASELINE, Line
 from rl.experiments.questions import question
 from rl.experiments.statistics import (
@@ -207,7 +207,6 @@ def sweep_page(comparison: Comparison) -> Page:
     settled = [{"agent": line.agent, **line.settings} for line in lines]
     defaults = [{"agent": None, **line.defaults} for line in lines]  # agents may default a setting differently
     apart = {key for one in settled for key in one if any(other.get(key) != one.get(key) for other in settled)}
-    common = changed(settled[0], defaults[0], settled[0].keys() - apart - {"agent"})
     heads = ["line", "settings", "mean, deterministic", "IQM, deterministic", "worst seed", "mean, stochastic"]
     heads += ["all along"] if threshold is None else ["all along", f"{threshold:g} reached by", "at step"]
     rows = []
@@ -218,7 +217,7 @@ def sweep_page(comparison: Comparison) -> Page:
     parts = [
         _introduction(comparison),
         paragraph(_ranked(comparison, statistics)),
-        f"Settings of all lines that differ from the defaults: {common}.",
+        in_common("lines", settled[0], defaults[0], settled[0].keys() - apart - {"agent"}),
         table(heads, rows, words=2),
         image(comparison.title, f"{comparison.name}.png"),
     ]

@@ -24,7 +24,7 @@ class Page(NamedTuple):
     numbers: Mapping[str, object]  # content of the JSON file, besides command and machine
 
     def __str__(self) -> str:
-        head = [f"# {self.title}", f"Made by `{self.command}`", f"on {self.machine}."]
+        head = [f"# {self.title}", f"Made by `{self.command}`\non {self.machine}."]
         return "\n\n".join(part for part in (*head, *self.parts) if part) + "\n"
 
     def write(self, path: Path) -> None:
@@ -91,6 +91,14 @@ def changed(settings: Mapping[str, object], defaults: Mapping[str, object], keys
     among = set(defaults if keys is None else keys)
     different = {key: value for key, value in settings.items() if key in among and value != plain(defaults[key])}
     return ", ".join(f"`{key}: {value}`" for key, value in different.items()) or "none"
+
+
+def in_common(what: str, settings: Mapping[str, object], defaults: Mapping[str, object], keys: Iterable[str]) -> str:
+    """A sentence with the settings that all `what` share, where they differ from the defaults; empty if none does."""
+    different = changed(settings, defaults, keys)
+    if different == "none":
+        return ""
+    return f"Settings that all {what} share and that differ from the defaults: {different}."
 
 
 def counted(number: int, noun: str) -> str:

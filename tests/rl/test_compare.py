@@ -98,7 +98,8 @@ def test_lines_side_by_side(compare: Command, tmp_path: Path) -> None:
         (5, 8),
     ]
     table = (tmp_path / "results/CartPole-v1/rates.md").read_text().splitlines()
-    assert "Settings of all lines that differ from the defaults: `total_timesteps: 3000`, `eval_episodes: 2`." in table
+    shared = "Settings that all lines share and that differ from the defaults:"
+    assert f"{shared} `total_timesteps: 3000`, `eval_episodes: 2`." in table
     assert "![CartPole-v1: rates, 2 seeds](rates.png)" in table
     settings = [row.split(" | ")[1] for row in table if row.startswith("| ")][1:]
     scaled = "`num_envs: 16`, `normalize_observations: True`, `normalize_rewards: True`"

@@ -6,7 +6,7 @@ from typing import NamedTuple
 from agents.settings.run import RunSettings
 from agents.settings.schema import setting_types
 from agents.settings.values import plain
-from rl.experiments.pages import Page, changed, counted, image, paragraph, spelled, table
+from rl.experiments.pages import Page, changed, counted, image, in_common, paragraph, spelled, table
 from rl.experiments.search.space import Space
 from rl.experiments.search.stopping import Stopping
 from rl.experiments.search.study import Tried
@@ -42,7 +42,6 @@ class Findings(NamedTuple):
 def page(found: Findings, name: str) -> Page:
     """How the search went, its best trials, and which settings mattered. name: the figure's."""
     counts = {end: sum(trial.end == end for trial in found.trials) for end in _ENDS}
-    fixed = changed(found.base, found.defaults, set(found.base) - set(found.space))
     best, failed = found.best[0], f"{counts['failed']} failed (see below)" if counts["failed"] else "none failed"
     explained = f"""
         Which settings score highest? Of {counted(len(found.trials), "trial")}, {counts["finished"]} finished,
@@ -59,7 +58,7 @@ def page(found: Findings, name: str) -> Page:
     parts = [
         paragraph(explained),
         image(f"scores of the trials{', and the importance of settings' if found.importances else ''}", f"{name}.png"),
-        f"Settings of all trials that differ from the defaults: {fixed}.",
+        in_common("trials", found.base, found.defaults, set(found.base) - set(found.space)),
         table(["trial", "settings", "score", *(f"seed {seed}" for seed in found.stopping.seeds)], trials, words=2),
     ]
     if found.importances:

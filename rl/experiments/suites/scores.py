@@ -16,7 +16,7 @@ from rl.run.figure import BLACK, BLUE, ORANGE, finish
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-_LIMITS = (-1.0, 3.0)  # scores beyond these are drawn at the edge
+_LIMITS = (-1.0, 6.0)  # scores beyond these are drawn at the edge
 
 
 def score_panel(report: Report) -> Below | None:
@@ -44,7 +44,8 @@ def _draw(scores: Mapping[str, Scores], axes: "Axes") -> None:
     axes.set_yticks(range(len(scores) + 1), [*scores, "all environments"])
     axes.set_ylim(len(scores) + 0.6, -0.6)
     beyond_edge = ", triangles: beyond the axis" if _exceeds(everything, low, high) else ""
-    title = f"circles: final return of each seed{beyond_edge}; bars: interquartile mean, 95 % interval, at the right"
+    title = f"""circles: final return of each seed{beyond_edge}; bars: interquartile mean, 95 % interval, at the right
+(the verdicts in the table compare means)"""
     finish(axes, "normalized return (0: random actions, 1: the bar)", title=title)
     axes.grid(visible=False, axis="y")
 
