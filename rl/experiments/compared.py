@@ -57,7 +57,8 @@ def steps_of(lines: Mapping[str, int]) -> str:
     for label, steps in lines.items():
         groups.setdefault(steps, []).append(label)
     (most, _), *others = sorted(groups.items(), key=lambda group: -len(group[1]))
-    return f"{most:,}" + "".join(f" ({'; '.join(labels)}: {steps:,})" for steps, labels in others)
+    apart = "; ".join(f"{', '.join(labels)}: {steps:,}" for steps, labels in others)
+    return f"{most:,} ({apart})" if apart else f"{most:,}"
 
 
 def read_compared(file: Path) -> Compared | None:

@@ -90,3 +90,4 @@ def test_two_seeds_have_their_range_for_an_interval(tmp_path: Path) -> None:
 def test_steps_of_lines() -> None:
     assert steps_of({"a": 1000, "b": 1000}) == "1,000"
     assert steps_of({"a": 1000, "b": 2000, "c": 1000}) == "1,000 (b: 2,000)"
+    assert steps_of({"a": 1000, "b": 20, "c": 1000, "d": 30, "e": 20}) == "1,000 (b, e: 20; d: 30)"
