@@ -54,7 +54,7 @@ def _draw_environments(figure: "FigureBase", suite: Suite, report: Report) -> No
         _draw_environment(axes, entry)
         if goal is not None:
             if goal.low < goal.high:
-                axes.axhspan(goal.low, goal.high, color=ORANGE, alpha=0.2, lw=0, label="its 95 % interval")
+                axes.axhspan(goal.low, goal.high, color=ORANGE, alpha=0.2, lw=0, label="the bar's 95 % interval")
             axes.axhline(goal.value, color=ORANGE, ls="--", lw=1.1, label=suite.goal_label)
         for played, label, color, style in (
             (entry.random, "random actions", GRAY, ":"), (entry.still, "standing still", GREEN, "-.")
@@ -78,7 +78,8 @@ def _draw_environment(axes: "Axes", entry: Entry) -> None:
     if curves:
         _draw_curves(axes, curves)
     else:
-        axes.annotate("curves not kept", (0.5, 0.05), xycoords="axes fraction", ha="center", color=GRAY)
+        box = {"fc": "white", "ec": "none", "pad": 1}
+        axes.annotate("curves not kept", (0.45, 0.3), xycoords="axes fraction", ha="center", color=GRAY, bbox=box)
     end = max(entry.column("total_timesteps"))
     for at, scores, face, label in (
         (end, entry.column("eval_stochastic_mean"), "white", "ours after training, stochastic"),
