@@ -190,13 +190,15 @@ def streaming() -> list[str]:
     higher = ("HalfCheetah-v5", "Swimmer-v5", "Humanoid-v5")  # the mean of A2C's recipe
     rows.append(f"In {higher[0]}, {higher[1]} and {higher[2]}, A2C's mean is higher")
     for env in (*higher, "Hopper-v5", "Walker2d-v5", "Ant-v5"):
-        ours, recipe = cast("list[dict[str, object]]", read(f"{env}/streaming.json")["lines"])[:2]
+        ours, recipe, *others = cast("list[dict[str, object]]", read(f"{env}/streaming.json")["lines"])
         ppo = PUBLISHED_PPO.get(env)
         published = "" if ppo is None else f"{ppo.mean:.0f} ± {ppo.std:.0f} "
         link = f"[{env}](../results/{env}/streaming.md)"
         rows.append(f"| {link} | {cell(ours)} | {cell(recipe)} | {published}|")
         if env in ("Hopper-v5", "Ant-v5"):  # in README
             rows.append(f"{score(ours)} in {env}, our A2C's recipe {score(recipe)} after its {steps(recipe):,} steps")
+        rows += [f"trained here on the same seeds of {env}, scores {score(line)}" for line in others]
+        rows += [f"Stable-Baselines3's PPO with rl-zoo's settings {score(line)}" for line in others]
         assert (mean(recipe) > mean(ours)) is (env in higher)
     lander = cast("list[dict[str, object]]", read("LunarLander-v3/streaming.json")["lines"])
     return [*rows, *(f"| [LunarLander-v3](../results/LunarLander-v3/streaming.md) | {cell(line)} |" for line in lander)]
