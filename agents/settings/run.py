@@ -76,17 +76,20 @@ def chosen_settings(
     layers: list[tuple[str, Mapping[str, object]]] = []
     if file is not None:
         content = read_yaml(file)
+        _check_same(file, "env", content.get("env", env_id), env_id)  # of a section, it stands outside
         settings = _section_for(agent, content, file)
-        whose = {"env": content.get("env", env_id)} | settings  # of a section, the environment stands outside
         for key, expected in (("env", env_id), ("agent", agent)):
-            settings.pop(key, None)
-            if whose.get(key, expected) != expected:
-                raise ConfigError(f"{file}: its {key} is not {expected}; remove the key or choose another file")
+            _check_same(file, key, settings.pop(key, expected), expected)
         layers.append((str(file), settings))
     layers.append(("--set", dict(map(parse_assignment, assignments))))
     given = {name: value for name, value in (flags or {}).items() if value is not None}
     layers += [(f"--{name.replace('_', '-')}", {name: value}) for name, value in given.items()]
     return merge_layers(types, layers)
+
+
+def _check_same(file: Path, key: str, found: object, expected: str) -> None:
+    if found != expected:
+        raise ConfigError(f"{file}: its {key} is not {expected}; remove the key or choose another file")
 
 
 def settings_for(agent: str, file: Path) -> dict[str, object]:

@@ -29,6 +29,7 @@ from tests.runs import table
 
 SETTINGS = ["num_envs=2", "n_steps=4", "eval_episodes=1", "engine=torch", "checkpoint_interval=80"]
 LINE = prepare("line", "a2c", "CartPole-v1", (A2C, RunSettings), recipe_file("CartPole-v1"), SETTINGS, "400")
+SEEDS = range(13)
 
 
 class Raylets(NamedTuple):
@@ -66,9 +67,8 @@ def once_asked(raylets: Raylets, do: Callable[[], object]) -> Iterator[None]:
 
 @pytest.mark.slow
 def test_runs_outlive_a_worker_a_raylet_a_poisoned_run_and_ctrl_c(
-    raylets: Raylets, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str], long: bool
+    raylets: Raylets, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    seeds = range(13 if long else 6)
     monkeypatch.setattr(parallel, "train_command", peril.train)
     monkeypatch.setattr(rl.run.summary, "learning_curve", peril.no_figure)
     monkeypatch.chdir(tmp_path)
@@ -79,21 +79,21 @@ def test_runs_outlive_a_worker_a_raylet_a_poisoned_run_and_ctrl_c(
         once_asked(raylets, lambda: cluster.remove_node(other, allow_graceful=False)),
         pytest.raises(RunFailed, match=r"^CartPole-v1, line, seed 99: WorkerCrashedError: [^;]*$"),
     ):
-        train_all("CartPole-v1", [LINE], [*seeds[:-1], peril.POISONED], out, where)
+        train_all("CartPole-v1", [LINE], [*SEEDS[:-1], peril.POISONED], out, where)
     assert not [*out.glob(f"*/*/{peril.POISONED}-*")]
     assert not cluster.worker_nodes
     assert (marks / "worker").exists()
     finished_runs = times(out)
     (marks / "ctrl-c").touch()
     with once_asked(raylets, lambda: os.kill(os.getpid(), signal.SIGINT)), pytest.raises(KeyboardInterrupt):
-        train_all("CartPole-v1", [LINE], seeds, out, where)
+        train_all("CartPole-v1", [LINE], SEEDS, out, where)
     assert "ending 1 Ray tasks, which save checkpoints; the same command goes on" in capsys.readouterr().out
-    (interrupted,) = out.glob(f"*/*/{seeds[-1]}-*")
+    (interrupted,) = out.glob(f"*/*/{SEEDS[-1]}-*")
     assert checkpoint.newest(interrupted / "checkpoints").name == "step-000000000240.pt"
-    (results,) = train_all("CartPole-v1", [LINE], seeds, out, where)
-    assert len([*out.glob("*/*/*")]) == len(seeds)
+    (results,) = train_all("CartPole-v1", [LINE], SEEDS, out, where)
+    assert len([*out.glob("*/*/*")]) == len(SEEDS)
     assert times(out).items() >= finished_runs.items(), "nothing is trained twice"
-    for seed, run in zip(seeds, results, strict=True):
+    for seed, run in zip(SEEDS, results, strict=True):
         assert main(["CartPole-v1", "--seed", str(seed), *LINE.arguments, "--out", "alone"]) == 0
         alone = finished("CartPole-v1", LINE, seed, Path("alone"))
         assert alone
