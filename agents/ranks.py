@@ -10,7 +10,9 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TypeVar, cast
+from functools import cache
+from itertools import count
+from typing import Any, TypeVar, cast
 
 import numpy as np
 import torch
@@ -130,17 +132,19 @@ def joined(share_memory: bool = True) -> Iterator[Ranks]:
 
     Raises ConfigError if only WORLD_SIZE is set, as other launchers and images do.
     """
-    size = os.environ.get("WORLD_SIZE", "1")
-    if size == "1":
+    asked = os.environ.get("WORLD_SIZE", "1")
+    if asked == "1":
         yield ALONE
         return
     if lacking := [name for name in _OF_TORCHRUN if name not in os.environ]:
         raise ConfigError(
-            f"WORLD_SIZE={size} asks for several processes, but {lacking[0]} is not set: start them by torchrun, "
+            f"WORLD_SIZE={asked} asks for several processes, but {lacking[0]} is not set: start them by torchrun, "
             "or unset WORLD_SIZE to train in one"
         )
     global _mailbox
-    dist.init_process_group("gloo", timeout=_PATIENCE)
+    (store, rank, size), times = _meeting()
+    store = dist.PrefixStore(f"actor-critic-{next(times)}", store)  # type: ignore[attr-defined]
+    dist.init_process_group("gloo", store=store, rank=rank, world_size=size, timeout=_PATIENCE)
     ranks = current()
     try:
         _mailbox = opened(ranks.index, ranks.count, ranks.collect) if share_memory else None
@@ -150,6 +154,18 @@ def joined(share_memory: bool = True) -> Iterator[Ranks]:
             _mailbox.close()
         _mailbox = None
         dist.destroy_process_group()
+
+
+@cache
+def _meeting() -> tuple[tuple[Any, int, int], Iterator[int]]:
+    """(the store through which the ranks find each other, rank, number of ranks), and a number for each `joined`.
+
+    The store stays open until the process ends: a rank that joins again must find neither the last store, which the
+    first rank is about to close, nor addresses of the last time.
+    """
+    from torch.distributed.rendezvous import rendezvous  # which a torch without distributed training lacks
+
+    return next(rendezvous("env://", timeout=_PATIENCE)), count()
 
 
 @contextmanager

@@ -1,5 +1,6 @@
 """Ranks for tests: forks of this process, which has already imported everything."""
 
+import faulthandler
 import os
 import socket
 import sys
@@ -8,6 +9,8 @@ from collections.abc import Callable
 from multiprocessing import get_context
 
 import torch
+
+_LIMIT = 300  # seconds; then a rank says where it hangs, and ends with code 1
 
 
 def on_ranks(count: int, call: Callable[[int], None]) -> list[int | None]:
@@ -27,6 +30,7 @@ def _run(rank: int, count: int, port: int, call: Callable[[int], None]) -> None:
     place = {"RANK": rank, "WORLD_SIZE": count, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
     os.environ |= {name: str(value) for name, value in place.items()}
     torch.set_num_threads(1)
+    faulthandler.dump_traceback_later(_LIMIT, exit=True, file=sys.__stderr__ or sys.stderr)
     try:
         call(rank)
     except BaseException:

@@ -126,6 +126,16 @@ def test_ranks_compute_the_same_through_memory_and_through_sockets(tmp_path: Pat
         assert torch.equal(memory[part], expected), part
 
 
+def test_ranks_join_again_and_again() -> None:
+    def join(rank: int) -> None:
+        for share_memory in (True, False) * 3:
+            with joined(share_memory) as together:
+                assert together.collect(rank) == [0, 1]
+        assert ranks.current().alone
+
+    assert on_ranks(2, join) == [0, 0]
+
+
 @pytest.mark.parametrize("share_memory", [True, False])
 def test_the_others_notice_within_seconds_that_one_has_ended(share_memory: bool, tmp_path: Path) -> None:
     def train(rank: int) -> None:
