@@ -17,10 +17,6 @@ source_suffix = {".md": "markdown"}
 include_patterns = ["docs/**", "results/**", "README.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md"]
 exclude_patterns = [".*", "docs/_build", "results/runs"]
 
-suppress_warnings = [
-    "toc.not_included"
-]  # pages of results/, which lead to each other; docs/index.md takes all of docs/
-
 myst_heading_anchors = 4  # as GitHub makes them
 myst_enable_extensions = ["colon_fence"]
 

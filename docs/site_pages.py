@@ -32,6 +32,7 @@ from agents.settings.schema import setting_defaults, setting_types
 from agents.settings.values import ConfigError, convert, text_of
 from rl.__main__ import commands
 
+RESULTS = "results/README"  # the index of results, whose pages the sidebar lists below it
 SOURCES = "source"  # folder of the pages of source files
 LARGEST = 200_000  # characters of a file that has a page; a larger one is downloaded
 WIDTH = "92"  # columns of --help
@@ -115,6 +116,12 @@ def expected(kind: object) -> str:
     return "any"
 
 
+def list_results(app: Sphinx, page: str, text: list[str]) -> None:
+    """Adds every page of results to the index of results."""
+    if page == RESULTS:
+        text[0] += "\n```{toctree}\n:glob:\n:hidden:\n:titlesonly:\n**\n```\n"
+
+
 def plain_docstring(app: Sphinx, what: str, name: str, obj: object, options: object, lines: list[str]) -> None:
     """Our docstrings are plain text, with `code` in single backticks: escapes what reStructuredText would read."""
     example = False
@@ -191,6 +198,7 @@ def setup(app: Sphinx) -> dict[str, bool]:
     app.add_directive("commands", Commands)
     app.add_directive("pages", Pages)
     app.add_directive("settings", Settings)
+    app.connect("source-read", list_results)
     app.connect("autodoc-process-docstring", plain_docstring)
     app.connect("autodoc-process-signature", named_arrays)
     app.connect("doctree-read", link_sources, priority=400)  # before Sphinx collects files to download

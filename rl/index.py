@@ -1,7 +1,7 @@
 """`python -m rl.index`: writes results/README.md and the aggregate over environments, from the files in results/."""
 
 from collections.abc import Sequence
-from itertools import chain
+from itertools import chain, groupby
 from pathlib import Path
 from typing import cast
 
@@ -9,7 +9,7 @@ from agents.settings.values import ConfigError
 from agents.writing import write_text
 from rl.experiments import equivalence, equivalence_page, plots
 from rl.experiments.compared import Compared, read_compared
-from rl.experiments.comparison_page import ranked
+from rl.experiments.comparison_page import highest
 from rl.experiments.equivalence import Design
 from rl.experiments.pages import counted, image, link, paragraph, table
 from rl.experiments.questions import question
@@ -18,10 +18,8 @@ from rl.experiments.statistics import (
     Scores,
     bootstrap,
     iqm,
-    mean_interval,
     overlapping,
     probability_of_improvement,
-    shown,
 )
 from rl.experiments.suites.looks import LOOKS
 from rl.experiments.suites.published import PUBLISHED
@@ -76,8 +74,7 @@ def main(argv: list[str]) -> int:
         *chain.from_iterable(_equivalence(design, found, command, args.results) for design in equivalence.DESIGNS),
         *_aggregate(comparisons, args.results),
     ]
-    for each in sorted(found, key=lambda each: each.name != "comparison"):
-        parts += _entry(each)
+    parts += _tables(found)
     parts += _searches([file for file in files if read_compared(file) is None])
     write_text(args.results / "README.md", "\n\n".join(filter(None, parts)) + "\n")
     print(f"written to {args.results / 'README.md'}")
@@ -166,28 +163,42 @@ def _aggregate(comparisons: Sequence[Compared], results: Path) -> list[str]:
     ]
 
 
-def _entry(compared: Compared) -> list[str]:
-    env_id, name, scores = compared.env, compared.name, compared.scores()
+def _tables(found: Sequence[Compared]) -> list[str]:
+    """For each name of comparisons, what they ask, and a table with a row for each environment."""
+    parts = []
+    for name, group in groupby(sorted(found, key=lambda each: (each.name != "comparison", each.name)), _name_of):
+        each_of = list(group)
+        text = " ".join(dict.fromkeys(question(name, each.runs) for each in each_of))
+        heads = ["page", "seeds", "highest interquartile mean", "intervals that overlap it", "below the line of SB3"]
+        rows = [_row(each) for each in each_of]
+        kept = [column for column in range(len(heads)) if any(row[column] for row in rows)]
+        parts += [f"## {_title(name)}", paragraph(text) if text else ""]
+        parts.append(table([heads[i] for i in kept], [[row[i] for i in kept] for row in rows], words=len(kept)))
+    return parts
+
+
+def _name_of(compared: Compared) -> str:
+    return compared.name
+
+
+def _title(name: str) -> str:
+    """In words; a short name is an abbreviation."""
+    return name.upper() if len(name) <= 3 else name.replace("-", " ").capitalize()
+
+
+def _row(compared: Compared) -> list[str]:
+    scores = compared.scores()
     iqms = {label: bootstrap([each], iqm) for label, each in scores.items()}
-    means = {label: mean_interval(each) for label, each in scores.items()}
+    best, near = highest(iqms)
     behind = []
     for label, own in iqms.items():
         other = iqms.get(label.replace("ours", "SB3", 1)) if label.startswith("ours") else None
         if other and own.value < other.value:
             words = overlapping(own, other)
             behind.append(f"{label} (intervals {words})" if words else label)
-    machine = compared.content.get("machine", "a machine of two cores, not recorded further")
-    text = f"""{question(name, scores)} {compared.budget} a line, on {machine}. The
-        {link("page", f"{env_id}/{name}.md")} has every score with its interval. {ranked(iqms, means)}"""
-    text += f" Below the corresponding line of Stable-Baselines3: {'; '.join(behind)}." if behind else ""
-    rows = [[label, str(x), str(means[label]), shown(min(scores[label]))] for label, x in iqms.items()]
-    return [
-        f"## {env_id}: {name}",
-        paragraph(text),
-        table(["line", "final return, interquartile mean", "mean", "worst seed"], rows),
-        f"`{compared.content['command']}`",
-        image(f"{env_id}, {name}", f"{env_id}/{name}.png"),
-    ]
+    reached = f"{'; '.join(best)}: {iqms[best[0]]}"
+    page = link(compared.env, f"{compared.env}/{compared.name}.md")
+    return [page, str(len(next(iter(scores.values())))), reached, "; ".join(near), "; ".join(behind)]
 
 
 if __name__ == "__main__":

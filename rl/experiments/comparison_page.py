@@ -84,8 +84,8 @@ def comparison_page(comparison: Comparison) -> Page:
 
 def ranked(iqms: Mapping[str, Interval], means: Mapping[str, Interval]) -> str:
     """Says which lines have the highest interquartile mean, whose intervals overlap, and where the mean disagrees."""
-    best, others = _highest(iqms), [label for label in iqms if label not in _highest(iqms)]
-    near = [label for label in others if any(iqms[label].overlaps(iqms[one]) for one in best)]
+    best, near = highest(iqms)
+    others = [label for label in iqms if label not in best]
     if len(iqms) == 1:
         return ""
     if not others:
@@ -98,12 +98,16 @@ def ranked(iqms: Mapping[str, Interval], means: Mapping[str, Interval]) -> str:
         text = f"Highest interquartile mean: {'; '.join(best)}. Every other line's interval overlaps."
     else:
         text = f"Highest interquartile mean: {'; '.join(best)}. Overlapping intervals: {'; '.join(near)}."
-    return text if _highest(means) == best else f"{text} Highest mean: {'; '.join(_highest(means))}."
+    best_means, _ = highest(means)
+    return text if best_means == best else f"{text} Highest mean: {'; '.join(best_means)}."
 
 
-def _highest(statistics: Mapping[str, Interval]) -> list[str]:
-    highest = max(x.value for x in statistics.values())
-    return [label for label, x in statistics.items() if x.value == highest]
+def highest(statistics: Mapping[str, Interval]) -> tuple[list[str], list[str]]:
+    """The lines with the highest value, and the others whose intervals overlap theirs."""
+    most = max(x.value for x in statistics.values())
+    best = [label for label, x in statistics.items() if x.value == most]
+    near = [label for label, x in statistics.items() if any(x.overlaps(statistics[one]) for one in best)]
+    return best, [label for label in near if label not in best]
 
 
 def _ranked(comparison: Comparison, statistics: Sequence[LineStatistics]) -> str:

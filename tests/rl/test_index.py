@@ -38,4 +38,6 @@ def test_a_suite_of_any_agent_is_left_out(command: Command, tmp_path: Path) -> N
     written(tmp_path / "zoo-mine-Agent" / "looks.json", [])
     status, _, err = command(rl.index, "--results", tmp_path)
     assert (status, err) == (0, "")
-    assert "## A-v0: comparison" in (tmp_path / "README.md").read_text(encoding="utf-8")
+    index = (tmp_path / "README.md").read_text(encoding="utf-8")
+    assert "| [A-v0](A-v0/comparison.md) | 1 | ours: 9.50 |" in index
+    assert "zoo" not in index
