@@ -62,7 +62,7 @@ class Algorithm(AgentSettings, Agent):
         """
         own = self.worlds
         worlds = self.new_worlds(env, None if isinstance(env, _OBJECTS) else own.total_envs)
-        forms = ((f"{each.num_envs} environments", *spaces_of(each)) for each in (own, worlds))
+        forms = ((f"num_envs={each.num_envs}", *spaces_of(each)) for each in (own, worlds))
         if different := [(brief(here), brief(there)) for here, there in zip(*forms, strict=True) if here != there]:
             if not isinstance(env, _OBJECTS):
                 worlds.close()

@@ -8,7 +8,7 @@ from gymnasium import Env, ObservationWrapper, spaces
 from numpy.typing import NDArray
 
 from envs.errors import WrongObservation, shown
-from envs.spaces import Array, Leaf, Space, brief, choices, flat_form, is_flat
+from envs.spaces import Array, Leaf, Space, brief, choices, flat_form, is_flat, named_leaves
 
 Container = spaces.Dict | spaces.Tuple[object]
 
@@ -48,6 +48,27 @@ def checked(space: Leaf, value: object, path: str = "", count: int | None = None
     if not _holds(space, array, converted):
         raise _wrong(space, path, shown(array.tolist()))
     return converted
+
+
+def first(row: Array, flags: Array, space: Space | None) -> str:
+    """The first flagged number and its place: "nan at ['speed'][0]".
+
+    row, flags: of one observation, or of one number; space: of the environment's observations, whose parts name places.
+    """
+    number = str(row[flags].item(0))
+    place = _place(int(np.flatnonzero(flags)[0]), flags.shape, space) if space else ""
+    return f"{number} at {place}" if place else number
+
+
+def _place(position: int, shape: tuple[int, ...], space: Space) -> str:
+    """Of a position in a flat row of this shape."""
+    for path, part in named_leaves(space):
+        size = spaces.flatdim(part)
+        if position < size:
+            own = shape if is_flat(space) else part.shape if isinstance(part, spaces.Box) else (size,)
+            return path + "".join(f"[{i}]" for i in np.unravel_index(position, own or (1,)) if own)
+        position -= size
+    return ""
 
 
 def _holds(space: Leaf, array: Array, converted: Array) -> bool:

@@ -124,9 +124,14 @@ def _walk(space: object, path: str) -> Iterator[tuple[str, object]]:
         yield from _walk(inner, f"{path}[{key!r}]")
 
 
+def named_leaves(space: Space) -> list[tuple[str, Space]]:
+    """Path and space of every part that is not a container, in the order of `gymnasium.spaces.flatten`."""
+    return [(path, cast(Space, leaf)) for path, leaf in _walk(space, "")]
+
+
 def leaves(space: Space) -> list[Space]:
     """The spaces in a nested space that are not containers, in the order of `gymnasium.spaces.flatten`."""
-    return [cast(Space, leaf) for _, leaf in _walk(space, "")]
+    return [leaf for _, leaf in named_leaves(space)]
 
 
 def is_flat(space: object) -> bool:

@@ -14,6 +14,7 @@ from envs.backends.base import REPLACED, BackendEnv, Flags, Infos, StepResult, c
 from envs.build import EnvLike, Variant
 from envs.errors import EnvironmentFailure, EnvironmentReplaced, EnvironmentUsageError, WrongObservation, reason
 from envs.masks import KEY, check_maskable, completed, legal_actions
+from envs.observations import first
 from envs.spaces import Array, Flat, check_action_space, factors, policy_action_space, to_env_action
 
 _LARGEST = float(np.finfo(np.float32).max)  # a larger float64 would overflow to infinity in the networks
@@ -242,9 +243,6 @@ class Worlds(VectorWrapper):
         finite = np.abs(values) <= _LARGEST if values.dtype == np.float64 else np.isfinite(values)  # false for NaN too
         if not finite.all():
             i = int(np.flatnonzero(~finite.reshape(self.num_envs, -1).all(1))[0])
-            value = np.asarray(values[i]).tolist()
-            raise EnvironmentFailure(
-                f"environment {i} ({self.env_id}) returned a non-finite {what}, {value}, which was not used"
-                f"{self._where(i)}",
-                i,
-            )
+            space = None if what == "reward" else self.env_obs_space
+            found = f"non-finite {what}, {first(np.array(values[i]), np.array(~finite[i]), space)}, which was not used"
+            raise EnvironmentFailure(f"environment {i} ({self.env_id}) returned a {found}{self._where(i)}", i)

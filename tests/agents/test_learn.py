@@ -121,7 +121,7 @@ def test_set_env() -> None:
     assert agent.env is cartpole
     for env, words in (
         ("Acrobot-v1", r"trains on Box\(.* and Discrete\(2\); Acrobot-v1 has Box\(.* and Discrete\(3\)"),
-        (cartpole(), "trains on 2 environments; .* has 1 environments"),
+        (cartpole(), "trains on num_envs=2; .* has num_envs=1"),
     ):
         with pytest.raises(ConfigError, match=f"^set_env: the agent {words}$"):
             agent.set_env(env)

@@ -13,7 +13,9 @@ from envs.observations import example
 from tests.matrix import OBSERVATIONS
 from tests.toys import Counter, Shaped, same_step
 
+NAN = np.nan
 LINE = spaces.Box(-1, 1, (2,), np.float32)
+PLANE = spaces.Box(-1, 1, (2, 3), np.float64)
 SPACE = spaces.Dict(
     bytes=spaces.Box(0, 255, (2,), np.uint8),
     grid=spaces.MultiDiscrete([3, 3]),
@@ -98,6 +100,27 @@ def test_a_flat_observation_does_not_wrap_either(space, first, later, words, vec
     worlds = make(same_step(env())) if vector else make(env, 1)
     worlds.reset()
     with pytest.raises(EnvironmentFailure, match=f"returned an {words}"):
+        worlds.step(np.zeros(1, np.int64))
+
+
+@pytest.mark.parametrize(
+    ("space", "sound", "broken", "words"),
+    [
+        (
+            SPACE,
+            SOUND,
+            {**SOUND, "pair": (np.array([0, NAN], np.float32), SOUND["pair"][1])},
+            r"nan at \['pair'\]\[0\]\[1\],",
+        ),
+        (PLANE, np.zeros((2, 3)), np.array([[0, 0, 0], [0, 0, -np.inf]]), r"-inf at \[1\]\[2\],"),
+        (spaces.Box(-1, 1, ()), 0.0, NAN, "nan,"),
+    ],
+    ids=["Dict", "two dimensions", "one number"],
+)
+def test_a_number_that_is_not_finite_is_named_by_its_place(space, sound, broken, words):
+    worlds = make(partial(Parts, broken, space, sound), 1)
+    worlds.reset()
+    with pytest.raises(EnvironmentFailure, match=f"returned a non-finite observation, {words} which was not used"):
         worlds.step(np.zeros(1, np.int64))
 
 
