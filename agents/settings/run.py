@@ -29,17 +29,17 @@ class RunSettings:
     warm_start: str | None = None  # run directory or checkpoint whose network parameters the run starts from
 
     # Evaluation
-    eval_episodes: Episodes = 100  # episodes of each of the two final evaluations, greedy and stochastic
+    eval_episodes: Episodes = 100  # episodes of each of the two final evaluations, deterministic and stochastic
     eval_max_steps: Steps | None = None  # step limit of each evaluation, in equal shares for its episodes; null: off
     eval_interval: Extent = 0  # environment steps between evaluations during training; the best is kept; 0: off
-    eval_interval_episodes: Episodes = 20  # episodes of each greedy and each stochastic evaluation in training
+    eval_interval_episodes: Episodes = 20  # of each deterministic and each stochastic evaluation in training
 
     # Watching
     log: tuple[str, ...] = ()  # where to log metrics besides the CSV files: tensorboard, wandb, mlflow, trackio
     record_interval: Extent = 0  # environment steps between films of an episode, in films/ (extra video); 0: off
 
     # Stopping
-    stop_at: float | Literal["threshold"] | None = None  # greedy mean return to stop at; threshold: the environment's
+    stop_at: float | Literal["threshold"] | None = None  # deterministic return to stop at; threshold: the environment's
     eval_patience: Count | None = None  # stop after this many evaluations in a row below the best; null: off
     pause_at: Steps | None = None  # pause after this many environment steps, to continue with --resume; null: off
     max_seconds: float | None = None  # stop after this many seconds, evaluations during training included; null: off
