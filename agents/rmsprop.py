@@ -1,14 +1,17 @@
 """RMSprop in torch's form, with less overhead, and in TensorFlow's form; Adam. None of them loads torch's compiler."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, MutableMapping, Sequence
 from inspect import unwrap
-from typing import TypeVar, cast
+from operator import is_
+from typing import Any, TypeVar, cast
 
 import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
 Groups = Iterable[dict[str, list[torch.nn.Parameter]]]
+State = MutableMapping[Tensor, dict[str, Any]]  # of an optimizer
+_MOST = 100_000  # numbers that are computed in one row
 _OPTIONS = ("weight_decay", "momentum", "centered", "maximize", "capturable", "differentiable")
 
 Class = TypeVar("Class", bound=type[Optimizer])
@@ -29,32 +32,73 @@ class Adam(torch.optim.Adam):
     """torch's Adam, without the compiler."""
 
 
+class _Row:
+    """The state of RMSprop for several parameters, each part of it in one row: `state` holds views of the rows."""
+
+    def __init__(self, parameters: Sequence[Tensor], state: State) -> None:
+        self.parameters = parameters
+        self.square = torch.cat([state[p]["square_avg"].reshape(-1) for p in parameters])
+        self.count = torch.stack([state[p]["step"] for p in parameters])
+        self.zero, self.change = torch.zeros_like(self.square), torch.empty_like(self.square)
+        self.squares, self.changes = (_like(parameters, row) for row in (self.square, self.change))
+        self.counts = self.count.unbind()
+        for p, square, count in zip(parameters, self.squares, self.counts, strict=True):
+            state[p] |= {"square_avg": square, "step": count}
+
+    def holds(self, parameters: Sequence[Tensor], state: State) -> bool:
+        """Whether `state` still has the views; loading a checkpoint or the fused engine replaces them."""
+        if len(parameters) != len(self.parameters) or not all(map(is_, parameters, self.parameters)):
+            return False
+        states = [state[p] for p in parameters]
+        return all(map(is_, [each["square_avg"] for each in states], self.squares)) and all(
+            map(is_, [each["step"] for each in states], self.counts)
+        )
+
+
+def _like(parameters: Sequence[Tensor], row: Tensor) -> list[Tensor]:
+    """Views of the row in the parameters' shapes."""
+    parts = row.split([p.numel() for p in parameters])
+    return [part.view_as(p) for part, p in zip(parts, parameters, strict=True)]
+
+
 @without_compiler
 class RMSprop(torch.optim.RMSprop):
     """s ← α s + (1 − α) g², θ ← θ − lr · g / (√s + ε), from s = 0.
 
-    torch's own sorts the tensors by device and type, which takes longer than the arithmetic of small networks.
+    Computes small networks in one row: a call for every parameter, as in torch's own, takes longer than its arithmetic.
     """
+
+    _row: _Row | None = None
 
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]
-        """One step; uses torch's own for the first step, which builds the state, and for any of torch's options."""
-        learning = [[p for p in group["params"] if p.grad is not None] for group in self.param_groups]
-        begun = all(self.state.get(p) for parameters in learning for p in parameters)
-        if not begun or closure is not None or any(group[name] for group in self.param_groups for name in _OPTIONS):
+        """One step; torch's own for the first, which builds the state, for large networks and for torch's options."""
+        groups = self.param_groups
+        (alpha, eps), *others = {(group["alpha"], group["eps"]) for group in groups}
+        parameters = [p for group in groups for p in group["params"] if p.grad is not None]
+        plain = closure is None and not others and not any(group[name] for group in groups for name in _OPTIONS)
+        row = self._in_row(parameters) if plain else None
+        if row is None:
             return cast("float | None", super().step(closure))
-        for group, parameters in zip(self.param_groups, learning, strict=True):
-            if not parameters:
-                continue
-            gradients, states = [p.grad for p in parameters], [self.state[p] for p in parameters]
-            squares = [state["square_avg"] for state in states]
-            torch._foreach_add_([state["step"] for state in states], 1)
-            torch._foreach_mul_(squares, group["alpha"])
-            torch._foreach_addcmul_(squares, gradients, gradients, 1 - group["alpha"])
-            roots = torch._foreach_sqrt(squares)
-            torch._foreach_add_(roots, group["eps"])
-            torch._foreach_addcdiv_(parameters, gradients, roots, -group["lr"])
+        g = torch.cat([cast(Tensor, p.grad).reshape(-1) for p in parameters])
+        row.count.add_(1)
+        row.square.mul_(alpha).addcmul_(g, g, value=1 - alpha)
+        root = row.square.sqrt().add_(eps)
+        end = 0
+        for group in groups:
+            begin, end = end, end + sum(p.numel() for p in group["params"] if p.grad is not None)
+            own = slice(begin, end)
+            torch.addcdiv(row.zero[own], g[own], root[own], value=-group["lr"], out=row.change[own])
+        torch._foreach_add_(parameters, row.changes)
         return None
+
+    def _in_row(self, parameters: Sequence[Tensor]) -> _Row | None:
+        """None without state, for several types, or for so many numbers that copies would cost more than calls."""
+        if self._row is None or not self._row.holds(parameters, self.state):
+            begun = parameters and all(self.state.get(p) for p in parameters)
+            small = sum(p.numel() for p in parameters) <= _MOST and len({(p.dtype, p.device) for p in parameters}) == 1
+            self._row = _Row(parameters, self.state) if begun and small else None
+        return self._row
 
 
 @without_compiler

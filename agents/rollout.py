@@ -180,7 +180,7 @@ def _tensor(x: Array) -> Tensor:
 
 
 def _stack(rows: Sequence[Array]) -> Tensor:
-    return torch.from_numpy(np.stack(rows))
+    return torch.from_numpy(np.array(rows))
 
 
 def finished_episodes(infos: Mapping[str, object], step: int) -> list[Episode]:

@@ -1,6 +1,7 @@
 """Writes files completely or not at all, never through a link, and with the path in every error."""
 
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -43,6 +44,6 @@ def write_text(path: Path, text: str) -> None:
 
 
 def delete_leftovers(folder: Path) -> None:
-    """Deletes the temporary files of killed processes. No other process may be writing in the folder."""
+    """Deletes the temporary files and folders of killed processes. No other process may be writing in the folder."""
     for leftover in folder.glob(".*.[0-9]*.tmp"):
-        leftover.unlink()
+        shutil.rmtree(leftover) if leftover.is_dir() else leftover.unlink()

@@ -80,6 +80,8 @@ def _value(text: str) -> object:
     except (ValueError, SyntaxError, MemoryError, RecursionError):
         pass
     try:
+        if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text)):
+            return text  # ten lines of aliases can stand for more values than a memory holds
         return _without_lists(yaml.safe_load(text))
     except (yaml.YAMLError, ValueError, RecursionError):
         return text

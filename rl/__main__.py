@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from rl import __version__
 from rl.run.signals import exit_on_interrupt
+from rl.run.streams import protect_streams
 
 
 class Command(NamedTuple):
@@ -36,6 +37,7 @@ def commands() -> list[Command]:
 def main() -> None:
     """Exits with 0 after the list or --version, with 2 for an unknown command, otherwise with the command's status."""
     exit_on_interrupt()
+    protect_streams()
     name = sys.argv[1] if len(sys.argv) > 1 else "--help"
     if name in ("-h", "--help"):
         print(_listing())

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Literal
 
 import torch
@@ -80,6 +81,9 @@ class GAIL(AgentWrapper):
         expert = _transitions(train)
         self.encoder = TransitionEncoder.fit(expert, agent.obs_space, actions, self.next_obs, self.absorbing)
         self.generator = stream_generator(agent.seed, "discriminator")
+        weights = sum(a * b for a, b in pairwise([self.encoder.size, *self.discriminator_arch, 1]))
+        if lacking := shortage(4 * 4 * weights):  # weights, gradients, Adam's two moments
+            raise ConfigError(f"the discriminator needs {lacking}: lower discriminator_arch")
         self.discriminator = Discriminator(
             self.encoder.size, self.discriminator_arch, self.discriminator_lr, self.gradient_penalty,
             self.spectral_norm, self.generator,

@@ -18,6 +18,7 @@ from agents.rollout import NO_CONTEXT, Array, Choice, Context, Metrics, Rollout
 from agents.settings.ranges import Peers
 from agents.settings.values import ConfigError
 from envs import EnvLike, Worlds, make, saved
+from envs.memory import shortage
 from envs.streams import peer_seed
 
 
@@ -47,6 +48,9 @@ class Mutual(AgentWrapper):
             raise ConfigError(
                 "mutual learning supports neither recurrent policies nor gSDE: leave gru_size and use_sde out"
             )
+        floats = 3 * sum(p.numel() for network in first.networks for p in network.parameters())
+        if lacking := shortage(4 * floats * self.peers):  # weights, gradients, optimizer state
+            raise ConfigError(f"{self.peers} peers need {lacking}: lower peers, net_arch or frame_stack")
         self.worlds = self.copy_worlds(self.peers * first.worlds.num_envs)
         self.peer_agents = [first, *(self._peer(k) for k in range(1, self.peers))]
 

@@ -69,6 +69,6 @@ def read_compared(file: Path) -> Compared | None:
             return None
         if not (compared.budget and compared.scores() and {"command", "random"} <= compared.content.keys()):
             raise ValueError("a part is missing")
-    except (ValueError, LookupError, TypeError, AttributeError, StopIteration) as error:
+    except (ValueError, LookupError, TypeError, AttributeError, StopIteration, RecursionError) as error:
         raise ConfigError(f"{file} is not what rl.compare writes ({error!r}); make it again") from None
     return compared

@@ -53,7 +53,7 @@ def check_name(path: Path, prog: str) -> None:
     file = with_ending(path, ".json")
     try:
         content = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return
     command = content.get("command") if isinstance(content, dict) else None
     writer = str(command).removeprefix("python -m ").partition(" ")[0]

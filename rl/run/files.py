@@ -46,7 +46,7 @@ def lock(directory: Path, links: Container[str] = ()) -> io.FileIO:
             raise ConfigError(f"another process is training in {directory}") from None
         except OSError:  # a file system without locks, as some of clusters
             pass
-    for folder in (directory, directory / "checkpoints"):
+    for folder in (directory, directory / "checkpoints", directory / "films"):
         delete_leftovers(folder)
     return file
 
@@ -173,7 +173,7 @@ class JsonLines:
         whole = content[: content.rfind(b"\n") + 1]
         try:
             self.values: list[object] = [json.loads(line) for line in whole.splitlines()]
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             self.close()
             raise ConfigError(f"{path} is damaged ({error}); delete it to begin anew") from None
         self._file.truncate(len(whole))

@@ -1,5 +1,6 @@
 """Writes MP4 and GIF films with the ffmpeg of imageio-ffmpeg."""
 
+import os
 import subprocess
 from collections.abc import Iterable
 from pathlib import Path
@@ -36,7 +37,7 @@ def write_film(path: Path, frames: Iterable[Frame], fps: float) -> int:
     check_film(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     parent = path.parent.absolute()  # ffmpeg takes "12:30.mp4" for an address, and "/12:30.mp4" for a file
-    with naming(path), TemporaryDirectory(dir=parent, prefix=".film.") as folder:
+    with naming(path), TemporaryDirectory(dir=parent, prefix=f".film.{os.getpid()}.", suffix=".tmp") as folder:
         movie, is_gif = Path(folder) / "film.mp4", path.suffix == ".gif"
         count = _encode(movie, frames, fps, _LOSSLESS if is_gif else _SMALL)
         _ffmpeg("-xerror", "-i", movie, "-c", "copy", "-f", "null", "-")  # imageio does not say if ffmpeg failed

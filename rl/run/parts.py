@@ -10,6 +10,7 @@ from agents.settings.run import RunSettings
 from agents.settings.schema import setting_types, setting_values
 from agents.settings.values import ConfigError
 from rl.run.goals import Goals
+from rl.run.imports import name_imports_of_sources
 from rl.run.recorder import Follower, Recorder
 from rl.run.recording import check_recording
 from rl.run.sinks.base import Described
@@ -19,6 +20,7 @@ from rl.run.sinks.hook import Sinks, check_sinks
 def build(name: str, env_id: str, chosen: Mapping[str, object]) -> tuple[Agent, RunSettings]:
     """A new agent and its run settings. Raises ConfigError, and what `envs.make` raises."""
     settings = run_settings(chosen)  # validated before the environment is built
+    name_imports_of_sources(chosen)
     of_agent = {key: value for key, value in chosen.items() if key not in setting_types(RunSettings)}
     try:
         agent = registry.build(name, env_id, of_agent)

@@ -4,7 +4,7 @@ from agents import registry
 from agents.agent import Agent
 from agents.checkpoint import Checkpoint
 from agents.settings.values import ConfigError
-from rl.run.terminal import name_imports
+from rl.run.imports import name_imports
 
 
 def acting(read: Checkpoint, done: str) -> Agent:

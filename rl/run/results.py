@@ -52,7 +52,7 @@ def read_result(directory: Path) -> Result:
         if not all(isinstance(summary[name], int | float) for name in _NUMBERS):
             raise ValueError("a number is missing")
         return Result(directory, summary)
-    except (OSError, ValueError, LookupError, TypeError):
+    except (OSError, ValueError, LookupError, TypeError, RecursionError):
         raise ConfigError(f"{directory} holds no finished run: its summary.json cannot be read") from None
 
 

@@ -15,10 +15,11 @@ from agents.settings.values import ConfigError
 from envs.saved import Misfit
 from rl.run.flags import flag_of, given_settings
 from rl.run.goals import STOPS, Goals
+from rl.run.imports import name_imports
 from rl.run.parts import check_watching, checkpoints_of, recorder_of, run_settings, sinks_of
 from rl.run.recorder import Recorder
 from rl.run.run import Run
-from rl.run.terminal import Interrupt, name_imports
+from rl.run.terminal import Interrupt
 
 _MAY_CHANGE = ("total_timesteps", "engine", "keep", "log", "record_interval", *STOPS)
 

@@ -19,7 +19,12 @@ class Terminated(KeyboardInterrupt):
 
 
 def stop(number: int, frame: FrameType | None = None) -> NoReturn:
-    """Handler of both signals. Raises KeyboardInterrupt or Terminated."""
+    """Handler of both signals. Raises KeyboardInterrupt or Terminated.
+
+    An object whose construction this cuts off may fail when it is freed; Python would print a traceback.
+    """
+    if sys.unraisablehook is _raise_later:
+        sys.unraisablehook = _drop
     raise Terminated if number == signal.SIGTERM else KeyboardInterrupt
 
 
@@ -39,19 +44,25 @@ def raise_on_interrupt() -> None:
     Python drops an exception raised while it closes a generator or frees an object; the signal is then sent again.
     """
     sys.unraisablehook = _raise_later
-    if signal.getsignal(signal.SIGINT) is _exit:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+    if signal.getsignal(signal.SIGINT) in (_exit, signal.default_int_handler):
+        signal.signal(signal.SIGINT, stop)
     if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
         signal.signal(signal.SIGTERM, stop)
 
 
+def _drop(lost: "UnraisableHookArgs") -> None:
+    """A `sys.unraisablehook` that prints nothing."""
+    if isinstance(lost.exc_value, KeyboardInterrupt):
+        _raise_later(lost)
+
+
 def _raise_later(lost: "UnraisableHookArgs", moment: float = 0.01) -> None:
-    """A `sys.unraisablehook` that sends a dropped signal again. Any handler other than these two has recorded it."""
+    """A `sys.unraisablehook` that sends a dropped signal again. Any handler but `stop` has recorded it."""
     if not isinstance(lost.exc_value, KeyboardInterrupt):
         sys.__unraisablehook__(lost)
         return
     number = status_of(lost.exc_value) - 128
-    if signal.getsignal(number) in (stop, signal.default_int_handler):
+    if signal.getsignal(number) is stop:
         Timer(moment, os.kill, [os.getpid(), number]).start()
 
 

@@ -7,9 +7,6 @@ import warnings
 from contextlib import suppress
 from typing import TYPE_CHECKING, TextIO
 
-from agents.settings.values import ConfigWarning
-from envs import EnvironmentWarning
-
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
 
@@ -30,7 +27,7 @@ def _one_line(
     message: Warning | str, category: type[Warning], filename: str, lineno: int, line: str | None = None
 ) -> str:
     """A warning as commands print it, with its location only if it is not ours."""
-    ours = issubclass(category, ConfigWarning | EnvironmentWarning)
+    ours = any(kind.__module__.partition(".")[0] in ("agents", "envs") for kind in category.__mro__)
     return (
         f"warning: {' '.join(str(message).split())}{'' if ours else f' ({category.__name__}, {filename}:{lineno})'}\n"
     )
@@ -39,7 +36,7 @@ def _one_line(
 def _protected(stream: TextIO | None) -> TextIO:
     if stream is None:  # was closed when Python started
         return open(os.devnull, "w", encoding="utf-8")
-    if not isinstance(stream, io.TextIOWrapper):
+    if isinstance(stream, _Kept) or not isinstance(stream, io.TextIOWrapper):
         return stream
     stream.reconfigure(errors="backslashreplace")
     raw = getattr(stream.buffer, "raw", stream.buffer)

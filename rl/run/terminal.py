@@ -15,7 +15,7 @@ from typing import Annotated, NoReturn, Self, cast
 
 from tqdm import tqdm
 
-from agents.checkpoint import Checkpoint, CheckpointError
+from agents.checkpoint import CheckpointError
 from agents.ranks import RankLost
 from agents.settings.ranges import Range, Seed
 from agents.settings.schema import setting_defaults, suggestion
@@ -95,13 +95,6 @@ def file_path(text: str) -> Path:
     if path.name in ("", ".."):
         raise argparse.ArgumentTypeError(f"takes the path of a file, got {text!r}")
     return path
-
-
-def name_imports(read: Checkpoint) -> None:
-    """Prints the modules that loading a checkpoint will import."""
-    named = read.imports()
-    if named:
-        print(f"{'imports':>12}  {', '.join(named)}", flush=True)
 
 
 class Parser(argparse.ArgumentParser):

@@ -61,5 +61,8 @@ def test_a_lone_surrogate_is_escaped(tmp_path: Path) -> None:
 def test_leftovers_are_deleted(tmp_path: Path) -> None:
     for name in (".summary.json.812.tmp", ".step-000000000100.pt.9.tmp", ".notes.tmp", "summary.json"):
         (tmp_path / name).touch()
+    film = tmp_path / ".film.812.x1y2.tmp"
+    film.mkdir()
+    (film / "film.mp4").touch()
     delete_leftovers(tmp_path)
     assert sorted(os.listdir(tmp_path)) == [".notes.tmp", "summary.json"]

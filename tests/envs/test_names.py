@@ -1,6 +1,7 @@
 """Environments and wrappers as users name them: classes, files, ids without version, arguments."""
 
 import sys
+from itertools import pairwise
 
 import gymnasium as gym
 import numpy as np
@@ -111,6 +112,14 @@ def test_what_cannot_be_named_is_refused_in_one_line(env_id, words, maze):
 )
 def test_wrappers_with_arguments(text, parsed):
     assert parse_wrapper(text) == parsed
+
+
+def test_wrapper_arguments_take_bounded_time():
+    """Ten lists, each of nine times the one before, are a billion numbers; without aliases they are a line of text."""
+    lists = [f"&{name} [{','.join([f'*{before}'] * 9)}]" for before, name in pairwise("abcdefghij")]
+    text = f"[&a [1,1,1,1,1,1,1,1,1], {', '.join(lists)}]"
+    assert parse_wrapper(f"ClipReward:max_reward={text}")[2] == {"max_reward": text}
+    assert parse_wrapper(f"ClipReward:max_reward={'[' * 400}")[2] == {"max_reward": "[" * 400}
 
 
 CLIP = "ClipReward:min_reward=0:max_reward=0.5"

@@ -1,5 +1,6 @@
 """`actor-critic` and `python -m rl`: the list of commands, their dispatch, and folders that hide the packages."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -56,6 +57,18 @@ def test_a_command_runs_with_modules_of_the_working_directory(
     status, out, err = call(monkeypatch, capsys, "train", "--agent", "own_agent_of_a_user:Own", "--list")
     assert (status, err) == (0, "")
     assert "a2c, ppo, stream" in out
+
+
+@pytest.mark.parametrize("arguments", [[], ["--version"], ["trian"]])
+def test_streams_never_end_it(arguments: list[str]) -> None:
+    """An encoding without "…", and a disk without space."""
+    command = [sys.executable, "-m", "rl", *arguments]
+    ascii_only = {**os.environ, "PYTHONIOENCODING": "ascii"}
+    written = subprocess.run(command, cwd=ROOT, env=ascii_only, capture_output=True, text=True, check=False)
+    with Path("/dev/full").open("w") as full:
+        lost = subprocess.run(command, cwd=ROOT, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert written.returncode == lost.returncode == (2 if arguments == ["trian"] else 0)
+    assert "Traceback" not in written.stderr + lost.stderr
 
 
 def test_listing_imports_nothing_heavy() -> None:

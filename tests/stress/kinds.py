@@ -30,12 +30,12 @@ class Kind(NamedTuple):
 
 
 _HOSTILE = range(len(hostile.CASES) * len(hostile.WAYS))
-_QUICK = tuple(n for n in _HOSTILE[::74] if hostile.WAYS[n % len(hostile.WAYS)][0] != "async")
+_QUICK = tuple(n for n in _HOSTILE[::73] if hostile.WAYS[n % len(hostile.WAYS)][0] != "async")
 KINDS = {
     "kills": Kind(interruptions.kill, 240, (13,), 40, forks=True),
     "signals": Kind(interruptions.signal_, 240, (14,), 40, forks=True),
     "full disks": Kind(interruptions.full_disk, 120, (17,), 40, forks=True),
-    "hostile environments": Kind(hostile.attack, len(_HOSTILE), (*_QUICK, 9), 100),
+    "hostile environments": Kind(hostile.attack, len(_HOSTILE), (*_QUICK, 9, 86), 100),
     "damaged checkpoints": Kind(damaged_files.checkpoint_bytes, 2_000, tuple(range(30)), 500),
     "wrong checkpoints": Kind(wrong_checkpoints.wrong_content, 4_000, tuple(range(8)), 250),
     "wrong records": Kind(wrong_checkpoints.wrong_records, 2_000, tuple(range(4)), 250),

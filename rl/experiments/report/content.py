@@ -104,7 +104,7 @@ def _text(value: object) -> str:
 def _versions(directory: Path) -> object:
     try:
         return json.loads((directory / "versions.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return {}
 
 

@@ -16,6 +16,7 @@ from agents.imitation.gail import GAIL, imitation_reward
 from agents.maths import gan, information
 from agents.rollout import Rollout
 from agents.settings.values import ConfigError
+from envs import memory
 from envs.probes import ContextAction
 from tests.agents.recorded import made
 
@@ -233,6 +234,15 @@ def test_it_imitates(tmp_path: Path) -> None:
 def test_it_refuses(own: dict[str, object], inner: dict[str, float], words: str, file: str) -> None:
     with pytest.raises(ConfigError, match=words.replace("(", r"\(").replace(")", r"\)")):
         GAIL(A2C("CartPole-v1", **inner), **{"demonstrations": file, **own})
+
+
+def test_memory_is_estimated_before_it_is_taken(file: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(memory, "_machine_memory", lambda: 2**34)
+    with pytest.raises(ConfigError, match=r"the discriminator needs .* GiB, .*: lower discriminator_arch"):
+        GAIL(A2C("CartPole-v1"), demonstrations=file, discriminator_arch=(65_536, 65_536))
+    monkeypatch.setattr(memory, "_machine_memory", lambda: 2**27)
+    with pytest.raises(ConfigError, match=r"the policy's transitions need .* GiB, .*: lower buffer_size"):
+        GAIL(A2C("CartPole-v1"), demonstrations=file, buffer_size=10**7)
 
 
 def test_kernels_are_compiled_before_training(file: str) -> None:

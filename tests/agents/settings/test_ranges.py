@@ -99,6 +99,10 @@ def test_memory_is_estimated_before_it_is_taken(monkeypatch: pytest.MonkeyPatch)
         A2C("CartPole-v1", n_steps=10_000_000, num_envs=1000)
     with pytest.raises(EnvironmentUsageError, match=r"num_envs=60000 with backend=async needs 2,794\.0 GiB"):
         A2C("CartPole-v1", num_envs=60_000, backend="async")
+    with pytest.raises(ConfigError, match=r"1024 peers need .* GiB, .*: lower peers, net_arch"):
+        registry.build("mutual", "CartPole-v1", {"peers": 1024, "net_arch": (1024, 1024), "engine": "torch"})
+    with pytest.raises(ConfigError, match=r"the networks need .* GiB, .*: lower net_arch, gru_size"):
+        A2C("CartPole-v1", gru_size=65_536)
     monkeypatch.setattr(memory, "_machine_memory", lambda: None)
     assert memory.shortage(2**80) == ""
 

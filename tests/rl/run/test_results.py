@@ -74,5 +74,8 @@ def test_a_damaged_summary_is_refused(tmp_path: Path) -> None:
         (tmp_path / "summary.json").write_text(json.dumps(content), encoding="utf-8")
         with pytest.raises(ConfigError, match=r"holds no finished run: its summary\.json cannot be read"):
             read_result(tmp_path)
+    (tmp_path / "summary.json").write_text("[" * 100_000, encoding="utf-8")
+    with pytest.raises(ConfigError, match="holds no finished run"):
+        read_result(tmp_path)
     (tmp_path / "summary.json").write_text(json.dumps(whole), encoding="utf-8")
     assert read_result(tmp_path).summary == whole

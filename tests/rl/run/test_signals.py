@@ -11,16 +11,9 @@ from rl.run.signals import Terminated, _raise_later, stop
 from tests.conftest import LIMIT
 
 
-@pytest.mark.parametrize(
-    ("number", "handler", "kind"),
-    [(signal.SIGINT, signal.default_int_handler, KeyboardInterrupt), (signal.SIGTERM, stop, Terminated)],
-)
+@pytest.mark.parametrize(("number", "kind"), [(signal.SIGINT, KeyboardInterrupt), (signal.SIGTERM, Terminated)])
 def test_an_interrupt_while_a_generator_is_closed_is_raised_a_moment_later(
-    number: int,
-    handler: signal.Handlers,
-    kind: type[BaseException],
-    monkeypatch: pytest.MonkeyPatch,
-    capfd: pytest.CaptureFixture[str],
+    number: int, kind: type[BaseException], monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(sys, "unraisablehook", _raise_later)
 
@@ -30,7 +23,7 @@ def test_an_interrupt_while_a_generator_is_closed_is_raised_a_moment_later(
         finally:
             raise kind
 
-    before = signal.signal(number, handler)
+    before = signal.signal(number, stop)
     generators = [numbers()]
     next(generators[0])
 
@@ -55,3 +48,7 @@ def test_other_failures_there_are_told(monkeypatch: pytest.MonkeyPatch, capfd: p
 
     Unlucky()
     assert "ValueError: a failure of its own" in capfd.readouterr().err
+    with pytest.raises(KeyboardInterrupt):
+        stop(signal.SIGINT)
+    Unlucky()
+    assert capfd.readouterr().err == "", "a construction that a signal cut off is no failure"
