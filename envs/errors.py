@@ -56,6 +56,15 @@ class EnvironmentWarning(UserWarning):
     """The environment failed, but nothing was lost."""
 
 
+def in_one_line(
+    message: Warning | str, category: type[Warning], filename: str, lineno: int, line: str | None = None
+) -> str:
+    """A `warnings.formatwarning`: a warning as commands print it, with its location only if it is not ours."""
+    ours = any(kind.__module__.partition(".")[0] in ("agents", "envs") for kind in category.__mro__)
+    place = "" if ours else f" ({category.__name__}, {filename}:{lineno})"
+    return f"warning: {' '.join(str(message).split())}{place}\n"
+
+
 def reason(error: BaseException) -> str:
     """ "ValueError: its message", in one line."""
     return f"{type(error).__name__}: {message_of(error)}"

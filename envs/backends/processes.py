@@ -29,7 +29,7 @@ from envs.backends.remote import RemoteEnv
 from envs.backends.replacement import PatientPipe, start
 from envs.backends.scout import describe, how_ended, process_context
 from envs.build import AnyEnv
-from envs.errors import EnvironmentFailure, EnvironmentUsageError, EnvironmentWarning, reason
+from envs.errors import EnvironmentFailure, EnvironmentUsageError, EnvironmentWarning, in_one_line, reason
 from envs.replay import Replay, Snapshot, decoded
 from envs.snapshot import Layers
 from envs.spaces import Array
@@ -240,11 +240,11 @@ def _work(*arguments: object) -> None:
     """Body of a process: ignores Ctrl-C, which the parent handles, and ends with the parent."""
     worker: Callable[..., None] = _async_worker  # its parameters differ between versions of Gymnasium
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    warnings.formatwarning = in_one_line
     with suppress(BrokenPipeError):
         worker(*arguments)
 
 
 def _close(method: "WeakMethod[Callable[[], None]]") -> None:
-    close = method()
-    if close is not None:
+    if (close := method()) is not None:
         close()

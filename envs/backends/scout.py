@@ -3,6 +3,7 @@
 import multiprocessing
 import signal
 import sys
+import warnings
 from collections.abc import Callable
 from contextlib import suppress
 from multiprocessing import forkserver
@@ -18,7 +19,7 @@ from envs import interrupts
 from envs.backends.base import Description
 from envs.backends.guard import flattened
 from envs.build import AnyEnv, name_of
-from envs.errors import EnvironmentFailure, EnvironmentUsageError, close, reason, usage_errors
+from envs.errors import EnvironmentFailure, EnvironmentUsageError, close, in_one_line, reason, usage_errors
 from envs.masks import gives_masks, maskable
 from envs.spaces import check_action_space, check_observation_space
 
@@ -88,6 +89,7 @@ def _answer(build: Callable[[], AnyEnv], env_id: str | None, pipe: Connection, o
     """Body of the process: sends None once its imports are done, then a Description or an EnvironmentUsageError."""
     other.close()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    warnings.formatwarning = in_one_line
     answer: Description | EnvironmentUsageError
     with suppress(BrokenPipeError):
         pipe.send(None)

@@ -72,7 +72,7 @@ class _Appended(io.FileIO):
     """A file for appending, never a symbolic link. Writing raises if it was deleted or replaced; errors name it."""
 
     def __init__(self, path: Path) -> None:
-        super().__init__(path, "a", opener=_open_no_link)
+        super().__init__(path, "a", opener=open_no_link)
 
     def write(self, data: "ReadableBuffer", /) -> int:
         self.check()
@@ -91,7 +91,8 @@ class _Appended(io.FileIO):
             raise FileNotFoundError(errno.ENOENT, "deleted or replaced while the run was writing it", str(self.name))
 
 
-def _open_no_link(path: str, flags: int) -> int:
+def open_no_link(path: str, flags: int) -> int:
+    """An opener for `open`. Raises OSError for a symbolic link, whose target may lie outside the run."""
     return os.open(path, flags | getattr(os, "O_NOFOLLOW", 0), 0o666)
 
 

@@ -26,11 +26,9 @@ def protect_streams() -> None:
 def _one_line(
     message: Warning | str, category: type[Warning], filename: str, lineno: int, line: str | None = None
 ) -> str:
-    """A warning as commands print it, with its location only if it is not ours."""
-    ours = any(kind.__module__.partition(".")[0] in ("agents", "envs") for kind in category.__mro__)
-    return (
-        f"warning: {' '.join(str(message).split())}{'' if ours else f' ({category.__name__}, {filename}:{lineno})'}\n"
-    )
+    from envs.errors import in_one_line  # takes seconds, which a list of commands must not
+
+    return in_one_line(message, category, filename, lineno)
 
 
 def _protected(stream: TextIO | None) -> TextIO:

@@ -1,6 +1,8 @@
 """Environments that break their contract: what is refused, which environment is blamed, and what only warns."""
 
+import signal
 import sys
+import warnings
 from fractions import Fraction
 from functools import partial
 
@@ -13,6 +15,7 @@ from gymnasium.vector import VectorEnv
 
 from agents.evaluation import evaluate
 from envs import EnvironmentFailure, EnvironmentUsageError, EnvironmentWarning, Variant, make
+from envs.backends import processes
 from envs.backends.guard import stacked_infos
 from envs.streams import stream_seeds
 from tests.toys import LINE, Counter, Float32Vector, Idle, numbered, same_step
@@ -190,6 +193,18 @@ def test_an_environment_that_cannot_be_closed_is_left_with_a_warning(env, words)
         make(env, 2).close()
     with pytest.warns(EnvironmentWarning, match=words):
         assert len(evaluate(Idle(), env, 3).returns) == 3
+
+
+def test_processes_warn_in_one_line(monkeypatch):
+    monkeypatch.setattr(processes, "_async_worker", lambda: None)
+    monkeypatch.setattr(signal, "signal", lambda number, handler: None)
+    monkeypatch.setattr(warnings, "formatwarning", None)
+    processes._work()
+    assert (
+        warnings.formatwarning("it cannot\nbe closed", EnvironmentWarning, "a.py", 3)
+        == "warning: it cannot be closed\n"
+    )
+    assert warnings.formatwarning("old", UserWarning, "a.py", 3) == "warning: old (UserWarning, a.py:3)\n"
 
 
 class Spaces(Counter):

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from agents.writing import naming, replacing
+from rl.run.files import open_no_link
 
 Changes = tuple[dict[str, tuple[int, bytes]], list[str]]
 """Of each changed file an offset and the content from there to the end; and the names of all files. Plain data, so that
@@ -55,7 +56,7 @@ def apply(changes: Changes, directory: Path) -> None:
         (offset, content), path = changed[name], directory / name
         path.parent.mkdir(parents=True, exist_ok=True)
         if offset:
-            with naming(path), path.open("r+b") as file:
+            with naming(path), open(path, "r+b", opener=open_no_link) as file:
                 file.seek(offset)
                 file.write(content)
                 file.truncate()

@@ -42,6 +42,15 @@ def test_a_copy_gets_what_has_changed(tmp_path: Path) -> None:
     assert run.changes() == ({}, changes[1])
 
 
+def test_a_link_in_a_copy_is_not_followed(tmp_path: Path) -> None:
+    (tmp_path / "copy").mkdir()
+    (tmp_path / "target").write_text("kept")
+    (tmp_path / "copy/metrics.csv").symlink_to(tmp_path / "target")
+    with pytest.raises(OSError, match=r"metrics\.csv"):
+        apply(({"metrics.csv": (2, b"!")}, ["metrics.csv"]), tmp_path / "copy")
+    assert (tmp_path / "target").read_text() == "kept"
+
+
 def contents(directory: Path) -> dict[str, bytes]:
     files = (path for path in directory.rglob("*") if path.is_file())
     return {path.relative_to(directory).as_posix(): path.read_bytes() for path in files}
