@@ -3,7 +3,8 @@
 Loaded data may be anything. A part either takes its complete state or raises an exception, such as saved.Misfit.
 """
 
-from collections.abc import Mapping, Set
+import inspect
+from collections.abc import Callable, Mapping, Set
 from typing import Protocol, TypeGuard, cast
 
 import torch
@@ -26,12 +27,8 @@ def is_stateful(part: object) -> TypeGuard[Stateful]:
     return hasattr(part, "state_dict") and hasattr(part, "load_state_dict") and not isinstance(part, type)
 
 
-_NEEDED = {  # state that this package's optimizers need for a parameter once it has been updated
-    "RMSprop": {"step", "square_avg"},
-    "RMSpropTFLike": {"step", "square_avg"},
-    "Adam": {"step", "exp_avg", "exp_avg_sq"},
-}
-_SQUARES = {"square_avg", "exp_avg_sq"}
+_OWN = ("RMSprop", "RMSpropTFLike", "Adam")  # optimizers whose numbers and state are checked
+_SQUARES = {"square_avg", "exp_avg_sq", "max_exp_avg_sq"}
 _ALIKE = {"RMSpropTFLike": "RMSprop"}  # each goes on with the other's state
 
 
@@ -121,15 +118,31 @@ def load_optimizer(optimizer: Optimizer, state: object) -> None:
     chosen = {key for key, x in _built(optimizer).items() if key in built and built[key] != x}
     groups = saved.sequence(given["param_groups"], "param_groups", len(own["param_groups"]))
     merged = [_group(group, current, chosen) for group, current in zip(groups, own["param_groups"], strict=True)]
-    parameters = [p for group in optimizer.param_groups for p in group["params"]]
+    needed = [_state_names(type(optimizer), group) if kind in _OWN else set[str]() for group in merged]
+    parameters = [
+        (p, names) for group, names in zip(optimizer.param_groups, needed, strict=True) for p in group["params"]
+    ]
     states = given["state"]
     if not isinstance(states, Mapping):
         raise saved.Misfit(f"optimizer state is {saved.shown(states)}; it must be a mapping")
     for index, of_parameter in states.items():
         if type(index) is not int or not 0 <= index < len(parameters):
             raise saved.Misfit(f"optimizer state is of a parameter {saved.shown(index)}, of {len(parameters)}")
-        _check_parameter_state(of_parameter, parameters[index], _NEEDED.get(type(optimizer).__name__, set()))
+        _check_parameter_state(of_parameter, *parameters[index])
     optimizer.load_state_dict({"state": dict(states), "param_groups": merged})
+
+
+def _state_names(kind: type[Optimizer], group: Mapping[str, object]) -> set[str]:
+    """What a step with this group's numbers keeps for a parameter. Raises Misfit if there is no such optimizer."""
+    p = nn.Parameter(torch.zeros(1))
+    p.grad = torch.zeros(1)
+    taken = inspect.signature(kind).parameters.keys() - {"params"}
+    try:
+        optimizer = cast(Callable[..., Optimizer], kind)([p], **{name: x for name, x in group.items() if name in taken})
+    except ValueError as error:
+        raise saved.Misfit(f"parameter group: {error}") from None
+    optimizer.step()
+    return set(optimizer.state[p])
 
 
 def _group(value: object, own: Mapping[str, object], chosen: Set[str]) -> dict[str, object]:

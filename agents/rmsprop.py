@@ -110,6 +110,8 @@ class RMSpropTFLike(Optimizer):
     """
 
     def __init__(self, params: Groups, lr: float = 1e-2, alpha: float = 0.99, eps: float = 1e-5) -> None:
+        if min(lr, alpha, eps) < 0:
+            raise ValueError(f"lr, alpha and eps must not be negative, got {lr}, {alpha} and {eps}")
         super().__init__(params, {"lr": lr, "alpha": alpha, "eps": eps})
 
     @torch.no_grad()

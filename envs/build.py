@@ -219,10 +219,11 @@ def apply_wrappers(env: AnyEnv, wrappers: tuple[str, ...]) -> AnyEnv:
     """Raises EnvironmentUsageError if a wrapper cannot be imported or does not accept the environment."""
     for name in wrappers:
         module, attribute, arguments = parse_wrapper(name)
-        with usage_errors(f"cannot apply wrapper {name!r}"):
+        with usage_errors(f"cannot apply wrapper {shown(name)}"):
             env = getattr(load_module(module), attribute)(env, **arguments)
         if not isinstance(env, gym.Env):
             raise EnvironmentUsageError(
-                f"wrapper {name!r} returned {env!r}, not a gymnasium.Env; wrappers are module:Class:key=value:…"
+                f"wrapper {shown(name)} returned {shown(env)}, not a gymnasium.Env; "
+                "wrappers are module:Class:key=value:…"
             )
     return env

@@ -41,7 +41,7 @@ def convert(value: object, kind: object) -> object:
     if get_origin(kind) in (Union, types.UnionType):
         return _convert_union(value, get_args(kind))
     if get_origin(kind) is Literal:
-        if value in get_args(kind):
+        if isinstance(value, str) and value in get_args(kind):
             return value
         raise ConfigError("one of " + ", ".join(get_args(kind)))
     if get_origin(kind) in (tuple, dict, Mapping):

@@ -107,7 +107,7 @@ class Table:
         self.path, self._new = path, not path.exists()  # a new table: without a row until one is written
         self._raw = _Appended(path)
         self._file = io.TextIOWrapper(io.BufferedWriter(self._raw), encoding="utf-8", newline="")
-        self._empty = path.stat().st_size == 0
+        self._empty = self._blank = path.stat().st_size == 0  # blank: before the first row, with or without a header
         self._writer = csv.writer(self._file, lineterminator="\n")
         self._flushed = time.monotonic()
         self.columns = list[str]()  # once `header` was called
@@ -122,7 +122,7 @@ class Table:
                 self.columns = next(csv.reader(file), [])
 
     def row(self, values: list[float | int]) -> None:
-        self._new = False
+        self._new = self._blank = False
         self._writer.writerow([_cell(value) for value in values])
         now = time.monotonic()
         if now - self._flushed >= _LAG:
@@ -148,9 +148,11 @@ class Table:
                 raise CheckpointError(f"{self.path} has no row that ends at byte {size:,}, as the checkpoint says")
 
     def discard(self) -> None:
-        """Deletes the file if this object created it and wrote no row."""
+        """Makes the file what it was if this object wrote no row: absent or empty."""
         if self._new:
             self.path.unlink(missing_ok=True)
+        elif self._blank:
+            self._file.truncate(0)
 
     def cut(self, size: int) -> None:
         self._file.truncate(size)

@@ -12,6 +12,7 @@ from agents import archive, checkpoint, registry
 from agents.a2c import A2C
 from agents.checkpoint import CheckpointError
 from agents.logger import Logger
+from agents.settings.values import ConfigError
 from envs import EnvLike
 from rl.run.recorder import Recorder
 from tests.agents.reinforce import Reinforce
@@ -144,6 +145,33 @@ def test_content_that_is_never_written(content: object, tmp_path: Path) -> None:
     assert str(raised.value).startswith(f"{tmp_path / 'a.pt'} holds ")
     assert "\n" not in str(raised.value)
     assert len(str(raised.value)) < 400
+
+
+def test_an_array_in_place_of_a_word(tmp_path: Path) -> None:
+    file = saved_with(tmp_path / "a", settings={"activation": np.zeros(2)})
+    with pytest.raises(ConfigError, match="activation must be one of"):
+        registry.load(file)
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "numbers", "words"),
+    [
+        ({}, {"momentum": 1}, "optimizer state momentum_buffer is None"),
+        ({}, {"alpha": -1}, "parameter group: Invalid alpha"),
+        ({"rms_prop_tf_like": True}, {"eps": -1}, "parameter group: .* must not be negative"),
+        ({"use_rms_prop": False}, {"betas": (0.9, 1.0)}, "parameter group: Invalid beta parameter"),
+    ],
+)
+def test_numbers_that_no_optimizer_takes(
+    optimizer: dict[str, bool], numbers: dict[str, object], words: str, tmp_path: Path
+) -> None:
+    file = A2C("CartPole-v1", num_envs=2, net_arch=(4,), **optimizer).learn(40).save(tmp_path / "a")  # type: ignore[arg-type]
+    content = checkpoint.load(file)
+    saved = content["state"]["learner"]["optimizer"]["optimizer"]  # type: ignore[index]
+    saved["param_groups"][0].update(numbers)
+    checkpoint.save(file, content)
+    with pytest.raises(CheckpointError, match=words):
+        registry.load(file)
 
 
 def test_a_parameter_comes_back_as_a_tensor(tmp_path: Path) -> None:

@@ -1,9 +1,10 @@
 """Settings drawn by Hypothesis inside, at and beyond the bounds of every type: an agent is built, or refused."""
 
+import math
 import types
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Literal, Union, get_args, get_origin
+from typing import Annotated, Literal, Union, cast, get_args, get_origin
 from unittest import mock
 
 import hypothesis
@@ -14,7 +15,7 @@ from agents.maths.schedules import Ramp
 from agents.settings.ranges import Range
 from agents.settings.run import RunSettings, chosen_settings
 from agents.settings.schema import setting_types
-from envs import memory
+from envs import EnvironmentFailure, memory
 from rl.run.parts import build
 from rl.run.terminal import MISTAKES
 from tests.stress.messages import in_one_line
@@ -22,6 +23,7 @@ from tests.stress.trainings import needs
 
 EXAMPLES = 100  # per attack
 ENVS = ("CartPole-v1", "Pendulum-v1", "FrozenLake-v1")
+_REPEATING = ("n_epochs", "discriminator_steps", "peers")  # settings that multiply the time of a step
 _WORDS = st.sampled_from(
     ["", "null", "x", "a:b", "γ", "[1, 2]", "{a: 1}", "linear(1, 0)", "-1", "1e999", "nan", "9" * 400]
 )
@@ -102,9 +104,10 @@ def one_choice(agent: str, env_id: str, layer: dict[str, object]) -> None:
         in_one_line(error, "")
         return
     try:
-        if built.n_steps * built.worlds.num_envs < 10_000:
-            built.learn(built.n_steps * built.worlds.num_envs)
-    except FloatingPointError as error:  # such as a learning rate of 1e30
+        steps = built.n_steps * built.worlds.num_envs
+        if steps * math.prod(cast(int, chosen.get(name) or 1) for name in _REPEATING) < 10_000:
+            built.learn(steps)
+    except (FloatingPointError, EnvironmentFailure) as error:  # a learning rate of 1e30; action masks that are absent
         in_one_line(error, "")
     finally:
         built.worlds.close()

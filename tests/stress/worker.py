@@ -18,7 +18,7 @@ def main() -> None:
     os.dup2(2, 1)
     warnings.simplefilter("error")
     warnings.filterwarnings("ignore", "builtin type .* has no __module__")  # Box2D crashes if its import raises this
-    with tempfile.TemporaryDirectory(prefix="stress-") as room:
+    with answers, tempfile.TemporaryDirectory(prefix="stress-") as room:
         for number in map(int, sys.argv[2:]):
             try:
                 outcome, report = KINDS[sys.argv[1]].attack(number, Path(room)), ""

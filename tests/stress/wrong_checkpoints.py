@@ -2,6 +2,7 @@
 
 import random
 import shutil
+import warnings
 from functools import cache
 from pathlib import Path
 
@@ -49,7 +50,9 @@ def outcome(file: Path) -> str:
     except (*MISTAKES, EnvironmentFailure) as error:
         return in_one_line(error, REFUSED)
     try:
-        agent.learn(8 * agent.worlds.num_envs)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", ".* goes on with engine torch: ")
+            agent.learn(8 * agent.worlds.num_envs)
         agent.predict(agent.worlds.env_obs_space.sample())
         evaluate(agent, agent.env, 1)
     except FAILED as error:

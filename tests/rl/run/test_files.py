@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 import rl.train
+from agents.checkpoint import CheckpointError
 from agents.settings.values import ConfigError
 from rl.run import files
 from rl.run.files import JsonLines, Table, lock
@@ -64,6 +65,20 @@ def table(tmp_path: Path) -> Iterator[Table]:
     yield table
     with suppress(OSError):
         table.close()
+
+
+@pytest.mark.parametrize("existed", [False, True])
+def test_a_refused_resume_leaves_a_table_as_it_was(existed: bool, tmp_path: Path) -> None:
+    path = tmp_path / "episodes.csv"
+    if existed:
+        path.touch()  # emptied after the checkpoint was written
+    table = Table(path)
+    table.header(["step"])
+    with pytest.raises(CheckpointError, match="so the run cannot go on"):
+        table.check_size(10)
+    table.discard()
+    table.close()
+    assert (path.exists(), path.exists() and path.read_bytes()) == (existed, b"" if existed else False)
 
 
 @pytest.mark.parametrize("fate", ["deleted", "replaced"])
