@@ -10,7 +10,7 @@ from tests.stress import commands
 from tests.stress.damaged_files import REFUSED, finished_run
 
 _QUICK = ("train", "evaluate", "demos")
-COMMANDS = [*_QUICK * 4, *sorted(file.stem for file in (ROOT / "rl").glob("*.py") if file.stem != "__init__")]
+COMMANDS = [*_QUICK * 4, *sorted(file.stem for file in (ROOT / "rl").glob("[!_]*.py"))]
 _NASTY = (
     "", " ", "-", "--", "=", "x", "γ", "\udcff", "-1", "0", "1e999", "nan", "9" * 400, "null", "[", "{a: 1}", "*a",
     "../..", "/dev/null", "/dev/null/x", "a" * 300, "no:such", "os:getcwd", "CartPole-v9", "0-", "9-0", "0-99999999999",

@@ -2,6 +2,7 @@
 
 import math
 import types
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Literal, Union, cast, get_args, get_origin
@@ -14,7 +15,7 @@ from agents import registry
 from agents.maths.schedules import Ramp
 from agents.settings.ranges import Range
 from agents.settings.run import RunSettings, chosen_settings
-from agents.settings.schema import setting_types
+from agents.settings.schema import setting_defaults, setting_types
 from envs import EnvironmentFailure, memory
 from rl.run.parts import build
 from rl.run.terminal import MISTAKES
@@ -23,7 +24,7 @@ from tests.stress.trainings import needs
 
 EXAMPLES = 100  # per attack
 ENVS = ("CartPole-v1", "Pendulum-v1", "FrozenLake-v1")
-_REPEATING = ("n_epochs", "discriminator_steps", "peers")  # settings that multiply the time of a step
+_REPEATING = ("n_epochs", "discriminator_steps", "peers")  # settings that multiply the number of gradient steps
 _WORDS = st.sampled_from(
     ["", "null", "x", "a:b", "γ", "[1, 2]", "{a: 1}", "linear(1, 0)", "-1", "1e999", "nan", "9" * 400]
 )
@@ -93,6 +94,12 @@ def attack(number: int, room: Path) -> str:
     return "built or refused in one line"
 
 
+def _updates(settings: Mapping[str, object], rows: int) -> float:
+    """The number of gradient steps on a rollout."""
+    size, *others = (cast(int, settings.get(name) or 1) for name in ("batch_size", *_REPEATING))
+    return rows / min(size, rows) * math.prod(others)
+
+
 def one_choice(agent: str, env_id: str, layer: dict[str, object]) -> None:
     types_ = setting_types(*registry.kinds(agent), RunSettings)
     try:
@@ -104,9 +111,9 @@ def one_choice(agent: str, env_id: str, layer: dict[str, object]) -> None:
         in_one_line(error, "")
         return
     try:
-        steps = built.n_steps * built.worlds.num_envs
-        if steps * math.prod(cast(int, chosen.get(name) or 1) for name in _REPEATING) < 10_000:
-            built.learn(steps)
+        rows = built.n_steps * built.worlds.num_envs
+        if rows < 10_000 and _updates({**setting_defaults(*registry.kinds(agent)), **chosen}, rows) < 500:
+            built.learn(rows)
     except (FloatingPointError, EnvironmentFailure) as error:  # a learning rate of 1e30; action masks that are absent
         in_one_line(error, "")
     finally:
