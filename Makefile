@@ -138,7 +138,7 @@ collapse: .venv/installed  ## find out why single-step TD fails on CartPole-v1: 
 lockstep: .venv/installed-dev  ## compare updates, collection, initialization, sampling and evaluation with Stable-Baselines3's
 	$(BIN)/python -m rl.lockstep
 
-bench: .venv/installed-bench  ## time training beside Stable-Baselines3, Gymnasium and rejax (half an hour, on a quiet machine)
+bench: .venv/installed-bench  ## time training beside Stable-Baselines3, Gymnasium and rejax (two hours, on a quiet machine)
 	$(BIN)/python -m rl.bench --repeats 5 --jax $(BIN)/python
 	$(BIN)/python -m rl.bench --agent ppo --repeats 3
 	$(BIN)/python -m rl.bench --agent stream
