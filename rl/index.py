@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from itertools import chain, groupby
+from operator import attrgetter
 from pathlib import Path
 from typing import cast
 
@@ -166,7 +167,8 @@ def _aggregate(comparisons: Sequence[Compared], results: Path) -> list[str]:
 def _tables(found: Sequence[Compared]) -> list[str]:
     """For each name of comparisons, what they ask, and a table with a row for each environment."""
     parts = []
-    for name, group in groupby(sorted(found, key=lambda each: (each.name != "comparison", each.name)), _name_of):
+    ordered = sorted(found, key=lambda each: (each.name != "comparison", each.name))
+    for name, group in groupby(ordered, attrgetter("name")):
         each_of = list(group)
         text = " ".join(dict.fromkeys(question(name, each.runs) for each in each_of))
         heads = ["page", "seeds", "highest interquartile mean", "intervals that overlap it", "below the line of SB3"]
@@ -175,10 +177,6 @@ def _tables(found: Sequence[Compared]) -> list[str]:
         parts += [f"## {_title(name)}", paragraph(text) if text else ""]
         parts.append(table([heads[i] for i in kept], [[row[i] for i in kept] for row in rows], words=len(kept)))
     return parts
-
-
-def _name_of(compared: Compared) -> str:
-    return compared.name
 
 
 def _title(name: str) -> str:
