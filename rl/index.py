@@ -39,6 +39,7 @@ _OTHERS = {
     "imitation/gail.md": "Does GAIL from ten episodes reach it, and do simpler rewards suffice?",
     "imitation/distillation.md": "Does a student with a tenth of the expert's parameters reach it?",
     "imitation/mutual.md": "Do two agents that imitate each other learn better than two that do not?",
+    "reliability.md": "What do thousands of attacks on runs, files, settings and commands break?",
     "lockstep.md": "Does our A2C compute the same numbers as Stable-Baselines3's, from the same inputs?",
     "from-sb3.md": "Do scripts that were ported from Stable-Baselines3 score the same?",
     "bench/bench.md": "How fast does A2C train, beside Stable-Baselines3, Gymnasium and rejax?",

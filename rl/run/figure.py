@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from agents.writing import replacing
 from rl.run.results import Columns, read_columns, with_ending
+from rl.run.signals import deferred
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -39,8 +40,9 @@ def plain_text(text: str) -> str:
 @contextmanager
 def canvas(width: float, height: float, font_size: int = 8) -> "Iterator[Figure]":
     """A figure of this size in inches, at its size in print, so that font sizes are true."""
-    import matplotlib as mpl
-    from matplotlib.figure import Figure  # import takes 0.7 s
+    with deferred():  # takes 0.7 s; matplotlib turns an exception in part of this import into a warning
+        import matplotlib as mpl
+        from matplotlib.figure import Figure
 
     with mpl.rc_context({"font.size": font_size, "pdf.fonttype": 42}):
         yield Figure(figsize=(width, height), layout="constrained")

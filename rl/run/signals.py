@@ -3,8 +3,9 @@
 import os
 import signal
 import sys
-from contextlib import suppress
-from threading import Timer
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from threading import Timer, current_thread, main_thread
 from types import FrameType
 from typing import TYPE_CHECKING, NoReturn
 
@@ -48,6 +49,25 @@ def raise_on_interrupt() -> None:
         signal.signal(signal.SIGINT, stop)
     if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
         signal.signal(signal.SIGTERM, stop)
+
+
+@contextmanager
+def deferred() -> Iterator[None]:
+    """Raises a signal that arrives in this block at its end, for imports of libraries that catch exceptions there."""
+    numbers = [number for number in (signal.SIGINT, signal.SIGTERM) if signal.getsignal(number) is stop]
+    if not numbers or current_thread() is not main_thread():
+        yield
+        return
+    arrived: list[int] = []
+    for number in numbers:
+        signal.signal(number, lambda number, frame: arrived.append(number))
+    try:
+        yield
+    finally:
+        for number in numbers:
+            signal.signal(number, stop)
+    if arrived:
+        stop(arrived[0])
 
 
 def _drop(lost: "UnraisableHookArgs") -> None:

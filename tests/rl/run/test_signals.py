@@ -1,5 +1,6 @@
-"""Ctrl-C and SIGTERM that arrive where Python cannot raise an exception."""
+"""Ctrl-C and SIGTERM that arrive where an exception would be lost."""
 
+import os
 import signal
 import sys
 from collections.abc import Iterator
@@ -7,7 +8,7 @@ from threading import Event
 
 import pytest
 
-from rl.run.signals import Terminated, _raise_later, stop
+from rl.run.signals import Terminated, _raise_later, deferred, stop
 from tests.conftest import LIMIT
 
 
@@ -52,3 +53,16 @@ def test_other_failures_there_are_told(monkeypatch: pytest.MonkeyPatch, capfd: p
         stop(signal.SIGINT)
     Unlucky()
     assert capfd.readouterr().err == "", "a construction that a signal cut off is no failure"
+
+
+@pytest.mark.parametrize(("number", "kind"), [(signal.SIGINT, KeyboardInterrupt), (signal.SIGTERM, Terminated)])
+def test_a_signal_in_a_deferred_block_is_raised_at_its_end(number: int, kind: type[BaseException]) -> None:
+    before, ended = signal.signal(number, stop), False
+    try:
+        with pytest.raises(kind), deferred():  # noqa: PT012 - the last line must run
+            os.kill(os.getpid(), number)
+            ended = True
+        assert ended
+        assert signal.getsignal(number) is stop
+    finally:
+        signal.signal(number, before)
