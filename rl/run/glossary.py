@@ -22,11 +22,12 @@ METRICS = {
         "changes with the return", "at the time limit without a good return: the agent may have learned to stall",
     ),
     "eval_mean": Metric(
-        "evaluation, greedy", "reward", "mean of Σ r in an evaluation during training, with the most probable actions",
+        "evaluation, deterministic", "reward",
+        "mean of Σ r in an evaluation during training, with the most probable actions",
         "at or above the training return", "below the training return: the policy needs random actions",
     ),
     "eval_stochastic_mean": Metric(
-        "evaluation, sampled", "reward", "mean of Σ r in an evaluation during training, with sampled actions",
+        "evaluation, stochastic", "reward", "mean of Σ r in an evaluation during training, with sampled actions",
         "near the training return", "far from the training return: the policy changes within 100 episodes",
     ),
     "train/policy_loss": Metric(

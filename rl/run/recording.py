@@ -26,7 +26,7 @@ def check_recording(agent: Agent) -> None:
 
 class Films(Hook):
     """Writes `directory`/films/step-STEP.mp4 after the first update at or past each multiple of `step_interval`
-    environment steps: a greedy episode, with π, V and δ of an actor-critic. Passes a small copy to all hooks.
+    environment steps: a deterministic episode, with π, V and δ of an actor-critic. Passes a small copy to all hooks.
 
     The episode is the first one of the final evaluation. Recording does not change training.
     """
