@@ -110,3 +110,22 @@ def test_memory_is_estimated_before_it_is_taken(monkeypatch: pytest.MonkeyPatch)
 def test_this_machine_tells_its_memory() -> None:
     own = memory._machine_memory()
     assert own is None or 2**28 < own < 2**50
+
+
+COUNTS = ("total_timesteps", "log_interval", "checkpoint_interval", "keep", "eval_episodes", "eval_max_steps")
+OF_EVALUATIONS = ("eval_interval_episodes", "eval_patience")
+
+
+@pytest.mark.parametrize("field", [*COUNTS, *OF_EVALUATIONS])
+def test_run_settings_start_at_one(field: str) -> None:
+    others = {"eval_interval": 10} if field in OF_EVALUATIONS else {}
+    assert getattr(RunSettings(**{field: 1}, **others), field) == 1
+    with pytest.raises(ConfigError, match=f"{field} must be at least 1( or null)?, got 0"):
+        RunSettings(**{field: 0}, **others)
+
+
+@pytest.mark.parametrize("field", ["eval_interval", "record_interval"])
+def test_intervals_start_at_zero_which_is_never(field: str) -> None:
+    assert getattr(RunSettings(**{field: 0}), field) == 0
+    with pytest.raises(ConfigError, match=f"{field} must be at least 0, got -1"):
+        RunSettings(**{field: -1})
