@@ -1,4 +1,4 @@
-"""Infos that are merged when they are first read."""
+"""Infos that hold numbers merge as Gymnasium merges them, when they are first read."""
 
 import copy
 import pickle
@@ -8,9 +8,10 @@ import gymnasium as gym
 import numpy as np
 import pytest
 from gymnasium import spaces
-from gymnasium.vector import AutoresetMode, SyncVectorEnv
+from gymnasium.vector import AutoresetMode, SyncVectorEnv, VectorEnv
 
 from envs import make
+from envs.backends.guard import stacked_infos
 from envs.backends.infos import LazyInfos
 
 
@@ -95,3 +96,32 @@ def test_every_reading_finds_everything(reading: str) -> None:
 )
 def test_what_an_environment_may_change_later_is_merged_at_once(rows: list[dict[str, Any]]) -> None:
     assert not LazyInfos.fits(rows)
+
+
+@pytest.mark.parametrize(
+    ("infos", "simple"),
+    [
+        ([{"x": 1.5, "n": 3, "on": True}, {"x": -2.0, "n": 0, "on": False}], True),
+        ([{"x": np.float64(1.5), "y": np.float32(0.1)}, {"x": np.float64(0), "y": np.float32(2)}], True),
+        ([{}, {}], True),
+        ([{"x": 1.5}, {"x": 2}], False),  # two types
+        ([{"x": 1.5}, {}], False),
+        ([{"x": "a"}, {"x": "b"}], False),
+        ([{"x": {"y": 1}}, {"x": {"y": 2}}], False),
+        ([{"n": 2**70}, {"n": 1}], False),
+    ],
+)
+def test_infos_that_hold_numbers_merge_as_gymnasium_merges_them(infos, simple):
+    merged = stacked_infos(infos)
+    assert (merged is not None) == simple
+    if merged is None:
+        return
+    reference: dict[str, object] = {}
+    envs = VectorEnv()
+    envs.num_envs = len(infos)
+    for i, info in enumerate(infos):
+        reference = envs._add_info(reference, info, i)
+    assert merged.keys() == reference.keys()
+    for key, value in reference.items():
+        np.testing.assert_array_equal(merged[key], value)
+        assert merged[key].dtype == value.dtype
