@@ -1,6 +1,5 @@
-"""Evaluations during training, stopping conditions, and checkpoints; none of them changes what is learned."""
+"""Evaluations during training and stopping conditions; neither these nor checkpoints change what is learned."""
 
-import math
 import random
 from collections.abc import Callable
 from pathlib import Path
@@ -10,15 +9,11 @@ import gymnasium as gym
 import numpy as np
 import pytest
 import torch
-from torch import Tensor
 
-import agents.checkpoints
 import agents.hooks
-from agents import A2C, checkpoint, registry
-from agents.agent import Agent
-from agents.checkpoint import CheckpointError
-from agents.evaluation import Evaluation, evaluate
-from agents.hooks import Checkpoints, Evaluated, Evaluations, Hook, MaxSeconds, Patience, Status, StopAt, Training
+from agents import A2C, registry
+from agents.evaluation import evaluate
+from agents.hooks import Checkpoints, Evaluated, Evaluations, Hook, MaxSeconds, Patience, StopAt, Training
 from agents.settings.values import ConfigError
 from envs.streams import stream_seeds
 from tests.toys import Shaped
@@ -94,112 +89,6 @@ def test_evaluations_are_those_of_evaluate_on_seeds_of_their_own() -> None:
         assert found.deterministic is deterministic
     others = evaluate(agent, "CartPole-v1", 4, False, 7).returns
     assert others.tolist() != last.stochastic.returns.tolist(), "the final evaluation plays other episodes"
-
-
-@pytest.fixture
-def means(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
-    """Replaces evaluations by ones with these mean returns."""
-
-    def replace(*values: float) -> None:
-        left = iter(values)
-
-        def both(agent: Agent, *_: object, **__: object) -> tuple[Evaluation, Evaluation]:
-            returns = np.array([next(left)])
-            return tuple(Evaluation(returns, np.ones(1, np.int64), mode, 0) for mode in (True, False))  # type: ignore[return-value]
-
-        monkeypatch.setattr(agents.hooks, "evaluate_both", both)
-
-    return replace
-
-
-@pytest.mark.parametrize(("pause", "files"), [(0, (100, 200, 400)), (math.inf, (100, 520))])
-def test_the_best_is_the_later_of_equals_and_may_wait_for_a_checkpoint(
-    means: Callable[..., None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pause: float, files: tuple[int, ...]
-) -> None:
-    monkeypatch.setattr(agents.checkpoints, "PAUSE", pause)
-    means(3, 5, 4, 5, 2)
-    seen, evaluations, agent = Seen(), Evaluations(100), agent_of()
-    agent.learn(520, [evaluations, Checkpoints(tmp_path, 10**6, keep=1), seen])
-    assert [evaluated.best for evaluated in seen.evaluations] == [True, True, False, True, False]
-    assert [evaluated.since_best for evaluated in seen.evaluations] == [0, 0, 1, 0, 1]
-    assert (evaluations.best, evaluations.best_step) == (5.0, 400)
-    assert seen.files == [f"step-{step:012}.pt" for step in files]
-    best = A2C.load(tmp_path, best=True)
-    assert best.loop.step == 400
-    assert registry.load(tmp_path, best=True).loop.step == 400
-    agent.save(tmp_path / "checkpoints" / f"step-{520:012}")
-    assert A2C.load(tmp_path).loop.step == 520
-    assert not [*tmp_path.glob("checkpoints/best-*")]
-
-
-def test_the_best_that_waits_outlives_a_failure(
-    means: Callable[..., None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(agents.checkpoints, "PAUSE", math.inf)
-    means(3, 5, 4)
-    agent, parameters = agent_of(), dict[str, Tensor]()
-
-    def fail(status: Status) -> None:
-        if status.step == 200:
-            parameters.update({name: value.clone() for name, value in agent.policy.state_dict().items()})
-        if status.step == 300:
-            raise RuntimeError("no more")
-
-    with pytest.raises(RuntimeError, match="no more"):
-        agent.learn(400, [Evaluations(100), Checkpoints(tmp_path, 10**6), fail])
-    best = A2C.load(tmp_path, best=True)
-    assert best.loop.step == 200
-    assert all(torch.equal(value, parameters[name]) for name, value in best.policy.state_dict().items())
-
-
-@pytest.mark.parametrize("step", [200, 300])  # before the checkpoint, and together with it
-def test_a_kill_before_the_best_is_in_its_place_is_made_up_for(
-    means: Callable[..., None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: int
-) -> None:
-    monkeypatch.setattr(agents.checkpoints, "PAUSE", math.inf)
-    means(3, 5, 4 if step == 200 else 6)
-    saved = Checkpoints(tmp_path, 10**6)
-    agent = agent_of()
-    saved.save(agent)
-
-    def kill(*_: object) -> None:
-        raise KeyboardInterrupt
-
-    with monkeypatch.context() as patch:
-        patch.setattr(Checkpoints, "_make_best", kill)
-        with pytest.raises(KeyboardInterrupt):
-            agent.learn(300, [Evaluations(100), saved])
-    assert not (tmp_path / "best.pt").exists()
-    for _ in range(2):
-        Checkpoints(tmp_path, 10**6).recover_best(step)
-        assert (A2C.load(tmp_path, best=True).loop.step, A2C.load(tmp_path).loop.step) == (step, 300)
-        assert not [*tmp_path.glob("checkpoints/best-*")]
-        (tmp_path / "checkpoints" / "best-000000000100.pt").touch()  # from an earlier kill
-
-
-def test_without_an_interval_checkpoints_are_seconds_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(agents.checkpoints, "STEP_INTERVAL", 100)
-    for pause, expected in ((0, [100, 200, 300]), (math.inf, [100])):
-        monkeypatch.setattr(agents.checkpoints, "PAUSE", pause)
-        agent_of().learn(330, [Checkpoints(tmp_path / str(pause), keep=None)])
-        folder = tmp_path / str(pause) / "checkpoints"
-        assert [A2C.load(path).loop.step for path in checkpoint.in_order(folder)] == expected
-
-
-def test_checkpoints_keep_the_latest(tmp_path: Path) -> None:
-    for keep, expected in ((2, [200, 300]), (None, [100, 200, 300])):
-        agent_of().learn(330, [Checkpoints(tmp_path / str(keep), 100, keep)])
-        folder = tmp_path / str(keep) / "checkpoints"
-        assert [A2C.load(path).loop.step for path in checkpoint.in_order(folder)] == expected
-    with pytest.raises(CheckpointError, match=r"holds no best\.pt; a run directory does if it was trained with eval_"):
-        A2C.load(tmp_path / "2", best=True)
-
-
-def test_the_latest_checkpoint_stays_where_steps_are_counted_anew(tmp_path: Path) -> None:
-    agent = agent_of().learn(330, [Checkpoints(tmp_path, 100)])
-    agent.learn(130, [Checkpoints(tmp_path, 100)], reset_num_timesteps=True)
-    kept = [A2C.load(path).loop.step for path in checkpoint.in_order(tmp_path / "checkpoints")]
-    assert kept == [100, 300], "the latest, and the one with the most steps"
 
 
 @pytest.mark.parametrize(
