@@ -10,7 +10,6 @@ from agents import A2C
 from agents.hooks import Hook, Image, Log, Status, Training
 from agents.logger import Logger
 from agents.rollout import Episode, Metrics, Rollout
-from agents.settings.values import ConfigError
 from tests.agents.reinforce import Reinforce
 
 ENGINES = ["fused", "torch"]
@@ -188,44 +187,6 @@ def test_a_hook_may_choose_its_interval_when_training_begins() -> None:
     training = Training(agent_of("torch"), Status(0, 100, 0, 0.0, {}, ()), [hook], 100, Logger())
     training.begin()
     assert (training.interval, training.updates_ahead(1)) == (5, 5)
-
-
-def test_a_step_interval_is_needed() -> None:
-    class Forgetful(Hook):
-        def on_steps(self, training: Training) -> None: ...
-
-    with pytest.raises(ConfigError, match=r"^Forgetful.step_interval must be at least 1, got 0$"):
-        agent_of("fused").learn(10, [Forgetful()])
-    with pytest.raises(ConfigError, match=r"^log_interval must be "):
-        agent_of("fused").learn(10, log_interval=0)
-
-
-@pytest.mark.parametrize(
-    ("name", "value", "words"),
-    [
-        ("interval", 0, "interval must be at least 1, got 0"),
-        ("interval", 2.5, "interval must be a whole number, such as 10_000, got 2.5"),
-        ("step_interval", 1e4, "step_interval must be a whole number, such as 10_000, got 10000.0"),
-        ("step_interval", "100", "step_interval must be a whole number, such as 10_000, got '100'"),
-    ],
-)
-def test_intervals_are_whole_numbers(name: str, value: object, words: str) -> None:
-    """Others ended the fused engine in ZeroDivisionError or TypeError, once training was on its way."""
-
-    class Curious(Hook):
-        step_interval = 10
-
-        def on_update(self, training: Training, status: Status) -> None: ...
-        def on_steps(self, training: Training) -> None: ...
-
-    hook, function = Curious(), lambda status: None
-    for each in (hook, function):
-        setattr(each, name, value)
-    with pytest.raises(ConfigError, match=rf"^Curious.{words}$"):
-        agent_of("torch").learn(10, [hook])
-    if name == "interval":
-        with pytest.raises(ConfigError, match=rf"^<lambda>.{words}$"):
-            agent_of("torch").learn(10, [function])
 
 
 def test_an_update_may_measure_other_metrics_than_the_one_before() -> None:
