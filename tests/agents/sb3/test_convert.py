@@ -15,15 +15,12 @@ from stable_baselines3.common.vec_env import DummyVecEnv, VecNormalize
 from torch import nn, optim
 
 from agents import A2C
-from agents.evaluation import evaluate
-from agents.events import Status
 from agents.maths.schedules import Cosine, Linear, Schedule, value_at
 from agents.ppo import PPO
-from agents.sb3 import build, from_sb3, to_sb3
+from agents.sb3 import from_sb3, to_sb3
 from agents.sb3.model import Model
 from agents.sb3.transfer import parameters
 from agents.settings.values import ConfigError
-from rl.experiments.sb3_training import learn
 
 IDS = ["CartPole-v1", "Pendulum-v1"]
 
@@ -219,34 +216,3 @@ def test_frozen_parameters_stay_frozen_in_either_library() -> None:
     again = from_sb3(model, engine="torch").learn(40)
     assert torch.equal(again.policy.net[0].weight, before)
     assert not torch.equal(again.policy.net[2].weight, agent.policy.net[2].weight)
-
-
-def test_environments_that_sb3_cannot_take() -> None:
-    vector = gym.make_vec(
-        "CartPole-v1", 2, "sync", vector_kwargs={"autoreset_mode": gym.vector.AutoresetMode.SAME_STEP}
-    )
-    with pytest.raises(ConfigError, match="cannot step a Gymnasium vector environment"):
-        to_sb3(A2C(vector))
-    with pytest.raises(ConfigError, match="VecNormalize cannot normalize Discrete observations"):
-        to_sb3(A2C("FrozenLake-v1", normalize_observations=True))
-    assert to_sb3(A2C("FrozenLake-v1")).observation_space == spaces.Discrete(16)
-
-
-def test_sb3_learns_through_our_hooks() -> None:
-    seen: list[Status] = []
-
-    def hook(status: Status) -> bool:
-        seen.append(status)
-        return status.iteration < 30
-
-    model = build(A2C("CartPole-v1", num_envs=2, n_steps=5))
-    seconds = learn(model, 1_000, [hook])
-    assert [status.step for status in seen] == [10 * i for i in range(1, 31)]
-    assert seconds == pytest.approx(seen[-1].seconds, abs=0.05)
-    assert all(0 < float(status.metrics["train/policy_shift_kl"]) < 0.1 for status in seen)
-    assert 0.6 < float(seen[0].metrics["train/entropy"]) < 0.7
-    episodes = [episode for status in seen for episode in status.episodes]
-    assert episodes
-    assert sum(episode.length for episode in episodes) <= 300
-    agent = from_sb3(model)
-    assert evaluate(agent, "CartPole-v1", 5).returns.min() > 5

@@ -6,6 +6,7 @@ from pathlib import Path
 import gymnasium as gym
 import pytest
 import stable_baselines3 as sb3
+from gymnasium import spaces
 from torch import nn, optim
 
 from agents import A2C
@@ -127,3 +128,14 @@ def test_another_algorithm_is_not_converted() -> None:
         to_sb3(agent)
     with pytest.raises(ConfigError, match="to_sb3 converts A2C and PPO, not StreamAC"):
         to_sb3(StreamAC("CartPole-v1"))  # type: ignore[arg-type]
+
+
+def test_environments_that_sb3_cannot_take() -> None:
+    vector = gym.make_vec(
+        "CartPole-v1", 2, "sync", vector_kwargs={"autoreset_mode": gym.vector.AutoresetMode.SAME_STEP}
+    )
+    with pytest.raises(ConfigError, match="cannot step a Gymnasium vector environment"):
+        to_sb3(A2C(vector))
+    with pytest.raises(ConfigError, match="VecNormalize cannot normalize Discrete observations"):
+        to_sb3(A2C("FrozenLake-v1", normalize_observations=True))
+    assert to_sb3(A2C("FrozenLake-v1")).observation_space == spaces.Discrete(16)
