@@ -15,7 +15,8 @@ import torch
 from torch import Tensor
 
 from agents.maths import information
-from tests.agents.maths.information import formulas, make_cases
+from tests.agents.maths.information import make_cases
+from tests.agents.maths.information.logit_formulas import kl_from_logits
 
 TABLE = json.loads(make_cases.PATH.read_text(encoding="utf-8"))
 RELATIVE = {"float32": 1e-6, "float64": 1e-12}
@@ -164,7 +165,7 @@ def by_definition(a: Tensor, b: Tensor) -> np.ndarray:
 def by_mpmath(a: Tensor, b: Tensor) -> np.ndarray:
     with mp.workdps(50):
         pairs = zip(a.tolist(), b.tolist(), strict=True)
-        return np.array([float(formulas.kl_from_logits(*map(exact_row, x))[0]) for x in pairs])
+        return np.array([float(kl_from_logits(*map(exact_row, x))[0]) for x in pairs])
 
 
 def exact_row(x: list[float]) -> list[mp.mpf]:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from agents.maths import information
-from tests.agents.maths.information.make_cases import PAIRS
+from tests.agents.maths.information.arguments import PAIRS
 
 pytestmark = pytest.mark.filterwarnings("ignore:.torch.jit.script:DeprecationWarning")  # torch's own, in forward mode
 INF, NAN = math.inf, math.nan
