@@ -15,11 +15,12 @@ from tests.rl.experiments.test_zoo import entry
 COSTS = "| environment | our steps"
 
 
-def test_verdicts() -> None:
+def several() -> Report:
+    """A suite with an environment of every verdict."""
     ant = entry("Ant-v5", 900.0, 900.0, 900.0, 900.0, random=-47.5)._replace(
         still=played(995.0), baseline_settings={}, baseline=[result(seed, 800.0 + 10 * seed) for seed in range(2)]
     )
-    of = Report("command", "machine", [0, 1, 2, 3], [
+    return Report("command", "machine", [0, 1, 2, 3], [
         entry("CartPole-v1", 500.0, 500.0, 500.0, 500.0),
         entry("Acrobot-v1", -80.0, -80.0, -90.0, -90.0, random=-500.0, steps=600_000)._replace(
             pages=["../Acrobot-v1/search.md"], still=played(-499.0)
@@ -31,7 +32,10 @@ def test_verdicts() -> None:
         ant,
         entry("Swimmer-v5", 250.0)._replace(baseline_settings={}),
     ], [Look("Pendulum-v1", {"gamma": gamma}, [0, 1]) for gamma in (0.9, 0.95)])  # fmt: skip
-    text = str(page(ZOO, of))
+
+
+def test_verdicts() -> None:
+    text = str(page(ZOO, several()))
     scores, _, costs = text.partition(COSTS)
     cells = rows(scores)
     assert {env: row[0] for env, row in cells.items()} == {
@@ -53,7 +57,11 @@ def test_verdicts() -> None:
     assert spent["Acrobot-v1"] == ["600,000", "500,000", "**120 %, more**", "500,000"]
     assert spent["Ant-v5"] == ["500,000", "500,000", "100 %", "1,000,000"]
     assert spent["Swimmer-v5 (1 of 4 seeds)"][1:] == ["", "", "1,000,000"]
-    text = " ".join(text.split())
+
+
+def test_the_verdicts_in_words_and_in_numbers() -> None:
+    written = page(ZOO, several())
+    text = " ".join(str(written).split())
     for words in (
         "At least the bar in 2 of 4 environments that were run.",
         "Acrobot-v1 (-85.0 against -83.4; the intervals overlap)",
@@ -67,7 +75,7 @@ def test_verdicts() -> None:
         "More than one recipe was evaluated in Pendulum-v1 (2 recipes): these seeds are used up there.",
     ):
         assert words in text, words
-    numbers = page(ZOO, of).numbers
+    numbers = written.numbers
     assert json.loads(json.dumps(numbers, allow_nan=False)) == json.loads(json.dumps(numbers))
 
 
