@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import gymnasium as gym
 import pytest
@@ -51,6 +52,26 @@ def four(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(suites, "evaluate_uniform", play_randomly)
 
 
+def pages_of_four(directory: Path) -> list[dict[str, Any]]:
+    """The environments in the written numbers, two of which were trained."""
+    assert (directory / "zoo.png").stat().st_size > 30_000
+    assert (directory / "zoo.pdf").read_bytes().startswith(b"%PDF")
+    assert [look["env"] for look in json.loads((directory / "looks.json").read_text())] == [
+        "CartPole-v1",
+        "Pendulum-v1",
+    ]
+    written: list[dict[str, Any]] = json.loads((directory / "zoo.json").read_text())["environments"]
+    assert {of["env"]: [run["seed"] for run in of["runs"]] for of in written} == {
+        "CartPole-v1": [0, 1], "Acrobot-v1": [], "MountainCar-v0": [], "Pendulum-v1": [0, 1],
+    }  # fmt: skip
+    assert [of["missing"] for of in written[::3]] == [None, None]
+    for of in written[::3]:
+        assert of["settings"]["total_timesteps"] == 2000
+        assert {run["eval_episodes"] for run in of["runs"]} == {2}
+        assert of["statistics"]["timesteps"] <= 2000
+    return written
+
+
 @pytest.mark.slow
 @pytest.mark.usefixtures("four", "in_process")
 def test_suite(command: Command, tmp_path: Path) -> None:
@@ -65,23 +86,8 @@ def test_suite(command: Command, tmp_path: Path) -> None:
     status, out, _ = command(rl.compare, *arguments)
     assert status == 0
     assert "note: Acrobot-v1 is left out: 'Acrobot-v1' needs a package that is not installed" in out
-    directory = tmp_path / "results/zoo"
-    assert (directory / "zoo.md").read_text() in out
-    assert (directory / "zoo.png").stat().st_size > 30_000
-    assert (directory / "zoo.pdf").read_bytes().startswith(b"%PDF")
-    assert [look["env"] for look in json.loads((directory / "looks.json").read_text())] == [
-        "CartPole-v1",
-        "Pendulum-v1",
-    ]
-    written = json.loads((directory / "zoo.json").read_text())
-    assert {of["env"]: [run["seed"] for run in of["runs"]] for of in written["environments"]} == {
-        "CartPole-v1": [0, 1], "Acrobot-v1": [], "MountainCar-v0": [], "Pendulum-v1": [0, 1],
-    }  # fmt: skip
-    assert [of["missing"] for of in written["environments"][::3]] == [None, None]
-    for of in written["environments"][::3]:
-        assert of["settings"]["total_timesteps"] == 2000
-        assert {run["eval_episodes"] for run in of["runs"]} == {2}
-        assert of["statistics"]["timesteps"] <= 2000
+    assert (tmp_path / "results/zoo/zoo.md").read_text() in out
+    written = pages_of_four(tmp_path / "results/zoo")
     runs = sorted((tmp_path / "runs").glob("*/*/*"))
     assert len(runs) == 4
 
@@ -91,7 +97,7 @@ def test_suite(command: Command, tmp_path: Path) -> None:
     assert sorted((tmp_path / "runs").glob("*/*/*")) == runs, "finished runs are not trained again"
 
     (tmp_path / "results/CartPole-v1").mkdir()
-    line = {name: written["environments"][0][name] for name in ("settings", "runs")} | {"label": "recipe"}
+    line = {name: written[0][name] for name in ("settings", "runs")} | {"label": "recipe"}
     page = {"command": "", "random": 20.0, "lines": [line]}
     (tmp_path / "results/CartPole-v1/comparison.json").write_text(json.dumps(page))
     assert command(rl.index, "--results", tmp_path / "results")[0] == 0
@@ -123,13 +129,15 @@ def test_usage_errors(argv: list[str], words: str, command: Command, tmp_path: P
     assert not list(tmp_path.iterdir())
 
 
-def test_longest_first_and_failures_lose_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    started: list[tuple[str, str, int]] = []
+@pytest.fixture
+def started(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str, int]]:
+    """The simulated runs, in the order in which they start; two of them fail."""
+    found: list[tuple[str, str, int]] = []
 
     @contextmanager
     def training(where: Workplace) -> Iterator[Train]:
         def start(env_id: str, line: Line, seed: int, out: Path) -> "Future[Result]":
-            started.append((env_id, line.label, seed))
+            found.append((env_id, line.label, seed))
             future: Future[Result] = Future()
             if line.label == "SB3":
                 future.set_exception(RunFailed("it diverged"))
@@ -142,15 +150,21 @@ def test_longest_first_and_failures_lose_nothing(monkeypatch: pytest.MonkeyPatch
         yield start
 
     monkeypatch.setattr(suites, "training", training)
-    line, written = Line("recipe", "a2c", {}, [], {}), []
+    return found
 
-    def runs(*seeds: int, of: Line = line) -> Runs:
-        return Runs(of, [0, 1, 2], {seed: result(seed, 1.0) for seed in seeds})
 
+def candidate(env: str, *finished: int, seconds: float, baseline: Runs | None = None, chosen: bool = True) -> Candidate:
+    """To be trained on seeds 0 to 2, of which some are finished."""
+    ours = Runs(Line("recipe", "a2c", {}, [], {}), [0, 1, 2], {seed: result(seed, 1.0) for seed in finished})
+    return Candidate(env, ours, baseline, chosen, seconds=seconds)
+
+
+def test_longest_first_and_failures_lose_nothing(started: list[tuple[str, str, int]]) -> None:
+    written: list[int] = []
     theirs = Runs(Line("SB3", "sb3", {}, [], {}), [0], {})
-    short = Candidate("CartPole-v1", runs(0), chosen=True, seconds=1.0)
-    long = Candidate("Pendulum-v1", runs(), theirs, chosen=True, seconds=2.0)
-    other = Candidate("Acrobot-v1", runs(), seconds=3.0)
+    short = candidate("CartPole-v1", 0, seconds=1.0)
+    long = candidate("Pendulum-v1", seconds=2.0, baseline=theirs)
+    other = candidate("Acrobot-v1", seconds=3.0, chosen=False)
     absent = Candidate("MountainCar-v0", None, obstacle="no recipe ships for it")
     everything = [short, other, absent, long]
     suites.train(everything, Path(), Workplace(), lambda: written.append(len(started)))
