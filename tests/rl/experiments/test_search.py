@@ -59,6 +59,12 @@ def test_a_search_goes_on(tmp_path: Path) -> None:
     assert (best.number, best.settings) == (0, {"gamma": 0.95, "n_steps": 4})
     again.close()
 
+
+def test_a_search_of_something_else_does_not_go_on(tmp_path: Path) -> None:
+    search = Search(tmp_path, SPACE, {"env": "x"})
+    search.take_score(candidate := search.ask(), 1.0)
+    search.finish(candidate)
+    search.close()
     for space, about, words in (
         (SPACE, {"env": "y"}, "its env is x, now y"),
         ({**SPACE, "gamma": parse("uniform(0.8, 1)", float)}, {"env": "x"}, r"uniform\(0.9, 1.0\), now uniform\(0.8"),
