@@ -1,4 +1,4 @@
-"""Models that one library has and the other lacks are refused in one line."""
+"""Models and environments that one library has and the other lacks are refused in one line."""
 
 from collections.abc import Callable
 from pathlib import Path
