@@ -175,7 +175,7 @@ def _check_parameter_state(value: object, parameter: Tensor, needed: set[str]) -
     for name in needed if state else ():
         where, entry = f"optimizer state {name}", state.get(name)
         if name == "step":
-            saved.number(entry.item() if isinstance(entry, Tensor) and entry.numel() == 1 else entry, where, 0)
+            saved.number(entry.item() if isinstance(entry, Tensor) and entry.ndim == 0 else entry, where, 0)
         else:
             moment = saved.tensor(entry, where, parameter.dtype, parameter.shape)
             if name in _SQUARES and bool((moment < 0).any()):

@@ -174,6 +174,15 @@ def test_numbers_that_no_optimizer_takes(
         registry.load(file)
 
 
+def test_a_step_that_is_no_number(tmp_path: Path) -> None:
+    file = A2C("CartPole-v1", num_envs=2, net_arch=(4,)).learn(40).save(tmp_path / "a")
+    content = checkpoint.load(file)
+    content["state"]["learner"]["optimizer"]["optimizer"]["state"][0]["step"] = torch.ones(1)  # type: ignore[index]
+    checkpoint.save(file, content)
+    with pytest.raises(CheckpointError, match="optimizer state step is"):
+        registry.load(file)
+
+
 def test_a_parameter_comes_back_as_a_tensor(tmp_path: Path) -> None:
     loaded = checkpoint.load(sealed(tmp_path / "a.pt", {"a": torch.nn.Parameter(torch.ones(2))}))["a"]
     assert type(loaded) is torch.Tensor
