@@ -1,6 +1,7 @@
 """Checkpoints: single files, written atomically, read without running code."""
 
 import io
+import os
 import re
 from collections.abc import Mapping
 from contextlib import suppress
@@ -174,7 +175,7 @@ def save(path: Path, content: Mapping[str, object]) -> None:
 
 def load(path: Path) -> dict[str, object]:
     """Reads what `save` wrote. Raises CheckpointError if the file is missing, damaged, foreign or of a newer format."""
-    if not path.is_file():
+    if not os.path.isfile(path):  # also of a name that is too long, where `Path.is_file` raises OSError
         raise CheckpointError(f"no checkpoint at {path}")
     try:
         raw = path.read_bytes()
@@ -210,10 +211,10 @@ def locate(run: str | Path, best: bool = False) -> Path:
     """
     path = Path(run)
     if best:
-        if not (path / BEST).is_file():
+        if not os.path.isfile(path / BEST):
             raise CheckpointError(f"{path} holds no {BEST}; a run directory does if it was trained with eval_interval")
         return path / BEST
-    return newest(path / "checkpoints") if path.is_dir() else with_suffix(path)
+    return newest(path / "checkpoints") if os.path.isdir(path) else with_suffix(path)
 
 
 def with_suffix(path: str | Path) -> Path:

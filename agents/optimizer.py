@@ -24,6 +24,8 @@ from agents.shift import NOT_MEASURED, bounded
 from envs import saved
 from envs.spaces import Actions, factors
 
+_LARGEST = torch.finfo(torch.float32).max
+
 
 def gradient_error(loss: float) -> FloatingPointError:
     return FloatingPointError(
@@ -34,6 +36,12 @@ def gradient_error(loss: float) -> FloatingPointError:
 
 def shift_error(learning_rate: float) -> FloatingPointError:
     return FloatingPointError(f"a step of learning rate {learning_rate:g} moved the policy infinitely far; lower it")
+
+
+def rate_error(learning_rate: float) -> FloatingPointError:
+    return FloatingPointError(
+        f"a step of learning rate {learning_rate:g} overflows and was not made; lower learning_rate or critic_lr_scale"
+    )
 
 
 def check_target_entropy(target: Schedule | None, actions: Actions) -> None:
@@ -106,12 +114,17 @@ class ConstrainedOptimizer:
         return measure or settings.max_policy_shift is not None or settings.target_policy_shift is not None
 
     def set_rates(self, progress: float) -> None:
-        """Sets the learning rates of π_θ and V_φ at this fraction of training."""
+        """Sets the learning rates of π_θ and V_φ at this fraction of training.
+
+        Raises FloatingPointError if a step would overflow; Adam divides the rate by 1 − β₁ in its first step.
+        """
         learning_rate = value_at(self.settings.learning_rate, progress)
         critic_scale = value_at(self.settings.critic_lr_scale, progress)
         rates = (learning_rate * self.step_factor.value, learning_rate * critic_scale)
         self._follow_networks()
         for group, rate in zip(self.inner.param_groups, rates, strict=True):
+            if rate / (1 - group.get("betas", (0.0,))[0]) > _LARGEST:
+                raise rate_error(rate)
             group["lr"] = rate
 
     def differentiate(self, loss: Tensor, progress: float, share: float | None = None) -> Tensor:

@@ -23,6 +23,7 @@ from envs.memory import shortage
 from envs.streams import stream_generator
 
 RewardForm = Literal["logit", "positive", "negative", "constant"]
+_LARGEST_RATE = 1e30  # a larger step overflows
 _METRICS = ("discriminator_value", "discriminator_accuracy", "discriminator_entropy", "jsd")
 
 
@@ -98,6 +99,8 @@ class GAIL(AgentWrapper):
     def _check(self) -> None:
         check_at_least(0, discriminator_lr=self.discriminator_lr, gradient_penalty=self.gradient_penalty)
         check_validation_fraction(self.validation_fraction)
+        if self.discriminator_lr > _LARGEST_RATE:
+            raise ConfigError(f"discriminator_lr must be at most {_LARGEST_RATE:g}, got {self.discriminator_lr:g}")
         if self.absorbing and self.agent.gamma == 1:
             raise ConfigError("absorbing needs γ / (1 − γ): set gamma below 1, or absorbing=false")
 

@@ -181,6 +181,13 @@ def test_directory_and_missing_file_are_refused(tmp_path: Path) -> None:
     refused(tmp_path / "missing.pt")
 
 
+def test_a_name_that_no_file_can_have_is_refused() -> None:
+    name = 300 * "9"
+    for best in (False, True):
+        with pytest.raises(CheckpointError, match=rf"^(no checkpoint at {name}.pt|{name} holds no best.pt; .*)$"):
+            checkpoint.read(name, best)
+
+
 def test_newer_format_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path, ours = tmp_path / "a.pt", checkpoint.FORMAT
     with monkeypatch.context() as patch:

@@ -114,3 +114,18 @@ def test_refusals() -> None:
         RMSpropTFLike([{"params": [torch.nn.Parameter(torch.zeros(1))]}]).step(lambda: 0.0)
     with pytest.raises(ConfigError, match="rms_prop_tf_like needs use_rms_prop"):
         A2C("CartPole-v1", use_rms_prop=False, rms_prop_tf_like=True)
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"critic_lr_scale": 1e42}, r"learning rate 7e\+38 overflows"),
+        ({"learning_rate": 1e38, "use_rms_prop": False}, r"learning rate 1e\+38 overflows"),
+    ],
+)
+def test_a_rate_at_which_a_step_overflows_is_refused(settings: dict[str, Any], words: str) -> None:
+    agent = A2C("CartPole-v1", engine="torch", num_envs=2, **settings)
+    before = [p.clone() for p in agent.policy.parameters()]
+    with pytest.raises(FloatingPointError, match=words):
+        agent.learn(4)
+    assert all(map(torch.equal, before, agent.policy.parameters()))

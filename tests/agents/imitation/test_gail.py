@@ -139,6 +139,7 @@ def test_it_imitates(tmp_path: Path) -> None:
         ({"discriminator_arch": (8, 0)}, {}, "discriminator_arch must be a list, each item at least 1"),
         ({"discriminator_batch": 0}, {}, "discriminator_batch must be at least 1"),
         ({"gradient_penalty": -1}, {}, "gradient_penalty must be at least 0, got -1"),
+        ({"discriminator_lr": 1e31}, {}, r"discriminator_lr must be at most 1e\+30, got 1e\+31"),
         ({"reward": "airl"}, {}, "reward must be one of logit, positive, negative, constant, got 'airl'"),
         ({"episodes": 101}, {}, "asked for 101 episodes; the demonstrations have 100"),
         ({"demonstrations": ""}, {}, "name the file to learn from, demonstrations=FILE"),
