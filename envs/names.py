@@ -4,6 +4,7 @@ import ast
 import difflib
 import importlib
 import importlib.util
+import os
 import re
 import sys
 from collections.abc import Iterable
@@ -46,7 +47,7 @@ def load_module(name: str) -> ModuleType:
             return loaded
         raise ImportError(f"{name} cannot be imported beside another module {path.stem!r}: rename the file")
     spec = importlib.util.spec_from_file_location(path.stem, path)
-    if spec is None or spec.loader is None or not path.is_file():
+    if spec is None or spec.loader is None or not os.path.isfile(path):
         raise ModuleNotFoundError(f"no file {name}", name=name)
     module = sys.modules[path.stem] = importlib.util.module_from_spec(spec)
     try:

@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 import zipfile
 import zlib
 from pathlib import Path
@@ -25,7 +26,7 @@ _UNREADABLE = (zipfile.BadZipFile, zlib.error, ValueError, OSError, EOFError, Lo
 
 def target(path: str | Path) -> Path:
     """The file that `save` writes: path, with `.npz` added if missing. Raises DemonstrationError for a folder."""
-    if Path(path).is_dir():
+    if os.path.isdir(path):
         raise DemonstrationError(f"{path}: is a directory; name a file in it")
     return Path(path) if str(path).endswith(".npz") else Path(f"{path}.npz")
 
@@ -77,7 +78,7 @@ def _without_module(env_id: str) -> str:
 
 
 def _from_file(path: Path) -> Demonstrations:
-    if not path.is_file():
+    if not os.path.isfile(path):  # also of a name that is too long, where `Path.is_file` raises OSError
         raise DemonstrationError(f"{path}: no such file; python -m rl.demos RUN --episodes N records one")
     try:
         raw = path.read_bytes()

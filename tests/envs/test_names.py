@@ -85,6 +85,7 @@ def test_an_environment_in_a_file(name, limit, maze, tmp_path):
         ("Foo-v0", r"unknown environment 'Foo-v0'.*; of another package, name the module .*: module:Foo-v0"),
         ("some_file.py", "name the class in the file: some_file.py:Class"),
         ("no/such_file.py:Maze", "cannot import 'no/such_file.py', .*; check its path"),
+        (f"{300 * '9'}.py:Maze", "cannot import '9+.py', .*; check its path"),
         ("{maze}:Mase", "neither registers an id 'Mase' nor has a class of that name; did you mean 'Maze'"),
         ("{maze}:number", "cannot build .*number': TypeError"),
         ("builtins:str", "'builtins:str' gave '', not a gymnasium.Env"),

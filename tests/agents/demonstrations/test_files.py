@@ -54,6 +54,7 @@ def test_a_missing_or_foreign_file(tmp_path: Path) -> None:
     path = tmp_path / "a.npz"
     assert "no such file; python -m rl.demos RUN" in refused(path)
     assert "no such file" in refused(tmp_path)
+    assert "no such file" in refused(tmp_path / (300 * "9"))
     for content in (b"", b"text", b"PK but nothing else"):
         path.write_bytes(content)
         refused(path)
