@@ -23,7 +23,7 @@ from envs.memory import shortage
 from envs.streams import stream_generator
 
 RewardForm = Literal["logit", "positive", "negative", "constant"]
-_LARGEST_RATE = 1e30  # a larger step overflows
+_LARGEST_RATE = 1e30  # far larger ones overflow float32
 _METRICS = ("discriminator_value", "discriminator_accuracy", "discriminator_entropy", "jsd")
 
 
